@@ -1,0 +1,284 @@
+"""The tables. It holds no query and no rule about when a state may change: those are in `reads` and `writes`.
+
+Times are Unix seconds. JSON columns hold what only the engine understands; the store never looks inside.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class TrialState(StrEnum):
+    """Infeasible: the parameters caused it. Failed: the machine or the code did, and it may be retried."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class StudyState(StrEnum):
+    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers go on."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+class AttemptState(StrEnum):
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+def _json(default: Any = None) -> Any:
+    return Field(default_factory=default or dict, sa_column=Column(JSON, nullable=False))
+
+
+class Study(SQLModel, table=True):
+    """One search."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True, index=True)
+    state: StudyState = Field(default=StudyState.RUNNING)
+    task: str
+    spec: dict[str, Any] = _json()
+    """The StudySpec in force, changes made while it runs included."""
+    prepared: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
+    """Facts from the prepare attempt: example counts, mean length, teacher metrics, shapes, cache folders."""
+    diagnosis: str = ""
+    """Why the runner paused or failed it; empty otherwise."""
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    busy_seconds: float = 0.0
+    """Time with the study running, for budget.hours."""
+
+
+class Trial(SQLModel, table=True):
+    """One parameter set in a study."""
+
+    __table_args__ = (UniqueConstraint("study_id", "number"), Index("trial_by_state", "study_id", "state"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id")
+    number: int
+    """0, 1, 2 … in its study; people know it by this number."""
+    state: TrialState = Field(default=TrialState.WAITING)
+    origin: str = "sampler"
+    """baseline, sampler, queued (by a person) or rerun."""
+    parent_id: int | None = Field(default=None, foreign_key="trial.id")
+    params: dict[str, Any] = _json()
+    """The searched parameters that are active."""
+    settings: dict[str, Any] = _json()
+    """All settings, resolved."""
+    known: dict[str, Any] = _json()
+    """Metrics known before training: params, size_mb, encoder_params, gflops."""
+    metrics: dict[str, Any] = _json()
+    """The newest scores while it runs, the final metrics afterwards."""
+    reason: str = ""
+    """Class of a bad end: diverged, cuda_oom, host_oom, crashed, killed_by_signal_9 …"""
+    detail: str = ""
+    progress: float = 0.0
+    failures: int = 0
+    proposal_seed: int | None = None
+    sampler: str = ""
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    busy_seconds: float = 0.0
+    """Worker time over all attempts."""
+    tags: list[str] = _json(list)
+    note: str = ""
+    archived: bool = False
+
+
+class Attempt(SQLModel, table=True):
+    """One process run: of a trial, or (trial_id empty) of the preparation of a study."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id", index=True)
+    trial_id: int | None = Field(default=None, foreign_key="trial.id", index=True)
+    kind: str
+    number: int
+    """1, 2 … for its trial."""
+    folder: str
+    """Relative to the workspace."""
+    state: AttemptState = Field(default=AttemptState.RUNNING, index=True)
+    slot: str = ""
+    handle: dict[str, Any] = _json()
+    """What the launcher needs to find the attempt again."""
+    ingest_offset: int = 0
+    bad_lines: int = 0
+    phase: str = ""
+    done: float = 0.0
+    total: float = 0.0
+    rate: float = 0.0
+    unit: str = ""
+    """The newest progress event."""
+    outcome: dict[str, Any] = _json()
+    """The ended event: status, reason, detail."""
+    exit_class: str = ""
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    log_tail: str = ""
+    max_rss_mb: float | None = None
+    stop_reason: str = ""
+    """Why the runner asked it to stop: study, trial, pruned, runner."""
+    started_at: float
+    ended_at: float | None = None
+
+
+class Series(SQLModel, table=True):
+    """One named curve of a trial, or (trial_id 0) of the preparation; carries what tables need without a scan."""
+
+    __table_args__ = (UniqueConstraint("study_id", "trial_id", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id")
+    trial_id: int = 0
+    name: str
+    points: int = 0
+    last_step: int | None = None
+    last_value: float | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+    not_finite: int = 0
+    """Points whose value was NaN or infinite; they are stored as NULL and never drawn."""
+
+
+class MetricPoint(SQLModel, table=True):
+    """One value. Clustered on (series, step), so a repeated line replaces itself."""
+
+    __tablename__ = "metric"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    series_id: int = Field(primary_key=True, foreign_key="series.id")
+    step: int = Field(primary_key=True)
+    value: float | None = None
+    time: float
+
+
+class MetricRollup(SQLModel, table=True):
+    """Summary of the points with step // 1000 == bucket, so that a long curve is read without its points."""
+
+    __tablename__ = "metric_rollup"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    series_id: int = Field(primary_key=True, foreign_key="series.id")
+    bucket: int = Field(primary_key=True)
+    points: int
+    min_value: float | None = None
+    max_value: float | None = None
+    sum_value: float
+    last_value: float | None = None
+    last_time: float
+
+
+class Checkpoint(SQLModel, table=True):
+    """Weights on disk. `dropped_at` is set when the disk guard or the retention rule removed them."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    trial_id: int = Field(foreign_key="trial.id", index=True)
+    attempt_id: int = Field(foreign_key="attempt.id")
+    role: str
+    """best or last."""
+    step: int
+    folder: str
+    """Relative to the workspace."""
+    sha256: str
+    size_bytes: int
+    metrics: dict[str, Any] = _json()
+    created_at: float
+    dropped_at: float | None = None
+
+
+class Request(SQLModel, table=True):
+    """What a person asked for, with who and when. `handled_at` is empty while the runner has still to honour it."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: float
+    who: str
+    verb: str
+    """stop_trial, stop_study, pause, resume, rerun, queue, promote, threshold, budget, slots, space, note, tag, archive …"""
+    study_id: int | None = Field(default=None, foreign_key="study.id", index=True)
+    trial_id: int | None = Field(default=None, foreign_key="trial.id")
+    arguments: dict[str, Any] = _json()
+    before: dict[str, Any] = _json()
+    """What it replaced, so that it can be undone."""
+    handled_at: float | None = Field(default=None, index=True)
+    outcome: str = ""
+
+
+class Notice(SQLModel, table=True):
+    """A sentence from the runner or a worker that a person should see."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: float
+    level: str
+    study_id: int | None = Field(default=None, foreign_key="study.id", index=True)
+    trial_id: int | None = Field(default=None, foreign_key="trial.id")
+    text: str
+
+
+class ModelVersion(SQLModel, table=True):
+    """A promoted checkpoint."""
+
+    __tablename__ = "model_version"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(index=True)
+    version: int
+    state: str = "verifying"
+    """verifying, verified, refused or failed."""
+    trial_id: int = Field(foreign_key="trial.id")
+    checkpoint_id: int = Field(foreign_key="checkpoint.id")
+    attempt_folder: str = ""
+    handle: dict[str, Any] = _json()
+    folder: str = ""
+    """Of the export, relative to the workspace; set when verified."""
+    sha256: str = ""
+    metrics: dict[str, Any] = _json()
+    report: dict[str, Any] = _json()
+    """Everything that the verification found: recorded and repeated scores, interval, files."""
+    forced: bool = False
+    note: str = ""
+    detail: str = ""
+    who: str = ""
+    created_at: float
+    finished_at: float | None = None
+
+
+class ModelAlias(SQLModel, table=True):
+    """A movable name such as `production` for one version of a model."""
+
+    __tablename__ = "model_alias"
+
+    name: str = Field(primary_key=True)
+    alias: str = Field(primary_key=True)
+    version_id: int = Field(foreign_key="model_version.id")
+    previous_version_id: int | None = None
+    set_at: float
+
+
+class Lease(SQLModel, table=True):
+    """Who is the runner of this workspace (one row). The lock file decides; this row tells people."""
+
+    id: int = Field(default=1, primary_key=True)
+    host: str
+    pid: int
+    start_time: float
+    boot_id: str
+    acquired_at: float
+    heartbeat_at: float
+    released_at: float | None = None
+    log: str = ""
