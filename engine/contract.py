@@ -313,6 +313,8 @@ class AttemptSpec:
     """Absolute folder of the workspace's caches."""
     trial: int | None = None
     attempt: int = 1
+    prepared: dict[str, Any] = field(default_factory=dict)
+    """Study.prepared: the facts that the prepare attempt reported. Empty for the prepare attempt itself."""
     resume_from: str = ""
     """Absolute folder of a checkpoint to go on from; empty starts at step 0."""
     expected_params: int = 0
