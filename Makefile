@@ -1,0 +1,46 @@
+# `make demo` and `make test` need Python 3.11 or newer and make, nothing else; a second run starts at once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check static setup clean
+
+demo: $(VENV)/installed
+	$(BIN)/bertdistill-tui engine demo
+
+test: $(VENV)/installed-dev
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: static test
+
+static: $(VENV)/installed-dev typings/bertdistill
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(VENV)/installed-dev typings/bertdistill
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make a second run quick: pip is asked again only after a change of what it is asked for.
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/installed
+
+# Type checkers do not run the import hook of an editable install; they read these links.
+typings/bertdistill:
+	mkdir -p $@
+	ln -sfn ../../app $@/app
+	ln -sfn ../../engine $@/engine
+	ln -sfn ../../store $@/store
+
+clean:
+	rm -rf $(VENV) typings build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

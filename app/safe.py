@@ -1,0 +1,24 @@
+"""Foreign text (names, errors, logs, model answers) made harmless for a terminal. It must not decide what is shown.
+
+Escape sequences can move the cursor, write the clipboard or reorder text; a log line or a file name may hold them.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SEQUENCES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)|[ -/]*[0-~])"
+    r"|\x9b[0-?]*[ -/]*[@-~]|[\x90\x98\x9d-\x9f][^\x9c\x07]*(?:\x9c|\x07|$)"
+)
+
+
+def safe(text: object, limit: int = 2000) -> str:
+    """`text` without escape sequences, other unprintable characters replaced, cut at `limit`."""
+    plain = _SEQUENCES.sub("", str(text)[:limit])
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in plain)
+
+
+def safe_line(text: object, limit: int = 200) -> str:
+    """The same on one line: runs of white space become one space."""
+    return " ".join(safe(text, limit * 4).split())[:limit]
