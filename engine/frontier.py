@@ -1,9 +1,29 @@
-"""Which trials are not beaten: dominance, rank, hypervolume and the gain of each trial. Pure; knows no trial states."""
+"""Which trials are not beaten: dominance, rank, hypervolume and the gain of each trial. Pure; knows no trial states.
+
+Every function that takes *points* takes oriented ones, where smaller is better in every coordinate (see `oriented`).
+
+Distances and volumes compare sizes by their logarithm: from 5 to 10 million parameters is as far as from 50 to 100, so
+one large student cannot squeeze the small ones together. Dominance does not depend on any scale.
+"""
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
+
+Point = tuple[float, ...]
+Key = TypeVar("Key")
+
+SIZES = ("params", "encoder_params", "size_mb", "gflops", "peak_memory_mb")
+TIMES = ("latency_ms", "latency_p95_ms", "throughput", "train_minutes")
+LOG_SCALED = frozenset(SIZES + TIMES)
+"""Metrics of which ratios matter rather than differences; all are positive."""
+
+MARGIN = 0.1
+"""The reference point lies this share of the range beyond the worst point, so that extreme trials gain something."""
 
 
 @dataclass(frozen=True)
@@ -19,3 +39,244 @@ class Objective:
         if self.threshold is None:
             return True
         return value >= self.threshold if self.direction == "maximize" else value <= self.threshold
+
+
+Objectives = Sequence[Objective]
+
+
+@dataclass(frozen=True)
+class RankedRow(Generic[Key]):
+    """One row of the ranked list. `distance` is 0 on the frontier; see `ranking` for its unit."""
+
+    key: Key
+    rank: int
+    on_frontier: bool
+    feasible: bool
+    dominated_by: Key | None
+    distance: float
+
+
+# ----------------------------------------------------------------------------------------------------------- dominance
+
+
+def has_all(values: Mapping[str, float | None], objectives: Objectives) -> bool:
+    """Whether every objective has a finite value."""
+    found = (values.get(objective.metric) for objective in objectives)
+    return all(value is not None and math.isfinite(value) for value in found)
+
+
+def oriented(values: Mapping[str, float | None], objectives: Objectives) -> Point:
+    """The objectives as a point in which smaller is better; raises ValueError when one is missing."""
+    if not has_all(values, objectives):
+        missing = [o.metric for o in objectives if not has_all(values, [o])]
+        raise ValueError(f"no value for {', '.join(missing)}")
+    return tuple(_sign(objective) * float(values[objective.metric] or 0.0) for objective in objectives)
+
+
+def feasible(values: Mapping[str, float | None], objectives: Objectives) -> bool:
+    """Whether every objective has a value and reaches its threshold."""
+    return has_all(values, objectives) and all(o.feasible(float(values[o.metric] or 0.0)) for o in objectives)
+
+
+def dominates(first: Point, second: Point) -> bool:
+    """Whether `first` is nowhere worse and somewhere better. Equal points do not dominate each other."""
+    return first != second and all(a <= b for a, b in zip(first, second, strict=True))
+
+
+def non_dominated(points: Sequence[Point]) -> list[bool]:
+    """For each point whether no other dominates it; equal points stay together."""
+    return [rank == 0 for rank in ranks(points)]
+
+
+def ranks(points: Sequence[Point]) -> list[int]:
+    """The front of each point: 0 is the frontier, 1 the frontier of the rest, and so on.
+
+    Efficient non-dominated sort (Zhang et al. 2015): in lexicographic order a point can only be dominated by earlier
+    ones, so it joins the first front that does not dominate it. In two dimensions that front is found by bisection.
+    """
+    order = sorted(set(points))
+    front_of = _ranks_2d(order) if order and len(order[0]) == 2 else _ranks_any(order)
+    return [front_of[point] for point in points]
+
+
+def _ranks_2d(order: Sequence[Point]) -> dict[Point, int]:
+    lowest: list[float] = []  # of each front, the second coordinate of its last member
+    front_of: dict[Point, int] = {}
+    for point in order:
+        front = bisect_right(lowest, point[1])
+        lowest[front : front + 1] = [point[1]]
+        front_of[point] = front
+    return front_of
+
+
+def _ranks_any(order: Sequence[Point]) -> dict[Point, int]:
+    fronts: list[list[Point]] = []
+    front_of: dict[Point, int] = {}
+    for point in order:
+        # The newest members of a front are the likeliest to dominate, so they are asked first.
+        front = next(
+            (i for i, f in enumerate(fronts) if not any(dominates(q, point) for q in reversed(f))), len(fronts)
+        )
+        if front == len(fronts):
+            fronts.append([])
+        fronts[front].append(point)
+        front_of[point] = front
+    return front_of
+
+
+# ------------------------------------------------------------------------------------------------------------- ranking
+
+
+def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: Objectives) -> list[RankedRow[Key]]:
+    """The ranked list: frontier first (best first objective on top), then by rank and distance, infeasible rows last.
+
+    The distance of a feasible row is how far it must improve to equal a frontier row, that of an infeasible row how far
+    to reach the thresholds. Each objective is measured in its own range over these rows: 0.1 is a tenth of it.
+    `dominated_by` is the nearest frontier row that dominates it. Infeasible rows share the rank after the last. Rows
+    without a value for every objective are left out.
+    """
+    complete = [(key, values) for key, values in rows if has_all(values, objectives)]
+    points = [oriented(values, objectives) for _, values in complete]
+    fit = [feasible(values, objectives) for _, values in complete]
+    scaled = _by_range([_logged(point, objectives) for point in points])
+    inside = [i for i, ok in enumerate(fit) if ok]
+    rank_of = dict(zip(inside, ranks([points[i] for i in inside]), strict=True))
+    frontier = [i for i in inside if rank_of[i] == 0]
+    last = max(rank_of.values(), default=-1) + 1
+    limits = _scaled_limits(points, objectives)
+    result: list[tuple[tuple[float, ...], RankedRow[Key]]] = []
+    for i, (key, _) in enumerate(complete):
+        rank = rank_of.get(i, last)
+        if fit[i]:
+            distance = min(_shortfall(scaled[i], scaled[j]) for j in frontier) if rank else 0.0
+        else:
+            distance = _shortfall(scaled[i], limits)
+        above = [j for j in frontier if dominates(points[j], points[i])] if rank and fit[i] else []
+        nearest = min(above, key=lambda j: math.dist(scaled[i], scaled[j])) if above else None
+        row = RankedRow(
+            key, rank, fit[i] and not rank, fit[i], None if nearest is None else complete[nearest][0], distance
+        )
+        result.append(((not fit[i], rank, distance, *points[i]), row))
+    return [row for _, row in sorted(result, key=lambda pair: pair[0])]
+
+
+def _shortfall(point: Point, goal: Point) -> float:
+    """How far `point` must move to be nowhere worse than `goal` (the distance of IGD+, Ishibuchi et al. 2015)."""
+    return math.hypot(*(max(0.0, a - b) for a, b in zip(point, goal, strict=True)))
+
+
+def _scaled_limits(points: Sequence[Point], objectives: Objectives) -> Point:
+    low, span = _extent([_logged(point, objectives) for point in points], len(objectives))
+    raw = tuple(_sign(o) * o.threshold if o.threshold is not None else math.inf for o in objectives)
+    logged = tuple(_log(value, o) if math.isfinite(value) else value for value, o in zip(raw, objectives, strict=True))
+    return tuple((value - a) / s for value, a, s in zip(logged, low, span, strict=True))
+
+
+def _by_range(points: Sequence[Point]) -> list[Point]:
+    low, span = _extent(points, len(points[0]) if points else 0)
+    return [tuple((value - a) / s for value, a, s in zip(point, low, span, strict=True)) for point in points]
+
+
+def _extent(points: Sequence[Point], width: int) -> tuple[Point, Point]:
+    low = tuple(min((p[i] for p in points), default=0.0) for i in range(width))
+    high = tuple(max((p[i] for p in points), default=0.0) for i in range(width))
+    return low, tuple((b - a) or 1.0 for a, b in zip(low, high, strict=True))
+
+
+# --------------------------------------------------------------------------------------------------------- hypervolume
+
+
+def hypervolume(points: Sequence[Point], reference: Point) -> float:
+    """Volume between the points and `reference` (all smaller-is-better); points not inside it count nothing."""
+    inside = [p for p in points if all(a < b for a, b in zip(p, reference, strict=True))]
+    if not inside:
+        return 0.0
+    if len(reference) == 1:
+        return reference[0] - min(p[0] for p in inside)
+    if len(reference) == 2:
+        return _hypervolume_2d(inside, reference)
+    import moocore  # a C extension that only three objectives need
+
+    return float(moocore.hypervolume([list(p) for p in inside], ref=list(reference)))
+
+
+def _hypervolume_2d(points: Sequence[Point], reference: Point) -> float:
+    """Sweep along the first coordinate; each point that is lower than all before adds one rectangle."""
+    volume, ceiling = 0.0, reference[1]
+    for x, y in sorted(points):
+        if y < ceiling:
+            volume += (reference[0] - x) * (ceiling - y)
+            ceiling = y
+    return volume
+
+
+def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
+    """The corner that volumes are measured from: the threshold where there is one, else just beyond the worst point.
+
+    Feasible points go in, in their own units; the result is in the same units.
+    """
+    logged = [_logged(point, objectives) for point in points]
+    _, span = _extent(logged, len(objectives))
+    high = tuple(max((p[i] for p in logged), default=1.0) for i in range(len(objectives)))
+    corner = []
+    for i, objective in enumerate(objectives):
+        if objective.threshold is not None:
+            corner.append(_sign(objective) * objective.threshold)
+        else:
+            corner.append(_unlog(high[i] + MARGIN * span[i], objective))
+    return tuple(corner)
+
+
+def unit_points(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> list[Point]:
+    """The points in the box from the best value of each objective (0) to the reference (1), sizes as logarithms."""
+    corner = _logged(reference if reference is not None else reference_point(points, objectives), objectives)
+    logged = [_logged(point, objectives) for point in points]
+    low, _ = _extent(logged, len(objectives))
+    span = tuple((b - a) if b > a else 1.0 for a, b in zip(low, corner, strict=True))
+    return [tuple((value - a) / s for value, a, s in zip(p, low, span, strict=True)) for p in logged]
+
+
+def coverage(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> float:
+    """Hypervolume of feasible points as a share of the box, from 0 to 1; 1 means one point is best in everything."""
+    return hypervolume(unit_points(points, objectives, reference), (1.0,) * len(objectives)) if points else 0.0
+
+
+def gains(points: Sequence[Point], reference: Point) -> list[float]:
+    """What each point added to the hypervolume when it came, in the order given. The sum is the hypervolume."""
+    result: list[float] = []
+    frontier: list[Point] = []
+    volume = 0.0
+    for point in points:
+        gain = 0.0
+        if not any(dominates(q, point) or q == point for q in frontier):
+            frontier = [q for q in frontier if not dominates(point, q)] + [point]
+            after = hypervolume(frontier, reference)
+            gain, volume = max(0.0, after - volume), after
+        result.append(gain)
+    return result
+
+
+# --------------------------------------------------------------------------------------------------------------- scale
+
+
+def _sign(objective: Objective) -> float:
+    return -1.0 if objective.direction == "maximize" else 1.0
+
+
+def _logged(point: Point, objectives: Objectives) -> Point:
+    return tuple(_log(value, objective) for value, objective in zip(point, objectives, strict=True))
+
+
+def _log(value: float, objective: Objective) -> float:
+    """An oriented value on the scale on which distances are measured."""
+    if objective.metric not in LOG_SCALED:
+        return value
+    sign = _sign(objective)
+    return sign * math.log10(max(sign * value, 1e-12))
+
+
+def _unlog(value: float, objective: Objective) -> float:
+    if objective.metric not in LOG_SCALED:
+        return value
+    sign = _sign(objective)
+    return float(sign * 10.0 ** (sign * value))
