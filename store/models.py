@@ -176,6 +176,8 @@ class MetricRollup(SQLModel, table=True):
     series_id: int = Field(primary_key=True, foreign_key="series.id")
     bucket: int = Field(primary_key=True)
     points: int
+    """Finite values, so that the mean is sum_value / points."""
+    not_finite: int = 0
     min_value: float | None = None
     max_value: float | None = None
     sum_value: float
