@@ -89,7 +89,7 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
     positions = config.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise ConfigError(f"position_embedding_type {positions!r} is not supported", hint="use absolute positions")
-    if hidden_size % heads:
+    if heads < 1 or hidden_size % heads:
         raise ConfigError(f"hidden size {hidden_size} is not a multiple of {heads} heads in config.json")
     kept = config.get("kept_heads")
     if config.get("pruned_heads") or (kept and any(len(layer) != heads for layer in kept)) or layers < 1:

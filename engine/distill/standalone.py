@@ -1,0 +1,79 @@
+"""Build a student with pruned heads from its folder; an export carries this file along as `modeling.py`.
+
+It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
+
+    from modeling import load
+    model = load(".")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from safetensors.torch import load_file
+from torch import nn
+from transformers import AutoConfig
+from transformers.initialization import no_init_weights
+from transformers.pytorch_utils import prune_linear_layer
+
+
+class Names(NamedTuple):
+    """Where an architecture keeps its layers and, in each of them, the parts of the attention."""
+
+    layers: str
+    attention: str
+    projections: tuple[str, str, str]
+    output: tuple[str, str]
+    heads: str
+
+
+_BERT = Names(
+    "encoder.layer", "attention.self", ("query", "key", "value"), ("attention.output", "dense"), "num_attention_heads"
+)
+NAMES = {
+    "bert": _BERT,
+    "roberta": _BERT,
+    "distilbert": Names(
+        "transformer.layer", "attention", ("q_lin", "k_lin", "v_lin"), ("attention", "out_lin"), "n_heads"
+    ),
+}
+
+
+def load(folder: str | Path) -> Any:
+    """The model in `folder` (config.json, model.safetensors), ready for inference; every weight must be there."""
+    config = AutoConfig.from_pretrained(folder)
+    with no_init_weights():
+        model = getattr(transformers, config.architectures[0])(config)
+        prune_heads(model, config.kept_heads)
+    model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
+    return model.eval()
+
+
+def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:
+    """Leave only `kept_heads` (one list of indices a layer): rows of query, key, value and columns of the output go.
+
+    The attention of these models reshapes with -1 heads, so it runs as it is on fewer of them.
+    """
+    names = NAMES[model.config.model_type]
+    for layer, kept in zip(model.base_model.get_submodule(names.layers), kept_heads, strict=True):
+        attention, owner = layer.get_submodule(names.attention), layer.get_submodule(names.output[0])
+        size = attention.attention_head_size
+        if len(kept) == getattr(attention, names.heads):
+            continue
+        index: Any = torch.tensor([head * size + offset for head in kept for offset in range(size)], dtype=torch.long)
+        for name in names.projections:
+            setattr(attention, name, prune_linear_layer(getattr(attention, name), index))
+        setattr(owner, names.output[1], prune_linear_layer(getattr(owner, names.output[1]), index, dim=1))
+        setattr(attention, names.heads, len(kept))
+        if hasattr(attention, "all_head_size"):
+            attention.all_head_size = len(index)
+
+
+def layers_of(model: Any) -> nn.ModuleList:
+    """The layers of an encoder, with or without a task head."""
+    layers: nn.ModuleList = model.base_model.get_submodule(NAMES[model.config.model_type].layers)
+    return layers
