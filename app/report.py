@@ -1,0 +1,220 @@
+"""The shapes that scripts stand on: every object that a command prints as JSON or CSV is made here. It prints nothing.
+
+`docs/commands.md` lists the keys from SHAPES and a test compares them, so a change here is a change of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.store.models import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
+
+SHAPES: dict[str, dict[str, str]] = {
+    "trial": {
+        "trial": "number in its study",
+        "study": "name of the study",
+        "state": "waiting, running, complete, pruned, infeasible, failed or stopped",
+        "origin": "baseline, sampler, queued or rerun",
+        "parent": "trial that a rerun differs from, or null",
+        "params": "searched parameters that are active, by name",
+        "metrics": "known and measured metrics by name; null where a value is not finite",
+        "rank": "place in the ranked list from 1, or null while it has none",
+        "frontier": "whether it is on the frontier",
+        "feasible": "whether it reaches every threshold, or null while it has no rank",
+        "dominated_by": "nearest frontier trial that is better in everything, or null",
+        "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
+        "progress": "share of its training done, 0 to 1",
+        "reason": "class of a bad end, else empty",
+        "detail": "sentence about a bad end, else empty",
+        "failures": "attempts that failed",
+        "seconds": "worker time over all attempts",
+        "created_at": "Unix time",
+        "started_at": "Unix time or null",
+        "finished_at": "Unix time or null",
+        "tags": "list of words",
+        "note": "free text",
+        "archived": "whether it was put away",
+    },
+    "study": {
+        "study": "name",
+        "state": "running, paused, stopped, complete or failed",
+        "task": "question-answering or text-classification",
+        "budget": "trials in all",
+        "trials": "number of trials by state",
+        "frontier": "numbers of the frontier trials, in ranked order",
+        "progress": "share of the budget done, 0 to 1",
+        "hypervolume": "dominated share of the unit box, 0 to 1",
+        "diagnosis": "why the runner paused or failed it, else empty",
+        "seconds": "time with the study running",
+        "created_at": "Unix time",
+        "finished_at": "Unix time or null",
+    },
+    "attempt": {
+        "attempt": "number for its trial, from 1",
+        "kind": "prepare or trial",
+        "trial": "trial number, or null for the preparation of a study",
+        "state": "running or ended",
+        "slot": "where it runs",
+        "phase": "what it is doing",
+        "done": "units done in this phase",
+        "total": "units in this phase",
+        "rate": "units a second",
+        "unit": "examples, windows or steps",
+        "exit_class": "how it ended: complete, stopped, crashed, killed_by_signal_9 and so on",
+        "exit_code": "exit status or null",
+        "exit_signal": "signal number or null",
+        "stop_reason": "why it was asked to stop, else empty",
+        "max_rss_mb": "largest memory in MB or null",
+        "seconds": "running time",
+        "folder": "relative to the workspace",
+        "log_tail": "last lines of its log",
+    },
+    "checkpoint": {
+        "role": "best or last",
+        "step": "optimiser step",
+        "folder": "relative to the workspace",
+        "sha256": "of the weights",
+        "size_bytes": "size on disk",
+        "metrics": "scores when it was written",
+        "created_at": "Unix time",
+        "dropped_at": "Unix time at which its files were removed, or null",
+    },
+    "model": {
+        "model": "name:version",
+        "name": "name",
+        "version": "number from 1",
+        "state": "verifying, verified, refused or failed",
+        "aliases": "aliases that point to it",
+        "study": "study of its trial",
+        "trial": "trial that it came from",
+        "metrics": "verified scores on the report split, and measurements",
+        "forced": "whether a mismatch was accepted",
+        "note": "free text",
+        "detail": "why it was refused or failed, else empty",
+        "folder": "absolute folder of the export, or null",
+        "sha256": "of the weights",
+        "created_at": "Unix time",
+    },
+    "notice": {
+        "at": "Unix time",
+        "level": "info, warning or error",
+        "study": "study name or null",
+        "trial": "trial number or null",
+        "text": "the sentence",
+    },
+    "check": {
+        "check": "what was looked at",
+        "state": "ok, warning or problem",
+        "detail": "what was found",
+        "hint": "what to do, else empty",
+    },
+}
+"""Keys of each object with what they mean, in printed order."""
+
+
+def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
+    """One trial."""
+    row = view.ranked.get(trial.number)
+    parent = view.parent(trial)
+    return {
+        "trial": trial.number,
+        "study": view.study.name,
+        "state": str(trial.state.value),
+        "origin": trial.origin,
+        "parent": parent.number if parent else None,
+        "params": trial.params,
+        "metrics": all_metrics(trial),
+        "rank": view.position(trial.number),
+        "frontier": bool(row and row.on_frontier),
+        "feasible": row.feasible if row else None,
+        "dominated_by": row.dominated_by if row else None,
+        "gain": view.gain.get(trial.number),
+        "progress": trial.progress,
+        "reason": trial.reason,
+        "detail": trial.detail,
+        "failures": trial.failures,
+        "seconds": trial.busy_seconds,
+        "created_at": trial.created_at,
+        "started_at": trial.started_at,
+        "finished_at": trial.finished_at,
+        "tags": list(trial.tags),
+        "note": trial.note,
+        "archived": trial.archived,
+    }
+
+
+def study_row(view: StudyView) -> dict[str, Any]:
+    """One study."""
+    return {
+        "study": view.study.name,
+        "state": str(view.study.state.value),
+        "task": view.study.task,
+        "budget": view.spec.budget.trials,
+        "trials": view.counts(),
+        "frontier": [t.number for t in view.frontier],
+        "progress": view.progress(),
+        "hypervolume": view.hypervolume,
+        "diagnosis": view.study.diagnosis,
+        "seconds": view.study.busy_seconds,
+        "created_at": view.study.created_at,
+        "finished_at": view.study.finished_at,
+    }
+
+
+def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str, Any]:
+    """One process run; `trial` is the number of its trial."""
+    return {
+        "attempt": attempt.number,
+        "kind": attempt.kind,
+        "trial": trial,
+        "state": str(attempt.state.value),
+        "slot": attempt.slot,
+        "phase": attempt.phase,
+        "done": attempt.done,
+        "total": attempt.total,
+        "rate": attempt.rate,
+        "unit": attempt.unit,
+        "exit_class": attempt.exit_class,
+        "exit_code": attempt.exit_code,
+        "exit_signal": attempt.exit_signal,
+        "stop_reason": attempt.stop_reason,
+        "max_rss_mb": attempt.max_rss_mb,
+        "seconds": (attempt.ended_at or now) - attempt.started_at,
+        "folder": attempt.folder,
+        "log_tail": attempt.log_tail,
+    }
+
+
+def checkpoint_row(checkpoint: Checkpoint) -> dict[str, Any]:
+    """One checkpoint."""
+    return {key: getattr(checkpoint, key) for key in SHAPES["checkpoint"]}
+
+
+def model_row(
+    version: ModelVersion, aliases: Sequence[ModelAlias], *, study: str, trial: int, workspace: Path
+) -> dict[str, Any]:
+    """One promoted version."""
+    return {
+        "model": f"{version.name}:{version.version}",
+        "name": version.name,
+        "version": version.version,
+        "state": version.state,
+        "aliases": [a.alias for a in aliases if a.version_id == version.id],
+        "study": study,
+        "trial": trial,
+        "metrics": version.metrics,
+        "forced": version.forced,
+        "note": version.note,
+        "detail": version.detail,
+        "folder": str(workspace / version.folder) if version.folder else None,
+        "sha256": version.sha256,
+        "created_at": version.created_at,
+    }
+
+
+def notice_row(notice: Notice, *, study: str | None, trial: int | None) -> dict[str, Any]:
+    """One notice."""
+    return {"at": notice.at, "level": notice.level, "study": study, "trial": trial, "text": notice.text}

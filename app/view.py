@@ -1,0 +1,178 @@
+"""What a study looks like now: its trials ranked, with gains and parents, in one frozen value. It writes nothing.
+
+The command line prints it and the screens draw it, so both always agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bertdistill.app.charts import Axis, Kind, Point
+from bertdistill.app.format import arrow, metric, value_of
+from bertdistill.engine.config import ReferencePoint, StudySpec, study_from_dict
+from bertdistill.engine.contract import METRICS
+from bertdistill.engine.frontier import Objective, RankedRow, gains, oriented, ranking, unit_points
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+from bertdistill.store.models import Study, Trial, TrialState
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """One study at one moment. `trials` are in ranked order, unranked ones after them by number."""
+
+    study: Study
+    spec: StudySpec
+    trials: tuple[Trial, ...]
+    ranked: Mapping[int, RankedRow[int]] = field(default_factory=dict)
+    """By trial number; only complete trials with every objective are ranked."""
+    gain: Mapping[int, float] = field(default_factory=dict)
+    """What each ranked trial added to the hypervolume (in the unit box) when it finished."""
+    hypervolume: float = 0.0
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        return self.spec.objectives
+
+    @property
+    def frontier(self) -> list[Trial]:
+        """The frontier trials in ranked order."""
+        return [t for t in self.trials if t.number in self.ranked and self.ranked[t.number].on_frontier]
+
+    @property
+    def baseline(self) -> Trial | None:
+        return next((t for t in self.trials if t.origin == "baseline"), None)
+
+    def trial(self, number: int) -> Trial | None:
+        return next((t for t in self.trials if t.number == number), None)
+
+    def parent(self, trial: Trial) -> Trial | None:
+        """The trial that this one is a rerun of."""
+        if trial.parent_id is None:
+            return None
+        return next((t for t in self.trials if t.id == trial.parent_id), None)
+
+    def position(self, number: int) -> int | None:
+        """Place in the ranked list, from 1."""
+        return list(self.ranked).index(number) + 1 if number in self.ranked else None
+
+    def counts(self) -> dict[str, int]:
+        """Trials by state, in the order of the states, without zeros."""
+        found = {state.value: sum(t.state == state for t in self.trials) for state in TrialState}
+        return {name: number for name, number in found.items() if number}
+
+    def progress(self) -> float:
+        """Finished trials of the budget, running ones by their share, from 0 to 1."""
+        done = sum(t.progress if t.state == TrialState.RUNNING else t.finished_at is not None for t in self.trials)
+        return min(1.0, done / max(1, self.spec.budget.trials))
+
+
+def read_view(db: Database, name: str) -> StudyView:
+    """Read one study in a single transaction; NotFound names the nearest study."""
+    with db.read() as session:
+        study = reads.study(session, name)
+        trials = reads.trials(session, study.id or 0)
+    return make_view(study, study_from_dict(study.spec, where=f"study {study.name}"), trials)
+
+
+def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial]) -> StudyView:
+    """Rank the trials; pure."""
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    values = {t.number: all_metrics(t) for t in complete}
+    ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
+    order = {number: place for place, number in enumerate(ranked)}
+    gain = _gains([t for t in complete if t.number in ranked and ranked[t.number].feasible], values, spec.objectives)
+    return StudyView(
+        study,
+        spec,
+        tuple(sorted(trials, key=lambda t: (order.get(t.number, len(order)), t.number))),
+        ranked,
+        gain,
+        sum(gain.values()),
+    )
+
+
+def _gains(
+    trials: Sequence[Trial], values: Mapping[int, Mapping[str, float | None]], objectives: Sequence[Objective]
+) -> dict[int, float]:
+    in_time = sorted(trials, key=lambda t: (t.finished_at or 0.0, t.number))
+    points = [oriented(values[t.number], objectives) for t in in_time]
+    if not points:
+        return {}
+    added = gains(unit_points(points, objectives), (1.0,) * len(objectives))
+    return {t.number: gain for t, gain in zip(in_time, added, strict=True)}
+
+
+def all_metrics(trial: Trial) -> dict[str, float | None]:
+    """Metrics known before training, then those measured; what is not a finite number is None."""
+    merged: dict[str, Any] = {**trial.known, **trial.metrics}
+    return {name: value_of(merged, name) for name in merged}
+
+
+def columns(view: StudyView) -> list[str]:
+    """Metric columns of a table: the objectives, then what the study stores."""
+    return list(dict.fromkeys([*(o.metric for o in view.objectives), *view.spec.metrics.stored]))
+
+
+def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ, as {name: (value in other, value in settings)}."""
+    names = dict.fromkeys([*settings, *other])
+    return {n: (other.get(n), settings.get(n)) for n in names if settings.get(n) != other.get(n)}
+
+
+# --------------------------------------------------------------------------------------------------------------- chart
+
+
+def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
+    """Metrics of the two axes: a size on x and a score on y when the objectives allow it."""
+    names = [o.metric for o in view.objectives]
+    down = [o.metric for o in view.objectives if o.direction == "minimize"]
+    up = [o.metric for o in view.objectives if o.direction == "maximize"]
+    first = x or next((n for n in [*down, *names] if n != y), names[0])
+    return first, y or next((n for n in [*up, *names] if n != first), names[-1])
+
+
+def chart_points(view: StudyView, x: str, y: str) -> list[Point]:
+    """Every trial that has both values; a running one stands at its known size with its newest score."""
+    points = []
+    for trial in view.trials:
+        values = all_metrics(trial)
+        at_x, at_y = values.get(x), values.get(y)
+        if at_x is not None and at_y is not None:
+            kind = _kind(view, trial)
+            label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
+            points.append(Point(at_x, at_y, kind, label))
+    return points + [_reference(r, x, y) for r in view.spec.references if x in r.metrics and y in r.metrics]
+
+
+def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
+    """Title, direction, tick text and lines (threshold, teacher) of one axis."""
+    objective = next((o for o in view.objectives if o.metric == name), None)
+    known = METRICS.get(name)
+    better = objective.direction if objective else known.direction if known else "maximize"
+    lines = []
+    if objective and objective.threshold is not None:
+        lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))
+    teacher = value_of((view.study.prepared or {}).get("teacher_metrics") or {}, name)
+    if teacher is not None and better == "maximize":
+        lines.append((teacher, f"teacher {metric(name, teacher)}"))
+    return Axis(f"{name} {arrow(better, ascii_only=ascii_only)}", better, lambda v: _tick(name, v), lines=tuple(lines))
+
+
+def _tick(name: str, value: float) -> str:
+    return metric(name, value) if name in ("params", "encoder_params") else f"{value:.4g}"
+
+
+def _kind(view: StudyView, trial: Trial) -> Kind:
+    if trial.origin == "baseline" and trial.state == TrialState.COMPLETE:
+        return "baseline"
+    row = view.ranked.get(trial.number)
+    if row is None:
+        return "running" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else "infeasible"
+    return "frontier" if row.on_frontier else "dominated" if row.feasible else "infeasible"
+
+
+def _reference(reference: ReferencePoint, x: str, y: str) -> Point:
+    return Point(reference.metrics[x], reference.metrics[y], "reference", reference.name)
