@@ -1,0 +1,287 @@
+"""Stand between the launcher and one worker: hold the run folder's lock, pass on SIGTERM, say how the worker ended.
+
+Started as ``python -I -S shim.py RUN_FOLDER GRACE_SECONDS -- COMMAND ...`` in a session of its own. Standard library
+only, and little of it: one of these lives beside every worker (about 10 MB). It must not import from this project,
+start a thread (the worker's parent-death signal would follow that thread) or read the events.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+import time
+
+BUSY = 75
+"""Exit code when another process holds the lock or the attempt has already ended: an attempt runs once."""
+
+LOCK_VARIABLE = "BERTDISTILL_LOCK_FD"
+"""Number of an inherited descriptor that already holds the lock: a new attempt never looks dead, not for an instant."""
+
+_BY_CODE = {0: "complete", 75: "stopped", 76: "diverged", 78: "refused"}  # contract.EXIT_*, a test compares them
+_OUT_OF_MEMORY = 77
+_CUDA_MEMORY = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+_HOST_MEMORY = ("MemoryError", "DefaultCPUAllocator: can't allocate memory", "Cannot allocate memory")
+_DISK = ("No space left on device", "ENOSPC", "Disk quota exceeded", "database or disk is full")
+
+_WAKE_SECONDS = 10.0
+_LOG_LIMIT = 64 * 2**20
+_TAIL = 4096
+_RESERVE = 16384
+_PR_SET_PDEATHSIG = 1
+
+
+def classify(
+    code: int | None, number: int | None, tail: str, *, asked: bool, timed_out: bool, oom_killed: bool, cuda: bool
+) -> str:
+    """The class of an end, from the exit code or signal, the end of the log and what the kernel counted.
+
+    `asked`: a stop was passed on; `timed_out`: it was not heeded and the worker was killed; `cuda`: it ran on a GPU.
+    """
+    if timed_out and code != 0:
+        return "stop_timeout"
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if any(words in tail for words in _CUDA_MEMORY):
+        return "cuda_oom"
+    if any(words in tail for words in _HOST_MEMORY) or (number == signal.SIGKILL and oom_killed):
+        return "host_oom"
+    if code == _OUT_OF_MEMORY:
+        return "cuda_oom" if cuda else "host_oom"
+    if any(words in tail for words in _DISK):
+        return "disk_full"
+    if number is None:
+        return "crashed"
+    return "stopped" if asked and number == signal.SIGTERM else f"killed_by_signal_{number}"
+
+
+def log_tail(path: str, size: int = _TAIL) -> str:
+    """The last `size` bytes of a log as text; of lines redrawn with a carriage return only the last state."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs memory in a process that exists once a worker
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            text = file.read(size).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
+
+
+def start_ticks(pid: int) -> int:
+    """When process `pid` began, in clock ticks since boot; 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+            return int(file.read().rsplit(b")", 1)[1].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def boot_id() -> str:
+    """Name of this boot of the machine; empty where the system does not tell."""
+    return _text("/proc/sys/kernel/random/boot_id").strip()
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _oom_kills() -> int:
+    """Processes that the kernel killed for memory: in our control group where it counts them, else on the machine."""
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            files = [f"/sys/fs/cgroup{path}/memory.events", "/sys/fs/cgroup/memory.events"]
+        elif "memory" in controllers.split(","):
+            files = [f"/sys/fs/cgroup/memory{path}/memory.oom_control", "/sys/fs/cgroup/memory/memory.oom_control"]
+        else:
+            continue
+        for file in files:
+            count = _counter(_text(file))
+            if count is not None:
+                return count
+    return _counter(_text("/proc/vmstat")) or 0
+
+
+def _counter(text: str) -> int | None:
+    for line in text.splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return None
+
+
+def _write(name: str, value: object, reserved: str = "") -> None:
+    """Write JSON under `name`, complete or not at all. `reserved` is a file whose blocks are reused on a full disk."""
+    temporary = reserved or f".{name}.tmp"
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+    data = json.dumps(value).encode()
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
+    os.fsync(descriptor)
+    os.close(descriptor)
+    os.replace(temporary, name)  # noqa: PTH105 - as above
+    folder = os.open(".", os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def _lock() -> int | None:
+    """Hold the lock of the folder that we are in, by an inherited descriptor or a new one; None when it is taken."""
+    inherited = os.environ.pop(LOCK_VARIABLE, "")
+    descriptor = int(inherited) if inherited else os.open("lock", os.O_RDWR | os.O_CREAT, 0o600)
+    for _ in range(20):  # someone who asks whether the lock is free holds it for some microseconds
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.005)
+        else:
+            os.set_inheritable(descriptor, True)  # the worker and its children hold it too: free means a free device
+            return descriptor
+    return None
+
+
+def _become(command: list[str], shim_pid: int) -> None:
+    """In the child: a process group of its own, first in line for the memory killer, gone when the shim is gone."""
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        try:
+            with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - as above
+                file.write("500")
+        except OSError:
+            pass  # some containers forbid it; the worker runs all the same
+    if os.getppid() != shim_pid:
+        os._exit(BUSY)
+    for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.execvp(command[0], command)
+
+
+def _spawn(command: list[str]) -> int:
+    shim_pid = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _become(command, shim_pid)
+    except OSError as error:
+        os.write(2, f"cannot start {command[0]}: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _trim_log() -> None:
+    """Keep the log below its limit: the worker appends, so it goes on writing at the new end."""
+    try:
+        size = os.stat("log.txt").st_size  # noqa: PTH116 - as above
+        if size > _LOG_LIMIT:
+            tail = log_tail("log.txt", 2**20)
+            os.truncate("log.txt", 0)
+            with open("log.txt", "a", encoding="utf-8") as file:  # noqa: PTH123 - as above
+                file.write(f"[the log passed {_LOG_LIMIT} bytes; all but its end was dropped]\n{tail}\n")
+    except OSError:
+        pass  # a full disk must not end the supervision
+
+
+def _supervise(worker: int, grace: float, signals: set[signal.Signals]) -> tuple[bool, bool]:
+    """Wait until the worker has ended (it is not reaped yet). Returns whether a stop was asked for, and not heeded."""
+    deadline: float | None = None
+    timed_out = False
+    while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        wait = _WAKE_SECONDS if deadline is None or timed_out else max(0.0, deadline - time.monotonic())
+        caught = signal.sigtimedwait(signals, min(wait, _WAKE_SECONDS))
+        if caught is not None and caught.si_signo == signal.SIGTERM and deadline is None:
+            os.kill(worker, signal.SIGTERM)  # the main process alone: its loader processes must outlive the checkpoint
+            deadline = time.monotonic() + grace
+        if deadline is not None and not timed_out and time.monotonic() >= deadline:
+            timed_out = True
+            _kill_group(worker)
+        _trim_log()
+    return deadline is not None, timed_out
+
+
+def _kill_group(worker: int) -> None:
+    try:  # noqa: SIM105 - contextlib costs memory, as above
+        os.killpg(worker, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # nobody is left in it
+
+
+def _identity(pid: int) -> dict[str, int]:
+    return {"pid": pid, "start": start_ticks(pid)}
+
+
+def _on_gpu() -> bool:
+    try:
+        return json.loads(_text("spec.json"))["device"]["kind"] == "cuda"  # type: ignore[no-any-return]  # JSON is Any
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def main(argv: list[str]) -> int:
+    """Run one attempt to its end; returns the shim's own exit code (the worker's end is in exit.json)."""
+    if len(argv) < 4 or argv[2] != "--":
+        sys.stderr.write("usage: shim.py RUN_FOLDER GRACE_SECONDS -- COMMAND ...\n")
+        return 2
+    folder, grace, command = argv[0], float(argv[1]), argv[3:]
+    os.umask(0o077)
+    os.chdir(folder)
+    if _lock() is None or os.path.exists("exit.json"):  # noqa: PTH110 - as above
+        sys.stderr.write(f"{folder}: this attempt runs or has ended; start a new attempt instead\n")
+        return BUSY
+    with open(".exit.json.tmp", "wb") as reserve:  # noqa: PTH123 - as above
+        reserve.write(b" " * _RESERVE)
+    signals = {signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    kills_before, started = _oom_kills(), time.time()
+    worker = _spawn(command)
+    state = {"host": os.uname().nodename, "boot_id": boot_id(), "started_at": started}
+    _write("state.json", {**state, "shim": _identity(os.getpid()), "worker": _identity(worker)})
+    asked, timed_out = _supervise(worker, grace, signals)
+    _kill_group(worker)  # whatever it left behind would keep the lock and the device
+    _, status, usage = os.wait4(worker, 0)
+    code, number = (os.waitstatus_to_exitcode(status), None) if os.WIFEXITED(status) else (None, os.WTERMSIG(status))
+    tail = log_tail("log.txt")
+    kind = classify(
+        code,
+        number,
+        tail,
+        asked=asked,
+        timed_out=timed_out,
+        oom_killed=_oom_kills() > kills_before,
+        cuda=_on_gpu(),
+    )
+    _write(
+        "exit.json",
+        {
+            "kind": kind,
+            "code": code,
+            "signal": number,
+            "max_rss_mb": _megabytes(usage),
+            "log_tail": tail,
+            "ended_at": time.time(),
+        },
+        reserved=".exit.json.tmp",
+    )
+    return 0
+
+
+def _megabytes(usage: resource.struct_rusage) -> float:
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
+    return round(usage.ru_maxrss * unit / 1e6, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
