@@ -1,0 +1,266 @@
+"""Opens the workspace's database, keeps its schema current and gives out short transactions.
+
+It knows no table and no query beyond the schema's revision: those are in `models`, `reads` and `writes`.
+Pragmas and the one-writer rule follow measurements: WAL with synchronous=NORMAL, every writing transaction
+BEGIN IMMEDIATE (a deferred one silently lost 544 of 800 increments), never a memory map (it widens a SQLite bug).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlmodel import Session
+
+from bertdistill.store.disk import explained, network_filesystem, not_ours
+from bertdistill.store.errors import StoreError
+
+__all__ = ["DATABASE_NAME", "HEAD", "Database", "network_filesystem", "open_db"]
+
+DATABASE_NAME = "tracker.db"
+HEAD = "0001"
+"""Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
+REVISIONS = ("0001",)
+"""Every revision that this program can upgrade from, oldest first."""
+APPLICATION_ID = 0x42445455
+"""Written into the header of every database of ours, to tell it from anybody else's SQLite file."""
+_WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
+
+
+class Database:
+    """The open database of one workspace, for any number of threads of one process. Use `open_db` to get one."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        self.read_only = read_only
+        status = path.stat()
+        self._identity = (status.st_dev, status.st_ino)
+        self._reader = _engine(lambda: _connect_reader(path), "BEGIN")
+        self._writer = None if read_only else _engine(lambda: _connect_writer(path), "BEGIN IMMEDIATE")
+        self._watch: sqlite3.Connection | None = None
+        self._watch_lock = threading.Lock()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction holding the write lock from its first line; committed at the end, undone by any exception."""
+        if self._writer is None:
+            raise StoreError(f"{self.path}: opened for reading only", hint="Open it for writing.")
+        if self.replaced():
+            raise StoreError(
+                f"{self.path}: removed or replaced while it was open; nothing more is written",
+                hint="Put the file back or start this program again.",
+            )
+        with explained(self.path), Session(self._writer, expire_on_commit=False) as session:
+            try:
+                session.connection()
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view for a few short SELECTs; what they return stays usable afterwards, detached.
+
+        Keep it short: the write-ahead log cannot shrink while it is open.
+        """
+        with explained(self.path), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
+            session.connection()
+            yield session
+
+    def data_version(self) -> int:
+        """A number that changes whenever another connection, of this process or another, has committed. About 5 µs."""
+        with explained(self.path), self._watch_lock:
+            if self._watch is None:
+                self._watch = _connect_reader(self.path)
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def replaced(self) -> bool:
+        """Whether the file at `path` is no longer the one that is open: SQLite would go on writing into the void."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return True
+        return self._identity != (status.st_dev, status.st_ino)
+
+    def check(self) -> list[str]:
+        """What is wrong inside the file, one sentence each; empty when it is sound. Reads all of it."""
+        with explained(self.path), closing(_connect_reader(self.path)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+            strays = connection.execute("PRAGMA foreign_key_check").fetchall()
+        problems = [] if found == ["ok"] else found
+        return problems + [f"row {row[1]} of {row[0]} points to a missing {row[2]}" for row in strays]
+
+    def backup(self, target: Path) -> None:
+        """Copy the database, rows still in the write-ahead log included, while others go on; replaces `target`."""
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        try:
+            _create_private(temporary)
+            source, copy = _connect_reader(self.path), sqlite3.connect(temporary)
+            with explained(target), closing(source), closing(copy):
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")  # one file, without companions to forget
+            temporary.replace(target)
+        except OSError as error:
+            raise StoreError(f"{target}: the backup failed: {error.strerror}", hint="Choose another place.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close every connection; the last one of all processes folds the write-ahead log into the file."""
+        with self._watch_lock:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+        self._reader.dispose()
+        if self._writer is not None:
+            self._writer.dispose()
+
+
+def open_db(workspace: Path, *, read_only: bool = False) -> Database:
+    """Open the database of `workspace`, made if need be (not when reading), at the newest schema revision.
+
+    Raises StoreError: a network disk, a file of somebody else, a newer revision than known, nothing there to read,
+    no rights, no space.
+    """
+    path = workspace.absolute() / DATABASE_NAME
+    kind = network_filesystem(workspace)
+    if kind is not None:
+        raise StoreError(
+            f"{workspace}: lies on a network file system ({kind}), where SQLite's write-ahead log can lose data",
+            hint="Choose a workspace on a local disk with --workspace; data and models may stay where they are.",
+        )
+    try:
+        if not read_only:
+            _make_place(path)
+        elif not path.is_file():
+            raise StoreError(f"{path}: does not exist", hint="Run a study in this workspace first, or name another.")
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be made: {error.strerror}", hint="Check the path, its rights and the free space."
+        ) from error
+    with explained(path):
+        if _revision(path) != HEAD:
+            _migrate(path)
+        return Database(path, read_only=read_only)
+
+
+def _make_place(path: Path) -> None:
+    """Make folder (0700) and file (0600) if missing, whatever the umask; -wal and -shm inherit the file's mode."""
+    folder = path.parent
+    if not folder.is_dir():
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    if not path.exists():
+        _create_private(path)
+
+
+def _create_private(path: Path) -> None:
+    """Create an empty file, 0600. An existing one is never opened here.
+
+    Closing any descriptor of a database would drop the locks that SQLite holds on it in this process.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _connect_writer(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "rw", _WRITER_WAIT_S)
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise StoreError(f"{path}: this place does not allow a write-ahead log", hint="Choose a local disk.")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA journal_size_limit=16777216")
+    return connection
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "ro", _READER_WAIT_S)
+    connection.execute("PRAGMA query_only=ON")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    return connection
+
+
+def _connect(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
+    # isolation_level=None: Python begins nothing by itself. Connections move between threads, one at a time.
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}", uri=True, timeout=wait_s, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA trusted_schema=OFF")
+    return connection
+
+
+def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_serializer=_to_json)
+
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "begin", begin_transaction)
+    return engine
+
+
+def _to_json(value: Any) -> str:
+    """JSON text; numbers that are not finite become null, for JSON has none and SQLite's own functions refuse them."""
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _revision(path: Path) -> str | None:
+    """Schema revision of the file, None when it is still empty. Reads only: somebody else's file stays as it is."""
+    with closing(_connect(path, "ro", _WRITER_WAIT_S)) as connection:
+        return _read_revision(path, lambda query: connection.execute(query).fetchone())
+
+
+def _read_revision(path: Path, one: Callable[[str], Any]) -> str | None:
+    if one("PRAGMA application_id")[0] != APPLICATION_ID:
+        if one("SELECT count(*) FROM sqlite_master")[0]:
+            raise not_ours(path)
+        return None
+    revision = str(one("SELECT version_num FROM alembic_version")[0])
+    if revision not in REVISIONS:
+        raise StoreError(
+            f"{path}: its schema revision {revision} is newer than this program knows ({HEAD})",
+            hint="Upgrade bertdistill-tui, or use the version that wrote this workspace.",
+        )
+    return revision
+
+
+def _migrate(path: Path) -> None:
+    """Bring the schema to HEAD in one transaction; processes that open the same file at the same time take turns."""
+    from bertdistill.store.migrations.upgrade import upgrade  # alembic costs 0.2 s and is rarely needed
+
+    engine = _engine(lambda: _connect_writer(path), "BEGIN IMMEDIATE")
+    try:
+        with engine.begin() as connection:
+            if _read_revision(path, lambda query: connection.exec_driver_sql(query).fetchone()) != HEAD:
+                upgrade(connection, HEAD)
+                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    finally:
+        engine.dispose()
