@@ -139,10 +139,12 @@ def choose_heads(plan: Plan, settings: Settings, importance: Importance | None) 
         gone = [draw.sample(range(total), total - left) for left in plan.heads_left]
         return [[head for head in range(total) if head not in lost] for lost in gone]
     rows = [_importance_row(importance, origin, total) for origin in plan.kept_layers]
-    return [
-        sorted(sorted(range(total), key=lambda head, row=row: (-row[head], head))[:left])
-        for row, left in zip(rows, plan.heads_left, strict=True)
-    ]
+    return [_highest(row, left) for row, left in zip(rows, plan.heads_left, strict=True)]
+
+
+def _highest(row: Sequence[float], left: int) -> list[int]:
+    ranked = sorted(range(len(row)), key=lambda head: (-row[head], head))
+    return sorted(ranked[:left])
 
 
 def _importance_row(importance: Importance | None, origin: int, total: int) -> list[float]:
