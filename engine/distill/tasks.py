@@ -1,0 +1,245 @@
+"""What a task is to the worker: its model head, and how model outputs become predictions and scores.
+
+It trains nothing and reads no files; exact match and F1 are those of `engine.squad`.
+"""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertdistill.engine import squad
+from bertdistill.engine.contract import SCORES, DataSpec
+from bertdistill.engine.distill.examples import Examples
+from bertdistill.engine.distill.features import Features
+
+Array = NDArray[Any]
+
+CHUNK_CELLS = 1 << 21
+"""Candidate spans compared at once: bounds the memory of scoring to some 50 MB."""
+
+NO_SPAN = 1e6
+"""Null odds of a question whose windows hold no passage token at all: abstain, whatever the threshold. Finite for JSON."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions on one part and their scores."""
+
+    metrics: dict[str, float]
+    """Percent, except `null_threshold` (difference of logit sums). A class of questions that is absent has no metric."""
+    predictions: dict[str, str]
+    """Example id to answer text ("" abstains) or label name."""
+    null_odds: dict[str, float]
+    """Questions only: null score minus best span score; above the threshold the answer is ""."""
+    correct: Array
+    """(examples,) float64, 0 or 1: exact match or right label."""
+    partial: Array
+    """(examples,) float64, 0 to 1: F1 of the answer; for classes the same as `correct`."""
+
+
+class Score(Protocol):
+    """Score model outputs; see `score_spans` and `score_classes` for the shapes."""
+
+    def __call__(
+        self,
+        examples: Examples,
+        features: Features,
+        outputs: Array,
+        data: DataSpec,
+        *,
+        null_threshold: float | None = None,
+    ) -> Scored: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. `auto_class` is the transformers class that loads a model with its head."""
+
+    name: str
+    span: bool
+    auto_class: str
+    score: Score
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the metrics that `score` yields."""
+        return SCORES[self.name]
+
+
+# -------------------------------------------------------------------------------------------------- question answering
+
+
+def score_spans(
+    examples: Examples, features: Features, outputs: Array, data: DataSpec, *, null_threshold: float | None = None
+) -> Scored:
+    """Score start and end logits, `outputs` (tokens, 2), aligned with `features`.
+
+    The rule is that of the original BERT script: the null score of a question is the smallest start + end logit of the
+    first token over its windows, its answer the best span over its windows, and it abstains when null score minus span
+    score exceeds the threshold. Without `null_threshold` the best one on these very questions is taken, or none when
+    all of them are answerable. Texts are compared by the rules of SQuAD 2.0.
+    """
+    null_odds, texts = answer_spans(examples, features, outputs, data)
+    golds = [squad.golds(row.answers) for row in examples.rows]
+    impossible = np.array([row.impossible for row in examples.rows])
+    exact = np.array([squad.exact(text, gold) for text, gold in zip(texts, golds, strict=True)], float)
+    f1 = np.array([squad.f1(text, gold) for text, gold in zip(texts, golds, strict=True)])
+    threshold = null_threshold
+    if threshold is None and impossible.any():
+        threshold = tune_threshold(null_odds, exact, f1, impossible)
+    abstain = np.zeros(len(texts), bool) if threshold is None else null_odds > threshold
+    exact = np.where(abstain, impossible, exact).astype(float)
+    f1 = np.where(abstain, impossible, f1).astype(float)
+    ids = [row.id for row in examples.rows]
+    return Scored(
+        metrics=_span_metrics(exact, f1, impossible, threshold),
+        predictions={key: "" if no else text for key, text, no in zip(ids, texts, abstain, strict=True)},
+        null_odds=dict(zip(ids, null_odds.tolist(), strict=True)),
+        correct=exact,
+        partial=f1,
+    )
+
+
+def answer_spans(examples: Examples, features: Features, outputs: Array, data: DataSpec) -> tuple[Array, list[str]]:
+    """(null odds (examples,) float64, best answer text of every example), before any abstention."""
+    if features.char_spans is None or outputs.shape != (int(features.offsets[-1]), 2):
+        raise ValueError(
+            f"outputs of shape {outputs.shape} do not fit the {features.offsets[-1]} tokens of a span task"
+        )
+    firsts = np.asarray(features.offsets[:-1])
+    null = outputs[firsts].astype(np.float64).sum(axis=1)
+    best, start, end = best_spans(features, outputs, data)
+    count = len(examples)
+    example = np.asarray(features.example_index)
+    null_by_example = np.full(count, np.inf)
+    np.minimum.at(null_by_example, example, null)
+    order = np.lexsort((-best, example))  # the best window of an example comes first; the earlier one of a tie
+    windows = np.full(count, -1)
+    found, place = np.unique(example[order], return_index=True)
+    windows[found] = order[place]
+    covered = windows >= 0
+    score = np.where(covered, best[windows], -np.inf)
+    has_span = np.isfinite(score) & np.isfinite(null_by_example)
+    odds = np.full(count, NO_SPAN)
+    odds[has_span] = null_by_example[has_span] - score[has_span]
+    char_spans = features.char_spans
+    texts = [""] * count
+    for i in np.flatnonzero(has_span):
+        base = firsts[windows[i]]
+        begin, stop = char_spans[base + start[windows[i]], 0], char_spans[base + end[windows[i]], 1]
+        texts[i] = examples.rows[i].context[begin:stop].strip()
+    return odds, texts
+
+
+def best_spans(features: Features, outputs: Array, data: DataSpec) -> tuple[Array, Array, Array]:
+    """Best span of every window: (score (n,), first token (n,), last token (n,)); score -inf without passage tokens.
+
+    Candidates start at the `n_best` passage tokens with the highest start logit; each takes its best end among the next
+    `max_answer_length` tokens of the passage.
+    """
+    count = len(features)
+    score, start, end = np.full(count, -np.inf), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    assert features.char_spans is not None
+    inside = np.asarray(features.char_spans[:, 0]) >= 0
+    lengths = features.lengths
+    order = np.argsort(lengths, kind="stable")
+    done = 0
+    while done < count:
+        length = int(lengths[order[min(done + 64, count - 1)]])
+        size = max(CHUNK_CELLS // (length * 2 + data.n_best * data.max_answer_length), 1)
+        rows = order[done : done + size]
+        done += len(rows)
+        score[rows], start[rows], end[rows] = _best_in(rows, features, outputs, inside, data)
+    return score, start, end
+
+
+def _best_in(rows: Array, features: Features, outputs: Array, inside: Array, data: DataSpec) -> tuple[Array, ...]:
+    """The same for some windows, padded to the longest of them."""
+    lengths = features.lengths[rows]
+    width = int(lengths.max())
+    reach = min(data.max_answer_length, width)
+    positions = np.arange(width)
+    real = positions < lengths[:, None]
+    tokens = np.where(real, np.asarray(features.offsets)[rows][:, None] + positions, 0)
+    allowed = real & inside[tokens]
+    logits = outputs[tokens].astype(np.float64)
+    starts = np.where(allowed, logits[..., 0], -np.inf)
+    ends = np.full((len(rows), width + reach), -np.inf)
+    ends[:, :width] = np.where(allowed, logits[..., 1], -np.inf)
+    top = np.argsort(-starts, axis=1, kind="stable")[:, : data.n_best]
+    each = np.arange(len(rows))[:, None]
+    reached = ends[each[..., None], top[..., None] + np.arange(reach)]
+    sums = (starts[each, top][..., None] + reached).reshape(len(rows), -1)
+    sums = np.where(np.isnan(sums), -np.inf, sums)
+    best = sums.argmax(axis=1)
+    start = top[each[:, 0], best // reach]
+    return sums[each[:, 0], best], start, start + best % reach
+
+
+def tune_threshold(null_odds: Array, exact: Array, f1: Array, impossible: Array) -> float:
+    """The abstention threshold with the best exact, then the best F1, then nearest to 0.
+
+    `exact` and `f1` (examples,) are the scores of answering; abstaining scores 1 on impossible questions and 0 on the
+    others. Thresholds lie midway between neighbouring odds, so equal odds are never told apart.
+    """
+    order = np.argsort(null_odds, kind="stable")
+    odds = null_odds[order]
+    gains = np.stack([exact[order] - impossible[order], f1[order] - impossible[order]])
+    answered = np.concatenate([np.zeros((2, 1)), np.cumsum(gains, axis=1)], axis=1)
+    cuts = np.concatenate([[odds[0] - 1.0], (odds[:-1] + odds[1:]) / 2, [odds[-1] + 1.0]])
+    possible = np.concatenate([[True], odds[:-1] < odds[1:], [True]])
+    rank = np.lexsort((np.abs(cuts), -np.round(answered[1], 9), -answered[0], ~possible))
+    return float(cuts[rank[0]])
+
+
+def _span_metrics(exact: Array, f1: Array, impossible: Array, threshold: float | None) -> dict[str, float]:
+    metrics = {"exact": 100 * exact.mean(), "f1": 100 * f1.mean()}
+    for name, members in (("has_answer", ~impossible), ("no_answer", impossible)):
+        if members.any():
+            metrics[f"{name}_exact"] = 100 * exact[members].mean()
+            metrics[f"{name}_f1"] = 100 * f1[members].mean()
+    if threshold is not None:
+        metrics["null_threshold"] = threshold
+    return {name: float(value) for name, value in metrics.items()}
+
+
+# ------------------------------------------------------------------------------------------------- text classification
+
+
+def score_classes(
+    examples: Examples, features: Features, outputs: Array, data: DataSpec, *, null_threshold: float | None = None
+) -> Scored:
+    """Score class logits, `outputs` (n, classes), row by row; `null_threshold` has no meaning here."""
+    from sklearn.metrics import f1_score, matthews_corrcoef  # a second of import that span tasks never need
+
+    if outputs.shape != (len(examples), len(examples.labels)) or len(features) != len(examples):
+        raise ValueError(f"outputs of shape {outputs.shape} do not fit {len(examples)} examples")
+    truth = np.array([row.label for row in examples.rows])
+    chosen = outputs.astype(np.float64).argmax(axis=1)
+    correct = (truth == chosen).astype(float)
+    names = examples.labels
+    return Scored(
+        metrics={
+            "accuracy": 100 * float(correct.mean()),
+            "macro_f1": 100 * float(f1_score(truth, chosen, average="macro", zero_division=0)),
+            "matthews": 100 * float(matthews_corrcoef(truth, chosen)),
+        },
+        predictions={row.id: names[label] for row, label in zip(examples.rows, chosen, strict=True)},
+        null_odds={},
+        correct=correct,
+        partial=correct,
+    )
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("question-answering", True, "AutoModelForQuestionAnswering", score_spans),
+        Task("text-classification", False, "AutoModelForSequenceClassification", score_classes),
+    )
+}
