@@ -5,13 +5,61 @@ It reads files and nothing else: no database, no model, no data set.
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bertdistill.engine.contract import DataSpec, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract import (
+    METRICS,
+    SCORES,
+    SCRATCH,
+    TASKS,
+    DataSpec,
+    Metric,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+)
+from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective
-from bertdistill.engine.space import Space
+from bertdistill.engine.sections import (
+    Problem,
+    did_you_mean,
+    nearest,
+    not_a_table,
+    read_dataclass,
+    read_model,
+    shown,
+    unknown_keys,
+)
+from bertdistill.engine.space import Parameter, Space, read_search
+from bertdistill.engine.study_checks import Parts, cross_problems, read_objectives
+from bertdistill.engine.study_text import Override, apply_override, parse_override, read_toml, write_toml
+
+__all__ = [
+    "StudySpec",
+    "changed",
+    "dump",
+    "load_study",
+    "name_problem",
+    "nearest",
+    "parse_override",
+    "select_metric",
+    "study_from_dict",
+    "to_toml",
+]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEVICE_NAMES = ("con", "nul", "prn", "aux", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
+"""Folders that Windows cannot make, with or without an extension."""
+
+SamplerKind = Literal["auto", "tpe", "gp", "nsga2", "random", "grid"]
+StoppingRule = Literal["frontier", "none"]
 
 
 class _Section(BaseModel):
@@ -22,20 +70,32 @@ class MetricsSection(_Section):
     """`[metrics]`: what is measured and kept beside the objectives."""
 
     stored: tuple[str, ...] = Field(default=(), description="Further metrics to measure and store for every trial.")
-    select: str = Field(default="", description="Metric that picks the best checkpoint; empty takes the first score among the objectives.")
+    select: str = Field(
+        default="",
+        description="Metric that picks the best checkpoint; empty takes the first score among the objectives.",
+    )
 
 
 class BudgetSection(_Section):
     """`[budget]`: when the study is complete."""
 
-    trials: int = Field(default=40, ge=1, le=100_000, description="Trials in all, the baseline and queued ones included; reruns by hand come on top.")
-    hours: float = Field(default=0.0, ge=0, description="Start no new trial after this many hours of running; 0 sets no limit.")
+    trials: int = Field(
+        default=40,
+        ge=1,
+        le=100_000,
+        description="Trials in all, the baseline and queued ones included; reruns by hand come on top.",
+    )
+    hours: float = Field(
+        default=0.0, ge=0, description="Start no new trial after this many hours of running; 0 sets no limit."
+    )
 
 
 class SamplerSection(_Section):
     """`[sampler]`: how settings are proposed."""
 
-    kind: str = Field(default="auto", description="auto, tpe, gp, nsga2, random or grid; auto is gp up to 300 trials, then tpe.")
+    kind: SamplerKind = Field(
+        default="auto", description="auto, tpe, gp, nsga2, random or grid; auto is gp up to 300 trials, then tpe."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the proposals: same history and seed, same proposal.")
     startup_trials: int = Field(default=10, ge=1, description="Random trials before the sampler begins to model.")
 
@@ -43,20 +103,28 @@ class SamplerSection(_Section):
 class RunnerSection(_Section):
     """`[runner]`: how workers are started and kept."""
 
-    slots: int = Field(default=0, ge=0, le=256, description="Workers at once; 0 takes one a GPU, or one on a machine without.")
+    slots: int = Field(
+        default=0, ge=0, le=256, description="Workers at once; 0 takes one a GPU, or one on a machine without."
+    )
     slots_per_gpu: int = Field(default=1, ge=1, le=16, description="Workers that share one GPU, only when asked for.")
     retries: int = Field(default=2, ge=0, le=20, description="Further attempts of a trial whose worker failed.")
     grace_seconds: float = Field(default=60.0, ge=1, description="Time between a polite stop and a kill.")
-    pause_after_failures: int = Field(default=3, ge=1, description="Failures of one class in a row that pause the study.")
-    min_free_gb: float = Field(default=2.0, ge=0, description="Free disk below which old checkpoints are dropped, then the queue pauses.")
+    pause_after_failures: int = Field(
+        default=3, ge=1, description="Failures of one class in a row that pause the study."
+    )
+    min_free_gb: float = Field(
+        default=2.0, ge=0, description="Free disk below which old checkpoints are dropped, then the queue pauses."
+    )
 
 
 class StoppingSection(_Section):
     """`[stopping]`: ending a trial early when it cannot reach the frontier at its known size."""
 
-    rule: str = Field(default="frontier", description="frontier or none.")
+    rule: StoppingRule = Field(default="frontier", description="frontier or none.")
     min_trials: int = Field(default=8, ge=2, description="Complete trials before the rule is used.")
-    quantile: float = Field(default=0.9, gt=0, le=1, description="Quantile of earlier gains taken as the optimistic rest of a trial.")
+    quantile: float = Field(
+        default=0.9, gt=0, le=1, description="Quantile of earlier gains taken as the optimistic rest of a trial."
+    )
 
 
 class ReferencePoint(_Section):
@@ -79,9 +147,250 @@ class StudySpec(_Section):
     search: Space = Field(default=(), description="Parameters to search, by name: a range or choices.")
     objectives: tuple[Objective, ...] = Field(description="Two or more metrics with directions and perhaps thresholds.")
     metrics: MetricsSection = MetricsSection()
-    baseline: dict[str, Any] | None = Field(default=None, description="Settings of trial 0, over the fixed ones; empty table: the fixed settings themselves.")
+    baseline: dict[str, Any] | None = Field(
+        default=None,
+        description="Settings of trial 0, over the fixed ones; empty table: the fixed settings themselves.",
+    )
     budget: BudgetSection = BudgetSection()
     sampler: SamplerSection = SamplerSection()
     runner: RunnerSection = RunnerSection()
     stopping: StoppingSection = StoppingSection()
     references: tuple[ReferencePoint, ...] = ()
+
+
+SECTIONS = {"data": DataSpec, "teacher": TeacherSpec, "student": StudentSpec, "settings": Settings}
+MODELS: dict[str, type[_Section]] = {
+    "metrics": MetricsSection,
+    "budget": BudgetSection,
+    "sampler": SamplerSection,
+    "runner": RunnerSection,
+    "stopping": StoppingSection,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """The study in a TOML file with `--set` overrides; raises ConfigError with every problem on a line.
+
+    Relative paths are looked for in the working directory, then beside the file, and made absolute.
+    """
+    raw = read_toml(path)
+    changes = [parse_override(text) for text in overrides]
+    for change in changes:
+        raw = apply_override(raw, change)
+    return _study(_with_absolute_paths(raw, path.parent), str(path), changes)
+
+
+def study_from_dict(raw: Mapping[str, Any], *, where: str) -> StudySpec:
+    """The study in nested dicts (those of TOML, or of `dump`); `where` opens every line of an error."""
+    return _study(raw, where, ())
+
+
+def changed(spec: StudySpec, key: str, value: Any) -> StudySpec:
+    """The study with one dotted key changed (`objectives.0.threshold`), checked again; None removes the key."""
+    change = Override(tuple(key.split(".")), value)
+    return _study(apply_override(dump(spec), change), spec.name, [change])
+
+
+def _study(raw: Mapping[str, Any], where: str, changes: Sequence[Override]) -> StudySpec:
+    spec, problems = _read(raw)
+    if problems:
+        from_command_line = [change.path for change in changes]
+        lines = []
+        for problem in dict.fromkeys(problems):
+            mine = any(problem.path == path or problem.path.startswith(f"{path}.") for path in from_command_line)
+            lines.append(f"{'--set' if mine else where}: {problem}")
+        raise ConfigError("\n".join(lines))
+    return StudySpec(**spec)
+
+
+def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The keyword arguments of StudySpec, and everything that is wrong."""
+    problems = [*_endless_numbers(raw), *unknown_keys(raw, StudySpec.model_fields, "")]
+    if problems and any("finite" in problem.text for problem in problems):
+        return {}, problems
+    found: dict[str, Any] = {}
+    for key in ("name", "task", "note"):
+        if text := _top_problem(key, raw):
+            problems.append(Problem("", key, text))
+        elif key in raw:
+            found[key] = raw[key]
+    for name, cls in SECTIONS.items():
+        if name in ("data", "teacher") and name not in raw:
+            problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))
+            continue
+        found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
+        problems += wrong
+    for name, model in MODELS.items():
+        found[name], wrong = read_model(model, raw.get(name, {}), name)
+        problems += wrong
+    for name, reader in (("search", _read_search), ("baseline", _read_baseline), ("references", _read_references)):
+        found[name], wrong = reader(raw.get(name))
+        problems += wrong
+    if "objectives" in raw:
+        found["objectives"], wrong = read_objectives(raw["objectives"])
+        problems += wrong
+    else:
+        problems.append(Problem("", "objectives", "is missing: two metrics or more, as exact and params"))
+    return found, problems + cross_problems(_parts(found, raw))
+
+
+def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
+    metrics, sampler = found["metrics"] or MetricsSection(), found["sampler"] or SamplerSection()
+    fixed = raw.get("settings", {})
+    return Parts(
+        task=found.get("task"),
+        data=found.get("data"),
+        teacher=found.get("teacher"),
+        student=found["student"],
+        settings=found["settings"],
+        fixed=frozenset(fixed) if isinstance(fixed, Mapping) else frozenset(),
+        search=found["search"],
+        objectives=found.get("objectives"),
+        stored=metrics.stored,
+        select=metrics.select,
+        sampler=sampler.kind,
+        baseline=found["baseline"],
+        references=tuple((point.name, point.metrics) for point in found["references"]),
+    )
+
+
+def _top_problem(key: str, raw: Mapping[str, Any]) -> str:
+    if key not in raw:
+        return "" if key == "note" else f"is missing: {StudySpec.model_fields[key].description}"
+    value = raw[key]
+    if not isinstance(value, str):
+        return f"= {shown(value)} must be text"
+    if key == "task" and value not in TASKS:
+        return f"= {shown(value)} is no task{did_you_mean(value, TASKS)}"
+    return f"= {shown(value)} {text}" if key == "name" and (text := name_problem(value)) else ""
+
+
+def name_problem(name: str) -> str:
+    """Why `name` cannot name a study or a model ('' when it can): it becomes a folder, so little is allowed."""
+    if not NAME.fullmatch(name):
+        return "is no name; use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
+    if name.endswith("."):
+        return "ends with a dot; remove it"
+    if name.split(".")[0].lower() in DEVICE_NAMES:
+        return "is the name of a device on Windows; use another"
+    return ""
+
+
+def _read_search(raw: Any) -> tuple[Space | None, list[Problem]]:
+    if raw is None:
+        return (), []
+    if not isinstance(raw, Mapping):
+        return None, [not_a_table("search")]
+    space, problems = read_search(raw)
+    return (None if problems else space), [Problem(f"search.{name}", "", text) for name, text in problems]
+
+
+def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:
+    if raw is None or isinstance(raw, Mapping):
+        return (None if raw is None else dict(raw)), []
+    return None, [not_a_table("baseline")]
+
+
+def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem]]:
+    if raw is None:
+        return (), []
+    if not isinstance(raw, (list, tuple)):
+        return (), [Problem("", "references", "must be a list of tables: [[references]]")]
+    read = [read_model(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
+    return tuple(point for point, _ in read if point is not None), [problem for _, wrong in read for problem in wrong]
+
+
+def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """TOML can say nan and inf; JSON, SQLite and sensible limits cannot."""
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    )
+    for key, item in items:
+        yield from _endless_numbers(item, (*path, str(key)))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem(".".join(path[:-1]), path[-1], f"= {value} must be a finite number")
+
+
+# --------------------------------------------------------------------------------------------------------------- paths
+
+
+def _with_absolute_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Workers run in other folders, so what names a file here must name it everywhere."""
+    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
+    for section, key in (("data", "train"), ("data", "report"), ("teacher", "model"), ("student", "init")):
+        table = result.get(section)
+        value = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(value, str) and value:
+            table[key] = _absolute(value, folder) if section == "data" else _absolute_model(value, folder)
+    return result
+
+
+def _absolute(text: str, folder: Path) -> str:
+    path = Path(text).expanduser()
+    beside = folder / path
+    return str((beside if beside.exists() and not path.exists() else path).absolute())
+
+
+def _absolute_model(text: str, folder: Path) -> str:
+    """A model is a folder when it looks like a path or when such a folder is there; else it is a hub id or a word."""
+    if text in (SCRATCH, "teacher"):
+        return text
+    is_path = text.startswith(("/", "./", "../", "~"))
+    is_there = any((place / text / "config.json").is_file() for place in (Path(), folder))
+    return _absolute(text, folder) if is_path or is_there else text
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def dump(spec: StudySpec) -> dict[str, Any]:
+    """The study as JSON-safe dicts, complete; `study_from_dict` reads it back to an equal study."""
+    searched = {parameter.name for parameter in spec.search if not parameter.when}
+    settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched}
+    raw: dict[str, Any] = {
+        "name": spec.name,
+        "task": spec.task,
+        "note": spec.note,
+        "objectives": [_present(dataclasses.asdict(objective)) for objective in spec.objectives],
+        "references": [point.model_dump() for point in spec.references],
+        "data": dataclasses.asdict(spec.data),
+        "teacher": _present(dataclasses.asdict(spec.teacher)),
+        "student": dataclasses.asdict(spec.student),
+        "settings": settings,
+        "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
+        "baseline": spec.baseline,
+        **{name: getattr(spec, name).model_dump(mode="json") for name in MODELS},
+    }
+    return _present(raw)
+
+
+def _dump_parameter(parameter: Parameter) -> dict[str, Any]:
+    if parameter.kind == "choice":
+        raw: dict[str, Any] = {"choices": list(parameter.choices)}
+    else:
+        raw = {"low": parameter.low, "high": parameter.high}
+        raw |= {"log": True} if parameter.log else {}
+        raw |= {"step": parameter.step} if parameter.step is not None else {}
+    return raw | ({"when": {name: list(values) for name, values in parameter.when.items()}} if parameter.when else {})
+
+
+def _present(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if value is not None}
+
+
+def to_toml(spec: StudySpec) -> str:
+    """The resolved study as a TOML file that `load_study` reads back."""
+    return write_toml(dump(spec))
+
+
+# --------------------------------------------------------------------------------------------------------------- facts
+
+
+def select_metric(spec: StudySpec) -> Metric:
+    """The metric that picks the best checkpoint of a trial."""
+    scores = SCORES[spec.task]
+    named = [objective.metric for objective in spec.objectives if objective.metric in scores]
+    return METRICS[spec.metrics.select or (named or list(scores))[0]]

@@ -1,18 +1,18 @@
 """The search space as a value: kinds of parameters, their ranges and the conditions between them.
 
-Pure and standard library only. It samples nothing; proposals are made in `search`.
+Pure: it reads no file and samples nothing; proposals are made in `search`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertdistill.engine.contract import SEARCHABLE, Settings
+from bertdistill.engine.sections import did_you_mean, is_number, kind_of, one_of, shown, value_problem
 
 Value = int | float | str | bool
 
@@ -67,12 +67,12 @@ def read_search(raw: Mapping[str, Any]) -> tuple[Space, list[tuple[str, str]]]:
 
 def _read_parameter(name: str, raw: Any) -> tuple[Parameter | None, list[str]]:
     if name not in SETTING:
-        return None, [f"is not a setting{_did_you_mean(name, SEARCHABLE)}"]
+        return None, [f"is not a setting{did_you_mean(name, SEARCHABLE)}"]
     if name not in SEARCHABLE:
-        return None, [f"cannot be searched; fix it in [settings]{_did_you_mean(name, ())}"]
+        return None, ["cannot be searched; fix it in [settings]"]
     if not isinstance(raw, Mapping):
         return None, ["must be a table: { low = …, high = … } or { choices = […] }"]
-    unknown = [f"has no key {key}{_did_you_mean(key, KEYS)}" for key in raw if key not in KEYS]
+    unknown = [f"has no key {key}{did_you_mean(key, KEYS)}" for key in raw if key not in KEYS]
     if unknown:
         return None, unknown
     if ("choices" in raw) == ("low" in raw or "high" in raw):
@@ -91,7 +91,7 @@ def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, 
     choices = raw["choices"]
     if not isinstance(choices, (list, tuple)):
         return None, [f"choices = {shown(choices)} must be a list"]
-    problems = [f"choices: {text}" for choice in choices if (text := value_problem(name, choice))]
+    problems = [f"choices: {text}" for choice in choices if (text := value_problem(SETTING[name], choice))]
     if problems:
         return None, problems
     values = tuple(_as_setting(name, choice) for choice in choices)
@@ -103,17 +103,17 @@ def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, 
 
 
 def _read_range(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
-    whole = _type_of(name) is int
-    if _type_of(name) is str:
+    whole = kind_of(SETTING[name]) == "int"
+    if kind_of(SETTING[name]) == "str":
         return None, ["is a word, not a number; give choices"]
     missing = [f"needs {key} beside {other}" for key, other in (("low", "high"), ("high", "low")) if key not in raw]
     if missing:
         return None, missing
-    problems = [f"{key} {text}" for key in ("low", "high") if (text := value_problem(name, raw[key]))]
+    problems = [f"{key} {text}" for key in ("low", "high") if (text := value_problem(SETTING[name], raw[key]))]
     log, step = raw.get("log", False), raw.get("step")
     if not isinstance(log, bool):
         problems.append(f"log = {shown(log)} must be true or false")
-    if step is not None and (not _is_number(step) or step <= 0 or (whole and not isinstance(step, int))):
+    if step is not None and (not is_number(step) or step <= 0 or (whole and not isinstance(step, int))):
         problems.append(f"step = {shown(step)} must be a {'whole ' if whole else ''}number above 0")
     if problems:
         return None, problems
@@ -149,7 +149,7 @@ def _read_when(raw: Any) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
         for name, values in raw.items()
         if name in SETTING
         for value in values
-        if (problem := value_problem(name, value))
+        if (problem := value_problem(SETTING[name], value))
     ]
     if problems:
         return {}, problems
@@ -162,7 +162,7 @@ def _condition_problems(space: Space) -> list[tuple[str, str]]:
     for parameter in space:
         for other, values in parameter.when.items():
             if other not in named:
-                hint = _did_you_mean(other, named)
+                hint = did_you_mean(other, named)
                 problems.append((parameter.name, f"when.{other} is not a searched parameter{hint}"))
                 continue
             if named[other].kind == "float" and named[other].step is None:
@@ -188,49 +188,19 @@ def _cycle(named: Mapping[str, Parameter]) -> list[str]:
 # -------------------------------------------------------------------------------------------------------------- values
 
 
-def value_problem(name: str, value: Any) -> str:
-    """What is wrong with `value` for the setting `name` ('' when nothing), worded to follow the key's name."""
-    kind, limits = _type_of(name), SETTING[name].metadata
-    if kind is str:
-        choices = limits.get("choices")
-        if not isinstance(value, str):
-            return f"= {shown(value)} must be text"
-        if choices and value not in choices:
-            return f"= {shown(value)} is not possible; use {one_of(choices)}"
-        return ""
-    if kind not in (int, float):
-        return ""
-    whole = kind is int
-    if not _is_number(value) or (whole and not isinstance(value, int)):
-        return f"= {shown(value)} must be a {'whole ' if whole else ''}number"
-    return limit_problem(value, limits.get("low"), limits.get("high"))
-
-
-def limit_problem(value: float, low: float | None, high: float | None) -> str:
-    """What is wrong with a number outside of its inclusive limits ('' when nothing)."""
-    remedy = f"use a value from {shown(low)}" + (f" to {shown(high)}" if high is not None else " up")
-    if low is None and high is not None:
-        remedy = f"use a value up to {shown(high)}"
-    if low is not None and value < low:
-        return f"= {shown(value)} is below {shown(low)}; {remedy}"
-    if high is not None and value > high:
-        return f"= {shown(value)} is above {shown(high)}; {remedy}"
-    return ""
-
-
 def contains(parameter: Parameter, value: Any) -> bool:
     """Whether the parameter can take this value: in range, on its step, or among the choices."""
     if parameter.kind == "choice":
         return any(
             value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in parameter.choices
         )
-    if not _is_number(value) or (parameter.kind == "int" and not isinstance(value, int)):
+    if not is_number(value) or (parameter.kind == "int" and not isinstance(value, int)):
         return False
     low, high = _ends(parameter)
     if not low <= value <= high:
         return False
     steps = (value - low) / parameter.step if parameter.step else 0.0
-    return abs(steps - round(steps)) < 1e-9
+    return bool(abs(steps - round(steps)) < 1e-9)
 
 
 def check(space: Space, params: Mapping[str, Any]) -> list[str]:
@@ -239,7 +209,7 @@ def check(space: Space, params: Mapping[str, Any]) -> list[str]:
     problems = []
     for name, value in params.items():
         if name not in named:
-            problems.append(f"{name} is not searched in this study{_did_you_mean(name, named)}")
+            problems.append(f"{name} is not searched in this study{did_you_mean(name, named)}")
         elif not contains(named[name], value):
             problems.append(f"{name} = {shown(value)} is outside of the search space: {describe(named[name])}")
         else:
@@ -284,7 +254,7 @@ def coerce(parameter: Parameter, text: str) -> Value:
     for choice in candidates:
         if text == str(choice):
             return choice if isinstance(choice, (int, float, str)) else str(choice)
-    number = _number(text, whole=_type_of(parameter.name) is int)
+    number = _number(text, whole=kind_of(SETTING[parameter.name]) == "int")
     if number is not None and contains(parameter, number):
         return number
     raise ValueError(f"{parameter.name} = {text} is outside of the search space: {describe(parameter)}")
@@ -374,39 +344,8 @@ def describe(parameter: Parameter) -> str:
     return text + (f", only when {' and '.join(conditions)}" if conditions else "")
 
 
-def one_of(values: Iterable[Any]) -> str:
-    """`a, b or c`."""
-    words = [str(value) if isinstance(value, str) else shown(value) for value in values]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def shown(value: Any) -> str:
-    """A value as a study file would spell it, short."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    if isinstance(value, str):
-        return f'"{value}"'
-    return str(value)
-
-
-def _did_you_mean(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(names), 1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _type_of(name: str) -> type:
-    # Annotations are text in that module; these four spellings are all that it uses.
-    return {"int": int, "float": float, "str": str}.get(str(SETTING[name].type), list)
-
-
-def _as_setting(name: str, value: Any) -> Value:
-    return float(value) if _type_of(name) is float else value  # type: ignore[no-any-return]  # checked by value_problem
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _as_setting(name: str, value: Value) -> Value:
+    return float(value) if kind_of(SETTING[name]) == "float" else value
 
 
 def _number(text: str, *, whole: bool) -> int | float | None:

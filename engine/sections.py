@@ -1,0 +1,208 @@
+"""Checks of single values and tables that a person typed, and the words in which a problem is told.
+
+Standard library and pydantic only; it knows no study, reads no file and never raises: problems are returned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bertdistill.engine.contract import FineTuneSpec
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend. `table` is the TOML table, "" for the top of the file; `key` is the key in it."""
+
+    table: str
+    key: str
+    text: str
+
+    @property
+    def path(self) -> str:
+        """The dotted path as `--set` spells it."""
+        return ".".join(part for part in (self.table, self.key) if part)
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.table and f"[{self.table}]", self.key, self.text) if part)
+
+
+# ---------------------------------------------------------------------------------------------------------- one value
+
+
+def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
+    """What is wrong with a value for a key of the contract ('' when nothing), worded to follow the key's name."""
+    kind = kind_of(field)
+    if kind in ("list[str]", "list[int]"):
+        return _list_problem(value, whole=kind == "list[int]")
+    if kind == "str":
+        choices = field.metadata.get("choices")
+        if not isinstance(value, str):
+            return f"= {shown(value)} must be text"
+        if choices and value not in choices:
+            return f"= {shown(value)} is not possible; use {one_of(choices)}"
+        return ""
+    whole = kind == "int"
+    if not is_number(value) or (whole and not isinstance(value, int)):
+        return f"= {shown(value)} must be a {'whole ' if whole else ''}number"
+    return limit_problem(value, field.metadata.get("low"), field.metadata.get("high"))
+
+
+def limit_problem(value: float, low: float | None, high: float | None) -> str:
+    """What is wrong with a number outside of its inclusive limits ('' when nothing)."""
+    if low is None:
+        remedy = f"use a value up to {shown(high)}"
+    else:
+        remedy = f"use a value from {shown(low)}" + (f" to {shown(high)}" if high is not None else " up")
+    if low is not None and value < low:
+        return f"= {shown(value)} is below {shown(low)}; {remedy}"
+    if high is not None and value > high:
+        return f"= {shown(value)} is above {shown(high)}; {remedy}"
+    return ""
+
+
+def _list_problem(value: Any, *, whole: bool) -> str:
+    if not isinstance(value, (list, tuple)):
+        return f"= {shown(value)} must be a list"
+    for item in value:
+        if whole and (isinstance(item, bool) or not isinstance(item, int)):
+            return f"has {shown(item)}, which is not a whole number"
+        if not whole and not isinstance(item, str):
+            return f"has {shown(item)}, which is not text"
+    return ""
+
+
+def kind_of(field: dataclasses.Field[Any]) -> str:
+    """The annotation of a contract field, which is text in that module: int, float, str, list[int] or list[str]."""
+    return str(field.type)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# ---------------------------------------------------------------------------------------------------------- one table
+
+
+def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[Problem]]:
+    """A section of the contract from its table; None when something is wrong with it."""
+    if not isinstance(raw, Mapping):
+        return None, [not_a_table(table)]
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only called with dataclasses
+    problems = unknown_keys(raw, fields, table)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in raw:
+            if field.default is field.default_factory is dataclasses.MISSING:
+                problems.append(Problem(table, name, f"is missing: {field.metadata['help']}"))
+        elif "FineTuneSpec" in kind_of(field):
+            values[name], wrong = read_dataclass(FineTuneSpec, raw[name], f"{table}.{name}")
+            problems += wrong
+        elif text := value_problem(field, raw[name]):
+            problems.append(Problem(table, name, text))
+        else:
+            values[name] = _converted(kind_of(field), raw[name])
+    return (None if problems else cls(**values)), problems
+
+
+def _converted(kind: str, value: Any) -> Any:
+    if kind == "float":
+        return float(value)
+    return list(value) if kind.startswith("list") else value
+
+
+def read_model(cls: type[M], raw: Any, table: str) -> tuple[M | None, list[Problem]]:
+    """A pydantic section from its table; None when something is wrong with it."""
+    if not isinstance(raw, Mapping):
+        return None, [not_a_table(table)]
+    problems = unknown_keys(raw, cls.model_fields, table)
+    known = {name: _tuples(value) for name, value in raw.items() if name in cls.model_fields}
+    try:
+        section = cls.model_validate(known, strict=True)
+    except ValidationError as error:
+        return None, problems + [_model_problem(cls, detail, table) for detail in error.errors()]
+    return (None if problems else section), problems
+
+
+def _tuples(value: Any) -> Any:
+    """Strict pydantic takes no list for a tuple, and not strict it would take "3" for 3."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _model_problem(cls: type[BaseModel], detail: Any, table: str) -> Problem:
+    name, *rest = (str(part) for part in detail["loc"])
+    value, context = detail["input"], detail.get("ctx", {})
+    words = {
+        "missing": f"is missing: {cls.model_fields[name].description}",
+        "literal_error": f"= {shown(value)} is not possible; use {one_of(_literals(cls, name))}",
+        "int_type": f"= {shown(value)} must be a whole number",
+        "float_type": f"= {shown(value)} must be a number",
+        "string_type": f"= {shown(value)} must be text",
+        "tuple_type": f"= {shown(value)} must be a list",
+        "dict_type": f"= {shown(value)} must be a table",
+        "greater_than_equal": f"= {shown(value)} is below {context.get('ge')}; use {context.get('ge')} or more",
+        "greater_than": f"= {shown(value)} is not above {context.get('gt')}; use more",
+        "less_than_equal": f"= {shown(value)} is above {context.get('le')}; use {context.get('le')} or less",
+    }
+    return Problem(table, ".".join([name, *rest]), words.get(detail["type"], f"= {shown(value)}: {detail['msg']}"))
+
+
+def _literals(cls: type[BaseModel], name: str) -> tuple[Any, ...]:
+    return typing.get_args(cls.model_fields[name].annotation)
+
+
+def unknown_keys(raw: Mapping[str, Any], names: Iterable[str], table: str) -> list[Problem]:
+    """A problem for every key that is none of `names`, with the nearest of them."""
+    known = list(names)
+    return [Problem(table, str(k), f"is no key here{did_you_mean(str(k), known)}") for k in raw if k not in known]
+
+
+def not_a_table(table: str) -> Problem:
+    return Problem(table, "", "must be a table of keys and values")
+
+
+# --------------------------------------------------------------------------------------------------------------- words
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name that was probably meant, None when nothing is close."""
+    known = list(names)
+    close = difflib.get_close_matches(name, known, 1, 0.6) or [k for k in known if name and k.startswith(name)]
+    return close[0] if close else None
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`; did you mean layers?`, or the whole list when nothing is close and it is short."""
+    known = list(names)
+    close = nearest(name, known)
+    if close:
+        return f"; did you mean {close}?"
+    return f"; use {one_of(known)}" if 0 < len(known) <= 12 else ""
+
+
+def one_of(values: Iterable[Any]) -> str:
+    """`a, b or c`."""
+    words = [value if isinstance(value, str) else shown(value) for value in values]
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def shown(value: Any) -> str:
+    """A value about as a study file would spell it, cut to a length that fits a message."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
