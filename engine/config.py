@@ -72,7 +72,7 @@ class MetricsSection(_Section):
     stored: tuple[str, ...] = Field(default=(), description="Further metrics to measure and store for every trial.")
     select: str = Field(
         default="",
-        description="Metric that picks the best checkpoint; empty takes the first score among the objectives.",
+        description="Metric that picks the best checkpoint; empty takes the first score of the objectives.",
     )
 
 
@@ -200,10 +200,15 @@ def _study(raw: Mapping[str, Any], where: str, changes: Sequence[Override]) -> S
         from_command_line = [change.path for change in changes]
         lines = []
         for problem in dict.fromkeys(problems):
-            mine = any(problem.path == path or problem.path.startswith(f"{path}.") for path in from_command_line)
+            mine = any(_related(problem.path, path) for path in from_command_line)
             lines.append(f"{'--set' if mine else where}: {problem}")
         raise ConfigError("\n".join(lines))
     return StudySpec(**spec)
+
+
+def _related(problem: str, override: str) -> bool:
+    short, long = sorted((f"{problem}.", f"{override}."), key=len)
+    return bool(problem) and long.startswith(short)
 
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
