@@ -1,0 +1,125 @@
+"""Which examples go together and how they become tensors: length buckets, dynamic padding, a repeatable order.
+
+It knows no model and no loss. The order is a pure function of seed and epoch, so a position is two integers and a
+resumed run sees exactly the batches that the killed one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.features import Features
+
+POOL = 50
+"""Batches that are sorted by length together. Larger pads less but makes batches less random."""
+EDGES = 8
+"""Distinct padded lengths. Many shapes bloat a CPU worker: 8.7 GB after 2,000 steps of free padding, 1.4 GB with 8."""
+MULTIPLE = 8
+"""Padded lengths are multiples of this, as tensor cores like them."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One device pass. `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2);
+    `teacher`: (batch, length, 2) or (batch, classes) in fp32, or None; `rows`: which features these are."""
+
+    rows: IntArray
+    padded: bool
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_types: Tensor | None
+    targets: Tensor
+    teacher: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on `device`; the copy overlaps with work already queued there."""
+        if device.type == "cpu":
+            return self
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.pin_memory().to(device, non_blocking=True)
+
+        return replace(
+            self,
+            input_ids=move(self.input_ids),
+            attention_mask=move(self.attention_mask),
+            token_types=None if self.token_types is None else move(self.token_types),
+            targets=move(self.targets),
+            teacher=None if self.teacher is None else move(self.teacher),
+        )
+
+
+def pad_edges(lengths: IntArray) -> IntArray:
+    """At most EDGES padded lengths that together waste little: quantiles of `lengths`, rounded up to MULTIPLE."""
+    quantiles = np.quantile(lengths, np.linspace(0, 1, EDGES + 1)[1:], method="higher")
+    rounded: IntArray = np.unique(-(-quantiles.astype(np.int64) // MULTIPLE) * MULTIPLE)
+    return rounded
+
+
+def epoch_order(lengths: IntArray, batch_size: int, *, seed: int, epoch: int) -> list[IntArray]:
+    """The batches of one epoch as feature indices: shuffled, sorted by length within pools, then shuffled again.
+
+    Every feature occurs once; only one batch may be smaller than `batch_size`. (Benesty 2020 measured 3.5 to 4.6 times
+    the speed at the same accuracy for length-uniform batches.)
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    pool = batch_size * POOL
+    ordered = [
+        part[np.argsort(lengths[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))
+    ]
+    batches = [b for part in ordered for b in np.split(part, range(batch_size, len(part), batch_size))]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def batches_per_epoch(count: int, batch_size: int) -> int:
+    """How many batches `epoch_order` makes of `count` features."""
+    pool = batch_size * POOL
+    full, rest = divmod(count, pool)
+    return full * POOL + -(-rest // batch_size)
+
+
+def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
+    """Batches for prediction: longest first, so that a memory failure comes at once, about `batch_tokens` tokens each."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, int(batch_tokens // max(1, lengths[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def collate(
+    features: Features, rows: IntArray, *, edges: IntArray, pad_id: int, teacher: npt.NDArray[np.float16] | None = None
+) -> Batch:
+    """Cut `rows` out of the flat arrays and pad them to the first edge that holds the longest of them."""
+    starts, lengths = features.offsets[rows], features.lengths[rows]
+    width = int(edges[np.searchsorted(edges, lengths.max())])
+    columns = np.arange(width)
+    mask = columns < lengths[:, None]
+    index = np.where(mask, starts[:, None] + columns, 0)
+    ids = np.where(mask, features.input_ids[index], pad_id).astype(np.int64)
+    types = None if features.token_types is None else np.where(mask, features.token_types[index], 0).astype(np.int64)
+    outputs = None
+    if teacher is not None:
+        spans = features.targets.ndim == 2
+        outputs = (np.where(mask[..., None], teacher[index], 0) if spans else teacher[rows]).astype(np.float32)
+    return Batch(
+        rows=rows,
+        padded=not bool(mask.all()),
+        input_ids=torch.from_numpy(ids),
+        attention_mask=torch.from_numpy(mask.astype(np.int64)),
+        token_types=None if types is None else torch.from_numpy(types),
+        targets=torch.from_numpy(features.targets[rows].astype(np.int64)),
+        teacher=None if outputs is None else torch.from_numpy(outputs),
+    )

@@ -1,0 +1,157 @@
+"""Write and read checkpoints so that a kill at any instant leaves the old or the new one, never half of one.
+
+Weights and optimiser travel as safetensors, the rest as JSON; nothing is pickled. It decides neither when to save nor
+what is best.
+
+A checkpoint is a folder `checkpoints/<role>-<step>` holding `model.safetensors`, `config.json`, `state.json` and, for
+the role `last`, `trainer.safetensors`; the link `checkpoints/<role>` names the newest and moves by one rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bertdistill.engine.contract import RunPaths, sync_folder
+from bertdistill.engine.distill.caches import sync_files
+from bertdistill.engine.errors import WorkerFailed
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands: all that decides the next batch and what is still to be done after it."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    evaluations: int = 0
+    best_score: float | None = None
+    best_folder: str = ""
+    """Absolute; may lie in the folder of an earlier attempt."""
+    best_metrics: dict[str, float] | None = None
+    seconds: float = 0.0
+    """Time spent training so far, over all attempts."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is on disk now."""
+
+    folder: Path
+    sha256: str
+    """Of `model.safetensors`: neither torch nor safetensors notices a flipped bit by itself."""
+    size_bytes: int
+
+
+def save(
+    paths: RunPaths,
+    role: str,
+    position: Position,
+    write_model: Callable[[Path], None],
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    extra: dict[str, str] | None = None,
+) -> Saved:
+    """Write one checkpoint and make it the current one of its role; the older one of that role goes away afterwards.
+
+    `write_model` puts config and weights into the folder that it is given; `extra` maps file names to text.
+    """
+    paths.checkpoints.mkdir(exist_ok=True)
+    target = paths.checkpoints / f"{role}-{position.step:08d}"
+    temporary = paths.checkpoints / f".{target.name}.tmp"
+    for stale in (temporary, target):  # left by an attempt that died in this very place
+        shutil.rmtree(stale, ignore_errors=True)
+    temporary.mkdir()
+    write_model(temporary)
+    sha256 = file_sha256(temporary / "model.safetensors")
+    if optimizer is not None:
+        save_file(_trainer_tensors(optimizer), temporary / "trainer.safetensors")
+    state = {"position": asdict(position), "sha256": sha256}
+    (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+    for name, text in (extra or {}).items():
+        (temporary / name).write_text(text, encoding="utf-8")
+    sync_files(temporary)
+    temporary.rename(target)
+    _point(paths.checkpoints / role, target)
+    for old in paths.checkpoints.glob(f"{role}-*"):
+        if old != target:
+            shutil.rmtree(old, ignore_errors=True)
+    return Saved(target, sha256, sum(file.stat().st_size for file in target.iterdir()))
+
+
+def read_position(folder: Path) -> Position:
+    """The position stored in a checkpoint; its weights are compared with their checksum first."""
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if file_sha256(folder / "model.safetensors") != state["sha256"]:
+            raise WorkerFailed(f"{folder}: model.safetensors does not match its checksum; the disk changed it")
+        return Position(**state["position"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkerFailed(f"{folder}: this checkpoint cannot be read: {error}") from error
+
+
+def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load weights, optimiser and random state in place. Shapes must fit: the model is built from the same settings."""
+    device = next(model.parameters()).device
+    model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
+    tensors = load_file(folder / "trainer.safetensors")
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["rng.cpu"])
+    if device.type == "cuda" and "rng.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators (numpy's global one is used by nobody here)."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_sha256(folder: Path) -> str:
+    """One checksum for the safetensors files of a model folder, in the order of their names."""
+    files = sorted(folder.glob("*.safetensors"))
+    return (
+        file_sha256(files[0])
+        if len(files) == 1
+        else hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
+    )
+
+
+def _trainer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    tensors = {
+        f"optimizer.{i}.{key}": torch.as_tensor(value) for i, slot in state.items() for key, value in slot.items()
+    }
+    tensors["rng.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_initialized():
+        tensors["rng.cuda"] = torch.cuda.get_rng_state()
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` name `target` by renaming a fresh link over it."""
+    fresh = link.with_name(f".{link.name}.link")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.name)
+    fresh.replace(link)
+    sync_folder(link.parent)

@@ -1,0 +1,141 @@
+"""Everything that trials share, made once before the first of them: splits, tokens, the teacher and its outputs.
+
+It trains no student and decides nothing about the search.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from bertdistill.engine.contract import SCORES, SCRATCH, Settings
+from bertdistill.engine.distill.batches import Batch, by_length, collate, pad_edges
+from bertdistill.engine.distill.caches import build_once, cache_key
+from bertdistill.engine.distill.checkpoints import weights_sha256
+from bertdistill.engine.distill.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.examples import Examples, cut, digest, load_examples
+from bertdistill.engine.distill.features import Features, build_features, feature_key
+from bertdistill.engine.distill.importance import head_importance, save_importance
+from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.students import load_encoder, read_shape, same_vocabulary
+from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
+from bertdistill.engine.distill.train import batch_loss, forward
+from bertdistill.engine.errors import ConfigError
+
+PHASE = "head importance"
+IMPORTANCE_TOKENS = 4096
+HARD_ONLY = Settings(alpha=0.0)
+
+
+def prepare(run: Run) -> dict[str, Any]:
+    """Build the caches and return the facts that the study keeps (their names are in `docs/architecture.md`)."""
+    spec = run.spec
+    run.progress("reading data", "examples")
+    train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
+    base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
+    tokenizer = open_tokenizer(run, train_examples, base)
+    pad_id = _pad_id(tokenizer)
+    train_features = _features(run, train_examples, tokenizer, "train")
+    search_features = _features(run, search, tokenizer, "search")
+    evaluator = Evaluator(
+        examples=search,
+        features=search_features,
+        data=spec.data,
+        select=SCORES[spec.task][0],
+        direction="maximize",
+        pad_id=pad_id,
+    )
+    init = base if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, "student.init")
+    if spec.student.init not in ("teacher", SCRATCH):
+        _check_vocabulary(tokenizer, init)
+    teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
+    outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    if spec.student.init == "teacher":
+        init = str(teacher)
+    teacher_shape = read_shape(teacher)
+    scratch = spec.student.init == SCRATCH
+    return {
+        "train_examples": len(train_examples.rows),
+        "search_examples": len(search.rows),
+        "train_features": len(train_features),
+        "search_features": len(search_features),
+        "mean_length": float(np.mean(train_features.lengths)),
+        "search_digest": digest(search),
+        "labels": list(train_examples.labels),
+        "pad_id": pad_id,
+        "teacher_shape": teacher_shape.to_dict(),
+        "init_shape": (teacher_shape if scratch else read_shape(init)).to_dict(),
+        "teacher_metrics": teacher_metrics,
+        "teacher_folder": str(teacher),
+        "init_folder": init,
+        "features": {"train": str(train_features.folder), "search": str(search_features.folder)},
+        "outputs": str(outputs),
+        "importance": "" if scratch else str(_importance(run, init, train_features, train_examples, pad_id)),
+        "abstain": _abstain(search),
+    }
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    pad: Any = tokenizer.pad_token_id
+    return int(pad or 0)
+
+
+def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, part: str) -> Features:
+    key = feature_key(tokenizer, run.spec.data, run.spec.task, part, digest(examples))
+    return build_features(
+        examples,
+        tokenizer,
+        run.spec.data,
+        folder=run.caches / "features" / key,
+        progress=run.progress(f"tokenising the {part} split", "examples"),
+    )
+
+
+def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
+    reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init))
+    if reason:
+        raise ConfigError(
+            f"student.init = {init!r} does not read the teacher's tokens: {reason}",
+            hint="teacher and student must share one vocabulary; choose a pair of the same family",
+        )
+
+
+def _abstain(search: Examples) -> dict[str, float]:
+    """The score of a model that never answers: a threshold at or below it keeps nobody out."""
+    rows: list[Any] = list(search.rows)
+    if search.task != "question-answering" or not any(row.impossible for row in rows):
+        return {}
+    share = 100 * sum(row.impossible for row in rows) / len(rows)
+    return {"exact": share, "f1": share}
+
+
+def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> Path:
+    """Head importance of the initial model on training examples, computed once and shared."""
+    count = min(run.spec.student.importance_examples, len(features))
+    key = cache_key(weights=weights_sha256(Path(init)), features=features.folder.name, count=count)
+
+    def build(temporary: Path) -> None:
+        model = place(load_encoder(init, run.spec.task, examples.labels, dropout=0.0), run.device)
+        seen = features_for(model, features)
+        chosen = np.sort(np.random.default_rng(0).choice(len(features), count, replace=False))
+        edges, span, report = pad_edges(features.lengths), features.targets.ndim == 2, run.progress(PHASE, "examples")
+        parts = [chosen[part] for part in by_length(features.lengths[chosen], IMPORTANCE_TOKENS)]
+
+        def loss(model: nn.Module, numbered: tuple[int, Batch]) -> Tensor:
+            done, batch = numbered
+            report(done, count)
+            return batch_loss(forward(model, batch, span=span, precision=torch.float32), batch, HARD_ONLY).total
+
+        ends = np.cumsum([len(part) for part in parts])
+        batches = (
+            (int(end), collate(seen, rows, edges=edges, pad_id=pad_id).to(run.device))
+            for end, rows in zip(ends, parts, strict=True)
+        )
+        save_importance(temporary, head_importance(model, batches, loss))
+
+    return build_once(run.caches / "importance" / key, build)

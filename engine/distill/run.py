@@ -1,0 +1,72 @@
+"""What every kind of attempt has at hand: its spec, folder, events, stop flag and device. It trains and scores nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
+
+import torch
+
+from bertdistill.engine.contract import NOTICE, PROGRESS, AttemptSpec, Device, EventWriter, RunPaths
+
+PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt at work."""
+
+    spec: AttemptSpec
+    paths: RunPaths
+    events: EventWriter
+    stop: threading.Event
+    device: torch.device
+
+    @property
+    def caches(self) -> Path:
+        return Path(self.spec.caches)
+
+    def notice(self, level: str, text: str) -> None:
+        """Say something to the person, on the screen and in the log."""
+        print(f"{level}: {text}", flush=True)  # noqa: T201 - the worker's stdout is log.txt
+        self.events.emit(NOTICE, level=level, text=text)
+
+    def progress(self, phase: str, unit: str) -> Callable[[int, int], None]:
+        """A callback (done, total) that reports `phase` at a calm rate."""
+        print(f"{phase} …", flush=True)  # noqa: T201 - the worker's stdout is log.txt
+        started = said = monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            now = monotonic()
+            if now - said < PROGRESS_SECONDS and done < total:
+                return
+            said = now
+            rate = round(done / max(now - started, 1e-9), 2)
+            self.events.emit(PROGRESS, phase=phase, done=done, total=total, rate=rate, unit=unit)
+
+        return report
+
+
+M = TypeVar("M", bound=torch.nn.Module)
+
+
+def place(model: M, device: torch.device) -> M:
+    """`model.to(device)`, whose type transformers hides behind a decorator."""
+    moved: M = torch.nn.Module.to(model, device)
+    return moved
+
+
+def open_device(device: Device) -> torch.device:
+    """Claim what the launcher assigned: threads on the CPU, or the one visible GPU and its share of memory."""
+    torch.set_num_threads(max(1, device.threads))
+    if device.kind == "cpu":
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")  # TF32 where fp32 is asked for
+    if device.memory_fraction < 1:
+        torch.cuda.set_per_process_memory_fraction(device.memory_fraction)
+    return torch.device("cuda")

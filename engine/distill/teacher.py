@@ -1,0 +1,211 @@
+"""The teacher: found or trained, scored on the search split, and its outputs written once for every trial.
+
+No student is built here, and no trial ever runs what is built here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from bertdistill.engine.architecture import bert_shape
+from bertdistill.engine.contract import SCORES, SCRATCH, FineTuneSpec, RunPaths, Settings, TeacherSpec
+from bertdistill.engine.distill import checkpoints
+from bertdistill.engine.distill.caches import build_once, cache_key
+from bertdistill.engine.distill.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.examples import Examples, digest
+from bertdistill.engine.distill.features import Features
+from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.students import (
+    load_encoder,
+    load_student,
+    new_encoder,
+    save_student,
+)
+from bertdistill.engine.distill.tasks import TASKS
+from bertdistill.engine.distill.train import Job, choose_precision, predict, train
+from bertdistill.engine.distill.vocabulary import train_wordpiece
+from bertdistill.engine.errors import ConfigError
+
+OUTPUTS = "outputs.npy"
+
+
+def resolve(model_id: str, revision: str, key: str) -> str:
+    """A local folder for a hub id or folder, so that trials never ask the hub. `key` names the study-file key."""
+    if model_id == SCRATCH or Path(model_id).is_dir():
+        return model_id
+    try:
+        folder = snapshot_download(
+            model_id, revision=revision or None, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ConfigError(
+            f"{key} = {model_id!r} is no folder here and cannot be fetched from the hub: {error}",
+            hint="give the path of a local folder, or check the id and the network",
+        ) from error
+    if not any(Path(folder).glob("*.safetensors")):
+        raise ConfigError(
+            f"{key} = {model_id!r} has no model.safetensors; other weight files could run code and are not read",
+            hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the hub has a converted copy, or convert it once',
+        )
+    return folder
+
+
+def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> PreTrainedTokenizerBase:
+    """The teacher's tokenizer; from scratch, a WordPiece vocabulary of the training texts."""
+    spec = run.spec.teacher
+    if teacher_folder != SCRATCH:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(teacher_folder)
+        return tokenizer
+    folder = run.caches / "tokenizers" / cache_key(data=digest(train_examples), size=spec.vocab_size)
+    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder)
+
+
+def _texts(examples: Examples) -> list[str]:
+    rows: list[Any] = list(examples.rows)
+    if examples.task == "question-answering":
+        return [*dict.fromkeys(row.context for row in rows), *(row.question for row in rows)]
+    return [text for row in rows for text in (row.text, row.pair) if text]
+
+
+def fine_tuned(
+    run: Run, folder: str, tokenizer: PreTrainedTokenizerBase, train_features: Features, evaluator: Evaluator
+) -> Path:
+    """The folder of the teacher that this study uses, trained now if nobody trained the very same one before.
+
+    An interrupted training goes on from its own checkpoint, whichever attempt or study asks next.
+    """
+    spec = run.spec.teacher
+    if spec.fine_tune is None:
+        return Path(folder)
+    weights = "" if folder == SCRATCH else checkpoints.weights_sha256(Path(folder))
+    key = cache_key(
+        teacher=dataclasses.asdict(spec) | {"model": "", "revision": "", "batch_size": 0},
+        weights=weights,
+        features=train_features.folder.name,
+    )
+    target = run.caches / "teachers" / key
+
+    def build(temporary: Path) -> None:
+        work = RunPaths(target.with_name(f"{key}.training"))
+        work.folder.mkdir(mode=0o700, exist_ok=True)
+        model = _untrained(spec, folder, tokenizer, evaluator)
+        best = _train(run, work, model, spec.fine_tune, train_features, evaluator, tokenizer)
+        trained, kept = load_student(best)
+        save_student(trained, kept, temporary, tokenizer)
+
+    return build_once(target, build)
+
+
+def _untrained(
+    spec: TeacherSpec, folder: str, tokenizer: PreTrainedTokenizerBase, evaluator: Evaluator
+) -> PreTrainedModel:
+    assert spec.fine_tune is not None
+    task, labels, tune = evaluator.examples.task, evaluator.examples.labels, spec.fine_tune
+    if folder != SCRATCH:
+        return load_encoder(folder, task, labels, dropout=tune.dropout, seed=tune.seed)
+    shape = bert_shape(
+        vocab_size=spec.vocab_size,
+        positions=max(512, evaluator.data.max_length),
+        hidden_size=spec.hidden_size,
+        ffn_size=spec.ffn_size,
+        layers=spec.layers,
+        head_size=spec.head_size,
+        pad_id=_pad_id(tokenizer),
+    )
+    return new_encoder(
+        shape, task=task, labels=labels, seed=tune.seed, initializer_range=spec.initializer_range, dropout=tune.dropout
+    )
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    pad: Any = tokenizer.pad_token_id
+    return int(pad or 0)
+
+
+def as_settings(tune: FineTuneSpec) -> Settings:
+    """The fine-tuning as settings of the common training loop: the hard loss alone."""
+    return Settings(
+        alpha=0.0,
+        epochs=tune.epochs,
+        learning_rate=tune.learning_rate,
+        batch_size=tune.batch_size,
+        warmup_fraction=tune.warmup_fraction,
+        weight_decay=tune.weight_decay,
+        max_grad_norm=tune.max_grad_norm,
+        seed=tune.seed,
+        evaluations=max(1, min(4, round(tune.epochs))),
+    )
+
+
+def _train(
+    run: Run,
+    work: RunPaths,
+    model: PreTrainedModel,
+    tune: FineTuneSpec | None,
+    features: Features,
+    evaluator: Evaluator,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Path:
+    assert tune is not None
+    settings = as_settings(tune)
+    precision = choose_precision("auto", run.device)
+    place(model, run.device)
+    kept = [list(range(model.config.num_attention_heads))] * model.config.num_hidden_layers
+    run.progress("teacher training", "examples")
+    position = train(
+        Job(
+            model=model,
+            features=features_for(model, features),
+            settings=settings,
+            paths=work,
+            events=run.events,
+            stop=run.stop,
+            device=run.device,
+            precision=precision,
+            pad_id=_pad_id(tokenizer),
+            write_model=lambda target: save_student(model, kept, target),
+            evaluate=lambda: evaluator.evaluate(model, run, precision),
+            resume_from=work.last.resolve() if work.last.exists() else None,
+            phase="teacher",
+        )
+    )
+    return Path(position.best_folder)
+
+
+def teacher_outputs(
+    run: Run, teacher: Path, features: Features, tokenizer: PreTrainedTokenizerBase, evaluator: Evaluator
+) -> tuple[Path, dict[str, float]]:
+    """The cache folder of the teacher's outputs over `features`, and its scores on the search split.
+
+    The key is the teacher's weights and the features, which name data, tokenizer and lengths. Outputs are fp16 and only
+    of real tokens: 203 MB for the whole of SQuAD 2.0.
+    """
+    task = TASKS[run.spec.task]
+    key = cache_key(weights=checkpoints.weights_sha256(teacher), features=features.folder.name)
+    folder = run.caches / "outputs" / key
+    model = place(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True), run.device)
+    precision = choose_precision("auto", run.device)
+
+    def build(temporary: Path) -> None:
+        outputs = predict(
+            model,
+            features_for(model, features),
+            device=run.device,
+            precision=precision,
+            pad_id=_pad_id(tokenizer),
+            batch_tokens=run.spec.teacher.batch_size * run.spec.data.max_length,
+            stop=run.stop,
+            progress=run.progress("teacher outputs", "windows"),
+        )
+        np.save(temporary / OUTPUTS, outputs.astype(np.float16))
+
+    build_once(folder, build)
+    scores = evaluator.evaluate(model, run, precision).metrics
+    return folder, {name: scores[name] for name in (*SCORES[task.name], "search_loss") if name in scores}

@@ -1,0 +1,136 @@
+"""One trial: build the student, train it on labels and cached teacher outputs, evaluate and measure it.
+
+No teacher runs here, and nothing is decided about the search.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel
+
+from bertdistill.engine.architecture import Shape
+from bertdistill.engine.contract import SCORES, SCRATCH, STARTED, AttemptSpec
+from bertdistill.engine.distill.batches import by_length, collate, pad_edges
+from bertdistill.engine.distill.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.examples import Examples, cut, digest, load_examples
+from bertdistill.engine.distill.features import Features, open_features
+from bertdistill.engine.distill.importance import load_importance
+from bertdistill.engine.distill.measure import example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.students import build_student, load_student, save_student
+from bertdistill.engine.distill.train import Job, choose_precision, schedule, train
+from bertdistill.engine.errors import ConfigError
+
+MEASURED_TOKENS = 4096
+MEASURED_BATCHES = 8
+
+
+def search_examples(spec: AttemptSpec) -> Examples:
+    """The search split, checked to be the one that was prepared."""
+    examples = load_examples(spec.data, spec.task, "train", labels=tuple(spec.prepared["labels"]))
+    _, search = cut(examples, spec.data)
+    if digest(search) != spec.prepared["search_digest"]:
+        raise ConfigError(
+            f"{spec.data.train or spec.data.hub}: the training data changed since the study was prepared",
+            hint="restore the file, or start a new study",
+        )
+    return search
+
+
+def run_trial(run: Run) -> dict[str, float]:
+    """Train and measure; the returned metrics are those of the best checkpoint."""
+    spec, facts = run.spec, run.spec.prepared
+    torch.manual_seed(spec.settings.seed)
+    model, kept = _student(spec)
+    place(model, run.device)
+    params = sum(p.numel() for p in model.parameters())
+    if spec.expected_params and params != spec.expected_params:
+        raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were promised")
+    train_features = features_for(model, open_features(Path(facts["features"]["train"])))
+    search = search_examples(spec)
+    evaluator = Evaluator(
+        examples=search,
+        features=open_features(Path(facts["features"]["search"])),
+        data=spec.data,
+        select=spec.select_metric or SCORES[spec.task][0],
+        direction=spec.select_direction,
+        pad_id=facts["pad_id"],
+    )
+    precision = choose_precision(spec.settings.precision, run.device)
+    plan = schedule(len(train_features), spec.settings)
+    run.events.emit(
+        STARTED,
+        device=str(run.device),
+        params=params,
+        steps=plan.steps,
+        examples=plan.steps * spec.settings.examples_per_step,
+        precision=str(precision).removeprefix("torch."),
+    )
+    position = train(
+        Job(
+            model=model,
+            features=train_features,
+            settings=spec.settings,
+            paths=run.paths,
+            events=run.events,
+            stop=run.stop,
+            device=run.device,
+            precision=precision,
+            pad_id=facts["pad_id"],
+            write_model=lambda target: save_student(model, kept, target),
+            evaluate=lambda: evaluator.evaluate(model, run, precision),
+            teacher=_teacher(facts, spec.settings.alpha),
+            resume_from=Path(spec.resume_from) if spec.resume_from else None,
+        )
+    )
+    known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
+    measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
+    return {**(position.best_metrics or {}), "params": params, **known, **measured}
+
+
+def _student(spec: AttemptSpec) -> tuple[PreTrainedModel, list[list[int]]]:
+    facts = spec.prepared
+    importance = load_importance(Path(facts["importance"])) if facts.get("importance") else None
+    scratch = spec.student.init == SCRATCH
+    shape = Shape.from_dict(facts["teacher_shape"] if scratch else facts["init_shape"])
+    return build_student(
+        SCRATCH if scratch else facts["init_folder"],
+        spec.settings,
+        task=spec.task,
+        labels=facts["labels"],
+        shape=shape,
+        importance=importance,
+    )
+
+
+def _teacher(facts: dict[str, Any], alpha: float) -> npt.NDArray[np.float16] | None:
+    if alpha == 0:  # then nothing reads it
+        return None
+    outputs: npt.NDArray[np.float16] = np.load(Path(facts["outputs"]) / "outputs.npy", mmap_mode="r")
+    return outputs
+
+
+def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: dict[str, Any]) -> dict[str, float]:
+    """The wanted ones of latency_ms, latency_p95_ms and throughput, of the student in `folder`."""
+    result: dict[str, float] = {}
+    if not wanted & {"latency_ms", "latency_p95_ms", "throughput"}:
+        return result
+    model, _ = load_student(folder)
+    if wanted & {"latency_ms", "latency_p95_ms"}:
+        run.progress("latency", "runs")
+        result["latency_ms"], result["latency_p95_ms"] = latency(model, example_inputs(model, facts["mean_length"]))
+    if "throughput" in wanted:
+        run.progress("throughput", "examples")
+        seen, edges = features_for(model, features), pad_edges(features.lengths)
+        batches = [
+            collate(seen, rows, edges=edges, pad_id=facts["pad_id"])
+            for rows in itertools.islice(by_length(features.lengths, MEASURED_TOKENS), MEASURED_BATCHES)
+        ]
+        result["throughput"] = throughput(place(model, run.device), batches, run.device)
+    return result

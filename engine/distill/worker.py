@@ -1,0 +1,113 @@
+"""The worker: what one attempt's process does, `python -P -m bertdistill.engine.distill.worker RUN_FOLDER`.
+
+It reads `spec.json`, does the work, reports by events and says by its exit code how it ended. It opens no database and
+starts no other attempt.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine import contract
+from bertdistill.engine.contract import AttemptSpec, EventWriter, RunPaths
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.run import Run
+
+
+def main(arguments: list[str]) -> int:
+    """Run the attempt in the folder that is the only argument; the result is the exit code."""
+    if len(arguments) != 1:
+        print("usage: python -P -m bertdistill.engine.distill.worker RUN_FOLDER", file=sys.stderr)  # noqa: T201
+        return 2
+    os.umask(0o077)
+    paths = RunPaths(Path(arguments[0]).resolve())
+    stop = threading.Event()
+    # Before the slow imports: a stop that arrives during them must not look like a crash.
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    events = EventWriter(paths.events)
+    try:
+        code, status, reason, detail = _run(paths, events, stop)
+    except Exception as error:  # noqa: BLE001 - the worker's edge: whatever happened is recorded, with its traceback in the log
+        traceback.print_exc()
+        code, status, reason, detail = contract.EXIT_CRASHED, "failed", type(error).__name__, str(error)
+    events.emit(contract.ENDED, status=status, reason=reason, detail=detail[:2000])
+    events.close()
+    return code
+
+
+Ending = tuple[int, str, str, str]
+
+
+def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
+    spec = AttemptSpec.read(paths.spec)
+    import torch
+
+    from bertdistill.engine.distill.promotion import Mismatch
+    from bertdistill.engine.distill.run import Run, open_device
+    from bertdistill.engine.distill.train import Diverged, Stopped
+    from bertdistill.engine.errors import ConfigError
+
+    if stop.is_set():
+        return contract.EXIT_STOPPED, "stopped", "stopped", "stopped before it began"
+    try:
+        run = Run(spec, paths, events, stop, open_device(spec.device))
+        events.emit(contract.RESULT, **WORK[spec.kind](run))
+    except Stopped:
+        return contract.EXIT_STOPPED, "stopped", "stopped", "asked to stop; the checkpoint is written"
+    except Diverged as error:
+        return contract.EXIT_DIVERGED, "infeasible", "diverged", str(error)
+    except (ConfigError, Mismatch) as error:
+        hint = f" ({error.hint})" if getattr(error, "hint", "") else ""
+        return contract.EXIT_REFUSED, "refused", type(error).__name__, f"{error}{hint}"
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        reason = out_of_memory(error)
+        if not reason:
+            raise
+        traceback.print_exc()
+        return contract.EXIT_OUT_OF_MEMORY, "infeasible", reason, str(error).splitlines()[0]
+    return contract.EXIT_COMPLETE, "complete", "", ""
+
+
+def out_of_memory(error: Exception) -> str:
+    """cuda_oom, host_oom or nothing. Asynchronous CUDA failures come as other types, so their words decide."""
+    text = str(error)
+    cuda = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+    if type(error).__name__ == "OutOfMemoryError" or any(words in text for words in cuda):
+        return "cuda_oom"
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text or "not enough memory" in text:
+        return "host_oom"
+    return ""
+
+
+def _prepare(run: Run) -> dict[str, Any]:
+    from bertdistill.engine.distill.prepare import prepare
+
+    facts = prepare(run)
+    return {"metrics": facts["teacher_metrics"], "facts": facts}
+
+
+def _trial(run: Run) -> dict[str, Any]:
+    from bertdistill.engine.distill.trial import run_trial
+
+    return {"metrics": run_trial(run)}
+
+
+def _promote(run: Run) -> dict[str, Any]:
+    from bertdistill.engine.distill.promotion import verify
+
+    return verify(run.spec, run.events, run.paths)
+
+
+WORK: dict[str, Callable[[Run], dict[str, Any]]] = {"prepare": _prepare, "trial": _trial, "promote": _promote}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
