@@ -2,8 +2,8 @@
 
 Standard library only. It loads no model and cuts no data; the training side and `engine score` both call it.
 
-Source: `evaluate-v2.0.py` and `evaluate-v1.1.py` (Rajpurkar et al., 2016 and 2018). The two differ in small things, kept
-here: version 1.1 counts a missing prediction as 0 and scores two empty texts as exact 1 and F1 0; version 2.0 leaves a
+Source: `evaluate-v2.0.py` and `evaluate-v1.1.py` (Rajpurkar et al., 2016 and 2018). The two differ in small things,
+kept here: version 1.1 counts a missing prediction as 0 and scores two empty texts as exact 1 and F1 0; version 2.0 leaves a
 question without prediction out, drops golds that normalise to nothing and scores two empty texts as 1 and 1.
 """
 
@@ -60,7 +60,7 @@ def _overlap(gold: list[str], prediction: list[str]) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-# ---------------------------------------------------------------------------------------------------------- many answers
+# --------------------------------------------------------------------------------------------------------- many answers
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def score_files(
             raise ConfigError(f"{predictions}: the prediction of {key!r} is {_short(text)}, not text. Write a string.")
     if texts and not any(key in texts for key, _ in questions):
         raise ConfigError(
-            f"{predictions}: none of its {len(texts)} ids is a question of {data} (its first id is {next(iter(texts))!r}). "
-            "Score it against the file that it was made for."
+            f"{predictions}: none of its {len(texts)} ids is a question of {data} (its first id is "
+            f"{next(iter(texts))!r}). Score it against the file that it was made for."
         )
     if version == "1.1":
         if null_odds:
@@ -241,7 +241,7 @@ def _best_threshold(
     return 100.0 * best / len(scores), best_threshold
 
 
-# ------------------------------------------------------------------------------------------------------------- the files
+# ------------------------------------------------------------------------------------------------------------ the files
 
 
 def read_questions(data: Path) -> tuple[str, Questions]:
@@ -261,8 +261,8 @@ def read_questions(data: Path) -> tuple[str, Questions]:
                     questions.append((qa["id"], tuple(answer["text"] for answer in qa["answers"])))
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"{data} is not SQuAD JSON: {error} is missing or misused at {where}. Expected data -> paragraphs -> qas with "
-            "id and answers."
+            f"{data} is not SQuAD JSON: {error} is missing or misused at {where}. Expected data -> paragraphs -> qas "
+            "with id and answers."
         ) from error
     if not questions:
         raise ConfigError(f"{data} holds no questions. Choose another file.")

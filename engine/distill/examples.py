@@ -1,36 +1,33 @@
 """The examples of a task: read from files or the hub, checked, and cut into a training and a search part.
 
-It knows no tokenizer and no model, and it never runs code that came with a data set.
+It knows no tokenizer and no model.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from bertdistill.engine.contract import DataSpec
+from bertdistill.engine.distill.tables import (
+    Part,
+    cell_text,
+    find_columns,
+    hub_table,
+    is_integer,
+    read_table,
+    read_text,
+    source_file,
+    source_name,
+)
 from bertdistill.engine.errors import ConfigError
 
-Part = Literal["train", "report"]
-
-PAIRS = (
-    ("sentence1", "sentence2"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("question", "sentence"),
-    ("text1", "text2"),
-    ("text", "text_pair"),
-)
-TEXTS = ("text", "sentence", "content", "review", "utterance", "document", "comment", "tweet")
-LABELS = ("label", "labels", "class", "category", "target", "sentiment", "emotion", "intent", "is_duplicate")
 MANY_LABELS = 100
 """More distinct labels than this, and more than half as many as rows, means that the column holds no labels."""
 
@@ -80,7 +77,7 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
     `labels` are those found in the training part; they make an unknown label of the report part an error. The report
     part is cut to `max_report_examples`; the training part is returned whole, for `cut`.
     """
-    source = _source(data, part)
+    source = source_name(data, part)
     if task == "question-answering":
         examples = Examples(task, _checked_questions(_questions(data, part), source))
     else:
@@ -122,8 +119,8 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
         train = [row for row in examples.rows if row.id not in taken]
     if not train or not search:
         raise ConfigError(
-            f"{_source(data, 'train')}: data.search_fraction = {data.search_fraction} of {len(examples)} examples leaves "
-            f"{len(train)} to train on and {len(search)} to search with. Use more data or another fraction."
+            f"{source_name(data, 'train')}: data.search_fraction = {data.search_fraction} of {len(examples)} examples "
+            f"leaves {len(train)} to train on and {len(search)} to search with. Use more data or another fraction."
         )
     return (
         replace(examples, rows=_subset(train, data.max_train_examples, data.split_seed)),
@@ -154,8 +151,8 @@ def _search_articles(rows: Sequence[QAExample], data: DataSpec) -> set[str]:
     smallest = min(sizes, key=lambda title: (sizes[title], title))
     if len(sizes) < 2 or sizes[smallest] > len(rows) / 2:
         raise ConfigError(
-            f"{_source(data, 'train')}: its {len(rows)} questions are in {len(sizes)} article(s), and articles are never "
-            "cut apart, so data.search_fraction cannot be cut off. Use a file with more articles."
+            f"{source_name(data, 'train')}: its {len(rows)} questions are in {len(sizes)} article(s), and articles are "
+            "never cut apart, so data.search_fraction cannot be cut off. Use a file with more articles."
         )
     return {smallest}
 
@@ -203,9 +200,9 @@ def _shares(sizes: Sequence[int], count: int) -> list[int]:
 def _questions(data: DataSpec, part: Part) -> Iterator[QAExample]:
     if data.hub:
         return _hub_questions(data, part)
-    path = _file(data, part)
+    path = source_file(data, part)
     try:
-        raw = json.loads(_read(path))
+        raw = json.loads(read_text(path))
     except ValueError as error:
         raise ConfigError(f"{path} (data.{part}) is not JSON: {error}. Question answering takes SQuAD JSON.") from error
     return _squad_questions(raw, path, part)
@@ -247,12 +244,12 @@ def _question(qa: Mapping[str, Any], title: str, context: str) -> QAExample:
 
 
 def _hub_questions(data: DataSpec, part: Part) -> Iterator[QAExample]:
-    table = _hub_table(data, part)
+    table = hub_table(data, part)
     missing = [name for name in ("id", "question", "context", "answers") if name not in table.column_names]
     if missing:
         raise ConfigError(
-            f"{_source(data, part)} has no column {missing[0]!r} (it has {', '.join(table.column_names)}), so it is not "
-            "a question answering set in SQuAD form. Choose another data.hub."
+            f"{source_name(data, part)} has no column {missing[0]!r} (it has {', '.join(table.column_names)}), so it is "
+            "not a question answering set in SQuAD form. Choose another data.hub."
         )
     for row in table:
         golds = row["answers"]
@@ -296,36 +293,23 @@ def _replaced(row: QAExample, source: str) -> QAExample:
 # ------------------------------------------------------------------------------------------------- text classification
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Rows of cells, the names of the columns (empty when the file has no header) and, from the hub, the label names."""
-
-    names: tuple[str, ...]
-    rows: list[Sequence[Any]]
-    label_names: tuple[str, ...] = ()
-
-
 def _text_examples(data: DataSpec, part: Part, labels: tuple[str, ...], source: str) -> Examples:
-    table = _hub_rows(data, part) if data.hub else _file_rows(data, part)
+    table = read_table(data, part)
     if not table.rows:
         return Examples("text-classification", [])
-    text, pair, label = _columns(table, data, source)
+    text, pair, label = find_columns(table, data, source)
     values = [_label_text(row[label]) for row in table.rows]
     names = labels or table.label_names or _found_labels(values, source)
-    indices = _indices(values, names, source)
+    indices = _indices(values, names, source, positions=bool(data.labels or table.label_names))
     rows = [
-        TextExample(str(i), _cell(row[text]), None if pair is None else _cell(row[pair]), index)
+        TextExample(str(i), cell_text(row[text]), None if pair is None else cell_text(row[pair]), index)
         for i, (row, index) in enumerate(zip(table.rows, indices, strict=True))
     ]
     return Examples("text-classification", rows, names)
 
 
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
 def _label_text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool) else _cell(value).strip()
+    return str(int(value)) if isinstance(value, bool) else cell_text(value).strip()
 
 
 def _found_labels(values: Sequence[str], source: str) -> tuple[str, ...]:
@@ -337,17 +321,13 @@ def _found_labels(values: Sequence[str], source: str) -> tuple[str, ...]:
         )
     if len(found) < 2:
         raise ConfigError(f"{source}: the only label is {values[0]!r}; a classifier needs two or more.")
-    return tuple(sorted(found, key=lambda name: (not _is_int(name), int(name) if _is_int(name) else 0, name)))
+    return tuple(sorted(found, key=lambda name: (not is_integer(name), int(name) if is_integer(name) else 0, name)))
 
 
-def _is_int(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
-
-
-def _indices(values: Sequence[str], names: tuple[str, ...], source: str) -> list[int]:
-    """Labels to indices. Integers that are no names themselves count as positions in `names`."""
+def _indices(values: Sequence[str], names: tuple[str, ...], source: str, *, positions: bool) -> list[int]:
+    """Labels to indices. With `positions`, integers stand for the names in order when no label is a name itself."""
     index = {name: i for i, name in enumerate(names)}
-    if not any(value in index for value in values):
+    if positions and not any(value in index for value in values):
         index = {str(i): i for i in range(len(names))}
     for row, value in enumerate(values):
         if value not in index:
@@ -356,195 +336,3 @@ def _indices(values: Sequence[str], names: tuple[str, ...], source: str) -> list
                 "Mend the file, set data.label_column, or list every name in data.labels."
             )
     return [index[value] for value in values]
-
-
-def _columns(table: _Table, data: DataSpec, source: str) -> tuple[int, int | None, int]:
-    """Positions of the text, of the second text if there is one, and of the label."""
-    width = len(table.names) or len(table.rows[0])
-
-    def position(key: str) -> int | None:
-        wanted = str(getattr(data, key))
-        if not wanted:
-            return None
-        if wanted in table.names:
-            return table.names.index(wanted)
-        if wanted.isdecimal() and int(wanted) < width:
-            return int(wanted)
-        has = ", ".join(table.names) if table.names else f"no header, and positions 0 to {width - 1}"
-        raise ConfigError(f"{source}: no column {wanted!r} for data.{key}. It has: {has}.")
-
-    text, pair, label = position("text_column"), position("text_pair_column"), position("label_column")
-    if text is None and table.names:
-        text, pair = _usual_texts(table.names, pair)
-    if label is None and table.names:
-        label = next((table.names.index(name) for name in LABELS if name in table.names), None)
-    if not table.names and (text is None or label is None):
-        text, label = _guess(table.rows, text, pair, label, source)
-    if text is None or label is None:
-        key = "text_column" if text is None else "label_column"
-        raise ConfigError(f"{source}: set data.{key}; the columns are {', '.join(table.names)}.")
-    return text, pair, label
-
-
-def _usual_texts(names: Sequence[str], pair: int | None) -> tuple[int | None, int | None]:
-    for first, second in PAIRS:
-        if pair is None and first in names and second in names:
-            return names.index(first), names.index(second)
-    return next((names.index(name) for name in TEXTS if name in names), None), pair
-
-
-def _guess(
-    rows: Sequence[Sequence[Any]], text: int | None, pair: int | None, label: int | None, source: str
-) -> tuple[int, int]:
-    """Without header: the longest column is the text; the label is a column of integers, else the least varied."""
-    columns = [[_cell(row[i]) for row in rows[:2000]] for i in range(len(rows[0]))]
-    free = [i for i in range(len(columns)) if i not in (text, pair, label)]
-    if text is None:
-        text = max(free, key=lambda i: sum(map(len, columns[i])), default=None)
-        free = [i for i in free if i != text]
-    if label is None:
-        varied = [i for i in free if len(set(columns[i])) > 1] or free
-        whole = [i for i in varied if all(map(_is_int, columns[i]))]
-        label = min(whole or varied, key=lambda i: len(set(columns[i])), default=None)
-        free = [i for i in free if i != label]
-    sentences = [i for i in free if pair is None and sum(map(len, columns[i])) > 15 * len(columns[i])]
-    if text is None or label is None or sentences:
-        raise ConfigError(
-            f"{source} has {len(columns)} column(s) and no known header. Set data.text_column, data.label_column and, "
-            "for sentence pairs, data.text_pair_column to names or to positions from 0."
-        )
-    return text, label
-
-
-def _file_rows(data: DataSpec, part: Part) -> _Table:
-    path = _file(data, part)
-    readers: dict[str, Callable[[Path, Part], list[Sequence[Any]]]] = {
-        ".csv": _csv_rows,
-        ".tsv": _tsv_rows,
-        ".txt": _txt_rows,
-    }
-    if path.suffix in (".json", ".jsonl"):
-        return _json_rows(path, part)
-    if path.suffix not in readers:
-        raise ConfigError(f"{path} (data.{part}): classification reads .csv, .tsv, .jsonl, .json and .txt files.")
-    rows = readers[path.suffix](path, part)
-    return _Table(tuple(map(str, rows[0])), rows[1:]) if rows and _is_header(rows, data) else _Table((), rows)
-
-
-def _is_header(rows: Sequence[Sequence[str]], data: DataSpec) -> bool:
-    first = [cell.strip() for cell in rows[0]]
-    named = {data.text_column, data.text_pair_column, data.label_column} - {""}
-    usual = {name for pair in PAIRS for name in pair} | set(TEXTS) | set(LABELS)
-    if any(name in first and not name.isdecimal() for name in named) or any(cell in usual for cell in first):
-        return True
-    # With positions given, a word above a column of numbers is a heading.
-    at = int(data.label_column) if data.label_column.isdecimal() else len(first)
-    return at < len(first) and not _is_int(first[at]) and len(rows) > 1 and all(_is_int(row[at]) for row in rows[1:])
-
-
-def _csv_rows(path: Path, part: Part) -> list[Sequence[Any]]:
-    csv.field_size_limit(1 << 27)  # the default refuses a cell of more than 128 kB
-    text = _read(path)
-    head = text.split("\n", 1)[0]
-    delimiter = next((mark for mark in ",;\t" if mark in head), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    return _even([(reader.line_num, row) for row in reader if row], path, part)
-
-
-def _tsv_rows(path: Path, part: Part) -> list[Sequence[Any]]:
-    """Tab-separated lines in which a quotation mark is nothing but a quotation mark."""
-    lines = enumerate(_read(path).split("\n"), 1)
-    return _even([(n, line.rstrip("\r").split("\t")) for n, line in lines if line.strip()], path, part)
-
-
-def _txt_rows(path: Path, part: Part) -> list[Sequence[Any]]:
-    lines = enumerate(_read(path).split("\n"), 1)
-    return _even([(n, line.strip().rsplit(";", 1)) for n, line in lines if line.strip()], path, part, width=2)
-
-
-def _even(numbered: list[tuple[int, list[str]]], path: Path, part: Part, width: int = 0) -> list[Sequence[Any]]:
-    width = width or (len(numbered[0][1]) if numbered else 0)
-    for line, row in numbered:
-        if len(row) != width:
-            raise ConfigError(f"{path} (data.{part}), line {line}: {len(row)} column(s) where {width} are expected.")
-    return [row for _, row in numbered]
-
-
-def _json_rows(path: Path, part: Part) -> _Table:
-    """Objects, one a line, or one list of them (also under `data`)."""
-    text = _read(path)
-    try:
-        raw = json.loads(text)
-    except ValueError:
-        raw = _json_lines(text, path, part)
-    if isinstance(raw, dict):
-        raw = raw["data"] if isinstance(raw.get("data"), list) else [raw]
-    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
-        raise ConfigError(f"{path} (data.{part}): expected one JSON object for each example.")
-    names = tuple(raw[0]) if raw else ()
-    for index, row in enumerate(raw):
-        if not set(names) <= set(row):
-            lacking = sorted(set(names) - set(row))[0]
-            raise ConfigError(f"{path} (data.{part}): example {index + 1} has no {lacking!r}, which the first one has.")
-    return _Table(names, [[row[name] for name in names] for row in raw])
-
-
-def _json_lines(text: str, path: Path, part: Part) -> list[Any]:
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        try:
-            rows += [json.loads(line)] if line.strip() else []
-        except ValueError as error:
-            raise ConfigError(f"{path} (data.{part}), line {number} is not JSON: {error}") from error
-    return rows
-
-
-def _hub_rows(data: DataSpec, part: Part) -> _Table:
-    table = _hub_table(data, part)
-    names = tuple(table.column_names)
-    label = data.label_column or next((name for name in LABELS if name in names), "")
-    known = tuple(getattr(table.features.get(label), "names", None) or ())
-    if known and -1 in table.unique(label):
-        raise ConfigError(f"{_source(data, part)} has no labels (they are all -1). Choose another data.{part}_split.")
-    return _Table(names, [tuple(row[name] for name in names) for row in table], known)
-
-
-# ------------------------------------------------------------------------------------------------------------- sources
-
-
-def _source(data: DataSpec, part: Part) -> str:
-    """The data as an error message names it."""
-    if data.hub:
-        split = data.train_split if part == "train" else data.report_split
-        return f"{data.hub} (data.hub), split {split!r} (data.{part}_split)"
-    return f"{getattr(data, part)} (data.{part})"
-
-
-def _file(data: DataSpec, part: Part) -> Path:
-    named: str = getattr(data, part)
-    if not named:
-        raise ConfigError(f"data.{part} is empty. Name a local file there, or a data set in data.hub.")
-    path = Path(named)
-    if not path.is_file():
-        raise ConfigError(f"{path} (data.{part}) is not a file. Correct the path.")
-    return path
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text: {error}. Save it as UTF-8.") from error
-
-
-def _hub_table(data: DataSpec, part: Part) -> Any:
-    import datasets  # half a second and pyarrow, which file readers never need
-
-    split = data.train_split if part == "train" else data.report_split
-    try:
-        return datasets.load_dataset(data.hub, data.hub_config or None, split=split)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise ConfigError(
-            f"{_source(data, part)} cannot be loaded: {error}. Check data.hub, data.hub_config, the split and the "
-            "network, or use local files."
-        ) from error

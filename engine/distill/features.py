@@ -136,8 +136,8 @@ class _Batch:
 def _fast(tokenizer: PreTrainedTokenizerBase) -> Any:
     if not tokenizer.is_fast:
         raise ConfigError(
-            f"the tokenizer of {tokenizer.name_or_path!r} has no fast version, which windows and answer positions need. "
-            "Choose another teacher.model."
+            f"the tokenizer of {tokenizer.name_or_path!r} has no fast version, which windows and answer positions "
+            "need. Choose another teacher.model."
         )
     return tokenizer
 
@@ -197,9 +197,9 @@ def _check_lengths(rows: Sequence[tuple[str, QAExample]], tokenizer: Any, data: 
     room = data.max_length - tokenizer.num_special_tokens_to_add(pair=True) - longest
     if data.doc_stride >= room:
         raise ConfigError(
-            f"data.max_length = {data.max_length} leaves {max(room, 0)} passage tokens beside the longest question, and "
-            f"data.doc_stride = {data.doc_stride} of them would overlap. Raise data.max_length, or lower data.doc_stride "
-            "or data.max_question_length."
+            f"data.max_length = {data.max_length} leaves {max(room, 0)} passage tokens beside the longest question, "
+            f"and data.doc_stride = {data.doc_stride} of them would overlap. Raise data.max_length, or lower "
+            "data.doc_stride or data.max_question_length."
         )
 
 
@@ -223,8 +223,8 @@ def _windows(rows: Sequence[tuple[str, QAExample]], first: int, tokenizer: Any, 
     starts = np.concatenate([[0], np.cumsum(lengths)])
     if not all(encoding.special_tokens_mask[0] for encoding in encodings):
         raise ConfigError(
-            f"the tokenizer of {tokenizer.name_or_path!r} puts no special token first, and unanswerable questions point "
-            "there. Choose a teacher.model of the BERT or RoBERTa kind."
+            f"the tokenizer of {tokenizer.name_or_path!r} puts no special token first, and unanswerable questions "
+            "point there. Choose a teacher.model of the BERT or RoBERTa kind."
         )
     answers = np.array([_answer(row) for _, row in rows], np.int32)[example]
     arrays = {

@@ -5,7 +5,6 @@ It trains nothing and reads no files; exact match and F1 are those of `engine.sq
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +22,7 @@ CHUNK_CELLS = 1 << 21
 """Candidate spans compared at once: bounds the memory of scoring to some 50 MB."""
 
 NO_SPAN = 1e6
-"""Null odds of a question whose windows hold no passage token at all: abstain, whatever the threshold. Finite for JSON."""
+"""Null odds of a question without any passage token: abstain at every threshold, yet finite, for JSON."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Scored:
     """Predictions on one part and their scores."""
 
     metrics: dict[str, float]
-    """Percent, except `null_threshold` (difference of logit sums). A class of questions that is absent has no metric."""
+    """Percent; `null_threshold` is a difference of logit sums. An absent class of questions has no metric."""
     predictions: dict[str, str]
     """Example id to answer text ("" abstains) or label name."""
     null_odds: dict[str, float]

@@ -9,7 +9,7 @@ from typing import cast
 
 from filelock import FileLock
 from tokenizers import BertWordPieceTokenizer
-from transformers import BertTokenizerFast, PreTrainedTokenizerFast
+from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from bertdistill.engine.contract import sync_folder
 
@@ -27,7 +27,7 @@ def train_wordpiece(texts: Iterable[str], size: int, folder: Path) -> PreTrained
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
             _train(texts, size, folder)
-    return cast(PreTrainedTokenizerFast, BertTokenizerFast.from_pretrained(folder))
+    return cast(PreTrainedTokenizerFast, BertTokenizer.from_pretrained(folder))
 
 
 def _train(texts: Iterable[str], size: int, folder: Path) -> None:
@@ -35,6 +35,6 @@ def _train(texts: Iterable[str], size: int, folder: Path) -> None:
     trainer.train_from_iterator(texts, vocab_size=size, min_frequency=MIN_FREQUENCY, show_progress=False)
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    BertTokenizerFast(vocab=trainer.get_vocab(), do_lower_case=True).save_pretrained(temporary)
+    BertTokenizer(vocab=trainer.get_vocab(), do_lower_case=True).save_pretrained(temporary)
     temporary.rename(folder)
     sync_folder(folder.parent)
