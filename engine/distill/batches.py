@@ -30,8 +30,11 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Batch:
-    """One device pass. `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2);
-    `teacher`: (batch, length, 2) or (batch, classes) in fp32, or None; `rows`: which features these are."""
+    """One device pass. `rows` says which features these are.
+
+    `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2); `teacher`: fp32
+    (batch, length, 2) or (batch, classes), or None.
+    """
 
     rows: IntArray
     padded: bool
@@ -90,7 +93,7 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
 
 
 def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
-    """Batches for prediction: longest first, so that a memory failure comes at once, about `batch_tokens` tokens each."""
+    """Batches for prediction of about `batch_tokens` tokens, longest first, so that a memory failure comes at once."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):

@@ -143,7 +143,7 @@ def _trainer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         f"optimizer.{i}.{key}": torch.as_tensor(value) for i, slot in state.items() for key, value in slot.items()
     }
     tensors["rng.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 

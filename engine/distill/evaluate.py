@@ -70,5 +70,5 @@ def mean_hard_loss(outputs: npt.NDArray[np.float32], features: Features) -> floa
 
 
 def features_for(model: PreTrainedModel, features: Features) -> Features:
-    """The features without segment ids when the model has no use for them: BERT teachers need them, DistilBERT refuses."""
+    """The features, without segment ids when the model has none: BERT teachers need them, DistilBERT refuses them."""
     return features if accepts_token_types(model) else dataclasses.replace(features, token_types=None)

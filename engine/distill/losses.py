@@ -54,6 +54,9 @@ def mixed_loss(
 
 
 def span_choices(outputs: Tensor, mask: Tensor) -> Tensor:
-    """Start and end logits (batch, length, 2) as rows of choices (2 · batch, length); `mask` (batch, length) is 1 on tokens."""
+    """Start and end logits (batch, length, 2) as rows of choices (2 · batch, length).
+
+    `mask` (batch, length) is 1 on tokens and 0 on padding.
+    """
     logits = outputs.float().transpose(1, 2).masked_fill(mask.bool().logical_not().unsqueeze(1), MASKED)
     return logits.reshape(-1, outputs.shape[1])

@@ -1,4 +1,7 @@
-"""What every kind of attempt has at hand: its spec, folder, events, stop flag and device. It trains and scores nothing."""
+"""What every kind of attempt has at hand: its spec, folder, events, stop flag and device.
+
+It trains and scores nothing.
+"""
 
 from __future__ import annotations
 

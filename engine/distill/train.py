@@ -85,6 +85,11 @@ class Schedule:
     evaluate_after: tuple[int, ...]
     log_every: int
 
+    def evaluation_due(self, position: Position) -> bool:
+        """Whether an evaluation stands before the next step (it is repeated when it was interrupted)."""
+        marks = self.evaluate_after
+        return position.evaluations < len(marks) and position.step >= marks[position.evaluations]
+
 
 def schedule(features: int, settings: Settings) -> Schedule:
     """The schedule of `settings` over so many training features; at least one step."""
@@ -193,7 +198,7 @@ def train(job: Job) -> Position:
         for _ in range(settings.accumulation):
             batch = next(batches).to(job.device)
             losses = batch_loss(forward(model, batch, span=span, precision=job.precision), batch, settings)
-            (losses.total / settings.accumulation).backward()
+            torch.autograd.backward(losses.total / settings.accumulation)
             log.add(losses, len(batch.rows))
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm or math.inf)
         optimizer.step()

@@ -103,7 +103,8 @@ def _trial(run: Run) -> dict[str, Any]:
 def _promote(run: Run) -> dict[str, Any]:
     from bertdistill.engine.distill.promotion import verify
 
-    return verify(run.spec, run.events, run.paths)
+    verified: dict[str, Any] = verify(run.spec, run.events, run.paths)
+    return verified
 
 
 WORK: dict[str, Callable[[Run], dict[str, Any]]] = {"prepare": _prepare, "trial": _trial, "promote": _promote}
