@@ -39,6 +39,7 @@ __all__ = [
     "checkpoints",
     "counts",
     "curve",
+    "has_notice",
     "lease",
     "live_attempts",
     "model_version",
@@ -49,6 +50,7 @@ __all__ = [
     "points_after",
     "requests",
     "series",
+    "series_names",
     "studies",
     "study",
     "study_by_id",
@@ -158,6 +160,11 @@ def series(session: Session, study_id: int, trial_id: int | None = None) -> list
     return list(session.exec(query.order_by(col(Series.trial_id), col(Series.name))))
 
 
+def series_names(session: Session, study_id: int, trial_id: int) -> set[str]:
+    """Names of the series of a trial (0: of the preparation)."""
+    return set(session.exec(select(Series.name).where(Series.study_id == study_id, Series.trial_id == trial_id)))
+
+
 def checkpoints(
     session: Session, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
 ) -> list[Checkpoint]:
@@ -199,6 +206,13 @@ def notices(session: Session, *, after_id: int = 0, study_id: int | None = None,
     if study_id is not None:
         query = query.where(Notice.study_id == study_id)
     return list(reversed(session.exec(query.order_by(col(Notice.id).desc()).limit(limit)).all()))
+
+
+def has_notice(session: Session, study_id: int, trial_id: int | None, text: str, *, at: float | None = None) -> bool:
+    """Whether that text stands in the notices of that trial (None: of none), at that time if given."""
+    query = select(Notice.id).where(Notice.study_id == study_id, Notice.text == text)
+    query = query.where(col(Notice.trial_id).is_not_distinct_from(trial_id))
+    return session.exec(query if at is None else query.where(Notice.at == at)).first() is not None
 
 
 def lease(session: Session) -> Lease | None:
