@@ -136,11 +136,11 @@ def _is_header(rows: Sequence[Sequence[str]], data: DataSpec) -> bool:
     usual = {name for pair in PAIRS for name in pair} | set(TEXTS) | set(LABELS)
     if any(name in first and not name.isdecimal() for name in named) or any(cell in usual for cell in first):
         return True
+    if not data.label_column.isdecimal() or int(data.label_column) >= len(first):
+        return False
     # With positions given, a word above a column of numbers is a heading.
-    at = int(data.label_column) if data.label_column.isdecimal() else len(first)
-    return (
-        at < len(first) and not is_integer(first[at]) and len(rows) > 1 and all(is_integer(row[at]) for row in rows[1:])
-    )
+    labels = [row[int(data.label_column)] for row in rows]
+    return len(labels) > 1 and not is_integer(labels[0]) and all(map(is_integer, labels[1:]))
 
 
 def _csv_rows(path: Path, part: Part) -> list[Sequence[Any]]:
@@ -228,7 +228,7 @@ def source_file(data: DataSpec, part: Part) -> Path:
     if not named:
         raise ConfigError(f"data.{part} is empty. Name a local file there, or a data set in data.hub.")
     path = Path(named)
-    if not path.issource_file():
+    if not path.is_file():
         raise ConfigError(f"{path} (data.{part}) is not a file. Correct the path.")
     return path
 
