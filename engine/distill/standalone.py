@@ -48,7 +48,8 @@ def load(folder: str | Path) -> Any:
     config = AutoConfig.from_pretrained(folder)
     with no_init_weights():
         model = getattr(transformers, config.architectures[0])(config)
-        prune_heads(model, config.kept_heads)
+        if getattr(config, "kept_heads", None):
+            prune_heads(model, config.kept_heads)
     model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
     return model.eval()
 

@@ -185,7 +185,9 @@ def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
     except (OSError, RuntimeError, AttributeError, ValueError) as error:
         raise ConfigError(f"{folder}: this is not a complete student: {error}") from error
     _drop_before_head(model)
-    return model, [list(kept) for kept in model.config.kept_heads]
+    config: Any = model.config
+    every = [list(range(config.num_attention_heads))] * config.num_hidden_layers
+    return model, [list(kept) for kept in getattr(config, KEPT_HEADS, None) or every]
 
 
 # -------------------------------------------------------------------------------------------------- questions to models
