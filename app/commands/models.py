@@ -1,0 +1,166 @@
+"""Commands about models: promote, models, ask, score. They parse, call an action and print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bertdistill.app.commands.studies import page_of_output
+from bertdistill.app.commands.trials import TrialArgument
+from bertdistill.app.session import (
+    CsvOption,
+    JsonOption,
+    StudyOption,
+    UsageError,
+    WorkspaceOption,
+    command_line,
+    find_trial,
+    reading,
+    say,
+    show,
+    show_rows,
+    who,
+    workspace,
+)
+
+if TYPE_CHECKING:
+    from bertdistill.engine.workspace import Workspace
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="NAME, NAME:VERSION, NAME@ALIAS, or an exported folder.")
+]
+
+
+def promote(
+    trial: TrialArgument,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the model; each promotion makes its next version.")
+    ],
+    study: StudyOption = "",
+    where: WorkspaceOption = None,
+    alias: Annotated[str, typer.Option("--alias", metavar="ALIAS", help="Point this alias to it once verified.")] = "",
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the version and in its card.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Export even if the repeated score differs.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Come back at once; `models` shows the end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify the best checkpoint of a trial in a clean process, score it on the report split, and export it."""
+    from bertdistill.app.promotion import follow_promotion, read_models, verified_text
+    from bertdistill.app.tables import json_text
+    from bertdistill.engine import actions
+
+    ws = workspace(where)
+    with reading(ws) as db:
+        source = find_trial(db, trial, study)
+    version = actions.promote(ws, source.study, source.number, name, alias=alias, note=note, force=force, who=who())
+    model = f"{version.name}:{version.version}"
+    if no_wait:
+        say(f"{model} is being verified; see {command_line('models', name, ws=ws)}")
+        return
+    try:
+        ended = follow_promotion(ws, version, say=say)
+    except KeyboardInterrupt:
+        say(f"detached: the verification of {model} goes on; see {command_line('models', name, ws=ws)}")
+        raise typer.Exit(130) from None
+    row = next(r for r in read_models(ws, name) if r["version"] == ended.version)
+    show(json_text(row) if as_json else verified_text(row, ended))
+    if ended.state != "verified":
+        say(f"error: {model} is {ended.state}: {ended.detail}")
+        raise typer.Exit(1)
+    say(f"try it with: {command_line('ask', model, ws=ws)}")
+
+
+def models(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only versions of this model.")] = "",
+    where: WorkspaceOption = None,
+    set_alias: Annotated[
+        str, typer.Option("--set-alias", metavar="ALIAS=VERSION", help="Point an alias of NAME to a version.")
+    ] = "",
+    undo_alias: Annotated[
+        str, typer.Option("--undo-alias", metavar="ALIAS", help="Point it back to where it was.")
+    ] = "",
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Promoted models with aliases, verified scores and folders; also moves aliases."""
+    from bertdistill.app.promotion import read_models
+    from bertdistill.app.summary import models_text
+
+    ws = workspace(where)
+    if set_alias or undo_alias:
+        _move_alias(ws, name, set_alias, undo_alias)
+    rows = read_models(ws, name)
+    text = models_text(rows, page_of_output())
+    if not rows:
+        say(f"no model yet; promote a trial: {command_line('promote', 'STUDY/NUMBER', 'NAME', ws=ws)}")
+    show_rows(rows, text, json=as_json, csv=as_csv)
+
+
+def _move_alias(ws: Workspace, name: str, change: str, undo: str) -> None:
+    from bertdistill.engine import actions
+
+    if not name or (change and undo):
+        raise UsageError("an alias belongs to one model", hint="Write: models NAME --set-alias ALIAS=VERSION.")
+    if undo:
+        actions.undo_alias(ws, name, undo, who=who())
+        return
+    alias, equals, version = change.partition("=")
+    if not equals or not version.isdigit():
+        raise UsageError(f"--set-alias {change!r} is not ALIAS=VERSION", hint="For example --set-alias production=3.")
+    actions.set_alias(ws, name, alias, int(version), who=who())
+
+
+def ask(
+    model: ModelArgument,
+    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Sentence to classify.")] = "",
+    question: Annotated[str, typer.Option("--question", "-q", metavar="TEXT", help="Question to answer.")] = "",
+    passage: Annotated[
+        str, typer.Option("--passage", "-p", metavar="TEXT", help="Passage to search; - reads stdin.")
+    ] = "",
+    pair: Annotated[str, typer.Option("--pair", metavar="TEXT", help="Second sentence, for sentence pairs.")] = "",
+    where: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a promoted model: a question about a passage, or the class of a sentence."""
+    from bertdistill.app.promotion import ask_model, model_folder
+
+    if bool(text) == bool(question):
+        raise UsageError(
+            "ask needs a question with a passage, or a text", hint='ask MODEL --question "…" --passage "…"'
+        )
+    if question and not passage:
+        raise UsageError("a question needs --passage", hint="Give the passage, or - to read it from stdin.")
+    passage = sys.stdin.read() if passage == "-" else passage
+    folder = model_folder(workspace(where), model)
+    request = (
+        {"question": question, "passage": passage} if question else {"text": text} | ({"pair": pair} if pair else {})
+    )
+    show(ask_model(folder, request, as_json=as_json))
+
+
+def score(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="SQuAD 1.1 or 2.0 JSON.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="JSON object: question id to answer text.")
+    ],
+    null_odds: Annotated[
+        Path | None, typer.Option("--null-odds", metavar="FILE", help="JSON object: question id to no-answer odds.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a prediction file exactly as the official SQuAD evaluators do."""
+    from bertdistill.app.tables import json_text, pairs
+    from bertdistill.engine.squad import score_files
+
+    found = score_files(data, predictions, null_odds)
+    for message in found.messages():
+        say(f"note: {message}")
+    values = found.to_dict()
+    lines = {k: f"{v:.4f}" if isinstance(v, float) else str(v) for k, v in values.items()}
+    show(json_text(values) if as_json else pairs(lines, indent=""))
+
+
+COMMANDS: dict[str, Any] = {"promote": promote, "models": models, "ask": ask, "score": score}

@@ -1,0 +1,274 @@
+"""Commands about studies: plan, run, demo, stop, pause, resume, status, watch. They parse, call an action and print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bertdistill.app.session import (
+    CsvOption,
+    JsonOption,
+    SetOption,
+    WorkspaceOption,
+    colour_ok,
+    columns,
+    command_line,
+    find_study,
+    reading,
+    say,
+    show,
+    show_rows,
+    unicode_ok,
+    who,
+    workspace,
+)
+
+if TYPE_CHECKING:
+    from bertdistill.app.summary import Page
+    from bertdistill.app.view import StudyView
+    from bertdistill.engine.config import StudySpec
+    from bertdistill.engine.workspace import Workspace
+
+INTERRUPTED = 130
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.")]
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study.")]
+AnyStudy = Annotated[str, typer.Argument(metavar="[STUDY]", help="Name of a study; empty takes the newest.")]
+
+
+def plan(
+    study: StudyFile,
+    changes: SetOption = None,
+    where: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a study file and say what it would cost; starts nothing."""
+    from bertdistill.app.plan import make_plan, plan_text
+    from bertdistill.app.tables import json_text
+    from bertdistill.engine.config import load_study
+
+    spec = load_study(study, changes or ())
+    planned = make_plan(spec, say=say)
+    show(json_text(planned) if as_json else plan_text(spec, planned))
+    say(f"start it with: {command_line('run', str(study), ws=workspace(where))}")
+
+
+def run(
+    study: StudyFile,
+    changes: SetOption = None,
+    where: WorkspaceOption = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and come back at once.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
+    ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Start a study, or attach to it when it already runs; ctrl-c detaches and stops nothing."""
+    from bertdistill.engine.config import load_study
+
+    _run(workspace(where), load_study(study, changes or ()), detach, retry_failed, plain, as_json, as_csv)
+
+
+def demo(
+    where: WorkspaceOption = None,
+    changes: SetOption = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and come back at once.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Make a small question answering data set from templates and search students on it; needs no network."""
+    from importlib.resources import as_file, files
+
+    from bertdistill.engine.config import load_study
+    from bertdistill.engine.demo import write_demo
+
+    ws = workspace(where)
+    ws.make()
+    data = write_demo(ws.path / "demo-data")
+    with as_file(files("bertdistill.sample_configs") / "demo.toml") as path:
+        paths = [f"data.train={data.train}", f"data.report={data.report}"]
+        spec = load_study(path, [*paths, *(changes or ())])
+    say(f"demo data, made from templates: {data.train.parent}")
+    _run(ws, spec, detach, False, plain, as_json, as_csv)
+
+
+def _run(
+    ws: Workspace, spec: StudySpec, detach: bool, retry_failed: bool, plain: bool, as_json: bool, as_csv: bool
+) -> None:
+    from bertdistill.engine import actions
+
+    study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
+    status = actions.ensure_runner(ws)
+    say(f"study {study.name} in {ws.path}; runner: pid {status.pid} on {status.host}, log {ws.runner_log}")
+    if detach:
+        say(f"watch it with: {command_line('watch', study.name, ws=ws)}")
+        return
+    view = _follow(ws, study.name, plain)
+    _conclude(ws, view, as_json, as_csv)
+
+
+def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0) -> StudyView:
+    from bertdistill.app.follow import follow, stage
+    from bertdistill.engine.actions import runner_status
+
+    with reading(ws) as db:
+        try:
+            return follow(db, name, stage(plain=plain, every=every), runner_alive=lambda: runner_status(ws).alive)
+        except KeyboardInterrupt:
+            say(f"detached: study {name} goes on. Attach: {command_line('watch', name, ws=ws)}")
+            say(f"stop it with: {command_line('stop', name, ws=ws)}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
+    from bertdistill.app.report import trial_row
+
+    show_rows([trial_row(view, t) for t in view.trials], _ending(ws, view), json=as_json, csv=as_csv)
+    if problem := _problem(view):
+        say(f"error: {problem}")
+        say(f"hint: go on with {command_line('resume', view.study.name, ws=ws)}")
+        raise typer.Exit(1)
+
+
+def _problem(view: StudyView) -> str:
+    """Why a study that was followed is not complete; empty when it is."""
+    study = view.study
+    if study.state == "complete":
+        return ""
+    if study.state == "running":
+        return f"the runner of study {study.name} is gone; its workers go on, and nothing is lost"
+    return f"study {study.name} is {study.state.value}" + (f": {study.diagnosis}" if study.diagnosis else "")
+
+
+def _ending(ws: Workspace, view: StudyView) -> str:
+    from bertdistill.app.summary import chart, headline, ranked_list
+
+    page = page_of_output()
+    parts = [headline(view, page), "", ranked_list(view, view.trials, page), "", chart(view, page)]
+    return "\n".join([*parts, "", *_next_steps(ws, view)])
+
+
+def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
+    best = view.frontier[0] if view.frontier else None
+    if best is None:
+        return ["next", f"  {command_line('status', ws=ws)}"]
+    name = f"{view.study.name}/{best.number}"
+    rate = best.settings.get("learning_rate", 5e-5)
+    steps = {
+        "look closer": command_line("show", name, ws=ws),
+        "verify and export it": command_line("promote", name, "my-model", ws=ws),
+        "change one parameter": command_line("rerun", name, "--set", f"learning_rate={rate / 2:.3g}", ws=ws),
+        "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
+    }
+    from bertdistill.app.tables import pairs
+
+    return ["next", pairs(steps)]
+
+
+def stop(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    trial: Annotated[str, typer.Option("--trial", metavar="TRIAL", help="Stop only this trial.")] = "",
+    runner: Annotated[
+        bool, typer.Option("--runner", help="Stop the runner of the workspace, its workers first.")
+    ] = False,
+) -> None:
+    """Stop a study, one trial, or the runner; workers write a checkpoint first."""
+    from bertdistill.app.session import find_trial
+    from bertdistill.engine import actions
+
+    ws = workspace(where)
+    if runner:
+        actions.stop_runner(ws, who=who())
+        say("the runner will leave when its workers have written their checkpoints")
+        return
+    with reading(ws) as db:
+        name = find_trial(db, trial, study) if trial else None
+        chosen = name.study if name else find_study(db, study).name
+    if name is not None:
+        actions.stop_trial(ws, name.study, name.number, who=who())
+        say(f"trial {name.study}/{name.number} will stop after a checkpoint")
+    else:
+        actions.stop_study(ws, chosen, who=who())
+        say(f"study {chosen} will stop after checkpoints; go on with {command_line('resume', chosen, ws=ws)}")
+
+
+def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
+    """Launch nothing new in a study; trials that run go on to their end."""
+    from bertdistill.engine import actions
+
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_study(db, study).name
+    actions.pause_study(ws, name, who=who())
+    say(f"study {name} is paused; go on with {command_line('resume', name, ws=ws)}")
+
+
+def resume(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
+    ] = False,
+) -> None:
+    """Go on with a paused or stopped study; starts a runner when there is none."""
+    from bertdistill.engine import actions
+
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_study(db, study).name
+    actions.resume_study(ws, name, who=who(), retry_failed=retry_failed)
+    status = actions.ensure_runner(ws)
+    say(f"study {name} goes on; runner: pid {status.pid}. Watch it: {command_line('watch', name, ws=ws)}")
+
+
+def status(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+    """Every study of the workspace, the runner, what runs now and the newest notices."""
+    from bertdistill.app.status import read_status, status_text
+    from bertdistill.app.tables import json_text
+
+    ws = workspace(where)
+    with reading(ws) as db:
+        found = read_status(db, ws)
+    if as_json and not as_csv:
+        show(json_text(found))
+    else:
+        show_rows(found["studies"], status_text(found, page_of_output()), json=as_json, csv=as_csv)
+
+
+def watch(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two plain progress lines.")
+    ] = 10.0,
+) -> None:
+    """Follow a study until it ends; starts nothing, and ctrl-c stops nothing."""
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_study(db, study).name
+    _conclude(ws, _follow(ws, name, plain, interval), False, False)
+
+
+def page_of_output() -> Page:
+    """What stdout can show."""
+    from bertdistill.app.summary import Page
+
+    return Page(columns(), not unicode_ok(), colour_ok())
+
+
+COMMANDS: dict[str, Any] = {
+    "plan": plan,
+    "run": run,
+    "demo": demo,
+    "stop": stop,
+    "pause": pause,
+    "resume": resume,
+    "status": status,
+    "watch": watch,
+}

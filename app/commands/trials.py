@@ -1,0 +1,155 @@
+"""Commands about trials: trials, show, frontier, rerun, export. They parse, call an action and print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
+from bertdistill.app.session import (
+    CsvOption,
+    JsonOption,
+    StudyOption,
+    UsageError,
+    WorkspaceOption,
+    command_line,
+    find_study,
+    find_trial,
+    reading,
+    say,
+    show,
+    show_rows,
+    who,
+    workspace,
+)
+
+TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="STUDY/NUMBER, or the number with --study.")]
+FORMATS = ("csv", "json", "toml")
+
+
+def trials(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    state: Annotated[str, typer.Option("--state", metavar="STATE", help="Only trials in this state.")] = "",
+    archived: Annotated[bool, typer.Option("--archived", help="Archived trials too.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """The ranked list of a study: frontier first, then by distance, then what has no rank."""
+    from bertdistill.app.report import trial_row
+    from bertdistill.app.summary import headline, ranked_list
+    from bertdistill.app.view import read_view
+    from bertdistill.store.models import TrialState
+
+    if state and state not in list(TrialState):
+        raise UsageError(f"there is no state {state!r}", hint=f"States: {', '.join(TrialState)}.")
+    with reading(workspace(where)) as db:
+        view = read_view(db, find_study(db, study).name)
+    chosen = [t for t in view.trials if (archived or not t.archived) and state in ("", t.state.value)]
+    page = page_of_output()
+    text = f"{headline(view, page)}\n\n{ranked_list(view, chosen, page)}".rstrip()
+    show_rows([trial_row(view, t) for t in chosen], text, json=as_json, csv=as_csv)
+
+
+def frontier(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    x: Annotated[str, typer.Option("--x", metavar="METRIC", help="Metric across; empty chooses an objective.")] = "",
+    y: Annotated[str, typer.Option("--y", metavar="METRIC", help="Metric upward; empty chooses an objective.")] = "",
+    log: Annotated[bool, typer.Option("--log", help="Logarithmic x axis.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """The frontier trials of a study, with a chart of all trials."""
+    from bertdistill.app.report import trial_row
+    from bertdistill.app.summary import chart, ranked_list
+    from bertdistill.app.view import all_metrics, read_view
+
+    with reading(workspace(where)) as db:
+        view = read_view(db, find_study(db, study).name)
+    known = {name for t in view.trials for name in all_metrics(t)}
+    for name in (x, y):
+        if name and known and name not in known:
+            raise UsageError(f"no trial has a metric {name!r}", hint=f"Metrics: {', '.join(sorted(known))}.")
+    page = page_of_output()
+    text = f"{ranked_list(view, view.frontier, page)}\n\n{chart(view, page, x=x, y=y, log=log)}".strip()
+    show_rows([trial_row(view, t) for t in view.frontier], text, json=as_json, csv=as_csv)
+
+
+def show_trial(
+    trial: TrialArgument, study: StudyOption = "", where: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Everything about one trial: rank, metrics, settings that differ, attempts with cause of death, checkpoints."""
+    from bertdistill.app.details import read_details
+    from bertdistill.app.summary import details_text
+    from bertdistill.app.tables import json_text
+    from bertdistill.app.view import read_view
+
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_trial(db, trial, study)
+        view = read_view(db, name.study)
+        found, details = read_details(db, view, name.number)
+    show(json_text(details) if as_json else details_text(view, found, details, page_of_output()))
+
+
+def rerun(
+    trial: TrialArgument,
+    change: Annotated[str, typer.Option("--set", metavar="KEY=VALUE", help="The one parameter to change.")],
+    study: StudyOption = "",
+    where: WorkspaceOption = None,
+) -> None:
+    """A new trial that differs from its parent in exactly one parameter; refused when it already ran."""
+    from bertdistill.engine import actions
+
+    key, equals, value = change.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {change!r} is not KEY=VALUE", hint="For example --set learning_rate=3e-5.")
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_trial(db, trial, study)
+    made = actions.rerun(ws, name.study, name.number, key.strip(), value.strip(), who=who())
+    status = actions.ensure_runner(ws)
+    say(f"rerun of {name.study}/{name.number} with {key.strip()}={value.strip()}; runner: pid {status.pid}")
+    say(f"look at it with: {command_line('show', f'{name.study}/{made.number}', ws=ws)}")
+    show(f"{name.study}/{made.number}")
+
+
+def export(
+    study: StudyName,
+    kind: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="csv or json (all trials), toml (study).")
+    ] = "csv",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else stdout.")
+    ] = None,
+    where: WorkspaceOption = None,
+) -> None:
+    """All trials of a study with parameters and metrics, or its study file as it is in force."""
+    from bertdistill.app.report import trial_row
+    from bertdistill.app.tables import csv_text, json_text
+    from bertdistill.app.view import read_view
+    from bertdistill.engine.config import to_toml
+
+    if kind not in FORMATS:
+        raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")
+    with reading(workspace(where)) as db:
+        view = read_view(db, study)
+    rows = [trial_row(view, t) for t in sorted(view.trials, key=lambda t: t.number)]
+    text = to_toml(view.spec) if kind == "toml" else json_text(rows) if kind == "json" else csv_text(rows)
+    if output is None:
+        show(text.rstrip("\n"))
+    else:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        say(f"wrote {output}")
+
+
+COMMANDS: dict[str, Any] = {
+    "trials": trials,
+    "show": show_trial,
+    "frontier": frontier,
+    "rerun": rerun,
+    "export": export,
+}

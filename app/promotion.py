@@ -1,0 +1,127 @@
+"""Promoted models for the command line: waiting for a verification, listing versions, asking one. It writes nothing.
+
+A model answers in a fresh process, because only a process of `engine.distill` loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdistill.app import format as fmt
+from bertdistill.app.report import model_row
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.session import reading
+from bertdistill.app.tables import pairs
+from bertdistill.engine import actions
+from bertdistill.engine.contract import NOTICE, PROGRESS, RunPaths, parse_event
+from bertdistill.engine.errors import WorkerFailed
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.errors import NotFound
+from bertdistill.store.models import ModelVersion
+
+ANSWER_MODULE = "bertdistill.engine.distill.answer"
+POLL_SECONDS = 0.3
+TAIL_BYTES = 16_384
+
+
+def follow_promotion(
+    ws: Workspace, version: ModelVersion, *, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+) -> ModelVersion:
+    """Tell each phase once until the verification has ended; the settled version."""
+    told = ""
+    while True:
+        settled = actions.settle_promotion(ws, version.id or 0)
+        news = _newest(RunPaths(ws.absolute(version.attempt_folder)).events) if version.attempt_folder else ""
+        if news and news != told:
+            told = news
+            say(f"  {news}")
+        if settled.state != "verifying":
+            return settled
+        sleep(POLL_SECONDS)
+
+
+def _newest(events: Path) -> str:
+    """What the verifying worker is at: its newest phase or notice."""
+    try:
+        with events.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return ""
+    for line in reversed(lines):
+        event = parse_event(line)
+        if event and event["k"] == PROGRESS:
+            return safe_line(event.get("phase", ""))
+        if event and event["k"] == NOTICE:
+            return safe_line(event.get("text", ""), 500)
+    return ""
+
+
+def read_models(ws: Workspace, name: str = "") -> list[dict[str, Any]]:
+    """Every promoted version (of one model); those whose verification has ended meanwhile are settled first."""
+    with reading(ws) as db:
+        with db.read() as session:
+            versions = reads.model_versions(session, name or None)
+        for open_version in [v for v in versions if v.state == "verifying"]:
+            actions.settle_promotion(ws, open_version.id or 0)
+        with db.read() as session:
+            versions = reads.model_versions(session, name or None)
+            aliases = reads.aliases(session)
+            trials = {v.trial_id: reads.trial_by_id(session, v.trial_id) for v in versions}
+            names = {s.id: s.name for s in reads.studies(session)}
+    return [
+        model_row(
+            v,
+            [a for a in aliases if a.name == v.name],
+            study=names.get(trials[v.trial_id].study_id, ""),
+            trial=trials[v.trial_id].number,
+            workspace=ws.path,
+        )
+        for v in versions
+    ]
+
+
+def verified_text(row: Mapping[str, Any], version: ModelVersion) -> str:
+    """What a verification found, the record beside the repeated score."""
+    facts = {"state": row["state"], "from": f"{row['study']}/{row['trial']}"}
+    if row["aliases"]:
+        facts["aliases"] = ", ".join(row["aliases"])
+    facts |= {f"report {k}": fmt.metric(k, v, unit=True) for k, v in row["metrics"].items() if v is not None}
+    for key, value in version.report.items():
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and value != "":
+            facts[key.replace("_", " ")] = safe_line(fmt.setting(value), 300)
+    if row["folder"]:
+        facts["folder"] = row["folder"]
+    return f"{row['model']}\n{pairs(facts)}"
+
+
+def model_folder(ws: Workspace, reference: str) -> Path:
+    """The exported folder that a name, version, alias or path means; NotFound when there is none."""
+    if ("/" in reference or reference in (".", "..")) and (Path(reference) / "config.json").is_file():
+        return Path(reference).resolve()
+    with reading(ws) as db, db.read() as session:
+        version = reads.model_version(session, reference)
+    if not version.folder:
+        raise NotFound(f"{reference} has no exported folder; it is {version.state}", hint="Promote its trial again.")
+    return ws.absolute(version.folder)
+
+
+def ask_model(folder: Path, request: Mapping[str, str], *, as_json: bool) -> str:
+    """The answer of an exported model; WorkerFailed with the last line of its complaint."""
+    command = [sys.executable, "-P", "-m", ANSWER_MODULE, str(folder)]
+    done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = safe(done.stderr, 4000).strip().splitlines()
+        raise WorkerFailed(f"{folder}: {lines[-1] if lines else 'the model did not answer'}")
+    found = json.loads(done.stdout)
+    if as_json:
+        return json.dumps(found, indent=2)
+    return pairs({k: safe_line(fmt.setting(v), 1000) for k, v in found.items()}, indent="")

@@ -1,0 +1,91 @@
+"""The state of a whole workspace, as the object that `status --json` prints and as text. It writes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bertdistill.app import format as fmt
+from bertdistill.app.report import attempt_row, notice_row, study_row
+from bertdistill.app.safe import safe_line
+from bertdistill.app.summary import Page, progress_text
+from bertdistill.app.tables import text_table
+from bertdistill.app.view import read_view
+from bertdistill.engine.actions import runner_status
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+
+NOTICES = 8
+
+
+def read_status(db: Database, ws: Workspace) -> dict[str, Any]:
+    """workspace, runner, studies, workers (live attempts) and the newest notices."""
+    numbers: dict[int | None, int] = {}
+    with db.read() as session:
+        names = {s.id: s.name for s in reads.studies(session)}
+        live = reads.live_attempts(session)
+        notices = reads.notices(session, limit=NOTICES)
+        for trial_id in {row.trial_id for row in [*live, *notices] if row.trial_id is not None}:
+            numbers[trial_id] = reads.trial_by_id(session, trial_id).number
+    runner = runner_status(ws)
+    now = time.time()
+    return {
+        "workspace": str(ws.path),
+        "runner": {
+            "alive": runner.alive,
+            "host": runner.host,
+            "pid": runner.pid,
+            "since": runner.since,
+            "heartbeat_age": runner.heartbeat_age,
+        },
+        "studies": [study_row(read_view(db, name)) for name in names.values()],
+        "workers": [attempt_row(a, numbers.get(a.trial_id), now=now) | {"study": names.get(a.study_id)} for a in live],
+        "notices": [
+            notice_row(n, study=names.get(n.study_id), trial=numbers.get(n.trial_id))
+            for n in sorted(notices, key=lambda n: n.id or 0)
+        ],
+    }
+
+
+def status_text(found: Mapping[str, Any], page: Page) -> str:
+    """The same for people."""
+    parts = [f"workspace {found['workspace']}", _runner_line(found["runner"])]
+    studies = [
+        [
+            row["study"],
+            fmt.state(row["state"], ascii_only=page.ascii_only),
+            f"{fmt.bar(row['progress'], 10, ascii_only=page.ascii_only)} {row['progress']:.0%}",
+            ", ".join(f"{number} {name}" for name, number in row["trials"].items()),
+            str(len(row["frontier"])),
+            safe_line(row["diagnosis"]),
+        ]
+        for row in found["studies"]
+    ]
+    titles = ["study", "state", "progress", "trials", "frontier", "diagnosis"]
+    parts += ["", text_table(titles, studies, right=["frontier"], width=page.width) or "no study yet"]
+    if found["workers"]:
+        workers = [_worker_cells(row) for row in found["workers"]]
+        parts += ["", text_table(["worker", "slot", "time", "progress"], workers, width=page.width)]
+    if found["notices"]:
+        parts += ["", *(f"{_time(n['at'])} {n['level']}: {safe_line(n['text'], 300)}" for n in found["notices"])]
+    return "\n".join(parts)
+
+
+def _worker_cells(row: Mapping[str, Any]) -> list[str]:
+    name = f"{row['study']}/{'prepare' if row['trial'] is None else row['trial']}"
+    return [name, row["slot"], fmt.duration(row["seconds"]), progress_text(row)]
+
+
+def _runner_line(runner: Mapping[str, Any]) -> str:
+    where = f"pid {runner['pid']} on {runner['host']}"
+    if runner["alive"]:
+        return f"runner {where}, heartbeat {fmt.duration(runner['heartbeat_age'])} ago"
+    if runner["pid"]:
+        return f"no runner; the last one ({where}) is gone"
+    return "no runner has worked here yet"
+
+
+def _time(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))

@@ -1,0 +1,241 @@
+"""Whether this machine and workspace are fit: Python, torch, devices, disk, SQLite, and a worker killed for proof.
+
+It changes nothing in the workspace: the proof runs in a folder of its own, made beside the data and removed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bertdistill.engine.contract import Device, RunPaths
+from bertdistill.engine.errors import LaunchError
+from bertdistill.engine.ingest import ingest
+from bertdistill.engine.launch import Exit, LocalLauncher, read_exit
+from bertdistill.store import reads, writes
+from bertdistill.store.db import DATABASE_NAME, Database, open_db
+from bertdistill.store.disk import network_filesystem, sqlite_version
+from bertdistill.store.errors import StoreError
+from bertdistill.store.models import Attempt
+
+LOW_DISK_BYTES = 5e9
+WAL_BUG_FIXED = (3, 51, 3)
+TORCH_SECONDS = 120.0
+PROOF_SECONDS = 60.0
+PROOF_STEPS = 200
+
+# The worker of the proof reports as fast as it can and, after each report, notes in another file how far it came.
+_TOY = """
+import os, sys
+from pathlib import Path
+from bertdistill.engine.contract import EventWriter, RunPaths
+paths = RunPaths(Path(sys.argv[1]))
+writer = EventWriter(paths.events)
+noted = os.open(paths.folder / "noted", os.O_WRONLY | os.O_CREAT, 0o600)
+for step in range(1, 10**9):
+    writer.metrics(step, {"train/loss": 1.0 / step, "train/step": float(step)})
+    os.pwrite(noted, b"%12d" % step, 0)
+"""
+
+_TORCH = """
+import json, torch
+gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+found = {"torch": torch.__version__, "cuda": torch.version.cuda, "gpus": gpus, "threads": torch.get_num_threads()}
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    check: str
+    state: Literal["ok", "warning", "problem"]
+    detail: str
+    hint: str = ""
+
+
+def run_checks(workspace: Path) -> Iterator[Check]:
+    """Every check in turn, as soon as it is made; takes some seconds, most of them to load torch."""
+    yield check_python()
+    yield check_torch()
+    yield check_disk(workspace)
+    yield check_filesystem(workspace)
+    yield check_sqlite()
+    yield check_database(workspace)
+    yield check_kill(workspace)
+
+
+def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
+    """Python 3.11 or newer."""
+    text = ".".join(str(part) for part in version)
+    if version < (3, 11):
+        return Check("python", "problem", text, "Install Python 3.11 or newer.")
+    return Check("python", "ok", f"{text}, {sys.executable}")
+
+
+def check_torch(command: tuple[str, ...] = (sys.executable, "-P", "-c", _TORCH)) -> Check:
+    """Version of torch and the GPUs that it sees, asked in a process of its own because torch is heavy."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TORCH_SECONDS, check=False)
+        found = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        why = error if isinstance(error, (OSError, subprocess.TimeoutExpired)) else _last_line(done.stderr)
+        return Check("torch", "problem", f"cannot be loaded: {why}", "Install the package again: pip install -e .")
+    devices = ", ".join(found["gpus"]) or f"no GPU, {found['threads']} CPU threads"
+    return Check("torch", "ok", f"{found['torch']}, CUDA {found['cuda'] or 'not built in'}, {devices}")
+
+
+def check_disk(workspace: Path, free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Check:
+    """Room for checkpoints and caches."""
+    left = free(_existing(workspace))
+    text = f"{left / 1e9:.1f} GB free at {workspace}"
+    if left < LOW_DISK_BYTES:
+        return Check("disk", "warning", text, "Free space, or choose another disk with --workspace.")
+    return Check("disk", "ok", text)
+
+
+def check_filesystem(workspace: Path) -> Check:
+    """SQLite's WAL needs memory shared between processes, which network disks do not give."""
+    kind = network_filesystem(_existing(workspace))
+    if kind is None:
+        return Check("file system", "ok", "local")
+    hint = "SQLite's write-ahead log does not work on network disks: choose a local folder with --workspace."
+    return Check("file system", "problem", f"{workspace} lies on {kind}", hint)
+
+
+def check_sqlite(version: tuple[int, int, int] | None = None) -> Check:
+    """The version of SQLite, and whether it has the WAL-reset bug (3.7.0 to 3.51.2, www.sqlite.org/wal.html)."""
+    version = version or sqlite_version()
+    text = ".".join(str(part) for part in version)
+    if version >= WAL_BUG_FIXED:
+        return Check("sqlite", "ok", text)
+    detail = f"{text} has the WAL-reset bug (fixed in 3.51.3), which needs two processes that write at one instant"
+    return Check(
+        "sqlite", "warning", detail, "Rare, and one runner writes here; a Python with a newer SQLite removes it."
+    )
+
+
+def check_database(workspace: Path) -> Check:
+    """Integrity of the workspace's database, read only."""
+    if not (workspace / DATABASE_NAME).exists():
+        return Check("database", "ok", "none yet")
+    try:
+        db = open_db(workspace, read_only=True)
+        try:
+            problems = db.check()
+        finally:
+            db.close()
+    except StoreError as error:
+        return Check("database", "problem", str(error), error.hint)
+    if problems:
+        hint = "Stop the runner, keep a copy of the folder, and restore the newest backup."
+        return Check("database", "problem", "; ".join(problems[:3]), hint)
+    return Check("database", "ok", f"{workspace / DATABASE_NAME} is sound")
+
+
+def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Check:
+    """Start a toy worker through the real launcher, kill it with SIGKILL in mid-stream and count what is stored."""
+    parent = _existing(workspace)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=parent) as scratch:
+            noted, stored, end = kill_proof(Path(scratch), environ)
+    except (OSError, StoreError, LaunchError) as error:
+        return Check("kill a worker", "problem", str(error), getattr(error, "hint", ""))
+    text = f"{end.kind} after {noted:,} reported steps; {stored:,} steps stored"
+    if stored < noted or end.kind != "killed_by_signal_9":
+        return Check("kill a worker", "problem", text, "Report this with the output of `doctor --json`.")
+    return Check("kill a worker", "ok", f"{text}, none lost, none doubled")
+
+
+def kill_proof(workspace: Path, environ: Mapping[str, str]) -> tuple[int, int, Exit]:
+    """(steps that the worker had reported when it died, steps stored, its end); the steps stored are 1, 2, 3 …
+
+    Raises LaunchError when the toy never runs or never ends, StoreError when steps are missing or doubled.
+    """
+    paths = RunPaths(workspace / "runs" / "toy-1")
+    paths.folder.mkdir(parents=True, mode=0o700)
+    launcher = LocalLauncher(command=(sys.executable, "-P", "-c", _TOY), environ=environ)
+    handle = launcher.start(paths, Device(), grace=5.0)
+    try:
+        _wait(lambda: _noted(paths) >= PROOF_STEPS or paths.exit.exists(), paths, "reported nothing")
+    finally:
+        launcher.kill(paths, handle)
+    _wait(lambda: not launcher.alive(paths, handle), paths, "did not end")
+    end = read_exit(paths)
+    if end is None:
+        raise LaunchError(f"{paths.folder}: the lock of a killed worker is still held")
+    return _noted(paths), _stored_steps(workspace, paths), end
+
+
+def _stored_steps(workspace: Path, paths: RunPaths) -> int:
+    """Read the events into a database of their own, twice: the second time must add nothing."""
+    db = open_db(workspace)
+    try:
+        now = time.time()
+        with db.write() as session:
+            study = writes.create_study(session, name="doctor", task="question-answering", spec={}, now=now)
+            trial = writes.create_trial(
+                session, study_id=study.id or 0, origin="baseline", params={}, settings={}, known={}, now=now
+            )
+            folder = str(paths.folder.relative_to(workspace))
+            attempt = writes.create_attempt(
+                session, study_id=study.id or 0, trial_id=trial.id, kind="trial", folder=folder, slot="cpu0", now=now
+            )
+        for _ in range(2):
+            while ingest(db, workspace, _fresh(db, attempt.id or 0)).more:
+                pass
+        return _contiguous(db, study.id or 0)
+    finally:
+        db.close()
+
+
+def _fresh(db: Database, attempt_id: int) -> Attempt:
+    with db.read() as session:
+        return reads.attempt_by_id(session, attempt_id)
+
+
+def _contiguous(db: Database, study_id: int) -> int:
+    """The number of stored steps, after making sure that they are 1 to that number."""
+    with db.read() as session:
+        series = reads.series(session, study_id)
+    for one in series:
+        if one.points != one.last_step or one.not_finite:
+            raise StoreError(f"{one.name}: {one.points} points are stored up to step {one.last_step}")
+    return min((one.points for one in series), default=0)
+
+
+def _noted(paths: RunPaths) -> int:
+    try:
+        return int((paths.folder / "noted").read_bytes() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def _wait(done: Callable[[], bool], paths: RunPaths, failure: str) -> None:
+    deadline = time.monotonic() + PROOF_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            log = paths.log.read_text(errors="replace")[-500:] if paths.log.exists() else ""
+            raise LaunchError(f"the toy worker {failure}: {log.strip() or 'its log is empty'}")
+        time.sleep(0.01)
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder that exists."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else "no output"
