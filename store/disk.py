@@ -113,3 +113,8 @@ def _rights(path: Path) -> str:
     if not os.access(path.parent, os.W_OK):
         return f"; {path.parent} is not writable, and a WAL database needs two more files beside it"
     return ""
+
+
+def sqlite_version() -> tuple[int, int, int]:
+    """Version of the SQLite library in use; below 3.51.3 two connections can, very rarely, corrupt a WAL database."""
+    return sqlite3.sqlite_version_info[0], sqlite3.sqlite_version_info[1], sqlite3.sqlite_version_info[2]
