@@ -130,7 +130,7 @@ def _score_table(facts: CardFacts) -> str:
     if not rows:
         return "This model was not scored on a report split."
     return _table(("score", "report split", "95 % interval", "search split"), rows) + (
-        "\n\nOnly the verification reads the report split. The search split drove the choice of this model, so its scores "
+        "\n\nOnly the verification reads the report split. The search split drove the choice of this model: its scores "
         "are optimistic. Intervals are percentile bootstrap over report examples."
     )
 
