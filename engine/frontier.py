@@ -138,7 +138,7 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
     complete = [(key, values) for key, values in rows if has_all(values, objectives)]
     points = [oriented(values, objectives) for _, values in complete]
     fit = [feasible(values, objectives) for _, values in complete]
-    scaled = _by_range([_logged(point, objectives) for point in points])
+    scaled = _by_range([on_scale(point, objectives) for point in points])
     inside = [i for i, ok in enumerate(fit) if ok]
     rank_of = dict(zip(inside, ranks([points[i] for i in inside]), strict=True))
     frontier = [i for i in inside if rank_of[i] == 0]
@@ -166,7 +166,7 @@ def _shortfall(point: Point, goal: Point) -> float:
 
 
 def _scaled_limits(points: Sequence[Point], objectives: Objectives) -> Point:
-    low, span = _extent([_logged(point, objectives) for point in points], len(objectives))
+    low, span = _extent([on_scale(point, objectives) for point in points], len(objectives))
     raw = tuple(_sign(o) * o.threshold if o.threshold is not None else math.inf for o in objectives)
     logged = tuple(_log(value, o) if math.isfinite(value) else value for value, o in zip(raw, objectives, strict=True))
     return tuple((value - a) / s for value, a, s in zip(logged, low, span, strict=True))
@@ -215,7 +215,7 @@ def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
 
     Feasible points go in, in their own units; the result is in the same units.
     """
-    logged = [_logged(point, objectives) for point in points]
+    logged = [on_scale(point, objectives) for point in points]
     _, span = _extent(logged, len(objectives))
     high = tuple(max((p[i] for p in logged), default=1.0) for i in range(len(objectives)))
     corner = []
@@ -229,8 +229,8 @@ def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
 
 def unit_points(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> list[Point]:
     """The points in the box from the best value of each objective (0) to the reference (1), sizes as logarithms."""
-    corner = _logged(reference if reference is not None else reference_point(points, objectives), objectives)
-    logged = [_logged(point, objectives) for point in points]
+    corner = on_scale(reference if reference is not None else reference_point(points, objectives), objectives)
+    logged = [on_scale(point, objectives) for point in points]
     low, _ = _extent(logged, len(objectives))
     span = tuple((b - a) if b > a else 1.0 for a, b in zip(low, corner, strict=True))
     return [tuple((value - a) / s for value, a, s in zip(p, low, span, strict=True)) for p in logged]
@@ -263,7 +263,8 @@ def _sign(objective: Objective) -> float:
     return -1.0 if objective.direction == "maximize" else 1.0
 
 
-def _logged(point: Point, objectives: Objectives) -> Point:
+def on_scale(point: Point, objectives: Objectives) -> Point:
+    """An oriented point on the scales on which distances and volumes are measured: sizes and times as log10."""
     return tuple(_log(value, objective) for value, objective in zip(point, objectives, strict=True))
 
 

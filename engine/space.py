@@ -292,7 +292,7 @@ def count(space: Space, settings: Settings | None = None) -> int | None:
 def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, Value]]:
     """Every different parameter set of a space without continuous ranges, active parameters only, in a fixed order."""
     fixed = settings or Settings()
-    order = _parents_first(space)
+    order = in_order(space)
 
     def extend(done: int, params: dict[str, Value]) -> Iterator[dict[str, Value]]:
         if done == len(order):
@@ -309,7 +309,8 @@ def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, V
     yield from extend(0, {})
 
 
-def _parents_first(space: Space) -> Space:
+def in_order(space: Space) -> Space:
+    """The parameters, each after those that its conditions name."""
     order: list[Parameter] = []
     rest = list(space)
     while rest:

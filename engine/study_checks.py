@@ -44,6 +44,9 @@ NEED_PRETRAINED = ("layer_choice", "layer_list", "head_choice", "head_seed")
 MOST_SHAPES = 100_000
 """Spaces with more widths and heads than this are not walked through; the runner refuses an unfit proposal later."""
 
+LARGEST_GRID = 100_000
+"""Parameter sets that the grid sampler shuffles at each proposal."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -230,6 +233,9 @@ def _search(parts: Parts) -> Iterator[Problem]:
         endless = [parameter.name for parameter in parts.search if points(parameter) is None]
         if endless:
             yield Problem("sampler", "kind", f"= grid needs choices or a step for {one_of(endless)}")
+        elif (count(parts.search, parts.settings) or 0) > LARGEST_GRID:
+            size = f"{count(parts.search, parts.settings):,} parameter sets"
+            yield Problem("sampler", "kind", f"= grid would walk through {size}; use another sampler or fewer values")
     yield from _without_effect(parts)
 
 

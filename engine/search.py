@@ -1,0 +1,395 @@
+"""Propose the settings of the next trial from the trials so far. The only importer of optuna.
+
+It keeps nothing between calls and reads no database: the optuna study is rebuilt in memory each time, so the same
+history, space and seed give the same proposal in any process, and tracker and optimiser cannot disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from bertdistill.engine.contract import Settings
+from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.frontier import Objective, on_scale
+from bertdistill.engine.space import Parameter, Space, Value, active, contains, count, grid, in_order, points, tidy
+from bertdistill.store.errors import BertDistillError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+KINDS = ("auto", "tpe", "gp", "nsga2", "random", "grid")
+
+GP_TRIALS = 300
+"""Finished trials up to which `auto` takes the Gaussian process: beyond, one proposal costs seconds."""
+GP_OBJECTIVES = 3
+POPULATION = 20
+"""Of NSGA-II. Optuna's 50 makes the first 50 trials random, which is most of a study here."""
+ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
+"""Proposals of the model that may be duplicates or too large before unseen ones are drawn at random."""
+DRAWS = 2_000
+LARGEST_GRID = 20_000
+"""Finite spaces up to this size are walked through when random draws find nothing new."""
+DIGITS = 4
+"""Of proposed floats: no trial can tell 3.142e-05 from 3.14159265e-05, and people type the short one."""
+LABELS = ("head_seed", "seed")
+"""Numbers that are names: 7 is no nearer to 8 than to 90."""
+MOST_LABELS = 100
+
+
+class SpaceExhausted(BertDistillError):  # noqa: N818 - an end that is expected, not a mistake
+    """Every parameter set of the space has been tried, or the limits exclude the rest."""
+
+
+@dataclass(frozen=True)
+class PastTrial:
+    """What the optimiser is told about one trial; failed and stopped ones are not told.
+
+    `values` follow the objectives, None where unknown. `violations` are further limits, each above 0 when broken.
+    Trials that wait are told as running.
+    """
+
+    params: Mapping[str, Value]
+    state: Literal["complete", "running", "infeasible", "pruned"]
+    values: tuple[float | None, ...] = ()
+    violations: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A new parameter set (active parameters only), the seed behind it and what found it."""
+
+    params: dict[str, Value]
+    seed: int
+    sampler: str
+
+
+Known = Callable[[dict[str, Value]], Mapping[str, float]]
+"""From a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
+
+
+def propose(
+    history: Sequence[PastTrial],
+    space: Space,
+    objectives: Sequence[Objective],
+    *,
+    kind: str,
+    seed: int,
+    index: int = 0,
+    startup_trials: int = 10,
+    known: Known | None = None,
+    settings: Settings | None = None,
+) -> Proposal:
+    """The next parameter set; raises SpaceExhausted when there is no new one within the limits.
+
+    `index` tells apart proposals that are made from the same history. `settings` are the fixed ones, which conditions
+    look at where a searched parameter is itself inactive. Never a set that the history holds.
+    """
+    here = _Search(space, tuple(objectives), settings or Settings(), known)
+    derived = derive_seed(seed, len(history), index)
+    seen = {here.key(trial.params) for trial in history}
+    chosen = choose_kind(kind, history, space, objectives)
+    if chosen == "grid":
+        return Proposal(here.next_on_grid(seen, seed), derived, "grid")
+    if chosen != "random":
+        params = here.model(history, seen, chosen, derived, startup_trials)
+        if params is not None:
+            return Proposal(params, derived, here.found_by(history, chosen, startup_trials))
+    return Proposal(here.unseen(seen, derived), derived, "random")
+
+
+def derive_seed(seed: int, trials: int, index: int) -> int:
+    """A seed that differs with the study, the number of trials and the index; the same on every machine."""
+    digest = hashlib.blake2b(f"{seed}/{trials}/{index}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")
+
+
+def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective]) -> str:
+    """What `auto` stands for here: gp to 300 finished trials, then tpe; tpe with conditions, which gp cannot model."""
+    if kind not in KINDS:
+        raise ConfigError(f"sampler {kind!r} is unknown; use {', '.join(KINDS)}")
+    if kind != "auto":
+        return kind
+    finished = sum(trial.state != "running" for trial in history)
+    conditional = any(parameter.when for parameter in space)
+    return "tpe" if conditional or finished > GP_TRIALS or len(objectives) > GP_OBJECTIVES else "gp"
+
+
+@dataclass
+class _Search:
+    """One proposal's view of the space."""
+
+    space: Space
+    objectives: tuple[Objective, ...]
+    settings: Settings
+    known: Known | None
+    codes: dict[str, _Code] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.codes = {parameter.name: _Code.of(parameter) for parameter in self.space}
+
+    # -------------------------------------------------------------------------------- what may be proposed
+
+    def key(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+        """Equal for parameter sets that are the same after rounding."""
+        named = {parameter.name: parameter for parameter in self.space}
+        kept = active(self.space, params, self.settings)
+        return tuple((name, rounded(named[name], kept[name])) for name in sorted(kept))
+
+    def allowed(self, params: dict[str, Value]) -> bool:
+        """Whether the student can be built and its known metrics reach their thresholds."""
+        found = self.known_values(params)
+        return found is not None and all(
+            value is None or objective.feasible(value) for value, objective in zip(found, self.objectives, strict=True)
+        )
+
+    def known_values(self, params: Mapping[str, Value]) -> tuple[float | None, ...] | None:
+        """The objectives that are known before training; None when the student cannot be built."""
+        if self.known is None:
+            return (None,) * len(self.objectives)
+        try:
+            found = self.known(dict(params))
+        except ConfigError:
+            return None
+        return tuple(found.get(objective.metric) for objective in self.objectives)
+
+    def unseen(self, seen: set[Any], seed: int) -> dict[str, Value]:
+        """A random new parameter set within the limits."""
+        study = optuna.create_study(sampler=RandomSampler(seed=seed))
+        size = count(self.space, self.settings)
+        for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
+            params = self.ask(study)
+            if self.key(params) not in seen and self.allowed(params):
+                return params
+        if size is None or size > LARGEST_GRID:
+            raise SpaceExhausted(
+                f"{DRAWS:,} random draws found nothing new within the thresholds",
+                hint="loosen a threshold on a size, or widen [search]",
+            )
+        return self.next_on_grid(seen, seed)
+
+    def next_on_grid(self, seen: set[Any], seed: int) -> dict[str, Value]:
+        """The first new parameter set within the limits, in an order shuffled by the seed."""
+        total = count(self.space, self.settings)
+        if total is None:
+            raise ConfigError("sampler grid needs choices or a step for every parameter; use another sampler")
+        rest = [params for params in grid(self.space, self.settings) if self.key(params) not in seen]
+        random.Random(seed).shuffle(rest)
+        for params in rest:
+            if self.allowed(params):
+                return params
+        left = f"the thresholds exclude the other {len(rest):,}" if rest else "all were tried"
+        raise SpaceExhausted(f"the space has {total:,} parameter sets and {left}", hint="widen [search]")
+
+    # -------------------------------------------------------------------------------- with a model
+
+    def model(
+        self, history: Sequence[PastTrial], seen: set[Any], kind: str, seed: int, startup_trials: int
+    ) -> dict[str, Value] | None:
+        """What the sampler proposes, None when it only finds old or forbidden sets."""
+        told = [trial for trial in history if self.fits(trial.params)]
+        scale = _Scale(self, told)
+        study = optuna.create_study(
+            directions=["minimize"] * len(self.objectives), sampler=_sampler(kind, seed, startup_trials)
+        )
+        study.add_trials(list(scale.frozen_trials()))
+        for _ in range(ATTEMPTS[kind]):
+            params = self.ask(study)
+            if self.key(params) in seen:
+                continue  # the trial just asked stays there as running, so the next one differs
+            if self.allowed(params):
+                return params
+            rejected = PastTrial(params, "complete", self.known_values(params) or ())
+            study.add_trial(scale.frozen(rejected, 0))
+        return None
+
+    def found_by(self, history: Sequence[PastTrial], kind: str, startup_trials: int) -> str:
+        """Samplers begin at random; the record says so."""
+        finished = sum(trial.state != "running" and self.fits(trial.params) for trial in history)
+        return "random" if finished < (POPULATION if kind == "nsga2" else startup_trials) else kind
+
+    def fits(self, params: Mapping[str, Value]) -> bool:
+        """Whether a past trial lies in the space as it is now. One foreign choice would make every later ask fail."""
+        kept = active(self.space, params, self.settings)
+        return self.wanted(kept) == set(kept) and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
+
+    def wanted(self, params: Mapping[str, Value]) -> set[str]:
+        """The parameters that are active given the values of `params`."""
+        filled = {p.name: params.get(p.name, _any_value(p)) for p in self.space}
+        return set(active(self.space, filled, self.settings))
+
+    def ask(self, study: optuna.Study) -> dict[str, Value]:
+        """One suggestion, parents before the parameters that depend on them."""
+        trial = study.ask()
+        params: dict[str, Value] = {}
+        for parameter in in_order(self.space):
+            name = parameter.name
+            if name in active(self.space, {**params, name: _any_value(parameter)}, self.settings):
+                params[name] = self.codes[name].suggest(trial)
+        return {parameter.name: params[parameter.name] for parameter in self.space if parameter.name in params}
+
+
+def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:
+    if kind == "gp":
+        return GPSampler(seed=seed, n_startup_trials=startup_trials, warn_independent_sampling=False)
+    if kind == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=POPULATION)
+    # Independent, not multivariate: measured worse on spaces of this kind.
+    return TPESampler(seed=seed, n_startup_trials=startup_trials, multivariate=False)
+
+
+def _any_value(parameter: Parameter) -> Value:
+    return parameter.choices[0] if parameter.kind == "choice" else (parameter.low or 0)
+
+
+# -------------------------------------------------------------------------------- history as optuna trials
+
+
+class _Scale:
+    """Turns past trials into optuna's: objectives to minimise on comparable scales, limits as constraints."""
+
+    def __init__(self, search: _Search, told: Sequence[PastTrial]) -> None:
+        self.search = search
+        self.told = told
+        self.objectives = search.objectives
+        full = [p for p in (self._scaled(trial.values) for trial in told if trial.state == "complete") if None not in p]
+        columns = [[float(p[i] or 0.0) for p in full] or [0.0] for i in range(len(self.objectives))]
+        self.worst = [max(column) for column in columns]
+        self.span = [(max(column) - min(column)) or 1.0 for column in columns]
+        self.runs = any(trial.state == "infeasible" for trial in told)
+        self.violations = any(trial.violations for trial in told)
+
+    def frozen_trials(self) -> Iterator[FrozenTrial]:
+        """All past trials in order. NSGA-II reads its generations from them, or it would start again each time."""
+        finished = 0
+        for trial in self.told:
+            yield self.frozen(trial, finished // POPULATION)
+            finished += trial.state != "running"
+
+    def frozen(self, trial: PastTrial, generation: int) -> FrozenTrial:
+        """A trial as complete or running: gp sees no pruned ones, so it would propose their like again.
+
+        What is not known (the score of a student that ran out of memory) counts as the worst seen.
+        """
+        kept = active(self.search.space, trial.params, self.search.settings)
+        codes = self.search.codes
+        params = {name: codes[name].encode(value) for name, value in kept.items()}
+        distributions = {name: codes[name].distribution for name in kept}
+        if trial.state == "running":
+            return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
+        found = self._values(trial)
+        values = [worst if value is None else value for value, worst in zip(found, self.worst, strict=True)]
+        return create_trial(
+            state=TrialState.COMPLETE,
+            values=values,
+            params=params,
+            distributions=distributions,
+            constraints=self._constraints(trial, found),
+            system_attrs={"NSGAIISampler:generation": generation},
+        )
+
+    def _values(self, trial: PastTrial) -> tuple[float | None, ...]:
+        given = trial.values or (None,) * len(self.objectives)
+        if None in given and trial.state != "complete":
+            free = self.search.known_values(trial.params) or given
+            given = tuple(a if a is not None else b for a, b in zip(given, free, strict=True))
+        return self._scaled(given)
+
+    def _scaled(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        def one(value: float | None, objective: Objective) -> float | None:
+            if value is None or not math.isfinite(value):
+                return None
+            return on_scale((-value if objective.direction == "maximize" else value,), (objective,))[0]
+
+        values = values or (None,) * len(self.objectives)
+        return tuple(one(value, objective) for value, objective in zip(values, self.objectives, strict=True))
+
+    def _constraints(self, trial: PastTrial, found: Sequence[float | None]) -> dict[str, float] | None:
+        """Above 0 is a violation, in units of each objective's range so that their sum compares trials.
+
+        Every trial gets the same keys: gp needs that. A score that is missing or was cut short proves no violation.
+        """
+        limits: dict[str, float] = {}
+        thresholds = self._scaled([objective.threshold for objective in self.objectives])
+        for i, (objective, limit) in enumerate(zip(self.objectives, thresholds, strict=True)):
+            if limit is not None:
+                value = found[i]
+                excess = 0.0 if value is None else (value - limit) / self.span[i]
+                certain = trial.state == "complete" or self._is_known(i, trial)
+                limits[f"threshold:{objective.metric}"] = excess if certain else min(0.0, excess)
+        if self.runs:
+            limits["runs"] = 1.0 if trial.state == "infeasible" else -1.0
+        if self.violations:
+            limits["violations"] = max((*trial.violations, 0.0))
+        return limits or None
+
+    def _is_known(self, i: int, trial: PastTrial) -> bool:
+        free = self.search.known_values(trial.params)
+        return free is not None and free[i] is not None
+
+
+# -------------------------------------------------------------------------------- values
+
+
+@dataclass(frozen=True)
+class _Code:
+    """How a parameter is shown to optuna. Numeric choices keep their order: as categories, 16 and 64 are as near as 16
+    and 32, and the model learns each one alone."""
+
+    parameter: Parameter
+    distribution: BaseDistribution
+    table: tuple[Value, ...] = ()
+    """Values by index, when the distribution is over indices."""
+
+    @staticmethod
+    def of(parameter: Parameter) -> _Code:
+        values = points(parameter)
+        label = parameter.name in LABELS and values is not None and len(values) <= MOST_LABELS
+        if parameter.kind == "choice" or label:
+            choices = values or ()
+            if label or any(isinstance(choice, (str, bool)) for choice in choices):
+                return _Code(parameter, CategoricalDistribution(choices))
+            return _Code(parameter, IntDistribution(0, len(choices) - 1), tuple(sorted(choices, key=float)))
+        low, high = parameter.low or 0, parameter.high or 0
+        if parameter.kind == "int":
+            step = int(parameter.step or 1)
+            return _Code(parameter, IntDistribution(int(low), int(high), log=parameter.log, step=step))
+        return _Code(parameter, FloatDistribution(low, high, log=parameter.log, step=parameter.step))
+
+    def encode(self, value: Value) -> Value:
+        return self.table.index(value) if self.table else value
+
+    def suggest(self, trial: optuna.Trial) -> Value:
+        name, shape = self.parameter.name, self.distribution
+        if isinstance(shape, CategoricalDistribution):
+            return cast(Value, trial.suggest_categorical(name, shape.choices))
+        if isinstance(shape, IntDistribution):
+            number = trial.suggest_int(name, shape.low, shape.high, step=shape.step, log=shape.log)
+            return self.table[number] if self.table else number
+        assert isinstance(shape, FloatDistribution)
+        value = trial.suggest_float(name, shape.low, shape.high, step=shape.step, log=shape.log)
+        return rounded(self.parameter, value)
+
+
+def rounded(parameter: Parameter, value: Value) -> Value:
+    """A float with as many digits as matter in its range, still inside of it; anything else as it is."""
+    if parameter.kind != "float" or not isinstance(value, (int, float)):
+        return value
+    low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)
+    if parameter.step:
+        return tidy(low + round((value - low) / parameter.step) * parameter.step)
+    if parameter.log:
+        number = float(f"{value:.{DIGITS}g}")
+    else:
+        number = round(float(value), DIGITS - math.floor(math.log10(high - low)))
+    return min(max(number, low), high)
