@@ -64,9 +64,10 @@ def should_stop(
     better = _dominating(point, finished, objectives)
     if better is None:
         return ""
+    there, digits = float(better.values[score.metric] or 0.0), METRICS[score.metric].decimals
     return (
-        f"{score.metric} {value:.2f} after {share:.0%} of the training may reach {hoped:.2f}; "
-        f"{better.name} has {float(better.values[score.metric] or 0.0):.2f} and is no larger"
+        f"{score.metric} {value:.{digits}f} after {share:.0%} of the training may reach {hoped:.{digits}f}; "
+        f"{better.name} has {there:.{digits}f} and is no larger"
     )
 
 
@@ -78,7 +79,7 @@ def scored(objectives: Sequence[Objective]) -> Objective | None:
 
 
 def gain_from(trial: Finished, share: float, score: Objective) -> float | None:
-    """What a finished trial gained from this share of its training to its final score, None when not evaluated there."""
+    """What a finished trial gained from this share of its training to its end, None when not evaluated there."""
     final = trial.values.get(score.metric)
     near = [value for at, value in trial.curve if abs(at - share) <= NEAR and math.isfinite(value)]
     return None if final is None or not near else final - near[-1]
