@@ -6,28 +6,22 @@ It makes folders and opens nothing. A name from a person or a file reaches a pat
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertdistill.engine.config import name_problem
 from bertdistill.engine.errors import ConfigError
 from bertdistill.store.db import DATABASE_NAME
 
 VARIABLE = "BERTDISTILL_WORKSPACE"
 DEFAULT = Path("bertdistill-runs")
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
-
 
 def checked(name: str, what: str = "name") -> str:
     """`name` if it may be part of a path; ConfigError otherwise."""
-    if _NAME.fullmatch(name) is None or name.split(".")[0].lower() in _RESERVED:
-        raise ConfigError(
-            f"the {what} {name!r} cannot be used",
-            hint="Use 1 to 64 letters, digits, dots, dashes and underscores; begin with a letter or digit.",
-        )
+    if problem := name_problem(name):
+        raise ConfigError(f"the {what} {name!r} {problem}")
     return name
 
 

@@ -1,0 +1,79 @@
+"""Honour what people asked for: each request becomes changed rows, in one transaction with its outcome.
+
+It signals no process: a stop is a reason written to the attempt, which the runner passes on until the attempt is gone.
+"""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from bertdistill.engine.settle import row
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database
+from bertdistill.store.models import Attempt, AttemptState, Request, StudyState, TrialState
+
+STOP_RUNNER = "stop_runner"
+_RESUMABLE = (StudyState.PAUSED, StudyState.STOPPED, StudyState.FAILED, StudyState.COMPLETE)
+
+
+def honour_all(db: Database, *, now: float) -> list[Request]:
+    """Honour every pending request; returns them with their outcomes."""
+    with db.read() as session:
+        if not reads.pending_requests(session):
+            return []
+    with db.write() as session:
+        pending = reads.pending_requests(session)
+        for request in pending:
+            writes.finish_request(session, row(request.id), outcome=_honour(session, request, now), now=now)
+        return pending
+
+
+def _honour(session: Session, request: Request, now: float) -> str:
+    match request.verb:
+        case "stop_trial":
+            return _stop_trial(session, request, now)
+        case "stop_study":
+            return _stop_study(session, request, now)
+        case "pause":
+            return _move_study(session, request, (StudyState.RUNNING,), StudyState.PAUSED, now)
+        case "resume":
+            return _move_study(session, request, _RESUMABLE, StudyState.RUNNING, now)
+        case "stop_runner":
+            return "the runner leaves; workers go on"
+    return f"refused: this runner does not know {request.verb!r}; start it again with the newer program"
+
+
+def _stop_trial(session: Session, request: Request, now: float) -> str:
+    trial = reads.trial_by_id(session, row(request.trial_id))
+    if trial.state == TrialState.WAITING:
+        writes.set_trial_state(session, row(trial.id), TrialState.STOPPED, now=now, reason="trial")
+        return "stopped before it ran"
+    asked = _ask_to_stop(session, reads.attempts(session, trial_id=trial.id), "trial")
+    return "its worker was asked to stop" if asked else f"nothing to do: the trial is {trial.state}"
+
+
+def _stop_study(session: Session, request: Request, now: float) -> str:
+    study = reads.study_by_id(session, row(request.study_id))
+    if study.state not in (StudyState.RUNNING, StudyState.PAUSED):
+        return f"nothing to do: the study is {study.state}"
+    asked = _ask_to_stop(session, reads.attempts(session, study_id=study.id), "study")
+    writes.set_study_state(session, row(study.id), StudyState.STOPPED, now=now)
+    return f"stopped; {asked} workers were asked to write a checkpoint and leave"
+
+
+def _move_study(
+    session: Session, request: Request, states: tuple[StudyState, ...], target: StudyState, now: float
+) -> str:
+    study = reads.study_by_id(session, row(request.study_id))
+    if study.state not in states:
+        return f"nothing to do: the study is {study.state}"
+    writes.set_study_state(session, row(study.id), target, now=now)
+    return f"the study is {target}"
+
+
+def _ask_to_stop(session: Session, attempts: list[Attempt], reason: str) -> int:
+    """Write the reason to those that run and were not asked before; how many these are."""
+    chosen = [one for one in attempts if one.state == AttemptState.RUNNING and not one.stop_reason]
+    for attempt in chosen:
+        writes.set_attempt_stop_reason(session, row(attempt.id), reason)
+    return len(chosen)

@@ -1,0 +1,157 @@
+"""What the engine's tests share: a study on paper, workspaces, fake workers and waiting on a condition."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.config import StudySpec, study_from_dict
+from bertdistill.engine.contract import Device, RunPaths
+from bertdistill.engine.launch import COMMAND_VARIABLE, LocalLauncher, Slot
+from bertdistill.engine.runner import Runner
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.db import Database, open_db
+from bertdistill.store.models import Attempt, Study, Trial
+
+FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
+FAKE_COMMAND = (sys.executable, "-I", "-S", str(FAKE_WORKER))
+DEADLINE = 30.0
+"""Seconds after which a wait has failed; reached only by a defect."""
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
+    """Wait until `condition` is true and return its value."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
+        time.sleep(0.01)
+    return found
+
+
+def study_dict(tmp_path: Path, **sections: Any) -> dict[str, Any]:
+    """A valid study over files that exist; sections replace or, when they are tables, extend the given ones."""
+    train = tmp_path / "train.txt"
+    report = tmp_path / "report.txt"
+    for path in (train, report):
+        path.write_text("good film;yes\nbad film;no\n")
+    raw: dict[str, Any] = {
+        "name": "toy",
+        "task": "text-classification",
+        "data": {"train": str(train), "report": str(report), "max_length": 32},
+        "teacher": {"model": "scratch", "hidden_size": 64, "head_size": 16, "fine_tune": {"epochs": 1.0}},
+        "search": {
+            "layers": {"low": 1, "high": 4},
+            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+        },
+        "objectives": [
+            {"metric": "accuracy", "direction": "maximize"},
+            {"metric": "params", "direction": "minimize"},
+        ],
+        "baseline": {"layers": 4, "learning_rate": 1e-4},
+        "budget": {"trials": 5},
+        "sampler": {"kind": "random", "seed": 3},
+        "runner": {"slots": 2, "retries": 2, "grace_seconds": 5.0, "min_free_gb": 0.0},
+        "stopping": {"rule": "none"},
+    }
+    for name, value in sections.items():
+        merge = isinstance(value, Mapping) and isinstance(raw.get(name), Mapping) and name != "search"
+        raw[name] = {**raw[name], **value} if merge else value
+    return raw
+
+
+def study_spec(tmp_path: Path, **sections: Any) -> StudySpec:
+    """`study_dict`, validated."""
+    return study_from_dict(study_dict(tmp_path, **sections), where="test")
+
+
+def fake_environment(folder: Path, **behaviour: Any) -> dict[str, str]:
+    """An environment in which workers are fakes that behave so."""
+    path = folder / "behaviour.json"
+    path.write_text(json.dumps(behaviour))
+    command = " ".join(FAKE_COMMAND)
+    return {**os.environ, "BERTDISTILL_FAKE": str(path), COMMAND_VARIABLE: command, "CUDA_VISIBLE_DEVICES": ""}
+
+
+def behave(folder: Path, **behaviour: Any) -> None:
+    """Change how workers that start from now on behave."""
+    (folder / "behaviour.json").write_text(json.dumps(behaviour))
+
+
+class House:
+    """A workspace with one study, a runner driven by hand, and fake workers."""
+
+    def __init__(self, tmp_path: Path, spec: StudySpec, **behaviour: Any) -> None:
+        self.tmp_path = tmp_path
+        self.workspace = Workspace((tmp_path / "ws").resolve())
+        self.workspace.make()
+        self.launcher = LocalLauncher(environ=fake_environment(tmp_path, **behaviour))
+        self.db: Database = open_db(self.workspace.path)
+        self.spec = spec
+        self.runner = Runner(self.workspace, self.db, self.launcher)
+
+    def tick_until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Tick the runner until `condition` is true."""
+
+        def look() -> Any:
+            self.runner.tick()
+            return condition()
+
+        return wait_for(look, what)
+
+    def study(self) -> Study:
+        with self.db.read() as session:
+            return reads.study(session, self.spec.name)
+
+    def trials(self) -> list[Trial]:
+        with self.db.read() as session:
+            return reads.trials(session, self.study().id or 0)
+
+    def trial(self, number: int) -> Trial:
+        return self.trials()[number]
+
+    def attempts(self, number: int | None = None) -> list[Attempt]:
+        with self.db.read() as session:
+            if number is None:
+                return reads.attempts(session, study_id=self.study().id)
+            return reads.attempts(session, trial_id=self.trial(number).id)
+
+    def live(self) -> list[Attempt]:
+        with self.db.read() as session:
+            return reads.live_attempts(session)
+
+    def notices(self) -> list[str]:
+        with self.db.read() as session:
+            return [notice.text for notice in reads.notices(session)]
+
+    def paths(self, attempt: Attempt) -> RunPaths:
+        return RunPaths(self.workspace.absolute(attempt.folder))
+
+    def close(self) -> None:
+        """Kill what still runs and close the database."""
+        for attempt in self.live():
+            self.launcher.kill(self.paths(attempt), attempt.handle)
+            wait_for(lambda paths=self.paths(attempt): not self.launcher.alive(paths, {}), "killed workers to end")
+        self.runner.close()
+        self.db.close()
+
+
+class FixedSlots(LocalLauncher):
+    """A local launcher on a machine with the given slots, some of them busy."""
+
+    given: tuple[Slot, ...] = ()
+    reasons: Mapping[str, str] = {}
+
+    def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
+        return list(self.given)
+
+    def busy(self, slot: Slot) -> str:
+        return self.reasons.get(slot.name, "")
+
+
+CPU = Device("cpu", 1)
