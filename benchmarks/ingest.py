@@ -7,6 +7,7 @@ for people, on a machine that should be quiet.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import os
 import random
@@ -111,8 +112,7 @@ def measure_mlflow(folder: Path, steps: int, our_rate: float) -> None:
         show("MLflow log_metric on SQLite", "not installed")
         return
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow
-
+    mlflow = importlib.import_module("mlflow")
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     mlflow.set_experiment("bench")
     names, draw, seconds = [f"train/metric_{number}" for number in range(METRICS_A_STEP)], random.Random(0), []

@@ -139,6 +139,8 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
             f"{workspace}: lies on a network file system ({kind}), where SQLite's write-ahead log can lose data",
             hint="Choose a workspace on a local disk with --workspace; data and models may stay where they are.",
         )
+    if path.exists() and not path.is_file():
+        raise not_ours(path)
     try:
         if not read_only:
             _make_place(path)
