@@ -1,0 +1,138 @@
+"""Ask an exported model: an answer from a passage, or the class of a text.
+
+As a program, `python -P -m bertdistill.engine.distill.answer FOLDER`, it reads one JSON request from stdin and prints
+one JSON object. It reads texts exactly as training did, and changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from bertdistill.engine.architecture import Shape
+from bertdistill.engine.contract import TASKS, DataSpec
+from bertdistill.engine.distill.card import NULL_THRESHOLD
+from bertdistill.engine.distill.evaluate import features_for
+from bertdistill.engine.distill.examples import Examples, QAExample, TextExample
+from bertdistill.engine.distill.export import READING
+from bertdistill.engine.distill.features import Features, build_features
+from bertdistill.engine.distill.students import KEPT_HEADS, load_student
+from bertdistill.engine.distill.tasks import answer_spans, best_spans
+from bertdistill.engine.distill.train import predict
+from bertdistill.engine.errors import ConfigError
+from bertdistill.store.errors import BertDistillError
+
+QA, CLASSIFY = TASKS
+CPU = torch.device("cpu")
+
+
+def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
+    """The answer to `question` in `context`, a passage of any length.
+
+    `answer` is "" when the model abstains: `null_score` minus `score` exceeds `null_threshold` (absent when the model
+    never abstains). `best_span` is the best text in any case. Scores are sums of a start and an end logit.
+    """
+    config = _config(folder, QA)
+    if not question.strip() or not context.strip():
+        raise ConfigError("a question needs both a question and a passage that are not empty")
+    row = QAExample("0", "", question, context, (), (), True)
+    data, examples = _data(config), Examples(QA, [row])
+    with tempfile.TemporaryDirectory() as scratch:
+        features, outputs = _outputs(folder, examples, data, Path(scratch))
+        odds, texts = answer_spans(examples, features, outputs, data)
+        score = float(best_spans(features, outputs, data)[0].max())
+    if not np.isfinite(score):
+        raise ConfigError("the passage holds no token that the model knows how to read")
+    threshold = config.get(NULL_THRESHOLD)
+    abstained = threshold is not None and float(odds[0]) > threshold
+    found = {"answer": "" if abstained else texts[0], "abstained": abstained, "best_span": texts[0]}
+    found |= {"score": round(score, 4), "null_score": round(score + float(odds[0]), 4)}
+    return found | ({} if threshold is None else {NULL_THRESHOLD: threshold})
+
+
+def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
+    """The most probable label of a text (or pair of texts) and the probability of every label."""
+    config = _config(folder, CLASSIFY)
+    if not text.strip():
+        raise ConfigError("the text to classify is empty")
+    labels = tuple(str(config["id2label"][key]) for key in sorted(config["id2label"], key=int))
+    examples = Examples(CLASSIFY, [TextExample("0", text, pair, 0)], labels)
+    data = _data(config)
+    with tempfile.TemporaryDirectory() as scratch:
+        _, outputs = _outputs(folder, examples, data, Path(scratch))
+    shifted = np.exp(outputs[0].astype(float) - outputs[0].max())
+    shares = shifted / shifted.sum()
+    best = int(shares.argmax())
+    probabilities = {name: round(float(share), 4) for name, share in zip(labels, shares, strict=True)}
+    return {"label": labels[best], "probability": probabilities[labels[best]], "probabilities": probabilities}
+
+
+def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"question", "passage"}` or `{"text", "pair"?}`, whichever the model is for; ConfigError otherwise."""
+    if request.get("question"):
+        return answer(folder, question=str(request["question"]), context=str(request.get("passage") or ""))
+    if request.get("text"):
+        pair = request.get("pair")
+        return classify(folder, str(request["text"]), None if pair is None else str(pair))
+    raise ConfigError("nothing was asked", hint="send a question with a passage, or a text")
+
+
+def _config(folder: Path, task: str) -> dict[str, Any]:
+    """The config of the folder, checked to be a model for `task`."""
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: not an exported model: {error}", hint="name a promoted model") from error
+    names = " ".join(config.get("architectures") or [])
+    found = QA if "QuestionAnswering" in names else CLASSIFY if "SequenceClassification" in names else ""
+    if found != task:
+        remedy = {QA: "ask it a question with a passage", CLASSIFY: "give it a text to classify", "": ""}[found]
+        raise ConfigError(f"{folder}: this model is for {found or 'another task'}, not {task}", hint=remedy)
+    return config
+
+
+def _data(config: Mapping[str, Any]) -> DataSpec:
+    """How the student read texts in training; the defaults for a folder that does not say so."""
+    known = {field.name for field in dataclasses.fields(DataSpec)}
+    reading = {key: value for key, value in (config.get(READING) or {}).items() if key in known}
+    data = DataSpec(**reading)
+    longest = Shape.from_config({**config, KEPT_HEADS: None}).longest_input
+    return dataclasses.replace(data, max_length=min(data.max_length, longest))
+
+
+def _outputs(folder: Path, examples: Examples, data: DataSpec, scratch: Path) -> tuple[Features, Any]:
+    """Tokens of the one example and the outputs for them, by the path that evaluation takes; fp32 on the CPU."""
+    model, _ = load_student(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
+    features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
+    pad_id = int(tokenizer.pad_token_id or 0)
+    return features, predict(model, features_for(model, features), device=CPU, pad_id=pad_id)
+
+
+def main(arguments: list[str]) -> int:
+    """Answer the request on stdin; 0 done, 1 with one line on stderr, 2 misuse."""
+    if len(arguments) != 1:
+        print("usage: python -P -m bertdistill.engine.distill.answer FOLDER < REQUEST.json", file=sys.stderr)  # noqa: T201
+        return 2
+    try:
+        found = ask(Path(arguments[0]), json.load(sys.stdin))
+    except (BertDistillError, ValueError) as error:
+        hint = getattr(error, "hint", "")
+        print(f"{error}{f' ({hint})' if hint else ''}", file=sys.stderr)  # noqa: T201 - a program's stderr
+        return 1
+    print(json.dumps(found, ensure_ascii=False))  # noqa: T201 - a program's stdout
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""Bootstrap intervals of scores: how far a score would move with other examples of the same kind.
+
+Pure numpy. It predicts nothing: it is handed which examples were right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Statistic = Callable[[Array], Mapping[str, float]]
+"""Scores in percent from the weight of every example, (examples,) counts; a NaN leaves that resample out."""
+
+
+def bootstrap(
+    statistic: Statistic, examples: int, *, samples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """Percentile interval of every score over `samples` resamples of the examples with replacement (Efron 1979)."""
+    generator = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {}
+    for _ in range(samples):
+        weights = np.bincount(generator.integers(examples, size=examples), minlength=examples)
+        for name, value in statistic(weights).items():
+            drawn.setdefault(name, []).append(value)
+    tail = 100 * (1 - level) / 2
+    return {
+        name: (float(np.nanpercentile(values, tail)), float(np.nanpercentile(values, 100 - tail)))
+        for name, values in drawn.items()
+        if not np.isnan(values).all()
+    }
+
+
+def span_scores(correct: Array, partial: Array, impossible: Array) -> Statistic:
+    """exact and f1 over all, answerable and unanswerable questions; arrays are (examples,), 0 to 1."""
+    parts = {"": np.ones(len(correct)), "has_answer_": ~impossible * 1.0, "no_answer_": impossible * 1.0}
+    parts = {prefix: members for prefix, members in parts.items() if members.any()}
+
+    def scores(weights: Array) -> dict[str, float]:
+        result = {}
+        for prefix, members in parts.items():
+            total = weights @ members
+            for name, values in (("exact", correct), ("f1", partial)):
+                result[prefix + name] = 100 * float(weights @ (members * values) / total) if total else float("nan")
+        return result
+
+    return scores
+
+
+def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
+    """accuracy, macro_f1 and matthews from class indices (examples,), as scikit-learn defines them."""
+    cells = truth * classes + chosen
+
+    def scores(weights: Array) -> dict[str, float]:
+        table = np.bincount(cells, weights=weights, minlength=classes * classes).reshape(classes, classes)
+        right, true, said, total = np.diag(table), table.sum(1), table.sum(0), table.sum()
+        seen = true + said > 0
+        f1 = 2 * right[seen] / (true + said)[seen]
+        spread = np.sqrt((total**2 - said @ said) * (total**2 - true @ true))
+        matthews = (right.sum() * total - true @ said) / spread if spread > 0 else 0.0
+        return {
+            "accuracy": 100 * float(right.sum() / total),
+            "macro_f1": 100 * float(f1.mean()),
+            "matthews": 100 * float(matthews),
+        }
+
+    return scores
