@@ -10,7 +10,7 @@ import inspect
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,13 @@ def example_inputs(model: nn.Module, length: float) -> dict[str, Tensor]:
 
 
 def latency(
-    model: nn.Module, inputs: Mapping[str, Tensor], *, warmup: int = 5, repeats: int = 50, seconds: float = 20.0
+    model: nn.Module,
+    inputs: Mapping[str, Tensor],
+    *,
+    warmup: int = 5,
+    repeats: int = 50,
+    seconds: float = 20.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
     """Median and 95th percentile of one forward pass of `inputs` (batch 1), in ms: one CPU thread, fp32.
 
@@ -52,17 +58,22 @@ def latency(
     with _one_thread(), torch.inference_mode(), _evaluating(ready):
         for _ in range(max(warmup, 1)):
             ready(**inputs)
-        began = time.perf_counter()
-        while len(times) < repeats and (len(times) < MIN_REPEATS or time.perf_counter() - began < seconds):
-            start = time.perf_counter()
+        began = clock()
+        while len(times) < repeats and (len(times) < MIN_REPEATS or clock() - began < seconds):
+            start = clock()
             ready(**inputs)
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
     median, high = np.percentile(np.array(times) * 1e3, [50, 95])
     return float(median), float(high)
 
 
 def throughput(
-    model: nn.Module, batches: Sequence[Batch], device: torch.device, *, precision: torch.dtype = torch.float32
+    model: nn.Module,
+    batches: Sequence[Batch],
+    device: torch.device,
+    *,
+    precision: torch.dtype = torch.float32,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Examples a second over `batches`, whose first one also warms up; the model must be on `device`."""
     from bertdistill.engine.distill.train import forward  # the loop that training and evaluation use
@@ -73,11 +84,11 @@ def throughput(
         span = batches[0].targets.ndim == 2
         forward(model, batches[0].to(device), span=span, precision=precision)
         _wait(device)
-        began = time.perf_counter()
+        began = clock()
         for batch in batches:
             forward(model, batch.to(device), span=span, precision=precision)
         _wait(device)
-    return sum(len(batch.rows) for batch in batches) / (time.perf_counter() - began)
+    return sum(len(batch.rows) for batch in batches) / (clock() - began)
 
 
 def peak_memory_mb(device: torch.device) -> float:
