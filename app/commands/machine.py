@@ -11,7 +11,10 @@ from bertdistill.app.session import JsonOption, WorkspaceOption, say, show, unic
 
 
 def doctor(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Check Python, torch, GPUs, disk and database, and kill a toy worker to prove that nothing is lost."""
+    """Check this machine and workspace.
+
+    Python, torch, GPUs, disk, SQLite, the database; and a toy worker is killed to prove that nothing is lost.
+    """
     from bertdistill.app.summary import checks_text
     from bertdistill.app.tables import json_text
     from bertdistill.engine.doctor import run_checks

@@ -47,7 +47,10 @@ def promote(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Come back at once; `models` shows the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify the best checkpoint of a trial in a clean process, score it on the report split, and export it."""
+    """Verify the best checkpoint of a trial and export it.
+
+    A clean process loads it, scores it on the report split and compares with the record; a mismatch is refused.
+    """
     from bertdistill.app.promotion import follow_promotion, read_models, verified_text
     from bertdistill.app.tables import json_text
     from bertdistill.engine import actions
@@ -85,7 +88,10 @@ def models(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Promoted models with aliases, verified scores and folders; also moves aliases."""
+    """Promoted models with aliases, verified scores and folders.
+
+    With an option it moves an alias first.
+    """
     from bertdistill.app.promotion import read_models
     from bertdistill.app.summary import models_text
 
@@ -124,7 +130,7 @@ def ask(
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a promoted model: a question about a passage, or the class of a sentence."""
+    """Ask a promoted model a question, or for the class of a text."""
     from bertdistill.app.promotion import ask_model, model_folder
 
     if bool(text) == bool(question):
@@ -151,7 +157,7 @@ def score(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a prediction file exactly as the official SQuAD evaluators do."""
+    """Score a prediction file as the official SQuAD scripts do."""
     from bertdistill.app.tables import json_text, pairs
     from bertdistill.engine.squad import score_files
 

@@ -43,7 +43,7 @@ def plan(
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a study file and say what it would cost; starts nothing."""
+    """Check a study file and say what it would cost. Starts nothing."""
     from bertdistill.app.plan import make_plan, plan_text
     from bertdistill.app.tables import json_text
     from bertdistill.engine.config import load_study
@@ -66,7 +66,10 @@ def run(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Start a study, or attach to it when it already runs; ctrl-c detaches and stops nothing."""
+    """Start a study, or attach to it when it already runs.
+
+    Ctrl-c detaches and stops nothing. Ends with the ranked list, the frontier chart and the next commands to try.
+    """
     from bertdistill.engine.config import load_study
 
     _run(workspace(where), load_study(study, changes or ()), detach, retry_failed, plain, as_json, as_csv)
@@ -80,7 +83,10 @@ def demo(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Make a small question answering data set from templates and search students on it; needs no network."""
+    """Run a small study on made data; needs no network.
+
+    Makes a question answering data set from templates, trains a tiny teacher on it and searches students.
+    """
     from importlib.resources import as_file, files
 
     from bertdistill.engine.config import load_study
@@ -177,7 +183,10 @@ def stop(
         bool, typer.Option("--runner", help="Stop the runner of the workspace, its workers first.")
     ] = False,
 ) -> None:
-    """Stop a study, one trial, or the runner; workers write a checkpoint first."""
+    """Stop a study, one trial, or the runner.
+
+    Workers write a checkpoint first, so `resume` goes on where they were.
+    """
     from bertdistill.app.session import find_trial
     from bertdistill.engine import actions
 
@@ -198,7 +207,7 @@ def stop(
 
 
 def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
-    """Launch nothing new in a study; trials that run go on to their end."""
+    """Launch nothing new in a study. Trials that run go on to their end."""
     from bertdistill.engine import actions
 
     ws = workspace(where)
@@ -215,7 +224,7 @@ def resume(
         bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
     ] = False,
 ) -> None:
-    """Go on with a paused or stopped study; starts a runner when there is none."""
+    """Go on with a paused or stopped study. Starts a runner when there is none."""
     from bertdistill.engine import actions
 
     ws = workspace(where)
@@ -227,7 +236,7 @@ def resume(
 
 
 def status(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
-    """Every study of the workspace, the runner, what runs now and the newest notices."""
+    """Every study, the runner, what runs now and the newest notices."""
     from bertdistill.app.status import read_status, status_text
     from bertdistill.app.tables import json_text
 
@@ -248,7 +257,7 @@ def watch(
         float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two plain progress lines.")
     ] = 10.0,
 ) -> None:
-    """Follow a study until it ends; starts nothing, and ctrl-c stops nothing."""
+    """Follow a study until it ends. Starts nothing, and ctrl-c stops nothing."""
     ws = workspace(where)
     with reading(ws) as db:
         name = find_study(db, study).name

@@ -37,7 +37,10 @@ def trials(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """The ranked list of a study: frontier first, then by distance, then what has no rank."""
+    """The ranked list of a study.
+
+    Frontier first, then by distance to it, then what has no rank.
+    """
     from bertdistill.app.report import trial_row
     from bertdistill.app.summary import headline, ranked_list
     from bertdistill.app.view import read_view
@@ -81,7 +84,10 @@ def frontier(
 def show_trial(
     trial: TrialArgument, study: StudyOption = "", where: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """Everything about one trial: rank, metrics, settings that differ, attempts with cause of death, checkpoints."""
+    """Everything about one trial.
+
+    Rank, metrics, settings that differ, attempts with cause of death, checkpoints, curves.
+    """
     from bertdistill.app.details import read_details
     from bertdistill.app.summary import details_text
     from bertdistill.app.tables import json_text
@@ -101,7 +107,10 @@ def rerun(
     study: StudyOption = "",
     where: WorkspaceOption = None,
 ) -> None:
-    """A new trial that differs from its parent in exactly one parameter; refused when it already ran."""
+    """Run a trial again with exactly one parameter changed.
+
+    Refused when that trial already ran. Prints the name of the new trial.
+    """
     from bertdistill.engine import actions
 
     key, equals, value = change.partition("=")
@@ -127,7 +136,10 @@ def export(
     ] = None,
     where: WorkspaceOption = None,
 ) -> None:
-    """All trials of a study with parameters and metrics, or its study file as it is in force."""
+    """All trials with parameters and metrics, or the study file.
+
+    The study file is the one in force, changes made while it ran included.
+    """
     from bertdistill.app.report import trial_row
     from bertdistill.app.tables import csv_text, json_text
     from bertdistill.app.view import read_view
