@@ -277,7 +277,7 @@ def _scratch(parts: Parts) -> Iterator[Problem]:
     for name in [parameter.name for parameter in parts.search or () if parameter.name in wrong]:
         yield Problem(f"search.{name}", "", f"{why}; remove it")
     for name in wrong:
-        if name in parts.fixed and parts.settings and getattr(parts.settings, name) != SETTING[name].default:
+        if name in parts.fixed and parts.settings and getattr(parts.settings, name) != getattr(Settings(), name):
             yield Problem("settings", name, f"{why}; remove it")
 
 
