@@ -99,11 +99,12 @@ def _read(path: Path, offset: int, max_bytes: int) -> _Chunk | None:
             start = offset if offset <= size else 0
             file.seek(start)
             data = file.read(max_bytes)
-            if b"\n" not in data and len(data) == max_bytes:
+            end = data.rfind(b"\n") + 1
+            if not end and len(data) == max_bytes:  # one line longer than that
                 data += file.read(max(LONGEST_LINE - max_bytes, 0))
+                end = data.find(b"\n") + 1
     except FileNotFoundError:
         return None
-    end = data.rfind(b"\n") + 1
     if end:
         return _Chunk(start, data[:end], end, more=start + end < size)
     if len(data) >= LONGEST_LINE:

@@ -504,6 +504,7 @@ def undo_alias(session: Session, *, name: str, alias: str, now: float) -> ModelA
         raise NotFound(f"alias {alias!r} of model {name!r} does not exist")
     if found.previous_version_id is None:
         session.delete(found)
+        session.flush()
         return None
     found.previous_version_id, found.version_id, found.set_at = found.version_id, found.previous_version_id, now
     return found

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bertdistill.store import writes
-from bertdistill.store.db import Database, open_db
+from bertdistill.store.db import DATABASE_NAME, Database, open_db
 from bertdistill.store.models import Study, Trial
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database file, made once, because alembic takes its time."""
+    folder = tmp_path_factory.mktemp("empty")
+    open_db(folder).close()
+    return folder / DATABASE_NAME
+
+
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
+def db(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
     """A new database, closed afterwards."""
+    (tmp_path / "workspace").mkdir(mode=0o700)
+    shutil.copy(empty_database, tmp_path / "workspace")
     database = open_db(tmp_path / "workspace")
     yield database
     database.close()

@@ -70,7 +70,7 @@ def test_four_processes_that_open_a_new_workspace_at_once_lose_no_increment(tmp_
 
 def test_an_exception_undoes_the_whole_transaction(db: Database) -> None:
     """Even one that is no Exception, such as ctrl-c."""
-    with pytest.raises(KeyboardInterrupt), db.write() as session:
+    with pytest.raises(KeyboardInterrupt), db.write() as session:  # noqa: PT012 - the exception must come last
         writes.create_study(session, name="half", task="", spec={}, now=0.0)
         raise KeyboardInterrupt
     with db.read() as session:

@@ -23,7 +23,8 @@ def only_series(session: Session, study: Study) -> Series:
 
 
 def rollups(session: Session) -> list[tuple[object, ...]]:
-    query = """SELECT series_id, bucket, points, not_finite, min_value, max_value, round(sum_value, 9), last_value, last_time
+    query = """SELECT series_id, bucket, points, not_finite,
+        min_value, max_value, round(sum_value, 9), last_value, last_time
         FROM metric_rollup ORDER BY series_id, bucket"""
     return [tuple(row) for row in session.connection().exec_driver_sql(query)]
 
@@ -119,7 +120,7 @@ def test_a_short_curve_is_every_point_by_itself(db: Database, study: Study) -> N
         assert [] == curve(session, series_id + 1)
 
 
-@pytest.mark.parametrize("steps", [range(0, 2_000), range(500, 90_000, 7), range(0, 250_000, 3)])
+@pytest.mark.parametrize("steps", [range(2_000), range(500, 90_000, 7), range(0, 250_000, 3)])
 def test_columns_sum_up_what_they_cover(db: Database, study: Study, steps: range) -> None:
     """Minimum, maximum, mean and last of every column, whether read from points or from rollups."""
     series_id = fill(db, study, steps)

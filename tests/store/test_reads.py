@@ -1,0 +1,211 @@
+"""Every SELECT finds its rows by an index, in the promised order, and names what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import Session
+
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database
+from bertdistill.store.errors import NotFound
+from bertdistill.store.models import ModelVersion, Study, Trial, TrialState
+
+
+def test_a_missing_study_names_the_nearest(db: Database, study: Study) -> None:
+    """Or what there is, or that there is nothing."""
+    with db.read() as session:
+        with pytest.raises(NotFound, match="'squda' does not exist") as near:
+            reads.study(session, "squda")
+        with pytest.raises(NotFound) as far:
+            reads.study(session, "zzz")
+        with pytest.raises(NotFound) as nothing:
+            reads.model_version(session, "qa")
+    assert ("Did you mean 'squad'?", "There are: squad.") == (near.value.hint, far.value.hint)
+    assert "There are none yet." == nothing.value.hint
+
+
+def test_a_missing_trial_says_which_numbers_there_are(db: Database, study: Study, trial: Trial) -> None:
+    """People type trial numbers."""
+    with db.read() as session:
+        assert trial.id == reads.trial(session, study.id or 0, 0).id
+        with pytest.raises(NotFound, match="trial 7") as caught:
+            reads.trial(session, study.id or 0, 7)
+        with pytest.raises(NotFound) as empty:
+            reads.trial(session, 99, 0)
+        with pytest.raises(NotFound):
+            reads.trial_by_id(session, 99)
+    assert ("Trials go from 0 to 0.", "The study has no trials yet.") == (caught.value.hint, empty.value.hint)
+
+
+def test_trials_come_by_number_and_are_counted_by_state(db: Database, study: Study) -> None:
+    """Only states that occur are counted."""
+    states = [TrialState.COMPLETE, TrialState.WAITING, TrialState.COMPLETE, TrialState.RUNNING]
+    with db.write() as session:
+        for state in states:
+            writes.create_trial(
+                session,
+                study_id=study.id or 0,
+                origin="sampler",
+                params={},
+                settings={},
+                known={},
+                now=1.0,
+                state=state,
+            )
+    with db.read() as session:
+        assert [(number, state) for number, state in enumerate(states)] == [
+            (one.number, one.state) for one in reads.trials(session, study.id or 0)
+        ]
+        assert {"complete": 2, "waiting": 1, "running": 1} == reads.counts(session, study.id or 0)
+
+
+def test_the_newest_preparation_is_found(db: Database, study: Study, trial: Trial) -> None:
+    """Attempts of trials are none."""
+    with db.write() as session:
+        assert reads.attempt_for_prepare(session, study.id or 0) is None
+        for trial_id, kind in ((None, "prepare"), (None, "prepare"), (trial.id, "trial")):
+            writes.create_attempt(
+                session, study_id=study.id or 0, trial_id=trial_id, kind=kind, folder="x", slot="", now=1.0
+            )
+        found = reads.attempt_for_prepare(session, study.id or 0)
+    assert found is not None
+    assert ("prepare", 2) == (found.kind, found.number)
+
+
+def test_the_newest_notices_come_in_their_order(db: Database, study: Study) -> None:
+    """A limit cuts off the older ones; one goes on behind the last id that one has seen."""
+    with db.write() as session:
+        for number in range(5):
+            writes.add_notice(session, level="info", text=f"n{number}", now=1.0, study_id=study.id if number else None)
+    with db.read() as session:
+        assert ["n3", "n4"] == [one.text for one in reads.notices(session, limit=2)]
+        assert ["n4"] == [one.text for one in reads.notices(session, after_id=4)]
+        assert ["n1", "n2", "n3", "n4"] == [one.text for one in reads.notices(session, study_id=study.id)]
+        assert [True, False, False] == [
+            reads.has_notice(session, study.id or 0, trial_id, "n1", at=at)
+            for trial_id, at in ((None, 1.0), (None, 2.0), (7, 1.0))
+        ]
+
+
+@pytest.fixture
+def models(db: Database, study: Study, trial: Trial) -> list[ModelVersion]:
+    """Versions 1 to 3 of a model: verified, verified, refused; the first is live."""
+    with db.write() as session:
+        attempt = writes.create_attempt(
+            session, study_id=study.id or 0, trial_id=trial.id, kind="trial", folder="x", slot="", now=1.0
+        )
+        checkpoint = writes.add_checkpoint(
+            session,
+            trial_id=trial.id or 0,
+            attempt_id=attempt.id or 0,
+            role="best",
+            step=1,
+            folder="x/best",
+            sha256="0",
+            size_bytes=1,
+            metrics={},
+            now=1.0,
+        )
+        found = []
+        for state in ("verified", "verified", "refused"):
+            version = writes.create_model_version(
+                session, name="qa", trial_id=trial.id or 0, checkpoint_id=checkpoint.id or 0, who="ada", now=1.0
+            )
+            writes.finish_model_version(session, version.id or 0, state=state, now=2.0)
+            found.append(version)
+        writes.set_alias(session, name="qa", alias="live", version_id=found[0].id or 0, now=3.0)
+    return found
+
+
+@pytest.mark.parametrize(("reference", "version"), [("qa", 2), ("qa:3", 3), ("qa:1", 1), ("qa@live", 1)])
+def test_a_model_is_named_by_version_alias_or_name(
+    db: Database, models: list[ModelVersion], reference: str, version: int
+) -> None:
+    """A bare name is its newest verified version."""
+    with db.read() as session:
+        assert version == reads.model_version(session, reference).version
+
+
+@pytest.mark.parametrize(
+    ("reference", "words", "hint"),
+    [
+        ("qaa", "model 'qaa'", "'qa'"),
+        ("qa:4", "no version '4'", "3 (refused)"),
+        ("qa:", "no version ''", "1 (verified)"),
+        ("qa@live2", "alias 'live2' of model 'qa'", "'live'"),
+    ],
+)
+def test_a_missing_model_says_what_there_is(
+    db: Database, models: list[ModelVersion], reference: str, words: str, hint: str
+) -> None:
+    """Nearest name, listed versions, nearest alias."""
+    with pytest.raises(NotFound) as caught, db.read() as session:
+        reads.model_version(session, reference)
+    assert (words in str(caught.value), hint in caught.value.hint) == (True, True)
+
+
+SMALL = ("study", "model_version", "model_alias")
+"""Tables that hold one row for each thing that a person made; reading all of them is what is asked for."""
+CALLS: dict[str, Callable[[Session], Any]] = {
+    "studies": reads.studies,
+    "study": lambda s: reads.study(s, "squad"),
+    "study_by_id": lambda s: reads.study_by_id(s, 1),
+    "trials": lambda s: reads.trials(s, 1),
+    "trial": lambda s: reads.trial(s, 1, 0),
+    "trial_by_id": lambda s: reads.trial_by_id(s, 1),
+    "counts": lambda s: reads.counts(s, 1),
+    "attempt_by_id": lambda s: reads.attempt_by_id(s, 1),
+    "attempts": lambda s: (reads.attempts(s, study_id=1), reads.attempts(s, trial_id=1)),
+    "live_attempts": reads.live_attempts,
+    "attempt_for_prepare": lambda s: reads.attempt_for_prepare(s, 1),
+    "next_attempt_number": lambda s: reads.next_attempt_number(s, study_id=1, trial_id=1, kind="trial"),
+    "series": lambda s: (reads.series(s, 1), reads.series(s, 1, 1)),
+    "series_names": lambda s: reads.series_names(s, 1, 1),
+    "curve": lambda s: (reads.curve(s, 1, columns=2), reads.curve(s, 2, columns=2)),
+    "points_after": lambda s: reads.points_after(s, 1, 5, 10),
+    "checkpoints": lambda s: (reads.checkpoints(s, 1), reads.checkpoints(s, study_id=1)),
+    "best_checkpoint": lambda s: reads.best_checkpoint(s, 1),
+    "pending_requests": reads.pending_requests,
+    "requests": lambda s: reads.requests(s, 1),
+    "notices": lambda s: (reads.notices(s, after_id=1), reads.notices(s, study_id=1)),
+    "has_notice": lambda s: reads.has_notice(s, 1, 1, "text", at=1.0),
+    "lease": reads.lease,
+    "model_versions": lambda s: reads.model_versions(s, "qa"),
+    "model_version": lambda s: reads.model_version(s, "qa@live"),
+    "aliases": lambda s: reads.aliases(s, "qa"),
+}
+
+
+def test_every_read_is_listed_below() -> None:
+    """So that none escapes the next test."""
+    assert sorted(CALLS) == [name for name in reads.__all__ if name != "CurvePoint"]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_read_scans_a_table_that_grows(db: Database, models: list[ModelVersion], name: str) -> None:
+    """SQLite's own plan of each statement: it searches by an index."""
+    with db.write() as session:
+        writes.store_points(session, 1, 1, [("a", step, 1.0, 0.0) for step in range(10)])
+        writes.store_points(session, 1, 1, [("b", step, 1.0, 0.0) for step in range(0, 200_000, 500)])
+    statements: list[tuple[str, Any]] = []
+    with db.read() as session:
+        connection = session.connection()
+
+        def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+            statements.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", note)
+        CALLS[name](session)
+        event.remove(connection, "before_cursor_execute", note)
+        plans = [
+            row[3]
+            for statement, parameters in statements
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert plans
+    small = tuple(f"SCAN {table}" for table in (*SMALL, "part", "CONSTANT ROW"))
+    assert [] == [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith(small)]
