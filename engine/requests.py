@@ -39,7 +39,8 @@ def _honour(session: Session, request: Request, now: float) -> str:
         case "resume":
             return _move_study(session, request, _RESUMABLE, StudyState.RUNNING, now)
         case "stop_runner":
-            return "the runner leaves; workers go on"
+            asked = _ask_to_stop(session, reads.live_attempts(session), "runner")
+            return f"{asked} workers were asked to write a checkpoint and leave; then the runner leaves"
     return f"refused: this runner does not know {request.verb!r}; start it again with the newer program"
 
 

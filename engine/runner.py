@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,13 @@ from typing import Any
 
 from bertdistill.engine import dispatch, lease, requests, retention, settle
 from bertdistill.engine.config import StudySpec, study_from_dict
-from bertdistill.engine.contract import METRICS, Device, RunPaths
+from bertdistill.engine.contract import Device, RunPaths
 from bertdistill.engine.errors import ConfigError, LaunchError
 from bertdistill.engine.ingest import ingest
 from bertdistill.engine.launch import Exit, Launcher, LocalLauncher, Slot, machine_restarted, read_exit, started
+from bertdistill.engine.overtaking import Overtaking
 from bertdistill.engine.proposals import Proposer
+from bertdistill.engine.rules import fits, gpu_loads, out_of_hours, over_limit, place_in_queue, used
 from bertdistill.engine.search import Proposal, SpaceExhausted
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace, resolve_workspace
@@ -47,9 +49,6 @@ TICK_FAILURES = 3
 ANOTHER_RUNS = 75
 """Exit code when the workspace has a runner already."""
 
-BUDGETED = frozenset({"baseline", "sampler", "queued"})
-"""Origins that count against budget.trials; reruns come on top."""
-
 log = logging.getLogger("bertdistill.runner")
 
 
@@ -63,9 +62,12 @@ class Runner:
     clock: Callable[[], float] = time.time
     wake: threading.Event = field(default_factory=threading.Event)
     leaving: bool = False
+    draining: bool = False
+    """Asked to stop workers and leave: nothing new is started."""
     current: int | None = None
     """The study at hand, so that a failing tick is laid at the right door."""
     _proposer: Proposer = field(init=False)
+    _overtaking: Overtaking = field(init=False)
     _specs: dict[int, tuple[dict[str, Any], StudySpec]] = field(default_factory=dict)
     _trials: dict[int, tuple[dict[str, int], list[Trial]]] = field(default_factory=dict)
     _watched: list[tuple[Attempt, int]] = field(default_factory=list)
@@ -82,6 +84,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._proposer = Proposer(on_done=self.wake.set)
+        self._overtaking = Overtaking(self.db)
 
     # ------------------------------------------------------------------------------------------------------- a round
 
@@ -90,7 +93,7 @@ class Runner:
         now, self.current = self.clock(), None
         self._seen_version = self.db.data_version()
         if any(request.verb == requests.STOP_RUNNER for request in requests.honour_all(self.db, now=now)):
-            self.leaving = True
+            self.draining = True
         live = self._collect(now)
         self._pass_on_stops(live, now)
         studies = self._running()
@@ -98,10 +101,12 @@ class Runner:
         for study in studies:
             with self._at(study):
                 self._advance(study, live, now)
-        if not self.leaving:
+        if not self.draining:
             self._launch(now)
         self._keep_house(now)
-        return self.has_work()
+        if self.draining and not live:
+            self.leaving = True
+        return not self.leaving and self.has_work()
 
     def has_work(self) -> bool:
         """Whether a study runs, an attempt is not settled or a request is open."""
@@ -153,6 +158,8 @@ class Runner:
             attempt.ingest_offset = batch.offset
             if batch.result is not None or batch.checkpoints:
                 self._trials.pop(attempt.study_id, None)
+            if batch.points and not attempt.stop_reason:
+                self._overtaking.judge(attempt, self._spec_by_id(attempt.study_id), now=self.clock())
             if not batch.more:
                 return
 
@@ -221,7 +228,7 @@ class Runner:
         self._take_answer(study, spec, now)
         trials = self._trials_of(study)
         spent = self._budget_spent(study, spec, trials)
-        if not spent and not self.leaving and self._wants_proposal(study, spec, trials, live):
+        if not spent and not self.draining and self._wants_proposal(study, spec, trials, live):
             self._proposer.ask(row(study.id), trials, spec, study.prepared)
         if spent and not self._proposer.asked_for(row(study.id)):
             self._complete(study, spec, trials, live, now)
@@ -515,48 +522,6 @@ class Runner:
 
     def _at(self, study: Study) -> Any:
         return self._at_id(row(study.id))
-
-
-# ---------------------------------------------------------------------------------------------------------------- rules
-
-
-def used(trials: Sequence[Trial]) -> int:
-    """Trials that count against budget.trials."""
-    return sum(trial.origin in BUDGETED for trial in trials)
-
-
-def out_of_hours(study: Study, spec: StudySpec) -> bool:
-    """Whether the study has run for longer than its hours."""
-    return 0 < spec.budget.hours * 3600 <= study.busy_seconds
-
-
-def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] | None:
-    """Class and sentence when what is known before training breaks a threshold: such a trial needs no run."""
-    for objective in spec.objectives:
-        value = known.get(objective.metric)
-        if METRICS[objective.metric].known_before and value is not None and not objective.feasible(value):
-            side = "below" if objective.direction == "maximize" else "above"
-            return "limit", f"{objective.metric} is {value:,.6g}, {side} the threshold {objective.threshold:,.6g}"
-    return None
-
-
-def place_in_queue(trial: Trial) -> tuple[bool, bool, int]:
-    """Trials that had begun go on first, then what people asked for, then the rest, each by number."""
-    return trial.started_at is None, trial.origin not in ("queued", "rerun", "baseline"), trial.number
-
-
-def gpu_loads(devices: Iterator[Device]) -> dict[str, float]:
-    """Share of the memory of each GPU that is given away."""
-    loads: dict[str, float] = {}
-    for device in devices:
-        if device.kind == "cuda":
-            loads[device.uuid] = loads.get(device.uuid, 0.0) + device.memory_fraction
-    return loads
-
-
-def fits(device: Device, loads: Mapping[str, float]) -> bool:
-    """Whether the GPU has that share left; a CPU slot always fits."""
-    return device.kind == "cpu" or loads.get(device.uuid, 0.0) + device.memory_fraction <= 1.0
 
 
 def _count(live: Sequence[Attempt], study: Study) -> int:

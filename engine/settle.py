@@ -55,7 +55,8 @@ def verdict(
 ) -> Verdict:
     """The meaning of an end. `outcome` is the worker's own ended event, or empty; `failures` those before this one.
 
-    The worker's word counts above the exit: a library that crashes while Python shuts down spoils no finished trial.
+    `stop_reason` is one word, perhaps followed by a colon and a sentence. The worker's word counts above the exit: a
+    library that crashes while Python shuts down spoils no finished trial.
     """
     status = outcome.get("status", "")
     reason = outcome.get("reason") or ended.kind
@@ -69,8 +70,8 @@ def verdict(
         return Verdict(TrialState.INFEASIBLE, reason, detail)
     elif status == "refused" or ended.kind == "refused":
         return Verdict(TrialState.FAILED, "refused", detail, failure=True)
-    elif stop_reason in _STOPPED:
-        return Verdict(_STOPPED[stop_reason], stop_reason, "")
+    elif (word := stop_reason.partition(": ")[0]) in _STOPPED:
+        return Verdict(_STOPPED[word], word, stop_reason.partition(": ")[2])
     elif ended.kind in UNBLAMED or status == "stopped":
         return Verdict(TrialState.WAITING)
     else:

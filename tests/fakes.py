@@ -132,11 +132,20 @@ class House:
     def paths(self, attempt: Attempt) -> RunPaths:
         return RunPaths(self.workspace.absolute(attempt.folder))
 
+    def end(self, attempt: Attempt) -> None:
+        """Kill all processes of an attempt."""
+        paths = self.paths(attempt)
+
+        def gone() -> bool:
+            self.launcher.kill(paths, attempt.handle)
+            return not self.launcher.alive(paths, attempt.handle)
+
+        wait_for(gone, "killed processes to end")
+
     def close(self) -> None:
         """Kill what still runs and close the database."""
         for attempt in self.live():
-            self.launcher.kill(self.paths(attempt), attempt.handle)
-            wait_for(lambda paths=self.paths(attempt): not self.launcher.alive(paths, {}), "killed workers to end")
+            self.end(attempt)
         self.runner.close()
         self.db.close()
 

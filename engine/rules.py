@@ -1,0 +1,51 @@
+"""Small rules of the runner as pure functions: what counts against the budget, what waits first, what fits a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bertdistill.engine.config import StudySpec
+from bertdistill.engine.contract import METRICS, Device
+from bertdistill.store.models import Study, Trial
+
+BUDGETED = frozenset({"baseline", "sampler", "queued"})
+"""Origins that count against budget.trials; reruns come on top."""
+
+
+def used(trials: Sequence[Trial]) -> int:
+    """Trials that count against budget.trials."""
+    return sum(trial.origin in BUDGETED for trial in trials)
+
+
+def out_of_hours(study: Study, spec: StudySpec) -> bool:
+    """Whether the study has run for longer than its hours."""
+    return 0 < spec.budget.hours * 3600 <= study.busy_seconds
+
+
+def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] | None:
+    """Class and sentence when what is known before training breaks a threshold: such a trial needs no run."""
+    for objective in spec.objectives:
+        value = known.get(objective.metric)
+        if METRICS[objective.metric].known_before and value is not None and not objective.feasible(value):
+            side = "below" if objective.direction == "maximize" else "above"
+            return "limit", f"{objective.metric} is {value:,.6g}, {side} the threshold {objective.threshold:,.6g}"
+    return None
+
+
+def place_in_queue(trial: Trial) -> tuple[bool, bool, int]:
+    """Trials that had begun go on first, then what people asked for, then the rest, each by number."""
+    return trial.started_at is None, trial.origin not in ("queued", "rerun", "baseline"), trial.number
+
+
+def gpu_loads(devices: Iterable[Device]) -> dict[str, float]:
+    """Share of the memory of each GPU that is given away."""
+    loads: dict[str, float] = {}
+    for device in devices:
+        if device.kind == "cuda":
+            loads[device.uuid] = loads.get(device.uuid, 0.0) + device.memory_fraction
+    return loads
+
+
+def fits(device: Device, loads: Mapping[str, float]) -> bool:
+    """Whether the GPU has that share left; a CPU slot always fits."""
+    return device.kind == "cpu" or loads.get(device.uuid, 0.0) + device.memory_fraction <= 1.0
