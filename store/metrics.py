@@ -15,8 +15,8 @@ from sqlmodel import Session
 
 BUCKET = 1000
 """Steps that one rollup row summarises."""
-SCAN_BUCKETS = 100
-"""Curves over at most this many buckets are read from their points, 40 ms at most; longer ones from the rollups."""
+SCAN_BUCKETS = 50
+"""Curves over at most this many buckets are read from their points, 20 ms at most; longer ones from the rollups."""
 
 Point = tuple[str, int, float | None, float]
 """Series name, step, value (None: not finite), Unix time."""
@@ -112,7 +112,7 @@ def curve(
 ) -> list[CurvePoint]:
     """The curve from step `first` to `last` (inclusive; default: all of it) in at most `columns` parts, in order.
 
-    Every point by itself when they are few enough. A range of more than 100,000 steps is widened to whole buckets of
+    Every point by itself when they are few enough. A range of more than 50,000 steps is widened to whole buckets of
     1,000 steps. Parts without a finite value are left out.
     """
     run = session.connection().exec_driver_sql
