@@ -25,7 +25,7 @@ def cache_key(**parts: Any) -> str:
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Make `folder` by `build(temporary folder)` and a rename, unless it is there; a second builder waits for the first."""
+    """Make `folder` by `build(temporary)` and a rename, unless it exists; a second builder waits for the first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():

@@ -186,10 +186,11 @@ def train(job: Job) -> Position:
                 raise
         if position.step == plan.steps:
             return here()
-        if job.stop.is_set() or due or time.monotonic() - saved_at > settings.checkpoint_minutes * 60:
+        stopping = job.stop.is_set()  # asked once: a signal between two questions would leave without a checkpoint
+        if stopping or due or time.monotonic() - saved_at > settings.checkpoint_minutes * 60:
             _save_last(job, here(), optimizer)
             saved_at = time.monotonic()
-        if job.stop.is_set():
+        if stopping:
             raise Stopped
         model.train()
         rate = learning_rate(position.step, plan, settings.learning_rate)

@@ -50,10 +50,9 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
     spec = AttemptSpec.read(paths.spec)
     import torch
 
-    from bertdistill.engine.distill.promotion import Mismatch
     from bertdistill.engine.distill.run import Run, open_device
     from bertdistill.engine.distill.train import Diverged, Stopped
-    from bertdistill.engine.errors import ConfigError
+    from bertdistill.store.errors import BertDistillError
 
     if stop.is_set():
         return contract.EXIT_STOPPED, "stopped", "stopped", "stopped before it began"
@@ -64,8 +63,8 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
         return contract.EXIT_STOPPED, "stopped", "stopped", "asked to stop; the checkpoint is written"
     except Diverged as error:
         return contract.EXIT_DIVERGED, "infeasible", "diverged", str(error)
-    except (ConfigError, Mismatch) as error:
-        hint = f" ({error.hint})" if getattr(error, "hint", "") else ""
+    except BertDistillError as error:  # a person must mend something first; trying again would say the same
+        hint = f" ({error.hint})" if error.hint else ""
         return contract.EXIT_REFUSED, "refused", type(error).__name__, f"{error}{hint}"
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         reason = out_of_memory(error)
