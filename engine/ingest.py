@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine.contract import (
     CHECKPOINT,
     ENDED,
@@ -27,7 +25,7 @@ from bertdistill.engine.contract import (
     parse_event,
 )
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.metrics import Point
 from bertdistill.store.models import Attempt, TrialState
 

@@ -22,7 +22,7 @@ from sqlmodel import Session
 from bertdistill.store.disk import explained, network_filesystem, not_ours
 from bertdistill.store.errors import StoreError
 
-__all__ = ["DATABASE_NAME", "HEAD", "Database", "network_filesystem", "open_db"]
+__all__ = ["DATABASE_NAME", "HEAD", "Database", "Session", "network_filesystem", "open_db"]
 
 DATABASE_NAME = "tracker.db"
 HEAD = "0001"
