@@ -210,7 +210,7 @@ class Request(SQLModel, table=True):
     at: float
     who: str
     verb: str
-    """stop_trial, stop_study, pause, resume, rerun, queue, promote, threshold, budget, slots, space, note, tag, archive …"""
+    """stop_trial, stop_study, pause, resume, rerun, queue, promote, threshold, budget, slots, note, tag, archive …"""
     study_id: int | None = Field(default=None, foreign_key="study.id", index=True)
     trial_id: int | None = Field(default=None, foreign_key="trial.id")
     arguments: dict[str, Any] = _json()
