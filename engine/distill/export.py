@@ -32,6 +32,8 @@ READING = "bertdistill"
 """Our extra key in an exported config.json: what `answer` needs to read a text as the student was trained to."""
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 ONNX_TOLERANCE = 1e-3
+COPY_TOLERANCE = 1e-4
+"""Not 0: the same weights at other memory addresses may round the last bit differently."""
 MODELING = "modeling.py"
 
 
@@ -109,7 +111,7 @@ def _check_copy(model: Any, folder: Path) -> None:
     inputs = _probe(model, 1, 8)
     with torch.inference_mode():
         here, there = _logits(model, inputs), _logits(standalone.load(folder), inputs)
-    if not all(torch.equal(mine, other) for mine, other in zip(here, there, strict=True)):
+    if not all(torch.allclose(mine, other, atol=COPY_TOLERANCE) for mine, other in zip(here, there, strict=True)):
         raise WorkerFailed(f"{folder}: the exported copy computes other outputs than the student; nothing was exported")
 
 

@@ -308,7 +308,7 @@ def test_new_encoder_is_seeded_and_spread(tmp_path: Path) -> None:
     one = new_encoder(shape, task=CLASSIFY, labels=LABELS, seed=1, initializer_range=0.1, dropout=0.0)
     two = new_encoder(shape, task=CLASSIFY, labels=LABELS, seed=2, initializer_range=0.1, dropout=0.0)
     weight = layers_of(one)[2].intermediate.dense.weight
-    assert 0.1 == pytest.approx(float(weight.std()), rel=0.1)
+    assert 0.1 == pytest.approx(weight.std().item(), rel=0.1)
     assert not torch.equal(weight, layers_of(two)[2].intermediate.dense.weight)
     assert [0.0] == sorted({module.p for module in one.modules() if isinstance(module, nn.Dropout)})
 
