@@ -110,6 +110,8 @@ def worker_environment(environ: Mapping[str, str], device: Device, folder: Path)
         **threads,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "CUDA_VISIBLE_DEVICES": device.uuid,
+        # Threads that spin at barriers starve when others want the cores too: 0.9 against 3.9 steps/s at a load of 6.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         FOLDER_VARIABLE: str(folder),
@@ -150,6 +152,8 @@ class LocalLauncher:
         worker = [*(self.command or worker_command(self.environ)), str(paths.folder)]
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
         environment = worker_environment(self.environ, device, paths.folder) | {shim.LOCK_VARIABLE: str(lock)}
+        # A stop that comes while the shim still starts must wait for it, not end it: it inherits these as blocked.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
         try:
             with paths.log.open("ab") as log:
                 child = subprocess.Popen(
@@ -166,6 +170,7 @@ class LocalLauncher:
             message = f"cannot start a worker in {paths.folder}: {error}"
             raise LaunchError(message, hint="Free memory or disk, or mend the worker command.") from error
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(lock)
         _CHILDREN.append(child)
         boot, start = process.boot_id(), shim.start_ticks(child.pid)
