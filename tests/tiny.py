@@ -85,13 +85,13 @@ def make_tokenizer(kind: Kind, texts: Sequence[str] = TEXTS) -> Any:
 
 
 def _word_piece(texts: Sequence[str]) -> BertTokenizer:
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=specials, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    return BertTokenizer(vocab=_by_id(tokenizer), model_max_length=512)
+    """Every word and every character of the texts. Not trained: the trainer's ids change from call to call."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = {word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
+    characters = {character for word in words for character in word}
+    pieces = sorted(words | characters | {f"##{character}" for character in characters})
+    vocab = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces])}
+    return BertTokenizer(vocab=vocab, model_max_length=512)
 
 
 def _byte_level(texts: Sequence[str]) -> RobertaTokenizer:

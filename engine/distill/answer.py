@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from bertdistill.engine.architecture import Shape
@@ -44,10 +45,11 @@ def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
     config = _config(folder, QA)
     if not question.strip() or not context.strip():
         raise ConfigError("a question needs both a question and a passage that are not empty")
-    row = QAExample("0", "", question, context, (), (), True)
-    data, examples = _data(config), Examples(QA, [row])
+    tokenizer = _tokenizer(folder)
+    data = _room_for(question, tokenizer, _data(config))
+    examples = Examples(QA, [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
-        features, outputs = _outputs(folder, examples, data, Path(scratch))
+        features, outputs = _outputs(folder, tokenizer, examples, data, Path(scratch))
         odds, texts = answer_spans(examples, features, outputs, data)
         score = float(best_spans(features, outputs, data)[0].max())
     if not np.isfinite(score):
@@ -66,9 +68,9 @@ def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]
         raise ConfigError("the text to classify is empty")
     labels = tuple(str(config["id2label"][key]) for key in sorted(config["id2label"], key=int))
     examples = Examples(CLASSIFY, [TextExample("0", text, pair, 0)], labels)
-    data = _data(config)
+    data, tokenizer = _data(config), _tokenizer(folder)
     with tempfile.TemporaryDirectory() as scratch:
-        _, outputs = _outputs(folder, examples, data, Path(scratch))
+        _, outputs = _outputs(folder, tokenizer, examples, data, Path(scratch))
     shifted = np.exp(outputs[0].astype(float) - outputs[0].max())
     shares = shifted / shifted.sum()
     best = int(shares.argmax())
@@ -109,10 +111,24 @@ def _data(config: Mapping[str, Any]) -> DataSpec:
     return dataclasses.replace(data, max_length=min(data.max_length, longest))
 
 
-def _outputs(folder: Path, examples: Examples, data: DataSpec, scratch: Path) -> tuple[Features, Any]:
+def _tokenizer(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
+    """The lengths of training, unless this question is so long that they would leave no room for the passage."""
+    most = min(data.max_question_length, data.max_length // 2)
+    tokens = min(len(tokenizer(question, add_special_tokens=False)["input_ids"]), most)
+    room = data.max_length - tokenizer.num_special_tokens_to_add(pair=True) - tokens
+    stride = data.doc_stride if data.doc_stride < room else max(room // 2, 0)
+    return dataclasses.replace(data, max_question_length=most, doc_stride=stride)
+
+
+def _outputs(
+    folder: Path, tokenizer: Any, examples: Examples, data: DataSpec, scratch: Path
+) -> tuple[Features, NDArray[np.float32]]:
     """Tokens of the one example and the outputs for them, by the path that evaluation takes; fp32 on the CPU."""
     model, _ = load_student(folder)
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
     features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
     pad_id = int(tokenizer.pad_token_id or 0)
