@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check static setup clean
+.PHONY: demo test check static docs setup clean
 
 demo: $(VENV)/installed
 	$(BIN)/bertdistill-tui engine demo
@@ -19,6 +19,9 @@ static: $(VENV)/installed-dev typings/bertdistill
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m bertdistill.app.reference docs
 
 setup: $(VENV)/installed-dev typings/bertdistill
 

@@ -40,6 +40,8 @@ class Point:
     y: float
     kind: Kind
     label: str = ""
+    edge: bool = False
+    """On the frontier, whatever its kind: the step line passes through it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def frontier_chart(points: Sequence[Point], x: Axis, y: Axis, look: Look) -> str
         span_y = _span([p.y for p in shown] + [v for v, _ in y.lines], y)
         _axes(x, y, span_x, span_y, look)
         _lines(x, y, span_x, span_y, look)
-        _steps([p for p in shown if p.kind == "frontier"], x, y, look)
+        _steps([p for p in shown if p.edge], x, y, look)
         _marks(shown, x, y, look)
         text = _finish(look)
     return "\n".join([text, *_legend(shown, len(points) - len(shown), look)])

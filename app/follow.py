@@ -121,7 +121,7 @@ def follow(
             if version != seen_version:
                 seen_version, view = version, news.tell(target)
             target.moving(view, news.moving())
-            if view.study.state != StudyState.RUNNING:
+            if view.study.state != StudyState.RUNNING and not news.awaited():
                 return view
             # Two looks: between the last commit and the end of a runner the state may be a moment behind.
             missing = 0 if runner_alive() else missing + 1
@@ -156,6 +156,11 @@ class _News:
             self._notice = max(self._notice, notice.id or 0)
             target.line(f"{notice.level}: {safe_line(notice.text, 500)}")
         return self.view
+
+    def awaited(self) -> bool:
+        """Whether the runner has still to honour a request about this study, such as to resume it."""
+        with self._db.read() as session:
+            return any(r.study_id == self.view.study.id for r in reads.pending_requests(session))
 
     def moving(self) -> list[dict[str, Any]]:
         """The live attempts of this study."""

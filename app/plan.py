@@ -28,6 +28,7 @@ CHARACTERS_A_TOKEN = 4.2
 """Of English text in WordPiece; a rough mean, only for the estimate of disk."""
 CACHE_BYTES_A_TOKEN = {"question-answering": 15, "text-classification": 3}
 """Ids, segment types, and for question answering character spans and two fp16 logits."""
+HUB_SECONDS = 5.0
 TRAINING_COPIES = 3
 """The last checkpoint holds weights and the two moments of AdamW."""
 
@@ -177,15 +178,35 @@ def _config_json(model: str, revision: str, say: Callable[[str], None]) -> dict[
 
 
 def _from_hub(model: str, revision: str, say: Callable[[str], None]) -> Path | None:
-    from huggingface_hub import hf_hub_download
+    """config.json out of the hub's cache, else from the hub; one quiet try, because a plan can do without."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    problem = ""
     try:
-        return Path(hf_hub_download(model, "config.json", revision=revision or None))
+        cached = try_to_load_from_cache(model, "config.json", revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+        problem = _unreachable()
+        if not problem:
+            return Path(hf_hub_download(model, "config.json", revision=revision or None))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        say(f"warning: config.json of {model} cannot be had from the hub, so sizes are unknown: {reason}")
-        return None
+        problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    say(f"warning: config.json of {model} cannot be had from the hub, so sizes are unknown: {problem}")
+    return None
+
+
+def _unreachable() -> str:
+    """Why the hub cannot be asked, empty when it can. The hub's own client would retry for half a minute."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
+    except Exception as error:  # noqa: BLE001  the http client's errors are its own and change with it; all mean the same
+        return f"{constants.ENDPOINT} does not answer: {error}"
+    return ""
 
 
 # ---------------------------------------------------------------------------------------- examples, steps, disk

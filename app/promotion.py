@@ -17,7 +17,7 @@ from bertdistill.app import format as fmt
 from bertdistill.app.report import model_row
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.session import reading
-from bertdistill.app.tables import pairs
+from bertdistill.app.tables import json_text, pairs, text_table
 from bertdistill.engine import actions
 from bertdistill.engine.contract import NOTICE, PROGRESS, RunPaths, parse_event
 from bertdistill.engine.errors import WorkerFailed
@@ -90,17 +90,25 @@ def read_models(ws: Workspace, name: str = "") -> list[dict[str, Any]]:
 
 
 def verified_text(row: Mapping[str, Any], version: ModelVersion) -> str:
-    """What a verification found, the record beside the repeated score."""
+    """What a verification found: each score as recorded, repeated, and on the report split with its interval."""
+    report = version.report
     facts = {"state": row["state"], "from": f"{row['study']}/{row['trial']}"}
     if row["aliases"]:
         facts["aliases"] = ", ".join(row["aliases"])
-    facts |= {f"report {k}": fmt.metric(k, v, unit=True) for k, v in row["metrics"].items() if v is not None}
-    for key, value in version.report.items():
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and value != "":
-            facts[key.replace("_", " ")] = safe_line(fmt.setting(value), 300)
     if row["folder"]:
         facts["folder"] = row["folder"]
-    return f"{row['model']}\n{pairs(facts)}"
+    for remark in report.get("remarks", []):
+        facts["remark"] = safe_line(remark, 300)
+    scores = [name for name in row["metrics"] if f"{name}_repeated" in report]
+    rows = []
+    for name in scores:
+        recorded, repeated = (fmt.metric(name, report.get(f"{name}_{kind}")) for kind in ("recorded", "repeated"))
+        interval = safe_line(report.get(f"{name}_interval", ""))
+        rows.append([name, recorded, repeated, fmt.metric(name, row["metrics"][name]), interval])
+    titles = ["score", "recorded", "repeated", "report split", "95 % interval"]
+    table = text_table(titles, rows, right=titles[1:4], indent="  ")
+    other = {k: fmt.metric(k, v, unit=True) for k, v in row["metrics"].items() if k not in scores}
+    return "\n".join([row["model"], pairs(facts), "", table, "", pairs(other)]).rstrip()
 
 
 def model_folder(ws: Workspace, reference: str) -> Path:
@@ -120,8 +128,16 @@ def ask_model(folder: Path, request: Mapping[str, str], *, as_json: bool) -> str
     done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
     if done.returncode:
         lines = safe(done.stderr, 4000).strip().splitlines()
-        raise WorkerFailed(f"{folder}: {lines[-1] if lines else 'the model did not answer'}")
+        raise WorkerFailed(lines[-1] if lines else f"{folder}: the model did not answer")
     found = json.loads(done.stdout)
-    if as_json:
-        return json.dumps(found, indent=2)
-    return pairs({k: safe_line(fmt.setting(v), 1000) for k, v in found.items()}, indent="")
+    return json_text(found) if as_json else answer_text(found)
+
+
+def answer_text(found: Mapping[str, Any]) -> str:
+    """The answer or label on a line of its own, the numbers behind it below."""
+    if "label" in found:
+        shares = {safe_line(name): f"{share:.4f}" for name, share in found["probabilities"].items()}
+        return f"{safe_line(found['label'])}\n{pairs(shares)}"
+    first = "no answer in the passage" if found["abstained"] else safe_line(found["answer"], 1000)
+    rest = {k: safe_line(fmt.setting(v), 1000) for k, v in found.items() if k not in ("answer", "abstained")}
+    return f"{first}\n{pairs(rest)}"

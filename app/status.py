@@ -27,8 +27,9 @@ def read_status(db: Database, ws: Workspace) -> dict[str, Any]:
         names = {s.id: s.name for s in reads.studies(session)}
         live = reads.live_attempts(session)
         notices = reads.notices(session, limit=NOTICES)
-        for trial_id in {row.trial_id for row in [*live, *notices] if row.trial_id is not None}:
-            numbers[trial_id] = reads.trial_by_id(session, trial_id).number
+        for trial_id in {a.trial_id for a in live} | {n.trial_id for n in notices}:
+            if trial_id is not None:
+                numbers[trial_id] = reads.trial_by_id(session, trial_id).number
     runner = runner_status(ws)
     now = time.time()
     return {

@@ -150,9 +150,9 @@ def _metrics_table(view: StudyView, trial: Trial) -> str:
             text, against = fmt.exact(value), fmt.exact(other.get(name))
         else:
             text, against = fmt.metric(name, value, unit=True), fmt.metric(name, other.get(name))
-        rows.append([f"  {name}", text, against if other else ""])
-    titles = ["  name", "value", "baseline" if other else ""]
-    return text_table(titles, rows, right=["value", "baseline"]) or "  none yet"
+        rows.append([name, text, against if other else ""])
+    titles = ["name", "value", "baseline" if other else ""]
+    return text_table(titles, rows, right=["value", "baseline"], indent="  ") or "  none yet"
 
 
 def _settings_table(view: StudyView, trial: Trial) -> str:
@@ -167,15 +167,15 @@ def _settings_table(view: StudyView, trial: Trial) -> str:
             remarks.append(f"baseline {fmt.setting(from_baseline[name][0])}")
         if name in from_parent:
             remarks.append(f"parent {fmt.setting(from_parent[name][0])}")
-        rows.append([f"  {name}", fmt.setting(value), "searched" if name in trial.params else "", ", ".join(remarks)])
-    return text_table(["  name", "value", "", "differs"], rows)
+        rows.append([name, fmt.setting(value), "searched" if name in trial.params else "", ", ".join(remarks)])
+    return text_table(["name", "value", "", "differs"], rows, indent="  ")
 
 
 def details_text(view: StudyView, trial: Trial, details: Mapping[str, Any], page: Page) -> str:
     """Everything about one trial on one page."""
     kept = [c for c in details["checkpoints"] if c["dropped_at"] is None]
-    rows = [[f"  {c['role']}", f"step {c['step']}", fmt.size(c["size_bytes"]), c["folder"]] for c in kept]
-    checkpoints = text_table(["  checkpoint", "", "size", "folder"], rows) or "  no checkpoint"
+    rows = [[c["role"], f"step {c['step']}", fmt.size(c["size_bytes"]), c["folder"]] for c in kept]
+    checkpoints = text_table(["checkpoint", "", "size", "folder"], rows, indent="  ") or "  no checkpoint"
     parts = [trial_page(view, trial, page), "", attempts_text(details["attempts"]), "", checkpoints]
     if details["series"]:
         parts += ["", "curves", _series_table(details["series"])]
@@ -187,10 +187,9 @@ def _series_table(series: Sequence[Mapping[str, Any]]) -> str:
     for row in series:
         numbers = [fmt.setting(row[key]) for key in ("last", "min", "max")]
         hidden = f"{row['not_finite']} not finite" if row["not_finite"] else ""
-        rows.append([f"  {row['name']}", f"{row['points']:,}", *numbers, hidden])
-    return text_table(
-        ["  name", "points", "last", "lowest", "highest", ""], rows, right=["points", "last", "lowest", "highest"]
-    )
+        rows.append([row["name"], f"{row['points']:,}", *numbers, hidden])
+    titles = ["name", "points", "last", "lowest", "highest", ""]
+    return text_table(titles, rows, right=titles[1:5], indent="  ")
 
 
 def attempts_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -216,7 +215,7 @@ def progress_text(row: Mapping[str, Any]) -> str:
         words += f" {row['done']:,.0f}/{row['total']:,.0f} {safe_line(row['unit'] or '')}".rstrip()
     if row["rate"]:
         words += f", {fmt.setting(float(row['rate']))}/s"
-    return words.strip()
+    return words.strip() or ("starting" if row["state"] == "running" else "")
 
 
 def models_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:

@@ -15,7 +15,12 @@ GAP = "  "
 
 
 def text_table(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), width: int = 0
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    width: int = 0,
+    indent: str = "",
 ) -> str:
     """Aligned columns under their titles; those named in `right` are flush right. `width` above 0 cuts each line."""
     if not rows:
@@ -23,16 +28,16 @@ def text_table(
     cells = [[safe_line(cell, 500) for cell in row] for row in rows]
     widths = [max(cell_width(title), *(cell_width(row[i]) for row in cells)) for i, title in enumerate(titles)]
     flush = [title in right for title in titles]
-    return "\n".join(_line(row, widths, flush, width) for row in [list(titles), *cells])
+    lines = [indent + _line(row, widths, flush) for row in [list(titles), *cells]]
+    return "\n".join(cut(line, width) if width else line for line in lines)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], flush: Sequence[bool], limit: int) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], flush: Sequence[bool]) -> str:
     padded = []
     for cell, width, right in zip(cells, widths, flush, strict=True):
         space = " " * (width - cell_width(cell))
         padded.append(space + cell if right else cell + space)
-    line = GAP.join(padded).rstrip()
-    return cut(line, limit) if limit else line
+    return GAP.join(padded).rstrip()
 
 
 def cut(line: str, width: int) -> str:

@@ -18,6 +18,9 @@ from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.models import Study, Trial, TrialState
 
+COUNTS = ("params", "encoder_params")
+"""Metrics that are whole numbers."""
+
 
 @dataclass(frozen=True)
 class StudyView:
@@ -108,7 +111,8 @@ def _gains(
 def all_metrics(trial: Trial) -> dict[str, float | None]:
     """Metrics known before training, then those measured; what is not a finite number is None."""
     merged: dict[str, Any] = {**trial.known, **trial.metrics}
-    return {name: value_of(merged, name) for name in merged}
+    values = {name: value_of(merged, name) for name in merged}
+    return values | {name: round(value) for name in COUNTS if (value := values.get(name)) is not None}
 
 
 def columns(view: StudyView) -> list[str]:
@@ -143,7 +147,8 @@ def chart_points(view: StudyView, x: str, y: str) -> list[Point]:
         if at_x is not None and at_y is not None:
             kind = _kind(view, trial)
             label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
-            points.append(Point(at_x, at_y, kind, label))
+            row = view.ranked.get(trial.number)
+            points.append(Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier)))
     return points + [_reference(r, x, y) for r in view.spec.references if x in r.metrics and y in r.metrics]
 
 

@@ -14,10 +14,10 @@ from bertdistill.app.format import count
 X = Axis("params", "minimize", count)
 Y = Axis("exact", "maximize")
 POINTS = [
-    Point(14_000, 40, "frontier", "#3"),
-    Point(50_000, 88, "frontier", "#7"),
+    Point(14_000, 40, "frontier", "#3", edge=True),
+    Point(50_000, 88, "frontier", "#7", edge=True),
     Point(80_000, 60, "dominated"),
-    Point(90_000, 95, "baseline", "#0"),
+    Point(90_000, 95, "baseline", "#0", edge=True),
     Point(30_000, 30, "running", "#12"),
 ]
 
@@ -27,6 +27,15 @@ def test_frontier_chart_names_points_and_kinds() -> None:
     text = frontier_chart(POINTS, X, Y, Look())
     assert [True] * 5 == [label in text for label in ("★#3", "★#7", "#0◆", "▷#12", "★ frontier  ◆ baseline  ▷ running")]
     assert "infeasible" not in text
+
+
+def test_steps_pass_through_frontier_points_only() -> None:
+    """The step line climbs at each point of the edge, a baseline among them, and needs two points."""
+    stepped = frontier_chart(POINTS, X, Y, Look(ascii_only=True))
+    alone = frontier_chart([*POINTS[:1], *POINTS[2:3]], X, Y, Look(ascii_only=True))
+    assert "*#3...." in stepped
+    assert "*#7...." in stepped
+    assert "...." not in alone
 
 
 def test_ascii_chart_is_ascii() -> None:

@@ -18,6 +18,11 @@ def test_columns_are_aligned() -> None:
     assert "name   n\na      1\n東京  23" == text
 
 
+def test_tables_can_be_indented() -> None:
+    """The indent stands before titles and rows alike."""
+    assert "  a\n  1" == text_table(["a"], [["1"]], indent="  ")
+
+
 def test_lines_are_cut_to_the_width() -> None:
     """A narrow terminal shows an ellipsis instead of a wrapped line."""
     assert ["name  text", "a     xxx…"] == text_table(["name", "text"], [["a", "x" * 50]], width=10).split("\n")

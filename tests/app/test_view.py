@@ -73,6 +73,7 @@ def test_chart_has_every_trial_with_both_values(db: Database) -> None:
     view = read_view(db, "demo")
     assert ("params", "exact") == chart_axes(view)
     points = chart_points(view, "params", "exact")
+    assert Point(120_000, 90.0, "baseline", "#0", edge=True) in points
     assert Point(40_000, 30.0, "running", "#6") in points
     assert Point(50_000, 60.0, "reference", "published") in points
     assert 8 == len(points)

@@ -1,0 +1,269 @@
+"""The reference pages of `docs/`, made from the code that they describe. It runs no command.
+
+`make docs` writes them; a test compares them, so they cannot fall behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bertdistill.app.format import setting
+from bertdistill.app.report import SHAPES
+from bertdistill.engine.config import MODELS, SECTIONS, ReferencePoint, StudySpec
+from bertdistill.engine.contract import METRICS, FineTuneSpec
+
+COMMANDS_HEAD = """# Commands
+
+Made from the code by `make docs`. Every command is `bertdistill-tui engine COMMAND`, which is the same as
+`python -m bertdistill.engine COMMAND`.
+
+Data goes to stdout, speech and progress to stderr. Progress is drawn as bars when stderr is a terminal, else as lines.
+
+| exit status | means |
+|---|---|
+| 0 | done |
+| 1 | failed: an error that a person can mend, or a study that ended without being complete |
+| 2 | misuse: a wrong command line, study file or `--set` |
+| 130 | interrupted by ctrl-c; a study that was followed goes on |
+
+| variable | means |
+|---|---|
+| `BERTDISTILL_WORKSPACE` | the workspace when `--workspace` is not given; else `./bertdistill-runs` |
+| `BERTDISTILL_DEBUG` | set to 1: show the traceback of an error, as `--debug` does |
+| `NO_COLOR` | no colours in charts |
+
+A trial is written `STUDY/NUMBER`, for example `demo/7`. The number alone is enough with `--study`, or when the
+workspace has one study.
+"""
+
+SHAPES_HEAD = """## What `--json` prints
+
+A JSON number that is not finite is `null`, and all text is escaped to ASCII. `--csv` prints the same objects as rows:
+nested keys are joined by a dot (`params.alpha`, `metrics.exact`), and text that a spreadsheet would run as a formula
+gets a leading apostrophe. New keys may be added; these do not go away.
+
+- `trials`, `frontier`, `run`, `demo` and `export --format json`: a list of *trial*, in ranked order.
+- `show`: one *trial* with `settings`, `differs_from_baseline` and `differs_from_parent` (lists of names), `children`
+  (trial numbers), `sampler`, `proposal_seed`, `attempts` (list of *attempt*), `checkpoints` (list of *checkpoint*) and
+  `series` (objects with `name`, `points`, `last_step`, `last`, `min`, `max`, `not_finite`).
+- `status`: an object with `workspace`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`), `studies` (list of
+  *study*), `workers` (list of *attempt* with `study`) and `notices` (list of *notice*). With `--csv`: the studies.
+- `models`: a list of *model*; `promote`: one *model*.
+- `doctor`: a list of *check*.
+- `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
+  `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`) and
+  `disk_bytes` (`caches`, `checkpoints`).
+- `score`: the scores under the names of the official script.
+- `ask`: what the model answers.
+"""
+
+STUDY_HEAD = """# Study file
+
+Made from the code by `make docs`. A study file is TOML. Unknown keys are errors that name the nearest known key. Any
+key can be overridden on the command line: `--set budget.trials=12 --set teacher.model=./my-teacher`.
+
+Relative paths are looked for in the working directory first, then beside the study file.
+"""
+
+
+def commands_page() -> str:
+    """`docs/commands.md`."""
+    from typer.main import get_command
+
+    from bertdistill.app.cli import app
+
+    root: Any = get_command(app)
+    group = root.commands["engine"]
+    parts = [COMMANDS_HEAD, _group_options(group)]
+    parts += [_command(name, command) for name, command in group.commands.items()]
+    parts += [SHAPES_HEAD, *(_shape(name, keys) for name, keys in SHAPES.items())]
+    return "\n".join(parts)
+
+
+def _group_options(group: Any) -> str:
+    return "## Before every command\n\n" + _table(["option", "means"], _options(group.params))
+
+
+def _command(name: str, command: Any) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    usage = " ".join(["bertdistill-tui engine", name, *(_argument(p) for p in arguments), "[OPTIONS]"])
+    # One blank line between the first sentence and the rest, as in the docstring.
+    parts = [f"## {name}\n", _paragraphs(command.help or ""), f"\n```\n{usage}\n```\n"]
+    if arguments:
+        parts.append(_table(["argument", "means"], [[f"`{_argument(p)}`", p.help or ""] for p in arguments]))
+    parts.append(_table(["option", "means"], _options(command.params)))
+    return "\n".join(parts)
+
+
+def _argument(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _options(parameters: Iterable[Any]) -> list[list[str]]:
+    rows = []
+    for parameter in parameters:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            words = ", ".join(parameter.opts) + ("" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}")
+            needed = " Required." if parameter.required else ""
+            rows.append([f"`{words}`", (parameter.help or "") + needed])
+    return rows
+
+
+def _shape(name: str, keys: Mapping[str, str]) -> str:
+    return f"### {name}\n\n" + _table(["key", "means"], [[f"`{key}`", text] for key, text in keys.items()])
+
+
+def study_page() -> str:
+    """`docs/study-file.md`."""
+    parts = [STUDY_HEAD, "## Top level\n", _table(["key", "default", "means"], _top_rows())]
+    for name, section in SECTIONS.items():
+        parts.append(f"## [{name}]\n\n{_about(section)}\n")
+        parts.append(_dataclass_table(section))
+        if name == "teacher":
+            parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
+            parts.append(_dataclass_table(FineTuneSpec))
+    parts += [_SEARCH, _OBJECTIVES]
+    for name, model in MODELS.items():
+        parts.append(f"## [{name}]\n\n{_about(model)}\n")
+        parts.append(_table(["key", "default", "allowed", "means"], _model_rows(model)))
+    parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
+    parts.append(_table(["key", "default", "allowed", "means"], _model_rows(ReferencePoint)))
+    parts.append("## Metrics\n\nNames for `objectives`, `metrics.stored` and `references`.\n")
+    parts.append(_table(["name", "better", "unit", "tasks", "known before training", "means"], _metric_rows()))
+    return "\n".join(parts)
+
+
+_SEARCH = """## [search.NAME]
+
+One table for each searched key of `[settings]`; a key cannot be fixed and searched.
+
+| key | means |
+|---|---|
+| `low`, `high` | inclusive range of a number; whole numbers for a whole-number setting |
+| `log` | true: sample the logarithm; `low` above 0 |
+| `step` | distance of the allowed values from `low` on |
+| `choices` | list of values, instead of a range |
+| `when` | table of other keys with lists of values: active only if each has one of them, else the setting stays fixed |
+"""
+
+_OBJECTIVES = """## [[objectives]]
+
+One table for each objective, two or more.
+
+| key | means |
+|---|---|
+| `metric` | name of a metric, see below |
+| `direction` | `maximize` or `minimize`; the metric's own when left out |
+| `threshold` | value that a trial must reach (inclusive) to be feasible |
+"""
+
+
+def _top_rows() -> list[list[str]]:
+    rows = []
+    for name, info in StudySpec.model_fields.items():
+        if info.description and name not in ("search", "objectives"):
+            rows.append([f"`{name}`", _default(info), _line(info.description)])
+    return rows
+
+
+def _dataclass_table(section: type) -> str:
+    rows = []
+    for field in dataclasses.fields(section):
+        meta = field.metadata
+        has_factory = field.default_factory is not dataclasses.MISSING
+        default = field.default_factory() if callable(field.default_factory) and has_factory else field.default
+        shown = "required" if default is dataclasses.MISSING else _value(default)
+        rows.append([f"`{field.name}`", shown, _allowed(meta), _line(str(meta.get("help", "")))])
+    return _table(["key", "default", "allowed", "means"], rows)
+
+
+def _model_rows(model: Any) -> list[list[str]]:
+    rows = []
+    for name, info in model.model_fields.items():
+        limits: dict[str, Any] = {}
+        for item in info.metadata:
+            limits["low"] = getattr(item, "ge", getattr(item, "gt", limits.get("low")))
+            limits["high"] = getattr(item, "le", getattr(item, "lt", limits.get("high")))
+            limits["above"] = hasattr(item, "gt") or limits.get("above", False)
+        choices = getattr(info.annotation, "__args__", ()) if "Literal" in str(info.annotation) else ()
+        rows.append(
+            [f"`{name}`", _default(info), _allowed(limits | {"choices": choices}), _line(info.description or "")]
+        )
+    return rows
+
+
+def _metric_rows() -> list[list[str]]:
+    return [
+        [
+            f"`{m.name}`",
+            m.direction.removesuffix("imize"),
+            m.unit,
+            ", ".join(m.tasks) if len(m.tasks) == 1 else "all",
+            "yes" if m.known_before else "",
+            _line(m.help),
+        ]
+        for m in METRICS.values()
+    ]
+
+
+def _default(info: Any) -> str:
+    return "required" if info.is_required() else _value(info.get_default(call_default_factory=True))
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    if isinstance(value, (list, tuple)) and not value:
+        return "`[]`"
+    return f"`{setting(value)}`"
+
+
+def _allowed(meta: Mapping[str, Any]) -> str:
+    if meta.get("choices"):
+        return ", ".join(f"`{choice}`" for choice in meta["choices"])
+    low, high = meta.get("low"), meta.get("high")
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"{'above' if meta.get('above') else 'from'} {setting(low)}"
+    if low is None:
+        return f"up to {setting(high)}"
+    return f"{'above ' if meta.get('above') else ''}{setting(low)} to {setting(high)}"
+
+
+def _about(section: Any) -> str:
+    """The docstring's text after the name of its table."""
+    text = _paragraphs(section.__doc__ or "")
+    return text.partition(": ")[2][:1].upper() + text.partition(": ")[2][1:] if text.startswith("`[") else text
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}\n"
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows) if rows else ""
+
+
+PAGES = {"commands.md": commands_page, "study-file.md": study_page}
+
+
+def main(folder: Path) -> None:
+    """Write the pages into `folder`."""
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

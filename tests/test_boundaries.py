@@ -1,0 +1,114 @@
+"""Who loads what, asked of a fresh interpreter: light commands stay light, and the houses stay apart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from bertdistill.app.cli import PANELS
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = [name for commands in PANELS for name in commands]
+TRAINING = {"torch", "transformers", "datasets", "tokenizers", "safetensors", "sklearn"}
+HEAVY = TRAINING | {"optuna", "sqlmodel", "sqlalchemy", "alembic", "textual", "plotext", "numpy", "scipy"}
+
+
+def loaded(code: str) -> set[str]:
+    """Full names of the modules that a fresh interpreter has loaded after `code`."""
+    program = f"{code}\nimport sys\nsys.__stdout__.write('\\n' + ' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def tops(modules: Iterable[str]) -> set[str]:
+    """Top-level names."""
+    return {name.partition(".")[0] for name in modules}
+
+
+def modules_of(*folders: str, without: str = "") -> list[str]:
+    """Importable names of the modules in these folders, subfolders included unless `without` names them."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    names = ["bertdistill." + ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in paths]
+    names = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
+    return [name for name in names if not (without and name.startswith(without))]
+
+
+HELP = (
+    "import contextlib\n"
+    "from bertdistill.app.cli import main\n"
+    "with contextlib.suppress(SystemExit):\n"
+    "    main({arguments!r})"
+)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["engine", "--help"], ["engine", "run", "--help"], ["--version"]])
+def test_help_is_light(arguments: list[str]) -> None:
+    """Help loads nothing that a command needs for its work."""
+    assert set() == tops(loaded(HELP.format(arguments=arguments))) & HEAVY
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` of each command ends well and documents every option."""
+    from bertdistill.app.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["engine", command, "--help"])
+    text = capsys.readouterr().out
+    assert 0 == ended.value.code
+    assert f"Usage: bertdistill-tui engine {command}" in text
+
+
+def test_every_argument_and_option_has_help() -> None:
+    """No word of the command line is unexplained."""
+    from typing import Any
+
+    from typer.main import get_command
+
+    from bertdistill.app.cli import app
+
+    root: Any = get_command(app)
+    commands = root.commands["engine"].commands
+    bare = [f"{n} {p.name}" for n, c in commands.items() for p in c.params if not p.help and p.name != "help"]
+    assert [] == bare
+    assert COMMANDS == list(commands)
+
+
+def test_contract_is_standard_library_only() -> None:
+    """Both sides import it, one without torch and one without a database."""
+    before = loaded("")
+    new = loaded("import bertdistill.engine.contract") - before
+    ours = {name for name in new if name.startswith("bertdistill")}
+    assert {"bertdistill", "bertdistill.engine", "bertdistill.engine.contract"} == ours
+    assert set() == tops(new - ours) - sys.stdlib_module_names
+
+
+def test_store_knows_only_itself() -> None:
+    """The store imports neither the engine nor the app."""
+    names = [name for name in modules_of("store") if ".migrations.versions." not in name and not name.endswith("env")]
+    ours = {name for name in loaded(f"import {', '.join(names)}") if name.startswith("bertdistill.")}
+    assert {"store"} == {name.split(".")[1] for name in ours}
+
+
+def test_app_loads_no_training_and_no_search() -> None:
+    """All of the app together loads neither torch nor transformers, datasets or optuna."""
+    found = loaded(f"import {', '.join(modules_of('app'))}")
+    assert set() == tops(found) & (TRAINING | {"optuna"})
+    assert set() == {name for name in found if name.startswith("bertdistill.engine.distill.")}
+
+
+def test_engine_outside_distill_loads_no_training() -> None:
+    """The runner's side never pays for torch by importing, and never sees a terminal library."""
+    names = modules_of("engine", without="bertdistill.engine.distill")
+    assert set() == tops(loaded(f"import {', '.join(names)}")) & (TRAINING - {"sklearn"} | {"textual", "rich", "typer"})
+
+
+def test_second_copy_under_another_name_is_refused() -> None:
+    """From the clone `import store` finds our folder too; a second copy would define every table twice."""
+    done = subprocess.run([sys.executable, "-c", "import store"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (1, True) == (done.returncode, "import this package as bertdistill.store" in done.stderr)

@@ -1,0 +1,69 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bertdistill.app.cli import PANELS
+from bertdistill.app.reference import PAGES
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = {name for commands in PANELS for name in commands}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_reference_pages_are_up_to_date(name: str) -> None:
+    """`make docs` was run after the last change."""
+    assert PAGES[name]() == (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_architecture_lists_every_module() -> None:
+    """A module that the page does not name is a module that nobody finds."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    modules = [
+        path.relative_to(ROOT).as_posix()
+        for house in ("app", "engine", "store")
+        for path in sorted((ROOT / house).rglob("*.py"))
+        if path.name != "__init__.py" and "versions" not in path.parts
+    ]
+    assert [] == [module for module in modules if f"`{module}`" not in page]
+
+
+@pytest.mark.parametrize(
+    "page", sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+)
+def test_links_lead_somewhere(page: str) -> None:
+    """Every relative link of every page names a file that is there."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)
+    assert [] == [link for link in links if not ((ROOT / page).parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_commands_in_the_guides_exist(page: str) -> None:
+    """What a reader is told to type is a command."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    told = set(re.findall(r"bertdistill-tui engine ([a-z]+)", text))
+    assert told
+    assert set() == told - COMMANDS
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    """`make demo` and `make test` stand in the first code block."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = re.search(r"```\w*\n(.*?)```", text.split("## ", 1)[1], re.DOTALL)
+    assert first is not None
+    assert ["make demo", "make test"] == [
+        line.split("#")[0].strip() for line in first[1].splitlines() if "make" in line
+    ]
+
+
+def test_changelog_has_this_version() -> None:
+    """The version of the package has its section."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{version}]" in text or "## [Unreleased]" in text
