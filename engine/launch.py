@@ -146,9 +146,7 @@ class LocalLauncher:
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
         """Start the shim and return at once. The lock passes to it already held, so the attempt never looks dead."""
-        lock = process.try_lock(paths.lock)
-        if lock is None or paths.exit.exists():
-            raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start it as a new attempt.")
+        lock = _claim(paths)
         worker = [*(self.command or worker_command(self.environ)), str(paths.folder)]
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
         environment = worker_environment(self.environ, device, paths.folder) | {shim.LOCK_VARIABLE: str(lock)}
@@ -209,9 +207,7 @@ class InlineLauncher:
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
         """Run the worker to its end and write exit.json as the shim would."""
-        lock = process.try_lock(paths.lock)
-        if lock is None or paths.exit.exists():
-            raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start it as a new attempt.")
+        lock = _claim(paths)
         try:
             code = self._run(paths)
             tail = shim.log_tail(str(paths.log))
@@ -242,6 +238,21 @@ class InlineLauncher:
             except Exception:  # noqa: BLE001 - the edge of the worker: what it did not handle is its crash
                 log.write(traceback.format_exc())
                 return 1
+
+
+def _claim(paths: RunPaths) -> int:
+    """The held lock of an attempt that has never run; else LaunchError."""
+    try:
+        lock = process.try_lock(paths.lock)
+    except OSError as error:
+        raise LaunchError(
+            f"cannot lock {paths.lock}: {error.strerror}", hint="Mend the folder or free disk."
+        ) from error
+    if lock is None or paths.exit.exists():
+        if lock is not None:
+            os.close(lock)
+        raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start it as a new attempt.")
+    return lock
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.config import StudySpec, study_from_dict
+from bertdistill.engine.config import StudySpec, dump, study_from_dict
 from bertdistill.engine.contract import Device, RunPaths
 from bertdistill.engine.launch import COMMAND_VARIABLE, LocalLauncher, Slot
 from bertdistill.engine.runner import Runner
 from bertdistill.engine.workspace import Workspace
-from bertdistill.store import reads
+from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.models import Attempt, Study, Trial
 
@@ -95,11 +95,33 @@ class House:
         self.spec = spec
         self.runner = Runner(self.workspace, self.db, self.launcher)
 
+    def start(self) -> House:
+        """Create the study."""
+        with self.db.write() as session:
+            writes.create_study(
+                session, name=self.spec.name, task=self.spec.task, spec=dump(self.spec), now=time.time()
+            )
+        return self
+
+    def run(self) -> House:
+        """Tick until nothing is left to do."""
+        end = time.monotonic() + DEADLINE
+        while self.runner.tick():
+            assert time.monotonic() < end, "the study does not end"
+            self.runner.wake.wait(0.01)
+        return self
+
+    def ask(self, verb: str, **where: Any) -> None:
+        """Leave a request to the runner."""
+        with self.db.write() as session:
+            writes.add_request(session, who="test", verb=verb, now=time.time(), **where)
+
     def tick_until(self, condition: Callable[[], Any], what: str) -> Any:
         """Tick the runner until `condition` is true."""
 
         def look() -> Any:
             self.runner.tick()
+            self.runner.wake.wait(0.01)
             return condition()
 
         return wait_for(look, what)
@@ -124,6 +146,11 @@ class House:
     def live(self) -> list[Attempt]:
         with self.db.read() as session:
             return reads.live_attempts(session)
+
+    def at_half(self, workers: int) -> bool:
+        """Whether so many trials stand at half of their six steps, where `hold` keeps them."""
+        done = [attempt.done for attempt in self.live() if attempt.kind == "trial"]
+        return done == [3.0] * workers
 
     def notices(self) -> list[str]:
         with self.db.read() as session:
