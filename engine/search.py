@@ -67,7 +67,7 @@ class PastTrial:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A new parameter set (active parameters only), the seed behind it and what found it."""
+    """A new parameter set (active parameters only), the seed behind it and what found it: samplers begin at random."""
 
     params: dict[str, Value]
     seed: int
@@ -102,9 +102,12 @@ def propose(
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
-        params = here.model(history, seen, chosen, derived, startup_trials)
+        told = [trial for trial in history if here.fits(trial.params)]
+        params = here.model(told, seen, chosen, derived, startup_trials)
         if params is not None:
-            return Proposal(params, derived, here.found_by(history, chosen, startup_trials))
+            finished = sum(trial.state != "running" for trial in told)
+            at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
+            return Proposal(params, derived, "random" if at_random else chosen)
     return Proposal(here.unseen(seen, derived), derived, "random")
 
 
@@ -194,10 +197,9 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, history: Sequence[PastTrial], seen: set[Any], kind: str, seed: int, startup_trials: int
+        self, told: Sequence[PastTrial], seen: set[Any], kind: str, seed: int, startup_trials: int
     ) -> dict[str, Value] | None:
         """What the sampler proposes, None when it only finds old or forbidden sets."""
-        told = [trial for trial in history if self.fits(trial.params)]
         scale = _Scale(self, told)
         study = optuna.create_study(
             directions=["minimize"] * len(self.objectives), sampler=_sampler(kind, seed, startup_trials)
@@ -212,11 +214,6 @@ class _Search:
             rejected = PastTrial(params, "complete", self.known_values(params) or ())
             study.add_trial(scale.frozen(rejected, 0))
         return None
-
-    def found_by(self, history: Sequence[PastTrial], kind: str, startup_trials: int) -> str:
-        """Samplers begin at random; the record says so."""
-        finished = sum(trial.state != "running" and self.fits(trial.params) for trial in history)
-        return "random" if finished < (POPULATION if kind == "nsga2" else startup_trials) else kind
 
     def fits(self, params: Mapping[str, Value]) -> bool:
         """Whether a past trial lies in the space as it is now. One foreign choice would make every later ask fail."""
