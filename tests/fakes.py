@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class House:
         self.tmp_path = tmp_path
         self.workspace = Workspace((tmp_path / "ws").resolve())
         self.workspace.make()
-        self.launcher = LocalLauncher(environ=fake_environment(tmp_path, **behaviour))
+        self.launcher: LocalLauncher = LocalLauncher(environ=fake_environment(tmp_path, **behaviour))
         self.db: Database = open_db(self.workspace.path)
         self.spec = spec
         self.runner = Runner(self.workspace, self.db, self.launcher)
@@ -102,6 +103,11 @@ class House:
                 session, name=self.spec.name, task=self.spec.task, spec=dump(self.spec), now=time.time()
             )
         return self
+
+    def renew(self) -> None:
+        """A new runner, as after a restart, with the present launcher."""
+        self.runner.close()
+        self.runner = Runner(self.workspace, self.db, self.launcher)
 
     def run(self) -> House:
         """Tick until nothing is left to do."""
@@ -177,11 +183,12 @@ class House:
         self.db.close()
 
 
+@dataclass(frozen=True)
 class FixedSlots(LocalLauncher):
     """A local launcher on a machine with the given slots, some of them busy."""
 
     given: tuple[Slot, ...] = ()
-    reasons: Mapping[str, str] = {}
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         return list(self.given)

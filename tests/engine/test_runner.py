@@ -238,7 +238,7 @@ def test_stopping_the_runner_leaves_the_study_running(house: Make, tmp_path: Pat
     held.run()
     assert (held.runner.leaving, held.study().state, states(held)) == (True, StudyState.RUNNING, {"waiting": 2})
     hold.unlink()
-    held.runner = runner.Runner(held.workspace, held.db, held.launcher)
+    held.renew()
     held.run()
     assert states(held) == {"complete": 2}
 
@@ -306,9 +306,8 @@ def test_two_studies_share_the_slots(house: Make, tmp_path: Path) -> None:
 def test_busy_slots_are_skipped(house: Make) -> None:
     """A slot that others use is left alone, and a notice says why, once."""
     wait = house()
-    wait.runner.launcher = FixedSlots()
-    object.__setattr__(wait.runner.launcher, "given", (Slot("gpu0", CPU),))
-    object.__setattr__(wait.runner.launcher, "reasons", {"gpu0": "process 7 of someone else holds 3.0 GiB"})
+    wait.launcher = FixedSlots(given=(Slot("gpu0", CPU),), reasons={"gpu0": "process 7 of someone else holds 3.0 GiB"})
+    wait.renew()
     for _ in range(3):
         assert wait.runner.tick()
     assert (wait.attempts(), len(wait.notices())) == ([], 1)
@@ -319,14 +318,15 @@ def test_a_machine_that_cannot_start_workers_pauses_the_study(house: Make) -> No
     """Three launches refused in a row: the diagnosis carries the reason."""
 
     class Broken(FixedSlots):
-        given = (Slot("cpu0", CPU),)
-
         def start(self, *_: Any, **__: Any) -> dict[str, Any]:
             raise LaunchError("cannot start a worker: out of processes")
 
     broken = house()
     broken.tick_until(lambda: broken.study().prepared, "the preparation")
-    broken.runner.launcher = Broken()
+    for attempt in broken.live():
+        broken.end(attempt)
+    broken.launcher = Broken(given=(Slot("cpu0", CPU),))
+    broken.renew()
     broken.run()
     assert broken.study().state == StudyState.PAUSED
     assert "launch_failed" in broken.study().diagnosis

@@ -1,0 +1,152 @@
+"""The runner's ear: store what workers report, settle those that ended, pass stops on to those that run.
+
+It starts nothing and decides no study's fate; what an end means is decided in `settle`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from bertdistill.engine import retention, settle
+from bertdistill.engine.contract import RunPaths
+from bertdistill.engine.ingest import ingest
+from bertdistill.engine.launch import Exit, Launcher, machine_restarted, read_exit, started
+from bertdistill.engine.lookups import Lookups
+from bertdistill.engine.overtaking import Overtaking
+from bertdistill.engine.settle import row
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+from bertdistill.store.models import Attempt
+
+KILL_AFTER_GRACE = 5.0
+"""Seconds beyond the grace time that a shim has to end its worker; after them everything is killed."""
+
+log = logging.getLogger("bertdistill.runner")
+
+
+@dataclass
+class Collector:
+    """Follows every attempt that is not settled."""
+
+    workspace: Workspace
+    db: Database
+    launcher: Launcher
+    lookups: Lookups
+    at_study: Callable[[int], AbstractContextManager[None]]
+    """Marks whose work is being done, so that a failure is laid at the right door."""
+    failed: set[int] = field(default_factory=set)
+    """Studies with a failure that nobody has looked into."""
+    _overtaking: Overtaking = field(init=False)
+    _watched: list[tuple[Attempt, int]] = field(default_factory=list)
+    _leaving: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._overtaking = Overtaking(self.db)
+
+    def collect(self, now: float, *, without: Container[int] = ()) -> list[Attempt]:
+        """Store new events of every attempt and settle those that have ended; returns the others.
+
+        Attempts of the studies `without` are left as they are.
+        """
+        with self.db.read() as session:
+            attempts = [one for one in reads.live_attempts(session) if one.study_id not in without]
+        live: list[Attempt] = []
+        for attempt in attempts:
+            with self.at_study(attempt.study_id):
+                if self.launcher.alive(self.paths(attempt), attempt.handle):
+                    self._ingest(attempt, now)
+                    live.append(attempt)
+                else:
+                    self._settle(attempt, now)
+        self._watched = [(attempt, self._size(attempt)) for attempt in live]
+        return live
+
+    def pass_on_stops(self, live: Sequence[Attempt], now: float) -> None:
+        """Signal attempts that carry a stop reason; when the grace time is over, kill them.
+
+        Also kill what outlives a worker that has ended: it would hold lock and device for ever.
+        """
+        with self.db.read() as session:
+            fresh = {one.id: one for one in reads.live_attempts(session)} if live else {}
+        for attempt in live:
+            current, paths, key = fresh.get(attempt.id), self.paths(attempt), row(attempt.id)
+            if current is None or not (current.stop_reason or paths.exit.exists()):
+                continue
+            if key not in self._leaving:
+                self._leaving[key] = now
+                self.launcher.stop(paths, current.handle)
+            elif now - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
+                self.launcher.kill(paths, current.handle)
+
+    def stirs(self) -> bool:
+        """Whether a worker has written or ended since the last round: a stat and a lock probe each."""
+        return any(
+            self._size(attempt) != size or not self.launcher.alive(self.paths(attempt), attempt.handle)
+            for attempt, size in self._watched
+        )
+
+    def paths(self, attempt: Attempt) -> RunPaths:
+        """The attempt's folder."""
+        return RunPaths(self.workspace.absolute(attempt.folder))
+
+    def _grace(self, attempt: Attempt) -> float:
+        return self.lookups.spec_by_id(attempt.study_id).runner.grace_seconds
+
+    def _ingest(self, attempt: Attempt, now: float) -> None:
+        """Store all complete lines that are there."""
+        while True:
+            batch = ingest(self.db, self.workspace.path, attempt)
+            attempt.ingest_offset = batch.offset
+            if batch.result is not None or batch.checkpoints:
+                self.lookups.forget(attempt.study_id)
+            if batch.points and not attempt.stop_reason:
+                self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
+            if not batch.more:
+                return
+
+    def _settle(self, attempt: Attempt, now: float) -> None:
+        """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
+        ended = read_exit(self.paths(attempt))
+        if ended is None:
+            return  # a probe of someone else held the lock just now
+        self._ingest(attempt, now)
+        spec = self.lookups.spec_by_id(attempt.study_id)
+        found = settle.settle(
+            self.db,
+            row(attempt.id),
+            self._explained(attempt, ended),
+            wanted=[objective.metric for objective in spec.objectives],
+            retries=spec.runner.retries,
+            now=now,
+        )
+        self.lookups.forget(attempt.study_id)
+        self._leaving.pop(row(attempt.id), None)
+        if found is None:
+            return
+        verdict, trial = found
+        log.info("%s ended: %s %s", attempt.folder, verdict.state, verdict.reason)
+        if verdict.failure:
+            self.failed.add(attempt.study_id)
+        if trial is not None:
+            retention.finish(self.db, self.workspace, row(trial.id), now=now)
+
+    def _explained(self, attempt: Attempt, ended: Exit) -> Exit:
+        """A lost attempt that nobody can be blamed for gets a class of its own."""
+        paths = self.paths(attempt)
+        if ended.kind != "lost":
+            return ended
+        if machine_restarted(paths):
+            return Exit("machine_restarted", log_tail=ended.log_tail, ended_at=ended.ended_at)
+        if not attempt.handle and not started(paths):
+            return Exit("never_started", log_tail=ended.log_tail, ended_at=ended.ended_at)
+        return ended
+
+    def _size(self, attempt: Attempt) -> int:
+        try:
+            return self.paths(attempt).events.stat().st_size
+        except OSError:
+            return 0

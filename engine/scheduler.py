@@ -1,0 +1,152 @@
+"""The runner's hand: which attempt starts next, on which slot, if the disk has room for it.
+
+It proposes no parameters and settles only what could not be started. How an attempt starts is in `dispatch`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from bertdistill.engine import dispatch, retention, settle
+from bertdistill.engine.config import StudySpec
+from bertdistill.engine.contract import Device
+from bertdistill.engine.errors import LaunchError
+from bertdistill.engine.launch import Exit, Launcher, Slot
+from bertdistill.engine.lookups import Lookups
+from bertdistill.engine.rules import fits, gpu_loads, out_of_hours, place_in_queue
+from bertdistill.engine.settle import row
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database
+from bertdistill.store.models import Attempt, Study, Trial, TrialState
+
+SLOTS_SECONDS = 60.0
+"""How long the list of slots is believed: NVML takes its time."""
+BUSY_NOTICE_SECONDS = 600.0
+
+log = logging.getLogger("bertdistill.runner")
+
+
+@dataclass
+class Scheduler:
+    """Fills free slots."""
+
+    workspace: Workspace
+    db: Database
+    launcher: Launcher
+    lookups: Lookups
+    at_study: Callable[[int], AbstractContextManager[None]]
+    pause: Callable[[Study, str, float], None]
+    failed: set[int]
+    """Studies with a failure that nobody has looked into; shared with the collector."""
+    _slots: dict[tuple[int, int], tuple[float, list[Slot]]] = field(default_factory=dict)
+    _busy_said: dict[str, float] = field(default_factory=dict)
+    _launched: dict[int, float] = field(default_factory=dict)
+
+    def launch(self, now: float) -> None:
+        """Fill the free slots, one attempt a study in turn: the study with the fewest workers first."""
+        refused: set[int] = set()
+        while True:
+            with self.db.read() as session:
+                live = reads.live_attempts(session)
+            studies = [study for study in self.lookups.running() if row(study.id) not in refused]
+            studies.sort(key=lambda one: (_count(live, one), self._launched.get(row(one.id), 0.0)))
+            if not any(self._start_one(study, live, now, refused) for study in studies):
+                return
+
+    def free_slot(self, spec: StudySpec, study: Study, live: Sequence[Attempt]) -> Slot | None:
+        """A slot for one more worker of this study, if it and the machine have one left."""
+        slots = self._slots_for(spec)
+        most = max(len(found) for _, found in self._slots.values())
+        if _count(live, study) >= len(slots) or len(live) >= most:
+            return None
+        names = {attempt.slot for attempt in live}
+        loads = gpu_loads(Device(**one.handle["device"]) for one in live if "device" in one.handle)
+        return next((slot for slot in slots if slot.name not in names and fits(slot.device, loads)), None)
+
+    def has_room(self, study: Study, spec: StudySpec, now: float) -> bool:
+        """Whether the disk has room; removes what can be spared, and pauses the study when that is too little."""
+        wanted = int(spec.runner.min_free_gb * 1e9)
+        if retention.free_bytes(self.workspace.path) >= wanted:
+            return True
+        retention.make_room(self.db, self.workspace, wanted, now=now)
+        free = retention.free_bytes(self.workspace.path)
+        if free >= wanted:
+            return True
+        text = f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are wanted"
+        hint = f"Free disk space or lower runner.min_free_gb, then: bertdistill-tui engine resume {study.name}"
+        self.pause(study, f"{text}, and no checkpoint is left that can be spared. {hint}", now)
+        return False
+
+    def _start_one(self, study: Study, live: Sequence[Attempt], now: float, refused: set[int]) -> bool:
+        """Start what is next in a study; False when there is nothing, or no room."""
+        with self.at_study(row(study.id)):
+            spec = self.lookups.spec(study)
+            slot = self.free_slot(spec, study, live)
+            ready, trial = self._next(study, spec, live)
+            if slot is None or not ready:
+                return False
+            if not self.has_room(study, spec, now) or self._is_busy(slot, study, now):
+                refused.add(row(study.id))
+                return False
+            self.lookups.forget(row(study.id))
+            try:
+                attempt = dispatch.begin(
+                    self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now
+                )
+            except LaunchError as error:
+                refused.add(row(study.id))
+                self._launch_failed(study, trial, spec, error, now)
+                return False
+            self._launched[row(study.id)] = now
+            if attempt is not None:
+                log.info("%s started on %s", attempt.folder, slot.name)
+            return attempt is not None
+
+    def _next(self, study: Study, spec: StudySpec, live: Sequence[Attempt]) -> tuple[bool, Trial | None]:
+        """What to start next: (True, None) is the preparation, (False, None) nothing."""
+        if study.prepared is None:
+            return not any(one.study_id == study.id for one in live), None
+        waiting = [trial for trial in self.lookups.trials(study) if trial.state == TrialState.WAITING]
+        running = {attempt.trial_id for attempt in live}
+        late = out_of_hours(study, spec)
+        ready = [one for one in waiting if one.id not in running and not (late and one.started_at is None)]
+        return bool(ready), min(ready, key=place_in_queue, default=None)
+
+    def _launch_failed(
+        self, study: Study, trial: Trial | None, spec: StudySpec, error: LaunchError, now: float
+    ) -> None:
+        """The row of the attempt is there; it ends here, as a failure of the machine."""
+        with self.db.read() as session:
+            attempts = reads.attempts(session, study_id=study.id)
+        attempt = next(one for one in reversed(attempts) if one.trial_id == (trial.id if trial else None))
+        ended = Exit("launch_failed", log_tail=str(error), ended_at=now)
+        settle.settle(self.db, row(attempt.id), ended, wanted=(), retries=spec.runner.retries, now=now)
+        self.failed.add(row(study.id))
+        self.lookups.forget(row(study.id))
+
+    def _slots_for(self, spec: StudySpec) -> list[Slot]:
+        key = (spec.runner.slots, spec.runner.slots_per_gpu)
+        at, slots = self._slots.get(key, (0.0, []))
+        if not slots or time.monotonic() - at > SLOTS_SECONDS:
+            slots = self.launcher.slots(*key)
+            self._slots[key] = (time.monotonic(), slots)
+        return slots
+
+    def _is_busy(self, slot: Slot, study: Study, now: float) -> bool:
+        """Whether other people use this slot just now; said once in ten minutes."""
+        reason = self.launcher.busy(slot)
+        if reason and now - self._busy_said.get(slot.name, 0.0) > BUSY_NOTICE_SECONDS:
+            self._busy_said[slot.name] = now
+            with self.db.write() as session:
+                text = f"Slot {slot.name} is skipped: {reason}."
+                writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id)
+        return bool(reason)
+
+
+def _count(live: Sequence[Attempt], study: Study) -> int:
+    return sum(attempt.study_id == study.id for attempt in live)
