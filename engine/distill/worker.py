@@ -71,7 +71,7 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
         if not reason:
             raise
         traceback.print_exc()
-        return contract.EXIT_OUT_OF_MEMORY, "infeasible", reason, str(error).splitlines()[0]
+        return contract.EXIT_OUT_OF_MEMORY, "infeasible", reason, str(error).partition("\n")[0] or reason
     return contract.EXIT_COMPLETE, "complete", "", ""
 
 
@@ -102,7 +102,7 @@ def _trial(run: Run) -> dict[str, Any]:
 def _promote(run: Run) -> dict[str, Any]:
     from bertdistill.engine.distill.promotion import verify
 
-    verified: dict[str, Any] = verify(run.spec, run.events, run.paths)
+    verified: dict[str, Any] = verify(run.spec, run.events, run.paths, stop=run.stop, device=run.device)
     return verified
 
 

@@ -1,0 +1,235 @@
+"""The worker as a process: a tiny preparation and trial on made data, ends and exit codes, resume after a stop."""
+
+import dataclasses
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from bertdistill.engine import contract
+from bertdistill.engine.architecture import plan_student
+from bertdistill.engine.contract import (
+    AttemptSpec,
+    DataSpec,
+    Device,
+    FineTuneSpec,
+    RunPaths,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+    parse_event,
+)
+from bertdistill.engine.demo import write_demo
+from bertdistill.engine.distill import students, train, trial, worker
+from bertdistill.engine.distill.train import Diverged, Stopped
+from bertdistill.engine.errors import ConfigError
+
+SETTINGS = Settings(
+    layers=1,
+    hidden_size=16,
+    head_size=8,
+    heads=1,
+    head_choice="random",
+    batch_size=32,
+    epochs=2,
+    evaluations=2,
+    learning_rate=2e-3,
+    precision="fp32",
+)
+DEADLINE = 120.0
+
+
+def start(folder: Path, spec: AttemptSpec) -> subprocess.Popen[str]:
+    folder.mkdir(parents=True)
+    spec.write(RunPaths(folder).spec)
+    with RunPaths(folder).log.open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "bertdistill.engine.distill.worker", str(folder)],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
+        )
+
+
+def finish(folder: Path, spec: AttemptSpec) -> int:
+    return start(folder, spec).wait(DEADLINE)
+
+
+def events(folder: Path, kind: str) -> list[dict[str, Any]]:
+    path = RunPaths(folder).events
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [event for event in map(parse_event, lines) if event and event["k"] == kind]
+
+
+def last(folder: Path) -> str:
+    """The newest weights, relative to the folder of checkpoints."""
+    return str(Path(Path(events(folder, contract.CHECKPOINT)[-1]["folder"]).name, "model.safetensors"))
+
+
+@pytest.fixture(name="prepared", scope="module")
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSpec]:
+    """A finished preparation by a real worker, and the spec of a trial that stands on it."""
+    root = tmp_path_factory.mktemp("study")
+    files = write_demo(root / "data", articles=16)
+    spec = AttemptSpec(
+        kind="prepare",
+        study="tiny",
+        task="question-answering",
+        data=DataSpec(train=str(files.train), report=str(files.report), max_length=128, doc_stride=16),
+        teacher=TeacherSpec(
+            model="scratch",
+            layers=1,
+            hidden_size=16,
+            ffn_size=32,
+            head_size=8,
+            vocab_size=400,
+            initializer_range=0.1,
+            fine_tune=FineTuneSpec(epochs=1, learning_rate=2e-3, batch_size=32),
+        ),
+        student=StudentSpec(init="scratch"),
+        settings=SETTINGS,
+        device=Device(threads=1),
+        caches=str(root / "caches"),
+    )
+    code = finish(root / "prepare", spec)
+    assert contract.EXIT_COMPLETE == code, RunPaths(root / "prepare").log.read_text()
+    facts = events(root / "prepare", contract.RESULT)[0]["facts"]
+    return root, dataclasses.replace(spec, kind="trial", trial=0, prepared=facts)
+
+
+def test_a_preparation_reports_what_trials_need(prepared: tuple[Path, AttemptSpec]) -> None:
+    """Folders exist, counts add up, the teacher is scored and the abstaining score is that of the split."""
+    facts = prepared[1].prepared
+    assert Path(facts["outputs"], "outputs.npy").is_file()
+    assert all(Path(folder).is_dir() for folder in facts["features"].values())
+    assert facts["train_features"] >= facts["train_examples"] > facts["search_examples"] > 0
+    assert 0 <= facts["teacher_metrics"]["exact"] <= 100
+    assert 20 < facts["abstain"]["exact"] < 50
+
+
+def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> None:
+    """A second study on the same teacher and data finds every cache."""
+    root, spec = prepared
+    before = sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
+    again = root / "prepare-again"
+    assert contract.EXIT_COMPLETE == finish(again, dataclasses.replace(spec, kind="prepare", prepared={}))
+    assert before == sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
+    assert spec.prepared == events(again, contract.RESULT)[0]["facts"]
+    assert not [event for event in events(again, contract.PROGRESS) if event["phase"] == "teacher"]
+
+
+def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple[Path, AttemptSpec]) -> None:
+    """SIGTERM, then a second attempt from the checkpoint: the best and last numbers are those of an undisturbed run."""
+    root, spec = prepared
+    whole, first, second = root / "whole", root / "first", root / "second"
+    assert contract.EXIT_COMPLETE == finish(whole, dataclasses.replace(spec, measure=["latency_ms", "throughput"]))
+    process = start(first, spec)
+    deadline = time.monotonic() + DEADLINE
+    while not events(first, contract.METRICS_LOGGED):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGTERM)
+    assert contract.EXIT_STOPPED == process.wait(DEADLINE)
+    assert "stopped" == events(first, contract.ENDED)[-1]["status"]
+    resume = str(RunPaths(first).last.resolve())
+    assert contract.EXIT_COMPLETE == finish(second, dataclasses.replace(spec, attempt=2, resume_from=resume))
+    scores, repeated = (events(folder, contract.RESULT)[0]["metrics"] for folder in (whole, second))
+    assert scores["search_loss"] == repeated["search_loss"]
+    assert scores["exact"] == repeated["exact"]
+    assert {"latency_ms", "throughput", "train_minutes", "peak_memory_mb"} <= set(scores)
+    steps = [[event["step"] for event in events(folder, contract.CHECKPOINT)] for folder in (whole, second)]
+    assert steps[0][-1] == steps[1][-1]
+    mine, theirs = (load_file(RunPaths(folder).checkpoints.resolve() / last(folder)) for folder in (whole, second))
+    assert all((mine[name] == theirs[name]).all() for name in mine)
+    predictions = json.loads((RunPaths(whole).best / "predictions.json").read_text())
+    assert spec.prepared["search_examples"] == len(predictions)
+
+
+def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
+    """The size on the screen is the size of the model, or the trial does not run."""
+    root, spec = prepared
+    assert contract.EXIT_REFUSED == finish(root / "size", dataclasses.replace(spec, expected_params=1))
+    assert "promised" in events(root / "size", contract.ENDED)[0]["detail"]
+
+
+def test_data_that_changed_after_the_preparation_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
+    """Scores on other questions would not be comparable."""
+    root, spec = prepared
+    data = dataclasses.replace(spec.data, search_fraction=0.3)
+    assert contract.EXIT_REFUSED == finish(root / "changed", dataclasses.replace(spec, data=data))
+    assert "changed since" in events(root / "changed", contract.ENDED)[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status", "reason"),
+    [
+        (Stopped(), contract.EXIT_STOPPED, "stopped", "stopped"),
+        (Diverged("loss nan"), contract.EXIT_DIVERGED, "infeasible", "diverged"),
+        (ConfigError("no such file", hint="look"), contract.EXIT_REFUSED, "refused", "ConfigError"),
+        (RuntimeError("CUDA out of memory. Tried"), contract.EXIT_OUT_OF_MEMORY, "infeasible", "cuda_oom"),
+        (MemoryError(), contract.EXIT_OUT_OF_MEMORY, "infeasible", "host_oom"),
+        (KeyError("x"), contract.EXIT_CRASHED, "failed", "KeyError"),
+    ],
+)
+def test_every_end_has_its_exit_code_and_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, status: str, reason: str
+) -> None:
+    """The runner reads the event, the shim the code; they must tell the same story."""
+
+    def fail(_: object) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setitem(worker.WORK, "trial", fail)
+    before = signal.getsignal(signal.SIGTERM)
+    spec = AttemptSpec(
+        kind="trial",
+        study="s",
+        task="question-answering",
+        data=DataSpec(),
+        teacher=TeacherSpec(model="scratch"),
+        student=StudentSpec(),
+        settings=SETTINGS,
+        device=Device(),
+        caches=str(tmp_path),
+    )
+    spec.write(RunPaths(tmp_path).spec)
+    try:
+        assert code == worker.main([str(tmp_path)])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    ended = events(tmp_path, contract.ENDED)[0]
+    assert (status, reason) == (ended["status"], ended["reason"])
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("CUDA error: out of memory"), "cuda_oom"),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "cuda_oom"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "host_oom"),
+        (MemoryError(), "host_oom"),
+        (RuntimeError("shape mismatch"), ""),
+    ],
+)
+def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str) -> None:
+    """Asynchronous CUDA failures do not come as OutOfMemoryError."""
+    assert reason == worker.out_of_memory(error)
+
+
+def test_every_setting_is_read_by_the_worker() -> None:
+    """The original experiment searched two betas that nothing used; here that fails a test."""
+    sources = [inspect.getsource(module) for module in (train, students, trial)]
+    sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
+    text = "\n".join(sources)
+    unread = [field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text]
+    assert [] == unread
