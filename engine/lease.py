@@ -1,19 +1,26 @@
 """Who is the runner of a workspace: the lock file decides, the lease row tells people who holds it.
 
-It starts no runner and runs nothing.
+It can start a runner as a process of its own, and runs nothing itself.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bertdistill.engine import process
+from bertdistill.engine.errors import LaunchError
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
+
+START_SECONDS = 30.0
+"""Longest wait for a new runner to take its lock."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class RunnerStatus:
     heartbeat_age: float | None = None
 
 
-def runner_status(workspace: Workspace, *, now: float) -> RunnerStatus:
+def runner_status(workspace: Workspace) -> RunnerStatus:
     """Ask the lock whether a runner lives, and the lease who it is."""
     alive = process.held(workspace.runner_lock)
     if not workspace.database.exists():
@@ -40,7 +47,32 @@ def runner_status(workspace: Workspace, *, now: float) -> RunnerStatus:
         db.close()
     if lease is None:
         return RunnerStatus(alive)
-    return RunnerStatus(alive, lease.host, lease.pid, lease.acquired_at, max(0.0, now - lease.heartbeat_at))
+    return RunnerStatus(alive, lease.host, lease.pid, lease.acquired_at, max(0.0, time.time() - lease.heartbeat_at))
+
+
+def ensure_runner(workspace: Workspace) -> RunnerStatus:
+    """Start a runner that outlives this process, unless one works here; LaunchError when it does not come up."""
+    status = runner_status(workspace)
+    if status.alive:
+        return status
+    workspace.make()
+    command = [sys.executable, "-P", "-m", "bertdistill.engine.runner", str(workspace.path)]
+    with workspace.runner_log.open("ab") as log:
+        child = subprocess.Popen(
+            command, cwd=workspace.path, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        ended = child.poll()
+        status = runner_status(workspace)
+        if (status.alive and status.pid) or ended == 0:  # a runner with little to do may be gone already
+            return status
+        if ended is not None and not status.alive:
+            break
+        time.sleep(0.02)
+    else:
+        raise LaunchError(f"the runner did not start within {START_SECONDS:g} s", hint=f"Read {workspace.runner_log}.")
+    raise LaunchError(f"the runner ended at once with code {ended}", hint=f"Read {workspace.runner_log}.")
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from bertdistill.engine.contract import ENDED, RESULT, STARTED, Device, RunPaths
 from bertdistill.engine.devices import cores
 from bertdistill.engine.errors import ActionRefused, LaunchError
 from bertdistill.engine.launch import Exit, Launcher, LocalLauncher, read_exit, read_spec
+from bertdistill.engine.recording import record, writing
 from bertdistill.engine.rules import fits, gpu_loads
 from bertdistill.engine.settle import last_line, row
 from bertdistill.engine.workspace import Workspace, checked
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, open_db
+from bertdistill.store.db import Database
 from bertdistill.store.models import Attempt, Checkpoint, ModelVersion, Study, Trial, TrialState
 
 AT_REST = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
@@ -58,7 +58,7 @@ def promote(
         checked(alias, "alias")
     launcher = launcher or LocalLauncher()
     now = time.time()
-    with _writing(workspace) as db:
+    with writing(workspace) as db:
         with db.write() as session:
             found = reads.study(session, study)
             trial = reads.trial(session, row(found.id), number)
@@ -76,7 +76,7 @@ def promote(
             origin = reads.attempt_by_id(session, chosen.attempt_id)
             order = _order(workspace, trial, chosen, version, origin) | {"alias": alias, "who": who, "note": note}
             arguments = {"name": name, "version": version.version, "alias": alias, "force": force}
-            _record(session, who, "promote", trial, arguments, {})
+            record(session, who, "promote", found.id, trial.id, arguments=arguments)
         return _start(workspace, db, launcher, found, trial, version, order)
 
 
@@ -155,7 +155,7 @@ def _device(db: Database, launcher: Launcher) -> Device:
 
 def settle_promotion(workspace: Workspace, version_id: int) -> ModelVersion:
     """Write down how a verification ended, if it has; returns the version as it is then."""
-    with _writing(workspace) as db:
+    with writing(workspace) as db:
         version = _version(db, version_id)
         if version.state != "verifying":
             return version
@@ -204,7 +204,7 @@ def _finish(
 def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who: str) -> None:
     """Let `alias` stand for a verified version of a model; it remembers the one before."""
     checked(alias, "alias")
-    with _writing(workspace) as db, db.write() as session:
+    with writing(workspace) as db, db.write() as session:
         chosen = reads.model_version(session, f"{name}:{version}")
         if chosen.state != "verified":
             hint = "Only a verified version can have an alias."
@@ -213,33 +213,18 @@ def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who:
         writes.set_alias(session, name=name, alias=alias, version_id=row(chosen.id), now=time.time())
         trial = reads.trial_by_id(session, chosen.trial_id)
         arguments = {"name": name, "alias": alias, "version": version}
-        _record(session, who, "alias", trial, arguments, {"version_id": before[0] if before else None})
+        past = {"version_id": before[0] if before else None}
+        record(session, who, "alias", trial.study_id, trial.id, arguments=arguments, before=past)
 
 
 def undo_alias(workspace: Workspace, name: str, alias: str, *, who: str) -> None:
     """Let an alias stand for what it stood for before; a new alias goes away."""
-    with _writing(workspace) as db, db.write() as session:
+    with writing(workspace) as db, db.write() as session:
         chosen = reads.model_version(session, f"{name}@{alias}")
         writes.undo_alias(session, name=name, alias=alias, now=time.time())
         trial = reads.trial_by_id(session, chosen.trial_id)
-        _record(session, who, "undo_alias", trial, {"name": name, "alias": alias}, {"version_id": chosen.id})
-
-
-def _record(
-    session: Session, who: str, verb: str, trial: Trial, arguments: dict[str, Any], before: dict[str, Any]
-) -> None:
-    writes.add_request(
-        session,
-        who=who,
-        verb=verb,
-        now=time.time(),
-        study_id=trial.study_id,
-        trial_id=trial.id,
-        arguments=arguments,
-        before=before,
-        handled=True,
-        outcome="done",
-    )
+        arguments, past = {"name": name, "alias": alias}, {"version_id": chosen.id}
+        record(session, who, "undo_alias", trial.study_id, trial.id, arguments=arguments, before=past)
 
 
 def _first(events: Path, kind: str) -> Mapping[str, Any]:
@@ -270,12 +255,3 @@ def _sha256(path: Path) -> str:
 def _version(db: Database, version_id: int) -> ModelVersion:
     with db.read() as session:
         return next(one for one in reads.model_versions(session) if one.id == version_id)
-
-
-@contextmanager
-def _writing(workspace: Workspace) -> Iterator[Database]:
-    db = open_db(workspace.path)
-    try:
-        yield db
-    finally:
-        db.close()

@@ -1,0 +1,199 @@
+"""Trials that people make: queued ones with parameters of their own, and reruns that differ in one setting.
+
+Nothing is started here; the runner launches what waits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from sqlmodel import Session
+
+from bertdistill.engine import dispatch
+from bertdistill.engine.config import StudySpec, changed, nearest, parse_override
+from bertdistill.engine.contract import SEARCHABLE, Settings
+from bertdistill.engine.errors import ActionRefused
+from bertdistill.engine.recording import record, study_and_spec, writing
+from bertdistill.engine.rules import over_limit, used
+from bertdistill.engine.settle import row
+from bertdistill.engine.space import active, check, coerce
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.db import open_db
+from bertdistill.store.models import Study, StudyState, Trial, TrialState
+
+
+def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, who: str) -> Trial:
+    """A trial with parameters that a person chose, inside the search space; it goes before proposed ones and counts
+    against the budget."""
+    with writing(workspace) as db, db.write() as session:
+        found, spec = study_and_spec(session, study)
+        prepared = _prepared(found)
+        problems = check(spec.search, params)
+        missing = [one.name for one in spec.search if one.name not in params and not one.when]
+        problems += [f"{name} is missing" for name in missing]
+        if problems:
+            raise ActionRefused("; ".join(problems), hint="See the search space with: bertdistill-tui engine plan")
+        trials = reads.trials(session, row(found.id))
+        if used(trials) >= spec.budget.trials:
+            hint = "Raise budget.trials, or rerun a trial, which comes on top."
+            raise ActionRefused(f"the budget of {spec.budget.trials} trials is used up", hint=hint)
+        planned = dispatch.plan(spec, prepared, params)
+        _refuse_repeated(trials, planned.settings)
+        if refused := over_limit(spec, planned.known):
+            raise ActionRefused(refused[1], hint="Choose a smaller student or loosen the threshold.")
+        trial = _add_trial(session, found, planned, "queued")
+        record(session, who, "queue", found.id, trial.id, arguments=dict(params))
+        return trial
+
+
+def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *, who: str) -> Trial:
+    """A new trial that differs from trial `number` in exactly one setting. It keeps its parent and comes on top of the
+    budget; a complete study runs again. Refused when a trial with these settings exists (the message says which)."""
+    with writing(workspace) as db, db.write() as session:
+        found, spec = study_and_spec(session, study)
+        parent = reads.trial(session, row(found.id), number)
+        planned, old = _changed_trial(found, spec, parent, key, value)
+        _refuse_repeated(reads.trials(session, row(found.id)), planned.settings)
+        trial = _add_trial(session, found, planned, "rerun", parent.id)
+        arguments = {"parent": number, key: getattr(planned.settings, key)}
+        record(session, who, "rerun", found.id, trial.id, arguments=arguments, before={key: old})
+        return trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a rerun would be, before it is started. `minutes` and `memory_mb` are None without a trial to judge by."""
+
+    key: str
+    before: Any
+    after: Any
+    known: dict[str, float]
+    parent_known: dict[str, float]
+    minutes: float | None
+    memory_mb: float | None
+    judged_by: int
+    repeats: int | None
+    """Number of the trial that has these settings already."""
+
+
+def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, value: Any) -> Forecast:
+    """The change, its exact size, and time and memory judged by similar complete trials. Starts nothing."""
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            found, spec = study_and_spec(session, study)
+            parent = reads.trial(session, row(found.id), number)
+            trials = reads.trials(session, row(found.id))
+    finally:
+        db.close()
+    planned, old = _changed_trial(found, spec, parent, key, value)
+    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    return Forecast(
+        key=key,
+        before=old,
+        after=getattr(planned.settings, key),
+        known=planned.known,
+        parent_known=dict(parent.known),
+        minutes=_minutes(planned, done),
+        memory_mb=_memory(planned, done),
+        judged_by=len(done),
+        repeats=_repeated(trials, planned.settings),
+    )
+
+
+def _changed_trial(study: Study, spec: StudySpec, parent: Trial, key: str, value: Any) -> tuple[dispatch.Planned, Any]:
+    """The parent with one setting changed, made whole, and the old value."""
+    if key not in SEARCHABLE:
+        near = nearest(key, SEARCHABLE)
+        raise ActionRefused(f"{key!r} is no setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
+    settings = Settings(**parent.settings)
+    new = _read_value(spec, key, value)
+    old = getattr(settings, key)
+    if new == old:
+        raise ActionRefused(f"{key} is {old} already in trial {parent.number}", hint="Give another value.")
+    settings = dataclasses.replace(settings, **{key: new})
+    searched = {one.name: getattr(settings, one.name) for one in spec.search}
+    params = dict(active(spec.search, searched, settings))
+    return dispatch.Planned(params, settings, dispatch.known(spec, _prepared(study), settings)), old
+
+
+def _read_value(spec: StudySpec, key: str, value: Any) -> Any:
+    """A typed or given value, checked against the range of the search space or, for fixed settings, of the key."""
+    parameter = next((one for one in spec.search if one.name == key), None)
+    if parameter is None:
+        override = parse_override(f"settings.{key}={value}")
+        return getattr(changed(spec, f"settings.{key}", override.value).settings, key)
+    try:
+        return coerce(parameter, str(value))
+    except ValueError as error:
+        raise ActionRefused(str(error), hint="Give a value inside the range.") from error
+
+
+def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:
+    wanted = vars(settings)
+    return next((trial.number for trial in trials if trial.settings == wanted), None)
+
+
+def _refuse_repeated(trials: Sequence[Trial], settings: Settings) -> None:
+    number = _repeated(trials, settings)
+    if number is not None:
+        state = next(trial.state for trial in trials if trial.number == number)
+        again = "Run it again with: bertdistill-tui engine resume --retry-failed"
+        hint = again if state in (TrialState.FAILED, TrialState.STOPPED) else f"Look at trial {number}."
+        raise ActionRefused(f"trial {number} ({state}) has exactly these settings", hint=hint)
+
+
+def _add_trial(
+    session: Session, study: Study, planned: dispatch.Planned, origin: str, parent_id: int | None = None
+) -> Trial:
+    """Create the trial; a complete study runs again."""
+    trial = writes.create_trial(
+        session,
+        study_id=row(study.id),
+        origin=origin,
+        params=planned.params,
+        settings=dict(vars(planned.settings)),
+        known=planned.known,
+        now=time.time(),
+        parent_id=parent_id,
+    )
+    if study.state == StudyState.COMPLETE:
+        writes.set_study_state(session, row(study.id), StudyState.RUNNING, now=time.time())
+    return trial
+
+
+def _prepared(study: Study) -> dict[str, Any]:
+    if study.prepared is None:
+        hint = "Wait until its preparation is done, or resume it: sizes are not known before."
+        raise ActionRefused(f"study {study.name!r} is not prepared yet", hint=hint)
+    return study.prepared
+
+
+def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:
+    return float(settings["epochs"]) * max(float(known.get("gflops", 0.0)), 1e-12)
+
+
+def _minutes(planned: dispatch.Planned, done: Sequence[Trial]) -> float | None:
+    """Training time by the median pace (minutes for each pass and operation) of complete trials."""
+    paces = [
+        float(trial.metrics["train_minutes"]) / _work(trial.settings, trial.known)
+        for trial in done
+        if trial.metrics.get("train_minutes")
+    ]
+    return median(paces) * _work(vars(planned.settings), planned.known) if paces else None
+
+
+def _memory(planned: dispatch.Planned, done: Sequence[Trial]) -> float | None:
+    """Memory of the complete trial that is nearest in batch size, then in size."""
+
+    def distance(trial: Trial) -> tuple[int, float]:
+        batch = abs(int(trial.settings["batch_size"]) - planned.settings.batch_size)
+        return batch, abs(float(trial.known.get("params", 0)) - planned.known["params"])
+
+    measured = [trial for trial in done if trial.metrics.get("peak_memory_mb")]
+    return float(min(measured, key=distance).metrics["peak_memory_mb"]) if measured else None
