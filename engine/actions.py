@@ -74,9 +74,7 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
         with db.write() as session:
             found = [one for one in reads.studies(session) if one.name == spec.name]
             if not found:
-                study = writes.createstudy_and_spec(
-                    session, name=spec.name, task=spec.task, spec=dump(spec), now=time.time()
-                )
+                study = writes.create_study(session, name=spec.name, task=spec.task, spec=dump(spec), now=time.time())
                 record(session, who, "start", study.id)
                 return study
             study = found[0]
