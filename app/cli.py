@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from bertdistill.app.commands import machine, models, studies, trials
-from bertdistill.app.session import PROGRAM, UsageError, say
+from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, say
 from bertdistill.store.errors import BertDistillError
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
@@ -84,10 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # a Latin-1 or ASCII terminal gets `?` for what it cannot show
     try:
         status = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away (`… | head`). Python would complain once more while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except ReaderGone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain once more while it closes stdout
         status = DONE
     sys.exit(status)
 
@@ -99,8 +97,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        raise
     except BertDistillError as error:
         return _tell(str(error), error.hint, MISUSE if _is_misuse(error) else FAILED)
     except OSError as error:

@@ -57,10 +57,19 @@ class TrialName:
     number: int
 
 
+class ReaderGone(Exception):  # noqa: N818  it is no error
+    """Whoever read stdout has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
+
+
 def show(text: str) -> None:
-    """Data: to stdout."""
-    if text:
+    """Data: to stdout; raises ReaderGone when nobody reads it any more."""
+    if not text:
+        return
+    try:
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGone from error
 
 
 def say(text: str) -> None:

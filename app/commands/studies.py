@@ -136,7 +136,8 @@ def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> No
     show_rows([trial_row(view, t) for t in view.trials], _ending(ws, view), json=as_json, csv=as_csv)
     if problem := _problem(view):
         say(f"error: {problem}")
-        say(f"hint: go on with {command_line('resume', view.study.name, ws=ws)}")
+        if not view.study.diagnosis:  # which says itself what to do
+            say(f"hint: go on with {command_line('resume', view.study.name, ws=ws)}")
         raise typer.Exit(1)
 
 
