@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
 
-from bertdistill.engine import process, rules, runner
+from bertdistill.engine import collector, process, rules, runner
 from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.errors import LaunchError
@@ -377,6 +377,38 @@ def test_a_tick_that_fails_again_and_again_pauses_the_study(house: Make, monkeyp
     runner.serve(sick.runner)
     assert sick.study().state == StudyState.PAUSED
     assert "ZeroDivisionError: a defect" in sick.study().diagnosis
+
+
+def test_one_sick_study_does_not_stop_the_others(house: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect in storing what one study's worker says pauses that study; the other one completes."""
+    of = house({"budget": {"trials": 2}})
+    other = study_from_dict(study_dict(tmp_path, name="other", budget={"trials": 2}), where="test")
+    with of.db.write() as session:
+        writes.create_study(session, name="other", task=other.task, spec=dump(other), now=1.0)
+    store = collector.ingest
+
+    def broken(db: Any, workspace: Path, attempt: Attempt) -> Any:
+        if attempt.study_id == of.study().id:
+            raise ZeroDivisionError("a defect")
+        return store(db, workspace, attempt)
+
+    monkeypatch.setattr(collector, "ingest", broken)
+    monkeypatch.setattr(of.runner.wake, "wait", lambda *_: True)
+    runner.serve(of.runner)
+    with of.db.read() as session:
+        assert [StudyState.PAUSED, StudyState.COMPLETE] == [study.state for study in reads.studies(session)]
+    monkeypatch.setattr(collector, "ingest", store)
+    of.ask("resume", study_id=of.study().id)
+    of.renew()
+    of.run()
+    assert (of.study().state, states(of)) == (StudyState.COMPLETE, {"complete": 2})
+
+
+def test_what_outlives_a_worker_is_ended(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child in a session of its own would hold lock and slot for ever; after the grace time it is killed."""
+    monkeypatch.setattr(collector, "KILL_AFTER_GRACE", 0.0)
+    done = house({"budget": {"trials": 1}, "runner": {"grace_seconds": 1.0}}, linger=600).run()
+    assert (done.study().state, states(done)) == (StudyState.COMPLETE, {"complete": 1})
 
 
 # ---------------------------------------------------------------------------------------------- the process, and kills
