@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bertdistill.engine import dispatch, retention, settle
 from bertdistill.engine.config import StudySpec
@@ -94,6 +94,8 @@ class Scheduler:
                 refused.add(row(study.id))
                 return False
             self.lookups.forget(row(study.id))
+            if trial is None and not live:
+                slot = self._whole(slot)
             try:
                 attempt = dispatch.begin(
                     self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now
@@ -106,6 +108,10 @@ class Scheduler:
             if attempt is not None:
                 log.info("%s started on %s", attempt.folder, slot.name)
             return attempt is not None
+
+    def _whole(self, slot: Slot) -> Slot:
+        """On a CPU, the slot with every core: all trials wait for a preparation, so nobody else wants them."""
+        return replace(slot, device=self.launcher.slots(1)[0].device) if slot.device.kind == "cpu" else slot
 
     def _next(self, study: Study, spec: StudySpec, live: Sequence[Attempt]) -> tuple[bool, Trial | None]:
         """What to start next: (True, None) is the preparation, (False, None) nothing."""
