@@ -11,8 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine import requests
 from bertdistill.engine.config import StudySpec, changed, dump, study_from_dict
 from bertdistill.engine.errors import ActionRefused
@@ -24,7 +22,7 @@ from bertdistill.engine.rules import used
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Study, StudyState, Trial, TrialState
 
 __all__ = [

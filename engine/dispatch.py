@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine.architecture import Shape, known_metrics
 from bertdistill.engine.config import StudySpec, select_metric
 from bertdistill.engine.contract import METRICS, SCORES, SCRATCH, AttemptSpec, Device, RunPaths, Settings
@@ -22,7 +20,7 @@ from bertdistill.engine.settle import row
 from bertdistill.engine.space import active, resolve
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Attempt, AttemptState, Study, StudyState, Trial, TrialState
 
 

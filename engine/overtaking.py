@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlmodel import Session
-
 from bertdistill.engine.config import StudySpec
 from bertdistill.engine.settle import row
 from bertdistill.engine.stopping import Curve, Finished, scored, should_stop
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Attempt, AttemptState, Trial, TrialState
 
 

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine import dispatch
 from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import ENDED, RESULT, STARTED, Device, RunPaths, parse_event
@@ -27,7 +25,7 @@ from bertdistill.engine.rules import fits, gpu_loads
 from bertdistill.engine.settle import last_line, row
 from bertdistill.engine.workspace import Workspace, checked
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Attempt, Checkpoint, ModelVersion, Study, Trial, TrialState
 
 AT_REST = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}

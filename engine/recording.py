@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine import process, requests
 from bertdistill.engine.config import StudySpec, study_from_dict
 from bertdistill.engine.lease import ensure_runner
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, open_db
+from bertdistill.store.db import Database, Session, open_db
 from bertdistill.store.models import Study
 
 

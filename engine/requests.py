@@ -5,11 +5,9 @@ It signals no process: a stop is a reason written to the attempt, which the runn
 
 from __future__ import annotations
 
-from sqlmodel import Session
-
 from bertdistill.engine.settle import row
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Attempt, AttemptState, Request, StudyState, TrialState
 
 STOP_RUNNER = "stop_runner"

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine import dispatch
 from bertdistill.engine.config import StudySpec, changed, nearest, parse_override
 from bertdistill.engine.contract import SEARCHABLE, Settings
@@ -23,7 +21,7 @@ from bertdistill.engine.settle import row
 from bertdistill.engine.space import active, check, coerce
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import open_db
+from bertdistill.store.db import Session, open_db
 from bertdistill.store.models import Study, StudyState, Trial, TrialState
 
 

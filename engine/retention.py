@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlmodel import Session
-
 from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.frontier import Objective, ranking
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Checkpoint, Study, Trial, TrialState
 
 FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE})

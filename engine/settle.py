@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session
-
 from bertdistill.engine.launch import Exit
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Attempt, AttemptState, Study, StudyState, Trial, TrialState
 
 INFEASIBLE = frozenset({"diverged", "cuda_oom", "host_oom"})
