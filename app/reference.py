@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import importlib.util
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -256,7 +258,49 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return head + "".join(f"| {' | '.join(row)} |\n" for row in rows) if rows else ""
 
 
-PAGES = {"commands.md": commands_page, "study-file.md": study_page}
+MODULES_HEAD = """# Modules
+
+Made from the code by `make docs`: what every module is for, in its own first words. How they work together is in
+[architecture.md](architecture.md).
+"""
+
+HOUSES = {
+    "app": "What a person touches. Nothing in `engine` or `store` knows it.",
+    "engine": "What runs a study, without a terminal and without torch.",
+    "engine/distill": "What a worker process does; the only place for torch, transformers and datasets.",
+    "store": "What is remembered; the only place for SQL.",
+}
+
+
+def modules_page() -> str:
+    """`docs/modules.md`."""
+    parts = [MODULES_HEAD]
+    for house, about in HOUSES.items():
+        paths = sorted(_folder(house).glob("*.py"))
+        if "/" not in house:
+            paths += sorted(
+                path for path in _folder(house).glob("*/*.py") if path.parent.name not in ("distill", "versions")
+            )
+        rows = [[f"`{path.relative_to(_folder(house)).as_posix()}`", _line(_purpose(path))] for path in paths]
+        parts.append(f"## {house}/\n\n{about}\n")
+        parts.append(_table(["module", "purpose"], [row for row in rows if row[1]]))
+    return "\n".join(parts)
+
+
+def _folder(house: str) -> Path:
+    found = importlib.util.find_spec(f"bertdistill.{house.replace('/', '.')}")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
+def _purpose(path: Path) -> str:
+    """The first paragraph of a module's docstring; empty for the package files, which hold none."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return "" if path.name == "__init__.py" else text.split("\n\n")[0]
+
+
+PAGES = {"commands.md": commands_page, "study-file.md": study_page, "modules.md": modules_page}
 
 
 def main(folder: Path) -> None:
