@@ -1,0 +1,318 @@
+"""A small SQuAD 2.0 data set made from templates, so that the demo study needs no download.
+
+It trains nothing and scores nothing, and it never pretends: its files say in plain words that they are made.
+
+A passage tells facts of an invented person. Questions are graded, so that models of every size have their own score:
+common kinds of facts are learned first, rare ones late; half of the later sentences say "she" or "he" instead of the
+name; there is a second wording of every sentence and question; the colours of doors and hats can only be told apart by
+the words around them; and a few passages are about two people with the same kinds of facts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+SOURCE = "made from templates by bertdistill-tui; the people and places do not exist"
+
+NAMES = tuple(
+    "Abel Anka Arvo Bela Brann Cato Dara Dov Edda Elvo Fenna Finn Greta Gusto Hale Hedda Ilse Ivo Jarl Joni Kaja Kian "
+    "Lasse Lene Lumi Marek Mira Nadia Nilo Odel Orla Pavel Perla Rana Rolf Runa Selma Silas Tove Ugo Vera Wanda Yara "
+    "Zeno".split()
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fact: how often it is told, its values, how it is told plainly and otherwise, and how it is asked for.
+
+    {who} is the person and {fact} the value. The door and the hat share their colours, so only the words around a colour
+    tell which it is.
+    """
+
+    weight: int
+    values: tuple[str, ...]
+    plain: str
+    other: str
+    asks: tuple[str, str]
+
+
+def _kind(weight: int, values: str, plain: str, other: str, ask: str, other_ask: str) -> Kind:
+    return Kind(weight, tuple(values.split()), plain, other, (ask, other_ask))
+
+
+_COLOURS = "black blue brown golden green grey pink purple red silver white yellow"
+KINDS = (
+    _kind(
+        12,
+        "Alvik Corvane Dunmere Eskel Glimvale Hollin Jorund Kelby Lormont Norvale Oslin Quarn",
+        "{who} lives in {fact}.",
+        "The home of {who} is in {fact}.",
+        "Where does {who} live?",
+        "In which town is {who} at home?",
+    ),
+    _kind(
+        12,
+        "badger crow duck ferret goat heron lizard otter parrot pigeon rabbit toad",
+        "{who} keeps a {fact}.",
+        "The pet of {who} is a {fact}.",
+        "Which animal does {who} keep?",
+        "What pet has {who}?",
+    ),
+    _kind(
+        10,
+        "baker carpenter doctor farmer judge miller painter sailor tailor teacher weaver smith",
+        "{who} is a {fact}.",
+        "The job of {who} is that of a {fact}.",
+        "What is the job of {who}?",
+        "How does {who} earn money?",
+    ),
+    _kind(
+        10,
+        "1801 1808 1815 1822 1829 1836 1843 1850 1857 1864 1871 1878",
+        "{who} was born in {fact}.",
+        "The birth of {who} was in {fact}.",
+        "When was {who} born?",
+        "In which year did the life of {who} begin?",
+    ),
+    _kind(
+        8,
+        "banjo cello drum fiddle flute harp lute organ trumpet viola whistle zither",
+        "{who} plays the {fact}.",
+        "The music of {who} is for the {fact}.",
+        "Which instrument does {who} play?",
+        "What can be heard from the room of {who}?",
+    ),
+    _kind(
+        8,
+        "bread butter carrots cheese honey lentils onions pears peas plums rice soup",
+        "{who} likes {fact}.",
+        "The best food of {who} is {fact}.",
+        "Which food does {who} like?",
+        "What is {who} glad to eat?",
+    ),
+    _kind(
+        6,
+        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+        "{who} rests on {fact}.",
+        "The free day of {who} is {fact}.",
+        "On which day does {who} rest?",
+        "When is {who} free?",
+    ),
+    _kind(
+        6,
+        "ash oak elm alder aspen hazel maple birch cedar willow rowan larch",
+        "{who} planted one {fact}.",
+        "The tree of {who} is the {fact}.",
+        "Which tree did {who} plant?",
+        "What grows in the garden of {who}?",
+    ),
+    _kind(
+        5,
+        "agate amber coal flint garnet jade marble onyx opal quartz ruby slate",
+        "{who} found some {fact}.",
+        "The find of {who} was {fact}.",
+        "Which stone did {who} find?",
+        "What came to {who} by luck?",
+    ),
+    _kind(
+        4,
+        "chess darts dice hockey marbles skittles tennis cricket bowls cards",
+        "{who} is good at {fact}.",
+        "The game of {who} is {fact}.",
+        "Which game is {who} good at?",
+        "What does {who} win prizes for?",
+    ),
+    _kind(
+        4,
+        "aunt brother cousin grandmother nephew niece sister uncle",
+        "{who} visits an old {fact}.",
+        "The guest of {who} is an old {fact}.",
+        "Whom does {who} visit?",
+        "Which relative matters to {who}?",
+    ),
+    _kind(
+        3,
+        "cocoa coffee juice lemonade milk tea water cider",
+        "{who} drinks {fact}.",
+        "The cup of {who} is full of {fact}.",
+        "What does {who} drink?",
+        "What helps {who} against thirst?",
+    ),
+    _kind(
+        3,
+        "Danish Dutch Finnish Gaelic Latin Polish Welsh Greek",
+        "{who} speaks {fact}.",
+        "The words of {who} are {fact}.",
+        "Which language does {who} speak?",
+        "How does {who} talk?",
+    ),
+    _kind(
+        2,
+        "barge bicycle canoe carriage sledge tram wagon train",
+        "{who} travels by {fact}.",
+        "The trips of {who} are by {fact}.",
+        "How does {who} travel?",
+        "What brings {who} to the market?",
+    ),
+    _kind(
+        3,
+        _COLOURS,
+        "{who} has a {fact} door.",
+        "The door of {who} is {fact}.",
+        "What colour is the door of {who}?",
+        "Which paint is on the house of {who}?",
+    ),
+    _kind(
+        2,
+        _COLOURS,
+        "{who} has a {fact} hat.",
+        "The hat of {who} is {fact}.",
+        "What colour is the hat of {who}?",
+        "Which shade is on the head of {who}?",
+    ),
+)
+"""Rare kinds come last: they are what a small or hurried student never learns."""
+
+
+QUESTIONS = 5
+"""Questions on one passage."""
+FACTS = 5
+"""Facts in one passage, shared out when it tells of two people."""
+# Probabilities: of a question without answer, of two people in a passage, of the second wordings.
+IMPOSSIBLE = 1 / 3
+TWO_PEOPLE = 0.05
+OTHER_TELLING = 0.25
+OTHER_ASKING = 0.35
+
+
+@dataclass(frozen=True)
+class DemoFiles:
+    """The two files of the demo."""
+
+    train: Path
+    report: Path
+
+
+T = TypeVar("T")
+
+
+_DECK = tuple(kind for kind in KINDS for _ in range(kind.weight))
+
+
+class _Dice:
+    """Choices from `Random.random` alone, the only stream that Python promises to keep the same."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def chance(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+    def pick(self, values: tuple[T, ...] | list[T]) -> T:
+        return values[int(self._random.random() * len(values))]
+
+    def some(self, values: tuple[T, ...] | list[T], count: int) -> list[T]:
+        """`count` different values, in random order."""
+        left = list(values)
+        return [left.pop(int(self._random.random() * len(left))) for _ in range(count)]
+
+    def kinds(self, count: int, besides: Sequence[Kind] = ()) -> list[Kind]:
+        """`count` different kinds, none of them in `besides`, the more often told ones more often."""
+        found: list[Kind] = []
+        while len(found) < count:
+            kind = self.pick(_DECK)
+            if kind not in found and kind not in besides:
+                found.append(kind)
+        return found
+
+
+@dataclass(frozen=True)
+class _Fact:
+    who: str
+    kind: Kind
+    value: str
+    start: int
+    """First character of `value` in the passage."""
+
+
+def write_demo(folder: Path, *, articles: int = 60, passages: int = 30, seed: int = 7) -> DemoFiles:
+    """Write `train.json` and `report.json` in SQuAD 2.0 format; the same arguments give the same bytes.
+
+    One article in nine goes to the report. One question in three has no answer. The defaults give 8,100 training and 900
+    report questions. At most about 60 tokens a question with its passage.
+    """
+    dice = _Dice(seed)
+    made = [_article(dice, number, passages) for number in range(articles)]
+    cut = max(articles // 9, 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = DemoFiles(folder / "train.json", folder / "report.json")
+    _write(files.train, made[cut:])
+    _write(files.report, made[:cut])
+    return files
+
+
+def _write(path: Path, articles: list[dict[str, Any]]) -> None:
+    content = json.dumps({"version": "v2.0", "source": SOURCE, "data": articles}, indent=1)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(content + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _article(dice: _Dice, number: int, passages: int) -> dict[str, Any]:
+    paragraphs = [_paragraph(dice, f"made-{number:03}-{index:03}") for index in range(passages)]
+    return {"title": f"Made village {number + 1}", "source": SOURCE, "paragraphs": paragraphs}
+
+
+def _paragraph(dice: _Dice, name: str) -> dict[str, Any]:
+    people = dice.some(NAMES, 2 if dice.chance(TWO_PEOPLE) else 1)
+    context, facts = _passage(dice, people)
+    asked = [
+        _unanswerable(facts, people, dice) if dice.chance(IMPOSSIBLE) else _answerable(dice.pick(facts), dice)
+        for _ in range(QUESTIONS)
+    ]
+    return {"context": context, "qas": [{"id": f"{name}-{i}", **qa} for i, qa in enumerate(asked)]}
+
+
+def _passage(dice: _Dice, people: list[str]) -> tuple[str, list[_Fact]]:
+    """Facts in random order. Of two people both have the same kinds of facts; one alone may be called "she" or "he"."""
+    kinds = dice.kinds(FACTS // len(people))
+    plan = dice.some([(who, kind) for who in people for kind in kinds], len(kinds) * len(people))
+    pronoun = dice.pick(("she", "he"))
+    context, facts = "", []
+    for who, kind in plan:
+        taken = [fact.value for fact in facts]
+        value = dice.pick([value for value in kind.values if value not in taken])
+        plain = not dice.chance(OTHER_TELLING)
+        subject = pronoun if plain and context and len(people) == 1 and dice.chance(0.5) else who
+        sentence = (kind.plain if plain else kind.other).replace("{who}", subject)
+        sentence = sentence[0].upper() + sentence[1:]
+        facts.append(_Fact(who, kind, value, len(context) + sentence.index("{fact}")))
+        context += sentence.replace("{fact}", value) + " "
+    return context.strip(), facts
+
+
+def _question(kind: Kind, who: str, dice: _Dice) -> str:
+    return kind.asks[dice.chance(OTHER_ASKING)].replace("{who}", who)
+
+
+def _answerable(fact: _Fact, dice: _Dice) -> dict[str, Any]:
+    answers = [{"text": fact.value, "answer_start": fact.start}]
+    return {"question": _question(fact.kind, fact.who, dice), "answers": answers, "is_impossible": False}
+
+
+def _unanswerable(facts: list[_Fact], people: list[str], dice: _Dice) -> dict[str, Any]:
+    """About a kind of fact that the passage does not tell, or, where there are two people, perhaps about a third."""
+    told = [fact.kind for fact in facts]
+    kind, who = dice.kinds(1, besides=told)[0], dice.pick(people)
+    if len(people) > 1 and dice.chance(0.5):
+        kind, who = dice.pick(told), dice.pick([name for name in NAMES if name not in people])
+    return {"question": _question(kind, who, dice), "answers": [], "is_impossible": True}
