@@ -20,10 +20,56 @@ from typing import Any, TypeVar
 
 SOURCE = "made from templates by bertdistill-tui; the people and places do not exist"
 
-NAMES = tuple(
-    "Abel Anka Arvo Bela Brann Cato Dara Dov Edda Elvo Fenna Finn Greta Gusto Hale Hedda Ilse Ivo Jarl Joni Kaja Kian "
-    "Lasse Lene Lumi Marek Mira Nadia Nilo Odel Orla Pavel Perla Rana Rolf Runa Selma Silas Tove Ugo Vera Wanda Yara "
-    "Zeno".split()
+NAMES = (
+    *(
+        "Abel",
+        "Anka",
+        "Arvo",
+        "Bela",
+        "Brann",
+        "Cato",
+        "Dara",
+        "Dov",
+        "Edda",
+        "Elvo",
+        "Fenna",
+        "Finn",
+        "Greta",
+        "Gusto",
+    ),
+    *(
+        "Hale",
+        "Hedda",
+        "Ilse",
+        "Ivo",
+        "Jarl",
+        "Joni",
+        "Kaja",
+        "Kian",
+        "Lasse",
+        "Lene",
+        "Lumi",
+        "Marek",
+        "Mira",
+        "Nadia",
+    ),
+    *(
+        "Nilo",
+        "Odel",
+        "Orla",
+        "Pavel",
+        "Perla",
+        "Rana",
+        "Rolf",
+        "Runa",
+        "Selma",
+        "Silas",
+        "Tove",
+        "Ugo",
+        "Vera",
+        "Wanda",
+    ),
+    *("Yara", "Zeno"),
 )
 
 
@@ -31,8 +77,8 @@ NAMES = tuple(
 class Kind:
     """A kind of fact: how often it is told, its values, how it is told plainly and otherwise, and how it is asked for.
 
-    {who} is the person and {fact} the value. The door and the hat share their colours, so only the words around a colour
-    tell which it is.
+    {who} is the person and {fact} the value. The door and the hat share their colours, so only the words around a
+    colour tell which it is.
     """
 
     weight: int
@@ -244,8 +290,8 @@ class _Fact:
 def write_demo(folder: Path, *, articles: int = 60, passages: int = 30, seed: int = 7) -> DemoFiles:
     """Write `train.json` and `report.json` in SQuAD 2.0 format; the same arguments give the same bytes.
 
-    One article in nine goes to the report. One question in three has no answer. The defaults give 8,100 training and 900
-    report questions. At most about 60 tokens a question with its passage.
+    One article in nine goes to the report. One question in three has no answer. The defaults give 8,100 training and
+    900 report questions. At most about 60 tokens a question with its passage.
     """
     dice = _Dice(seed)
     made = [_article(dice, number, passages) for number in range(articles)]
@@ -287,7 +333,8 @@ def _passage(dice: _Dice, people: list[str]) -> tuple[str, list[_Fact]]:
     kinds = dice.kinds(FACTS // len(people))
     plan = dice.some([(who, kind) for who in people for kind in kinds], len(kinds) * len(people))
     pronoun = dice.pick(("she", "he"))
-    context, facts = "", []
+    context = ""
+    facts: list[_Fact] = []
     for who, kind in plan:
         taken = [fact.value for fact in facts]
         value = dice.pick([value for value in kind.values if value not in taken])
