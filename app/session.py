@@ -175,12 +175,13 @@ def command_line(*words: str, ws: Workspace | None = None) -> str:
     given: list[str] = []
     if ws is not None and ws.path != DEFAULT.resolve() and os.environ.get(VARIABLE) != str(ws.path):
         given = ["--workspace", str(ws.path)]
-    return " ".join([_program(), "engine", *(shlex.quote(word) for word in [*words, *given])])
+    return " ".join([_program(), *(shlex.quote(word) for word in [*words, *given])])
 
 
 def _program() -> str:
-    """The console script if it is on the path, else the way to it that was typed."""
-    typed = sys.argv[0]
-    if Path(typed).name != PROGRAM or shutil.which(PROGRAM):
-        return PROGRAM
-    return shlex.quote(typed)
+    """The console script if it is on the path, else the way to it that was typed, else the module."""
+    if shutil.which(PROGRAM):
+        return f"{PROGRAM} engine"
+    if Path(sys.argv[0]).name == PROGRAM:
+        return f"{shlex.quote(sys.argv[0])} engine"
+    return f"{shlex.quote(sys.executable)} -m bertdistill.engine"

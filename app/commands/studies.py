@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,13 +110,25 @@ def _run(
     from bertdistill.engine import actions
 
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
-    status = actions.ensure_runner(ws)
-    say(f"study {study.name} in {ws.path}; runner: pid {status.pid} on {status.host}, log {ws.runner_log}")
-    if detach:
-        say(f"watch it with: {command_line('watch', study.name, ws=ws)}")
-        return
-    view = _follow(ws, study.name, plain)
+    with _detaching(ws, study.name):
+        status = actions.ensure_runner(ws)
+        say(f"study {study.name} in {ws.path}; runner: pid {status.pid} on {status.host}, log {ws.runner_log}")
+        if detach:
+            say(f"watch it with: {command_line('watch', study.name, ws=ws)}")
+            return
+        view = _follow(ws, study.name, plain)
     _conclude(ws, view, as_json, as_csv)
+
+
+@contextmanager
+def _detaching(ws: Workspace, name: str) -> Iterator[None]:
+    """From here on ctrl-c leaves a study that goes on, so it says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"detached: study {name} goes on. Attach: {command_line('watch', name, ws=ws)}")
+        say(f"stop it with: {command_line('stop', name, ws=ws)}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0) -> StudyView:
@@ -122,12 +136,7 @@ def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0) -> Study
     from bertdistill.engine.actions import runner_status
 
     with reading(ws) as db:
-        try:
-            return follow(db, name, stage(plain=plain, every=every), runner_alive=lambda: runner_status(ws).alive)
-        except KeyboardInterrupt:
-            say(f"detached: study {name} goes on. Attach: {command_line('watch', name, ws=ws)}")
-            say(f"stop it with: {command_line('stop', name, ws=ws)}")
-            raise typer.Exit(INTERRUPTED) from None
+        return follow(db, name, stage(plain=plain, every=every), runner_alive=lambda: runner_status(ws).alive)
 
 
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
@@ -262,7 +271,9 @@ def watch(
     ws = workspace(where)
     with reading(ws) as db:
         name = find_study(db, study).name
-    _conclude(ws, _follow(ws, name, plain, interval), False, False)
+    with _detaching(ws, name):
+        view = _follow(ws, name, plain, interval)
+    _conclude(ws, view, False, False)
 
 
 def page_of_output() -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,27 @@ def test_unclear_trials_are_misuse(text: str, study: str, known: list[str]) -> N
 def test_next_commands_name_the_workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A command to copy works from here: it names a workspace that is not the default, quoted for the shell."""
     monkeypatch.delenv("BERTDISTILL_WORKSPACE", raising=False)
-    monkeypatch.setattr(session.sys, "argv", ["bertdistill-tui"])
+    monkeypatch.setattr(session.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.chdir(tmp_path)
     there = Workspace(tmp_path / "my runs")
     assert f"bertdistill-tui engine show demo/1 --workspace '{there.path}'" == command_line("show", "demo/1", ws=there)
     assert "bertdistill-tui engine status" == command_line("status", ws=Workspace(tmp_path / "bertdistill-runs"))
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(there.path))
     assert "bertdistill-tui engine status" == command_line("status", ws=there)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (".venv/bin/bertdistill-tui", ".venv/bin/bertdistill-tui engine status"),
+        ("/lib/bertdistill/engine/__main__.py", f"{sys.executable} -m bertdistill.engine status"),
+    ],
+)
+def test_next_commands_work_off_the_path(typed: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the program is not on the path, the way that was taken is shown."""
+    monkeypatch.setattr(session.shutil, "which", lambda name: None)
+    monkeypatch.setattr(session.sys, "argv", [typed])
+    assert expected == command_line("status")
 
 
 def test_speech_is_made_safe(capsys: pytest.CaptureFixture[str]) -> None:
