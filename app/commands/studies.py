@@ -53,7 +53,8 @@ def plan(
     spec = load_study(study, changes or ())
     planned = make_plan(spec, say=say)
     show(json_text(planned) if as_json else plan_text(spec, planned))
-    say(f"start it with: {command_line('run', str(study), ws=workspace(where))}")
+    settings = [word for change in changes or () for word in ("--set", change)]
+    say(f"start it with: {command_line('run', str(study), *settings, ws=workspace(where))}")
 
 
 def run(

@@ -248,6 +248,13 @@ def test_trials_of_one_state(done: Terminal) -> None:
     assert ([], 5) == (done.data("trials", "--state", "failed"), len(done.data("trials", "--state", "complete")))
 
 
+def test_rerun_refuses_two_changes(done: Terminal) -> None:
+    """Two settings at once would leave nobody knowing which one did it: misuse, and nothing is started."""
+    status, out, err = done.type("rerun", "toy/0", "--set", "layers=1", "--set", "learning_rate=1e-4")
+    assert (status, out) == (2, "")
+    assert "changes one parameter, not 2" in err
+
+
 def test_rerun_makes_one_change(done: Terminal) -> None:
     """The name of the new trial is the data; lineage is kept; what already ran is refused with its number."""
     used = {row["params"]["layers"] for row in done.data("trials") if row["params"]["learning_rate"] == 1e-4}
