@@ -57,7 +57,7 @@ class TrialName:
     number: int
 
 
-class ReaderGone(Exception):  # noqa: N818  it is no error
+class ReaderGone(Exception):
     """Whoever read stdout has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
 
 

@@ -1,4 +1,4 @@
-"""What the runner's side and the worker's side agree on: names, settings, the spec of an attempt, its folder, its events.
+"""What the runner's side and the worker's side agree on: names, settings, an attempt's spec, its folder, its events.
 
 Standard library only, because both sides import it, one without torch and one without a database. It opens no database,
 starts no process and decides nothing.
@@ -43,7 +43,7 @@ def key(default: Any = MISSING, *, help: str, low: float | None = None, high: fl
     return field(default=default, metadata=metadata)
 
 
-# --------------------------------------------------------------------------------------------------- what a person types
+# ------------------------------------------------------------------------------------------------ what a person types
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Settings:
 SEARCHABLE = tuple(f.name for f in dataclasses.fields(Settings) if f.metadata.get("searchable", True))
 
 
-# ------------------------------------------------------------------------------------------------------------- metrics
+# ---------------------------------------------------------------------------------------------------------- metrics
 
 
 @dataclass(frozen=True)
@@ -206,9 +206,9 @@ _METRICS = (
     Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, _CLS),
     Metric("search_loss", "mean hard loss on the search split", "minimize", "", 4),
     Metric("params", "parameters of the whole student, embeddings and head included", "minimize", "", 0, TASKS, True),
-    Metric("encoder_params", "parameters of the layers alone, without embeddings and head", "minimize", "", 0, TASKS, True),
+    Metric("encoder_params", "parameters of the layers, without embeddings and head", "minimize", "", 0, TASKS, True),
     Metric("size_mb", "weights in fp32, in 10^6 bytes", "minimize", "MB", 1, TASKS, True),
-    Metric("gflops", "10^9 floating point operations of one example at the task's mean length", "minimize", "GFLOP", 3, TASKS, True),
+    Metric("gflops", "10^9 operations of one example of mean length", "minimize", "GFLOP", 3, TASKS, True),
     Metric("latency_ms", "median time of one example, one CPU thread, fp32", "minimize", "ms", 2),
     Metric("latency_p95_ms", "95th percentile of the same", "minimize", "ms", 2),
     Metric("throughput", "examples a second in batches on the trial's device", "maximize", "/s", 1),
@@ -360,7 +360,7 @@ def from_dict(cls: type[T], raw: dict[str, Any]) -> T:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is either absent, old or complete: temporary name, fsync, rename, fsync of the folder."""
+    """Write JSON so that the file is absent, old or complete: temporary name, fsync, rename, fsync of the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)

@@ -47,7 +47,7 @@ LABELS = ("head_seed", "seed")
 MOST_LABELS = 100
 
 
-class SpaceExhausted(BertDistillError):  # noqa: N818 - an end that is expected, not a mistake
+class SpaceExhausted(BertDistillError):
     """Every parameter set of the space has been tried, or the limits exclude the rest."""
 
 

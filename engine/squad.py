@@ -3,8 +3,8 @@
 Standard library only. It loads no model and cuts no data; the training side and `engine score` both call it.
 
 Source: `evaluate-v2.0.py` and `evaluate-v1.1.py` (Rajpurkar et al., 2016 and 2018). The two differ in small things,
-kept here: version 1.1 counts a missing prediction as 0 and scores two empty texts as exact 1 and F1 0; version 2.0 leaves
-a question without prediction out, drops golds that normalise to nothing and scores two empty texts as 1 and 1.
+kept here: version 1.1 counts a missing prediction as 0 and scores two empty texts as exact 1 and F1 0; version 2.0
+leaves a question without prediction out, drops golds that normalise to nothing and scores two empty texts as 1 and 1.
 """
 
 from __future__ import annotations

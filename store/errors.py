@@ -16,5 +16,5 @@ class StoreError(BertDistillError):
     """The database or its folder cannot be used as it is."""
 
 
-class NotFound(StoreError):  # noqa: N818 - read as a sentence: "raises NotFound"
+class NotFound(StoreError):
     """A study, trial, model or alias that was named does not exist."""

@@ -103,7 +103,7 @@ def show_trial(
 
 def rerun(
     trial: TrialArgument,
-    changes: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="The one parameter to change.")],
+    changes: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="One change.")],
     study: StudyOption = "",
     where: WorkspaceOption = None,
 ) -> None:
@@ -114,7 +114,9 @@ def rerun(
     from bertdistill.engine import actions
 
     if len(changes) != 1:
-        raise UsageError(f"a rerun changes one parameter, not {len(changes)}", hint="Rerun the result for the next one.")
+        raise UsageError(
+            f"a rerun changes one parameter, not {len(changes)}", hint="Rerun the result for the next one."
+        )
     change = changes[0]
     key, equals, value = change.partition("=")
     if not equals or not key.strip():

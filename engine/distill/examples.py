@@ -248,7 +248,7 @@ def _hub_questions(data: DataSpec, part: Part) -> Iterator[QAExample]:
     missing = [name for name in ("id", "question", "context", "answers") if name not in table.column_names]
     if missing:
         raise ConfigError(
-            f"{source_name(data, part)} has no column {missing[0]!r} (it has {', '.join(table.column_names)}): it is no "
+            f"{source_name(data, part)} has no column {missing[0]!r} (only {', '.join(table.column_names)}): it is no "
             "question answering set in SQuAD form. Choose another data.hub."
         )
     for row in table:

@@ -44,7 +44,7 @@ REPORT = "report.json"
 BOOTSTRAP_SEED = 0
 
 
-class Mismatch(BertDistillError):  # noqa: N818 - named after the finding
+class Mismatch(BertDistillError):
     """The checkpoint is not what the record says: another file, or another score. Force it, or promote another."""
 
 

@@ -31,11 +31,11 @@ LOGGED_POINTS = 2000
 PROGRESS_SECONDS = 1.0
 
 
-class Stopped(Exception):  # noqa: N818 - it is not an error: a person or the runner asked for it
+class Stopped(Exception):
     """Training was asked to stop; the checkpoint `last` has been written."""
 
 
-class Diverged(Exception):  # noqa: N818 - named after the state that it leads to
+class Diverged(Exception):
     """The loss or the gradient is not finite: the settings cannot work."""
 
 
