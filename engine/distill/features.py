@@ -94,6 +94,7 @@ def build_features(
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o700)
             _write(examples, _fast(tokenizer), data, temporary, progress)
+            _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
             sync_folder(temporary)
             temporary.rename(folder)
             sync_folder(folder.parent)

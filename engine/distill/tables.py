@@ -127,7 +127,9 @@ def _file_rows(data: DataSpec, part: Part) -> Table:
     if path.suffix not in readers:
         raise ConfigError(f"{path} (data.{part}): classification reads .csv, .tsv, .jsonl, .json and .txt files.")
     rows = readers[path.suffix](path, part)
-    return Table(tuple(map(str, rows[0])), rows[1:]) if rows and _is_header(rows, data) else Table((), rows)
+    if rows and _is_header(rows, data):
+        return Table(tuple(map(str, rows[0])), rows[1:])
+    return Table(("text", "label") if path.suffix == ".txt" else (), rows)
 
 
 def _is_header(rows: Sequence[Sequence[str]], data: DataSpec) -> bool:
