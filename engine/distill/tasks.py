@@ -88,12 +88,14 @@ def score_spans(
     impossible = np.array([row.impossible for row in examples.rows])
     exact = np.array([squad.exact(text, gold) for text, gold in zip(texts, golds, strict=True)], float)
     f1 = np.array([squad.f1(text, gold) for text, gold in zip(texts, golds, strict=True)])
+    # Officially, "" also answers a question whose golds all normalise to nothing ("the").
+    silent = np.array([squad.exact("", gold) for gold in golds], float)
     threshold = null_threshold
     if threshold is None and impossible.any():
-        threshold = tune_threshold(null_odds, exact, f1, impossible)
+        threshold = tune_threshold(null_odds, exact, f1, silent)
     abstain = np.zeros(len(texts), bool) if threshold is None else null_odds > threshold
-    exact = np.where(abstain, impossible, exact).astype(float)
-    f1 = np.where(abstain, impossible, f1).astype(float)
+    exact = np.where(abstain, silent, exact)
+    f1 = np.where(abstain, silent, f1)
     ids = [row.id for row in examples.rows]
     return Scored(
         metrics=_span_metrics(exact, f1, impossible, threshold),
@@ -180,17 +182,19 @@ def _best_in(rows: Array, features: Features, outputs: Array, inside: Array, dat
     return sums[each[:, 0], best], start, start + best % reach
 
 
-def tune_threshold(null_odds: Array, exact: Array, f1: Array, impossible: Array) -> float:
+def tune_threshold(null_odds: Array, exact: Array, f1: Array, silent: Array) -> float:
     """The abstention threshold with the best exact, then the best F1, then nearest to 0.
 
-    `exact` and `f1` (examples,) are the scores of answering; abstaining scores 1 on impossible questions and 0 on the
-    others. Thresholds lie midway between neighbouring odds, so equal odds are never told apart.
+    `exact` and `f1` (examples,) are the scores of answering, `silent` those of abstaining: 1 on impossible questions.
+    Thresholds lie midway between neighbouring odds, so equal odds are never told apart.
     """
     order = np.argsort(null_odds, kind="stable")
     odds = null_odds[order]
-    gains = np.stack([exact[order] - impossible[order], f1[order] - impossible[order]])
+    gains = np.stack([exact[order] - silent[order], f1[order] - silent[order]])
     answered = np.concatenate([np.zeros((2, 1)), np.cumsum(gains, axis=1)], axis=1)
-    cuts = np.concatenate([[odds[0] - 1.0], (odds[:-1] + odds[1:]) / 2, [odds[-1] + 1.0]])
+    middle = odds[:-1] / 2 + odds[1:] / 2
+    middle = np.where(middle < odds[1:], middle, odds[:-1])  # between neighbouring floats there is no middle
+    cuts = np.concatenate([[odds[0] - 1.0], middle, [odds[-1] + 1.0]])
     possible = np.concatenate([[True], odds[:-1] < odds[1:], [True]])
     rank = np.lexsort((np.abs(cuts), -np.round(answered[1], 9), -answered[0], ~possible))
     return float(cuts[rank[0]])
