@@ -161,6 +161,7 @@ One table for each objective, two or more.
 | `metric` | name of a metric, see below |
 | `direction` | `maximize` or `minimize`; the metric's own when left out |
 | `threshold` | value that a trial must reach (inclusive) to be feasible |
+| `constraint` | true: only the threshold counts, and the metric is not optimised; two others must be |
 """
 
 

@@ -13,7 +13,7 @@ from bertdistill.app.charts import Axis, Kind, Point
 from bertdistill.app.format import arrow, metric, value_of
 from bertdistill.engine.config import ReferencePoint, StudySpec, study_from_dict
 from bertdistill.engine.contract import METRICS
-from bertdistill.engine.frontier import Objective, RankedRow, gains, oriented, ranking, unit_points
+from bertdistill.engine.frontier import Objective, RankedRow, aims, gains, oriented, ranking, unit_points
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.models import Study, Trial, TrialState
@@ -104,7 +104,7 @@ def _gains(
     points = [oriented(values[t.number], objectives) for t in in_time]
     if not points:
         return {}
-    added = gains(unit_points(points, objectives), (1.0,) * len(objectives))
+    added = gains(unit_points(points, objectives), (1.0,) * len(aims(objectives)))
     return {t.number: gain for t, gain in zip(in_time, added, strict=True)}
 
 
@@ -131,9 +131,10 @@ def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
 
 def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
     """Metrics of the two axes: a size on x and a score on y when the objectives allow it."""
-    names = [o.metric for o in view.objectives]
-    down = [o.metric for o in view.objectives if o.direction == "minimize"]
-    up = [o.metric for o in view.objectives if o.direction == "maximize"]
+    aimed = aims(view.objectives)
+    names = [o.metric for o in aimed]
+    down = [o.metric for o in aimed if o.direction == "minimize"]
+    up = [o.metric for o in aimed if o.direction == "maximize"]
     first = x or next((n for n in [*down, *names] if n != y), names[0])
     return first, y or next((n for n in [*up, *names] if n != first), names[-1])
 

@@ -26,7 +26,7 @@ from bertdistill.engine.contract import (
     TeacherSpec,
 )
 from bertdistill.engine.errors import ConfigError
-from bertdistill.engine.frontier import Objective
+from bertdistill.engine.frontier import Objective, aims
 from bertdistill.engine.sections import (
     Problem,
     did_you_mean,
@@ -359,7 +359,7 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "name": spec.name,
         "task": spec.task,
         "note": spec.note,
-        "objectives": [_present(dataclasses.asdict(objective)) for objective in spec.objectives],
+        "objectives": [_dump_objective(objective) for objective in spec.objectives],
         "references": [point.model_dump() for point in spec.references],
         "data": dataclasses.asdict(spec.data),
         "teacher": _present(dataclasses.asdict(spec.teacher)),
@@ -370,6 +370,11 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         **{name: getattr(spec, name).model_dump(mode="json") for name in MODELS},
     }
     return _present(raw)
+
+
+def _dump_objective(objective: Objective) -> dict[str, Any]:
+    raw = _present(dataclasses.asdict(objective))
+    return raw if objective.constraint else {key: value for key, value in raw.items() if key != "constraint"}
 
 
 def _dump_parameter(parameter: Parameter) -> dict[str, Any]:
@@ -397,5 +402,5 @@ def to_toml(spec: StudySpec) -> str:
 def select_metric(spec: StudySpec) -> Metric:
     """The metric that picks the best checkpoint of a trial."""
     scores = SCORES[spec.task]
-    named = [objective.metric for objective in spec.objectives if objective.metric in scores]
+    named = [objective.metric for objective in aims(spec.objectives) if objective.metric in scores]
     return METRICS[spec.metrics.select or (named or list(scores))[0]]

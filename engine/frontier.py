@@ -33,6 +33,8 @@ class Objective:
     metric: str
     direction: Literal["maximize", "minimize"]
     threshold: float | None = None
+    constraint: bool = False
+    """Only the threshold counts: the metric decides who is feasible, and nothing is gained beyond it."""
 
     def feasible(self, value: float) -> bool:
         """Whether `value` is on the right side of the threshold."""
@@ -42,6 +44,11 @@ class Objective:
 
 
 Objectives = Sequence[Objective]
+
+
+def aims(objectives: Objectives) -> list[Objective]:
+    """The objectives that are optimised: all but pure constraints. They are the coordinates of every point."""
+    return [objective for objective in objectives if not objective.constraint]
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,11 @@ def has_all(values: Mapping[str, float | None], objectives: Objectives) -> bool:
 
 
 def oriented(values: Mapping[str, float | None], objectives: Objectives) -> Point:
-    """The objectives as a point in which smaller is better; raises ValueError when one is missing."""
-    if not has_all(values, objectives):
-        missing = [o.metric for o in objectives if not has_all(values, [o])]
+    """The aims as a point in which smaller is better; raises ValueError when one is missing."""
+    missing = [o.metric for o in aims(objectives) if not has_all(values, [o])]
+    if missing:
         raise ValueError(f"no value for {', '.join(missing)}")
-    return tuple(_sign(objective) * float(values[objective.metric] or 0.0) for objective in objectives)
+    return tuple(_sign(objective) * float(values[objective.metric] or 0.0) for objective in aims(objectives))
 
 
 def feasible(values: Mapping[str, float | None], objectives: Objectives) -> bool:
@@ -138,12 +145,12 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
     complete = [(key, values) for key, values in rows if has_all(values, objectives)]
     points = [oriented(values, objectives) for _, values in complete]
     fit = [feasible(values, objectives) for _, values in complete]
-    scaled = _by_range([on_scale(point, objectives) for point in points])
+    scaled = _by_range([on_scale(point, aims(objectives)) for point in points])
     inside = [i for i, ok in enumerate(fit) if ok]
     rank_of = dict(zip(inside, ranks([points[i] for i in inside]), strict=True))
     frontier = [i for i in inside if rank_of[i] == 0]
     last = max(rank_of.values(), default=-1) + 1
-    limits = _scaled_limits(points, objectives)
+    limits = _scaled_limits(points, aims(objectives))
     result: list[tuple[tuple[float, ...], RankedRow[Key]]] = []
     for i, (key, _) in enumerate(complete):
         rank = rank_of.get(i, last)
@@ -215,6 +222,7 @@ def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
 
     Feasible points go in, in their own units; the result is in the same units.
     """
+    objectives = aims(objectives)
     logged = [on_scale(point, objectives) for point in points]
     _, span = _extent(logged, len(objectives))
     high = tuple(max((p[i] for p in logged), default=1.0) for i in range(len(objectives)))
@@ -229,6 +237,7 @@ def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
 
 def unit_points(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> list[Point]:
     """The points in the box from the best value of each objective (0) to the reference (1), sizes as logarithms."""
+    objectives = aims(objectives)
     corner = on_scale(reference if reference is not None else reference_point(points, objectives), objectives)
     logged = [on_scale(point, objectives) for point in points]
     low, _ = _extent(logged, len(objectives))
@@ -238,7 +247,8 @@ def unit_points(points: Sequence[Point], objectives: Objectives, reference: Poin
 
 def coverage(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> float:
     """Hypervolume of feasible points as a share of the box, from 0 to 1; 1 means one point is best in everything."""
-    return hypervolume(unit_points(points, objectives, reference), (1.0,) * len(objectives)) if points else 0.0
+    corner = (1.0,) * len(aims(objectives))
+    return hypervolume(unit_points(points, objectives, reference), corner) if points else 0.0
 
 
 def gains(points: Sequence[Point], reference: Point) -> list[float]:

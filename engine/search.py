@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bertdistill.engine.contract import Settings
 from bertdistill.engine.errors import ConfigError
-from bertdistill.engine.frontier import Objective, on_scale
+from bertdistill.engine.frontier import Objective, aims, on_scale
 from bertdistill.engine.space import Parameter, Space, Value, active, contains, count, grid, in_order, points, tidy
 from bertdistill.store.errors import BertDistillError
 
@@ -125,7 +125,7 @@ def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objective
         return kind
     finished = sum(trial.state != "running" for trial in history)
     conditional = any(parameter.when for parameter in space)
-    return "tpe" if conditional or finished > GP_TRIALS or len(objectives) > GP_OBJECTIVES else "gp"
+    return "tpe" if conditional or finished > GP_TRIALS or len(aims(objectives)) > GP_OBJECTIVES else "gp"
 
 
 @dataclass
@@ -202,7 +202,7 @@ class _Search:
         """What the sampler proposes, None when it only finds old or forbidden sets."""
         scale = _Scale(self, told)
         study = optuna.create_study(
-            directions=["minimize"] * len(self.objectives), sampler=_sampler(kind, seed, startup_trials)
+            directions=["minimize"] * len(aims(self.objectives)), sampler=_sampler(kind, seed, startup_trials)
         )
         study.add_trials(list(scale.frozen_trials()))
         for _ in range(ATTEMPTS[kind]):
@@ -285,7 +285,11 @@ class _Scale:
         if trial.state == "running":
             return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
         found = self._values(trial)
-        values = [worst if value is None else value for value, worst in zip(found, self.worst, strict=True)]
+        values = [
+            worst if value is None else value
+            for value, worst, objective in zip(found, self.worst, self.objectives, strict=True)
+            if not objective.constraint
+        ]
         return create_trial(
             state=TrialState.COMPLETE,
             values=values,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bertdistill.engine.contract import METRICS, SCORES
-from bertdistill.engine.frontier import Objective, dominates, feasible, non_dominated, oriented
+from bertdistill.engine.frontier import Objective, aims, dominates, feasible, non_dominated, oriented
 
 Curve = Sequence[tuple[float, float]]
 """Evaluations in order: (share of the training done, from 0 to 1; value of the score)."""
@@ -73,7 +73,7 @@ def should_stop(
 
 def scored(objectives: Sequence[Objective]) -> Objective | None:
     """The one objective that is learned while all others follow from the settings; None when there is no such one."""
-    learned = [objective for objective in objectives if not METRICS[objective.metric].known_before]
+    learned = [objective for objective in aims(objectives) if not METRICS[objective.metric].known_before]
     scores = {name for names in SCORES.values() for name in names} | {"search_loss"}
     return learned[0] if len(learned) == 1 and learned[0].metric in scores else None
 
@@ -97,7 +97,7 @@ def _dominating(
     """The trial of the frontier that dominates `point`, the best in the score if several do."""
     fit = [trial for trial in finished if feasible(trial.values, objectives)]
     points = [oriented(trial.values, objectives) for trial in fit]
-    score = next(i for i, objective in enumerate(objectives) if objective == scored(objectives))
+    score = next(i for i, objective in enumerate(aims(objectives)) if objective == scored(objectives))
     found = [
         (at[score], i)
         for i, (at, best) in enumerate(zip(points, non_dominated(points), strict=True))

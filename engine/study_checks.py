@@ -21,7 +21,7 @@ from bertdistill.engine.contract import (
     StudentSpec,
     TeacherSpec,
 )
-from bertdistill.engine.frontier import Objective
+from bertdistill.engine.frontier import Objective, aims
 from bertdistill.engine.sections import (
     Problem,
     did_you_mean,
@@ -92,15 +92,15 @@ def read_objectives(raw: Any) -> tuple[tuple[Objective, ...] | None, list[Proble
     problems += [
         Problem("", "objectives", f"has {n} twice; remove one") for n in dict.fromkeys(names) if names.count(n) > 1
     ]
-    if not problems and len(names) < 2:
-        problems.append(Problem("", "objectives", "needs two metrics or more, as exact and params"))
+    if not problems and len(aims(objectives)) < 2:
+        problems.append(Problem("", "objectives", "needs two metrics or more to optimise, as exact and params"))
     return (None if problems else tuple(objectives)), problems
 
 
 def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Problem]]:
     if not isinstance(raw, Mapping):
         return None, [not_a_table(table)]
-    problems = unknown_keys(raw, ("metric", "direction", "threshold"), table)
+    problems = unknown_keys(raw, ("metric", "direction", "threshold", "constraint"), table)
     metric = METRICS.get(raw["metric"]) if isinstance(raw.get("metric"), str) else None
     if "metric" not in raw:
         problems.append(Problem(table, "metric", "is missing: the name of what is measured, as exact or params"))
@@ -114,11 +114,15 @@ def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Proble
     if raw.get("direction", metric.direction) != metric.direction:
         text = f"= {shown(raw['direction'])} is the wrong way for {metric.name}; remove it or use {metric.direction}"
         problems.append(Problem(table, "direction", text))
-    problems += _threshold_problems(raw.get("threshold"), metric.unit, table)
+    threshold, constraint = raw.get("threshold"), raw.get("constraint", False)
+    problems += _threshold_problems(threshold, metric.unit, table)
+    if not isinstance(constraint, bool):
+        problems.append(Problem(table, "constraint", f"= {shown(constraint)} must be true or false"))
+    elif constraint and threshold is None:
+        problems.append(Problem(table, "threshold", "is missing: a constraint is nothing but its threshold"))
     if problems:
         return None, problems
-    threshold = raw.get("threshold")
-    return Objective(metric.name, metric.direction, None if threshold is None else float(threshold)), []
+    return Objective(metric.name, metric.direction, None if threshold is None else float(threshold), constraint), []
 
 
 def _threshold_problems(threshold: Any, unit: str, table: str) -> list[Problem]:

@@ -201,3 +201,22 @@ def test_ranking_names_who_dominates(points: list[Point]) -> None:
             assert row.dominated_by in frontier
             assert dominates(points[row.dominated_by or 0], points[row.key])
             assert row.distance > 0
+
+
+def test_a_constraint_decides_who_is_feasible_and_nothing_else() -> None:
+    """Two aims and a latency limit: points have two coordinates, and a slow trial cannot be on the frontier."""
+    objectives = (
+        Objective("exact", "maximize"),
+        Objective("params", "minimize"),
+        Objective("latency_ms", "minimize", 10.0, constraint=True),
+    )
+    rows = [
+        ("slow", {"exact": 90.0, "params": 5.0, "latency_ms": 11.0}),
+        ("quick", {"exact": 80.0, "params": 5.0, "latency_ms": 1.0}),
+        ("quicker", {"exact": 70.0, "params": 5.0, "latency_ms": 0.5}),
+    ]
+    found = {row.key: (row.on_frontier, row.feasible) for row in ranking(rows, objectives)}
+    assert {"slow": (False, False), "quick": (True, True), "quicker": (False, True)} == found
+    assert (-90.0, 5.0) == oriented(rows[0][1], objectives)
+    assert 2 == len(reference_point([(-80.0, 5.0)], objectives))
+    assert 0 < coverage([(-80.0, 5.0), (-70.0, 4.0)], objectives) <= 1

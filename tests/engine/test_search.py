@@ -339,3 +339,21 @@ def test_nsga2_evolves() -> None:
 def test_space_size_is_known() -> None:
     """The spaces above are of the kinds that the tests claim."""
     assert (None, 6, None) == (count(SPACE), count(SMALL), count(CONDITIONAL))
+
+
+@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2"])
+def test_a_constraint_steers_without_being_an_aim(kind: str) -> None:
+    """A third metric with a limit: later proposals avoid the half of the space that breaks it."""
+    space = parse_search({"learning_rate": {"low": 0.0001, "high": 0.01}, "alpha": {"low": 0.0, "high": 1.0}})
+    objectives = (
+        Objective("exact", "maximize"),
+        Objective("params", "minimize"),
+        Objective("latency_ms", "minimize", 5.0, constraint=True),
+    )
+    history: list[PastTrial] = []
+    for index in range(30):
+        params = propose(history, space, objectives, kind=kind, seed=1, index=index, startup_trials=10).params
+        alpha = float(params["alpha"])
+        history.append(PastTrial(params, "complete", (50 + 10 * alpha, 1e6 * (1 + alpha), 10 * alpha)))
+    late = [float(trial.params["alpha"]) for trial in history[20:]]
+    assert sum(alpha <= 0.5 for alpha in late) >= (5 if kind == "nsga2" else 7)
