@@ -88,7 +88,7 @@ def _start(
     order: dict[str, Any],
 ) -> ModelVersion:
     spec = study_from_dict(study.spec, where=f"study {study.name}")
-    device = _device(db, launcher)
+    device = _device(db, workspace, launcher)
     paths = RunPaths(dispatch.free_folder(workspace.promotion_folder(study.name, version.name, version.version)))
     told = dispatch.attempt_spec(
         spec, workspace, kind="promote", device=device, prepared=study.prepared, trial=trial, attempt=version.version
@@ -139,12 +139,20 @@ def _order(
     }
 
 
-def _device(db: Database, launcher: Launcher) -> Device:
+def devices_in_use(db: Database, workspace: Workspace, launcher: Launcher) -> list[Device]:
+    """What the verifications that run just now were given."""
+    with db.read() as session:
+        found = [one for one in reads.model_versions(session) if one.state == "verifying" and "device" in one.handle]
+    alive = [one for one in found if launcher.alive(RunPaths(workspace.absolute(one.attempt_folder)), one.handle)]
+    return [Device(**one.handle["device"]) for one in alive]
+
+
+def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
     """A GPU that nobody uses, else a fair share of the CPU."""
     with db.read() as session:
         handles = [one.handle for one in reads.live_attempts(session)]
-        handles += [one.handle for one in reads.model_versions(session) if one.state == "verifying"]
     used = [Device(**handle["device"]) for handle in handles if "device" in handle]
+    used += devices_in_use(db, workspace, launcher)
     for slot in launcher.slots():
         if slot.device.kind == "cuda" and fits(slot.device, gpu_loads(used)) and not launcher.busy(slot):
             return slot.device

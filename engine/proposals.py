@@ -5,7 +5,7 @@ It writes nothing. At most one question is open at a time, so every proposal kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -78,6 +78,12 @@ class Proposer:
         future = self._pool.submit(next_proposal, list(trials), spec, dict(prepared))
         self._open = (study_id, future)
         future.add_done_callback(lambda _: self.on_done())
+
+    def keep(self, study_ids: Container[int]) -> None:
+        """Drop the open question when it is about another study: nobody would take the answer, and it would be old."""
+        if self._open is not None and self._open[0] not in study_ids:
+            self._open[1].cancel()
+            self._open = None
 
     def asked_for(self, study_id: int) -> bool:
         """Whether the open question is about this study."""

@@ -95,6 +95,7 @@ class Runner:
         self._collector.pass_on_stops(live, now)
         studies = self._lookups.running()
         self._account(studies, now)
+        self._proposer.keep({row(study.id) for study in studies})
         for study in studies:
             with self._at_study(row(study.id)):
                 self._advance(study, live, now)
@@ -238,7 +239,7 @@ class Runner:
     def _wants_proposal(self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt]) -> bool:
         if not self._proposer.free or any(trial.state == TrialState.WAITING for trial in trials):
             return False
-        return self._scheduler.free_slot(spec, study, live) is not None
+        return bool(self._scheduler.free_slots(spec, study, live))
 
     def _complete(
         self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt], now: float

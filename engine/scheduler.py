@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
-from bertdistill.engine import dispatch, retention, settle
+from bertdistill.engine import dispatch, promotions, retention, settle
 from bertdistill.engine.config import StudySpec
 from bertdistill.engine.contract import Device
 from bertdistill.engine.errors import LaunchError
@@ -43,7 +43,7 @@ class Scheduler:
     pause: Callable[[Study, str, float], None]
     failed: set[int]
     """Studies with a failure that nobody has looked into; shared with the collector."""
-    _slots: dict[tuple[int, int], tuple[float, list[Slot]]] = field(default_factory=dict)
+    _slots: dict[tuple[int, int], tuple[float, int, list[Slot]]] = field(default_factory=dict)
     _busy_said: dict[str, float] = field(default_factory=dict)
     _launched: dict[int, float] = field(default_factory=dict)
 
@@ -58,15 +58,21 @@ class Scheduler:
             if not any(self._start_one(study, live, now, refused) for study in studies):
                 return
 
-    def free_slot(self, spec: StudySpec, study: Study, live: Sequence[Attempt]) -> Slot | None:
-        """A slot for one more worker of this study, if it and the machine have one left."""
-        slots = self._slots_for(spec)
-        most = max(len(found) for _, found in self._slots.values())
-        if _count(live, study) >= len(slots) or len(live) >= most:
-            return None
+    def free_slots(self, spec: StudySpec, study: Study, live: Sequence[Attempt]) -> list[Slot]:
+        """Slots for one more worker of this study, best first, if it and the machine have one left.
+
+        On GPUs these are more than the study may fill: other people may be using some of them.
+        """
+        own, slots = self._slots_for(spec)
+        most = max(len(found) for _, _, found in self._slots.values())
+        if _count(live, study) >= own or len(live) >= most:
+            return []
         names = {attempt.slot for attempt in live}
-        loads = gpu_loads(Device(**one.handle["device"]) for one in live if "device" in one.handle)
-        return next((slot for slot in slots if slot.name not in names and fits(slot.device, loads)), None)
+        used = [Device(**one.handle["device"]) for one in live if "device" in one.handle]
+        if any(slot.device.kind == "cuda" for slot in slots):
+            used += promotions.devices_in_use(self.db, self.workspace, self.launcher)
+        loads = gpu_loads(used)
+        return [slot for slot in slots if slot.name not in names and fits(slot.device, loads)]
 
     def has_room(self, study: Study, spec: StudySpec, now: float) -> bool:
         """Whether the disk has room; removes what can be spared, and pauses the study when that is too little."""
@@ -86,11 +92,13 @@ class Scheduler:
         """Start what is next in a study; False when there is nothing, or no room."""
         with self.at_study(row(study.id)):
             spec = self.lookups.spec(study)
-            slot = self.free_slot(spec, study, live)
+            free = self.free_slots(spec, study, live)
             ready, trial = self._next(study, spec, live)
-            if slot is None or not ready:
+            if not free or not ready:
                 return False
-            if not self.has_room(study, spec, now) or self._is_busy(slot, study, now):
+            room = self.has_room(study, spec, now)
+            slot = next((one for one in free if not self._is_busy(one, study, now)), None) if room else None
+            if slot is None:
                 refused.add(row(study.id))
                 return False
             self.lookups.forget(row(study.id))
@@ -135,13 +143,18 @@ class Scheduler:
         self.failed.add(row(study.id))
         self.lookups.forget(row(study.id))
 
-    def _slots_for(self, spec: StudySpec) -> list[Slot]:
+    def _slots_for(self, spec: StudySpec) -> tuple[int, list[Slot]]:
+        """How many workers the study may have at once, and the slots that these may take: of GPUs all there are."""
         key = (spec.runner.slots, spec.runner.slots_per_gpu)
-        at, slots = self._slots.get(key, (0.0, []))
+        at, own, slots = self._slots.get(key, (0.0, 0, []))
         if not slots or time.monotonic() - at > SLOTS_SECONDS:
             slots = self.launcher.slots(*key)
-            self._slots[key] = (time.monotonic(), slots)
-        return slots
+            own = len(slots)
+            if any(slot.device.kind == "cuda" for slot in slots):
+                names = {slot.name for slot in slots}
+                slots = slots + [one for one in self.launcher.slots(0, key[1]) if one.name not in names]
+            self._slots[key] = (time.monotonic(), own, slots)
+        return own, slots
 
     def _is_busy(self, slot: Slot, study: Study, now: float) -> bool:
         """Whether other people use this slot just now; said once in ten minutes."""

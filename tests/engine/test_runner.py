@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
 
-from bertdistill.engine import collector, process, rules, runner
+from bertdistill.engine import collector, launch, process, rules, runner
 from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.errors import LaunchError
@@ -312,6 +313,87 @@ def test_busy_slots_are_skipped(house: Make) -> None:
         assert wait.runner.tick()
     assert (wait.attempts(), len(wait.notices())) == ([], 1)
     assert "gpu0 is skipped: process 7" in wait.notices()[0]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Two GPUs, on paper; the value says why other people's work forbids one."""
+    found = {"GPU-a": "", "GPU-b": ""}
+    monkeypatch.setattr(launch, "gpu_uuids", lambda environ: list(found))
+    monkeypatch.setattr(launch, "gpu_busy", lambda device: found[device.uuid])
+    return found
+
+
+def on_gpus(of: House) -> list[str]:
+    return [attempt.handle["device"]["uuid"] for attempt in of.live()]
+
+
+def test_a_busy_gpu_does_not_hide_a_free_one(house: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
+    """Someone uses the first GPU: the worker goes to the second, also when the study has one slot only."""
+    gpus["GPU-a"] = "process 7 of someone else holds 3.0 GiB"
+    hold = tmp_path / "hold"
+    hold.touch()
+    of = house({"budget": {"trials": 1}, "runner": {"slots": 1}}, hold=str(hold))
+    of.tick_until(lambda: of.at_half(1), "the trial at half")
+    assert on_gpus(of) == ["GPU-b"]
+    hold.unlink()
+    of.run()
+
+
+def test_studies_of_one_slot_use_all_gpus(house: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
+    """The slots of a study are its own limit, not the machine's."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    of = house({"runner": {"slots": 1}, "budget": {"trials": 1}}, hold=str(hold))
+    other = study_from_dict(study_dict(tmp_path, name="other", runner={"slots": 1}, budget={"trials": 1}), where="test")
+    with of.db.write() as session:
+        writes.create_study(session, name="other", task=other.task, spec=dump(other), now=1.0)
+    of.tick_until(lambda: of.at_half(2), "both at half")
+    assert {"GPU-a", "GPU-b"} == set(on_gpus(of))
+    hold.unlink()
+    of.run()
+
+
+def test_no_trial_joins_a_promotion_on_its_gpu(house: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
+    """Two whole shares of one memory would make the trial infeasible by no fault of its parameters."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    of = house({"runner": {"slots": 0}, "budget": {"trials": 2}}, hold=str(hold))
+    of.tick_until(lambda: of.at_half(2), "both at half")
+    of.ask("stop_study", study_id=of.study().id)
+    of.run()
+    folder = of.workspace.path / "runs/toy/promote-m-1"
+    folder.mkdir()
+    lock = process.try_lock(folder / "lock")  # the verification lives
+    with of.db.write() as session:
+        given = {"trial_id": of.trial(0).id, "attempt_id": of.attempts(0)[0].id, "sha256": "", "metrics": {}}
+        made = writes.add_checkpoint(session, role="best", step=99, folder="x", size_bytes=1, now=1.0, **given)
+        version = writes.create_model_version(
+            session, name="m", trial_id=made.trial_id, checkpoint_id=made.id or 0, who="test", now=1.0
+        )
+        handle = {"device": {"kind": "cuda", "threads": 1, "uuid": "GPU-a", "memory_fraction": 1.0}}
+        writes.set_model_handle(session, version.id or 0, attempt_folder="runs/toy/promote-m-1", handle=handle)
+    of.ask("resume", study_id=of.study().id)
+    hold.unlink()
+    used: set[str] = set()
+    of.tick_until(lambda: used.update(on_gpus(of)) or states(of) == {"complete": 2}, "both trials")
+    assert used == {"GPU-b"}
+    assert lock is not None
+    os.close(lock)
+
+
+def test_an_answer_that_nobody_takes_blocks_no_other_study(house: Make, tmp_path: Path) -> None:
+    """A study is paused between question and answer: the others go on asking."""
+    of = house()
+    of.tick_until(lambda: states(of).get("complete") == 1 or len(of.trials()) > 1, "the first proposals")
+    of.tick_until(lambda: not of.runner._proposer.free, "an open question")
+    of.ask("pause", study_id=of.study().id)
+    other = study_from_dict(study_dict(tmp_path, name="other"), where="test")
+    with of.db.write() as session:
+        writes.create_study(session, name="other", task=other.task, spec=dump(other), now=1.0)
+    of.run()
+    with of.db.read() as session:
+        assert reads.study(session, "other").state == StudyState.COMPLETE
 
 
 def test_a_machine_that_cannot_start_workers_pauses_the_study(house: Make) -> None:
