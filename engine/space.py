@@ -18,6 +18,8 @@ Value = int | float | str | bool
 
 SETTING = {f.name: f for f in dataclasses.fields(Settings)}
 KEYS = ("low", "high", "log", "step", "choices", "when")
+MOST_POINTS = 1_000_000
+"""Values of one parameter: they are listed where students are counted, so a step of 1e-300 would fill the memory."""
 ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size")
 """For these a 0 means "all" or "as the teacher", so it is no smaller than 1 and cannot be the end of a range."""
 
@@ -134,6 +136,9 @@ def _range_problems(name: str, low: float, high: float, log: bool, step: float |
         return [f"low = {shown(low)} has no logarithm; use a low above 0 or remove log"]
     if log and step is not None:
         return ["cannot have both log and step; remove one"]
+    if (step is not None or isinstance(low, int)) and (high - low) / (step or 1) > MOST_POINTS:
+        remedy = "use a larger step" if step is not None else "use a smaller range or a step"
+        return [f"has more than {MOST_POINTS:,} values; {remedy}"]
     if step is not None and abs((high - low) / step - round((high - low) / step)) > 1e-9:
         reached = low + math.floor((high - low) / step + 1e-9) * step
         nearest = f"use high = {shown(reached)}" if reached > low else "use a smaller step"

@@ -208,3 +208,16 @@ def test_descriptions() -> None:
     assert "1e-05 to 0.001, logarithmic" == describe(Parameter("learning_rate", "float", 1e-5, 1e-3, True))
     assert "0 to 0.3, in steps of 0.1" == describe(Parameter("dropout", "float", 0.0, 0.3, step=0.1))
     assert "1, 2 or 3, only when head_choice is random" == describe(CHAIN[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("alpha", {"low": 0.0, "high": 1.0, "step": 1e-300}),
+        ("head_seed", {"low": 0, "high": 10**12}),
+    ],
+)
+def test_more_values_than_could_be_listed_are_refused(name: str, raw: dict[str, float]) -> None:
+    """A tiny step must be an error at once, not a machine without memory."""
+    with pytest.raises(ValueError, match="more than 1,000,000 values"):
+        parse_search({name: raw})
