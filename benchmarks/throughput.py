@@ -229,10 +229,10 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def rate_at(step: int, steps: int, settings: Any) -> float:
-    from bertdistill.engine.distill.train import Schedule, learning_rate
+    from bertdistill.engine.distill.train import learning_rate, schedule
 
-    warmup = round(steps * settings.warmup_fraction)
-    rate: float = learning_rate(step, Schedule(steps, steps, warmup, (), 1), settings.learning_rate)
+    plan = dataclasses.replace(schedule(steps, settings), steps=steps, warmup=round(steps * settings.warmup_fraction))
+    rate: float = learning_rate(step, plan, settings.learning_rate)
     return rate
 
 

@@ -167,11 +167,6 @@ class Settings:
 
     __pydantic_config__ = STRICT
 
-    @property
-    def examples_per_step(self) -> int:
-        """Examples behind one optimiser step."""
-        return self.batch_size * self.accumulation
-
 
 SEARCHABLE = tuple(f.name for f in dataclasses.fields(Settings) if f.metadata.get("searchable", True))
 

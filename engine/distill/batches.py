@@ -65,8 +65,12 @@ class Batch:
 def pad_edges(lengths: IntArray) -> IntArray:
     """At most EDGES padded lengths that together waste little: quantiles of `lengths`, rounded up to MULTIPLE."""
     quantiles = np.quantile(lengths, np.linspace(0, 1, EDGES + 1)[1:], method="higher")
-    rounded: IntArray = np.unique(-(-quantiles.astype(np.int64) // MULTIPLE) * MULTIPLE)
-    return rounded
+    return np.unique([padded_length(int(quantile)) for quantile in quantiles])
+
+
+def padded_length(length: int) -> int:
+    """`length` rounded up to MULTIPLE."""
+    return -(-length // MULTIPLE) * MULTIPLE
 
 
 def epoch_order(lengths: IntArray, batch_size: int, *, seed: int, epoch: int) -> list[IntArray]:
@@ -95,9 +99,10 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
 def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
     """Batches for prediction of about `batch_tokens` tokens, longest first, so that a memory failure comes at once."""
     order = np.argsort(-lengths, kind="stable")
-    start = 0
+    edges, start = pad_edges(lengths), 0
     while start < len(order):
-        size = max(1, int(batch_tokens // max(1, lengths[order[start]])))
+        # By the padded length, so that there are as few numbers of rows as there are widths.
+        size = max(1, int(batch_tokens // edges[np.searchsorted(edges, lengths[order[start]])]))
         yield order[start : start + size]
         start += size
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,12 @@ def save(
     *,
     optimizer: torch.optim.Optimizer | None = None,
     extra: dict[str, str] | None = None,
+    keep: str = "",
 ) -> Saved:
-    """Write one checkpoint and make it the current one of its role; the older one of that role goes away afterwards.
+    """Write one checkpoint and make it the current one of its role; older ones of that role go away afterwards.
 
-    `write_model` puts config and weights into the folder that it is given; `extra` maps file names to text.
+    `write_model` puts config and weights into the folder that it is given; `extra` maps file names to text; `keep` is
+    an older folder that stays.
     """
     paths.checkpoints.mkdir(exist_ok=True)
     target = paths.checkpoints / f"{role}-{position.step:08d}"
@@ -82,10 +84,15 @@ def save(
     sync_files(temporary)
     temporary.rename(target)
     _point(paths.checkpoints / role, target)
-    for old in paths.checkpoints.glob(f"{role}-*"):
-        if old != target:
-            shutil.rmtree(old, ignore_errors=True)
+    discard(paths, role, keep=(str(target), keep))
     return Saved(target, sha256, sum(file.stat().st_size for file in target.iterdir()))
+
+
+def discard(paths: RunPaths, role: str, *, keep: Collection[str]) -> None:
+    """Remove the checkpoints of `role` in this run's folder, but for these folders."""
+    for old in paths.checkpoints.glob(f"{role}-*"):
+        if str(old) not in keep:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def read_position(folder: Path) -> Position:
@@ -127,14 +134,10 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def weights_sha256(folder: Path) -> str:
-    """One checksum for the safetensors files of a model folder, in the order of their names."""
-    files = sorted(folder.glob("*.safetensors"))
-    return (
-        file_sha256(files[0])
-        if len(files) == 1
-        else hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
-    )
+def model_sha256(folder: Path) -> str:
+    """One checksum for all that decides a model's outputs: config.json (names of classes, too) and the weights."""
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
 
 def _trainer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract import SCORES, SCRATCH, Settings
-from bertdistill.engine.distill.batches import Batch, by_length, collate, pad_edges
+from bertdistill.engine.distill.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.caches import build_once, cache_key
-from bertdistill.engine.distill.checkpoints import weights_sha256
+from bertdistill.engine.distill.checkpoints import model_sha256
 from bertdistill.engine.distill.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.examples import Examples, cut, digest, load_examples
 from bertdistill.engine.distill.features import Features, build_features, feature_key
@@ -38,6 +38,8 @@ def prepare(run: Run) -> dict[str, Any]:
     run.progress("reading data", "examples")
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
+    if base != SCRATCH:
+        _check_length(run, base, f"teacher.model = {spec.teacher.model!r}")
     tokenizer = open_tokenizer(run, train_examples, base)
     pad_id = _pad_id(tokenizer)
     train_features = _features(run, train_examples, tokenizer, "train")
@@ -53,6 +55,7 @@ def prepare(run: Run) -> dict[str, Any]:
     init = base if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, "student.init")
     if spec.student.init not in ("teacher", SCRATCH):
         _check_vocabulary(tokenizer, init)
+        _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
     if spec.student.init == "teacher":
@@ -96,6 +99,16 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
     )
 
 
+def _check_length(run: Run, folder: str, named: str) -> None:
+    """A tokenizer does not always know how many positions its model has; a GPU would answer with an assertion."""
+    wanted, most = run.spec.data.max_length, read_shape(folder).longest_input
+    if padded_length(wanted) > most:
+        raise ConfigError(
+            f"data.max_length = {wanted}, but {named} reads at most {most} tokens",
+            hint=f"lower data.max_length to {most // MULTIPLE * MULTIPLE} (padding goes to multiples of {MULTIPLE})",
+        )
+
+
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
     reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init))
     if reason:
@@ -117,7 +130,7 @@ def _abstain(search: Examples) -> dict[str, float]:
 def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> Path:
     """Head importance of the initial model on training examples, computed once and shared."""
     count = min(run.spec.student.importance_examples, len(features))
-    key = cache_key(weights=weights_sha256(Path(init)), features=features.folder.name, count=count)
+    key = cache_key(model=model_sha256(Path(init)), features=features.folder.name, count=count)
 
     def build(temporary: Path) -> None:
         model = place(load_encoder(init, run.spec.task, examples.labels, dropout=0.0), run.device)

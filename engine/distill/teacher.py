@@ -6,6 +6,7 @@ No student is built here, and no trial ever runs what is built here.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from bertdistill.engine.architecture import bert_shape
 from bertdistill.engine.contract import SCORES, SCRATCH, FineTuneSpec, RunPaths, Settings, TeacherSpec
 from bertdistill.engine.distill import checkpoints
+from bertdistill.engine.distill.batches import padded_length
 from bertdistill.engine.distill.caches import build_once, cache_key
 from bertdistill.engine.distill.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.examples import Examples, digest
@@ -62,6 +64,12 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
     spec = run.spec.teacher
     if teacher_folder != SCRATCH:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(teacher_folder)
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+            # transformers makes an empty one where the files are missing; every word would be the unknown one.
+            raise ConfigError(
+                f"teacher.model = {spec.model!r} has no tokenizer files: its vocabulary is empty",
+                hint="copy vocab.txt or tokenizer.json of the model into its folder",
+            )
         return tokenizer
     folder = run.caches / "tokenizers" / cache_key(data=digest(train_examples), size=spec.vocab_size)
     return train_wordpiece(_texts(train_examples), spec.vocab_size, folder)
@@ -84,23 +92,30 @@ def fine_tuned(
     spec = run.spec.teacher
     if spec.fine_tune is None:
         return Path(folder)
-    weights = "" if folder == SCRATCH else checkpoints.weights_sha256(Path(folder))
+    weights = "" if folder == SCRATCH else checkpoints.model_sha256(Path(folder))
     key = cache_key(
         teacher=dataclasses.asdict(spec) | {"model": "", "revision": "", "batch_size": 0},
-        weights=weights,
+        model=weights,
         features=train_features.folder.name,
     )
     target = run.caches / "teachers" / key
 
     def build(temporary: Path) -> None:
-        work = RunPaths(target.with_name(f"{key}.training"))
+        work = RunPaths(_training(target))
         work.folder.mkdir(mode=0o700, exist_ok=True)
         model = _untrained(spec, folder, tokenizer, evaluator)
         best = _train(run, work, model, spec.fine_tune, train_features, evaluator, tokenizer)
         trained, kept = load_student(best)
         save_student(trained, kept, temporary, tokenizer)
 
-    return build_once(target, build)
+    build_once(target, build)
+    shutil.rmtree(_training(target), ignore_errors=True)  # weights and optimiser: four times the teacher
+    return target
+
+
+def _training(target: Path) -> Path:
+    """Where a teacher is trained, so that an interrupted training can go on."""
+    return target.with_name(f"{target.name}.training")
 
 
 def _untrained(
@@ -112,7 +127,7 @@ def _untrained(
         return load_encoder(folder, task, labels, dropout=tune.dropout, seed=tune.seed)
     shape = bert_shape(
         vocab_size=spec.vocab_size,
-        positions=max(512, evaluator.data.max_length),
+        positions=max(512, padded_length(evaluator.data.max_length)),
         hidden_size=spec.hidden_size,
         ffn_size=spec.ffn_size,
         layers=spec.layers,
@@ -184,11 +199,11 @@ def teacher_outputs(
 ) -> tuple[Path, dict[str, float]]:
     """The cache folder of the teacher's outputs over `features`, and its scores on the search split.
 
-    The key is the teacher's weights and the features, which name data, tokenizer and lengths. Outputs are fp16 and only
-    of real tokens: 203 MB for the whole of SQuAD 2.0.
+    The key is the teacher's files and the features, which name data, labels, tokenizer and lengths. Outputs are fp16
+    and only of real tokens: 203 MB for the whole of SQuAD 2.0.
     """
     task = TASKS[run.spec.task]
-    key = cache_key(weights=checkpoints.weights_sha256(teacher), features=features.folder.name)
+    key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
     folder = run.caches / "outputs" / key
     model = place(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True), run.device)
     precision = choose_precision("auto", run.device)

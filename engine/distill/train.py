@@ -79,6 +79,9 @@ class Job:
 class Schedule:
     """How long a run is, in optimiser steps, and when it is looked at."""
 
+    features: int
+    batch_size: int
+    accumulation: int
     passes_per_epoch: int
     steps: int
     warmup: int
@@ -90,13 +93,27 @@ class Schedule:
         marks = self.evaluate_after
         return position.evaluations < len(marks) and position.step >= marks[position.evaluations]
 
+    def examples(self, step: int) -> int:
+        """Examples seen in so many steps. Inside an epoch, its smaller batch counts as the last one."""
+        epochs, passes = divmod(step * self.accumulation, self.passes_per_epoch)
+        return epochs * self.features + min(passes * self.batch_size, self.features)
+
 
 def schedule(features: int, settings: Settings) -> Schedule:
     """The schedule of `settings` over so many training features; at least one step."""
     per_epoch = batches_per_epoch(features, settings.batch_size)
     steps = max(1, math.ceil(per_epoch * settings.epochs / settings.accumulation))
     marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
-    return Schedule(per_epoch, steps, round(steps * settings.warmup_fraction), tuple(marks), -(-steps // LOGGED_POINTS))
+    return Schedule(
+        features=features,
+        batch_size=settings.batch_size,
+        accumulation=settings.accumulation,
+        passes_per_epoch=per_epoch,
+        steps=steps,
+        warmup=round(steps * settings.warmup_fraction),
+        evaluate_after=tuple(marks),
+        log_every=-(-steps // LOGGED_POINTS),
+    )
 
 
 def learning_rate(step: int, plan: Schedule, peak: float) -> float:
@@ -166,7 +183,7 @@ def train(job: Job) -> Position:
         position = checkpoints.read_position(job.resume_from)
         checkpoints.restore(job.resume_from, model, optimizer)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
-    log = _Log(job, plan, position.step)
+    log = _Log(job, plan)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
 
@@ -174,13 +191,10 @@ def train(job: Job) -> Position:
         return replace(position, seconds=clock.seconds(), **changes)
 
     while True:
-        due = (
-            position.evaluations < len(plan.evaluate_after)
-            and position.step >= plan.evaluate_after[position.evaluations]
-        )
+        due = plan.evaluation_due(position)
         if due:
             try:
-                position = _evaluate(job, here(evaluations=position.evaluations + 1))
+                position = _evaluate(job, plan, here(evaluations=position.evaluations + 1))
             except Stopped:  # the evaluation is repeated after the resume, before the next step
                 _save_last(job, here(), optimizer)
                 raise
@@ -209,22 +223,22 @@ def train(job: Job) -> Position:
             log.flush(position.step, norm, rate)
 
 
-def _evaluate(job: Job, position: Position) -> Position:
+def _evaluate(job: Job, plan: Schedule, position: Position) -> Position:
     evaluation = job.evaluate()
-    examples = position.step * job.settings.examples_per_step
-    job.events.metrics(
-        position.step, {"examples": examples, **{f"search/{name}": value for name, value in evaluation.metrics.items()}}
-    )
+    scores = {f"search/{name}": value for name, value in evaluation.metrics.items()}
+    job.events.metrics(position.step, {"examples": plan.examples(position.step), **scores})
     if position.best_score is not None and not evaluation.score > position.best_score:
         return position
+    before = position.best_folder  # `last` still names it: whoever resumes from there may need it
     position = replace(position, best_score=evaluation.score, best_metrics=evaluation.metrics)
-    saved = checkpoints.save(job.paths, "best", position, job.write_model, extra=evaluation.files)
+    saved = checkpoints.save(job.paths, "best", position, job.write_model, extra=evaluation.files, keep=before)
     _report(job, "best", position, saved, evaluation.metrics)
     return replace(position, best_folder=str(saved.folder))
 
 
 def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
     saved = checkpoints.save(job.paths, "last", position, job.write_model, optimizer=optimizer)
+    checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
     _report(job, "last", position, saved, {})
 
 
@@ -263,11 +277,10 @@ class _Clock:
 class _Log:
     """Sums losses on the device and reads them back once a report: reading every step makes a GPU wait."""
 
-    def __init__(self, job: Job, plan: Schedule, step: int) -> None:
-        self._job, self._total = job, plan.steps * job.settings.examples_per_step
+    def __init__(self, job: Job, plan: Schedule) -> None:
+        self._job, self._plan = job, plan
         self._sums = torch.zeros(3, device=job.device)
         self._passes = self._examples = 0
-        self._seen = step * job.settings.examples_per_step
         self._since = self._said = time.monotonic()
 
     def add(self, losses: Losses, examples: int) -> None:
@@ -280,19 +293,17 @@ class _Log:
         if not math.isfinite(total + norm_value):
             raise Diverged(f"loss {total:g} with gradient norm {norm_value:g} at step {step}, learning rate {rate:.3g}")
         now = time.monotonic()
-        self._seen += self._examples
+        seen, total_examples = self._plan.examples(step), self._plan.examples(self._plan.steps)
         speed = self._examples / max(now - self._since, 1e-9)
         values = {"loss": total, "hard_loss": hard, "soft_loss": soft, "learning_rate": rate}
         values |= {"gradient_norm": norm_value, "examples_per_second": speed}
-        self._job.events.metrics(
-            step, {"examples": self._seen, **{f"train/{name}": value for name, value in values.items()}}
-        )
-        if now - self._said >= PROGRESS_SECONDS or self._seen >= self._total:
+        self._job.events.metrics(step, {"examples": seen, **{f"train/{name}": value for name, value in values.items()}})
+        if now - self._said >= PROGRESS_SECONDS or seen == total_examples:
             self._job.events.emit(
                 PROGRESS,
                 phase=self._job.phase,
-                done=min(self._seen, self._total),
-                total=self._total,
+                done=seen,
+                total=total_examples,
                 rate=round(speed, 2),
                 unit="examples",
             )
@@ -345,12 +356,14 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
     """The arithmetic of autocast: bf16 where asked for, or where `auto` finds hardware for it."""
     if wanted == "fp32":
         return torch.float32
-    if wanted == "bf16" or (torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()):
+    if wanted == "bf16" or _has_bf16(device):
         return torch.bfloat16
     return torch.float32
 
 
-def _cpu_has_bf16() -> bool:
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":  # emulated, as before Ampere, it is slower than fp32
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -69,7 +69,7 @@ def run_trial(run: Run) -> dict[str, float]:
         device=str(run.device),
         params=params,
         steps=plan.steps,
-        examples=plan.steps * spec.settings.examples_per_step,
+        examples=plan.examples(plan.steps),
         precision=str(precision).removeprefix("torch."),
     )
     position = train(

@@ -78,6 +78,14 @@ def test_prediction_batches_come_longest_first_and_hold_all() -> None:
     assert LENGTHS.max() == LENGTHS[batches[0][0]]
 
 
+def test_prediction_makes_few_shapes_within_the_budget() -> None:
+    """Every other shape costs a CPU worker memory that it never gives back; padding counts as tokens, too."""
+    edges = pad_edges(LENGTHS)
+    shapes = [(len(rows), int(edges[np.searchsorted(edges, LENGTHS[rows[0]])])) for rows in by_length(LENGTHS, 1000)]
+    assert len(set(shapes)) <= EDGES + 1  # the last batch may be smaller
+    assert max(rows * width for rows, width in shapes) <= 1000
+
+
 def test_collate_cuts_and_pads_spans() -> None:
     """Ids, mask, segment ids and teacher outputs of the right tokens, padding elsewhere."""
     features = make_features([3, 6, 2], span=True)

@@ -13,13 +13,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForQuestionAnswering
 
-from bertdistill.engine.contract import CHECKPOINT, METRICS_LOGGED, EventWriter, RunPaths, Settings, parse_event
+from bertdistill.engine.contract import (
+    CHECKPOINT,
+    METRICS_LOGGED,
+    PROGRESS,
+    EventWriter,
+    RunPaths,
+    Settings,
+    parse_event,
+)
 from bertdistill.engine.distill.features import Features
 from bertdistill.engine.distill.train import (
     Diverged,
     Evaluation,
     Job,
     Stopped,
+    choose_precision,
     learning_rate,
     make_optimizer,
     predict,
@@ -173,6 +182,47 @@ def test_the_best_checkpoint_is_that_of_the_best_score(tmp_path: Path) -> None:
     assert best == job.paths.best.resolve()
     roles = [event["role"] for event in events(job, CHECKPOINT)]
     assert ["best", "last", "best", "last"] == roles
+
+
+def test_the_best_that_the_last_checkpoint_names_stays_until_the_next_last(tmp_path: Path) -> None:
+    """Killed between the two, a resumed run may score lower (a GPU repeats nothing exactly) and needs the old best."""
+    first = make_job(tmp_path / "first")
+    written: list[Path] = []
+
+    def write(target: Path) -> None:
+        if len(written) == 3:  # best, last, a better best, and now the second last
+            raise KeyboardInterrupt
+        written.append(target)
+        save_file(first.model.state_dict(), target / "model.safetensors")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(first, write_model=write))
+    resumed = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    position = train(replace(resumed, evaluate=lambda: Evaluation(-1.0, {"exact": -1.0}, {})))
+    assert (Path(position.best_folder) / "model.safetensors").is_file()
+    train(make_job(tmp_path / "whole"))
+    kept = [entry.name for entry in RunPaths(tmp_path / "whole").checkpoints.iterdir() if not entry.is_symlink()]
+    assert 1 == sum(name.startswith("last-") for name in kept)
+    assert 2 >= sum(name.startswith("best-") for name in kept)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(8, 2), (50, 1), (64, 1)])
+def test_examples_are_counted_by_passes_over_the_data(tmp_path: Path, batch_size: int, accumulation: int) -> None:
+    """Three epochs of 60 are 180 examples for every batch size, so that curves and progress end at the same place."""
+    settings = Settings(batch_size=batch_size, accumulation=accumulation, epochs=3, evaluations=3)
+    job = make_job(tmp_path / "run", settings=settings)
+    train(job)
+    seen = [event["values"]["examples"] for event in events(job, METRICS_LOGGED)]
+    done = events(job, PROGRESS)[-1]
+    assert sorted(seen) == seen
+    assert [180, 180, 180] == [seen[-1], done["done"], done["total"]]
+
+
+def test_bf16_is_chosen_only_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says yes for a V100 or T4 as well, where bf16 is emulated and slower than fp32."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert torch.float32 == choose_precision("auto", torch.device("cuda"))
+    assert torch.bfloat16 == choose_precision("bf16", torch.device("cuda"))
 
 
 def test_a_hopeless_learning_rate_diverges(tmp_path: Path) -> None:

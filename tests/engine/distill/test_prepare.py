@@ -1,0 +1,88 @@
+"""The preparation: what it refuses before anything is trained, what its caches are named by, what it leaves behind."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from tests.tiny import make_checkpoint
+
+from bertdistill.engine.contract import (
+    AttemptSpec,
+    DataSpec,
+    Device,
+    EventWriter,
+    FineTuneSpec,
+    RunPaths,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+)
+from bertdistill.engine.distill.prepare import prepare
+from bertdistill.engine.distill.run import Run
+from bertdistill.engine.errors import ConfigError
+
+LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
+
+
+def make_run(folder: Path, teacher: TeacherSpec, *, init: str = "scratch", max_length: int = 16) -> Run:
+    """A preparation in this process: sixty sentences of two classes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train = folder.parent / "train.txt"
+    train.write_text("\n".join(LINES), encoding="utf-8")
+    paths = RunPaths(folder)
+    spec = AttemptSpec(
+        kind="prepare",
+        study="tiny",
+        task="text-classification",
+        data=DataSpec(train=str(train), max_length=max_length),
+        teacher=teacher,
+        student=StudentSpec(init=init, importance_examples=8),
+        settings=Settings(),
+        device=Device(),
+        caches=str(folder.parent / "caches"),
+    )
+    return Run(spec, paths, EventWriter(paths.events), threading.Event(), torch.device("cpu"))
+
+
+def test_a_teacher_without_tokenizer_files_is_refused(tmp_path: Path) -> None:
+    """transformers makes an empty vocabulary of them, and every word would be [UNK] without a word said."""
+    teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)
+    for file in teacher.iterdir():
+        if file.name not in ("config.json", "model.safetensors"):
+            file.unlink()
+    with pytest.raises(ConfigError, match="no tokenizer files"):
+        prepare(make_run(tmp_path / "run", TeacherSpec(model=str(teacher))))
+
+
+@pytest.mark.parametrize(("positions", "max_length"), [(32, 40), (30, 30)])
+def test_inputs_longer_than_the_model_are_refused(tmp_path: Path, positions: int, max_length: int) -> None:
+    """The tokenizer does not know the positions; padding to a multiple of 8 needs them, too."""
+    teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES, positions=positions)
+    with pytest.raises(ConfigError, match=rf"teacher\.model .* at most {positions} tokens") as refused:
+        prepare(make_run(tmp_path / "run", TeacherSpec(model=str(teacher)), max_length=max_length))
+    assert f"to {positions // 8 * 8} " in refused.value.hint
+
+
+def test_other_names_of_classes_are_another_teacher(tmp_path: Path) -> None:
+    """The weights stay the same, but the order in which classes are written does not: old outputs would be swapped."""
+    teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)
+    config = json.loads((teacher / "config.json").read_text())
+    outputs = []
+    for n, names in enumerate((["neg", "pos"], ["pos", "neg"])):
+        config["id2label"] = dict(enumerate(names))
+        config["label2id"] = {name: i for i, name in enumerate(names)}
+        (teacher / "config.json").write_text(json.dumps(config))
+        outputs.append(prepare(make_run(tmp_path / f"run{n}", TeacherSpec(model=str(teacher))))["outputs"])
+    assert outputs[0] != outputs[1]
+
+
+def test_a_trained_teacher_leaves_no_checkpoints(tmp_path: Path) -> None:
+    """Weights and optimiser of the training are four times the teacher; nobody needs them once it is complete."""
+    tune = FineTuneSpec(epochs=1, batch_size=16)
+    teacher = TeacherSpec(model="scratch", layers=1, hidden_size=16, ffn_size=16, head_size=8, fine_tune=tune)
+    facts = prepare(make_run(tmp_path / "run", teacher))
+    assert [Path(facts["teacher_folder"]).name] == [
+        entry.name for entry in (tmp_path / "caches" / "teachers").iterdir() if entry.is_dir()
+    ]
