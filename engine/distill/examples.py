@@ -299,8 +299,11 @@ def _text_examples(data: DataSpec, part: Part, labels: tuple[str, ...], source: 
         return Examples("text-classification", [])
     text, pair, label = find_columns(table, data, source)
     values = [_label_text(row[label]) for row in table.rows]
-    names = labels or table.label_names or _found_labels(values, source)
-    indices = _indices(values, names, source, positions=bool(data.labels or table.label_names))
+    known = table.label_names
+    names = labels or known or _found_labels(values, source)
+    if names != known and sorted(names) == sorted(known):  # the same in our order: integers are positions in theirs
+        values = [known[int(value)] if is_integer(value) and int(value) < len(known) else value for value in values]
+    indices = _indices(values, names, source, positions=bool(data.labels or known))
     rows = [
         TextExample(str(i), cell_text(row[text]), None if pair is None else cell_text(row[pair]), index)
         for i, (row, index) in enumerate(zip(table.rows, indices, strict=True))

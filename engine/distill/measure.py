@@ -75,14 +75,15 @@ def throughput(
     precision: torch.dtype = torch.float32,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Examples a second over `batches`, whose first one also warms up; the model must be on `device`."""
+    """Examples a second over `batches`, after a round to warm up; the model must be on `device`."""
     from bertdistill.engine.distill.train import forward  # the loop that training and evaluation use
 
     if not batches:
         raise ValueError("throughput needs at least one batch")
     with torch.inference_mode(), _evaluating(model):
         span = batches[0].targets.ndim == 2
-        forward(model, batches[0].to(device), span=span, precision=precision)
+        for batch in batches:  # all of them: their shapes differ, and a GPU prepares for each
+            forward(model, batch.to(device), span=span, precision=precision)
         _wait(device)
         began = clock()
         for batch in batches:

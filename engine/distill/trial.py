@@ -5,7 +5,6 @@ No teacher runs here, and nothing is decided about the search.
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +127,8 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)
-        batches = [
-            collate(seen, rows, edges=edges, pad_id=facts["pad_id"])
-            for rows in itertools.islice(by_length(features.lengths, MEASURED_TOKENS), MEASURED_BATCHES)
-        ]
+        parts = list(by_length(features.lengths, MEASURED_TOKENS))
+        chosen = np.unique(np.linspace(0, len(parts) - 1, MEASURED_BATCHES).round().astype(int))  # of every length
+        batches = [collate(seen, parts[i], edges=edges, pad_id=facts["pad_id"]) for i in chosen]
         result["throughput"] = throughput(place(model, run.device), batches, run.device)
     return result

@@ -277,6 +277,21 @@ def test_label_names_of_a_hub_set_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("offline_cache")
+@pytest.mark.parametrize("labels", [["ham", "spam"], ["spam", "ham"]])
+def test_the_order_of_labels_does_not_rename_those_of_a_hub_set(tmp_path: Path, labels: list[str]) -> None:
+    """Its integers are positions in its own names; read as positions in ours, every class would be another one."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    label = datasets.ClassLabel(names=["spam", "ham"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": label})
+    rows = {"text": ["buy", "hello"], "label": [0, 1]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(folder / "train.parquet")
+    examples = load_examples(DataSpec(hub=str(folder), labels=labels), CLS, "train")
+    assert tuple(labels) == examples.labels
+    assert ["spam", "ham"] == [labels[row.label] for row in examples.rows]
+
+
+@pytest.mark.usefixtures("offline_cache")
 def test_errors_of_hub_sets_name_set_and_split(tmp_path: Path) -> None:
     """An unknown set, an unknown split and a set of another form."""
     folder = tmp_path / "set"

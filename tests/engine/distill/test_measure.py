@@ -97,7 +97,7 @@ def test_throughput_counts_examples_by_the_clock() -> None:
     """Five examples in two batches of 0.25 s each are ten a second; the warm-up is not counted."""
     model = Timed(0.25)
     assert 10.0 == pytest.approx(throughput(model, [batch(2), batch(3)], CPU, clock=model.clock))
-    assert (3, {(False, True)}) == (model.calls, model.modes)
+    assert (4, {(False, True)}) == (model.calls, model.modes)
 
 
 def test_throughput_needs_a_batch() -> None:
