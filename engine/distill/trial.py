@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from bertdistill.engine.architecture import Shape
 from bertdistill.engine.contract import SCORES, SCRATCH, STARTED, AttemptSpec
-from bertdistill.engine.distill.batches import by_length, collate, pad_edges
+from bertdistill.engine.distill.batches import IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.examples import Examples, cut, digest, load_examples
 from bertdistill.engine.distill.features import Features, open_features
@@ -115,6 +115,13 @@ def _teacher(facts: dict[str, Any], alpha: float) -> npt.NDArray[np.float16] | N
     return outputs
 
 
+def measured_rows(lengths: IntArray) -> list[IntArray]:
+    """Batches of every length: the longest inputs alone would make every student look slow."""
+    parts = list(by_length(lengths, MEASURED_TOKENS))
+    chosen = np.unique(np.linspace(0, len(parts) - 1, MEASURED_BATCHES).round().astype(int))
+    return [parts[i] for i in chosen]
+
+
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: dict[str, Any]) -> dict[str, float]:
     """The wanted ones of latency_ms, latency_p95_ms and throughput, of the student in `folder`."""
     result: dict[str, float] = {}
@@ -127,8 +134,7 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)
-        parts = list(by_length(features.lengths, MEASURED_TOKENS))
-        chosen = np.unique(np.linspace(0, len(parts) - 1, MEASURED_BATCHES).round().astype(int))  # of every length
-        batches = [collate(seen, parts[i], edges=edges, pad_id=facts["pad_id"]) for i in chosen]
+        rows = measured_rows(features.lengths)
+        batches = [collate(seen, part, edges=edges, pad_id=facts["pad_id"]) for part in rows]
         result["throughput"] = throughput(place(model, run.device), batches, run.device)
     return result

@@ -14,9 +14,10 @@ import torch
 from tests.tiny import Kind, make_checkpoint
 
 from bertdistill.engine.contract import TASKS
-from bertdistill.engine.distill.batches import Batch
+from bertdistill.engine.distill.batches import Batch, by_length
 from bertdistill.engine.distill.measure import example_inputs, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.students import load_encoder
+from bertdistill.engine.distill.trial import MEASURED_TOKENS, measured_rows
 
 CPU = torch.device("cpu")
 
@@ -98,6 +99,16 @@ def test_throughput_counts_examples_by_the_clock() -> None:
     model = Timed(0.25)
     assert 10.0 == pytest.approx(throughput(model, [batch(2), batch(3)], CPU, clock=model.clock))
     assert (4, {(False, True)}) == (model.calls, model.modes)
+
+
+def test_throughput_is_measured_on_inputs_of_every_length() -> None:
+    """A few batches stand for all, within a tenth of the tokens of an example."""
+    lengths = np.random.default_rng(0).integers(20, 380, size=2000)
+    rows = np.concatenate(measured_rows(lengths))
+    every = np.concatenate(list(by_length(lengths, MEASURED_TOKENS)))
+    assert len(rows) < len(every) / 4
+    assert lengths.mean() == pytest.approx(lengths[rows].mean(), rel=0.1)
+    assert measured_rows(lengths[:1])[0].tolist() == [0]
 
 
 def test_throughput_needs_a_batch() -> None:

@@ -35,10 +35,8 @@ from bertdistill.engine.contract import (
     TeacherSpec,
     parse_event,
 )
-from bertdistill.engine.distill import promotion, trial
+from bertdistill.engine.distill import promotion
 from bertdistill.engine.distill.answer import ask
-from bertdistill.engine.distill.batches import Batch
-from bertdistill.engine.distill.features import open_features
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.promotion import LOOSE_TOLERANCE, TOLERANCE, Mismatch, disagreements, verify
 from bertdistill.engine.distill.run import Run
@@ -147,24 +145,6 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(tmp_path_factory.mktemp("questions"), QA)
-
-
-def test_throughput_is_measured_on_inputs_of_every_length(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The longest inputs alone would make every student look slow."""
-    seen: list[int] = []
-
-    def note(_model: object, batches: list[Batch], _device: object) -> float:
-        seen.extend(int(one.attention_mask.sum()) for one in batches)
-        return 1.0
-
-    monkeypatch.setattr(trial, "MEASURED_TOKENS", 1)  # one input a batch
-    monkeypatch.setattr(trial, "throughput", note)
-    features = open_features(Path(trained.spec.prepared["features"]["search"]))
-    folder, facts = Path(trained.checkpoint["folder"]), trained.spec.prepared
-    trial.measure(attempt(trained.spec, tmp_path / "run"), folder, features, {"throughput"}, facts)
-    assert (features.lengths.max(), features.lengths.min()) == (seen[0], seen[-1])
 
 
 def promote(spec: AttemptSpec, folder: Path) -> dict[str, Any]:
