@@ -46,9 +46,19 @@ def gpu_uuids(environ: Mapping[str, str]) -> list[str]:
     with _nvml() as nvml:
         if nvml is None:
             return []
-        handles = [nvml.nvmlDeviceGetHandleByIndex(n) for n in range(nvml.nvmlDeviceGetCount())]
-        found = [uuid for handle in handles for uuid in _device_uuids(nvml, handle)]
+        found = _all_uuids(nvml)
     return visible(found, environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def _all_uuids(nvml: Any) -> list[str]:
+    """Every GPU that answers: one that fell off its bus must not hide the others."""
+    found: list[str] = []
+    for n in range(nvml.nvmlDeviceGetCount()):
+        try:
+            found += _device_uuids(nvml, nvml.nvmlDeviceGetHandleByIndex(n))
+        except nvml.NVMLError:
+            continue
+    return found
 
 
 def visible(uuids: Sequence[str], allowed: str | None) -> list[str]:
@@ -97,9 +107,12 @@ def gpu_busy(device: Device) -> str:
         try:
             handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-            running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
         except nvml.NVMLError as error:
             return f"NVML says: {error}"
+        try:
+            running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except nvml.NVMLError:  # not everywhere (Windows' Linux); the memory in use decides then
+            running = []
     used = [(int(entry.pid), entry.usedGpuMemory or 0) for entry in running]
     return busy_reason(used, memory.used, memory.total, is_ours=_is_ours, shared=device.memory_fraction < 1)
 

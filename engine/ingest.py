@@ -326,11 +326,15 @@ def _store_standing(session: Session, trial_id: int, events: Events) -> None:
 def _store_checkpoints(
     session: Session, workspace: Path, attempt: Attempt, checkpoints: list[Mapping[str, Any]]
 ) -> tuple[int, int]:
-    """Record checkpoints inside the workspace; returns how many were recorded and how many lie elsewhere."""
+    """Record checkpoints inside the attempt's folder; returns how many were recorded and how many lie elsewhere.
+
+    What is recorded here is removed one day, so nothing else may be named.
+    """
     root, stored = os.path.realpath(workspace), 0
+    own = os.path.realpath(workspace / attempt.folder) + os.sep
     for checkpoint in checkpoints:
         folder = os.path.realpath(checkpoint["folder"])
-        if folder.startswith(root + os.sep):
+        if folder.startswith(own):
             place = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id or 0}
             writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **place})
             stored += 1

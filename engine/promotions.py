@@ -71,6 +71,9 @@ def promote(
                 note=note,
                 forced=force,
             )
+            if (target := workspace.models_folder(name, version.version)).exists():
+                hint = "This workspace's database does not know it: move it away, or choose another name."
+                raise ActionRefused(f"{target} exists already", hint=hint)
             origin = reads.attempt_by_id(session, chosen.attempt_id)
             order = _order(workspace, trial, chosen, version, origin) | {"alias": alias, "who": who, "note": note}
             arguments = {"name": name, "version": version.version, "alias": alias, "force": force}

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bertdistill.engine import dispatch
 from bertdistill.engine.config import StudySpec
 from bertdistill.engine.search import PastTrial, Proposal, propose
+from bertdistill.engine.space import resolve
 from bertdistill.store.models import Trial, TrialState
 
 Told = Literal["complete", "running", "infeasible", "pruned"]
@@ -27,8 +28,18 @@ _AS: Mapping[TrialState, Told] = {
 
 
 def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
-    """The trials that the optimiser may learn from."""
-    return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in trials if trial.state in _AS]
+    """The trials that the optimiser may learn from.
+
+    A rerun or a baseline with another fixed setting teaches nothing: its score would be laid to the searched ones.
+    """
+    told = [trial for trial in trials if trial.state in _AS and _comparable(trial, spec)]
+    return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in told]
+
+
+def _comparable(trial: Trial, spec: StudySpec) -> bool:
+    """Whether its settings are those that the study gives to its parameters."""
+    given = vars(resolve(spec.search, trial.params, spec.settings))
+    return all(given[name] == value for name, value in trial.settings.items() if name in given)
 
 
 def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:

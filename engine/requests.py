@@ -71,8 +71,12 @@ def _move_study(
 
 
 def _ask_to_stop(session: Session, attempts: list[Attempt], reason: str) -> int:
-    """Write the reason to those that run and were not asked before; how many these are."""
-    chosen = [one for one in attempts if one.state == AttemptState.RUNNING and not one.stop_reason]
+    """Write the reason to those that run and were not asked before; how many these are.
+
+    A trial that is stopped for good while its worker leaves for another reason must not wait to go on.
+    """
+    before = ("", "study", "runner") if reason == "trial" else ("",)
+    chosen = [one for one in attempts if one.state == AttemptState.RUNNING and one.stop_reason in before]
     for attempt in chosen:
         writes.set_attempt_stop_reason(session, row(attempt.id), reason)
     return len(chosen)

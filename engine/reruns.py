@@ -18,7 +18,7 @@ from bertdistill.engine.errors import ActionRefused
 from bertdistill.engine.recording import record, study_and_spec, writing
 from bertdistill.engine.rules import over_limit, used
 from bertdistill.engine.settle import row
-from bertdistill.engine.space import active, check, coerce
+from bertdistill.engine.space import active, check, coerce, describe
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Session, open_db
@@ -116,7 +116,14 @@ def _changed_trial(study: Study, spec: StudySpec, parent: Trial, key: str, value
         raise ActionRefused(f"{key} is {old} already in trial {parent.number}", hint="Give another value.")
     settings = dataclasses.replace(settings, **{key: new})
     searched = {one.name: getattr(settings, one.name) for one in spec.search}
-    params = dict(active(spec.search, searched, settings))
+    params = dict(active(spec.search, searched, spec.settings))
+    for one in spec.search:
+        if one.name == key and key not in params:
+            hint = f"The study searches it as {describe(one)}."
+            raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
+    # What this change makes inactive takes the fixed setting, as in any trial: else equal trials would look different.
+    idle = {name: getattr(spec.settings, name) for name in searched if name not in params}
+    settings = dataclasses.replace(settings, **idle)
     return dispatch.Planned(params, settings, dispatch.known(spec, _prepared(study), settings)), old
 
 

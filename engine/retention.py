@@ -64,15 +64,20 @@ def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
 
 
 def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], *, now: float) -> Dropped:
-    """Mark checkpoints dropped and remove their files, unless another row still needs the same folder."""
+    """Mark checkpoints dropped and remove their files, unless another row still needs the same folder.
+
+    Those that were promoted, or whose trial goes on, since the caller looked stay.
+    """
     chosen = list(checkpoints)
     if not chosen:
         return Dropped()
     with db.write() as session:
+        promoted = {version.checkpoint_id for version in reads.model_versions(session)}
+        resting = {one.trial_id for one in chosen if reads.trial_by_id(session, one.trial_id).state in _AT_REST}
+        chosen = [one for one in chosen if one.id not in promoted and one.trial_id in resting]
         for one in chosen:
             writes.drop_checkpoint(session, row(one.id), now=now)
-        trials = {one.trial_id for one in chosen}
-        needed = {one.folder for trial_id in trials for one in reads.checkpoints(session, trial_id=trial_id)}
+        needed = {folder for trial_id in resting for folder in _needed(session, trial_id)}
     for one in chosen:
         if one.folder not in needed:
             shutil.rmtree(workspace.absolute(one.folder), ignore_errors=True)
@@ -84,7 +89,7 @@ def sweep(db: Database, workspace: Workspace, trial_id: int) -> None:
     with db.read() as session:
         if reads.trial_by_id(session, trial_id).state not in _AT_REST:
             return
-        needed = {workspace.absolute(one.folder) for one in reads.checkpoints(session, trial_id=trial_id)}
+        needed = {workspace.absolute(folder) for folder in _needed(session, trial_id)}
         folders = [one.folder for one in reads.attempts(session, trial_id=trial_id)]
     for folder in folders:
         checkpoints = RunPaths(workspace.absolute(folder)).checkpoints
@@ -94,6 +99,13 @@ def sweep(db: Database, workspace: Workspace, trial_id: int) -> None:
                     entry.unlink(missing_ok=True)
             elif entry.is_dir() and entry.resolve() not in needed:
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def _needed(session: Session, trial_id: int) -> set[str]:
+    """Folders of a trial that a row holds, or that a verification reads although a newer checkpoint took its place."""
+    read = {version.checkpoint_id for version in reads.model_versions(session) if version.state == "verifying"}
+    every = reads.checkpoints(session, trial_id=trial_id, dropped=True)
+    return {one.folder for one in every if one.dropped_at is None or one.id in read}
 
 
 def make_room(

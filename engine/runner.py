@@ -29,6 +29,7 @@ from bertdistill.engine.rules import out_of_hours, over_limit, used
 from bertdistill.engine.scheduler import Scheduler
 from bertdistill.engine.search import Proposal, SpaceExhausted
 from bertdistill.engine.settle import row
+from bertdistill.engine.space import resolve
 from bertdistill.engine.workspace import Workspace, resolve_workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
@@ -153,7 +154,8 @@ class Runner:
         if self._diagnose(study, spec, now) or study.prepared is None:
             return
         trials = self._lookups.trials(study)
-        if not trials and spec.baseline is not None:
+        without = spec.baseline is not None and all(trial.origin != "baseline" for trial in trials)
+        if without and used(trials) < spec.budget.trials:
             self._create(study, spec, "baseline", dispatch.plan_baseline(spec, study.prepared), now)
             return
         self._take_answer(study, spec, now)
@@ -193,7 +195,8 @@ class Runner:
         try:
             planned = dispatch.plan(spec, study.prepared or {}, proposal.params)
         except ConfigError as error:
-            planned, refused = dispatch.Planned(dict(proposal.params), spec.settings, {}), ("impossible", str(error))
+            settings = resolve(spec.search, proposal.params, spec.settings)
+            planned, refused = dispatch.Planned(dict(proposal.params), settings, {}), ("impossible", str(error))
         else:
             refused = over_limit(spec, planned.known)
         self._create(study, spec, "sampler", planned, now, proposal, refused)
@@ -253,6 +256,8 @@ class Runner:
             return
         early = used(trials) < spec.budget.trials
         with self.db.write() as session:
+            if reads.study_by_id(session, row(study.id)).spec != study.spec:
+                return  # a person has just changed it, perhaps the budget
             for trial in late:
                 detail = f"the study's {spec.budget.hours:g} hours were used up"
                 state = TrialState.STOPPED

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.fakes import House, behave, fake_environment, study_spec, wait_for
 
-from bertdistill.engine import actions, process
+from bertdistill.engine import actions, process, proposals
 from bertdistill.engine.config import changed
 from bertdistill.engine.contract import Settings
 from bertdistill.engine.errors import ActionRefused, BertDistillError, ConfigError
@@ -213,6 +213,41 @@ def test_a_rerun_of_what_ran_is_refused_with_its_number(house: Make) -> None:
         actions.rerun(of.workspace, "toy", 1, "layers", 4, **WHO)
 
 
+CONDITIONAL = {
+    "search": {
+        "layers": {"low": 1, "high": 4},
+        "head_choice": {"choices": ["importance", "random"]},
+        "head_seed": {"low": 1, "high": 9, "when": {"head_choice": ["random"]}},
+    },
+    "settings": {"heads": 2},
+    "student": {"init": "some/model"},
+    "budget": {"trials": 1},
+}
+
+
+def test_a_rerun_knows_conditions(house: Make) -> None:
+    """What has no effect is refused; what a change makes inactive takes the fixed setting, so equal trials are seen."""
+    of = house(CONDITIONAL | {"baseline": {"layers": 4, "head_choice": "random", "head_seed": 7}})
+    of.run()
+    made = actions.rerun(of.workspace, "toy", 0, "head_choice", "importance", **WHO)
+    assert (made.params, made.settings["head_seed"]) == ({"layers": 4, "head_choice": "importance"}, 1)
+    with pytest.raises(ActionRefused, match="head_seed has no effect in trial 1"):
+        actions.rerun(of.workspace, "toy", 1, "head_seed", 3, **WHO)
+    other = actions.rerun(of.workspace, "toy", 0, "head_seed", 3, **WHO)
+    with pytest.raises(ActionRefused, match="trial 1 "):
+        actions.rerun(of.workspace, "toy", other.number, "head_choice", "importance", **WHO)
+
+
+def test_a_rerun_of_a_fixed_setting_teaches_the_optimiser_nothing(house: Make) -> None:
+    """Its score came from more epochs, not from its parameters; a rerun of a searched one is told."""
+    of = house({"budget": {"trials": 1}})
+    of.run()
+    actions.rerun(of.workspace, "toy", 0, "epochs", 9, **WHO)
+    actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
+    told = [trial.params["layers"] for trial in proposals.history(of.trials(), of.spec)]
+    assert told == [4, 2]
+
+
 def test_a_rerun_is_forecast(house: Make) -> None:
     """Exact size; minutes in proportion to work; the trial that has the settings already."""
     of = house({"budget": {"trials": 2}})
@@ -351,6 +386,18 @@ def test_what_cannot_be_promoted(house: Make, tmp_path: Path) -> None:
     of.run()
     with pytest.raises(ActionRefused, match="no last checkpoint"):
         actions.promote(of.workspace, "toy", 0, "model", checkpoint="last", **WHO)
+    with of.db.read() as session:
+        assert reads.model_versions(session) == []
+
+
+def test_a_model_that_the_database_forgot_is_not_overwritten(house: Make) -> None:
+    """A new database in an old workspace counts versions from 1 again."""
+    of = house({"budget": {"trials": 1}})
+    of.run()
+    old = of.workspace.models_folder("model", 1)
+    old.mkdir(parents=True)
+    with pytest.raises(ActionRefused, match="exists already"):
+        actions.promote(of.workspace, "toy", 0, "model", **WHO)
     with of.db.read() as session:
         assert reads.model_versions(session) == []
 

@@ -295,6 +295,15 @@ def test_only_the_newest_progress_of_a_batch_is_kept(place: Place) -> None:
     assert 0.25 == place.trial().progress
 
 
+def test_a_checkpoint_outside_of_the_attempt_is_not_recorded(place: Place) -> None:
+    """Its folder is removed one day: a worker must not be able to name all runs, or another trial."""
+    for name in ("runs", "runs/squad", "runs/squad/0000-1", "models/m/v1", "runs/squad/0000-10/checkpoints/best-1"):
+        given = {"step": 1, "folder": str(place.workspace / name), "sha256": "", "size_bytes": 1, "metrics": {}}
+        place.emit("checkpoint", role="best", **given)
+    batch = place.run()
+    assert (0, 5) == (batch.checkpoints, batch.bad_lines)
+
+
 def test_scores_of_a_running_trial_are_the_newest(place: Place) -> None:
     """Search metrics without their prefix and those of the best checkpoint, in the order of the lines."""
     folder = place.workspace / "runs/squad/0000-1/checkpoints/step-7"

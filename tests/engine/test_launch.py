@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -271,3 +273,43 @@ def test_busy_gpus(running: list[tuple[int, int]], used: int, ours: tuple[int, .
     """Other people's processes and unexplained memory make a GPU busy; our own do not."""
     reason = devices.busy_reason(running, used, 80 * GIB, is_ours=lambda pid: pid in ours, shared=shared)
     assert (words in reason) if words else (reason == "")
+
+
+class Nvml:
+    """Three GPUs, the second of which fell off its bus; this system lists no processes."""
+
+    class NVMLError(Exception):
+        pass
+
+    NVML_DEVICE_MIG_ENABLE = 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802 - NVML's names
+        return 3
+
+    def nvmlDeviceGetHandleByIndex(self, n: int) -> int:  # noqa: N802
+        if n == 1:
+            raise self.NVMLError("GPU is lost")
+        return n
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        return uuid
+
+    def nvmlDeviceGetMigMode(self, handle: int) -> tuple[int, int]:  # noqa: N802
+        raise self.NVMLError("not supported")
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802
+        return f"GPU-{handle}"
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(used=9 * GIB if handle == "GPU-2" else GIB // 10, total=80 * GIB)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:  # noqa: N802
+        raise self.NVMLError("not supported")
+
+
+def test_a_lost_gpu_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that answer are there; without a list of processes the memory in use decides."""
+    monkeypatch.setattr(devices, "_nvml", lambda: nullcontext(Nvml()))
+    assert ["GPU-0", "GPU-2"] == devices.gpu_uuids({})
+    assert devices.gpu_busy(Device("cuda", 1, "GPU-0")) == ""
+    assert "9.0 of 80.0 GiB" in devices.gpu_busy(Device("cuda", 1, "GPU-2"))

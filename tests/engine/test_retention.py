@@ -81,6 +81,40 @@ def test_promoted_checkpoints_stay(done: House) -> None:
     assert spare.number in best_rows(done)
 
 
+def test_what_changed_since_the_look_stays(tmp_path: Path) -> None:
+    """Between the look and the removal a person retries one trial and promotes another: both keep their files."""
+    spec = study_spec(tmp_path, budget={"trials": 3}, runner={"retries": 0})
+    house = House(tmp_path, spec, crash=[1]).start().run()
+    with house.db.read() as session:
+        seen = reads.checkpoints(session, study_id=1)
+    best = next(one for one in seen if one.trial_id == house.trial(2).id)
+    with house.db.write() as session:
+        writes.set_trial_state(session, house.trial(1).id or 0, TrialState.WAITING, now=1.0)
+        given = {"trial_id": best.trial_id, "checkpoint_id": best.id or 0, "who": "test", "now": 1.0}
+        writes.create_model_version(session, name="m", **given)
+    gone = retention.drop(
+        house.db, house.workspace, [one for one in seen if one.trial_id != house.trial(0).id], now=2.0
+    )
+    assert (gone.checkpoints, kept(house, 1), kept(house, 2)) == (0, {"best-000002", "last-000002"}, {"best-000006"})
+    house.close()
+
+
+def test_what_a_verification_reads_is_not_swept(done: House) -> None:
+    """The trial was resumed meanwhile and has a newer best checkpoint; the older goes when the promotion is over."""
+    with done.db.write() as session:
+        best = reads.best_checkpoint(session, done.trial(1).id or 0)
+        assert best is not None
+        given = {"trial_id": best.trial_id, "checkpoint_id": best.id or 0, "who": "test", "now": 1.0}
+        version = writes.create_model_version(session, name="m", **given)
+        writes.drop_checkpoint(session, best.id or 0, now=2.0)
+    retention.sweep(done.db, done.workspace, done.trial(1).id or 0)
+    assert kept(done, 1) == {"best-000006"}
+    with done.db.write() as session:
+        writes.finish_model_version(session, version.id or 0, state="failed", now=3.0)
+    retention.sweep(done.db, done.workspace, done.trial(1).id or 0)
+    assert kept(done, 1) == set()
+
+
 def test_last_checkpoints_go_before_best_ones(tmp_path: Path) -> None:
     """A failed trial may be tried again from its last checkpoint, but that is the first thing to go."""
     spec = study_spec(tmp_path, budget={"trials": 2}, runner={"retries": 0})

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
 
-from bertdistill.engine import collector, launch, process, rules, runner
+from bertdistill.engine import actions, collector, launch, process, rules, runner
 from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.errors import LaunchError
@@ -216,6 +216,18 @@ def test_a_stopped_trial_stays_stopped(house: Make, tmp_path: Path) -> None:
     assert held.trial(1).metrics["accuracy"] > 0
 
 
+def test_a_trial_can_be_stopped_while_its_study_stops(house: Make, tmp_path: Path) -> None:
+    """The person's second word counts: it does not wait to go on."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    held = house({"budget": {"trials": 2}}, hold=str(hold))
+    held.tick_until(lambda: held.at_half(2), "both at half")
+    held.ask("stop_study", study_id=held.study().id)
+    held.ask("stop_trial", study_id=held.study().id, trial_id=held.trial(1).id)
+    held.run()
+    assert [TrialState.WAITING, TrialState.STOPPED] == [trial.state for trial in held.trials()]
+
+
 def test_a_paused_study_starts_nothing(house: Make, tmp_path: Path) -> None:
     """What runs goes on to its end; the runner then has nothing left to do."""
     hold = tmp_path / "hold"
@@ -258,6 +270,30 @@ def test_queued_trials_go_first() -> None:
         trial(0, "baseline"),
     ]
     assert [3, 0, 2, 4, 1] == [one.number for one in sorted(waiting, key=rules.place_in_queue)]
+
+
+def test_a_baseline_runs_although_a_queued_trial_came_first(house: Make) -> None:
+    """Someone queued a trial in the moment after the preparation, while the study was paused."""
+    of = house({"budget": {"trials": 3}})
+    of.tick_until(lambda: of.live(), "the preparation")
+    of.ask("pause", study_id=of.study().id)
+    of.run()
+    actions.queue_trial(of.workspace, "toy", {"layers": 1, "learning_rate": 2e-5}, who="test")
+    of.ask("resume", study_id=of.study().id)
+    of.run()
+    assert ["queued", "baseline", "sampler"] == [trial.origin for trial in of.trials()]
+    assert states(of) == {"complete": 3}
+
+
+def test_a_budget_raised_at_the_last_moment_counts(house: Make) -> None:
+    """The runner has just found the budget spent when a person raises it: the study goes on."""
+    of = house({"budget": {"trials": 1}}).run()
+    actions.set_budget(of.workspace, "toy", trials=2, who="test")
+    old = of.study().model_copy(update={"spec": dump(of.spec)})
+    of.runner._complete(old, of.spec, of.trials(), [], 1.0)
+    assert of.study().state == StudyState.RUNNING
+    of.run()
+    assert states(of) == {"complete": 2}
 
 
 def test_a_finite_space_ends_the_study_early(house: Make) -> None:
