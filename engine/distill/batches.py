@@ -111,7 +111,8 @@ def collate(
     features: Features, rows: IntArray, *, edges: IntArray, pad_id: int, teacher: npt.NDArray[np.float16] | None = None
 ) -> Batch:
     """Cut `rows` out of the flat arrays and pad them to the first edge that holds the longest of them."""
-    starts, lengths = features.offsets[rows], features.lengths[rows]
+    starts = features.offsets[rows]
+    lengths = features.offsets[rows + 1] - starts  # `features.lengths` would compute those of all features
     width = int(edges[np.searchsorted(edges, lengths.max())])
     columns = np.arange(width)
     mask = columns < lengths[:, None]
