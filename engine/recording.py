@@ -73,15 +73,20 @@ def ask(
     """Leave a request to the runner. Without one it is honoured here, or workers that run get a runner to stop them."""
     with db.write() as session:
         writes.add_request(session, who=who, verb=verb, now=time.time(), study_id=study_id, trial_id=trial_id)
-    lock = process.try_lock(workspace.runner_lock)
-    if lock is None:
-        return
-    try:
-        with db.read() as session:
-            live = bool(reads.live_attempts(session))
-        if not live:
-            requests.honour_all(db, now=time.time())
-    finally:
-        os.close(lock)
-    if live:
-        ensure_runner(workspace)
+    waits = True
+    while waits:
+        lock = process.try_lock(workspace.runner_lock)
+        if lock is None:
+            return
+        try:
+            with db.read() as session:
+                live = bool(reads.live_attempts(session))
+            if not live:
+                requests.honour_all(db, now=time.time())
+        finally:
+            os.close(lock)
+        if live:
+            ensure_runner(workspace)
+            return
+        with db.read() as session:  # another command left one meanwhile, taking us for the runner
+            waits = bool(reads.pending_requests(session))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.fakes import House, behave, fake_environment, study_spec, wait_for
 
-from bertdistill.engine import actions, process, proposals
+from bertdistill.engine import actions, process, proposals, requests
 from bertdistill.engine.config import changed
 from bertdistill.engine.contract import Settings
 from bertdistill.engine.errors import ActionRefused, BertDistillError, ConfigError
@@ -84,6 +84,24 @@ def test_pause_and_resume_without_a_runner(house: Make) -> None:
     assert of.study().state == StudyState.RUNNING
     assert not process.held(of.workspace.runner_lock)
     assert verbs(of) == ["start", "pause", "resume"]
+
+
+def test_two_commands_without_a_runner_leave_nothing_behind(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second takes the first, which holds the lock just then, for the runner and leaves its request to it."""
+    of = house()
+    honour = requests.honour_all
+
+    def and_meanwhile(*given: Any, **more: Any) -> Any:
+        found = honour(*given, **more)
+        monkeypatch.setattr(requests, "honour_all", honour)
+        of.ask("resume", study_id=of.study().id)
+        return found
+
+    monkeypatch.setattr(requests, "honour_all", and_meanwhile)
+    actions.pause_study(of.workspace, "toy", **WHO)
+    with of.db.read() as session:
+        assert reads.pending_requests(session) == []
+    assert of.study().state == StudyState.RUNNING
 
 
 def test_stop_reaches_workers_without_a_runner(house: Make, tmp_path: Path) -> None:

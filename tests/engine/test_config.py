@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes import study_dict
 
 from bertdistill.engine.config import (
     changed,
@@ -463,3 +464,17 @@ values = st.recursive(
 def test_written_toml_is_read_back(tables: dict[str, Any]) -> None:
     """Any nested tables, any text: quotes, control characters, emoji, strange keys."""
     assert tables == tomllib.loads(write_toml(tables))
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"objectives": [{"metric": "accuracy"}, {"metric": "params", "threshold": 10**400}]}, "threshold"),
+        ({"search": {"max_grad_norm": {"low": 0, "high": 10**400}}}, "search.max_grad_norm"),
+        ({"settings": {"seed": 10**400}}, "seed"),
+    ],
+)
+def test_a_number_that_nothing_can_hold_is_refused(tmp_path: Path, section: dict[str, Any], words: str) -> None:
+    """TOML knows no largest whole number."""
+    with pytest.raises(ConfigError, match=words):
+        study_from_dict(study_dict(tmp_path, **section), where="t")
