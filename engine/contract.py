@@ -317,6 +317,8 @@ class AttemptSpec:
     select_metric: str = ""
     """Metric that decides which checkpoint is the best."""
     select_direction: str = "maximize"
+    importance: bool = True
+    """Whether the preparation has to compute head importance: no study that keeps all heads needs it."""
     measure: list[str] = field(default_factory=list)
     """Metrics beyond the scores that are wanted at the end (latency_ms, throughput ...)."""
     promote: dict[str, Any] = field(default_factory=dict)

@@ -66,6 +66,16 @@ def measured(spec: StudySpec) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
+def prunes_by_importance(spec: StudySpec) -> bool:
+    """Whether some trial of the study may keep the more important of its heads."""
+
+    def values(key: str) -> list[Any]:
+        found = [p.choices or (p.low, p.high) for p in spec.search if p.name == key]
+        return [getattr(spec.settings, key), (spec.baseline or {}).get(key), *(v for one in found for v in one)]
+
+    return "importance" in values("head_choice") and any(values("heads"))
+
+
 def attempt_spec(
     spec: StudySpec,
     workspace: Workspace,
@@ -96,6 +106,7 @@ def attempt_spec(
         expected_params=int(trial.known.get("params", 0)) if trial else 0,
         select_metric=select.name,
         select_direction=select.direction,
+        importance=prunes_by_importance(spec),
         measure=measured(spec),
     )
 

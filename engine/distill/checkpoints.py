@@ -26,6 +26,8 @@ from bertdistill.engine.contract import RunPaths, sync_folder
 from bertdistill.engine.distill.caches import sync_files
 from bertdistill.engine.errors import WorkerFailed
 
+TRAINER = "trainer.safetensors"
+
 
 @dataclass(frozen=True)
 class Position:
@@ -75,9 +77,10 @@ def save(
     temporary.mkdir()
     write_model(temporary)
     sha256 = file_sha256(temporary / "model.safetensors")
-    if optimizer is not None:
-        save_file(_trainer_tensors(optimizer), temporary / "trainer.safetensors")
     state = {"position": asdict(position), "sha256": sha256}
+    if optimizer is not None:
+        save_file(_trainer_tensors(optimizer), temporary / TRAINER)
+        state["trainer_sha256"] = file_sha256(temporary / TRAINER)
     (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
     for name, text in (extra or {}).items():
         (temporary / name).write_text(text, encoding="utf-8")
@@ -96,11 +99,16 @@ def discard(paths: RunPaths, role: str, *, keep: Collection[str]) -> None:
 
 
 def read_position(folder: Path) -> Position:
-    """The position stored in a checkpoint; its weights are compared with their checksum first."""
+    """The position stored in a checkpoint, whose files are compared with their checksums first.
+
+    Raises WorkerFailed when a file is missing or changed.
+    """
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        if file_sha256(folder / "model.safetensors") != state["sha256"]:
-            raise WorkerFailed(f"{folder}: model.safetensors does not match its checksum; the disk changed it")
+        sums = {"model.safetensors": state["sha256"], TRAINER: state.get("trainer_sha256")}
+        for name, expected in sums.items():
+            if expected is not None and file_sha256(folder / name) != expected:
+                raise WorkerFailed(f"{folder}: {name} does not match its checksum; the disk changed it")
         return Position(**state["position"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkerFailed(f"{folder}: this checkpoint cannot be read: {error}") from error
@@ -110,7 +118,7 @@ def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimiz
     """Load weights, optimiser and random state in place. Shapes must fit: the model is built from the same settings."""
     device = next(model.parameters()).device
     model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
-    tensors = load_file(folder / "trainer.safetensors")
+    tensors = load_file(folder / TRAINER)
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract import SCORES, SCRATCH, Settings
 from bertdistill.engine.distill.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
@@ -78,7 +78,7 @@ def prepare(run: Run) -> dict[str, Any]:
         "init_folder": init,
         "features": {"train": str(train_features.folder), "search": str(search_features.folder)},
         "outputs": str(outputs),
-        "importance": "" if scratch else str(_importance(run, init, train_features, train_examples, pad_id)),
+        "importance": _importance(run, init, train_features, train_examples, pad_id),
         "abstain": _abstain(search),
     }
 
@@ -127,13 +127,18 @@ def _abstain(search: Examples) -> dict[str, float]:
     return {"exact": share, "f1": share}
 
 
-def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> Path:
-    """Head importance of the initial model on training examples, computed once and shared."""
+def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> str:
+    """The folder of the head importance of the initial model on training examples, computed once and shared.
+
+    Empty when no trial asks for it: from scratch, or when the study keeps all heads or draws them at random.
+    """
+    if init == SCRATCH or not run.spec.importance:
+        return ""
     count = min(run.spec.student.importance_examples, len(features))
     key = cache_key(model=model_sha256(Path(init)), features=features.folder.name, count=count)
 
     def build(temporary: Path) -> None:
-        model = place(load_encoder(init, run.spec.task, examples.labels, dropout=0.0), run.device)
+        model = place(_with_head(run, init, examples), run.device)
         seen = features_for(model, features)
         chosen = np.sort(np.random.default_rng(0).choice(len(features), count, replace=False))
         edges, span, report = pad_edges(features.lengths), features.targets.ndim == 2, run.progress(PHASE, "examples")
@@ -151,4 +156,17 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
         )
         save_importance(temporary, head_importance(model, batches, loss))
 
-    return build_once(run.caches / "importance" / key, build)
+    return str(build_once(run.caches / "importance" / key, build))
+
+
+def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:
+    """The initial model with its task head; a new random one is told, because gradients through it say less."""
+    try:
+        return load_encoder(init, run.spec.task, examples.labels, dropout=0.0, need_head=True)
+    except ConfigError:
+        run.notice(
+            "warning",
+            f"{init} has no head for {run.spec.task}, so head importance is taken through a random one. With "
+            'student.init = "teacher", or head_choice = "random", nothing rests on it.',
+        )
+        return load_encoder(init, run.spec.task, examples.labels, dropout=0.0)

@@ -233,3 +233,16 @@ def test_every_setting_is_read_by_the_worker() -> None:
     text = "\n".join(sources)
     unread = [field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text]
     assert [] == unread
+
+
+def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path, AttemptSpec], tmp_path: Path) -> None:
+    """A resume from changed bytes starts over, says so, and ends complete."""
+    root, spec = prepared
+    broken = tmp_path / "last-00000003"
+    broken.mkdir()
+    (broken / "model.safetensors").write_bytes(b"not what was written")
+    (broken / "state.json").write_text(json.dumps({"position": {"step": 3}, "sha256": "0" * 64}))
+    code = finish(root / "damaged", dataclasses.replace(spec, attempt=2, resume_from=str(broken)))
+    assert contract.EXIT_COMPLETE == code
+    said = [event["text"] for event in events(root / "damaged", contract.NOTICE)]
+    assert any("starts over" in text for text in said)
