@@ -165,6 +165,8 @@ def set_trial_state(
     trial = reads.trial_by_id(session, trial_id)
     if state not in MOVES[trial.state]:
         return False
+    if trial.state == TrialState.FAILED and state == TrialState.WAITING:
+        trial.failures = 0  # a person mended something, so its retries begin anew
     trial.state, trial.reason, trial.detail = state, reason, detail
     if state == TrialState.RUNNING and trial.started_at is None:
         trial.started_at = now

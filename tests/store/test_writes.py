@@ -130,6 +130,18 @@ def test_a_trial_keeps_when_it_first_started_and_last_ended(db: Database, trial:
     ] == seen
 
 
+def test_a_revived_trial_has_all_its_retries(db: Database, trial: Trial) -> None:
+    """Failures count until the trial is given up; a person who revives it has mended something."""
+    assert trial.id is not None
+    with db.write() as session:
+        for state in (S.RUNNING, S.FAILED):
+            writes.add_trial_failure(session, trial.id)
+            writes.set_trial_state(session, trial.id, state, now=1.0)
+        assert 2 == reads.trial_by_id(session, trial.id).failures
+        writes.set_trial_state(session, trial.id, S.WAITING, now=2.0)
+        assert 0 == reads.trial_by_id(session, trial.id).failures
+
+
 def test_what_a_trial_collects(db: Database, trial: Trial) -> None:
     """Metrics are replaced, failures and seconds add up, edits leave the other fields alone."""
     trial_id = trial.id or 0
