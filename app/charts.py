@@ -28,6 +28,9 @@ GLYPHS: dict[str, tuple[str, str]] = {
 }
 """Marker of each kind, and the one for ASCII; later ones are drawn over earlier ones."""
 
+_DASHES = ("┄", "-")
+"""What a line across is drawn with, and in ASCII."""
+
 COLOURS = {"infeasible": 8, "dominated": 7, "running": 14, "reference": 13, "baseline": 11, "frontier": 10}
 """Palette indexes, so that the terminal's own theme decides the shade."""
 
@@ -96,7 +99,8 @@ def frontier_chart(points: Sequence[Point], x: Axis, y: Axis, look: Look) -> str
         _steps([p for p in shown if p.edge], x, y, look)
         _marks(shown, x, y, look)
         text = _finish(look)
-    return "\n".join([text, *_legend(shown, len(points) - len(shown), look)])
+    lines = [f"{_DASHES[look.ascii_only]} {label}" for v, label in y.lines if span_y[0] <= v <= span_y[1]]
+    return "\n".join([text, *_legend(shown, lines, len(points) - len(shown), look)])
 
 
 def curves_chart(curves: Sequence[Curve], x_title: str, look: Look, *, log: bool = False) -> str:
@@ -219,7 +223,7 @@ def _painted(look: Look, colour: int) -> dict[str, Any]:
 
 def _lines(x: Axis, y: Axis, span_x: tuple[float, float], span_y: tuple[float, float], look: Look) -> None:
     """Thresholds and ceilings, each with its label at the right end."""
-    dash = "-" if look.ascii_only else "┄"
+    dash = _DASHES[look.ascii_only]
     for value, label in y.lines:
         if span_y[0] <= value <= span_y[1]:
             ends = [_place(v, x) for v in span_x]
@@ -261,10 +265,11 @@ def _marks(points: Sequence[Point], x: Axis, y: Axis, look: Look) -> None:
             plotext.scatter(xs, ys, marker=glyphs[look.ascii_only], **paint)
 
 
-def _legend(points: Sequence[Point], hidden: int, look: Look) -> list[str]:
+def _legend(points: Sequence[Point], labels: Sequence[str], hidden: int, look: Look) -> list[str]:
+    """Kinds, then the lines across: a mark may lie over the label that stands at the line."""
     kinds = {p.kind for p in points}
     words = [f"{glyphs[look.ascii_only]} {kind}" for kind, glyphs in reversed(GLYPHS.items()) if kind in kinds]
-    lines = ["  ".join(words)]
+    lines = ["  ".join(words), *(["  ".join(labels)] if labels else [])]
     if hidden:
         lines.append(f"{hidden} points cannot be drawn (no finite value, or not above 0 on a log axis)")
     return lines

@@ -7,6 +7,7 @@ Exit status, an interface: 0 done, 1 failed, 2 misuse (also a wrong study file),
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,15 +80,33 @@ def start_engine(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and leave the process with its exit status."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Latin-1 or ASCII terminal gets `?` for what it cannot show
     try:
         status = _run(arguments)
     except ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain once more while it closes stdout
         status = DONE
+        for descriptor in (1, 2):  # Python would complain once more while it closes a broken pipe
+            if _reader_gone(descriptor):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Streams that the caller closed (`>&-`) lead to nowhere; Python has None in their place."""
+    nowhere = Path(os.devnull)
+    sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+
+
+def _reader_gone(descriptor: int) -> bool:
+    """Whether this is a pipe that nobody reads."""
+    watch = select.poll()
+    watch.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -6,6 +6,7 @@ seconds.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -96,8 +97,9 @@ class Bars:
 
 
 def stage(*, plain: bool = False, every: float = CALM_SECONDS) -> Stage:
-    """Bars if stderr is a terminal and nobody asked for plain lines."""
-    return Bars() if sys.stderr.isatty() and not plain else Lines(every)
+    """Bars if stderr is a terminal that can redraw a line and nobody asked for plain lines."""
+    able = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return Bars() if able and not plain else Lines(every)
 
 
 def follow(

@@ -62,6 +62,11 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
     return f"{value:.{decimals}f}" + (f" {known.unit}" if unit and known.unit else "")
 
 
+def rate(value: float) -> str:
+    """Units a second: `12.5`, `410`, `15,080`; never with an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else setting(value)
+
+
 def setting(value: Any) -> str:
     """A parameter's value as a person would type it: `3e-05`, `0.25`, `even`, `true`, `[0, 2]`."""
     if value is None:

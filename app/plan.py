@@ -218,12 +218,25 @@ def _examples(spec: StudySpec, say: Callable[[str], None]) -> tuple[int | None, 
     if not data.train:
         say(f"note: the number of examples of {data.hub} is known once they are loaded")
         return None, None
+    _check_report(Path(data.train), Path(data.report))
     count, characters = read_amount(Path(data.train), spec.task)
+    if not count:
+        raise ConfigError(f"data.train = {data.train} holds no example", hint="Correct the path or the file.")
     train = round(count * (1 - data.search_fraction))
     train = min(train, data.max_train_examples or train)
     share = min(1.0, (train + (data.max_search_examples or count - train)) / max(1, count))
     tokens = min(characters * share / CHARACTERS_A_TOKEN, float(count) * share * data.max_length)
     return train, tokens
+
+
+def _check_report(train: Path, report: Path) -> None:
+    """The report file is not read; that it is missing must not come out after the search."""
+    if not report.is_file():
+        raise ConfigError(f"data.report = {report} is not a file", hint="Correct the path; a promotion needs it.")
+    if train.exists() and report.samefile(train):
+        raise ConfigError(
+            f"data.report = {report} is the training file under another name", hint="Use other data for the report."
+        )
 
 
 def read_amount(path: Path, task: str) -> tuple[int, int]:

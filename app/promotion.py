@@ -97,8 +97,10 @@ def verified_text(row: Mapping[str, Any], version: ModelVersion) -> str:
         facts["aliases"] = ", ".join(row["aliases"])
     if row["folder"]:
         facts["folder"] = row["folder"]
-    for remark in report.get("remarks", []):
-        facts["remark"] = safe_line(remark, 300)
+    if report.get("problem"):
+        facts["mismatch"] = safe_line(report["problem"], 500)
+    for number, remark in enumerate(report.get("remarks", [])):
+        facts[f"remark {number + 1}" if number else "remark"] = safe_line(remark, 300)
     scores = [name for name in row["metrics"] if f"{name}_repeated" in report]
     rows = []
     for name in scores:

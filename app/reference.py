@@ -102,7 +102,8 @@ def _command(name: str, command: Any) -> str:
 
 
 def _argument(parameter: Any) -> str:
-    return str(parameter.metavar or parameter.name.upper())
+    word = str(parameter.metavar or parameter.name.upper())
+    return word if parameter.required else f"[{word}]"
 
 
 def _options(parameters: Iterable[Any]) -> list[list[str]]:

@@ -206,7 +206,7 @@ def model_row(
         "study": study,
         "trial": trial,
         "metrics": version.metrics,
-        "forced": version.forced,
+        "forced": version.forced and bool(version.report.get("problem")),
         "note": version.note,
         "detail": version.detail,
         "folder": str(workspace / version.folder) if version.folder else None,

@@ -58,7 +58,7 @@ class TrialName:
 
 
 class ReaderGone(Exception):
-    """Whoever read stdout has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
+    """Whoever read our output has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
 
 
 def show(text: str) -> None:
@@ -73,11 +73,14 @@ def show(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Speech: to stderr. Escape sequences in it are made harmless."""
+    """Speech: to stderr; raises ReaderGone when nobody reads it any more. Escape sequences are made harmless."""
     from bertdistill.app.safe import safe
 
-    sys.stderr.write(safe(text) + "\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(safe(text) + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError as error:  # `2>&1 | head`
+        raise ReaderGone from error
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], text: str, *, json: bool, csv: bool) -> None:
@@ -87,6 +90,11 @@ def show_rows(rows: Sequence[Mapping[str, Any]], text: str, *, json: bool, csv: 
     from bertdistill.app.tables import csv_text, json_text
 
     show(json_text(list(rows)) if json else csv_text(rows) if csv else text)
+
+
+def unicode_only(text: str) -> str:
+    """A word of the command line without what was not UTF-8; Python smuggles such bytes in as half characters."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def unicode_ok() -> bool:

@@ -52,7 +52,8 @@ def read_status(db: Database, ws: Workspace) -> dict[str, Any]:
 
 def status_text(found: Mapping[str, Any], page: Page) -> str:
     """The same for people."""
-    parts = [f"workspace {found['workspace']}", _runner_line(found["runner"])]
+    idle = not found["runner"]["alive"] and any(row["state"] == "running" for row in found["studies"])
+    parts = [f"workspace {found['workspace']}", _runner_line(found["runner"], idle=idle)]
     studies = [
         [
             row["study"],
@@ -60,17 +61,19 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
             f"{fmt.bar(row['progress'], 10, ascii_only=page.ascii_only)} {row['progress']:.0%}",
             ", ".join(f"{number} {name}" for name, number in row["trials"].items()),
             str(len(row["frontier"])),
-            safe_line(row["diagnosis"]),
         ]
         for row in found["studies"]
     ]
-    titles = ["study", "state", "progress", "trials", "frontier", "diagnosis"]
+    titles = ["study", "state", "progress", "trials", "frontier"]
     parts += ["", text_table(titles, studies, right=["frontier"], width=page.width) or "no study yet"]
+    # Not in the table: it would be cut where it says what to do.
+    diagnoses = [f"{row['study']}: {safe_line(row['diagnosis'], 1000)}" for row in found["studies"] if row["diagnosis"]]
+    parts += ["", *diagnoses] if diagnoses else []
     if found["workers"]:
         workers = [_worker_cells(row) for row in found["workers"]]
         parts += ["", text_table(["worker", "slot", "time", "progress"], workers, width=page.width)]
     if found["notices"]:
-        parts += ["", *(f"{_time(n['at'])} {n['level']}: {safe_line(n['text'], 300)}" for n in found["notices"])]
+        parts += ["", *(_notice_line(row) for row in found["notices"])]
     return "\n".join(parts)
 
 
@@ -79,13 +82,19 @@ def _worker_cells(row: Mapping[str, Any]) -> list[str]:
     return [name, row["slot"], fmt.duration(row["seconds"]), progress_text(row)]
 
 
-def _runner_line(runner: Mapping[str, Any]) -> str:
+def _notice_line(row: Mapping[str, Any]) -> str:
+    place = row["study"] or ""
+    if row["trial"] is not None:
+        place += f"/{row['trial']}"
+    return " ".join(filter(None, (_time(row["at"]), place, f"{row['level']}: {safe_line(row['text'], 300)}")))
+
+
+def _runner_line(runner: Mapping[str, Any], *, idle: bool) -> str:
     where = f"pid {runner['pid']} on {runner['host']}"
     if runner["alive"]:
         return f"runner {where}, heartbeat {fmt.duration(runner['heartbeat_age'])} ago"
-    if runner["pid"]:
-        return f"no runner; the last one ({where}) is gone"
-    return "no runner has worked here yet"
+    text = f"no runner; the last one ({where}) is gone" if runner["pid"] else "no runner has worked here yet"
+    return f"{text}; `run` or `resume` starts one" if idle else text
 
 
 def _time(at: float) -> str:

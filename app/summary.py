@@ -214,7 +214,7 @@ def progress_text(row: Mapping[str, Any]) -> str:
     if row["total"]:
         words += f" {row['done']:,.0f}/{row['total']:,.0f} {safe_line(row['unit'] or '')}".rstrip()
     if row["rate"]:
-        words += f", {fmt.setting(float(row['rate']))}/s"
+        words += f", {fmt.rate(float(row['rate']))}/s"
     return words.strip() or ("starting" if row["state"] == "running" else "")
 
 

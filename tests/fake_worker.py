@@ -203,13 +203,15 @@ def promote(spec: contract.AttemptSpec, events: contract.EventWriter, how: dict[
     order = spec.promote
     weights = (Path(order["checkpoint"]) / "model.safetensors").read_bytes()
     found = float(order["recorded"]["accuracy"]) - how["worse"]
-    if found != order["recorded"]["accuracy"] and not order.get("force"):
-        return end(events, "refused", "mismatch", "accuracy differs from the record", contract.EXIT_REFUSED)
+    problem = "accuracy differs from the record" if found != order["recorded"]["accuracy"] else ""
+    if problem and not order.get("force"):
+        return end(events, "refused", "mismatch", problem, contract.EXIT_REFUSED)
     target = Path(order["target"])
     target.mkdir(parents=True)
     (target / "model.safetensors").write_bytes(weights)
     sha = hashlib.sha256(weights).hexdigest()
-    events.emit(contract.RESULT, metrics={"accuracy": found}, report={"sha256": sha, "folder": str(target)})
+    report = {"sha256": sha, "folder": str(target), "problem": problem}
+    events.emit(contract.RESULT, metrics={"accuracy": found}, report=report)
     return end(events, "complete", "", "", contract.EXIT_COMPLETE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,12 +23,14 @@ from bertdistill.app.session import (
     say,
     show,
     show_rows,
+    unicode_only,
     who,
     workspace,
 )
 
 if TYPE_CHECKING:
     from bertdistill.engine.workspace import Workspace
+    from bertdistill.store.models import ModelVersion
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, NAME:VERSION, NAME@ALIAS, or an exported folder.")
@@ -51,7 +54,7 @@ def promote(
 
     A clean process loads it, scores it on the report split and compares with the record; a mismatch is refused.
     """
-    from bertdistill.app.promotion import follow_promotion, read_models, verified_text
+    from bertdistill.app.promotion import follow_promotion, verified_text
     from bertdistill.app.tables import json_text
     from bertdistill.engine import actions
 
@@ -61,6 +64,8 @@ def promote(
     version = actions.promote(ws, source.study, source.number, name, alias=alias, note=note, force=force, who=who())
     model = f"{version.name}:{version.version}"
     if no_wait:
+        if as_json:
+            show(json_text(_row(ws, version)))
         say(f"{model} is being verified; see {command_line('models', name, ws=ws)}")
         return
     try:
@@ -68,7 +73,7 @@ def promote(
     except KeyboardInterrupt:
         say(f"detached: the verification of {model} goes on; see {command_line('models', name, ws=ws)}")
         raise typer.Exit(130) from None
-    row = next(r for r in read_models(ws, name) if r["version"] == ended.version)
+    row = _row(ws, ended)
     show(json_text(row) if as_json else verified_text(row, ended))
     if ended.state != "verified":
         say(f"error: {model} is {ended.state}: {ended.detail}")
@@ -76,8 +81,14 @@ def promote(
     say(f"try it with: {command_line('ask', model, ws=ws)}")
 
 
+def _row(ws: Workspace, version: ModelVersion) -> dict[str, Any]:
+    from bertdistill.app.promotion import read_models
+
+    return next(r for r in read_models(ws, version.name) if r["version"] == version.version)
+
+
 def models(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only versions of this model.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Only versions of this model.")] = "",
     where: WorkspaceOption = None,
     set_alias: Annotated[
         str, typer.Option("--set-alias", metavar="ALIAS=VERSION", help="Point an alias of NAME to a version.")
@@ -94,11 +105,15 @@ def models(
     """
     from bertdistill.app.promotion import read_models
     from bertdistill.app.summary import models_text
+    from bertdistill.store.errors import NotFound
 
     ws = workspace(where)
     if set_alias or undo_alias:
         _move_alias(ws, name, set_alias, undo_alias)
     rows = read_models(ws, name)
+    if name and not rows:
+        known = ", ".join(dict.fromkeys(row["name"] for row in read_models(ws))) or "none yet"
+        raise NotFound(f"model {name!r} does not exist", hint=f"There are: {known}.")
     text = models_text(rows, page_of_output())
     if not rows:
         say(f"no model yet; promote a trial: {command_line('promote', 'STUDY/NUMBER', 'NAME', ws=ws)}")
@@ -114,14 +129,14 @@ def _move_alias(ws: Workspace, name: str, change: str, undo: str) -> None:
         actions.undo_alias(ws, name, undo, who=who())
         return
     alias, equals, version = change.partition("=")
-    if not equals or not version.isdigit():
+    if not equals or not re.fullmatch(r"[0-9]{1,9}", version):
         raise UsageError(f"--set-alias {change!r} is not ALIAS=VERSION", hint="For example --set-alias production=3.")
     actions.set_alias(ws, name, alias, int(version), who=who())
 
 
 def ask(
     model: ModelArgument,
-    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Sentence to classify.")] = "",
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Sentence to classify.")] = "",
     question: Annotated[str, typer.Option("--question", "-q", metavar="TEXT", help="Question to answer.")] = "",
     passage: Annotated[
         str, typer.Option("--passage", "-p", metavar="TEXT", help="Passage to search; - reads stdin.")
@@ -139,12 +154,12 @@ def ask(
         )
     if question and not passage:
         raise UsageError("a question needs --passage", hint="Give the passage, or - to read it from stdin.")
-    passage = sys.stdin.read() if passage == "-" else passage
+    passage = sys.stdin.buffer.read().decode("utf-8", "replace") if passage == "-" else passage
     folder = model_folder(workspace(where), model)
     request = (
         {"question": question, "passage": passage} if question else {"text": text} | ({"pair": pair} if pair else {})
     )
-    show(ask_model(folder, request, as_json=as_json))
+    show(ask_model(folder, {key: unicode_only(value) for key, value in request.items()}, as_json=as_json))
 
 
 def score(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study.")]
-AnyStudy = Annotated[str, typer.Argument(metavar="[STUDY]", help="Name of a study; empty takes the newest.")]
+AnyStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; empty takes the newest.")]
 
 
 def plan(
@@ -165,6 +165,8 @@ def _ending(ws: Workspace, view: StudyView) -> str:
     from bertdistill.app.summary import chart, headline, ranked_list
 
     page = page_of_output()
+    if not view.trials:
+        return "\n\n".join([headline(view, page), "\n".join(_next_steps(ws, view))])
     parts = [headline(view, page), "", ranked_list(view, view.trials, page), "", chart(view, page)]
     return "\n".join([*parts, "", *_next_steps(ws, view)])
 
@@ -204,7 +206,7 @@ def stop(
     ws = workspace(where)
     if runner:
         actions.stop_runner(ws, who=who())
-        say("the runner will leave when its workers have written their checkpoints")
+        say("the runner will leave when its workers have written their checkpoints; `run` or `resume` starts a new one")
         return
     with reading(ws) as db:
         name = find_trial(db, trial, study) if trial else None

@@ -124,9 +124,12 @@ def rerun(
     ws = workspace(where)
     with reading(ws) as db:
         name = find_trial(db, trial, study)
+        state = find_study(db, name.study).state.value
     made = actions.rerun(ws, name.study, name.number, key.strip(), value.strip(), who=who())
     status = actions.ensure_runner(ws)
     say(f"rerun of {name.study}/{name.number} with {key.strip()}={value.strip()}; runner: pid {status.pid}")
+    if state in ("paused", "stopped", "failed"):
+        say(f"it waits: study {name.study} is {state}; go on with {command_line('resume', name.study, ws=ws)}")
     say(f"look at it with: {command_line('show', f'{name.study}/{made.number}', ws=ws)}")
     show(f"{name.study}/{made.number}")
 

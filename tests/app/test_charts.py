@@ -83,6 +83,7 @@ def test_lines_are_labelled() -> None:
     text = frontier_chart(POINTS, X, y, Look())
     assert "threshold 50┄" in text
     assert "teacher 97┄" in text
+    assert "┄ threshold 50  ┄ teacher 97" == text.split("\n")[-1]  # also where no mark can lie over it
 
 
 def test_size_is_what_was_asked_for() -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -269,6 +270,18 @@ def test_rerun_makes_one_change(done: Terminal) -> None:
     assert (1, True) == (status, "5" in err and "hint: " in err)
 
 
+def test_a_rerun_of_a_stopped_study_says_that_it_waits(shell: Terminal) -> None:
+    """Otherwise a person would wait for a trial that never starts."""
+    shell.hold_trials()
+    assert 0 == shell.type("run", str(shell.study_file), "--detach")[0]
+    shell.wait("a trial that runs", lambda found: any(w["trial"] is not None for w in found["workers"]))
+    assert 0 == shell.type("stop")[0]
+    shell.wait("the study to stop", lambda found: found["studies"][0]["state"] == "stopped" and not found["workers"])
+    layers = shell.data("show", "0")["settings"]["layers"]
+    status, _, err = shell.type("rerun", "0", "--set", f"layers={layers % 4 + 1}")
+    assert (0, True) == (status, "it waits: study toy is stopped; go on with" in err), err
+
+
 def test_charts_of_other_metrics(done: Terminal) -> None:
     """Any two metrics can be the axes; an unknown one is misuse that lists the known ones."""
     assert "size_mb ↓" in done.type("frontier", "--x", "size_mb", "--log")[1]
@@ -297,10 +310,16 @@ def test_a_refused_promotion_is_an_error(done: Terminal) -> None:
     assert (1, True) == (status, "error: small:1 is refused" in err), err
     forced = done.data("promote", "toy/0", "small", "--force")
     assert ("verified", True) == (forced["state"], forced["forced"])
+    assert "mismatch" in done.type("promote", "toy/0", "small", "--force")[1]
+    done.behave()
+    assert done.data("promote", "toy/0", "small", "--force")["forced"] is False  # there was nothing to accept
 
 
 def test_promotion_without_waiting(done: Terminal) -> None:
     """`--no-wait` comes back at once; `models` settles the verification when it has ended."""
+    assert ("small:1", "verifying") == tuple(
+        done.data("promote", "toy/0", "small", "--no-wait")[k] for k in ("model", "state")
+    )
     assert (0, "") == done.type("promote", "toy/0", "small", "--no-wait")[:2]
     wait_for(lambda: done.data("models", "small")[0]["state"] == "verified", "the verification to end")
 
@@ -334,6 +353,7 @@ MISUSES = (
     ("ask", "model"),
     ("ask", "model", "--question", "why"),
     ("models", "--set-alias", "production=1"),
+    ("models", "small", "--set-alias", "production=²"),
     ("unheard-of",),
     ("run", "{study}", "--unheard-of"),
 )
@@ -362,6 +382,13 @@ def test_unknown_names_are_exit_1_with_the_nearest(done: Terminal) -> None:
     assert (1, True) == (status, "hint: Did you mean 'toy'?" in err)
 
 
+def test_an_unknown_model_is_an_error(done: Terminal) -> None:
+    """`models` alone may be empty; a name that is not there is a slip of the pen."""
+    assert (0, "") == done.type("models")[:2]
+    status, out, err = done.type("models", "nothing")
+    assert (1, "", True) == (status, out, "hint: There are: none yet." in err)
+
+
 @pytest.mark.parametrize("how", ["flag", "variable"])
 def test_debug_shows_the_traceback(shell: Terminal, how: str) -> None:
     """The flag and the variable do the same; without them an error is two lines."""
@@ -377,6 +404,23 @@ def test_a_reader_that_leaves_is_quiet(done: Terminal) -> None:
     command = [*PROGRAM, "export", "toy", "--format", "json"]
     ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
+    assert (0, "") == (ended.returncode, ended.stderr)
+
+
+def test_a_reader_of_both_streams_that_leaves_is_quiet(done: Terminal) -> None:
+    """`… 2>&1 | head -1`: speech may meet the broken pipe first, and that is no error either."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([*PROGRAM, "models"], stdout=writer, stderr=writer, check=False)
+    os.close(writer)
+    assert 0 == ended.returncode
+
+
+@pytest.mark.parametrize(("closed", "words"), [(">&-", "trials"), ("2>&-", "models"), ("<&-", "trials")])
+def test_closed_streams_lead_to_nowhere(done: Terminal, closed: str, words: str) -> None:
+    """A stream that the caller closed is no reason to fail."""
+    command = f"{shlex.join(PROGRAM)} {words} {closed}"
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert (0, "") == (ended.returncode, ended.stderr)
 
 

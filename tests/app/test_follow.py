@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.fakes import fake_environment, study_dict
 
-from bertdistill.app.follow import Lines, ended_line, follow
+from bertdistill.app.follow import Lines, ended_line, follow, stage
 from bertdistill.app.view import StudyView, read_view
 from bertdistill.engine.config import study_from_dict, to_toml
 from bertdistill.engine.workspace import Workspace
@@ -128,6 +128,13 @@ def test_a_failed_trial_says_why(db: Database) -> None:
     failed = view.trial(5)
     assert failed is not None
     assert "#5 failed: exact –, params 120k, killed_by_signal_9 [/red] gone (7 of 8)" == ended_line(view, failed)
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a dumb terminal bars would show nothing at all."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(stage(), Lines)
 
 
 def test_bars_on_a_terminal(tmp_path: Path) -> None:

@@ -113,3 +113,9 @@ def test_signed_and_arrow() -> None:
         fmt.arrow("minimize"),
         fmt.arrow("maximize", ascii_only=True),
     )
+
+
+@pytest.mark.parametrize(("value", "expected"), [(15_081.4, "15,081"), (410.3, "410"), (12.5, "12.5"), (0.25, "0.25")])
+def test_rate_has_no_exponent(value: float, expected: str) -> None:
+    """Many small examples a second are a plain number."""
+    assert expected == fmt.rate(value)

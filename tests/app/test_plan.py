@@ -133,3 +133,17 @@ def test_unreadable_data_is_a_config_error(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(ConfigError, match=r"data\.train = .*broken\.json"):
         read_amount(path, "question-answering")
+
+
+@pytest.mark.parametrize("state", ["missing", "linked", "empty"])
+def test_files_that_would_spoil_a_study_late_are_config_errors(spec: StudySpec, state: str) -> None:
+    """A report that is not there or is the training file, and a training file without an example."""
+    train, report = Path(spec.data.train), Path(spec.data.report)
+    if state == "empty":
+        train.write_text('{"data": []}')
+    else:
+        report.unlink()
+    if state == "linked":
+        report.symlink_to(train)
+    with pytest.raises(ConfigError, match=r"data\.train" if state == "empty" else r"data\.report = .*report\.json"):
+        make_plan(spec, say=lambda text: None)

@@ -19,7 +19,8 @@ def test_verified_text_compares_the_record() -> None:
         "exact_recorded": 35.0,
         "exact_repeated": 34.9,
         "exact_interval": "29.55 to 35.56",
-        "remarks": ["No \x1b[31mONNX file"],
+        "problem": "exact was recorded as 35.00",
+        "remarks": ["No \x1b[31mONNX file", "Another"],
     }
     version = ModelVersion(name="m", version=1, trial_id=1, checkpoint_id=1, report=report, created_at=0.0)
     row = {
@@ -35,6 +36,8 @@ def test_verified_text_compares_the_record() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "score recorded repeated report split 95 % interval" in lines
     assert "exact 35.00 34.90 32.56 29.55 to 35.56" in lines
+    facts = ["mismatch exact was recorded as 35.00", "remark No ONNX file", "remark 2 Another"]
+    assert facts == [line for line in lines if line.startswith(("mismatch", "remark"))]
     assert "latency_ms 0.64 ms" in lines
     assert "remark No ONNX file" in lines
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertdistill.app import session
-from bertdistill.app.session import TrialName, UsageError, command_line, parse_trial
+from bertdistill.app.session import TrialName, UsageError, command_line, parse_trial, unicode_only
 from bertdistill.engine.workspace import Workspace
 
 
@@ -68,6 +68,11 @@ def test_speech_is_made_safe(capsys: pytest.CaptureFixture[str]) -> None:
     """A message with a hostile name in it cannot drive the terminal, and goes to stderr."""
     session.say("no study \x1b]52;c;AAAA\x07x")
     assert ("", "no study x\n") == capsys.readouterr()
+
+
+def test_words_that_are_no_utf8_become_text() -> None:
+    """Bytes that Python smuggles in as half characters would break JSON and tokenizers."""
+    assert "\ufffd bad ☃" == unicode_only("\udcff bad ☃")
 
 
 def test_json_and_csv_exclude_each_other() -> None:
