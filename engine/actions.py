@@ -66,7 +66,11 @@ def stop_runner(workspace: Workspace, *, who: str) -> None:
 
 
 def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed: bool = False) -> Study:
-    """A new study, or the one of that name with the same spec, which goes on. A different spec is refused."""
+    """A new study, or the one of that name, which goes on.
+
+    Of a study that has begun, only `ADJUSTABLE` sections may differ; they are taken over. One that failed or was
+    stopped before it was prepared takes everything. Other differences are refused.
+    """
     workspace.make()
     with writing(workspace) as db:
         with db.write() as session:
@@ -76,12 +80,37 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
                 record(session, who, "start", study.id)
                 return study
             study = found[0]
-            if differences := _differences(dump(study_from_dict(study.spec, where=study.name)), dump(spec)):
-                raise ActionRefused(
-                    f"study {spec.name!r} exists with other settings: {'; '.join(differences[:5])}",
-                    hint=f"Give the file another name, or go on with: bertdistill-tui engine resume {spec.name}",
-                )
+            before = study_from_dict(study.spec, where=study.name)
+            if _differences(dump(before), dump(spec)):
+                _take_over(session, study, before, spec, who)
         return _resume(workspace, db, study, who, retry_failed)
+
+
+ADJUSTABLE = ("note", "budget", "runner", "stopping", "references")
+"""Sections that say nothing about what a trial is: changing them makes no earlier trial another one."""
+
+
+def _take_over(session: Session, study: Study, before: StudySpec, after: StudySpec, who: str) -> None:
+    """Put a changed study file in force where that rewrites no history; ActionRefused otherwise."""
+    old, new = dump(before), dump(after)
+    fresh = study.state in (StudyState.FAILED, StudyState.STOPPED) and study.prepared is None
+    kept = {name: value for name, value in old.items() if name not in ADJUSTABLE}
+    wanted = {name: value for name, value in new.items() if name not in ADJUSTABLE}
+    if not fresh and (differences := _differences(kept, wanted)):
+        raise ActionRefused(
+            f"study {study.name!r} has begun with other settings: {'; '.join(differences[:5])}",
+            hint=f"Give the file another name, or go on with: bertdistill-tui engine resume {study.name}",
+        )
+    changed_keys = [name for name in new if new[name] != old.get(name)]
+    arguments, replaced = ({name: part.get(name) for name in changed_keys} for part in (new, old))
+    _replace_spec(session, study, after, who, "settings", arguments, replaced)
+    _reopen(session, study, after)
+
+
+def _reopen(session: Session, study: Study, spec: StudySpec) -> None:
+    """A complete study whose budget has room again goes on."""
+    if study.state == StudyState.COMPLETE and used(reads.trials(session, row(study.id))) < spec.budget.trials:
+        writes.set_study_state(session, row(study.id), StudyState.RUNNING, now=time.time())
 
 
 def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bool = False) -> Study:
@@ -91,7 +120,8 @@ def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bo
             found = reads.study(session, study)
         if found.state == StudyState.COMPLETE and not retry_failed:
             raise ActionRefused(
-                f"study {study!r} is complete", hint="Raise its budget, rerun a trial, or retry failed trials."
+                f"study {study!r} is complete",
+                hint="Run its file again with a larger --set budget.trials=N, rerun a trial, or add --retry-failed.",
             )
         return _resume(workspace, db, found, who, retry_failed)
 
@@ -156,8 +186,7 @@ def set_budget(
             new = changed(new, f"budget.{name}", value)
         before = {name: getattr(spec.budget, name) for name in given}
         _replace_spec(session, found, new, who, "budget", given, before)
-        if found.state == StudyState.COMPLETE and used(reads.trials(session, row(found.id))) < new.budget.trials:
-            writes.set_study_state(session, row(found.id), StudyState.RUNNING, now=time.time())
+        _reopen(session, found, new)
         return found
 
 

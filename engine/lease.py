@@ -55,6 +55,7 @@ def ensure_runner(workspace: Workspace) -> RunnerStatus:
     status = runner_status(workspace)
     if status.alive:
         return status
+    earlier = (status.pid, status.since)
     workspace.make()
     command = [sys.executable, "-P", "-m", "bertdistill.engine.runner", str(workspace.path)]
     with workspace.runner_log.open("ab") as log:
@@ -65,7 +66,8 @@ def ensure_runner(workspace: Workspace) -> RunnerStatus:
     while time.monotonic() < deadline:
         ended = child.poll()
         status = runner_status(workspace)
-        if (status.alive and status.pid) or ended == 0:  # a runner with little to do may be gone already
+        new = (status.pid, status.since) != earlier  # the lock is taken a moment before the lease is written
+        if (status.alive and new) or ended == 0:  # a runner with little to do may be gone already
             return status
         if ended is not None and not status.alive:
             break

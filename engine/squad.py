@@ -276,7 +276,7 @@ def _json_object(path: Path, what: str) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} ({what}) cannot be read: {error.strerror}. Correct the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested thousands deep, JSON is no prediction file either
         raise ConfigError(f"{path} ({what}) is not JSON: {error}. Write one JSON object.") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} ({what}) holds {_short(raw)}, not a JSON object. Write {{…}} at the top level.")

@@ -45,6 +45,8 @@ class CardFacts:
     search: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     null_threshold: float | None = None
+    note: str = ""
+    """What the person who promoted it wrote."""
     remarks: Sequence[str] = ()
 
 
@@ -54,6 +56,7 @@ def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
     sections = [
         f"# {facts.name}, version {facts.version}",
         _summary(facts, model, pruned=pruned),
+        *([_cell(facts.note)] if facts.note else []),
         *[f"**Note:** {_cell(remark)}" for remark in facts.remarks],
         "## How to load it",
         _load_code(facts.task, type(model).__name__, pruned=pruned, onnx=onnx),

@@ -23,6 +23,7 @@ from bertdistill.engine.distill.features import Features, build_features, featur
 from bertdistill.engine.distill.importance import head_importance, save_importance
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.students import load_encoder, read_shape, same_vocabulary
+from bertdistill.engine.distill.tables import source_file
 from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
 from bertdistill.engine.distill.train import batch_loss, forward
 from bertdistill.engine.errors import ConfigError
@@ -36,6 +37,8 @@ def prepare(run: Run) -> dict[str, Any]:
     """Build the caches and return the facts that the study keeps (their names are in `docs/architecture.md`)."""
     spec = run.spec
     run.progress("reading data", "examples")
+    if not spec.data.hub:
+        source_file(spec.data, "report")  # a typo there would show only when the first model is promoted, days later
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
     if base != SCRATCH:

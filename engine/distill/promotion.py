@@ -64,6 +64,8 @@ class Order:
     """Arithmetic of the recorded score (float32, bfloat16); empty follows the trial's settings."""
     device: str = ""
     """Kind of device of the recorded score (cpu, cuda); empty means the kind that verifies."""
+    note: str = ""
+    """For the model card."""
 
     @staticmethod
     def read(raw: Mapping[str, Any]) -> Order:
@@ -80,6 +82,7 @@ class Order:
                 samples=int(raw.get("samples") or 1000),
                 precision=str(raw.get("precision", "")),
                 device=str(raw.get("device", "")),
+                note=str(raw.get("note", "")),
             )
         except KeyError as error:
             raise ConfigError(f"spec.json: promote has no {error}", hint="start the promotion again") from error
@@ -287,6 +290,7 @@ def _export(run: Run, order: Order, tokenizer: Any, threshold: float | None, fou
         search=found.repeated,
         measured=found.measured,
         null_threshold=threshold,
+        note=order.note,
         remarks=found.remarks,
     )
     run.progress("export", "files")

@@ -56,11 +56,31 @@ def newest(of: House) -> dict[str, Any]:
 
 def test_starting_twice_is_starting_once(house: Make) -> None:
     """The same file again is the same study; another file under its name is refused with the first difference."""
-    of = house()
+    of = house({"budget": {"trials": 1}}).run()
     assert actions.start_study(of.workspace, of.spec, **WHO).id == of.study().id
-    other = changed(of.spec, "budget.trials", 99)
-    with pytest.raises(ActionRefused, match=r"budget\.trials is 5 there and 99 here"):
+    other = changed(of.spec, "settings.batch_size", 99)
+    with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 there and 99 here"):
         actions.start_study(of.workspace, other, **WHO)
+
+
+def test_a_file_with_a_larger_budget_goes_on(house: Make) -> None:
+    """Budget and runner say nothing about what a trial is, so a complete study takes them over and continues."""
+    of = house({"budget": {"trials": 1}}).run()
+    assert of.study().state == StudyState.COMPLETE
+    actions.start_study(of.workspace, changed(of.spec, "budget.trials", 3), **WHO)
+    assert of.study().state == StudyState.RUNNING
+    assert newest(of)["verb"] == "settings"
+    assert len(of.run().trials()) == 3
+
+
+def test_a_study_that_never_began_takes_the_mended_file(house: Make) -> None:
+    """A typo in a path must not use up the name of the study."""
+    of = house(refuse_prepare=True).run()
+    assert of.study().state == StudyState.FAILED
+    mended = changed(of.spec, "settings.batch_size", 8)
+    actions.start_study(of.workspace, mended, **WHO)
+    assert of.study().spec["settings"]["batch_size"] == 8
+    assert of.study().state == StudyState.RUNNING
 
 
 def test_a_runner_is_started_and_outlives_us(house: Make) -> None:

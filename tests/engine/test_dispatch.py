@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import study_spec
 
 from bertdistill.engine.dispatch import prunes_by_importance
-from tests.fakes import study_spec
 
 HEADS = {"heads": {"low": 1, "high": 4}}
 CHOICE = {"head_choice": {"choices": ["random", "importance"]}}

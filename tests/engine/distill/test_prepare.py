@@ -1,5 +1,6 @@
 """The preparation: what it refuses before anything is trained, what its caches are named by, what it leaves behind."""
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -36,7 +37,7 @@ def make_run(folder: Path, teacher: TeacherSpec, *, init: str = "scratch", max_l
         kind="prepare",
         study="tiny",
         task="text-classification",
-        data=DataSpec(train=str(train), max_length=max_length),
+        data=DataSpec(train=str(train), report=str(train), max_length=max_length),
         teacher=teacher,
         student=StudentSpec(init=init, importance_examples=8),
         settings=Settings(),
@@ -54,6 +55,14 @@ def test_a_teacher_without_tokenizer_files_is_refused(tmp_path: Path) -> None:
             file.unlink()
     with pytest.raises(ConfigError, match="no tokenizer files"):
         prepare(make_run(tmp_path / "run", TeacherSpec(model=str(teacher))))
+
+
+def test_a_missing_report_file_is_refused_before_the_search(tmp_path: Path) -> None:
+    """Only a promotion reads it; without this, a typo would show after the whole search."""
+    run = make_run(tmp_path / "run", TeacherSpec(model="scratch", fine_tune=FineTuneSpec()))
+    spec = dataclasses.replace(run.spec, data=dataclasses.replace(run.spec.data, report="nowhere.txt"))
+    with pytest.raises(ConfigError, match=r"nowhere\.txt \(data\.report\)"):
+        prepare(dataclasses.replace(run, spec=spec))
 
 
 @pytest.mark.parametrize(("positions", "max_length"), [(32, 40), (30, 30)])
