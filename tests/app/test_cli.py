@@ -317,9 +317,9 @@ def test_a_refused_promotion_is_an_error(done: Terminal) -> None:
 
 def test_promotion_without_waiting(done: Terminal) -> None:
     """`--no-wait` comes back at once; `models` settles the verification when it has ended."""
-    assert ("small:1", "verifying") == tuple(
-        done.data("promote", "toy/0", "small", "--no-wait")[k] for k in ("model", "state")
-    )
+    begun = done.data("promote", "toy/0", "small", "--no-wait")
+    assert "small:1" == begun["model"]
+    assert begun["state"] in ("verifying", "verified")  # a fake worker may be done before the command has printed
     assert (0, "") == done.type("promote", "toy/0", "small", "--no-wait")[:2]
     wait_for(lambda: done.data("models", "small")[0]["state"] == "verified", "the verification to end")
 
