@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from bertdistill.app.charts import Look, frontier_chart
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.tables import pairs, text_table
 from bertdistill.app.view import StudyView, all_metrics, chart_axes, chart_axis, chart_points, columns, differences
+from bertdistill.engine.config import StudySpec
 from bertdistill.store.models import Trial, TrialState
 
 
@@ -246,3 +248,13 @@ def checks_text(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = False) 
         if row["hint"]:
             lines.append(f"{' ' * 26}hint: {safe_line(row['hint'], 300)}")
     return "\n".join(lines)
+
+
+def one_change(spec: StudySpec, params: Mapping[str, Any]) -> str:
+    """A change of one searched number that a rerun accepts: half way to the farther end of its range."""
+    for p in spec.search:
+        if p.kind == "float" and p.name in params and p.low is not None and p.high is not None and p.step is None:
+            here, low, high = (math.log(v) if p.log else v for v in (float(params[p.name]), p.low, p.high))
+            middle = (here + (low if here - low > high - here else high)) / 2
+            return f"{p.name}={math.exp(middle) if p.log else middle:.3g}"
+    return f"learning_rate={float(spec.settings.learning_rate) / 2:.3g}"

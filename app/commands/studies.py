@@ -172,15 +172,16 @@ def _ending(ws: Workspace, view: StudyView) -> str:
 
 
 def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
+    from bertdistill.app.summary import one_change
+
     best = view.frontier[0] if view.frontier else None
     if best is None:
         return ["next", f"  {command_line('status', ws=ws)}"]
     name = f"{view.study.name}/{best.number}"
-    rate = best.settings.get("learning_rate", 5e-5)
     steps = {
         "look closer": command_line("show", name, ws=ws),
         "verify and export it": command_line("promote", name, "my-model", ws=ws),
-        "change one parameter": command_line("rerun", name, "--set", f"learning_rate={rate / 2:.3g}", ws=ws),
+        "change one parameter": command_line("rerun", name, "--set", one_change(view.spec, best.params), ws=ws),
         "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
     }
     from bertdistill.app.tables import pairs

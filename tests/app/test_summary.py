@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes import study_spec
+
 from bertdistill.app.details import read_details
-from bertdistill.app.summary import Page, attempts_text, chart, checks_text, details_text, headline, ranked_list
+from bertdistill.app.summary import (
+    Page,
+    attempts_text,
+    chart,
+    checks_text,
+    details_text,
+    headline,
+    one_change,
+    ranked_list,
+)
 from bertdistill.app.view import read_view
 from bertdistill.store.db import Database
 
@@ -78,3 +93,18 @@ def test_checks_have_hints_below() -> None:
     first, second = checks_text(rows, ascii_only=True).split("\n")
     assert ["!", "warning", "disk", "1", "GB", "free"] == first.split()
     assert "hint: Free space." == second.strip()
+
+
+@pytest.mark.parametrize(
+    ("search", "params", "expected"),
+    [
+        ({"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}}, {"learning_rate": 1e-5}, "learning_rate=0.0001"),
+        ({"alpha": {"low": 0.0, "high": 1.0}}, {"alpha": 0.8}, "alpha=0.4"),
+        ({"layers": {"low": 1, "high": 4}}, {"layers": 2}, "learning_rate=2.5e-05"),
+    ],
+)
+def test_the_change_that_is_advised_is_one_that_a_rerun_accepts(
+    tmp_path: Path, search: dict[str, Any], params: dict[str, Any], expected: str
+) -> None:
+    """Inside the space, and not what the trial has already."""
+    assert expected == one_change(study_spec(tmp_path, search=search, baseline={}), params)
