@@ -139,7 +139,8 @@ def answer_text(found: Mapping[str, Any]) -> str:
     """The answer or label on a line of its own, the numbers behind it below."""
     if "label" in found:
         shares = {safe_line(name): f"{share:.4f}" for name, share in found["probabilities"].items()}
-        return f"{safe_line(found['label'])}\n{pairs(shares)}"
+        cut = f"\ncut: {found['tokens_read']} of {found['tokens']} tokens were read" if "tokens_read" in found else ""
+        return f"{safe_line(found['label'])}\n{pairs(shares)}{cut}"
     first = "no answer in the passage" if found["abstained"] else safe_line(found["answer"], 1000)
     rest = {k: safe_line(fmt.setting(v), 1000) for k, v in found.items() if k not in ("answer", "abstained")}
     return f"{first}\n{pairs(rest)}"

@@ -62,7 +62,10 @@ def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
 
 
 def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
-    """The most probable label of a text (or pair of texts) and the probability of every label."""
+    """The most probable label of a text (or pair of texts) and the probability of every label.
+
+    A text longer than the model's training texts is cut; then `tokens` tells its length and `tokens_read` what was read.
+    """
     config = _config(folder, CLASSIFY)
     if not text.strip():
         raise ConfigError("the text to classify is empty")
@@ -75,7 +78,9 @@ def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]
     shares = shifted / shifted.sum()
     best = int(shares.argmax())
     probabilities = {name: round(float(share), 4) for name, share in zip(labels, shares, strict=True)}
-    return {"label": labels[best], "probability": probabilities[labels[best]], "probabilities": probabilities}
+    found = {"label": labels[best], "probability": probabilities[labels[best]], "probabilities": probabilities}
+    tokens = len(tokenizer(text, pair)["input_ids"])
+    return found | ({"tokens": tokens, "tokens_read": data.max_length} if tokens > data.max_length else {})
 
 
 def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,14 @@ def test_questions_too_long_for_the_windows_of_training(tmp_path: Path) -> None:
     assert found["answer"] in passage
 
 
+def test_a_text_that_is_cut_says_so(tmp_path: Path) -> None:
+    """Nobody should take the label of the first page for that of the book."""
+    folder = exported(tmp_path, CLASSIFY)
+    assert "tokens_read" not in classify(folder, "A good film")
+    found = classify(folder, "A good film " * 400)
+    assert found["tokens_read"] < found["tokens"]
+
+
 def test_classify_gives_every_label(tmp_path: Path) -> None:
     """Probabilities are the softmax of the model's logits, the label is the most probable one; a pair is read too."""
     folder = exported(tmp_path, CLASSIFY)
