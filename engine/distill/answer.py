@@ -64,7 +64,7 @@ def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
 def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
     """The most probable label of a text (or pair of texts) and the probability of every label.
 
-    A text longer than the model's training texts is cut; then `tokens` tells its length and `tokens_read` what was read.
+    A text longer than those of the training is cut; then `tokens` tells its length and `tokens_read` what was read.
     """
     config = _config(folder, CLASSIFY)
     if not text.strip():
