@@ -1,6 +1,7 @@
 """From a study file (TOML) to a validated StudySpec. Every error names file, key and remedy.
 
-It reads files and nothing else: no database, no model, no data set.
+It reads files and nothing else: no database, no model, no data set. It is longer than 400 lines because the sections'
+models, with the help text of every key, stand beside the loader that fills them.
 """
 
 from __future__ import annotations

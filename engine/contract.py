@@ -279,7 +279,7 @@ class RunPaths:
 
     @property
     def predictions(self) -> Path:
-        """Predictions of the best checkpoint on the search (or, for a promotion, report) split."""
+        """Of a promotion: predictions on the report split. Those of a trial lie in its best checkpoint."""
         return self.folder / "predictions.json"
 
 

@@ -143,7 +143,8 @@ def _outputs(
 def main(arguments: list[str]) -> int:
     """Answer the request on stdin; 0 done, 1 with one line on stderr, 2 misuse."""
     if len(arguments) != 1:
-        print("usage: python -P -m bertdistill.engine.distill.answer FOLDER < REQUEST.json", file=sys.stderr)  # noqa: T201
+        usage = "usage: python -P -m bertdistill.engine.distill.answer FOLDER < REQUEST.json"
+        print(usage, file=sys.stderr)  # noqa: T201 - a program's stderr
         return 2
     try:
         found = ask(Path(arguments[0]), json.load(sys.stdin))
