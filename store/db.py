@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -183,13 +185,29 @@ def _create_private(path: Path) -> None:
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "rw", _WRITER_WAIT_S)
-    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    mode = _into_wal(connection)
     if mode != "wal":
         raise StoreError(f"{path}: this place does not allow a write-ahead log", hint="Choose a local disk.")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_size_limit=16777216")
     return connection
+
+
+def _into_wal(connection: sqlite3.Connection) -> str:
+    """Switch to a write-ahead log if need be and return the journal mode in force.
+
+    SQLite answers "locked" at once, whatever the timeout, when two connections of a new file switch at the same time:
+    waiting inside could never end, for each holds the lock that the other one needs. So the waiting is here.
+    """
+    deadline = time.monotonic() + _WRITER_WAIT_S
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - it only keeps two waiters from moving in step
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:

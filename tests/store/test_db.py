@@ -7,6 +7,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,22 @@ def test_four_processes_that_open_a_new_workspace_at_once_lose_no_increment(tmp_
     with db.read() as session:
         assert 800 == reads.study(session, "counter").busy_seconds
     db.close()
+
+
+def test_connections_that_switch_a_new_file_to_wal_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite itself answers "locked" here without waiting: without our own turns, one in ten of these failed."""
+    gate = threading.Barrier(4)
+
+    def connect_all() -> None:
+        for number in range(25):
+            path = tmp_path / f"{number}.db"
+            db_module._create_private(path)
+            gate.wait(timeout=30)
+            db_module._connect_writer(path).close()
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(connect_all) for _ in range(4)]:
+            done.result(timeout=60)
 
 
 def test_an_exception_undoes_the_whole_transaction(db: Database) -> None:
