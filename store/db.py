@@ -207,7 +207,7 @@ def _into_wal(connection: sqlite3.Connection) -> str:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-        time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - it only keeps two waiters from moving in step
+        time.sleep(random.uniform(0.005, 0.05))
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
