@@ -1,0 +1,398 @@
+"""A table that repaints only the cells that changed, for lists that stream. It reads no store and reads no markup.
+
+Textual's DataTable repaints every visible cell for any change; here a line is drawn when it differs from the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from textwrap import wrap
+from typing import ClassVar, Literal
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent"]
+
+GUTTERS: dict[str, tuple[str, str]] = {
+    "cursor": ("›", ">"),
+    "mark": ("•", "*"),
+    "cursor mark": ("»", "#"),
+    "left": ("‹", "<"),
+    "right": ("›", ">"),
+}
+"""Glyphs beside the rows and at the ends of the header where columns are hidden, and those for ASCII."""
+
+_LEAST = 3
+"""Cells below which a cut column at the right edge is not worth showing."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell; `text` is one safe line and never markup."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, `width` in cells. At most one column grows to take the width left; `width` is its least."""
+
+    key: str
+    title: str
+    width: int
+    align: Literal["left", "right"] = "left"
+    grow: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. A dim row is drawn pale where its cells are plain; a marked row has a glyph in the gutter."""
+
+    key: Hashable
+    cells: tuple[Cell, ...]
+    dim: bool = False
+    mark: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns are on screen: `(column index, first cell, width)` of each, and whether some are hidden."""
+
+    places: tuple[tuple[int, int, int], ...] = ()
+    left: bool = False
+    right: bool = False
+
+
+def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
+    """Place columns in `width` cells behind the gutter; `first` columns after the pinned one are scrolled away."""
+    spare = width - 1 - sum(c.width + 1 for c in columns) + 1
+    wide = [c.width + (max(0, spare) if c.grow else 0) for c in columns]
+    places, at = [], 1
+    for index in [0, *range(1 + first, len(columns))] if columns else []:
+        shown = min(wide[index], width - at)
+        if shown < min(_LEAST, wide[index]):
+            break
+        places.append((index, at, shown))
+        at += shown + 1
+    whole = bool(places) and places[-1][0] == len(columns) - 1 and places[-1][2] == wide[places[-1][0]]
+    return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
+
+
+def fit(text: str, width: int, align: str, *, ascii_only: bool = False) -> str:
+    """`text` in exactly `width` cells, wide characters counted as two, cut with an ellipsis."""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + ("~" if ascii_only else "…") if width > 0 else ""
+    space = " " * (width - length)
+    return space + text if align == "right" else text + space
+
+
+class LineTable(ScrollView, can_focus=True):
+    """Rows of cells under a header line, with a cursor that stays on its row's key when rows move."""
+
+    HELP = "`j` `k` or arrows move, `g` `G` go to the ends, `left` `right` show hidden columns, `enter` opens."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "step(1)", "Down", show=False, id="table.down"),
+        Binding("up,k", "step(-1)", "Up", show=False, id="table.up"),
+        Binding("home,g", "end(-1)", "First", show=False, id="table.first"),
+        Binding("end,G", "end(1)", "Last", show=False, id="table.last"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up"),
+        Binding("left", "shift(-1)", "Columns left", show=False, id="table.left"),
+        Binding("right", "shift(1)", "Columns right", show=False, id="table.right"),
+        Binding("enter", "choose", "Open", show=False, id="table.choose"),
+    ]
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "line-table--header",
+        "line-table--cursor",
+        "line-table--dim",
+        "line-table--bright",
+        "line-table--good",
+        "line-table--warn",
+        "line-table--bad",
+        "line-table--accent",
+    }
+
+    DEFAULT_CSS = """
+    LineTable {
+        overflow-x: hidden;
+        overflow-y: auto;
+        & > .line-table--header { text-style: bold; color: $text-muted; }
+        & > .line-table--cursor {
+            background: $block-cursor-blurred-background;
+            color: $block-cursor-blurred-foreground;
+        }
+        &:focus > .line-table--cursor {
+            background: $block-cursor-background;
+            color: $block-cursor-foreground;
+            text-style: $block-cursor-text-style;
+        }
+        & > .line-table--dim { color: $text-disabled; }
+        & > .line-table--bright { text-style: bold; }
+        & > .line-table--good { color: $text-success; }
+        & > .line-table--warn { color: $text-warning; }
+        & > .line-table--bad { color: $text-error; }
+        & > .line-table--accent { color: $text-accent; }
+        &:ansi > .line-table--dim { text-style: dim; }
+    }
+    """
+
+    ascii_only: reactive[bool] = reactive(False)
+    """Gutter glyphs and ellipsis in ASCII."""
+
+    @dataclass
+    class Moved(Message):
+        """The cursor came to another row."""
+
+        table: LineTable
+        key: Hashable
+
+        @property
+        def control(self) -> LineTable:
+            return self.table
+
+    @dataclass
+    class Chosen(Message):
+        """A row was opened by enter or a double click."""
+
+        table: LineTable
+        key: Hashable
+
+        @property
+        def control(self) -> LineTable:
+            return self.table
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._columns: tuple[Column, ...] = ()
+        self._rows: tuple[Row, ...] = ()
+        self._index: dict[Hashable, int] = {}
+        self._cursor = 0
+        self._first = 0
+        self._empty = ""
+        self._laid_out: tuple[int, Layout] = (-1, Layout())
+        self._styles: dict[str, Style] = {}
+        self._strips: dict[Hashable, tuple[Row, Strip]] = {}
+
+    # ------------------------------------------------------------------------------------------------------- content
+
+    def show(self, columns: Sequence[Column], rows: Sequence[Row], *, empty: str = "") -> None:
+        """Take new content; row keys must differ. Sends no message: `cursor_key` says where the cursor is now.
+
+        The cursor stays on its key, or on its position when that row is gone; it stays in view if it was.
+        """
+        before, key, seen = self._window(), self.cursor_key, self._cursor_in_view()
+        columns_changed = self._columns != tuple(columns)
+        resized = len(rows) != len(self._rows) or (not rows and self._empty != empty)
+        self._columns, self._rows, self._empty = tuple(columns), tuple(rows), empty
+        self._index = {row.key: index for index, row in enumerate(self._rows)}
+        self._cursor = self._index.get(key, max(0, min(self._cursor, len(rows) - 1)))
+        if columns_changed or resized:
+            if columns_changed:
+                self._first = min(self._first, max(0, len(columns) - 2))
+                self._forget()
+            self._strips = {k: v for k, v in self._strips.items() if k in self._index}
+            self.virtual_size = Size(0, len(rows) + 1)
+            self.refresh()
+        else:
+            self._repaint(before)
+        if seen:
+            self._bring_into_view()
+
+    @property
+    def cursor_key(self) -> Hashable | None:
+        """Key of the row under the cursor; None when there are no rows."""
+        return self._rows[self._cursor].key if self._rows else None
+
+    def move_to(self, key: Hashable) -> None:
+        """Put the cursor on a row and scroll it into view; an unknown key changes nothing, `Moved` follows a change."""
+        if key in self._index:
+            self._go(self._index[key])
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    def action_step(self, by: int) -> None:
+        self._go(self._cursor + by)
+
+    def action_end(self, side: int) -> None:
+        self._go(0 if side < 0 else len(self._rows) - 1)
+
+    def action_page(self, by: int) -> None:
+        self._go(self._cursor + by * max(1, self.size.height - 2))
+
+    def action_shift(self, by: int) -> None:
+        """Show columns further right or left; the first column stays."""
+        layout = self._layout()
+        if layout.right if by > 0 else layout.left:
+            self._first += by
+            self._forget()
+            self.refresh()
+
+    def action_choose(self) -> None:
+        if self._rows:
+            self.post_message(self.Chosen(self, self._rows[self._cursor].key))
+
+    def on_click(self, event: events.Click) -> None:
+        at = event.get_content_offset(self)
+        if at is None or at.y == 0:
+            return
+        row = at.y - 1 + self.scroll_offset.y
+        if row < len(self._rows):
+            self._go(row)
+            if event.chain == 2:
+                self.action_choose()
+
+    def _go(self, row: int) -> None:
+        if not self._rows:
+            return
+        before, old = self._window(), self._cursor
+        self._cursor = max(0, min(row, len(self._rows) - 1))
+        self._repaint(before)
+        self._bring_into_view()
+        if self._cursor != old:
+            self.post_message(self.Moved(self, self._rows[self._cursor].key))
+
+    def _cursor_in_view(self) -> bool:
+        return 0 <= self._cursor - self.scroll_offset.y < self.size.height - 1
+
+    def _bring_into_view(self) -> None:
+        top, height = self.scroll_offset.y, self.size.height - 1
+        if height > 0 and not self._cursor_in_view():
+            to = self._cursor if self._cursor < top else self._cursor - height + 1
+            self.scroll_to(y=to, animate=False, force=True)
+
+    # ------------------------------------------------------------------------------------------------------ painting
+
+    def _window(self) -> list[tuple[Row, bool]]:
+        """The rows on screen from the top, each with whether the cursor is on it."""
+        top = self.scroll_offset.y
+        rows = self._rows[top : top + max(0, self.size.height - 1)]
+        return [(row, top + index == self._cursor) for index, row in enumerate(rows)]
+
+    def _repaint(self, before: list[tuple[Row, bool]]) -> None:
+        """Refresh what differs from `before`: one cell's span where only cells changed, else the line."""
+        regions = []
+        for line, (old, new) in enumerate(zip(before, self._window(), strict=False), start=1):
+            if old != new:
+                start, end = self._changed_span(old, new)
+                if end > start:
+                    regions.append(Region(start, line, end - start, 1))
+        if regions:
+            self.refresh(*regions)
+
+    def _changed_span(self, old: tuple[Row, bool], new: tuple[Row, bool]) -> tuple[int, int]:
+        """First and last cell, half-open, that two states of one line do not share."""
+        (row, cursor), (other, other_cursor) = old, new
+        if (cursor, row.dim, row.mark) != (other_cursor, other.dim, other.mark) or len(row.cells) != len(other.cells):
+            return 0, self.size.width
+        changed = {i for i, (a, b) in enumerate(zip(row.cells, other.cells, strict=True)) if a != b}
+        spans = [(at, at + width) for index, at, width in self._layout().places if index in changed]
+        return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else (0, 0)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the viewport: the header, a row, or a line of the words for an empty table."""
+        width = self.size.width
+        if y == 0:
+            return self._header(width)
+        row = y - 1 + self.scroll_offset.y
+        if row < len(self._rows):
+            return self._strip(row, width)
+        words = wrap(self._empty, max(1, width - 2)) if not self._rows else []
+        text = f" {words[y - 1]}" if y - 1 < len(words) else ""
+        return Strip([Segment(fit(text, width, "left"), self._style("dim"))], width)
+
+    def _header(self, width: int) -> Strip:
+        layout = self._layout()
+        side = int(self.ascii_only)
+        line = self._line([c.title for c in self._columns], layout, GUTTERS["left"][side] if layout.left else " ")
+        text = fit(line, width, "left", ascii_only=self.ascii_only)
+        if layout.right:
+            text = set_cell_size(text, max(0, width - 1)) + GUTTERS["right"][side]
+        return Strip([Segment(text, self._style("header"))], width)
+
+    def _line(self, texts: Sequence[str], layout: Layout, gutter: str) -> str:
+        columns = self._columns
+        parts = [
+            fit(texts[i] if i < len(texts) else "", width, columns[i].align, ascii_only=self.ascii_only)
+            for i, _, width in layout.places
+        ]
+        return gutter + " ".join(parts)
+
+    def _strip(self, index: int, width: int) -> Strip:
+        """A row's line; the one under the cursor is made anew, the others are kept until their row changes."""
+        row, cursor = self._rows[index], index == self._cursor
+        layout = self._layout()  # also forgets strips of another width
+        if not cursor and (kept := self._strips.get(row.key)) is not None and kept[0] == row:
+            return kept[1]
+        runs = groupby(self._pieces(row, layout, width, cursor=cursor), key=lambda piece: piece[1])
+        strip = Strip([Segment("".join(text for text, _ in run), style) for style, run in runs], width)
+        if not cursor:
+            self._strips[row.key] = (row, strip)
+        return strip
+
+    def _pieces(self, row: Row, layout: Layout, width: int, *, cursor: bool) -> list[tuple[str, Style]]:
+        """Texts with their styles from the gutter to the right edge; spaces between cells belong to the left one."""
+        plain = self._tone("dim" if row.dim else "plain", cursor=cursor)
+        glyph = f"{'cursor' if cursor else ''} {'mark' if row.mark else ''}".strip()
+        pieces = [(GUTTERS[glyph][int(self.ascii_only)] if glyph else " ", self._tone("accent", cursor=cursor))]
+        used = 1
+        for index, at, size in layout.places:
+            cell = row.cells[index] if index < len(row.cells) else Cell("")
+            text = fit(cell.text, size, self._columns[index].align, ascii_only=self.ascii_only)
+            pieces.append((" " * (at - used), plain))
+            pieces.append((text, plain if cell.tone == "plain" else self._tone(cell.tone, cursor=cursor)))
+            used = at + size
+        pieces.append((" " * (width - used), plain))
+        return [piece for piece in pieces if piece[0]]
+
+    # -------------------------------------------------------------------------------------------------- kept between
+
+    def _layout(self) -> Layout:
+        width, layout = self._laid_out
+        if width != self.size.width:
+            self._strips.clear()
+            layout = lay_out(self._columns, self.size.width, self._first)
+            self._laid_out = (self.size.width, layout)
+        return layout
+
+    def _forget(self) -> None:
+        self._laid_out = (-1, Layout())
+        self._strips.clear()
+
+    def _style(self, name: str) -> Style:
+        if name not in self._styles:
+            plain = name == "plain"
+            self._styles[name] = self.rich_style if plain else self.get_component_rich_style(f"line-table--{name}")
+        return self._styles[name]
+
+    def _tone(self, tone: str, *, cursor: bool) -> Style:
+        """Style of a tone; under a focused cursor its own colours, which are the ones that its background allows."""
+        if not cursor:
+            return self._style(tone)
+        under = self._style("cursor")
+        if self.has_focus or tone == "plain":
+            return under
+        return self._style(tone) + Style(bgcolor=under.bgcolor)
+
+    def notify_style_update(self) -> None:
+        """Styles of the theme or of the focus changed."""
+        self._styles.clear()
+        self._strips.clear()
+        super().notify_style_update()
+
+    def watch_ascii_only(self) -> None:
+        self._forget()
