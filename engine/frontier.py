@@ -266,6 +266,11 @@ def gains(points: Sequence[Point], reference: Point) -> list[float]:
     return result
 
 
+def shares(points: Sequence[Point], objectives: Objectives) -> list[float]:
+    """What each feasible point added to `coverage` when it came, in the order given. The sum is the coverage."""
+    return gains(unit_points(points, objectives), (1.0,) * len(aims(objectives))) if points else []
+
+
 # --------------------------------------------------------------------------------------------------------------- scale
 
 

@@ -111,6 +111,20 @@ def propose(
     return Proposal(here.unseen(seen, derived), derived, "random")
 
 
+def rebuilt(
+    history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective], settings: Settings | None = None
+) -> optuna.Study:
+    """Past trials as an optuna study, for analysis: every value to be minimised, sizes and times as logarithms.
+
+    Trials outside of the space as it is now are left out, as they are for a proposal.
+    """
+    here = _Search(space, tuple(objectives), settings or Settings(), None)
+    told = [trial for trial in history if here.fits(trial.params)]
+    study = optuna.create_study(directions=["minimize"] * len(aims(objectives)))
+    study.add_trials(list(_Scale(here, told).frozen_trials()))
+    return study
+
+
 def derive_seed(seed: int, trials: int, index: int) -> int:
     """A seed that differs with the study, the number of trials and the index; the same on every machine."""
     digest = hashlib.blake2b(f"{seed}/{trials}/{index}".encode(), digest_size=4).digest()

@@ -1,0 +1,71 @@
+"""A trial as the analyses see it, and which of a study's objectives is the size and which the score.
+
+Pure: it reads no database and ranks nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bertdistill.engine.frontier import Objective, aims
+from bertdistill.engine.space import Value
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trial. `values` are its metrics by name, None where there is no finite number."""
+
+    number: int
+    params: Mapping[str, Value]
+    """The searched parameters that are active."""
+    values: Mapping[str, float | None]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """All settings, resolved."""
+    complete: bool = False
+    frontier: bool = False
+    feasible: bool = False
+    """Complete, with a value for every objective, and every threshold reached."""
+    baseline: bool = False
+    finished_at: float | None = None
+    """Unix time; None while it goes on."""
+    hours: float = 0.0
+    """Worker time over all attempts."""
+    study: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value against the one it is compared with."""
+
+    absolute: float
+    percent: float | None
+    """Of the other value; None when that is 0."""
+
+
+def difference(value: float | None, other: float | None) -> Difference | None:
+    """`value` minus `other`; None where one of them is not a finite number."""
+    mine, theirs = finite(value), finite(other)
+    if mine is None or theirs is None:
+        return None
+    return Difference(mine - theirs, 100.0 * (mine - theirs) / abs(theirs) if theirs else None)
+
+
+def size_and_score(objectives: Sequence[Objective], size: str = "", score: str = "") -> tuple[str, str]:
+    """Metrics that play the size (x axis) and the score (y axis): the first minimised and the first maximised aim.
+
+    Aims that all point one way play the two parts in their order. A part that is named is kept.
+    """
+    aimed = aims(objectives)
+    names = [objective.metric for objective in aimed]
+    down = [objective.metric for objective in aimed if objective.direction == "minimize"]
+    up = [objective.metric for objective in aimed if objective.direction == "maximize"]
+    first = size or next((name for name in [*down, *names] if name != score), names[0])
+    return first, score or next((name for name in [*up, *names] if name != first), names[-1])
+
+
+def finite(value: float | None) -> float | None:
+    """The value, None when it is not a finite number."""
+    return value if value is not None and math.isfinite(value) else None
