@@ -1,31 +1,57 @@
 """`bertdistill-tui` and its `engine` commands: the words a person types. It does no work of its own.
 
 Each command lives in `commands` and imports what it needs inside its function, so that `--help` loads nothing heavy.
-Exit status, an interface: 0 done, 1 failed, 2 misuse (also a wrong study file), 130 interrupted.
+Without a command it starts the terminal app.
+Exit status, an interface: 0 done, 1 failed, 2 misuse (also a wrong study or config file, and a terminal that cannot
+show the app), 130 interrupted; the app adds 128 and the number of a signal that ended it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bertdistill.app.commands import machine, models, studies, trials
-from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, say
+from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
+from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, WorkspaceOption, say
 from bertdistill.store.errors import BertDistillError
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "BERTDISTILL_DEBUG"
 
+
+class Root(TyperGroup):
+    """A first word that is no command is the study file to open; the options of the app may stand behind it, too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        place = self._first_word(ctx, args)
+        if place is None or args[place] not in self.commands:
+            ctx.allow_interspersed_args, ctx.allow_extra_args = True, False
+            return super(TyperGroup, self).parse_args(ctx, args)
+        super().parse_args(ctx, args[:place])
+        ctx._protected_args, ctx.args = [args[place]], args[place + 1 :]  # as TyperGroup itself leaves them
+        return args[place + 1 :]
+
+    def _first_word(self, ctx: Any, args: list[str]) -> int | None:
+        """Index of the first word that is no option and no value of one."""
+        found, rest, _ = self.make_parser(ctx).parse_args(args=list(args))
+        return len(args) - len(rest) - 1 if found.get("study_file") else None
+
+
 app = typer.Typer(
     name=PROGRAM,
+    cls=Root,
     help="Search, watch and promote distilled BERT-like models.",
     invoke_without_command=True,
+    subcommand_metavar="| engine COMMAND [ARGS]...",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
@@ -47,17 +73,83 @@ for commands in PANELS:
 @app.callback()
 def start(
     context: typer.Context,
+    study_file: Annotated[
+        Path | None, typer.Argument(metavar="STUDY.toml", help="A study file to look at and start.", show_default=False)
+    ] = None,
+    where: WorkspaceOption = None,
+    study: Annotated[str, typer.Option("--study", metavar="STUDY", help="Open this study of the workspace.")] = "",
+    theme: Annotated[Theme | None, typer.Option("--theme", help="Colours; auto asks the terminal.")] = None,
+    marker: Annotated[
+        Marker | None, typer.Option("--marker", help="What charts are drawn with; ascii for poor fonts.")
+    ] = None,
+    mouse: Annotated[
+        bool | None,
+        typer.Option(
+            "--mouse/--no-mouse", help="Without the mouse the terminal selects text itself.", show_default=False
+        ),
+    ] = None,
+    refresh: Annotated[
+        float | None,
+        typer.Option(
+            "--refresh", metavar="HZ", min=SLOWEST, max=FASTEST, help="Looks a second; else 2, and 1 over SSH."
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
-    """Search, watch and promote distilled BERT-like models."""
+    """Search, watch and promote distilled BERT-like models.
+
+    Without a command: the terminal app. Its preferences stand in ~/.config/bertdistill-tui/config.toml.
+    """
     if version:
         from importlib.metadata import version as installed
 
         sys.stdout.write(f"{PROGRAM} {installed(PROGRAM)}\n")
         raise typer.Exit
+    wishes = Wishes(theme=theme, marker=marker, mouse=mouse, refresh=refresh)
     if context.invoked_subcommand is None:
-        say(f"The commands are under `{PROGRAM} engine`; see `{PROGRAM} engine --help`.")
-        raise typer.Exit(MISUSE)
+        raise typer.Exit(_start_app(wishes, where, study_file, study))
+    if study or wishes != Wishes():
+        raise UsageError(
+            f"--study, --theme, --marker, --mouse and --refresh belong to the app, not to {context.invoked_subcommand}",
+            hint=f"Leave them out; see {PROGRAM} {context.invoked_subcommand} --help.",
+        )
+    _set_workspace(where)
+
+
+def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study: str) -> int:
+    """The exit status of the app. What can be wrong is told before the terminal is touched."""
+    from bertdistill.app import terminal
+    from bertdistill.app.keymap import ids
+    from bertdistill.app.preferences import options
+    from bertdistill.engine.workspace import resolve_workspace
+
+    streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
+    if study_file is not None:
+        _check_study_file(study_file)
+    if problem := terminal.unfit(os.environ, {k: s.isatty() for k, s in streams.items()}, sys.stderr.encoding):
+        say(f"error: {problem}")
+        return MISUSE
+    found = options(
+        resolve_workspace(where, os.environ).path, typed, os.environ, ids(), study_file=study_file, open_study=study
+    )
+    terminal.tame(os.environ)
+    if found.theme == "auto" and not os.environ.get("NO_COLOR"):
+        theme = terminal.theme_name("auto", os.environ, terminal.ask_background(os.environ))
+        found = dataclasses.replace(found, theme=theme)
+    from bertdistill.app.ui import run  # not before `tame`: textual reads the environment while it is imported
+
+    return run(found)
+
+
+def _check_study_file(path: Path) -> None:
+    """A word that is neither file nor command is a slip of the pen, whatever the terminal can do."""
+    if path.is_file():
+        return
+    word = str(path)
+    if any(word in commands for commands in PANELS):
+        raise UsageError(f"{word} is a command of `engine`", hint=f"Type {PROGRAM} engine {word}.")
+    what = "is a folder" if path.is_dir() else "no such file, and no command"
+    raise UsageError(f"{word}: {what}", hint=f"Give a study file (TOML), or see {PROGRAM} --help.")
 
 
 @engine.callback()
@@ -70,12 +162,16 @@ def start_engine(
     ] = False,
 ) -> None:
     """Run and inspect studies from the command line. Data goes to stdout, speech to stderr."""
-    if workspace is not None:
-        from bertdistill.engine.workspace import VARIABLE
-
-        os.environ[VARIABLE] = str(workspace.expanduser().resolve())
+    _set_workspace(workspace)
     if debug:
         os.environ[DEBUG] = "1"
+
+
+def _set_workspace(option: Path | None) -> None:
+    if option is not None:
+        from bertdistill.engine.workspace import VARIABLE
+
+        os.environ[VARIABLE] = str(option.expanduser().resolve())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

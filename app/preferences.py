@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Wishes:
     marker: Marker | None = None
     mouse: bool | None = None
     refresh: float | None = None
-    keymap: Mapping[str, str] = MappingProxyType({})
+    keymap: Mapping[str, str] = field(default_factory=dict)
 
 
 def options(
@@ -78,7 +77,7 @@ def options(
 
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
-    """Where the config file belongs; None without a home. By its standard a relative XDG_CONFIG_HOME counts as unset."""
+    """Where the config file belongs; None without a home. A relative XDG_CONFIG_HOME counts as unset, says XDG."""
     named = Path(environ.get("XDG_CONFIG_HOME") or "")
     if not named.is_absolute():
         if not environ.get("HOME"):
