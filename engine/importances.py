@@ -181,24 +181,36 @@ def importances(
     idle = () if formula is None else _without_effect(formula, trials, space, settings or Settings())
     weighed = [name for name, number in active_in.items() if number and name not in idle]
 
-    def without(problem: str) -> Importances:
-        return Importances(objective.metric, method, count, (), idle, problem)
-
-    if count < FEWEST_TRIALS:
-        return without(f"{_trials(count)} complete and feasible: too few to weigh parameters, wait for {FEWEST_TRIALS}")
-    if len({trial.value for trial in study.trials}) < 2:
-        return without(f"all {count} trials have the same {objective.metric}, so no parameter mattered")
-    if not weighed:
-        return without(f"{objective.metric} does not depend on any searched parameter")
+    found = Importances(objective.metric, method, count, (), without_effect=idle)
+    if problem := _hindrance(study, objective.metric, weighed):
+        return dataclasses.replace(found, problem=problem)
     shares = _shares(study, weighed, active_in, method)
     if not any(shares.values()):
-        return without(f"no parameter tells trials with a better {objective.metric} from the others")
+        return dataclasses.replace(
+            found, problem=f"no parameter tells trials with a better {objective.metric} from the others"
+        )
     weights = [Weight(name, share, active_in[name], active_in[name] < count) for name, share in shares.items()]
-    problem = ""
-    if count < TRIALS_A_PARAMETER * len(weighed) and len(weighed) > 1:
-        wanted = TRIALS_A_PARAMETER * len(weighed)
-        problem = f"{_trials(count)} for {len(weighed)} parameters: the order may be chance below {wanted}"
-    return Importances(objective.metric, method, count, tuple(sorted(weights, key=lambda w: -w.share)), idle, problem)
+    return dataclasses.replace(
+        found, weights=tuple(sorted(weights, key=lambda weight: -weight.share)), problem=_caution(count, len(weighed))
+    )
+
+
+def _hindrance(study: OptunaStudy, metric: str, weighed: Sequence[str]) -> str:
+    """Why there can be no weights, else empty."""
+    count = len(study.trials)
+    if count < FEWEST_TRIALS:
+        return f"{_trials(count)} complete and feasible: too few to weigh parameters, wait for {FEWEST_TRIALS}"
+    if len({trial.value for trial in study.trials}) < 2:
+        return f"all {count} trials have the same {metric}, so no parameter mattered"
+    return "" if weighed else f"{metric} does not depend on any searched parameter"
+
+
+def _caution(count: int, parameters: int) -> str:
+    """A sentence when there are few trials for so many parameters, else empty."""
+    wanted = TRIALS_A_PARAMETER * parameters
+    if count >= wanted or parameters == 1:
+        return ""
+    return f"{_trials(count)} for {parameters} parameters: the order may be chance below {wanted}"
 
 
 def _trials(count: int) -> str:
