@@ -40,6 +40,11 @@ class Root(TyperGroup):
         ctx._protected_args, ctx.args = [args[place]], args[place + 1 :]  # as TyperGroup itself leaves them
         return args[place + 1 :]
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Ours; for the usage line of a command below without the study file, which cannot stand before it."""
+        found: list[Any] = super().get_params(ctx)
+        return found if ctx.command is self else [p for p in found if p.param_type_name != "argument"]
+
     def _first_word(self, ctx: Any, args: list[str]) -> int | None:
         """Index of the first word that is no option and no value of one."""
         found, rest, _ = self.make_parser(ctx).parse_args(args=list(args))

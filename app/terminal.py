@@ -62,7 +62,8 @@ def unfit(environ: Mapping[str, str], terminals: Mapping[str, bool], encoding: s
     """
     missing = [name for name, is_terminal in terminals.items() if not is_terminal]
     if missing:
-        return f"the app needs a terminal, and {' and '.join(missing)} is none; use `{INSTEAD}`, see `{_help()}`"
+        which = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
+        return f"the app needs a terminal, and {which}; use `{INSTEAD}`, see `{_help()}`"
     if environ.get("TERM") in NO_SCREEN:
         return f"the app needs a screen, and TERM={environ['TERM']} has none; use `{INSTEAD}`, see `{_help()}`"
     if "utf" not in (encoding or "").lower():
@@ -225,7 +226,7 @@ def exit_status(app: App[Any]) -> int:
 # --------------------------------------------------------------------------------------------------------- clipboard
 
 
-def copy_sequence(text: str, environ: Mapping[str, str]) -> str | None:
+def copy_sequence(text: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """What to write to the terminal to put `text` on the clipboard where the person sits (OSC 52).
 
     None when the text is longer than terminals take (`LARGEST_COPY` bytes): offer a file instead. No terminal says
