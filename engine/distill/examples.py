@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bertdistill.engine.contract import DataSpec
+from bertdistill.engine.contract import AttemptSpec, DataSpec
 from bertdistill.engine.distill.tables import (
     Part,
     cell_text,
@@ -126,6 +126,18 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
         replace(examples, rows=_subset(train, data.max_train_examples, data.split_seed)),
         replace(examples, rows=_subset(search, data.max_search_examples, data.split_seed)),
     )
+
+
+def search_examples(spec: AttemptSpec) -> Examples:
+    """The search split, checked to be the one that was prepared."""
+    examples = load_examples(spec.data, spec.task, "train", labels=tuple(spec.prepared["labels"]))
+    _, search = cut(examples, spec.data)
+    if digest(search) != spec.prepared["search_digest"]:
+        raise ConfigError(
+            f"{spec.data.train or spec.data.hub}: the training data changed since the study was prepared",
+            hint="restore the file, or start a new study",
+        )
+    return search
 
 
 def _order(seed: int, *texts: str) -> bytes:

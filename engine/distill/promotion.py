@@ -23,7 +23,7 @@ from bertdistill.engine.contract import SCORES, SCRATCH, AttemptSpec, EventWrite
 from bertdistill.engine.distill.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.checkpoints import file_sha256
 from bertdistill.engine.distill.evaluate import features_for
-from bertdistill.engine.distill.examples import Examples, digest, load_examples
+from bertdistill.engine.distill.examples import Examples, digest, load_examples, search_examples
 from bertdistill.engine.distill.export import export_model
 from bertdistill.engine.distill.features import Features, build_features, feature_key
 from bertdistill.engine.distill.intervals import Statistic, bootstrap, class_scores, span_scores
@@ -31,7 +31,7 @@ from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.students import load_student
 from bertdistill.engine.distill.tasks import TASKS, Scored
 from bertdistill.engine.distill.train import choose_precision, predict
-from bertdistill.engine.distill.trial import measure, search_examples
+from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.errors import ConfigError
 from bertdistill.store.errors import BertDistillError
 

@@ -18,7 +18,7 @@ from bertdistill.engine.contract import SCORES, SCRATCH, STARTED, AttemptSpec
 from bertdistill.engine.distill.batches import IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.checkpoints import read_position
 from bertdistill.engine.distill.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.examples import Examples, cut, digest, load_examples
+from bertdistill.engine.distill.examples import search_examples
 from bertdistill.engine.distill.features import Features, open_features
 from bertdistill.engine.distill.importance import load_importance
 from bertdistill.engine.distill.measure import example_inputs, latency, peak_memory_mb, throughput
@@ -29,18 +29,6 @@ from bertdistill.engine.errors import ConfigError, WorkerFailed
 
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
-
-
-def search_examples(spec: AttemptSpec) -> Examples:
-    """The search split, checked to be the one that was prepared."""
-    examples = load_examples(spec.data, spec.task, "train", labels=tuple(spec.prepared["labels"]))
-    _, search = cut(examples, spec.data)
-    if digest(search) != spec.prepared["search_digest"]:
-        raise ConfigError(
-            f"{spec.data.train or spec.data.hub}: the training data changed since the study was prepared",
-            hint="restore the file, or start a new study",
-        )
-    return search
 
 
 def run_trial(run: Run) -> dict[str, float]:

@@ -1,0 +1,118 @@
+"""What a trial answered on the search split, beside what is right: the input of the error analysis.
+
+The worker leaves the predictions of its best checkpoint in that checkpoint's folder. The right answers are read again
+from the study's data, in a child process, because only workers read data sets. It writes nothing and judges nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract import TASKS
+from bertdistill.engine.error_analysis import Classified, Question
+from bertdistill.engine.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.db import Session, open_db
+from bertdistill.store.models import Attempt, Checkpoint, Trial
+
+GOLDS_MODULE = "bertdistill.engine.distill.golds"
+FILE = "predictions.json"
+LARGEST_BYTES = 256_000_000
+"""A prediction file beyond this is none of ours: a million questions take a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All of the search split, in its order: questions, or texts with the names of their classes."""
+
+    task: str
+    step: int
+    """Optimiser step of the checkpoint that answered."""
+    questions: tuple[Question, ...] = ()
+    texts: tuple[Classified, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def read_predictions(workspace: Workspace, study: str, number: int) -> Predictions:
+    """The predictions of a trial's best checkpoint; takes seconds for a large data set.
+
+    Raises NotFound without such a trial, ActionRefused when its predictions are not there (never evaluated, or removed
+    with their checkpoint), WorkerFailed when the data cannot be read as they were.
+    """
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            trial = reads.trial(session, reads.study(session, study).id or 0, number)
+            checkpoint = _best(session, trial, f"{study}/{number}")
+            attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
+    finally:
+        db.close()
+    texts = _predicted(workspace.absolute(checkpoint.folder) / FILE, f"{study}/{number}")
+    return joined(_golds(workspace, attempt), texts, checkpoint.step)
+
+
+def _best(session: Session, trial: Trial, name: str) -> Checkpoint:
+    found = reads.best_checkpoint(session, trial.id or 0)
+    if found is not None:
+        return found
+    bests = [one for one in reads.checkpoints(session, trial_id=trial.id, dropped=True) if one.role == "best"]
+    if bests:
+        raise ActionRefused(
+            f"the best checkpoint of {name} was removed, and its predictions with it",
+            hint="Frontier trials and the baseline keep theirs. Rerun it with another seed to have new ones.",
+        )
+    raise ActionRefused(
+        f"{name} is {trial.state.value} and was never evaluated, so it has no predictions",
+        hint="They come with the first evaluation on the search split.",
+    )
+
+
+def _predicted(path: Path, name: str) -> dict[str, str]:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ActionRefused(f"{path} has {path.stat().st_size:,} bytes; it is no prediction file of a worker")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ActionRefused(
+            f"the predictions of {name} cannot be read: {error}",
+            hint="If it runs, a better checkpoint may just have taken their place: try again. Else rerun the trial.",
+        ) from error
+    if not isinstance(raw, dict):
+        raise ActionRefused(f"{path} holds no JSON object of predictions", hint="Rerun the trial.")
+    return {str(key): str(text) for key, text in raw.items()}
+
+
+def _golds(workspace: Workspace, attempt: Attempt) -> dict[str, Any]:
+    folder = workspace.absolute(attempt.folder)
+    command = [sys.executable, "-P", "-m", GOLDS_MODULE, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise WorkerFailed(lines[-1] if lines else f"{folder}: its search split could not be read")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def joined(golds: Mapping[str, Any], texts: Mapping[str, str], step: int) -> Predictions:
+    """Golds and predictions of the same examples; ActionRefused when an example has no prediction."""
+    missing = [row["id"] for row in golds["rows"] if row["id"] not in texts]
+    if missing:
+        raise ActionRefused(
+            f"{len(missing)} of {len(golds['rows'])} examples have no prediction, for example {missing[0]!r}",
+            hint="The data of the study changed since. Restore them.",
+        )
+    if golds["task"] == TASKS[0]:
+        questions = [
+            Question(row["id"], row["article"], row["question"], tuple(row["golds"]), texts[row["id"]])
+            for row in golds["rows"]
+        ]
+        return Predictions(golds["task"], step, questions=tuple(questions))
+    rows = [Classified(row["id"], row["text"], row["label"], texts[row["id"]]) for row in golds["rows"]]
+    return Predictions(golds["task"], step, texts=tuple(rows), labels=tuple(golds["labels"]))
