@@ -44,7 +44,7 @@ def _ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page)
         _state(trial, page),
         *(fmt.metric(name, values.get(name)) for name in names),
         "" if gain is None else f"+{gain:.3f}",
-        _remark(view, trial),
+        remark(view, trial),
         fmt.settings(trial.params) or "as configured",
     ]
 
@@ -54,7 +54,8 @@ def _state(trial: Trial, page: Page) -> str:
     return f"{text} {trial.progress:.0%}" if trial.state == TrialState.RUNNING else text
 
 
-def _remark(view: StudyView, trial: Trial) -> str:
+def remark(view: StudyView, trial: Trial) -> str:
+    """What is worth a word about a trial: baseline, lineage, what dominates it, why it ended badly."""
     ranked = view.ranked.get(trial.number)
     words = []
     if trial.origin == "baseline":

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from bertdistill.app.charts import Axis, Kind, Point
 from bertdistill.app.format import arrow, metric, value_of
 from bertdistill.engine.config import ReferencePoint, StudySpec, study_from_dict
 from bertdistill.engine.contract import METRICS
-from bertdistill.engine.frontier import Objective, RankedRow, aims, gains, oriented, ranking, unit_points
+from bertdistill.engine.frontier import Objective, RankedRow, oriented, ranking, shares
+from bertdistill.engine.outcomes import size_and_score
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import Study, Trial, TrialState
+from bertdistill.store.models import Study, StudyState, Trial, TrialState
 
 COUNTS = ("params", "encoder_params")
 """Metrics that are whole numbers."""
@@ -71,6 +73,13 @@ class StudyView:
         done = sum(t.progress if t.state == TrialState.RUNNING else t.finished_at is not None for t in self.trials)
         return min(1.0, done / max(1, self.spec.budget.trials))
 
+    def seconds_left(self, slots: int) -> float | None:
+        """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
+        took = [t.busy_seconds for t in self.trials if t.state == TrialState.COMPLETE and t.busy_seconds > 0]
+        if not took or self.study.state != StudyState.RUNNING:
+            return None
+        return max(0.0, 1.0 - self.progress()) * self.spec.budget.trials * median(took) / max(1, slots)
+
 
 def read_view(db: Database, name: str) -> StudyView:
     """Read one study in a single transaction; NotFound names the nearest study."""
@@ -101,10 +110,7 @@ def _gains(
     trials: Sequence[Trial], values: Mapping[int, Mapping[str, float | None]], objectives: Sequence[Objective]
 ) -> dict[int, float]:
     in_time = sorted(trials, key=lambda t: (t.finished_at or 0.0, t.number))
-    points = [oriented(values[t.number], objectives) for t in in_time]
-    if not points:
-        return {}
-    added = gains(unit_points(points, objectives), (1.0,) * len(aims(objectives)))
+    added = shares([oriented(values[t.number], objectives) for t in in_time], objectives)
     return {t.number: gain for t, gain in zip(in_time, added, strict=True)}
 
 
@@ -131,26 +137,26 @@ def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
 
 def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
     """Metrics of the two axes: a size on x and a score on y when the objectives allow it."""
-    aimed = aims(view.objectives)
-    names = [o.metric for o in aimed]
-    down = [o.metric for o in aimed if o.direction == "minimize"]
-    up = [o.metric for o in aimed if o.direction == "maximize"]
-    first = x or next((n for n in [*down, *names] if n != y), names[0])
-    return first, y or next((n for n in [*up, *names] if n != first), names[-1])
+    return size_and_score(view.objectives, x, y)
 
 
 def chart_points(view: StudyView, x: str, y: str) -> list[Point]:
     """Every trial that has both values; a running one stands at its known size with its newest score."""
-    points = []
+    return [point for _, point in chart_trials(view, x, y)]
+
+
+def chart_trials(view: StudyView, x: str, y: str) -> list[tuple[Trial | None, Point]]:
+    """The same, each with its trial; None stands for a reference point of the study file."""
+    found: list[tuple[Trial | None, Point]] = []
     for trial in view.trials:
         values = all_metrics(trial)
         at_x, at_y = values.get(x), values.get(y)
-        if at_x is not None and at_y is not None:
+        if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
             label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
             row = view.ranked.get(trial.number)
-            points.append(Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier)))
-    return points + [_reference(r, x, y) for r in view.spec.references if x in r.metrics and y in r.metrics]
+            found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
+    return found + [(None, _reference(r, x, y)) for r in view.spec.references if x in r.metrics and y in r.metrics]
 
 
 def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:

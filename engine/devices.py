@@ -26,7 +26,7 @@ def cores() -> int:
 
 
 @contextmanager
-def _nvml() -> Iterator[Any]:
+def nvml_session() -> Iterator[Any]:
     """NVML, or None where there is no NVIDIA driver."""
     import pynvml  # here, because most machines of the tests have none and the import costs 40 ms
 
@@ -43,7 +43,7 @@ def _nvml() -> Iterator[Any]:
 
 def gpu_uuids(environ: Mapping[str, str]) -> list[str]:
     """UUIDs of the GPUs that we may use, in NVML order; what CUDA_VISIBLE_DEVICES leaves out is left out."""
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is None:
             return []
         found = _all_uuids(nvml)
@@ -101,7 +101,7 @@ def gpu_busy(device: Device) -> str:
     Someone else's process with more than 300 MiB, or (where pids are hidden, as in containers) more than a tenth of the
     memory in use while no worker of ours can be the reason.
     """
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is None:
             return "the NVIDIA driver does not answer"
         try:

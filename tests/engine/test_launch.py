@@ -309,7 +309,7 @@ class Nvml:
 
 def test_a_lost_gpu_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that answer are there; without a list of processes the memory in use decides."""
-    monkeypatch.setattr(devices, "_nvml", lambda: nullcontext(Nvml()))
+    monkeypatch.setattr(devices, "nvml_session", lambda: nullcontext(Nvml()))
     assert ["GPU-0", "GPU-2"] == devices.gpu_uuids({})
     assert devices.gpu_busy(Device("cuda", 1, "GPU-0")) == ""
     assert "9.0 of 80.0 GiB" in devices.gpu_busy(Device("cuda", 1, "GPU-2"))

@@ -1,0 +1,86 @@
+"""The table of keys in Textual's terms: bindings of a place, the footer's words, the palette's commands.
+
+It names no key: those stand in `keymap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from textual.binding import Binding
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from bertdistill.app.keymap import Action, of
+
+FOOTER_KEYS = 7
+"""More are not read, and at 80 columns more do not fit."""
+
+_SPELT = {
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "escape": "esc",
+    "space": "space",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}
+
+
+def bindings(place: str) -> list[Any]:
+    """Textual bindings of a place; each keeps its id, so that a config can remap it."""
+    return [Binding(a.keys, a.name, a.words, show=False, id=a.id, tooltip=a.words) for a in of(place)]
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> list[str]:
+    """The keys of an action as people write them, remapped ones instead of ours."""
+    return [spelt(key) for key in keymap.get(action.id, action.keys).split(",")]
+
+
+def spelt(key: str) -> str:
+    """`question_mark` as `?`; control and function keys as they are."""
+    return _SPELT.get(key.strip(), key.strip())
+
+
+def available(screen: Any) -> Iterator[tuple[Action, Any]]:
+    """Actions of the focused pane, the screen and the app that make sense now, each with the object that does it."""
+    for owner in (screen.focused, screen, screen.app):
+        for action in of(getattr(owner, "PLACE", "")):
+            name = action.name.partition("(")[0]
+            target = next((o for o in (owner, screen, screen.app) if hasattr(o, f"action_{name}")), None)
+            if target is not None and target.check_action(name, ()):
+                yield action, target
+
+
+def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else."""
+    chosen = sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer)
+    kept = [a for a in chosen if a.footer < 90][: FOOTER_KEYS - 2] + [a for a in chosen if a.footer >= 90]
+    return [(keys_of(a, keymap)[0], a.short) for a in kept]
+
+
+class ActionCommands(Provider):
+    """The palette: every action that works here and now, as `group: Order`."""
+
+    def _commands(self) -> Iterator[tuple[str, str, Any]]:
+        app: Any = self.app
+        for action, target in available(self.screen):
+            if action.palette:
+                run = partial(app.run_action, action.name, target)
+                yield f"{action.group}: {action.words}", " ".join(keys_of(action, app.options.keymap)), run
+
+    async def discover(self) -> Hits:
+        for words, keys, run in self._commands():
+            yield DiscoveryHit(words, run, help=keys)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for words, keys, run in self._commands():
+            if (score := matcher.match(words)) > 0:
+                yield Hit(score, matcher.highlight(words), run, help=keys)

@@ -1,0 +1,154 @@
+"""The one table of what keys do: bindings, footer, help and palette are all made from it. It does nothing itself.
+
+An action is named after a method `action_<name>` of the screen (or the app, or the focused widget) where it works.
+Ids never change, because people remap them in their config.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EVERYWHERE = "app"
+"""Place of actions that work on every screen."""
+
+PLACES: dict[str, str] = {
+    "app": "Everywhere",
+    "studies": "Studies",
+    "study": "Study",
+    "trial": "Trial",
+    "compare": "Compare",
+    "analysis": "Analysis",
+    "workers": "Workers",
+    "models": "Models",
+    "new": "New study",
+    "rerun": "Rerun",
+    "promote": "Promote",
+    "history": "History",
+    "table": "In a table",
+    "frontier": "In the frontier chart",
+    "curves": "In the curves chart",
+    "dialogue": "In a dialogue",
+}
+"""Where actions work, with the title of the group in the help."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that a key does."""
+
+    id: str
+    keys: str
+    """Comma separated, as Textual spells them."""
+    name: str
+    """The action, with arguments if it takes any: `sort`, `pane('trials')`."""
+    words: str
+    """Sentence case, an order: `Rerun with one change`."""
+    places: tuple[str, ...]
+    group: str = "view"
+    """First word in the palette: trial, study, view, chart, export, help."""
+    footer: int = 0
+    """Place in the footer from 1 on; 0 keeps it out. The footer shows the seven lowest that fit."""
+    short: str = ""
+    """Word in the footer."""
+    palette: bool = True
+    """Whether the palette offers it: movements would only fill it."""
+
+
+def _move(id_: str, keys: str, name: str, words: str) -> Action:
+    return Action(id_, keys, name, words, ("table",), "table", palette=False)
+
+
+ACTIONS: tuple[Action, ...] = (
+    # ---- everywhere
+    Action("help", "question_mark,f1", "help", "Show the keys of this screen", (EVERYWHERE,), "help", 90, "help"),
+    Action("palette", "ctrl+p", "command_palette", "Find a command", (EVERYWHERE,), "help", palette=False),
+    Action("quit", "q,ctrl+q,ctrl+c", "leave", "Quit; what runs goes on", (EVERYWHERE,), "app", 99, "quit"),
+    Action("suspend", "ctrl+z", "suspend_process", "Suspend to the shell", (EVERYWHERE,), "app"),
+    Action("back", "escape", "back", "Go back", (EVERYWHERE,), "view", palette=False),
+    Action("next-pane", "tab", "focus_next", "Next pane", (EVERYWHERE,), "view", palette=False),
+    Action("previous-pane", "shift+tab", "focus_previous", "Previous pane", (EVERYWHERE,), "view", palette=False),
+    Action("pause-view", "p", "pause_view", "Pause or resume repainting", (EVERYWHERE,), "view"),
+    Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export"),
+    Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view"),
+    Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view"),
+    Action("theme", "f2", "next_theme", "Next theme", (EVERYWHERE,), "view"),
+    Action("marker", "f3", "next_marker", "Next chart marker: braille, hd, ascii", (EVERYWHERE,), "view"),
+    Action("screenshot", "f12", "picture", "Write a picture of the screen", (EVERYWHERE,), "export"),
+    Action("undo", "u", "undo", "Undo the newest change", (EVERYWHERE,), "study"),
+    # ---- movement in tables
+    _move("down", "j,down", "step(1)", "Down"),
+    _move("up", "k,up", "step(-1)", "Up"),
+    _move("first", "g,home", "end(-1)", "First row"),
+    _move("last", "G,end", "end(1)", "Last row"),
+    _move("page-down", "pagedown", "page(1)", "Page down"),
+    _move("page-up", "pageup", "page(-1)", "Page up"),
+    _move("columns-left", "left", "shift(-1)", "Columns to the left"),
+    _move("columns-right", "right", "shift(1)", "Columns to the right"),
+    _move("choose", "enter", "choose", "Open"),
+    # ---- studies
+    Action("new-study", "n", "new_study", "New study from a config", ("studies",), "study", 2, "new"),
+    Action("open-study", "enter", "open", "Open the study", ("studies",), "study", 1, "open", palette=False),
+    Action("archive-study", "A", "archive", "Archive the study, or bring it back", ("studies",), "study"),
+    Action("show-archived", "H", "show_archived", "Show or hide what is archived", ("studies", "study"), "view"),
+    # ---- study
+    Action("open-trial", "enter", "open", "Open the trial", ("study",), "trial", 1, "open", palette=False),
+    Action("rerun", "r", "rerun", "Rerun with one change", ("study", "trial"), "trial", 2, "rerun"),
+    Action("promote", "P", "promote", "Promote to a verified model", ("study", "trial"), "trial", 3, "promote"),
+    Action("stop-trial", "x", "stop_trial", "Stop the trial", ("study", "trial"), "trial", 4, "stop"),
+    Action("filter", "slash", "filter", "Filter the trials", ("study",), "view", 5, "filter"),
+    Action("mark", "space", "mark", "Mark for comparison", ("study",), "trial", 7, "mark"),
+    Action("compare", "c", "compare", "Compare the marked trials", ("study",), "trial", 6, "compare"),
+    Action("sort", "s", "sort", "Sort by the next column", ("study",), "view"),
+    Action("sort-reverse", "S", "sort_reverse", "Reverse the order", ("study",), "view"),
+    Action("columns", "C", "columns", "Choose the columns", ("study",), "view"),
+    Action("analysis", "a", "analysis", "Analyse the study", ("study", "trial"), "study", 8, "analysis"),
+    Action("new-trial", "n", "queue_trial", "Queue a trial by hand", ("study",), "trial"),
+    Action("note", "e", "note", "Edit note and tags", ("study", "trial"), "trial"),
+    Action("archive-trial", "A", "archive", "Archive the trial, or bring it back", ("study", "trial"), "trial"),
+    Action("settings", "E", "settings", "Change threshold, budget, ranges, slots", ("study",), "study"),
+    Action("history", "h", "history", "Show what was changed, by whom", ("study", "studies"), "study"),
+    Action("pause-study", "z", "pause_study", "Pause or resume the study", ("study", "workers", "studies"), "study"),
+    Action("stop-study", "Z", "stop_study", "Stop the study", ("study", "workers", "studies"), "study"),
+    Action("start-runner", "R", "start_runner", "Start the runner", ("studies", "study", "workers"), "study"),
+    Action("pane-trials", "1", "pane('trials')", "Trials", ("study",), "view", palette=False),
+    Action("pane-frontier", "2", "pane('frontier')", "Frontier", ("study",), "view", palette=False),
+    Action("pane-curves", "3", "pane('curves')", "Loss curves", ("study",), "view", palette=False),
+    Action("pane-log", "4", "pane('log')", "Log", ("study",), "view", palette=False),
+    Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
+    Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
+    # ---- charts
+    Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart"),
+    Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart"),
+    Action("frontier-log", "L", "log_scale", "Logarithmic scale", ("frontier", "curves"), "chart"),
+    Action("point-left", "left", "step('x', -1)", "Next point to the left", ("frontier",), "chart", palette=False),
+    Action("point-right", "right", "step('x', 1)", "Next point to the right", ("frontier",), "chart", palette=False),
+    Action("point-up", "up", "step('y', 1)", "Next point upwards", ("frontier",), "chart", palette=False),
+    Action("point-down", "down", "step('y', -1)", "Next point downwards", ("frontier",), "chart", palette=False),
+    Action("crosshair-left", "left", "crosshair(-1)", "Crosshair to the left", ("curves",), "chart", palette=False),
+    Action("crosshair-right", "right", "crosshair(1)", "Crosshair to the right", ("curves",), "chart", palette=False),
+    Action("crosshair-back", "down", "crosshair(-10)", "Ten to the left", ("curves",), "chart", palette=False),
+    Action("crosshair-on", "up", "crosshair(10)", "Ten to the right", ("curves",), "chart", palette=False),
+    Action("live", "t", "live", "Live or frozen", ("curves", "frontier"), "chart"),
+    Action("smoothing", "o", "smoothing", "More smoothing", ("curves",), "chart"),
+    Action("x-axis", "X", "x_axis", "Next x axis: step, examples, wall time", ("curves",), "chart"),
+    Action("series", "v", "series", "Next set of curves: train, evaluation, all", ("curves",), "chart"),
+    # ---- workers
+    Action("more-slots", "plus", "slots(1)", "One worker more", ("workers",), "study", 1, "more"),
+    Action("fewer-slots", "minus", "slots(-1)", "One worker less", ("workers",), "study", 2, "fewer"),
+    Action("stop-worker", "x", "stop_worker", "Stop the worker: checkpoint first", ("workers",), "trial", 3, "stop"),
+    Action("stop-runner", "K", "stop_runner", "Stop all workers and the runner", ("workers",), "study"),
+    # ---- models
+    Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
+    Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),
+    Action("undo-alias", "U", "undo_alias", "Undo an alias", ("models",), "trial", 3, "undo alias"),
+)
+
+
+def of(place: str) -> list[Action]:
+    """The actions of a place, in the order of the table."""
+    return [action for action in ACTIONS if place in action.places]
+
+
+def ids() -> tuple[str, ...]:
+    """Every id that a config may remap."""
+    return tuple(action.id for action in ACTIONS)

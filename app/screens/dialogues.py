@@ -1,0 +1,128 @@
+"""Small questions over a screen: confirm, type a line, copy. They decide nothing; the caller acts on the answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, OptionList
+
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.screens.live_screen import Ours
+from bertdistill.app.terminal import copy_sequence
+from bertdistill.store.errors import BertDistillError
+
+
+class Confirm(ModalScreen[bool]):
+    """A question with two answers; the safe one has the focus, and escape means it."""
+
+    BINDINGS: ClassVar = [
+        ("escape", "dismiss(False)", "No"),
+        ("n", "dismiss(False)", "No"),
+        ("y", "dismiss(True)", "Yes"),
+    ]
+
+    def __init__(self, question: str, *, yes: str, no: str = "Keep it") -> None:
+        super().__init__()
+        self._question, self._yes, self._no = question, yes, no
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialogue"):
+            yield Label(Text(safe(self._question, 1000)))
+            with Horizontal(classes="buttons"):
+                yield Button(Text(safe_line(f"{self._no} (n)")), id="no")
+                yield Button(Text(safe_line(f"{self._yes} (y)")), id="yes", variant="warning")
+
+    def on_mount(self) -> None:
+        self.query_one("#no", Button).focus()
+
+    @on(Button.Pressed)
+    def answer(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+
+class Ask(ModalScreen[str | None]):
+    """One line to type; `check` says what is wrong with it while it is typed, by raising our error."""
+
+    BINDINGS: ClassVar = [("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(
+        self, title: str, *, value: str = "", placeholder: str = "", check: Callable[[str], object] | None = None
+    ) -> None:
+        super().__init__()
+        self._title, self._value, self._placeholder, self._check = title, value, placeholder, check
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialogue"):
+            yield Label(Text(safe(self._title, 1000)))
+            yield Input(self._value, placeholder=self._placeholder)
+            yield Label("", id="problem", markup=False)
+
+    def problem(self, text: str) -> str:
+        """What is wrong with `text`, empty when nothing is."""
+        try:
+            if self._check is not None:
+                self._check(text)
+        except BertDistillError as error:
+            return f"{error} {error.hint}".strip()
+        return ""
+
+    @on(Input.Changed)
+    def judge(self, event: Input.Changed) -> None:
+        self.query_one("#problem", Label).update(Text(safe(self.problem(event.value), 600)))
+
+    @on(Input.Submitted)
+    def submit(self, event: Input.Submitted) -> None:
+        if not self.problem(event.value):
+            self.dismiss(event.value)
+
+
+class CopyDialogue(Ours, ModalScreen[None]):
+    """Choose what to copy; the text goes to the terminal's clipboard, or to a file where there is none."""
+
+    BINDINGS: ClassVar = [("escape", "dismiss", "Cancel"), ("f", "write_file", "Write to a file")]
+
+    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._items = list(items)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialogue"):
+            yield Label("Copy (enter), or write to a file (f):")
+            yield OptionList(*(Text(safe_line(f"{what}: {text}", 300)) for what, text in self._items), markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).highlighted = 0
+
+    @on(OptionList.OptionSelected)
+    def copy(self, event: OptionList.OptionSelected) -> None:
+        what, text = self._items[event.option_index]
+        sequence = copy_sequence(text, os.environ)
+        if sequence is None:
+            self.ui.tell(f"{what} is too long for a terminal's clipboard; press f to write it to a file.")
+            return
+        self.ui.write_to_terminal(sequence)
+        self.ui.tell(f"Copied: {what}. If nothing arrives, see `set-clipboard` in docs/terminal.md, or use f.")
+        self.dismiss()
+
+    def action_write_file(self) -> None:
+        place = self.query_one(OptionList).highlighted or 0
+        what, text = self._items[place]
+        folder = self.ui.workspace.path / "copies"
+        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{''.join(c if c.isalnum() else '-' for c in what)[:40]}.txt"
+
+        def write() -> Path:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_text(text + "\n", encoding="utf-8")
+            return path
+
+        self.ui.act(write, lambda where: f"Written: {where}")
+        self.dismiss()

@@ -1,0 +1,118 @@
+"""What every full screen shares: its place in the key table, the header and the footer, and how it gets its news.
+
+It knows no store: the App calls `read` in a thread and then `show` on the UI thread, whenever something changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bertdistill.app.bindings import footer
+from bertdistill.app.live import Reader
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.table import LineTable
+
+if TYPE_CHECKING:
+    from bertdistill.app.ui import BertDistill
+
+LEAST = (40, 12)
+"""Columns and rows below which only the size message is shown."""
+
+
+class Line(Static):
+    """One line of text that is never read as markup and repaints only when its words change."""
+
+    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("", markup=False, **options)
+        self._text = Text()
+
+    def say(self, text: Text) -> None:
+        """Show this text, already safe."""
+        if text != self._text:
+            self._text = text
+            self.update(text)
+
+
+class Ours:
+    """Gives a screen the App of this program under its own type."""
+
+    @property
+    def ui(self) -> BertDistill:
+        return self.app  # type: ignore[attr-defined,no-any-return]  # every screen that mixes this in has an app
+
+
+class LiveScreen(Ours, Screen[Any]):
+    """A screen that shows what the database says. Subclasses define PLACE, `body`, `read` and `show`."""
+
+    PLACE: ClassVar[str] = ""
+    """Name in the key table; `BINDINGS = bindings(PLACE)` belongs beside it."""
+    HELP: ClassVar[str] = ""
+    """Markdown for the help: what the screen is for, in a few sentences."""
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual types it
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it
+
+    def compose(self) -> ComposeResult:
+        yield Line(id="header")
+        yield from self.body()
+        yield Line(id="keys")
+        yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between header and footer."""
+        raise NotImplementedError
+
+    def read(self, reader: Reader) -> Any:
+        """Everything that the screen shows now, as values. Runs in a thread: touches no widget."""
+        raise NotImplementedError
+
+    def show(self, news: Any) -> None:
+        """Put what `read` returned on the screen."""
+        raise NotImplementedError
+
+    def copies(self) -> list[tuple[str, str]]:
+        """What `copy` offers here: (what it is, the text)."""
+        return []
+
+    def header(self, text: Text) -> None:
+        """The top line."""
+        self.query_one("#header", Line).say(text)
+
+    def on_mount(self) -> None:
+        self.use_marker()
+        self.refresh_keys()
+        self.ui.look_again()
+
+    def use_marker(self) -> None:
+        """Give the app's chart marker to the charts and tables of this screen."""
+        for chart in self.query(Chart):
+            chart.marker = self.ui.marker
+        for table in self.query(LineTable):
+            table.ascii_only = self.ui.ascii_only
+
+    def on_screen_resume(self) -> None:
+        self.use_marker()
+        self.refresh_keys()
+        self.ui.look_again()
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_keys()
+
+    def refresh_keys(self) -> None:
+        """Rewrite the footer: which keys make sense may have changed."""
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for key, word in footer(self, self.ui.options.keymap):
+            text.append(f" {key} ", "bold reverse" if self.ui.is_plain else "bold")
+            text.append(f"{word} ")
+        self.query_one("#keys", Line).say(text)
+
+    def action_back(self) -> None:
+        self.ui.leave_screen()

@@ -1,0 +1,203 @@
+"""The studies of the workspace: where the app begins. It reads one row a study and starts nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.bindings import bindings
+from bertdistill.app.charts import sparkline
+from bertdistill.app.live import Reader
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.screens.study_header import load_words
+from bertdistill.app.session import command_line
+from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.trial_table import TONES
+from bertdistill.engine import actions
+from bertdistill.engine.actions import RunnerStatus
+from bertdistill.engine.load import Load, read_load
+from bertdistill.store.models import StudyState
+
+COLUMNS = (
+    Column("study", "study", 22),
+    Column("state", "state", 12),
+    Column("progress", "progress", 16),
+    Column("trials", "trials", 8, "right"),
+    Column("frontier", "front", 6, "right"),
+    Column("best", "best points", 30, grow=True),
+    Column("hypervolume", "hypervolume", 14),
+    Column("note", "note", 20),
+)
+
+
+@dataclass(frozen=True)
+class StudiesNews:
+    """All that the screen shows."""
+
+    views: list[StudyView]
+    archived: set[int]
+    """Row ids of those that were put away."""
+    runner: RunnerStatus
+    load: Load
+
+
+class StudiesScreen(LiveScreen):
+    """Every study with its state and best points."""
+
+    PLACE = "studies"
+    BINDINGS: ClassVar = bindings("studies")
+    HELP = """
+Every study of the workspace. `n` begins a new one from a config file; `enter` opens one. Studies go on when this app is
+closed: a runner and its workers are processes of their own.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.news: StudiesNews | None = None
+        self._archived = False
+
+    def body(self) -> Iterable[Widget]:
+        yield LineTable(id="studies", classes="pane")
+
+    def on_mount(self) -> None:
+        self.query_one(LineTable).focus()
+
+    def read(self, reader: Reader) -> StudiesNews:
+        views = [reader.view(study.name) for study in reader.studies()]
+        archived = reader.archived() if views else set()
+        return StudiesNews(views, archived, reader.runner(), read_load())
+
+    def show(self, news: StudiesNews) -> None:
+        self.news = news
+        self.header(self._header(news))
+        table = self.query_one(LineTable)
+        views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
+        rows = [self._row(view, away=view.study.id in news.archived) for view in views]
+        table.show(COLUMNS, rows, empty="No study yet. Press n to begin one from a config file.")
+        table.border_title = Text("Studies")
+        hidden = len(news.views) - len(views)
+        table.border_subtitle = Text(f"{hidden} archived, H shows them" if hidden else "")
+        self.refresh_keys()
+
+    def _header(self, news: StudiesNews) -> Text:
+        runner = news.runner
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f"{safe_line(str(self.ui.workspace.path))}  ", "bold")
+        if runner.alive:
+            text.append(f"runner {runner.pid} on {safe_line(runner.host, 40)}  ", "green")
+        elif any(v.study.state == StudyState.RUNNING for v in news.views):
+            gone = f"runner gone: pid {runner.pid} on {safe_line(runner.host, 40)}, R starts one  "
+            text.append(gone if runner.pid else "no runner, R starts one  ", "bold red")
+        text.append("  ".join(load_words(news.load)))
+        return text
+
+    def _row(self, view: StudyView, *, away: bool) -> Row:
+        study, ascii_only = view.study, self.ui.ascii_only
+        state = study.state.value
+        done = sum(t.finished_at is not None for t in view.trials)
+        growth = _growth(view)
+        cells = (
+            Cell(safe_line(study.name, 60), "bright"),
+            Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn")),
+            Cell(f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}"),
+            Cell(f"{done}/{view.spec.budget.trials}"),
+            Cell(str(len(view.frontier))),
+            Cell(_best(view)),
+            Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
+            Cell(safe_line(study.diagnosis or view.spec.note, 200), "bad" if study.diagnosis else "dim"),
+        )
+        return Row(study.name, cells, dim=away)
+
+    # -------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def study_name(self) -> str:
+        """The study under the cursor, empty when there is none."""
+        return str(self.query_one(LineTable).cursor_key or "")
+
+    def _view(self) -> StudyView | None:
+        name = self.study_name
+        return next((v for v in self.news.views if v.study.name == name), None) if self.news else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        view = self._view() if self.is_mounted else None
+        match action:
+            case "open" | "history" | "archive" | "pause_study":
+                return view is not None
+            case "stop_study":
+                return view is not None and view.study.state in (StudyState.RUNNING, StudyState.PAUSED)
+            case "start_runner":
+                return self.news is not None and not self.news.runner.alive and bool(self.news.views)
+        return True
+
+    def copies(self) -> list[tuple[str, str]]:
+        ws = self.ui.workspace
+        found = [("workspace", str(ws.path)), ("command", command_line("status", ws=ws))]
+        if name := self.study_name:
+            found = [("study", name), ("frontier", command_line("frontier", name, ws=ws)), *found]
+        return found
+
+    @on(LineTable.Chosen)
+    def chosen(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        if self.study_name:
+            self.ui.open_study(self.study_name)
+
+    def action_new_study(self) -> None:
+        self.ui.open_new_study()
+
+    def action_history(self) -> None:
+        self.ui.open_history(self.study_name)
+
+    def action_archive(self) -> None:
+        view, name = self._view(), self.study_name
+        if view is not None and self.news is not None:
+            away = view.study.id not in self.news.archived
+            self.ui.act(
+                lambda: actions.archive_study(self.ui.workspace, name, archived=away, who=self.ui.who),
+                lambda _: f"{name} is {'put away; H shows it' if away else 'back'}.",
+            )
+
+    def action_show_archived(self) -> None:
+        self._archived = not self._archived
+        self.ui.look_again()
+
+    def action_pause_study(self) -> None:
+        if view := self._view():
+            self.ui.toggle_study(view.study.name, view.study.state)
+
+    def action_stop_study(self) -> None:
+        self.ui.ask_to_stop_study(self.study_name)
+
+    def action_start_runner(self) -> None:
+        self.ui.start_runner()
+
+
+def _best(view: StudyView) -> str:
+    """The frontier's points, best first, as far as they fit."""
+    words = []
+    for trial in view.frontier[:4]:
+        values = all_metrics(trial)
+        pair = " ".join(fmt.metric(o.metric, values.get(o.metric)) for o in view.objectives[:2])
+        words.append(f"#{trial.number} {pair}")
+    return "  ".join(words)
+
+
+def _growth(view: StudyView) -> list[float]:
+    """Hypervolume after each finished trial."""
+    finished = sorted((t for t in view.trials if t.number in view.gain), key=lambda t: t.finished_at or 0.0)
+    total, found = 0.0, []
+    for trial in finished:
+        total += view.gain[trial.number]
+        found.append(total)
+    return found

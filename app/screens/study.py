@@ -1,0 +1,380 @@
+"""One study: the ranked list, the frontier, the curves of the chosen trials, and the log. It decides nothing.
+
+What a person does here goes through `engine.actions`, as the commands do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.bindings import bindings
+from bertdistill.app.live import Reader, TrialCurve
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens import study_header
+from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.view import StudyView
+from bertdistill.app.widgets import trial_table
+from bertdistill.app.widgets.curves import CurvesChart
+from bertdistill.app.widgets.frontier import FrontierChart
+from bertdistill.app.widgets.log import LogPane
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine import actions
+from bertdistill.engine.actions import RunnerStatus
+from bertdistill.engine.load import Load, read_load
+from bertdistill.store import reads
+from bertdistill.store.models import Attempt, Notice, StudyState, Trial, TrialState
+
+PANES = ("trials", "frontier", "curves", "log")
+CURVE_COLUMNS = 200
+
+
+@dataclass(frozen=True)
+class StudyNews:
+    """All that the screen shows."""
+
+    view: StudyView
+    losses: dict[int, float]
+    attempts: list[Attempt]
+    """Those that run now, the preparation included."""
+    notices: list[Notice]
+    runner: RunnerStatus
+    load: Load
+    curves: list[TrialCurve] = field(default_factory=list)
+    series: list[str] = field(default_factory=list)
+
+
+class StudyScreen(LiveScreen):
+    """The live study. `1`–`4` go to a pane, and choose the only one where the window is narrow."""
+
+    PLACE = "study"
+    BINDINGS: ClassVar = bindings("study")
+    HELP = """
+The ranked list on the left has the frontier first (`★`), then everything else by its distance from it. The chart shows
+the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
+"""
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__()
+        self.study_name = study_name
+        self.marked: tuple[int, ...] = ()
+        self.news: StudyNews | None = None
+        self._selected: int | None = None
+        self._columns: tuple[str, ...] | None = None
+        self._sort, self._reverse = "", False
+        self._filter_text = ""
+        self._keep: Callable[[StudyView, Trial], bool] | None = None
+        self._archived = False
+
+    # -------------------------------------------------------------------------------------------------- composing
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="study-body"):
+            yield LineTable(id="trials", classes="pane")
+            with Vertical(id="charts"):
+                yield FrontierChart(id="frontier", classes="pane")
+                yield CurvesChart(id="curves", classes="pane")
+        yield LogPane(id="log", classes="pane")
+
+    def on_mount(self) -> None:
+        self.add_class("-show-trials")
+        self.query_one("#trials").focus()
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def read(self, reader: Reader) -> StudyNews:
+        view = reader.view(self.study_name)
+        with reader.session() as session:
+            live = [a for a in reads.live_attempts(session) if a.study_id == view.study.id]
+            notices = reads.notices(session, study_id=view.study.id, limit=100)
+        numbers = self._drawn(view)
+        names = reader.series_names(view, numbers)
+        curves = reader.curves(view, numbers, self.query_one(CurvesChart).wanted(names, len(numbers)), CURVE_COLUMNS)
+        return StudyNews(
+            view, reader.losses(self.study_name), live, notices, reader.runner(), read_load(), curves, names
+        )
+
+    def _drawn(self, view: StudyView) -> tuple[int, ...]:
+        """Trials whose curves are drawn: marked ones, else the one under the cursor and those that run."""
+        if self.marked:
+            return self.marked
+        running = [t.number for t in view.trials if t.state == TrialState.RUNNING]
+        selected = [] if self._selected is None else [self._selected]
+        return tuple(dict.fromkeys([*selected, *running]))[:2]
+
+    # ---------------------------------------------------------------------------------------------------- showing
+
+    def show(self, news: StudyNews) -> None:
+        self.news = news
+        self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
+        self._show_trials(news)
+        self.query_one(FrontierChart).show(news.view, self._selected)
+        self.query_one(CurvesChart).show(news.curves, news.series)
+        self.query_one(LogPane).show_notices(news.notices, {t.id: t.number for t in news.view.trials})
+        self.refresh_keys()
+
+    def _show_trials(self, news: StudyNews) -> None:
+        view, table = news.view, self.query_one("#trials", LineTable)
+        names = self._columns or trial_table.default_columns(view)
+        trials = self._chosen(view)
+        if self._sort:
+            key = trial_table.sort_key(view, self._sort, news.losses)
+            trials = sorted(trials, key=key, reverse=self._reverse)
+        elif self._reverse:
+            trials = trials[::-1]
+        ascii_only = self.ui.ascii_only
+        columns = trial_table.table_columns(view, names, self._sort, reverse=self._reverse, ascii_only=ascii_only)
+        rows = trial_table.table_rows(view, trials, names, news.losses, frozenset(self.marked), ascii_only=ascii_only)
+        table.show(columns, rows, empty=self._empty_words(news))
+        if self._selected is None and rows:
+            self._selected = view.frontier[0].number if view.frontier else trials[0].number
+            table.move_to(self._selected)
+        order = f"by {self._sort}" if self._sort else "by rank"
+        title = f"Trials {order}{', reversed' if self._reverse else ''}"
+        if self._filter_text:
+            title += f": {safe_line(self._filter_text, 60)} ({len(rows)} of {len(view.trials)})"
+        table.border_title = _plain(title)
+        table.border_subtitle = _plain(f"{len(self.marked)} marked" if self.marked else "")
+
+    def _chosen(self, view: StudyView) -> list[Trial]:
+        kept = [t for t in view.trials if self._archived or not t.archived]
+        return [t for t in kept if self._keep is None or self._keep(view, t)]
+
+    def _empty_words(self, news: StudyNews) -> str:
+        if self._filter_text:
+            return "No trial fits the filter; press / to change it."
+        for attempt in news.attempts:
+            if attempt.trial_id is None:
+                words = study_header.progress_words(attempt)
+                return f"Preparing: {words}. The first trial follows."
+        if news.view.study.state == StudyState.FAILED:
+            return f"The study failed: {safe_line(news.view.study.diagnosis, 300)}"
+        return "No trial yet."
+
+    # ---------------------------------------------------------------------------------------------------- choosing
+
+    @property
+    def selected(self) -> Trial | None:
+        """The trial under the cursor."""
+        if self.news is None or self._selected is None:
+            return None
+        return self.news.view.trial(self._selected)
+
+    @on(LineTable.Moved, "#trials")
+    def moved(self, event: LineTable.Moved) -> None:
+        self._select(event.key)
+
+    @on(LineTable.Chosen, "#trials")
+    def chosen(self, event: LineTable.Chosen) -> None:
+        self._select(event.key)
+        self.action_open()
+
+    @on(FrontierChart.Moved)
+    def point_moved(self, event: FrontierChart.Moved) -> None:
+        self.query_one("#trials", LineTable).move_to(event.number)
+        self._select(event.number)
+
+    def _select(self, key: Any) -> None:
+        if self._selected == key:
+            return
+        self._selected = key
+        if self.news is not None:
+            self.query_one(FrontierChart).show(self.news.view, self._selected)
+        self.refresh_keys()
+        self.ui.look_again()
+
+    def copies(self) -> list[tuple[str, str]]:
+        trial = self.selected
+        found = [("study", self.study_name)]
+        if trial is not None:
+            name = f"{self.study_name}/{trial.number}"
+            found = [
+                ("trial", name),
+                ("parameters", fmt.settings(trial.params)),
+                ("command", command_line("show", name, ws=self.ui.workspace)),
+                *found,
+            ]
+        return [*found, ("list", command_line("trials", self.study_name, "--csv", ws=self.ui.workspace))]
+
+    # ------------------------------------------------------------------------------------------------------ actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what makes sense for the trial under the cursor."""
+        trial = self.selected
+        match action:
+            case "open" | "note" | "archive" | "mark" | "rerun":
+                return trial is not None
+            case "promote":
+                return trial is not None and trial.state == TrialState.COMPLETE
+            case "stop_trial":
+                return trial is not None and trial.state in (TrialState.RUNNING, TrialState.WAITING)
+            case "compare":
+                return len(self.marked) >= 2
+            case "start_runner":
+                return self.news is not None and not self.news.runner.alive
+        return True
+
+    def action_open(self) -> None:
+        if self._selected is not None:
+            self.ui.open_trial(self.study_name, self._selected)
+
+    def action_rerun(self) -> None:
+        if self._selected is not None:
+            self.ui.open_rerun(self.study_name, self._selected)
+
+    def action_promote(self) -> None:
+        if self._selected is not None:
+            self.ui.open_promote(self.study_name, self._selected)
+
+    def action_compare(self) -> None:
+        self.ui.open_compare(self.study_name, self.marked)
+
+    def action_analysis(self) -> None:
+        self.ui.open_analysis(self.study_name)
+
+    def action_history(self) -> None:
+        self.ui.open_history(self.study_name)
+
+    def action_mark(self) -> None:
+        number = self._selected
+        if number is None:
+            return
+        if number in self.marked:
+            self.marked = tuple(n for n in self.marked if n != number)
+        elif len(self.marked) == 6:
+            self.ui.tell("Six trials are marked already; unmark one first.", severity="warning")
+        else:
+            self.marked = (*self.marked, number)
+        self._again()
+
+    def action_stop_trial(self) -> None:
+        number = self._selected
+
+        def answered(yes: bool | None) -> None:
+            if yes and number is not None:
+                self.ui.act(
+                    lambda: actions.stop_trial(self.ui.workspace, self.study_name, number, who=self.ui.who),
+                    lambda _: f"Trial #{number} is asked to write a checkpoint and stop.",
+                )
+
+        question = f"Stop trial #{number} for good? It writes a checkpoint first; its numbers stay."
+        self.ui.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
+
+    def action_stop_study(self) -> None:
+        self.ui.ask_to_stop_study(self.study_name)
+
+    def action_pause_study(self) -> None:
+        self.ui.toggle_study(self.study_name, self.news.view.study.state if self.news else None)
+
+    def action_start_runner(self) -> None:
+        self.ui.start_runner()
+
+    # --------------------------------------------------------------------------------------------------------- view
+
+    def action_pane(self, name: str) -> None:
+        """Focus a pane; where only one fits, show that one."""
+        for other in PANES:
+            self.set_class(other == name, f"-show-{other}")
+        if name == "log":
+            self.add_class("-log")
+        self.query_one(f"#{name}").focus()
+        self._again()
+
+    def action_log(self) -> None:
+        self.toggle_class("-log")
+
+    def action_maximise(self) -> None:
+        name = self.focused.id if self.focused is not None and self.focused.id in PANES else "trials"
+        self.toggle_class("-maximised")
+        self.action_pane(name)
+
+    def action_sort(self) -> None:
+        if self.news is None:
+            return
+        names = ["", "trial", *(self._columns or trial_table.default_columns(self.news.view))]
+        self._sort = names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else ""
+        self._again()
+
+    def action_sort_reverse(self) -> None:
+        self._reverse = not self._reverse
+        self._again()
+
+    def action_show_archived(self) -> None:
+        self._archived = not self._archived
+        self._again()
+
+    def _again(self) -> None:
+        """Draw what is known again, and read what else is wanted."""
+        if self.news is not None:
+            self.show(self.news)
+        self.ui.look_again()
+
+    def action_columns(self) -> None:
+        if self.news is None:
+            return
+        from bertdistill.app.screens.choose import ChooseColumns
+
+        def answered(names: tuple[str, ...] | None) -> None:
+            if names is not None:
+                self._columns = names or None
+                self._again()
+
+        shown = self._columns or trial_table.default_columns(self.news.view)
+        self.ui.push_screen(ChooseColumns(trial_table.known_columns(self.news.view), shown), answered)
+
+    def action_filter(self) -> None:
+        if self.news is None:
+            return
+        from bertdistill.app.query import parse
+        from bertdistill.app.screens.choose import FilterDialogue
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._filter_text = text.strip()
+                query = parse(self._filter_text) if self._filter_text else None
+                losses = self.news.losses if self.news else {}
+                self._keep = None if query is None else lambda view, trial: query.matches(view, trial, losses)
+                self._again()
+
+        self.ui.push_screen(FilterDialogue(self._filter_text, self.news.view), answered)
+
+    def action_note(self) -> None:
+        trial = self.selected
+        if trial is None:
+            return
+        from bertdistill.app.screens.annotate import AnnotateDialogue
+
+        self.ui.push_screen(AnnotateDialogue(self.study_name, trial))
+
+    def action_archive(self) -> None:
+        trial = self.selected
+        if trial is None:
+            return
+        away = not trial.archived
+        self.ui.act(
+            lambda: actions.annotate(self.ui.workspace, self.study_name, trial.number, archived=away, who=self.ui.who),
+            lambda _: f"Trial #{trial.number} is {'put away; H shows it' if away else 'back'}.",
+        )
+
+    def action_queue_trial(self) -> None:
+        from bertdistill.app.screens.queue_trial import QueueTrialScreen
+
+        self.ui.push_screen(QueueTrialScreen(self.study_name, self._selected))
+
+    def action_settings(self) -> None:
+        from bertdistill.app.screens.settings import SettingsScreen
+
+        self.ui.push_screen(SettingsScreen(self.study_name))
+
+
+def _plain(text: str) -> Text:
+    return Text(text)

@@ -1,0 +1,105 @@
+"""The top line of the study screen: states, budget, time left, hypervolume, load, how far numbers are safe. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from bertdistill.app import format as fmt
+from bertdistill.app.safe import safe_line
+from bertdistill.app.view import StudyView
+from bertdistill.engine.load import Load
+from bertdistill.store.models import Attempt, StudyState, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.app.screens.study import StudyNews
+
+STYLES = {"running": "cyan", "complete": "green", "failed": "red", "infeasible": "yellow"}
+
+
+def line(view: StudyView, news: StudyNews, width: int, *, ascii_only: bool = False) -> Text:
+    """What fits into `width`, the most important first."""
+    parts = [
+        Text(safe_line(view.study.name, 40), "bold"),
+        _states(view, news, ascii_only=ascii_only),
+        _budget(view, ascii_only=ascii_only),
+    ]
+    left = view.seconds_left(len([a for a in news.attempts if a.trial_id is not None]) or view.spec.runner.slots or 1)
+    if left is not None:
+        parts.append(Text(f"{fmt.duration(left)} left"))
+    if view.ranked:
+        parts.append(_hypervolume(view))
+    parts += [Text(words) for words in load_words(news.load)]
+    if safe_to := _safe_to(view, news):
+        parts.append(Text(safe_to))
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for part in parts:
+        if text.cell_len + part.cell_len + 3 > width and text.cell_len:
+            break
+        text.append("   " if text else "")
+        text.append_text(part)
+    return text
+
+
+def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
+    text = Text()
+    study = view.study
+    if not news.runner.alive and study.state == StudyState.RUNNING:
+        gone = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)}), R starts one"
+        text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")
+    elif study.state != StudyState.RUNNING:
+        text.append(fmt.state(study.state.value, ascii_only=ascii_only) + " ", STYLES.get(study.state.value, "yellow"))
+    for name, number in view.counts().items():
+        glyph = fmt.STATES[name][ascii_only]
+        word = f" {name}" if name in ("running", "waiting") else ""
+        text.append(f"{glyph}{number}{word} ", STYLES.get(name, ""))
+    for attempt in news.attempts:
+        if attempt.trial_id is None:
+            text.append(f"preparing: {progress_words(attempt)}", "cyan")
+    text.rstrip()
+    return text
+
+
+def _budget(view: StudyView, *, ascii_only: bool) -> Text:
+    done = sum(t.finished_at is not None for t in view.trials)
+    return Text(f"{fmt.bar(view.progress(), 12, ascii_only=ascii_only)} {done}/{view.spec.budget.trials}")
+
+
+def _hypervolume(view: StudyView) -> Text:
+    """The hypervolume and what the newest trial added to it."""
+    text = Text(f"HV {view.hypervolume:.3f}")
+    finished = [t for t in view.trials if t.number in view.gain]
+    if finished:
+        newest = max(finished, key=lambda t: t.finished_at or 0.0)
+        text.append(f" +{view.gain[newest.number]:.3f}", "green" if view.gain[newest.number] > 0 else "")
+    return text
+
+
+def load_words(load: Load) -> list[str]:
+    """`GPU0 94% 21/80G` for each GPU; the processor where there is none."""
+    words = []
+    for gpu in load.gpus:
+        percent = fmt.NONE if gpu.percent is None else f"{gpu.percent:.0f}%"
+        memory = ""
+        if gpu.memory_used is not None and gpu.memory_total:
+            memory = f" {gpu.memory_used / 1e9:.0f}/{gpu.memory_total / 1e9:.0f}G"
+        words.append(f"GPU{gpu.index} {percent}{memory}")
+    if not words:
+        words.append(f"CPU {load.cpu_percent:.0f}% {load.memory_used / 1e9:.0f}/{load.memory_total / 1e9:.0f}G")
+    return words
+
+
+def _safe_to(view: StudyView, news: StudyNews) -> str:
+    """Up to which step the numbers of the newest running trial are stored, and survive any kill."""
+    running = {t.number for t in view.trials if t.state == TrialState.RUNNING}
+    steps = [c.points[-1].step for c in news.curves if c.trial in running and c.points]
+    return f"safe to step {max(steps):,}" if steps else ""
+
+
+def progress_words(attempt: Attempt) -> str:
+    """`training 1,200/4,000 steps`, as far as it is known."""
+    words = safe_line(attempt.phase or "starting", 60)
+    if attempt.total:
+        words += f" {attempt.done:,.0f}/{attempt.total:,.0f} {safe_line(attempt.unit, 20)}".rstrip()
+    return words

@@ -1,0 +1,343 @@
+"""The App: screens, themes and keys, one poll of the store, and the one way in which screens change anything.
+
+It draws nothing itself and holds no fact about a study: screens read those, actions of the engine change them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from textual.app import App
+from textual.message import Message
+from textual.screen import Screen
+
+from bertdistill.app import terminal
+from bertdistill.app.bindings import ActionCommands, bindings
+from bertdistill.app.live import Reader
+from bertdistill.app.preferences import Marker, Options
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import who
+from bertdistill.engine import actions
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store.errors import BertDistillError
+from bertdistill.store.models import StudyState
+
+Found = TypeVar("Found")
+CALM_SECONDS = 5.0
+"""Longest time between two looks when nothing was committed: clocks and ages move too."""
+THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
+MARKERS: tuple[Marker, ...] = ("braille", "hd", "ascii")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class SnapshotRead(Message):
+    """A thread has read what a screen shows; a newer one replaces it."""
+
+    screen: LiveScreen
+    news: Any
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SnapshotRead) and message.screen is self.screen
+
+
+class BertDistill(App[None]):
+    """The terminal app on one workspace."""
+
+    CSS_PATH = "ui.tcss"
+    TITLE = "bertdistill-tui"
+    PLACE = "app"
+    BINDINGS: ClassVar = bindings("app")
+    COMMANDS: ClassVar = {ActionCommands}
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, options: Options, theme: str = "dark") -> None:
+        super().__init__(driver_class=terminal.driver_class())
+        self.theme = THEMES[theme]
+        self.options = options
+        self.workspace = Workspace(options.workspace)
+        self.reader = Reader(self.workspace)
+        self.who = who()
+        self.marker = options.marker
+        self.paused = False
+        self._reading = False
+        self._seen: tuple[Any, Any, float] = (None, None, 0.0)
+        self._problem = ""
+
+    # ------------------------------------------------------------------------------------------------------ life
+
+    def on_mount(self) -> None:
+        self.set_keymap(self.options.keymap)
+        self.set_interval(1 / self.options.refresh, self._poll)
+        from bertdistill.app.screens.studies import StudiesScreen
+
+        self.push_screen(StudiesScreen())
+        if self.options.open_study:
+            self.open_study(self.options.open_study)
+        if self.options.study_file is not None:
+            self.open_new_study(str(self.options.study_file))
+
+    def on_unmount(self) -> None:
+        self.reader.close()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether colour must carry nothing: NO_COLOR, or a palette of the terminal's own."""
+        return self.no_color or self.current_theme.ansi
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether glyphs must stay within ASCII."""
+        return self.marker == "ascii"
+
+    # ------------------------------------------------------------------------------------------------------- news
+
+    def look_again(self) -> None:
+        """Read what the screen shows at once, changed or not."""
+        self._seen = (None, None, 0.0)
+        self.call_later(self._poll)
+
+    def _poll(self) -> None:
+        screen = self.screen
+        if self._reading or not isinstance(screen, LiveScreen) or not screen.is_mounted:
+            return
+        first = self._seen[0] is not screen
+        if self.paused and not first:
+            return
+        try:
+            version = self.reader.version()
+        except BertDistillError as error:
+            self._tell_problem(error)
+            return
+        now = time.monotonic()
+        if not first and self._seen[1] == version and now - self._seen[2] < CALM_SECONDS:
+            return
+        self._seen = (screen, version, now)
+        self._reading = True
+        self.run_worker(partial(self._read, screen), thread=True, group="read", exit_on_error=False)
+
+    def _read(self, screen: LiveScreen) -> None:
+        """In a thread. One of the three places with a broad except: a bad read must not end the app."""
+        try:
+            news = screen.read(self.reader)
+        except BertDistillError as error:
+            self.call_from_thread(self._tell_problem, error)
+        except Exception as error:  # noqa: BLE001 - the edge of the UI poll
+            _LOG.exception("cannot read what %s shows", type(screen).__name__)
+            self.call_from_thread(self._tell_problem, error)
+        else:
+            self._problem = ""
+            self.post_message(SnapshotRead(screen, news))
+        finally:
+            self._reading = False
+
+    def on_snapshot_read(self, message: SnapshotRead) -> None:
+        if message.screen is self.screen:
+            message.screen.show(message.news)
+
+    def _tell_problem(self, error: Exception) -> None:
+        """Once, not twice a second."""
+        text = f"{type(error).__name__}: {error}"
+        if text != self._problem:
+            self._problem = text
+            self.tell_error(error)
+
+    # ---------------------------------------------------------------------------------------------------- actions
+
+    def act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None = None) -> None:
+        """Do `work` (an action of the engine) in a thread; then say what `done` returns, or why it was refused."""
+        self.run_worker(partial(self._act, work, done), thread=True, group="act", exit_on_error=False)
+
+    def _act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None) -> None:
+        try:
+            result = work()
+        except BertDistillError as error:
+            self.call_from_thread(self.tell_error, error)
+        except Exception as error:  # noqa: BLE001 - the edge of an action
+            _LOG.exception("an action failed")
+            self.call_from_thread(self.tell_error, error)
+        else:
+            self.call_from_thread(self._acted, result, done)
+
+    def _acted(self, result: Any, done: Callable[[Any], str | None] | None) -> None:
+        if done is not None and (words := done(result)):
+            self.tell(words)
+        self.look_again()
+
+    def write_to_terminal(self, sequence: str) -> None:
+        """Send a control sequence of our own, such as a copy, past the screen."""
+        if self._driver is not None:
+            self._driver.write(sequence)
+            self._driver.flush()
+
+    def tell(self, words: str, *, severity: str = "information") -> None:
+        """A short-lived sentence; never markup."""
+        self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
+
+    def tell_error(self, error: Exception) -> None:
+        """What went wrong and what to do about it."""
+        hint = getattr(error, "hint", "")
+        words = safe(f"{error}\n{hint}".strip() or type(error).__name__, 800)
+        self.notify(words, title="Not done", severity="error", timeout=8, markup=False)
+
+    # ---------------------------------------------------------------------------------------------------- screens
+
+    def open_study(self, name: str) -> None:
+        from bertdistill.app.screens.study import StudyScreen
+
+        self.push_screen(StudyScreen(name))
+
+    def open_new_study(self, file: str = "") -> None:
+        from bertdistill.app.screens.new_study import NewStudyScreen
+
+        self.push_screen(NewStudyScreen(file))
+
+    def open_trial(self, study: str, number: int) -> None:
+        from bertdistill.app.screens.trial import TrialScreen
+
+        self.push_screen(TrialScreen(study, number))
+
+    def open_rerun(self, study: str, number: int) -> None:
+        from bertdistill.app.screens.rerun import RerunScreen
+
+        self.push_screen(RerunScreen(study, number))
+
+    def open_promote(self, study: str, number: int) -> None:
+        from bertdistill.app.screens.promote import PromoteScreen
+
+        self.push_screen(PromoteScreen(study, number))
+
+    def open_compare(self, study: str, numbers: tuple[int, ...]) -> None:
+        from bertdistill.app.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(study, numbers))
+
+    def open_analysis(self, study: str, number: int | None = None) -> None:
+        from bertdistill.app.screens.analysis import AnalysisScreen
+
+        self.push_screen(AnalysisScreen(study, number))
+
+    def open_history(self, study: str) -> None:
+        from bertdistill.app.screens.history import HistoryScreen
+
+        self.push_screen(HistoryScreen(study))
+
+    def leave_screen(self) -> None:
+        """One screen back; the last one stays."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    def toggle_study(self, name: str, state: str | None) -> None:
+        """Pause a study that runs; go on with any other."""
+        if state == StudyState.RUNNING:
+            self.act(
+                lambda: actions.pause_study(self.workspace, name, who=self.who),
+                lambda _: f"{name}: nothing new starts; what runs goes on to its end. z goes on.",
+            )
+        else:
+            self.act(lambda: self._resume(name), lambda _: f"{name} goes on.")
+
+    def ask_to_stop_study(self, name: str) -> None:
+        from bertdistill.app.screens.dialogues import Confirm
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.act(
+                    lambda: actions.stop_study(self.workspace, name, who=self.who),
+                    lambda _: f"{name} stops: its workers write a checkpoint and leave. z goes on with it.",
+                )
+
+        question = f"Stop study {name}? Its workers write a checkpoint and leave; it can go on later."
+        self.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
+
+    def start_runner(self) -> None:
+        def words(status: actions.RunnerStatus) -> str:
+            return f"A runner works here: pid {status.pid}."
+
+        self.act(lambda: actions.ensure_runner(self.workspace), words)
+
+    def _resume(self, name: str) -> None:
+        actions.resume_study(self.workspace, name, who=self.who)
+        actions.ensure_runner(self.workspace)
+
+    def action_workers(self) -> None:
+        from bertdistill.app.screens.workers import WorkersScreen
+
+        self._push_once(WorkersScreen)
+
+    def action_models(self) -> None:
+        from bertdistill.app.screens.models import ModelsScreen
+
+        self._push_once(ModelsScreen)
+
+    def _push_once(self, kind: type[Screen[Any]]) -> None:
+        if not isinstance(self.screen, kind):
+            self.push_screen(kind())
+
+    def action_help(self) -> None:
+        from bertdistill.app.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.screen))
+
+    def action_leave(self) -> None:
+        """Leave the app. Workers and runner are processes of their own, and the last line on the terminal says so."""
+        self.exit(return_code=0)
+
+    def action_pause_view(self) -> None:
+        self.paused = not self.paused
+        self.tell("Repainting is paused; what runs goes on." if self.paused else "Repainting goes on.")
+        self.look_again()
+
+    def action_next_theme(self) -> None:
+        names = list(dict.fromkeys([*THEMES.values(), "ansi-light"]))
+        place = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(place + 1) % len(names)]
+
+    def action_next_marker(self) -> None:
+        self.marker = MARKERS[(MARKERS.index(self.marker) + 1) % len(MARKERS)]
+        if isinstance(self.screen, LiveScreen):
+            self.screen.use_marker()
+        self.look_again()
+        self.tell(f"Charts are drawn with {self.marker} markers.")
+
+    def action_picture(self) -> None:
+        path = self.workspace.path / "pictures" / f"{time.strftime('%Y%m%d-%H%M%S')}.svg"
+        picture = self.export_screenshot()
+
+        def write() -> str:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_text(picture, encoding="utf-8")
+            return str(path)
+
+        self.act(write, lambda where: f"Picture: {where}")
+
+    def action_copy(self) -> None:
+        from bertdistill.app.screens.dialogues import CopyDialogue
+
+        items = self.screen.copies() if isinstance(self.screen, LiveScreen) else []
+        if items:
+            self.push_screen(CopyDialogue(items))
+        else:
+            self.tell("There is nothing to copy here.")
+
+    def action_undo(self) -> None:
+        study: str = getattr(self.screen, "study_name", "")
+        self.act(
+            lambda: actions.undo(self.workspace, study, who=self.who),
+            lambda entry: f"Undone: {entry.verb} (change {entry.undoes or entry.id}). u again undoes more.",
+        )
+
+
+def run(options: Options) -> int:
+    """Show the app until it is left; the exit status that tells the truth."""
+    background = terminal.ask_background(os.environ) if options.theme == "auto" else None
+    app = BertDistill(options, terminal.theme_name(options.theme, os.environ, background))
+    app.run(mouse=options.mouse)
+    return terminal.exit_status(app)

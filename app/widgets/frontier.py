@@ -1,0 +1,114 @@
+"""The frontier chart of a study, with a cursor that goes from point to point. It reads no store and ranks nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.message import Message
+
+from bertdistill.app.bindings import bindings
+from bertdistill.app.charts import frontier_drawing
+from bertdistill.app.view import StudyView, all_metrics, chart_axes, chart_axis, chart_trials
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.store.models import Trial
+
+
+class FrontierChart(Chart):
+    """Trials in the plane of two metrics."""
+
+    PLACE = "frontier"
+    BINDINGS: ClassVar = bindings("frontier")
+    HELP = """
+`★` frontier trials are joined by steps, `·` dominated ones lie behind, `×` miss a threshold, `▷` run at their exact
+size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point.
+"""
+
+    class Moved(Message):
+        """A person went to another trial in the chart."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    _view: StudyView | None = None
+    _selected: int | None = None
+    _x = _y = ""
+    _log = False
+    _live = True
+
+    def show(self, view: StudyView, selected: int | None) -> None:
+        """Draw this study with the cursor on trial `selected`; a frozen chart keeps its points."""
+        if self._live or self._view is None:
+            self._view = view
+        self._selected = selected
+        self._draw()
+
+    def _axes(self) -> tuple[str, str]:
+        assert self._view is not None, "called while something is shown"
+        return chart_axes(self._view, self._x, self._y)
+
+    def _trials(self) -> list[tuple[Trial | None, int]]:
+        """Trials of the points, with the index of each point."""
+        assert self._view is not None, "called while something is shown"
+        return [(trial, index) for index, (trial, _) in enumerate(chart_trials(self._view, *self._axes()))]
+
+    def _draw(self) -> None:
+        view = self._view
+        if view is None:
+            return
+        x, y = self._axes()
+        ascii_only = self.marker == "ascii"
+        points = [point for _, point in chart_trials(view, x, y)]
+        axis_x, axis_y = (chart_axis(view, name, ascii_only=ascii_only) for name in (x, y))
+        axis_x = dataclasses.replace(axis_x, log=self._log)
+        cursor = next((i for trial, i in self._trials() if trial and trial.number == self._selected), None)
+        make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
+        self.draw(make, empty="The first point appears when a trial has both scores.")
+        state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
+        self.border_title = Text(f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
+
+    @on(Chart.Drawn)
+    def name_marks(self, event: Chart.Drawn) -> None:
+        """The legend stands in the lower border."""
+        self.border_subtitle = Text("  ".join(event.drawing.legend))
+
+    def action_step(self, axis: str, by: int) -> None:
+        """The next point along an axis."""
+        if self._view is None:
+            return
+        name = self._axes()[axis == "y"]
+        trials = [trial for trial, _ in self._trials() if trial is not None]
+        trials.sort(key=lambda t: (all_metrics(t).get(name) or 0.0, t.number))
+        numbers = [t.number for t in trials]
+        if not numbers:
+            return
+        place = numbers.index(self._selected) + by if self._selected in numbers else 0
+        self.post_message(self.Moved(numbers[min(max(place, 0), len(numbers) - 1)]))
+
+    def action_axis(self, axis: str) -> None:
+        """Another metric on an axis: the objectives first, then whatever was measured."""
+        view = self._view
+        if view is None:
+            return
+        measured = {name for trial in view.trials for name, value in all_metrics(trial).items() if value is not None}
+        names = list(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
+        x, y = self._axes()
+        here, other = (x, y) if axis == "x" else (y, x)
+        after = [n for n in [*names[names.index(here) + 1 :], *names] if n != other] if here in names else names
+        if axis == "x":
+            self._x, self._y = after[0], y
+        else:
+            self._x, self._y = x, after[0]
+        self._draw()
+
+    def action_log_scale(self) -> None:
+        self._log = not self._log
+        self._draw()
+
+    def action_live(self) -> None:
+        self._live = not self._live
+        self._draw()

@@ -1,0 +1,157 @@
+"""The ranked list as a table: which columns there are, what stands in them, how they sort. It reads no store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from bertdistill.app import format as fmt
+from bertdistill.app.safe import safe_line
+from bertdistill.app.summary import remark
+from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.view import columns as metric_columns
+from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.store.models import Trial, TrialState
+
+FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")
+"""Columns that are neither a metric nor a parameter; `parameters` takes the width that is left."""
+
+TONES: dict[str, Tone] = {
+    "waiting": "dim",
+    "running": "accent",
+    "complete": "good",
+    "pruned": "dim",
+    "infeasible": "warn",
+    "failed": "bad",
+    "stopped": "dim",
+}
+
+
+def known_columns(view: StudyView) -> list[str]:
+    """Every column that the study can show."""
+    measured = {name for trial in view.trials[:50] for name in all_metrics(trial)}
+    searched = [p.name for p in view.spec.search]
+    return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
+
+
+def default_columns(view: StudyView) -> tuple[str, ...]:
+    """State, objectives, loss, gain and what else is worth a word."""
+    return ("state", *(o.metric for o in view.objectives), "loss", "gain", "note", "parameters")
+
+
+def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
+    """Columns with the number in front; the one that sorts carries an arrow."""
+    arrow = {False: ("▾", "v"), True: ("▴", "^")}[reverse][ascii_only]
+    found = [Column("trial", "#", 5, "right")]
+    for name in names:
+        title = name + (f" {arrow}" if name == sort else "")
+        match name:
+            case "state":
+                found.append(Column(name, title, 12))
+            case "parameters":
+                found.append(Column(name, title, 24, grow=True))
+            case "note" | "tags" | "origin":
+                found.append(Column(name, title, 12))
+            case _:
+                found.append(Column(name, title, max(7, min(12, len(title))), "right"))
+    return found
+
+
+def table_rows(
+    view: StudyView,
+    trials: Sequence[Trial],
+    names: Sequence[str],
+    losses: Mapping[int, float],
+    marked: AbstractSet[int],
+    *,
+    ascii_only: bool,
+) -> list[Row]:
+    """One row a trial, keyed by its number."""
+    rows = []
+    for trial in trials:
+        ranked = view.ranked.get(trial.number)
+        star = "*" if ascii_only else "★"
+        front = bool(ranked and ranked.on_frontier)
+        number = Cell(f"{star if front else ''}{trial.number}", "bright" if front else "plain")
+        values = all_metrics(trial)
+        cells = (number, *(_cell(view, trial, name, values, losses, ascii_only=ascii_only) for name in names))
+        pale = trial.archived or (ranked is not None and not front)
+        rows.append(Row(trial.number, cells, dim=pale, mark=trial.number in marked))
+    return rows
+
+
+def _cell(
+    view: StudyView,
+    trial: Trial,
+    name: str,
+    values: Mapping[str, float | None],
+    losses: Mapping[int, float],
+    *,
+    ascii_only: bool,
+) -> Cell:
+    match name:
+        case "state":
+            text = fmt.state(trial.state.value, ascii_only=ascii_only)
+            if trial.state == TrialState.RUNNING:
+                text = f"{fmt.STATES['running'][ascii_only]} {trial.progress:.0%}"
+            elif trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) and trial.reason:
+                text = f"{fmt.STATES[trial.state.value][ascii_only]} {safe_line(trial.reason)}"
+            return Cell(text, TONES[trial.state.value])
+        case "loss":
+            return Cell(fmt.setting(losses[trial.number]) if trial.number in losses else fmt.NONE)
+        case "gain":
+            gain = view.gain.get(trial.number)
+            return Cell("" if gain is None else f"+{gain:.3f}", "good" if gain else "plain")
+        case "note":
+            return Cell(remark(view, trial))
+        case "tags":
+            return Cell(safe_line(" ".join(trial.tags)))
+        case "origin":
+            return Cell(trial.origin)
+        case "time":
+            return Cell(fmt.duration(trial.busy_seconds or None))
+        case "parameters":
+            return Cell(safe_line(fmt.settings(trial.params)) or "as configured")
+    if name in values:
+        moving = trial.state == TrialState.RUNNING and name in trial.metrics
+        return Cell(fmt.metric(name, values[name]) + ("…" if moving and not ascii_only else ""))
+    return Cell(safe_line(fmt.setting(trial.params.get(name, trial.settings.get(name)))))
+
+
+def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:
+    """Key function for `sorted`; missing values go last, numbers before words."""
+
+    def key(trial: Trial) -> tuple[int, float, str]:
+        value = sort_value(view, trial, name, losses)
+        if isinstance(value, bool | str) or value is None:
+            return (2 if value is None else 1, 0.0, str(value))
+        return (0, float(value), "") if math.isfinite(value) else (2, 0.0, "")
+
+    return key
+
+
+def sort_value(view: StudyView, trial: Trial, name: str, losses: Mapping[int, float]) -> Any:
+    """What a column sorts and filters by: a number, a word, or None."""
+    match name:
+        case "trial":
+            return trial.number
+        case "state":
+            return trial.state.value
+        case "loss":
+            return losses.get(trial.number)
+        case "gain":
+            return view.gain.get(trial.number)
+        case "time":
+            return trial.busy_seconds or None
+        case "origin":
+            return trial.origin
+        case "note":
+            return trial.note or None
+        case "tags":
+            return " ".join(trial.tags) or None
+        case "parameters":
+            return fmt.settings(trial.params)
+    values = all_metrics(trial)
+    return values[name] if name in values else trial.params.get(name, trial.settings.get(name))
