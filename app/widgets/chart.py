@@ -1,0 +1,173 @@
+"""A chart that repaints only the lines that changed. It draws nothing itself: a function of a Look does.
+
+The owner hands over that function and says the title and the legend; size, theme and marker are known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from textwrap import wrap
+
+from rich.text import Text
+from textual.app import RenderResult
+from textual.color import Color
+from textual.geometry import Region
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from bertdistill.app.charts import LEAST, Colour, Drawing, Look, Marker
+
+_SHADES: dict[str, tuple[str, float]] = {
+    "frontier": ("text-success", 1.0),
+    "baseline": ("text-warning", 1.0),
+    "running": ("text-primary", 1.0),
+    "reference": ("text-secondary", 1.0),
+    "dominated": ("foreground", 0.6),
+    "infeasible": ("foreground", 0.35),
+    "line": ("foreground", 0.5),
+    "series0": ("text-primary", 1.0),
+    "series1": ("text-accent", 1.0),
+    "series2": ("text-success", 1.0),
+    "series3": ("text-error", 1.0),
+    "series4": ("text-secondary", 1.0),
+    "series5": ("foreground", 0.8),
+}
+"""Theme variable of each colour in a chart, and how much of it lies over the background."""
+
+
+def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour]:
+    """Chart colours from a theme that has RGB colours; a variable that is no colour leaves its entry out."""
+    found: dict[str, Colour] = {}
+    for key, (name, strength) in _SHADES.items():
+        value = variables.get(name, "")
+        if value.startswith("#"):
+            found[key] = background.blend(Color.parse(value), strength).rgb
+    return found
+
+
+class Chart(Widget, can_focus=True):
+    """Draws a Drawing at its own size, and again when size, theme or marker change; lines that stay are not sent."""
+
+    DEFAULT_CSS = """
+    Chart { width: 1fr; height: 1fr; }
+    """
+
+    marker: reactive[Marker] = reactive[Marker]("braille")
+    """`ascii` turns every character of the chart into ASCII."""
+
+    @dataclass
+    class Drawn(Message):
+        """Legend, readings or the count of hidden points changed."""
+
+        chart: Chart
+        drawing: Drawing
+
+        @property
+        def control(self) -> Chart:
+            return self.chart
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._make: Callable[[Look], Drawing] | None = None
+        self._empty = ""
+        self._strips: dict[int, tuple[str, Strip]] = {}
+        self._drawing = Drawing("", drawn=False)
+        self._drawn_for: Look | None = None
+        self._stale = True
+        self._restyled = False
+
+    @property
+    def drawing(self) -> Drawing:
+        """What was drawn last."""
+        return self._drawing
+
+    @property
+    def look(self) -> Look:
+        """Size, colours and marker that a drawing gets now. With an ANSI theme colours are palette indexes."""
+        app = self.app
+        return Look(
+            width=self.size.width,
+            height=self.size.height,
+            colour=not app.no_color,
+            marker=self.marker,
+            palette=None if app.native_ansi_color else palette(app.theme_variables, self.background_colors[1]),
+            frame=False,
+        )
+
+    def draw(self, make: Callable[[Look], Drawing] | None, *, empty: str = "") -> None:
+        """Keep `make` and draw with it; while hidden, only keep it.
+
+        None, and a drawing that is only a sentence, show `empty` (or that sentence). Say the axes' names in the
+        border title: the drawing has none.
+        """
+        self._make, self._empty, self._stale = make, empty, True
+        if self._visible() and (changed := self._redraw()):
+            self.refresh(*changed)
+
+    def render(self) -> RenderResult:
+        """Never shown: the lines are made in render_line."""
+        return ""
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the chart, which is drawn now if it waited until it was seen or the look changed."""
+        size = self.size
+        seen = self._drawn_for
+        resized = seen is None or (seen.width, seen.height) != (size.width, size.height)
+        if self._stale or resized or (self._restyled and seen != self.look):
+            self._redraw()
+        self._restyled = False
+        _, strip = self._strips.get(y, ("", Strip.blank(size.width)))
+        return strip.apply_style(self.rich_style)
+
+    def watch_marker(self) -> None:
+        self._stale = True
+
+    def notify_style_update(self) -> None:
+        """A change of theme comes this way, but also one of focus, which changes no colour of the chart."""
+        super().notify_style_update()
+        self._restyled = True
+
+    def _visible(self) -> bool:
+        return self.is_mounted and bool(self.size) and self.screen.is_current and self.is_on_screen
+
+    def _redraw(self) -> list[Region]:
+        """Draw at the look of now, tell the owner what changed around the chart, and say which cells differ."""
+        look = self.look
+        resized = self._drawn_for is None or self._drawn_for.width != look.width
+        self._stale, self._drawn_for = False, look
+        before, blank = {} if resized else self._strips, ("", Strip.blank(look.width))
+        self._strips, changed = {}, []
+        for y, line in enumerate([*self._lines(look), *[""] * look.height][: look.height]):
+            kept = before.get(y, blank)
+            if kept[0] != line:
+                kept, old = (line, self._strip(line, look.width)), kept
+                start, end = _span(old[1], kept[1])
+                changed.append(Region(start, y, end - start, 1))
+            self._strips[y] = kept
+        return changed
+
+    def _strip(self, line: str, width: int) -> Strip:
+        """One line of a drawing in exactly `width` cells; plotext ends the colours of a line on that line."""
+        if not line:
+            return Strip.blank(width)
+        return Strip(Text.from_ansi(line).render(self.app.console)).adjust_cell_length(width)
+
+    def _lines(self, look: Look) -> list[str]:
+        if look.width < LEAST[0] or look.height < LEAST[1]:
+            return wrap("too small for a chart", max(1, look.width))
+        drawing = self._make(look) if self._make is not None else Drawing(self._empty, drawn=False)
+        if replace(drawing, text="") != replace(self._drawing, text=""):
+            self.post_message(self.Drawn(self, drawing))
+        self._drawing = drawing
+        return drawing.text.split("\n") if drawing.drawn else wrap(self._empty or drawing.text, look.width)
+
+
+def _span(old: Strip, new: Strip) -> tuple[int, int]:
+    """First and last cell, half-open, in which two lines of a drawing differ; each of its characters is one cell."""
+    a = [(char, style) for text, style, _ in old for char in text]
+    b = [(char, style) for text, style, _ in new for char in text]
+    differ = [x for x, (left, right) in enumerate(zip(a, b, strict=False)) if left != right]
+    return (differ[0], differ[-1] + 1) if differ and len(a) == len(b) else (0, new.cell_length)
