@@ -1,24 +1,36 @@
 """What people do, for the command line and the screens alike: a short transaction each, recorded as a Request.
 
 It trains nothing and writes no metric. What needs the runner (stopping, pausing) is left to it as an open request; what
-cannot be done is refused with the remedy (`ActionRefused`). Reruns and promotions have modules of their own and are
-offered here as well.
+cannot be done is refused with the remedy (`ActionRefused`). Changes of a study while it runs, undoing them, reruns and
+promotions have modules of their own and are offered here as well.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertdistill.engine import requests
-from bertdistill.engine.config import StudySpec, changed, dump, study_from_dict
-from bertdistill.engine.errors import ActionRefused
+from bertdistill.engine.changes import (
+    archive_study,
+    change_study,
+    reopen,
+    set_budget,
+    set_note,
+    set_range,
+    set_slots,
+    set_threshold,
+)
+from bertdistill.engine.config import StudySpec, dump, study_from_dict
+from bertdistill.engine.errors import ActionRefused, InvalidRequest
+from bertdistill.engine.history import Entry, history, undo
 from bertdistill.engine.lease import RunnerStatus, ensure_runner, runner_status
 from bertdistill.engine.promotions import promote, set_alias, settle_promotion, undo_alias
-from bertdistill.engine.recording import ask, record, study_and_spec, writing
+from bertdistill.engine.recording import ask, record, writing
 from bertdistill.engine.reruns import Forecast, forecast_rerun, queue_trial, rerun
-from bertdistill.engine.rules import used
+from bertdistill.engine.rules import UNDONE
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
@@ -26,11 +38,16 @@ from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Study, StudyState, Trial, TrialState
 
 __all__ = [
+    "Entry",
     "Forecast",
     "RunnerStatus",
     "annotate",
+    "archive_study",
+    "archive_trial",
+    "change_study",
     "ensure_runner",
     "forecast_rerun",
+    "history",
     "pause_study",
     "promote",
     "queue_trial",
@@ -39,6 +56,8 @@ __all__ = [
     "runner_status",
     "set_alias",
     "set_budget",
+    "set_note",
+    "set_range",
     "set_slots",
     "set_threshold",
     "settle_promotion",
@@ -46,6 +65,8 @@ __all__ = [
     "stop_runner",
     "stop_study",
     "stop_trial",
+    "tag_trial",
+    "undo",
     "undo_alias",
 ]
 
@@ -103,14 +124,9 @@ def _take_over(session: Session, study: Study, before: StudySpec, after: StudySp
         )
     changed_keys = [name for name in new if new[name] != old.get(name)]
     arguments, replaced = ({name: part.get(name) for name in changed_keys} for part in (new, old))
-    _replace_spec(session, study, after, who, "settings", arguments, replaced)
-    _reopen(session, study, after)
-
-
-def _reopen(session: Session, study: Study, spec: StudySpec) -> None:
-    """A complete study whose budget has room again goes on."""
-    if study.state == StudyState.COMPLETE and used(reads.trials(session, row(study.id))) < spec.budget.trials:
-        writes.set_study_state(session, row(study.id), StudyState.RUNNING, now=time.time())
+    writes.set_study_spec(session, row(study.id), dump(after))
+    record(session, who, "settings", study.id, arguments=arguments, before=replaced)
+    reopen(session, study, after)
 
 
 def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bool = False) -> Study:
@@ -131,7 +147,8 @@ def _resume(workspace: Workspace, db: Database, study: Study, who: str, retry_fa
     if retry_failed:
         with db.write() as session:
             lost = (TrialState.FAILED, TrialState.STOPPED)
-            again = [one for one in reads.trials(session, row(study.id)) if one.state in lost]
+            trials = reads.trials(session, row(study.id))
+            again = [one for one in trials if one.state in lost and one.reason != UNDONE]
             for trial in again:
                 revived += writes.set_trial_state(session, row(trial.id), TrialState.WAITING, now=time.time())
             record(session, who, "retry", study.id, arguments={"trials": [trial.number for trial in again]})
@@ -157,59 +174,8 @@ def _change_running(workspace: Workspace, study: str, verb: str, who: str, state
             found = reads.study(session, study)
         if found.state not in states:
             raise ActionRefused(f"study {study!r} is {found.state}", hint=f"There is nothing to {verb.split('_')[0]}.")
-        ask(workspace, db, verb, who, study_id=found.id)
-
-
-def set_threshold(workspace: Workspace, study: str, metric: str, value: float | None, *, who: str) -> Study:
-    """Set (None: remove) the threshold of an objective; which trials are feasible follows at once."""
-    with writing(workspace) as db, db.write() as session:
-        found, spec = study_and_spec(session, study)
-        names = [objective.metric for objective in spec.objectives]
-        if metric not in names:
-            hint = f"The objectives are {', '.join(names)}."
-            raise ActionRefused(f"{metric!r} is no objective of study {study!r}", hint=hint)
-        place = names.index(metric)
-        before = {"metric": metric, "threshold": spec.objectives[place].threshold}
-        new = changed(spec, f"objectives.{place}.threshold", value)
-        return _replace_spec(session, found, new, who, "threshold", {"metric": metric, "threshold": value}, before)
-
-
-def set_budget(
-    workspace: Workspace, study: str, *, trials: int | None = None, hours: float | None = None, who: str
-) -> Study:
-    """Change the budget; a complete study with room again goes on."""
-    with writing(workspace) as db, db.write() as session:
-        found, spec = study_and_spec(session, study)
-        given = {name: value for name, value in (("trials", trials), ("hours", hours)) if value is not None}
-        new = spec
-        for name, value in given.items():
-            new = changed(new, f"budget.{name}", value)
-        before = {name: getattr(spec.budget, name) for name in given}
-        _replace_spec(session, found, new, who, "budget", given, before)
-        _reopen(session, found, new)
-        return found
-
-
-def set_slots(workspace: Workspace, study: str, slots: int, *, who: str) -> Study:
-    """Change how many workers the study may have at once; workers that run go on."""
-    with writing(workspace) as db, db.write() as session:
-        found, spec = study_and_spec(session, study)
-        new, before = changed(spec, "runner.slots", slots), {"slots": spec.runner.slots}
-        return _replace_spec(session, found, new, who, "slots", {"slots": slots}, before)
-
-
-def _replace_spec(
-    session: Session,
-    study: Study,
-    spec: StudySpec,
-    who: str,
-    verb: str,
-    arguments: dict[str, Any],
-    before: dict[str, Any],
-) -> Study:
-    writes.set_study_spec(session, row(study.id), dump(spec))
-    record(session, who, verb, study.id, arguments=arguments, before=before)
-    return study
+        before = {"state": found.state.value} if verb == "pause" else None
+        ask(workspace, db, verb, who, study_id=found.id, before=before)
 
 
 # -------------------------------------------------------------------------------------------------------------- trials
@@ -245,6 +211,43 @@ def annotate(
         before = {name: getattr(trial, name) for name in given}
         writes.edit_trial(session, row(trial.id), note=note, tags=tags, archived=archived)
         record(session, who, "note", trial.study_id, trial.id, arguments=given, before=before)
+        return trial
+
+
+TAG = re.compile(r"\w[\w.-]{0,31}")
+
+
+def tag_trial(
+    workspace: Workspace, study: str, number: int, *, add: Sequence[str] = (), remove: Sequence[str] = (), who: str
+) -> Trial:
+    """Put words on a trial and take others off. A tag is one word of letters, digits, dots, dashes and underscores."""
+    for tag in add:
+        if not TAG.fullmatch(tag):
+            hint = "Use up to 32 letters, digits, dots, dashes and underscores, a letter or digit first."
+            raise InvalidRequest(f"{tag!r} is no tag", hint=hint)
+    with writing(workspace) as db, db.write() as session:
+        trial = reads.trial(session, row(reads.study(session, study).id), number)
+        before = list(trial.tags)
+        if absent := [tag for tag in remove if tag not in before]:
+            raise ActionRefused(
+                f"trial {number} has no tag {absent[0]!r}", hint=f"It has {', '.join(before) or 'none'}."
+            )
+        after = [tag for tag in dict.fromkeys([*before, *add]) if tag not in remove]
+        if after != before:
+            writes.edit_trial(session, row(trial.id), tags=after)
+            record(session, who, "tag", trial.study_id, trial.id, arguments={"tags": after}, before={"tags": before})
+        return trial
+
+
+def archive_trial(workspace: Workspace, study: str, number: int, *, archived: bool = True, who: str) -> Trial:
+    """Put a trial away, out of the ranked list, or back. It stays in the history that the optimiser learns from."""
+    with writing(workspace) as db, db.write() as session:
+        trial = reads.trial(session, row(reads.study(session, study).id), number)
+        if trial.archived == archived:
+            raise ActionRefused(f"trial {number} is {'put away' if archived else 'in the list'} already")
+        writes.edit_trial(session, row(trial.id), archived=archived)
+        values, before = {"archived": archived}, {"archived": not archived}
+        record(session, who, "archive", trial.study_id, trial.id, arguments=values, before=before)
         return trial
 
 

@@ -28,6 +28,7 @@ from bertdistill.engine.contract import (
 )
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, aims
+from bertdistill.engine.ranges import dump_range, present, read_ranges
 from bertdistill.engine.sections import (
     Problem,
     did_you_mean,
@@ -157,6 +158,13 @@ class StudySpec(_Section):
     runner: RunnerSection = RunnerSection()
     stopping: StoppingSection = StoppingSection()
     references: tuple[ReferencePoint, ...] = ()
+    ranges: Space = ()
+    """Narrowed parameters; proposals keep to them, everything else to `search`."""
+
+    @property
+    def proposable(self) -> Space:
+        """The space that proposals are drawn from: `search` with `ranges` over it."""
+        return present(self.search, self.ranges)
 
 
 SECTIONS = {"data": DataSpec, "teacher": TeacherSpec, "student": StudentSpec, "settings": Settings}
@@ -234,6 +242,9 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         problems += wrong
     for name, reader in (("search", _read_search), ("baseline", _read_baseline), ("references", _read_references)):
         found[name], wrong = reader(raw.get(name))
+        problems += wrong
+    if found["search"] is not None:
+        found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
         problems += wrong
     if "objectives" in raw:
         found["objectives"], wrong = read_objectives(raw["objectives"])
@@ -367,6 +378,7 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "student": dataclasses.asdict(spec.student),
         "settings": settings,
         "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
+        "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
         "baseline": spec.baseline,
         **{name: getattr(spec, name).model_dump(mode="json") for name in MODELS},
     }

@@ -17,3 +17,7 @@ class WorkerFailed(BertDistillError):
 
 class ActionRefused(BertDistillError):
     """What a person asked for cannot be done in the present state."""
+
+
+class InvalidRequest(ActionRefused):
+    """What a person asked for can never be done in this study: mend the words (a key, a value, a name)."""

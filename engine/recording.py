@@ -17,7 +17,7 @@ from bertdistill.engine.lease import ensure_runner
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Session, open_db
-from bertdistill.store.models import Study
+from bertdistill.store.models import Request, Study
 
 
 @contextmanager
@@ -45,9 +45,9 @@ def record(
     *,
     arguments: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
-) -> None:
+) -> Request:
     """A request that took effect in this very transaction."""
-    writes.add_request(
+    return writes.add_request(
         session,
         who=who,
         verb=verb,
@@ -69,10 +69,21 @@ def ask(
     *,
     study_id: int | None = None,
     trial_id: int | None = None,
+    arguments: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
 ) -> None:
     """Leave a request to the runner. Without one it is honoured here, or workers that run get a runner to stop them."""
     with db.write() as session:
-        writes.add_request(session, who=who, verb=verb, now=time.time(), study_id=study_id, trial_id=trial_id)
+        writes.add_request(
+            session,
+            who=who,
+            verb=verb,
+            now=time.time(),
+            study_id=study_id,
+            trial_id=trial_id,
+            arguments=arguments,
+            before=before,
+        )
     waits = True
     while waits:
         lock = process.try_lock(workspace.runner_lock)

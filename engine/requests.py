@@ -11,6 +11,7 @@ from bertdistill.store.db import Database, Session
 from bertdistill.store.models import Attempt, AttemptState, Request, StudyState, TrialState
 
 STOP_RUNNER = "stop_runner"
+STOP_NEWEST = "stop_newest"
 _RESUMABLE = (StudyState.PAUSED, StudyState.STOPPED, StudyState.FAILED, StudyState.COMPLETE)
 
 
@@ -39,6 +40,8 @@ def _honour(session: Session, request: Request, now: float) -> str:
         case "stop_runner":
             asked = _ask_to_stop(session, reads.live_attempts(session), "runner")
             return f"{asked} workers were asked to write a checkpoint and leave; then the runner leaves"
+        case "stop_newest":
+            return _stop_newest(session, request)
     return f"refused: this runner does not know {request.verb!r}; start it again with the newer program"
 
 
@@ -60,6 +63,14 @@ def _stop_study(session: Session, request: Request, now: float) -> str:
     return f"stopped; {asked} workers were asked to write a checkpoint and leave"
 
 
+def _stop_newest(session: Session, request: Request) -> str:
+    """Trials above the number that the request names leave, the newest first; they wait and go on from there."""
+    live = [one for one in reads.live_attempts(session) if one.study_id == request.study_id and one.trial_id]
+    staying = sorted(live, key=lambda one: (bool(one.stop_reason), row(one.id)))
+    asked = _ask_to_stop(session, staying[int(request.arguments["slots"]) :], "slots")
+    return f"{asked} workers were asked to write a checkpoint and leave"
+
+
 def _move_study(
     session: Session, request: Request, states: tuple[StudyState, ...], target: StudyState, now: float
 ) -> str:
@@ -75,7 +86,7 @@ def _ask_to_stop(session: Session, attempts: list[Attempt], reason: str) -> int:
 
     A trial that is stopped for good while its worker leaves for another reason must not wait to go on.
     """
-    before = ("", "study", "runner") if reason == "trial" else ("",)
+    before = ("", "study", "runner", "slots") if reason == "trial" else ("",)
     chosen = [one for one in attempts if one.state == AttemptState.RUNNING and one.stop_reason in before]
     for attempt in chosen:
         writes.set_attempt_stop_reason(session, row(attempt.id), reason)

@@ -14,11 +14,11 @@ from typing import Any
 from bertdistill.engine import dispatch
 from bertdistill.engine.config import StudySpec, changed, nearest, parse_override
 from bertdistill.engine.contract import SEARCHABLE, Settings
-from bertdistill.engine.errors import ActionRefused
+from bertdistill.engine.errors import ActionRefused, InvalidRequest
 from bertdistill.engine.recording import record, study_and_spec, writing
-from bertdistill.engine.rules import over_limit, used
+from bertdistill.engine.rules import UNDONE, over_limit, used
 from bertdistill.engine.settle import row
-from bertdistill.engine.space import active, check, coerce, describe
+from bertdistill.engine.space import active, check, coerce, contains, describe, in_order, middle
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Session, open_db
@@ -27,36 +27,51 @@ from bertdistill.store.models import Study, StudyState, Trial, TrialState
 
 def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, who: str) -> Trial:
     """A trial with parameters that a person chose, inside the search space; it goes before proposed ones and counts
-    against the budget."""
+    against the budget. What is left out is filled by `filled`. Refused when it already ran, with its number."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         prepared = _prepared(found)
-        problems = check(spec.search, params)
-        missing = [one.name for one in spec.search if one.name not in params and not one.when]
-        problems += [f"{name} is missing" for name in missing]
-        if problems:
-            raise ActionRefused("; ".join(problems), hint="See the search space with: bertdistill-tui engine plan")
+        if problems := check(spec.search, params):
+            raise InvalidRequest("; ".join(problems), hint="See the search space with: bertdistill-tui engine export")
         trials = reads.trials(session, row(found.id))
         if used(trials) >= spec.budget.trials:
             hint = "Raise budget.trials, or rerun a trial, which comes on top."
             raise ActionRefused(f"the budget of {spec.budget.trials} trials is used up", hint=hint)
-        planned = dispatch.plan(spec, prepared, params)
+        planned = dispatch.plan(spec, prepared, filled(spec, params))
+        if idle := [one for one in spec.search if one.name in params and one.name not in planned.params]:
+            hint = f"The study searches it as {describe(idle[0])}."
+            raise InvalidRequest(f"{idle[0].name} has no effect with these parameters", hint=hint)
         _refuse_repeated(trials, planned.settings)
-        if refused := over_limit(spec, planned.known):
-            raise ActionRefused(refused[1], hint="Choose a smaller student or loosen the threshold.")
+        _refuse_too_large(spec, planned)
         trial = _add_trial(session, found, planned, "queued")
-        record(session, who, "queue", found.id, trial.id, arguments=dict(params))
+        record(session, who, "queue", found.id, trial.id, arguments=planned.params)
         return trial
+
+
+def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole parameter set: what is missing comes from the baseline, or is the middle of the range.
+
+    Where the range was narrowed, the baseline's value counts only inside of it.
+    """
+    chosen = dict(params)
+    for parameter in in_order(spec.proposable):
+        name = parameter.name
+        if name not in chosen:
+            value = (spec.baseline or {}).get(name)
+            chosen[name] = value if value is not None and contains(parameter, value) else middle(parameter)
+    return {parameter.name: chosen[parameter.name] for parameter in spec.search}
 
 
 def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *, who: str) -> Trial:
     """A new trial that differs from trial `number` in exactly one setting. It keeps its parent and comes on top of the
-    budget; a complete study runs again. Refused when a trial with these settings exists (the message says which)."""
+    budget; a complete study runs again. Refused when a trial with these settings exists (the message says which), and
+    when its size, known before any training, breaks a threshold."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         parent = reads.trial(session, row(found.id), number)
         planned, old = _changed_trial(found, spec, parent, key, value)
         _refuse_repeated(reads.trials(session, row(found.id)), planned.settings)
+        _refuse_too_large(spec, planned)
         trial = _add_trial(session, found, planned, "rerun", parent.id)
         arguments = {"parent": number, key: getattr(planned.settings, key)}
         record(session, who, "rerun", found.id, trial.id, arguments=arguments, before={key: old})
@@ -77,6 +92,8 @@ class Forecast:
     judged_by: int
     repeats: int | None
     """Number of the trial that has these settings already."""
+    excluded: str = ""
+    """The threshold that its known size breaks, as a sentence; such a rerun is refused."""
 
 
 def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, value: Any) -> Forecast:
@@ -101,6 +118,7 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
         memory_mb=_memory(planned, done),
         judged_by=len(done),
         repeats=_repeated(trials, planned.settings),
+        excluded=(over_limit(spec, planned.known) or ("", ""))[1],
     )
 
 
@@ -108,7 +126,7 @@ def _changed_trial(study: Study, spec: StudySpec, parent: Trial, key: str, value
     """The parent with one setting changed, made whole, and the old value."""
     if key not in SEARCHABLE:
         near = nearest(key, SEARCHABLE)
-        raise ActionRefused(f"{key!r} is no setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
+        raise InvalidRequest(f"{key!r} is no setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
     settings = Settings(**parent.settings)
     new = _read_value(spec, key, value)
     old = getattr(settings, key)
@@ -136,12 +154,19 @@ def _read_value(spec: StudySpec, key: str, value: Any) -> Any:
     try:
         return coerce(parameter, str(value))
     except ValueError as error:
-        raise ActionRefused(str(error), hint="Give a value inside the range.") from error
+        raise InvalidRequest(str(error), hint="Give a value inside the range.") from error
 
 
 def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:
     wanted = vars(settings)
-    return next((trial.number for trial in trials if trial.settings == wanted), None)
+    return next((trial.number for trial in trials if trial.settings == wanted and trial.reason != UNDONE), None)
+
+
+def _refuse_too_large(spec: StudySpec, planned: dispatch.Planned) -> None:
+    """What the thresholds exclude at its known size needs no run, whoever asks for it."""
+    if refused := over_limit(spec, planned.known):
+        hint = f"Choose a smaller student, or loosen it: bertdistill-tui engine set {spec.name} threshold.METRIC=VALUE"
+        raise ActionRefused(refused[1], hint=hint)
 
 
 def _refuse_repeated(trials: Sequence[Trial], settings: Settings) -> None:

@@ -12,9 +12,13 @@ BUDGETED = frozenset({"baseline", "sampler", "queued"})
 """Origins that count against budget.trials; reruns come on top."""
 
 
+UNDONE = "undone"
+"""Reason of a trial that was taken out of the queue again before it ran; it is as if it had not been asked for."""
+
+
 def used(trials: Sequence[Trial]) -> int:
     """Trials that count against budget.trials."""
-    return sum(trial.origin in BUDGETED for trial in trials)
+    return sum(trial.origin in BUDGETED and trial.reason != UNDONE for trial in trials)
 
 
 def out_of_hours(study: Study, spec: StudySpec) -> bool:

@@ -25,6 +25,7 @@ from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.launch import Launcher, LocalLauncher
 from bertdistill.engine.lookups import Lookups
 from bertdistill.engine.proposals import Proposer
+from bertdistill.engine.ranges import inside
 from bertdistill.engine.rules import out_of_hours, over_limit, used
 from bertdistill.engine.scheduler import Scheduler
 from bertdistill.engine.search import Proposal, SpaceExhausted
@@ -189,8 +190,8 @@ class Runner:
         except SpaceExhausted:
             self._exhausted[row(study.id)] = (len(self._lookups.trials(study)), spec)
             return
-        if proposal is None:
-            return
+        if proposal is None or not inside(spec.proposable, proposal.params):
+            return  # a person narrowed a range while the question was open; it is asked again
         refused: tuple[str, str] | None
         try:
             planned = dispatch.plan(spec, study.prepared or {}, proposal.params)

@@ -81,6 +81,7 @@ def verdict(
 _STOPPED = {
     "study": TrialState.WAITING,
     "runner": TrialState.WAITING,
+    "slots": TrialState.WAITING,
     "trial": TrialState.STOPPED,
     "pruned": TrialState.PRUNED,
 }

@@ -96,7 +96,7 @@ def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, 
     problems = [f"choices: {text}" for choice in choices if (text := value_problem(SETTING[name], choice))]
     if problems:
         return None, problems
-    values = tuple(_as_setting(name, choice) for choice in choices)
+    values = tuple(as_setting(name, choice) for choice in choices)
     if len(set(values)) != len(values):
         return None, ["choices has a value twice; remove one"]
     if len(values) < 2:
@@ -158,7 +158,7 @@ def _read_when(raw: Any) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
     ]
     if problems:
         return {}, problems
-    return {n: tuple(_as_setting(n, v) if n in SETTING else v for v in values) for n, values in raw.items()}, []
+    return {n: tuple(as_setting(n, v) if n in SETTING else v for v in values) for n, values in raw.items()}, []
 
 
 def _condition_problems(space: Space) -> list[tuple[str, str]]:
@@ -281,6 +281,16 @@ def points(parameter: Parameter) -> tuple[Value, ...] | None:
     return tuple(tidy(low + i * parameter.step) for i in range(steps + 1))
 
 
+def middle(parameter: Parameter) -> Value:
+    """The value in the middle of a parameter's range, of its logarithm where that is searched, or of its choices."""
+    listed = points(parameter)
+    if listed is not None and not parameter.log:
+        return listed[(len(listed) - 1) // 2]
+    low, high = _ends(parameter)
+    found = math.sqrt(low * high) if parameter.log else (low + high) / 2
+    return round(found) if parameter.kind == "int" else float(f"{found:.3g}")
+
+
 def count(space: Space, settings: Settings | None = None) -> int | None:
     """Number of different parameter sets, conditions considered; None when one of them is continuous."""
     if any(points(parameter) is None for parameter in space):
@@ -350,7 +360,8 @@ def describe(parameter: Parameter) -> str:
     return text + (f", only when {' and '.join(conditions)}" if conditions else "")
 
 
-def _as_setting(name: str, value: Value) -> Value:
+def as_setting(name: str, value: Value) -> Value:
+    """The value as its setting holds it: a whole number typed for a float is one."""
     return float(value) if kind_of(SETTING[name]) == "float" else value
 
 

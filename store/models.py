@@ -132,7 +132,7 @@ class Attempt(SQLModel, table=True):
     log_tail: str = ""
     max_rss_mb: float | None = None
     stop_reason: str = ""
-    """Why the runner asked it to stop: study, trial, pruned, runner."""
+    """Why the runner asked it to stop: study, trial, pruned, runner, slots."""
     started_at: float
     ended_at: float | None = None
 
@@ -210,7 +210,7 @@ class Request(SQLModel, table=True):
     at: float
     who: str
     verb: str
-    """stop_trial, stop_study, pause, resume, rerun, queue, promote, threshold, budget, slots, note, tag, archive …"""
+    """stop_trial, stop_study, pause, resume, rerun, queue, promote, threshold, budget, slots, range, tag, undo …"""
     study_id: int | None = Field(default=None, foreign_key="study.id", index=True)
     trial_id: int | None = Field(default=None, foreign_key="trial.id")
     arguments: dict[str, Any] = _json()

@@ -6,7 +6,7 @@ Curves are read in `metrics`; they are offered here as well, so that callers nee
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 from sqlalchemy import func
@@ -32,6 +32,7 @@ from bertdistill.store.models import (
 __all__ = [
     "CurvePoint",
     "aliases",
+    "archived_studies",
     "attempt_by_id",
     "attempt_for_prepare",
     "attempts",
@@ -40,14 +41,17 @@ __all__ = [
     "counts",
     "curve",
     "has_notice",
+    "last_values",
     "lease",
     "live_attempts",
     "model_version",
     "model_versions",
+    "newest_request",
     "next_attempt_number",
     "notices",
     "pending_requests",
     "points_after",
+    "request",
     "requests",
     "series",
     "series_names",
@@ -83,9 +87,10 @@ def study_by_id(session: Session, study_id: int) -> Study:
     return _got(session.get(Study, study_id), f"study with id {study_id}")
 
 
-def trials(session: Session, study_id: int) -> list[Trial]:
-    """All trials of a study by number, archived ones included."""
-    return list(session.exec(select(Trial).where(Trial.study_id == study_id).order_by(col(Trial.number))))
+def trials(session: Session, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
+    """All trials of a study by number, archived ones included; only those in `states` when some are named."""
+    query = select(Trial).where(Trial.study_id == study_id).order_by(col(Trial.number))
+    return list(session.exec(query.where(col(Trial.state).in_(states)) if states else query))
 
 
 def trial(session: Session, study_id: int, number: int) -> Trial:
@@ -160,6 +165,13 @@ def series(session: Session, study_id: int, trial_id: int | None = None) -> list
     return list(session.exec(query.order_by(col(Series.trial_id), col(Series.name))))
 
 
+def last_values(session: Session, study_id: int, name: str, trial_ids: Collection[int]) -> dict[int, float]:
+    """Newest finite value of one series by trial id, of the trials named; those without one are left out."""
+    query = select(Series.trial_id, Series.last_value).where(Series.study_id == study_id, Series.name == name)
+    rows = session.exec(query.where(col(Series.trial_id).in_(trial_ids), col(Series.last_value).is_not(None)))
+    return {trial_id: value for trial_id, value in rows if value is not None}
+
+
 def series_names(session: Session, study_id: int, trial_id: int) -> set[str]:
     """Names of the series of a trial (0: of the preparation)."""
     return set(session.exec(select(Series.name).where(Series.study_id == study_id, Series.trial_id == trial_id)))
@@ -195,9 +207,29 @@ def pending_requests(session: Session) -> list[Request]:
     return list(session.exec(select(Request).where(col(Request.handled_at).is_(None)).order_by(col(Request.id))))
 
 
-def requests(session: Session, study_id: int) -> list[Request]:
-    """Everything that people asked of a study, oldest first."""
-    return list(session.exec(select(Request).where(Request.study_id == study_id).order_by(col(Request.id))))
+def requests(session: Session, study_id: int | None = None) -> list[Request]:
+    """Everything that people asked, oldest first; of one study when named."""
+    query = select(Request).order_by(col(Request.id))
+    return list(session.exec(query if study_id is None else query.where(Request.study_id == study_id)))
+
+
+def request(session: Session, request_id: int) -> Request:
+    """One request by its id; NotFound when there is none."""
+    return _got(session.get(Request, request_id), f"request {request_id}")
+
+
+def archived_studies(session: Session) -> set[int]:
+    """Row ids of the studies that were put away. The newest request about it decides: it has no column of its own."""
+    asked = select(Request.study_id, Request.arguments).where(col(Request.study_id).in_(select(Study.id)))
+    about = asked.where(col(Request.verb).in_(("archive", "undo")), col(Request.trial_id).is_(None))
+    found = session.exec(about.order_by(col(Request.id)))
+    newest = {study_id: given["archived"] for study_id, given in found if study_id and "archived" in given}
+    return {study_id for study_id, archived in newest.items() if archived}
+
+
+def newest_request(session: Session, study_id: int) -> int:
+    """Row id of the newest request about a study, 0 without any: it moves whenever a person changed something."""
+    return session.exec(select(func.max(Request.id)).where(Request.study_id == study_id)).one() or 0
 
 
 def notices(session: Session, *, after_id: int = 0, study_id: int | None = None, limit: int = 200) -> list[Notice]:

@@ -50,6 +50,7 @@ __all__ = [
     "end_attempt",
     "finish_model_version",
     "finish_request",
+    "put_alias",
     "release_lease",
     "set_alias",
     "set_attempt_handle",
@@ -497,6 +498,15 @@ def set_alias(session: Session, *, name: str, alias: str, version_id: int, now: 
     if found.version_id != version_id:
         found.previous_version_id, found.version_id, found.set_at = found.version_id, version_id, now
     return found
+
+
+def put_alias(session: Session, *, name: str, alias: str, version_id: int | None, now: float) -> None:
+    """`set_alias`, and None takes the alias away."""
+    if version_id is not None:
+        set_alias(session, name=name, alias=alias, version_id=version_id, now=now)
+    elif (found := session.get(ModelAlias, (name, alias))) is not None:
+        session.delete(found)
+        session.flush()
 
 
 def undo_alias(session: Session, *, name: str, alias: str, now: float) -> ModelAlias | None:

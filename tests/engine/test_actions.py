@@ -307,11 +307,10 @@ def test_queued_trials_count_and_are_checked(house: Make) -> None:
     of.tick_until(lambda: len(of.trials()) == 1, "the baseline")
     with pytest.raises(ActionRefused):
         queue(layers=99, learning_rate=1e-4)
-    with pytest.raises(ActionRefused, match="learning_rate is missing"):
-        queue(layers=1)
     with pytest.raises(ActionRefused, match="trial 0"):
-        queue(layers=4, learning_rate=1e-4)
-    made = queue(layers=1, learning_rate=1e-4)
+        queue(layers=4)
+    made = queue(layers=1)
+    assert made.params == {"layers": 1, "learning_rate": 1e-4}  # the rest comes from the baseline
     assert (made.number, made.origin, Settings(**made.settings).layers) == (1, "queued", 1)
     with pytest.raises(ActionRefused, match="budget of 2 trials"):
         queue(layers=2, learning_rate=1e-4)
