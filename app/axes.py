@@ -79,8 +79,8 @@ def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03) -> Scale
     """
     if axis.choices:
         return Scale(axis, -0.5, len(axis.choices) - 0.5)
-    found = sorted(axis.place(v) for v in values)
-    low, high = found[0], found[-1]
+    found = list(values)
+    low, high = axis.place(min(found)), axis.place(max(found))
     width = high - low
     for value in (axis.place(v) for v, _ in axis.lines if drawable(v, log=axis.log)):
         if width == 0 or low - width <= value <= high + width:

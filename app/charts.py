@@ -9,25 +9,28 @@ because every kind of chart shares that one canvas.
 from __future__ import annotations
 
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Literal
 
-from bertdistill.app.axes import Axis as Axis  # these five with `as`: charts offer them to their callers
+from bertdistill.app.axes import Axis as Axis  # names with `as` are what charts offer to their callers as well
 from bertdistill.app.axes import Scale, scale
 from bertdistill.app.axes import drawable as drawable
 from bertdistill.app.axes import number as number
 from bertdistill.app.axes import smooth as smooth
 from bertdistill.app.axes import thin as thin
 from bertdistill.app.axes import ticks as ticks
+from bertdistill.app.dots import DOTS, Dot, characters, dashed, extremes, trace
+from bertdistill.app.dots import Marker as Marker
+from bertdistill.app.sparks import PLAIN, narrowed
+from bertdistill.app.sparks import Bar as Bar
+from bertdistill.app.sparks import bars as bars
+from bertdistill.app.sparks import sparkline as sparkline
 
 _FIGURE = threading.Lock()
 
 Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference"]
-Marker = Literal["braille", "hd", "ascii"]
 Colour = int | tuple[int, int, int]
 """A palette index, which the terminal's own theme shades, or red, green and blue."""
 
@@ -60,9 +63,6 @@ _LETTERS = "abcdefgh"
 _ACROSS, _UP = ("┄", "-"), ("┆", "|")
 """What lines across and up are drawn with, and in ASCII."""
 
-_DOTS: dict[str, tuple[int, int]] = {"braille": (2, 4), "hd": (2, 2), "ascii": (1, 1)}
-"""Dots in one cell, across and up."""
-
 _DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("━━", ()),
     ("╍╍", (6, 4)),
@@ -72,8 +72,6 @@ _DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("━┉", (14, 4)),
 )
 """Dots drawn and left out in turn, so that curves differ without colour, and how the legend shows it."""
-
-_PLAIN = str.maketrans("┌┐└┘├┤┬┴┼─│┄┆↑↓–…∕×·", "+++++++++-|-|^v-~/x.")  # what the labels of an ASCII chart may hold
 
 LEAST = (20, 6)
 """Columns and rows below which there is no room for a chart."""
@@ -112,7 +110,7 @@ class Look:
 
     @property
     def dots(self) -> tuple[int, int]:
-        return _DOTS["ascii" if self.plain else self.marker]
+        return DOTS["ascii" if self.plain else self.marker]
 
 
 @dataclass(frozen=True)
@@ -259,7 +257,7 @@ def _cursor(canvas: _Canvas, point: Point) -> None:
     label = _cells(point.label, canvas.look)
     column, row = canvas.column(point.x), canvas.row(point.y)
     mark = f"[{GLYPHS[point.kind][canvas.look.plain]}]"
-    inward = column + 2 + len(label) > canvas.columns
+    inward = canvas.near_end(column) or column + 2 + len(label) > canvas.columns
     start = column - 1 - len(label) if inward else column - 1
     canvas.put(label + mark if inward else mark + label, start, row, point.kind, bold=True)
 
@@ -269,7 +267,7 @@ def _labels(canvas: _Canvas, points: Sequence[Point]) -> None:
     order = list(reversed(GLYPHS))
     for point in sorted(points, key=lambda p: order.index(p.kind)):
         column, row = canvas.column(point.x), canvas.row(point.y)
-        sides = [(column + 1, row, "left"), (column - 1, row, "right")]
+        sides = [(column + 1, row, "left"), (column - 1, row, "right")][:: -1 if canvas.near_end(column) else 1]
         canvas.write(point.label, point.kind, [*sides, (column, row + 1, "left"), (column, row - 1, "left")])
 
 
@@ -321,9 +319,10 @@ def curves_drawing(
         if crosshair is not None and x.holds(crosshair):
             canvas.line([canvas.share(crosshair)] * 2, [0.0, 1.0], _UP[look.plain], "line")
         for index, (_, pairs) in enumerate(series):
-            kept = thin(pairs, 2 * canvas.columns)
-            dots = [canvas.dot(s, v) for s, v in kept]
-            canvas.dotted(dots, _LETTERS[index % 8], f"series{index % SERIES}", _DASHES[index % len(_DASHES)][1])
+            dots = canvas.dots(pairs)
+            canvas.dotted(
+                extremes(dots), _LETTERS[index % 8], f"series{index % SERIES}", _DASHES[index % len(_DASHES)][1]
+            )
         _end_labels(canvas, [(name, *pairs[-1]) for name, (_, pairs) in zip(names, series, strict=True)])
         text = canvas.text()
     legend = tuple(_curve_words(c, p[-1][1], i, len(series), look) for i, (c, p) in enumerate(series))
@@ -430,66 +429,6 @@ def _slots(texts: Sequence[str], slot: int, look: Look) -> str:
     return "".join(_cells(t, look, slot - 1).center(slot) for t in texts).rstrip()
 
 
-# ----------------------------------------------------------------------------------------------------------- small ones
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One horizontal bar; `text` stands behind it, the value itself when empty."""
-
-    label: str
-    value: float | None
-    text: str = ""
-
-
-def bars(items: Sequence[Bar], width: int, *, ascii_only: bool = False) -> list[str]:
-    """One line a bar, at most `width` cells: label, bar from zero, value. A negative bar is hatched."""
-    look = Look(ascii_only=ascii_only)
-    finite = [abs(b.value) for b in items if b.value is not None and drawable(b.value)]
-    most = max(finite, default=0.0)
-    labels = [_cells(b.label, look, max(1, width // 3)) for b in items]
-    texts = [
-        _cells(b.text or (number(b.value) if b.value is not None and drawable(b.value) else "–"), look) for b in items
-    ]
-    left, right = max(map(len, labels), default=0), max(map(len, texts), default=0)
-    room = max(0, width - left - right - 2)
-    return [
-        f"{label:<{left}} {_bar(b.value, most, room, ascii_only=ascii_only):<{room}} {text:>{right}}"[: max(0, width)]
-        for b, label, text in zip(items, labels, texts, strict=True)
-    ]
-
-
-def _value(value: float | None) -> str:
-    return number(value) if value is not None and drawable(value) else "–"
-
-
-def _bar(value: float | None, most: float, room: int, *, ascii_only: bool) -> str:
-    if value is None or not drawable(value) or most == 0:
-        return ""
-    eighths = int(abs(value) / most * room * 8 + 0.5)
-    if ascii_only or value < 0:
-        fill = ("-" if value < 0 else "#") if ascii_only else "░"
-        return fill * round(eighths / 8)
-    return "█" * (eighths // 8) + ["", *"▏▎▍▌▋▊▉"][eighths % 8]
-
-
-def sparkline(values: Sequence[float | None], width: int, *, ascii_only: bool = False) -> str:
-    """At most `width` cells, low to high between the extremes; each cell is the mean of its stretch, a gap a space."""
-    levels = "_.:-=+*#" if ascii_only else "▁▂▃▄▅▆▇█"
-    size = max(1, -(-len(values) // max(1, width)))
-    stretches = [
-        [v for v in values[i : i + size] if v is not None and drawable(v)] for i in range(0, len(values), size)
-    ]
-    means = [sum(s) / len(s) if s else None for s in stretches][: max(0, width)]
-    known = [m for m in means if m is not None]
-    if not known:
-        return " " * len(means)
-    low, high = min(known), max(known)
-    return "".join(
-        " " if m is None else levels[round((m - low) / (high - low) * 7) if high > low else 3] for m in means
-    )
-
-
 # ----------------------------------------------------------------------------------------------------------- the canvas
 
 
@@ -518,13 +457,16 @@ class _Canvas:
         """Cells from the foot, 0 first."""
         return int(0.5 + (self.rows - 1) * self.y.share(y))
 
-    def dot(self, x: float, y: float) -> tuple[int, int]:
-        """Dots from the lower left corner; a cell holds `look.dots` of them."""
+    def dots(self, pairs: Sequence[tuple[float, float]]) -> list[Dot]:
+        """The dot of each pair of values; a cell holds `look.dots` of them."""
         across, up = self.look.dots
-        return (
-            int(0.5 + (self.columns * across - 1) * self.share(x)),
-            int(0.5 + (self.rows * up - 1) * self.y.share(y)),
-        )
+        wide, high = (self.columns * across - 1) * (1 - self.spare), self.rows * up - 1
+        x, y = self.x.share, self.y.share
+        return [(int(0.5 + wide * x(a)), int(0.5 + high * y(b))) for a, b in pairs]
+
+    def near_end(self, column: int) -> bool:
+        """Whether labels turn inward here, to the left of their marks."""
+        return column > 0.8 * self.columns
 
     def middle(self, x: float, y: float) -> tuple[int, int]:
         """The dot in the middle of the cell that a mark at this place has, so that lines meet their marks."""
@@ -545,16 +487,14 @@ class _Canvas:
             xs, ys = [a for a, _ in places], [b for _, b in places]
             self.figure.scatter(xs, ys, marker=glyph, color=self.paint(key), style="bold" if bold else "default")
 
-    def dotted(self, corners: Sequence[tuple[int, int]], letter: str, key: str, dashes: tuple[int, ...]) -> None:
+    def dotted(self, corners: Sequence[Dot], letter: str, key: str, dashes: tuple[int, ...]) -> None:
         """A line through dots, drawn and left out in turn as `dashes` say; of letters when the marker is ASCII."""
-        dots = _trace(corners)
-        across, up = self.look.dots
-        if dashes and not self.look.plain:
-            period = [drawn for i, length in enumerate(dashes) for drawn in [i % 2 == 0] * length]
-            dots = [dot for i, dot in enumerate(dots) if period[i % len(period)]]
-        wide, high = max(1, self.columns * across - 1), max(1, self.rows * up - 1)
-        marker = letter if self.look.plain else self.look.marker
-        self.scatter([(a / wide, b / high) for a, b in dict.fromkeys(dots)], marker, key)
+        marker: Marker = "ascii" if self.look.plain else self.look.marker
+        cells = characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter)
+        wide, high = max(1, self.columns - 1), max(1, self.rows - 1)
+        xs, ys = [column / wide for column, _ in cells], [row / high for _, row in cells]
+        if cells:
+            self.figure.scatter(xs, ys, marker=list(cells.values()), color=self.paint(key))
 
     def take(self, column: int, row: int, length: int) -> None:
         self.taken.update((column + i, row) for i in range(length))
@@ -582,7 +522,7 @@ class _Canvas:
         if not self.look.colour:
             drawn = self.figure.uncolorize(drawn)
         if self.look.plain:
-            drawn = drawn.translate(_PLAIN)
+            drawn = drawn.translate(PLAIN)
         return "\n".join(line.rstrip() for line in drawn.split("\n"))
 
 
@@ -600,52 +540,31 @@ def _canvas(look: Look, x: Scale, y: Scale, *, spare: int = 0, bare: bool = Fals
     rows = look.height - sides - (bool(across)) - (titled and bool(y.axis.title)) - (titled and bool(x.axis.title))
     free = spare / (columns - 1) if spare and columns >= 3 * spare else 0.0
     with _FIGURE:
-        plotext.clear_figure()
-        try:
-            plotext.limit_size(
-                False, False
-            )  # otherwise the size is cut to the terminal of the process, 80×24 in a pipe
-            plotext.plotsize(look.width, look.height)
-            plotext.theme("clear")
-            plotext.canvas_color("default")
-            plotext.axes_color("default")
-            plotext.ticks_color("default")
-            plotext.xaxes(not bare, look.frame and not bare)
-            plotext.yaxes(not bare, look.frame and not bare)
-            plotext.xlim(0, 1)
-            plotext.ylim(0, 1)
-            canvas = _Canvas(plotext, look, x, y, columns, rows, free)
-            plotext.scatter([0.0], [0.0], marker=" ", color="default")  # without data there are no axes
-            plotext.xticks([canvas.share(v) for v in across], [_cells(x.text(v), look) for v in across])
-            plotext.yticks([y.share(v) for v in up], names)
-            if titled and x.axis.title:
-                plotext.xlabel(_cells(x.axis.title, look, look.width))
-            if titled and y.axis.title:
-                plotext.title(_cells(y.axis.title, look, look.width))
-            yield canvas
-        finally:
-            plotext.clear_figure()
-
-
-def _trace(corners: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Every dot on the straight lines between corners, each corner once."""
-    dots = list(corners[:1])
-    for (ax, ay), (bx, by) in pairwise(corners):
-        length = max(abs(bx - ax), abs(by - ay))
-        dots += [(ax + round((bx - ax) * i / length), ay + round((by - ay) * i / length)) for i in range(1, length + 1)]
-    return dots
+        plotext.clear_figure()  # also what an error left behind
+        plotext.limit_size(False, False)  # otherwise the size is cut to the terminal of the process, 80×24 in a pipe
+        plotext.plotsize(look.width, look.height)
+        plotext.theme("clear")
+        plotext.canvas_color("default")
+        plotext.axes_color("default")
+        plotext.ticks_color("default")
+        plotext.xaxes(not bare, look.frame and not bare)
+        plotext.yaxes(not bare, look.frame and not bare)
+        plotext.xlim(0, 1)
+        plotext.ylim(0, 1)
+        canvas = _Canvas(plotext, look, x, y, columns, rows, free)
+        plotext.scatter([0.0], [0.0], marker=" ", color="default")  # without data there are no axes
+        plotext.xticks([canvas.share(v) for v in across], [_cells(x.text(v), look) for v in across])
+        plotext.yticks([y.share(v) for v in up], names)
+        if titled and x.axis.title:
+            plotext.xlabel(_cells(x.axis.title, look, look.width))
+        if titled and y.axis.title:
+            plotext.title(_cells(y.axis.title, look, look.width))
+        yield canvas
 
 
 def _cells(text: str, look: Look, limit: int = 40) -> str:
     """A label in characters that take one cell each: plotext counts characters, not cells."""
-    plain = "".join(c if _narrow(c) else "?" for c in text)
-    if look.plain:
-        plain = plain.translate(_PLAIN).encode("ascii", "replace").decode()
-    return plain if len(plain) <= limit else plain[: max(0, limit - 1)] + ("~" if look.plain else "…")
-
-
-def _narrow(char: str) -> bool:
-    return char.isprintable() and unicodedata.east_asian_width(char) not in "WF" and not unicodedata.combining(char)
+    return narrowed(text, limit, ascii_only=look.plain)
 
 
 def _roomy(look: Look) -> Look:
@@ -657,4 +576,4 @@ def _too_small(look: Look) -> bool:
 
 
 def _sorry(look: Look, hidden: int) -> Drawing:
-    return Drawing(f"a chart needs {LEAST[0]}×{LEAST[1]} cells"[: max(0, look.width)], hidden=hidden, drawn=False)
+    return Drawing(f"a chart needs {LEAST[0]} by {LEAST[1]} cells"[: max(0, look.width)], hidden=hidden, drawn=False)

@@ -38,8 +38,12 @@ _SHADES: dict[str, tuple[str, float]] = {
 """Theme variable of each colour in a chart, and how much of it lies over the background."""
 
 
+_GAP = 6
+"""Unchanged cells between two changed ones that are sent along with them."""
+
+
 def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour]:
-    """Chart colours from a theme that has RGB colours; a variable that is no colour leaves its entry out."""
+    """Chart colours from a theme that has RGB colours; a variable that is no such colour leaves its entry out."""
     found: dict[str, Colour] = {}
     for key, (name, strength) in _SHADES.items():
         value = variables.get(name, "")
@@ -144,8 +148,7 @@ class Chart(Widget, can_focus=True):
             kept = before.get(y, blank)
             if kept[0] != line:
                 kept, old = (line, self._strip(line, look.width)), kept
-                start, end = _span(old[1], kept[1])
-                changed.append(Region(start, y, end - start, 1))
+                changed += [Region(start, y, end - start, 1) for start, end in _differing(old[1], kept[1])]
             self._strips[y] = kept
         return changed
 
@@ -165,9 +168,19 @@ class Chart(Widget, can_focus=True):
         return drawing.text.split("\n") if drawing.drawn else wrap(self._empty or drawing.text, look.width)
 
 
-def _span(old: Strip, new: Strip) -> tuple[int, int]:
-    """First and last cell, half-open, in which two lines of a drawing differ; each of its characters is one cell."""
+def _differing(old: Strip, new: Strip) -> list[tuple[int, int]]:
+    """Stretches of cells, half-open, in which two lines of a drawing differ; each of its characters is one cell.
+
+    Stretches with a short gap are one: to move the cursor costs about as many bytes as to send the gap.
+    """
     a = [(char, style) for text, style, _ in old for char in text]
     b = [(char, style) for text, style, _ in new for char in text]
-    differ = [x for x, (left, right) in enumerate(zip(a, b, strict=False)) if left != right]
-    return (differ[0], differ[-1] + 1) if differ and len(a) == len(b) else (0, new.cell_length)
+    if len(a) != len(b):
+        return [(0, new.cell_length)]
+    found: list[tuple[int, int]] = []
+    for x in (x for x, (left, right) in enumerate(zip(a, b, strict=True)) if left != right):
+        if found and x - found[-1][1] < _GAP:
+            found[-1] = found[-1][0], x + 1
+        else:
+            found.append((x, x + 1))
+    return found

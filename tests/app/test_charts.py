@@ -25,7 +25,7 @@ POINTS = [
 def test_frontier_chart_names_points_and_kinds() -> None:
     """Labels stand at the points, the legend names only the kinds that are there."""
     text = frontier_chart(POINTS, X, Y, Look())
-    assert [True] * 5 == [label in text for label in ("★#3", "★#7", "◆#0", "▷#12", "★ frontier  ◆ baseline  ▷ running")]
+    assert [True] * 5 == [label in text for label in ("★#3", "★#7", "#0◆", "▷#12", "★ frontier  ◆ baseline  ▷ running")]
     assert "infeasible" not in text
 
 
