@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bertdistill.app.commands import machine, models, studies, trials
+from bertdistill.app.commands import analysis, machine, models, studies, trials
 from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
 from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, WorkspaceOption, say
 from bertdistill.store.errors import BertDistillError
@@ -69,7 +69,7 @@ engine = typer.Typer(
 )
 app.add_typer(engine)
 
-PANELS = (studies.COMMANDS, trials.COMMANDS, models.COMMANDS, machine.COMMANDS)
+PANELS = (studies.COMMANDS, trials.COMMANDS, analysis.COMMANDS, models.COMMANDS, machine.COMMANDS)
 for commands in PANELS:
     for name, function in commands.items():
         engine.command(name)(function)

@@ -59,6 +59,17 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
   `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`) and
   `disk_bytes` (`caches`, `checkpoints`).
+- `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
+  `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
+  `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
+  With `--csv` the rows of the part; of the importance one row a weight.
+- `compare`: an object with `trials` (names), `settings` (objects with `name`, `same`, `searched`, `values` by trial)
+  and `metrics` (objects with `name`, `objective`, and by trial `values`, `differences` to the first, `verdicts`).
+- `errors`: an object with `study`, `trial`, `task` and `step` (of the checkpoint). Question answering: `cut`,
+  `total`, `classes` (numbers by class), `histogram` (wrong answers by F1 in tenths), `articles` (objects with
+  `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
+  `total`, `labels`, `confusion` (a row for each right label), `classes` (objects with `label`, `total`, `precision`,
+  `recall`, `f1`), with `--list` also `texts` (objects with `id`, `label`, `prediction`, `text`).
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers.
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bertdistill.engine.contract import METRICS
-from bertdistill.engine.errors import ActionRefused
+from bertdistill.engine.errors import InvalidRequest
 from bertdistill.engine.frontier import Objective
 from bertdistill.engine.outcomes import Difference, Outcome, difference, finite
 
@@ -59,12 +59,12 @@ class Comparison:
 
 
 def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Comparison:
-    """Raises ActionRefused for fewer than 2 or more than 6 trials, and for a trial named twice."""
+    """Raises InvalidRequest for fewer than 2 or more than 6 trials, and for a trial named twice."""
     if not FEWEST <= len(outcomes) <= MOST:
-        raise ActionRefused(f"compare takes {FEWEST} to {MOST} trials, not {len(outcomes)}")
+        raise InvalidRequest(f"compare takes {FEWEST} to {MOST} trials, not {len(outcomes)}")
     names = [(one.study, one.number) for one in outcomes]
     if len(set(names)) < len(names):
-        raise ActionRefused("a trial is named twice", hint="Name each trial once.")
+        raise InvalidRequest("a trial is named twice", hint="Name each trial once.")
     return Comparison(
         tuple(one.number for one in outcomes),
         tuple(one.study for one in outcomes),

@@ -71,7 +71,7 @@ class Importances:
     objective: str
     method: Method
     trials: int
-    """Trials that it rests on: complete and feasible, inside of the space as it is now."""
+    """Trials that it rests on: complete and feasible, inside of the space of the study file."""
     weights: tuple[Weight, ...]
     missed: int = 0
     """Complete trials that were left out because they miss a threshold."""

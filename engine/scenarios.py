@@ -90,8 +90,8 @@ def scenarios(
 
 def _against_baseline(ground: _Field, baseline: Outcome | None) -> list[Scenario]:
     size, score = ground.size.metric, ground.score.metric
-    keep_size = ("keep size, gain score", f"best {score} with {size} no worse than the baseline's")
-    keep_score = ("shrink, keep score", f"best {size} with {score} no worse than the baseline's")
+    keep_size = ("keep size, gain score", f"{_best(ground.score)} with {size} no worse than the baseline's")
+    keep_score = ("shrink, keep score", f"{_best(ground.size)} with {score} no worse than the baseline's")
     if baseline is None or any(finite(baseline.values.get(name)) is None for name in (size, score)):
         remark = "the study has no complete baseline to compare with"
         return [Scenario(*keep_size, remark=remark), Scenario(*keep_score, remark=remark)]
@@ -106,8 +106,8 @@ def _against_baseline(ground: _Field, baseline: Outcome | None) -> list[Scenario
 
 def _plain(ground: _Field, baseline: Outcome | None) -> list[Scenario]:
     return [
-        _row(ground, "smallest feasible", f"best {ground.size.metric}", ground.smallest(), baseline),
-        _row(ground, "best score", f"best {ground.score.metric}", ground.best(), baseline),
+        _row(ground, "smallest feasible", _best(ground.size), ground.smallest(), baseline),
+        _row(ground, "best score", _best(ground.score), ground.best(), baseline),
     ]
 
 
@@ -123,8 +123,9 @@ def _row(ground: _Field, name: str, rule: str, one: Outcome | None, baseline: Ou
 def _near_teacher(ground: _Field, teacher: Mapping[str, float | None], margin: float) -> Scenario:
     """The best size that stays within the margin of the teacher's score; differences are to the teacher."""
     score = ground.score.metric
-    unit = {"%": "points"}.get(METRICS[score].unit if score in METRICS else "", "")
-    name, rule = "near the teacher", f"best {ground.size.metric} within {f'{margin:g} {unit}'.strip()} of the teacher"
+    percent = score in METRICS and METRICS[score].unit == "%"
+    unit = "" if not percent else " point" if margin == 1 else " points"
+    name, rule = "near the teacher", f"{_best(ground.size)} with {score} within {margin:g}{unit} of the teacher"
     goal = finite(teacher.get(score))
     if goal is None:
         return Scenario(name, rule, remark=f"the teacher has no {score}")
@@ -141,6 +142,10 @@ def _near_teacher(ground: _Field, teacher: Mapping[str, float | None], margin: f
 def _differences(values: Mapping[str, float | None], others: Mapping[str, float | None]) -> dict[str, Difference]:
     found = {name: difference(value, others.get(name)) for name, value in values.items()}
     return {name: gap for name, gap in found.items() if gap is not None}
+
+
+def _best(objective: Objective) -> str:
+    return f"{'highest' if objective.direction == 'maximize' else 'lowest'} {objective.metric}"
 
 
 def _cost(objective: Objective, value: float | None) -> float:

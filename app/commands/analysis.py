@@ -1,0 +1,303 @@
+"""Commands that look back at a study: analysis, compare, errors. They parse, call an analysis and print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bertdistill.app.commands.studies import AnyStudy, page_of_output
+from bertdistill.app.commands.trials import TrialArgument
+from bertdistill.app.session import (
+    CsvOption,
+    JsonOption,
+    StudyOption,
+    UsageError,
+    WorkspaceOption,
+    find_study,
+    find_trial,
+    reading,
+    show,
+    workspace,
+)
+
+if TYPE_CHECKING:
+    from bertdistill.app.summary import Page
+    from bertdistill.app.view import StudyView
+    from bertdistill.engine.workspace import Workspace
+
+METHODS = ("ped-anova", "fanova")
+EXCLUSIVE = UsageError("--json and --csv exclude each other", hint="Give one of them.")
+
+Printed = tuple[str, list[dict[str, Any]], Any]
+"""Text for people, rows for CSV, value for JSON."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One study and what was asked about it."""
+
+    ws: Workspace
+    view: StudyView
+    page: Page
+    method: str
+    metrics: Sequence[str]
+    params: Sequence[str]
+    short: bool
+    """Several parts are printed together."""
+
+
+def _importance(asked: _Asked) -> Printed:
+    from bertdistill.app.analysis import importance_row, importance_rows
+    from bertdistill.app.analysis_text import importances_text
+    from bertdistill.engine import importances
+
+    method = next(known for known in importances.METHODS if known == asked.method)
+    every = importances.read_importances(asked.ws, asked.view.study.name, method)
+    found = [one for one in every if not asked.metrics or one.objective in asked.metrics]
+    return importances_text(found, asked.page), importance_rows(found), [importance_row(one) for one in found]
+
+
+def _scenarios(asked: _Asked) -> Printed:
+    from bertdistill.app.analysis import scenario_rows, study_scenarios
+    from bertdistill.app.analysis_text import scenarios_text
+
+    table = study_scenarios(asked.view)
+    rows = scenario_rows(table)
+    return scenarios_text(table, asked.page), rows, rows
+
+
+def _hypervolume(asked: _Asked) -> Printed:
+    from bertdistill.app.analysis import step_row, study_growth
+    from bertdistill.app.analysis_text import growth_text
+
+    steps = study_growth(asked.view)
+    rows = [step_row(step) for step in steps]
+    return growth_text(steps, asked.page, short=asked.short), rows, rows
+
+
+def _parallel(asked: _Asked) -> Printed:
+    from bertdistill.app.analysis import line_rows, outcomes, parallel_row
+    from bertdistill.app.analysis_text import parallel_text
+    from bertdistill.engine.landscape import parallel
+
+    spec = asked.view.spec
+    found = parallel(outcomes(asked.view), spec.search, spec.objectives, params=asked.params, metrics=asked.metrics)
+    return parallel_text(found, asked.page), line_rows(found), parallel_row(found)
+
+
+def _slices(asked: _Asked) -> Printed:
+    from bertdistill.app.analysis import point_rows, study_slices
+    from bertdistill.app.analysis_text import slices_text
+
+    every = study_slices(asked.view, asked.metrics)
+    found = [one for one in every if not asked.params or one.axis.name in asked.params]
+    rows = point_rows(found)
+    return slices_text(found), rows, rows
+
+
+PARTS: dict[str, Callable[[_Asked], Printed]] = {
+    "importance": _importance,
+    "scenarios": _scenarios,
+    "hypervolume": _hypervolume,
+    "parallel": _parallel,
+    "slices": _slices,
+}
+SHORT = ("importance", "scenarios", "hypervolume")
+"""What is printed when no part is named."""
+
+
+def analysis(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    part: Annotated[
+        str, typer.Option("--part", metavar="PART", help=f"One of {', '.join(PARTS)}; else the first three.")
+    ] = "",
+    method: Annotated[
+        str, typer.Option("--method", metavar="METHOD", help="Of the importance: ped-anova or fanova.")
+    ] = "ped-anova",
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", metavar="METRIC", help="Of importance, parallel and slices; may be repeated. Else objectives."
+        ),
+    ] = None,
+    params: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", metavar="NAME", help="Of parallel and slices; may be repeated. Else all."),
+    ] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """What a study teaches: which parameters mattered, which trial to take, how the search went.
+
+    Importance of parameters, scenarios against the baseline, hypervolume over trials and worker-hours; parallel
+    coordinates and slices when they are asked for. docs/analysis.md says how to read them.
+    """
+    from bertdistill.app.view import read_view
+
+    if part and part not in PARTS:
+        raise UsageError(f"there is no part {part!r}", hint=f"Parts: {', '.join(PARTS)}.")
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}", hint=f"Methods: {', '.join(METHODS)}.")
+    if as_csv and not part:
+        raise UsageError("--csv needs one part", hint="For example --part scenarios.")
+    if as_csv and as_json:
+        raise EXCLUSIVE
+    ws = workspace(where)
+    with reading(ws) as db:
+        view = read_view(db, find_study(db, study).name)
+    asked = _Asked(ws, view, page_of_output(), method, metrics or [], params or [], short=not part)
+    _check_names(asked, part)
+    if part:
+        text, rows, value = PARTS[part](asked)
+        _print(text, rows, value, as_json=as_json, as_csv=as_csv)
+        return
+    found = {name: PARTS[name](asked) for name in SHORT}
+    value = {"study": view.study.name, **{name: one[2] for name, one in found.items()}}
+    _print("\n\n".join(one[0] for one in found.values()), [], value, as_json=as_json, as_csv=False)
+
+
+def _check_names(asked: _Asked, part: str) -> None:
+    """UsageError for a metric or parameter that the study does not have."""
+    from bertdistill.app.view import all_metrics
+
+    known = {objective.metric for objective in asked.view.objectives}
+    if part not in ("", "importance"):
+        known |= {name for trial in asked.view.trials for name in all_metrics(trial)}
+    searched = [parameter.name for parameter in asked.view.spec.search]
+    for name in asked.metrics:
+        if name not in known:
+            raise UsageError(f"there is no metric {name!r} here", hint=f"Metrics: {', '.join(sorted(known))}.")
+    for name in asked.params:
+        if name not in searched:
+            raise UsageError(f"{name!r} is not searched in this study", hint=f"Parameters: {', '.join(searched)}.")
+
+
+def _print(text: str, rows: list[dict[str, Any]], value: Any, *, as_json: bool, as_csv: bool) -> None:
+    from bertdistill.app.tables import csv_text, json_text
+
+    show(json_text(value) if as_json else csv_text(rows) if as_csv else text)
+
+
+def compare(
+    trials: Annotated[list[str], typer.Argument(metavar="TRIAL...", help="2 to 6 trials; the first is the measure.")],
+    study: StudyOption = "",
+    where: WorkspaceOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Settings that are the same in all trials, too.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Trials side by side: settings that differ, metrics, differences to the first.
+
+    They may come from different studies; the objectives are those of the first.
+    """
+    from bertdistill.app.analysis import comparison_row, comparison_rows, outcome
+    from bertdistill.app.analysis_text import comparison_text
+    from bertdistill.app.view import read_view
+    from bertdistill.engine.comparison import FEWEST, MOST
+    from bertdistill.engine.comparison import compare as side_by_side
+    from bertdistill.store import reads
+
+    if as_csv and as_json:
+        raise EXCLUSIVE
+    if not FEWEST <= len(trials) <= MOST:
+        raise UsageError(f"compare takes {FEWEST} to {MOST} trials, not {len(trials)}")
+    with reading(workspace(where)) as db:
+        names = [find_trial(db, text, study) for text in trials]
+        if len(set(names)) < len(names):
+            raise UsageError("a trial is named twice", hint="Name each trial once.")
+        views = {name: read_view(db, name) for name in dict.fromkeys(one.study for one in names)}
+        with db.read() as session:
+            rows = [reads.trial(session, views[one.study].study.id or 0, one.number) for one in names]
+    chosen = [outcome(views[name.study], row) for name, row in zip(names, rows, strict=True)]
+    found = side_by_side(chosen, views[names[0].study].objectives)
+    text = comparison_text(found, page_of_output(), every=every)
+    value = comparison_row(found, every=every)
+    _print(text, comparison_rows(found, every=every), value, as_json=as_json, as_csv=as_csv)
+
+
+def errors(
+    trial: TrialArgument,
+    study: StudyOption = "",
+    where: WorkspaceOption = None,
+    cut: Annotated[
+        float,
+        typer.Option(
+            "--cut", metavar="F1", min=0.0, max=1.0, help="F1 from which on a wrong answer is mostly correct."
+        ),
+    ] = 0.5,
+    by_article: Annotated[bool, typer.Option("--by-article", help="Classes of every article, worst first.")] = False,
+    which: Annotated[
+        str, typer.Option("--list", metavar="CLASS", help="List examples, too: all, wrong, right or another class.")
+    ] = "",
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Where a trial is wrong on the search split.
+
+    Question answering: classes of answers, article by article when asked. Classification: the confusion table with
+    precision and recall. CSV prints the articles with --by-article, else the examples.
+    """
+    from bertdistill.engine.contract import TASKS
+    from bertdistill.engine.predictions import read_predictions
+
+    if as_csv and as_json:
+        raise EXCLUSIVE
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_trial(db, trial, study)
+        task = find_study(db, name.study).task
+    _check_list(which, by_article=by_article, questions=task == TASKS[0])
+    found = read_predictions(ws, name.study, name.number)
+    value = {"study": name.study, "trial": name.number, "task": found.task, "step": found.step}
+    if found.task == TASKS[0]:
+        from bertdistill.engine.error_analysis import question_errors
+
+        text, rows, more = _questions(question_errors(found.questions, cut), which, by_article=by_article)
+    else:
+        from bertdistill.engine.error_analysis import confusion
+
+        text, rows, more = _texts(confusion(found.texts, found.labels), which)
+    _print(text, rows, value | more, as_json=as_json, as_csv=as_csv)
+
+
+def _check_list(which: str, *, by_article: bool, questions: bool) -> None:
+    from bertdistill.app.analysis import LISTS
+
+    if by_article and not questions:
+        raise UsageError("texts to classify have no articles", hint="Leave out --by-article.")
+    known = LISTS if questions else ("all", "wrong", "right")
+    if which and which not in known:
+        raise UsageError(f"there is no class {which!r}", hint=f"Classes: {', '.join(known)}.")
+
+
+def _questions(found: Any, which: str, *, by_article: bool) -> Printed:
+    from bertdistill.app.analysis import judged_row, listed_questions, question_errors_row, tally_row
+    from bertdistill.app.analysis_text import question_errors_text, questions_text
+
+    listed = listed_questions(found, which or "all")
+    text = question_errors_text(found, page_of_output(), by_article=by_article)
+    value = question_errors_row(found)
+    if which:
+        text += f"\n\n{questions_text(listed)}".rstrip()
+        value["questions"] = [judged_row(one) for one in listed]
+    rows = [tally_row(one) for one in found.articles] if by_article else [judged_row(one) for one in listed]
+    return text, rows, value
+
+
+def _texts(found: Any, which: str) -> Printed:
+    from bertdistill.app.analysis import confusion_row, listed_texts, text_row
+    from bertdistill.app.analysis_text import confusion_text, texts_text
+
+    listed = listed_texts(found, which or "all")
+    text, value = confusion_text(found, page_of_output()), confusion_row(found)
+    if which:
+        text += f"\n\n{texts_text(listed)}".rstrip()
+        value["texts"] = [text_row(one) for one in listed]
+    return text, [text_row(one) for one in listed], value
+
+
+COMMANDS: dict[str, Any] = {"analysis": analysis, "compare": compare, "errors": errors}
