@@ -64,6 +64,8 @@ class Row:
     cells: tuple[Cell, ...]
     dim: bool = False
     mark: bool = False
+    wide: bool = False
+    """The second cell is a sentence: it takes the rest of the line, whatever the columns are."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,13 @@ def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
         at += shown + 1
     whole = bool(places) and places[-1][0] == len(columns) - 1 and places[-1][2] == wide[places[-1][0]]
     return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
+
+
+def _joined(layout: Layout, width: int) -> list[tuple[int, int, int]]:
+    """Places of a wide row: the first column, and the second cell to the right edge."""
+    first = layout.places[:1]
+    at = first[0][1] + first[0][2] + 1 if first else 1
+    return [*first, (1, at, width - at)] if width - at >= _LEAST else list(first)
 
 
 def fit(text: str, width: int, align: str, *, ascii_only: bool = False) -> str:
@@ -299,6 +308,8 @@ class LineTable(ScrollView, can_focus=True):
         (row, cursor), (other, other_cursor) = old, new
         if (cursor, row.dim, row.mark) != (other_cursor, other.dim, other.mark) or len(row.cells) != len(other.cells):
             return 0, self.size.width
+        if row.wide or other.wide:
+            return 0, self.size.width
         changed = {i for i, (a, b) in enumerate(zip(row.cells, other.cells, strict=True)) if a != b}
         spans = [(at, at + width) for index, at, width in self._layout().places if index in changed]
         return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else (0, 0)
@@ -336,7 +347,8 @@ class LineTable(ScrollView, can_focus=True):
         """A row's line; the one under the cursor is made anew, the others are kept until their row changes."""
         row, cursor = self._rows[index], index == self._cursor
         layout = self._layout()  # also forgets strips of another width
-        if not cursor and (kept := self._strips.get(row.key)) is not None and kept[0] == row:
+        kept = None if cursor else self._strips.get(row.key)
+        if kept is not None and kept[0] == row:
             return kept[1]
         runs = groupby(self._pieces(row, layout, width, cursor=cursor), key=lambda piece: piece[1])
         strip = Strip([Segment("".join(text for text, _ in run), style) for style, run in runs], width)
@@ -345,18 +357,25 @@ class LineTable(ScrollView, can_focus=True):
         return strip
 
     def _pieces(self, row: Row, layout: Layout, width: int, *, cursor: bool) -> list[tuple[str, Style]]:
-        """Texts with their styles from the gutter to the right edge; spaces between cells belong to the left one."""
+        """Texts with their styles from the gutter to the right edge.
+
+        Spaces have the style before them and an empty gutter that of the first cell: each change of style costs about
+        40 bytes on a terminal.
+        """
         plain = self._tone("dim" if row.dim else "plain", cursor=cursor)
         glyph = f"{'cursor' if cursor else ''} {'mark' if row.mark else ''}".strip()
         pieces = [(GUTTERS[glyph][int(self.ascii_only)] if glyph else " ", self._tone("accent", cursor=cursor))]
         used = 1
-        for index, at, size in layout.places:
+        for index, at, size in _joined(layout, width) if row.wide else layout.places:
             cell = row.cells[index] if index < len(row.cells) else Cell("")
-            text = fit(cell.text, size, self._columns[index].align, ascii_only=self.ascii_only)
-            pieces.append((" " * (at - used), plain))
+            align = "left" if row.wide else self._columns[index].align
+            text = fit(cell.text, size, align, ascii_only=self.ascii_only)
+            pieces.append((" " * (at - used), pieces[-1][1]))
             pieces.append((text, plain if cell.tone == "plain" else self._tone(cell.tone, cursor=cursor)))
             used = at + size
-        pieces.append((" " * (width - used), plain))
+        if not glyph and len(pieces) > 2:
+            pieces[0] = (" ", pieces[2][1])  # the first cell's text; between them stands a gap of no width
+        pieces.append((" " * (width - used), pieces[-1][1]))
         return [piece for piece in pieces if piece[0]]
 
     # -------------------------------------------------------------------------------------------------- kept between
