@@ -136,8 +136,9 @@ class SteadyDriver(LinuxDriver):
                     if not data:
                         self._hang_up()
                         return
-                    for event in parser.feed(decoder.decode(data)):
-                        self.process_message(event)
+                    if text := decoder.decode(data):  # for the parser nothing means the end
+                        for event in parser.feed(text):
+                            self.process_message(event)
                 for event in parser.tick():
                     self.process_message(event)
 
