@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 _LARGEST = 1e300
-"""Beyond it the width of an axis would overflow."""
+"""Beyond it the width of an axis would overflow; below one over it logarithms are no longer exact."""
 
 
 def number(value: float) -> str:
@@ -45,8 +45,16 @@ class Scale:
 
     def share(self, value: float) -> float:
         """0 at the low limit, 1 at the high one; the middle where both are the same."""
+        return self.shares((value,))[0]
+
+    def shares(self, values: Iterable[float]) -> list[float]:
         low, high = self.axis.place(self.low), self.axis.place(self.high)
-        return (self.axis.place(value) - low) / (high - low) if high > low else 0.5
+        if high <= low:
+            return [0.5 for _ in values]
+        width = high - low
+        if self.axis.log:
+            return [(math.log10(v) - low) / width for v in values]
+        return [(v - low) / width for v in values]
 
     def value(self, share: float) -> float:
         """The value at a share of the axis."""
@@ -68,7 +76,7 @@ class Scale:
 
 def drawable(value: float | None, *, log: bool = False) -> bool:
     """Whether a chart can place this value."""
-    return value is not None and math.isfinite(value) and abs(value) <= _LARGEST and (not log or value > 0)
+    return value is not None and math.isfinite(value) and abs(value) <= _LARGEST and (not log or value >= 1 / _LARGEST)
 
 
 def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03) -> Scale:

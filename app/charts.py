@@ -461,8 +461,8 @@ class _Canvas:
         """The dot of each pair of values; a cell holds `look.dots` of them."""
         across, up = self.look.dots
         wide, high = (self.columns * across - 1) * (1 - self.spare), self.rows * up - 1
-        x, y = self.x.share, self.y.share
-        return [(int(0.5 + wide * x(a)), int(0.5 + high * y(b))) for a, b in pairs]
+        xs, ys = self.x.shares(a for a, _ in pairs), self.y.shares(b for _, b in pairs)
+        return [(int(0.5 + wide * a), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
 
     def near_end(self, column: int) -> bool:
         """Whether labels turn inward here, to the left of their marks."""

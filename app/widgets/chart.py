@@ -105,7 +105,9 @@ class Chart(Widget, can_focus=True):
         border title: the drawing has none.
         """
         self._make, self._empty, self._stale = make, empty, True
-        if self._visible() and (changed := self._redraw()):
+        if not self._visible():
+            self.refresh()  # the lines that Textual kept from before are not to be shown again
+        elif changed := self._redraw():
             self.refresh(*changed)
 
     def render(self) -> RenderResult:
@@ -182,8 +184,9 @@ def _merged(segments: Iterable[Segment]) -> list[Segment]:
 
 
 def _differing(old: Strip, new: Strip) -> tuple[int, int]:
-    """First and last cell, half-open, in which two lines of a drawing differ; each of its characters is one cell."""
+    """First and last cell, half-open, in which two lines differ; all of the line where characters are not cells."""
     a = [(char, style if char != " " else None) for text, style, _ in old for char in text]
     b = [(char, style if char != " " else None) for text, style, _ in new for char in text]
     cells = [x for x, (left, right) in enumerate(zip(a, b, strict=False)) if left != right]
-    return (cells[0], cells[-1] + 1) if cells and len(a) == len(b) else (0, new.cell_length)
+    plain = len(a) == len(b) == new.cell_length
+    return (cells[0], cells[-1] + 1) if cells and plain else (0, new.cell_length)
