@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bertdistill.app import format as fmt
@@ -33,6 +34,7 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of `time`."""
 
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_WORDY = (bool, str, list, tuple)
 _TERM = re.compile(
     r"""(?P<minus>-?)
         (?:(?P<key>[A-Za-z_][A-Za-z0-9_]*)(?:\s*(?P<operator><=|>=|!=|<|>|=)\s*|(?P<colon>:)))?
@@ -68,7 +70,7 @@ class Term:
         wanted = [self.value] if self.quoted or not self.operator else [v for v in self.value.split(",") if v]
         if self.key == "tags":
             return any(_same(tag, value) for tag in trial.tags for value in wanted)
-        if isinstance(found, bool | str | list | tuple):
+        if isinstance(found, _WORDY):
             return any(value.casefold() in fmt.setting(found).casefold() for value in wanted)
         return any(self._equals(found, value) for value in wanted)
 
@@ -76,13 +78,13 @@ class Term:
         if self.operator in ("=", "!="):
             return self._equals(found, self.value) == (self.operator == "=")
         value = number(self.value, self.key)
-        if value is None or isinstance(found, bool | str | list | tuple):
+        if value is None or isinstance(found, _WORDY):
             return False
         return bool(_ORDER[self.operator](found, value))
 
     def _equals(self, found: Any, value: str) -> bool:
         """Numbers as numbers, or as they are shown: nobody types all the digits of 66,364,418."""
-        if isinstance(found, bool | str | list | tuple):
+        if isinstance(found, _WORDY):
             return _same(fmt.setting(found), value)
         return number(value, self.key) == found or value in (fmt.metric(self.key, found), fmt.setting(found))
 
@@ -152,6 +154,7 @@ def _check_value(word: str, key: str, sign: str, value: str) -> None:
             raise UsageError(f"{word}: {value!r} is no number", hint=f"Write a number, as {units}.")
 
 
+@lru_cache(maxsize=256)
 def number(text: str, key: str = "") -> float | None:
     """`65`, `3e-5`, `66M`, `#7`, and for `time` `5m`; None when it is no finite number."""
     units = SECONDS if key == "time" else SUFFIXES
@@ -165,7 +168,7 @@ def number(text: str, key: str = "") -> float | None:
 
 
 def _value(view: StudyView, trial: Trial, key: str, losses: Mapping[int, float]) -> Any:
-    """What a trial has under a key. One metric or setting is looked up without reading all others: 1,000 trials wait."""
+    """What a trial has under a key. A metric or setting is looked up without making all others: 1,000 trials wait."""
     if key in METRICS:
         return fmt.value_of(trial.metrics if key in trial.metrics else trial.known, key)
     if key in SETTINGS:
