@@ -181,8 +181,12 @@ def _change_running(workspace: Workspace, study: str, verb: str, who: str, state
 # -------------------------------------------------------------------------------------------------------------- trials
 
 
-def stop_trial(workspace: Workspace, study: str, number: int, *, who: str) -> None:
-    """End one trial for good, after a checkpoint; its numbers so far stay."""
+def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool = False, who: str) -> None:
+    """End one trial for good, after a checkpoint; its numbers so far stay.
+
+    `at_once` kills its worker instead, without a checkpoint: for one that does not heed the polite way, or must not
+    take the grace time.
+    """
     with writing(workspace) as db:
         with db.read() as session:
             trial = reads.trial(session, row(reads.study(session, study).id), number)
@@ -190,7 +194,8 @@ def stop_trial(workspace: Workspace, study: str, number: int, *, who: str) -> No
             raise ActionRefused(
                 f"trial {number} is {trial.state}", hint="Only waiting and running trials can be stopped."
             )
-        ask(workspace, db, "stop_trial", who, study_id=trial.study_id, trial_id=trial.id)
+        given = {"now": True} if at_once else None
+        ask(workspace, db, "stop_trial", who, study_id=trial.study_id, trial_id=trial.id, arguments=given)
 
 
 def annotate(

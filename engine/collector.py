@@ -16,6 +16,7 @@ from bertdistill.engine.ingest import ingest
 from bertdistill.engine.launch import Exit, Launcher, machine_restarted, read_exit, started
 from bertdistill.engine.lookups import Lookups
 from bertdistill.engine.overtaking import Overtaking
+from bertdistill.engine.requests import AT_ONCE
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
@@ -43,6 +44,8 @@ class Collector:
     _overtaking: Overtaking = field(init=False)
     _watched: list[tuple[Attempt, int]] = field(default_factory=list)
     _leaving: dict[int, float] = field(default_factory=dict)
+    _killed: set[int] = field(default_factory=set)
+    """Attempts that were to end at once."""
 
     def __post_init__(self) -> None:
         self._overtaking = Overtaking(self.db)
@@ -76,7 +79,11 @@ class Collector:
             current, paths, key = fresh.get(attempt.id), self.paths(attempt), row(attempt.id)
             if current is None or not (current.stop_reason or paths.exit.exists()):
                 continue
-            if key not in self._leaving:
+            if current.stop_reason == AT_ONCE and key not in self._killed:
+                self._killed.add(key)
+                self._leaving[key] = now  # its shim has the grace time to write down how it ended
+                self.launcher.kill(paths, current.handle)
+            elif key not in self._leaving:
                 self._leaving[key] = now
                 self.launcher.stop(paths, current.handle)
             elif now - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
@@ -125,6 +132,7 @@ class Collector:
         )
         self.lookups.forget(attempt.study_id)
         self._leaving.pop(row(attempt.id), None)
+        self._killed.discard(row(attempt.id))
         if found is None:
             return
         verdict, trial = found

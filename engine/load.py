@@ -1,12 +1,16 @@
-"""How busy this machine is now: processor, memory and each GPU. It decides nothing and keeps no history."""
+"""How busy this machine is now: processor, memory, GPUs and each worker. It decides nothing and keeps no history."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
+from bertdistill.engine import process
+from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.devices import nvml_session
 
 
@@ -20,6 +24,8 @@ class GpuLoad:
     percent: float | None
     memory_used: int | None
     memory_total: int | None
+    used_by: Mapping[int, int] = field(default_factory=dict)
+    """Bytes by pid, as far as NVML tells them; containers often hide them."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,15 @@ class Load:
     gpus: tuple[GpuLoad, ...] = ()
 
 
-def read_load() -> Load:
-    """The load now; without an NVIDIA driver there are no GPUs in it."""
+def read_load(seconds: float | None = None) -> Load:
+    """The load now; without an NVIDIA driver there are no GPUs in it.
+
+    The processor's is that since the last call, so the first one in a process says little; `seconds` measures for that
+    long instead.
+    """
     memory = psutil.virtual_memory()
     return Load(
-        psutil.cpu_percent(interval=None),
+        psutil.cpu_percent(interval=seconds),
         psutil.cpu_count() or 1,
         memory.total - memory.available,
         memory.total,
@@ -45,14 +55,42 @@ def read_load() -> Load:
     )
 
 
+def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int | None, int | None]:
+    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that cannot be told.
+
+    Only its main process, which is where the model is; pages that it shares with other workers count in each of them.
+    """
+    pid = _worker_pid(paths)
+    if pid is None:
+        return None, None
+    try:
+        resident: int | None = int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        resident = None
+    on_gpus = [gpu.used_by[pid] for gpu in gpus if pid in gpu.used_by]
+    return resident, sum(on_gpus) if on_gpus else None
+
+
+def _worker_pid(paths: RunPaths) -> int | None:
+    """Pid of the worker if it still is the process that the shim started on this machine."""
+    try:
+        state = json.loads(paths.state.read_text(encoding="utf-8"))
+        worker = process.Identity(**state["worker"])
+        same = state["host"] == process.host() and state["boot_id"] == process.boot_id()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return worker.pid if same and process.start_ticks(worker.pid) == worker.start else None
+
+
 def _gpus() -> tuple[GpuLoad, ...]:
     with nvml_session() as nvml:
         if nvml is None:
             return ()
-        return tuple(one for index in range(nvml.nvmlDeviceGetCount()) if (one := _gpu(nvml, index)) is not None)
+        return tuple(one for index in range(nvml.nvmlDeviceGetCount()) if (one := gpu_load(nvml, index)) is not None)
 
 
-def _gpu(nvml: Any, index: int) -> GpuLoad | None:
+def gpu_load(nvml: Any, index: int) -> GpuLoad | None:
+    """One GPU by its NVML index; None when it does not answer. What it does not tell is left out."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
@@ -67,4 +105,12 @@ def _gpu(nvml: Any, index: int) -> GpuLoad | None:
         used, total = int(memory.used), int(memory.total)
     except nvml.NVMLError:
         return GpuLoad(index, str(uuid), str(name), percent, None, None)
-    return GpuLoad(index, str(uuid), str(name), percent, used, total)
+    return GpuLoad(index, str(uuid), str(name), percent, used, total, _used_by(nvml, handle))
+
+
+def _used_by(nvml: Any, handle: Any) -> dict[int, int]:
+    try:
+        running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return {}
+    return {int(one.pid): int(one.usedGpuMemory) for one in running if one.usedGpuMemory}

@@ -17,7 +17,18 @@ from pathlib import Path
 
 from bertdistill.engine.shim import boot_id, start_ticks
 
-__all__ = ["Identity", "boot_id", "held", "holders", "host", "kill_holders", "me", "send", "try_lock"]
+__all__ = [
+    "Identity",
+    "boot_id",
+    "held",
+    "holders",
+    "host",
+    "kill_holders",
+    "me",
+    "send",
+    "start_ticks",
+    "try_lock",
+]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from bertdistill.store.models import Attempt, AttemptState, Request, StudyState,
 
 STOP_RUNNER = "stop_runner"
 STOP_NEWEST = "stop_newest"
+AT_ONCE = "trial: without a checkpoint, as asked"
+"""Stop reason of a worker that is killed instead of asked."""
 _RESUMABLE = (StudyState.PAUSED, StudyState.STOPPED, StudyState.FAILED, StudyState.COMPLETE)
 
 
@@ -50,8 +52,10 @@ def _stop_trial(session: Session, request: Request, now: float) -> str:
     if trial.state == TrialState.WAITING:
         writes.set_trial_state(session, row(trial.id), TrialState.STOPPED, now=now, reason="trial")
         return "stopped before it ran"
-    asked = _ask_to_stop(session, reads.attempts(session, trial_id=trial.id), "trial")
-    return "its worker was asked to stop" if asked else f"nothing to do: the trial is {trial.state}"
+    at_once = bool(request.arguments.get("now"))
+    asked = _ask_to_stop(session, reads.attempts(session, trial_id=trial.id), AT_ONCE if at_once else "trial")
+    said = "its worker is killed" if at_once else "its worker was asked to stop"
+    return said if asked else f"nothing to do: the trial is {trial.state}"
 
 
 def _stop_study(session: Session, request: Request, now: float) -> str:
@@ -86,8 +90,10 @@ def _ask_to_stop(session: Session, attempts: list[Attempt], reason: str) -> int:
 
     A trial that is stopped for good while its worker leaves for another reason must not wait to go on.
     """
-    before = ("", "study", "runner", "slots") if reason == "trial" else ("",)
-    chosen = [one for one in attempts if one.state == AttemptState.RUNNING and one.stop_reason in before]
+    before = {"trial": ("", "study", "runner", "slots"), AT_ONCE: ("", "study", "runner", "slots", "trial")}
+    chosen = [
+        one for one in attempts if one.state == AttemptState.RUNNING and one.stop_reason in before.get(reason, ("",))
+    ]
     for attempt in chosen:
         writes.set_attempt_stop_reason(session, row(attempt.id), reason)
     return len(chosen)
