@@ -63,6 +63,7 @@ def next_proposal(trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[st
         startup_trials=spec.sampler.startup_trials,
         known=known,
         settings=spec.settings,
+        within=spec.proposable,
     )
 
 

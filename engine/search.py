@@ -12,17 +12,17 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bertdistill.engine.contract import Settings
+from bertdistill.engine.encoding import Code, rounded
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, aims, on_scale
-from bertdistill.engine.space import Parameter, Space, Value, active, contains, count, grid, in_order, points, tidy
+from bertdistill.engine.space import Parameter, Space, Value, active, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -40,11 +40,8 @@ ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
 DRAWS = 2_000
 LARGEST_GRID = 20_000
 """Finite spaces up to this size are walked through when random draws find nothing new."""
-DIGITS = 4
-"""Of proposed floats: no trial can tell 3.142e-05 from 3.14159265e-05, and people type the short one."""
-LABELS = ("head_seed", "seed")
-"""Numbers that are names: 7 is no nearer to 8 than to 90."""
-MOST_LABELS = 100
+WHOLE = ("gp", "nsga2")
+"""Samplers that take the parameters of a trial together, so each trial must be told in full, narrowed ranges or not."""
 
 
 class SpaceExhausted(BertDistillError):
@@ -89,16 +86,18 @@ def propose(
     startup_trials: int = 10,
     known: Known | None = None,
     settings: Settings | None = None,
+    within: Space | None = None,
 ) -> Proposal:
     """The next parameter set; raises SpaceExhausted when there is no new one within the limits.
 
     `index` tells apart proposals that are made from the same history. `settings` are the fixed ones, which conditions
-    look at where a searched parameter is itself inactive. Never a set that the history holds.
+    look at where a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals
+    keep to it, and trials of the whole `space` go on to teach. Never a set that the history holds.
     """
-    here = _Search(space, tuple(objectives), settings or Settings(), known)
     derived = derive_seed(seed, len(history), index)
-    seen = {here.key(trial.params) for trial in history}
     chosen = choose_kind(kind, history, space, objectives)
+    here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived)
+    seen = {here.key(trial.params) for trial in history}
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
@@ -116,9 +115,9 @@ def rebuilt(
 ) -> optuna.Study:
     """Past trials as an optuna study, for analysis: every value to be minimised, sizes and times as logarithms.
 
-    Trials outside of the space as it is now are left out, as they are for a proposal.
+    Trials outside of the space are left out, as they are for a proposal.
     """
-    here = _Search(space, tuple(objectives), settings or Settings(), None)
+    here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
     told = [trial for trial in history if here.fits(trial.params)]
     study = optuna.create_study(directions=["minimize"] * len(aims(objectives)))
     study.add_trials(list(_Scale(here, told).frozen_trials()))
@@ -147,21 +146,33 @@ class _Search:
     """One proposal's view of the space."""
 
     space: Space
+    """As in the study file: what past trials lie in."""
+    within: Space
+    """As it is drawn from now: the same parameters, some of them narrowed."""
     objectives: tuple[Objective, ...]
     settings: Settings
     known: Known | None
-    codes: dict[str, _Code] = field(init=False)
+    kind: str
+    seed: int
+    codes: dict[str, Code] = field(init=False)
+    dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self.codes = {parameter.name: _Code.of(parameter) for parameter in self.space}
+        whole = self.kind in WHOLE
+        pairs = zip(self.space, self.within, strict=True)
+        self.codes = {now.name: Code.of(wide).drawing(now) if whole else Code.of(now) for wide, now in pairs}
+        self.dice = random.Random(self.seed)
 
     # -------------------------------------------------------------------------------- what may be proposed
 
     def key(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """Equal for parameter sets that are the same after rounding."""
-        named = {parameter.name: parameter for parameter in self.space}
+        wide, now = ({parameter.name: parameter for parameter in space} for space in (self.space, self.within))
         kept = active(self.space, params, self.settings)
-        return tuple((name, rounded(named[name], kept[name])) for name in sorted(kept))
+        return tuple(
+            (name, rounded(now[name] if contains(now[name], kept[name]) else wide[name], kept[name]))
+            for name in sorted(kept)
+        )
 
     def allowed(self, params: dict[str, Value]) -> bool:
         """Whether the student can be built and its known metrics reach their thresholds."""
@@ -183,7 +194,7 @@ class _Search:
     def unseen(self, seen: set[Any], seed: int) -> dict[str, Value]:
         """A random new parameter set within the limits."""
         study = optuna.create_study(sampler=RandomSampler(seed=seed))
-        size = count(self.space, self.settings)
+        size = count(self.within, self.settings)
         for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
             params = self.ask(study)
             if self.key(params) not in seen and self.allowed(params):
@@ -197,16 +208,17 @@ class _Search:
 
     def next_on_grid(self, seen: set[Any], seed: int) -> dict[str, Value]:
         """The first new parameter set within the limits, in an order shuffled by the seed."""
-        total = count(self.space, self.settings)
+        total = count(self.within, self.settings)
         if total is None:
             raise ConfigError("sampler grid needs choices or a step for every parameter; use another sampler")
-        rest = [params for params in grid(self.space, self.settings) if self.key(params) not in seen]
+        rest = [params for params in grid(self.within, self.settings) if self.key(params) not in seen]
         random.Random(seed).shuffle(rest)
         for params in rest:
             if self.allowed(params):
                 return params
         left = f"the thresholds exclude the other {len(rest):,}" if rest else "all were tried"
-        raise SpaceExhausted(f"the space has {total:,} parameter sets and {left}", hint="widen [search]")
+        hint = "widen [search]" if self.within == self.space else "widen a range again"
+        raise SpaceExhausted(f"the space has {total:,} parameter sets and {left}", hint=hint)
 
     # -------------------------------------------------------------------------------- with a model
 
@@ -216,7 +228,7 @@ class _Search:
         """What the sampler proposes, None when it only finds old or forbidden sets."""
         scale = _Scale(self, told)
         study = optuna.create_study(
-            directions=["minimize"] * len(aims(self.objectives)), sampler=_sampler(kind, seed, startup_trials)
+            directions=["minimize"] * len(aims(self.objectives)), sampler=self.sampler(kind, seed, startup_trials)
         )
         study.add_trials(list(scale.frozen_trials()))
         for _ in range(ATTEMPTS[kind]):
@@ -229,8 +241,17 @@ class _Search:
             study.add_trial(scale.frozen(rejected, 0))
         return None
 
+    def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
+        """Optuna's sampler, or for a narrowed space the Gaussian process that looks for its optimum in there only."""
+        if kind == "gp" and self.within != self.space:
+            from bertdistill.engine.narrow_gp import NarrowGP  # it leans on optuna's insides, which few proposals need
+
+            drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
+            return NarrowGP(drawn, seed=seed, startup_trials=startup_trials)
+        return _sampler(kind, seed, startup_trials)
+
     def fits(self, params: Mapping[str, Value]) -> bool:
-        """Whether a past trial lies in the space as it is now. One foreign choice would make every later ask fail."""
+        """Whether a past trial lies in the whole space. One foreign choice would make every later ask fail."""
         kept = active(self.space, params, self.settings)
         return self.wanted(kept) == set(kept) and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
 
@@ -246,7 +267,7 @@ class _Search:
         for parameter in in_order(self.space):
             name = parameter.name
             if name in active(self.space, {**params, name: _any_value(parameter)}, self.settings):
-                params[name] = self.codes[name].suggest(trial)
+                params[name] = self.codes[name].suggest(trial, self.dice)
         return {parameter.name: params[parameter.name] for parameter in self.space if parameter.name in params}
 
 
@@ -294,6 +315,8 @@ class _Scale:
         """
         kept = active(self.search.space, trial.params, self.search.settings)
         codes = self.search.codes
+        if self.search.kind not in WHOLE:  # TPE takes each parameter by itself: the others of this trial still teach
+            kept = {name: value for name, value in kept.items() if contains(codes[name].parameter, value)}
         params = {name: codes[name].encode(value) for name, value in kept.items()}
         distributions = {name: codes[name].distribution for name in kept}
         if trial.state == "running":
@@ -351,60 +374,3 @@ class _Scale:
     def _is_known(self, i: int, trial: PastTrial) -> bool:
         free = self.search.known_values(trial.params)
         return free is not None and free[i] is not None
-
-
-# -------------------------------------------------------------------------------- values
-
-
-@dataclass(frozen=True)
-class _Code:
-    """How a parameter is shown to optuna. Numeric choices keep their order: as categories, 16 and 64 are as near as 16
-    and 32, and the model learns each one alone."""
-
-    parameter: Parameter
-    distribution: BaseDistribution
-    table: tuple[Value, ...] = ()
-    """Values by index, when the distribution is over indices."""
-
-    @staticmethod
-    def of(parameter: Parameter) -> _Code:
-        values = points(parameter)
-        label = parameter.name in LABELS and values is not None and len(values) <= MOST_LABELS
-        if parameter.kind == "choice" or label:
-            choices = values or ()
-            if label or any(isinstance(choice, (str, bool)) for choice in choices):
-                return _Code(parameter, CategoricalDistribution(choices))
-            return _Code(parameter, IntDistribution(0, len(choices) - 1), tuple(sorted(choices, key=float)))
-        low, high = parameter.low or 0, parameter.high or 0
-        if parameter.kind == "int":
-            step = int(parameter.step or 1)
-            return _Code(parameter, IntDistribution(int(low), int(high), log=parameter.log, step=step))
-        return _Code(parameter, FloatDistribution(low, high, log=parameter.log, step=parameter.step))
-
-    def encode(self, value: Value) -> Value:
-        return self.table.index(value) if self.table else value
-
-    def suggest(self, trial: optuna.Trial) -> Value:
-        name, shape = self.parameter.name, self.distribution
-        if isinstance(shape, CategoricalDistribution):
-            return cast(Value, trial.suggest_categorical(name, shape.choices))
-        if isinstance(shape, IntDistribution):
-            number = trial.suggest_int(name, shape.low, shape.high, step=shape.step, log=shape.log)
-            return self.table[number] if self.table else number
-        assert isinstance(shape, FloatDistribution)
-        value = trial.suggest_float(name, shape.low, shape.high, step=shape.step, log=shape.log)
-        return rounded(self.parameter, value)
-
-
-def rounded(parameter: Parameter, value: Value) -> Value:
-    """A float with as many digits as matter in its range, still inside of it; anything else as it is."""
-    if parameter.kind != "float" or not isinstance(value, (int, float)):
-        return value
-    low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)
-    if parameter.step:
-        return tidy(low + round((value - low) / parameter.step) * parameter.step)
-    if parameter.log:
-        number = float(f"{value:.{DIGITS}g}")
-    else:
-        number = round(float(value), DIGITS - math.floor(math.log10(high - low)))
-    return min(max(number, low), high)

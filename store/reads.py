@@ -51,7 +51,6 @@ __all__ = [
     "notices",
     "pending_requests",
     "points_after",
-    "request",
     "requests",
     "series",
     "series_names",
@@ -211,11 +210,6 @@ def requests(session: Session, study_id: int | None = None) -> list[Request]:
     """Everything that people asked, oldest first; of one study when named."""
     query = select(Request).order_by(col(Request.id))
     return list(session.exec(query if study_id is None else query.where(Request.study_id == study_id)))
-
-
-def request(session: Session, request_id: int) -> Request:
-    """One request by its id; NotFound when there is none."""
-    return _got(session.get(Request, request_id), f"request {request_id}")
 
 
 def archived_studies(session: Session) -> set[int]:

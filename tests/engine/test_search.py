@@ -16,6 +16,7 @@ import pytest
 from bertdistill.engine.contract import Settings
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, hypervolume, non_dominated
+from bertdistill.engine.ranges import inside, narrow, present, typed
 from bertdistill.engine.search import (
     GP_TRIALS,
     POPULATION,
@@ -27,7 +28,7 @@ from bertdistill.engine.search import (
     propose,
     rounded,
 )
-from bertdistill.engine.space import Parameter, check, count, parse_search
+from bertdistill.engine.space import Parameter, Space, check, count, parse_search
 
 OBJECTIVES = (Objective("exact", "maximize", 50.0), Objective("params", "minimize"))
 FREE = (Objective("exact", "maximize"), Objective("params", "minimize"))
@@ -357,3 +358,83 @@ def test_a_constraint_steers_without_being_an_aim(kind: str) -> None:
         history.append(PastTrial(params, "complete", (50 + 10 * alpha, 1e6 * (1 + alpha), 10 * alpha)))
     late = [float(trial.params["alpha"]) for trial in history[20:]]
     assert sum(alpha <= 0.5 for alpha in late) >= (5 if kind == "nsga2" else 7)
+
+
+# ------------------------------------------------------------------------------------------------------ narrowed ranges
+
+
+def narrowed(space: Space = SPACE, **ranges: str) -> Space:
+    """The space with ranges as a person types them."""
+    return present(space, tuple(narrow(one, typed(ranges[one.name])) for one in space if one.name in ranges))
+
+
+PART = narrowed(
+    layers="2..4", heads="3", alpha="0.5", learning_rate="1e-5..1e-4", batch_size="8,32", head_choice="random"
+)
+
+
+@pytest.mark.parametrize("trials", [0, 6, 18])
+@pytest.mark.parametrize("kind", MODELS)
+def test_proposals_keep_to_a_narrowed_range(kind: str, trials: int) -> None:
+    """Whatever the sampler and however many trials lie outside: ranges, frozen numbers, choices with a gap, words."""
+    history = random_history(trials)
+    for index in range(3):
+        params = ask(history, kind, within=PART, index=index).params
+        assert (True, []) == (inside(PART, params), check(SPACE, params)), params
+        history.append(complete(params))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_narrowed_proposal_is_repeatable(kind: str) -> None:
+    """The same history, space and part give the same one; none was in the history."""
+    history = random_history(18)
+    first = ask(history, kind, within=PART)
+    assert first == ask(history, kind, within=PART)
+    assert first.params not in [trial.params for trial in history]
+
+
+@pytest.mark.parametrize("kind", ["tpe", "gp"])
+def test_trials_outside_of_a_narrowed_range_still_teach(kind: str) -> None:
+    """All that is known lies outside, and yet the proposals find the good learning rate that it shows."""
+    dice = random.Random(5)
+    history = []
+    for _ in range(30):
+        rate = float(f"{10 ** dice.uniform(-6, -3):.4g}")
+        fixed = {"layers": dice.randint(1, 5), "heads": 12, "alpha": 0.8, "batch_size": 16, "head_choice": "random"}
+        history.append(complete({**fixed, "learning_rate": rate}))
+    within = narrowed(layers="6", heads="10..11", alpha="0.7..0.75", batch_size="8", head_choice="importance")
+    found = []
+    for index in range(6):
+        params = ask(history, kind, within=within, objectives=FREE, index=index).params
+        history.append(complete(params))
+        found.append(abs(math.log10(params["learning_rate"]) + 4.3))
+    assert sorted(found)[2] < 0.35  # at random half of them would be 0.75 or more away
+
+
+def test_a_narrowed_space_is_exhausted_alone() -> None:
+    """The hint names the narrowing, since the study file's space has more."""
+    within = narrowed(SMALL, layers="1..2", batch_size="8")
+    history = [PastTrial({"layers": layers, "batch_size": 8}, "running") for layers in (1, 2)]
+    with pytest.raises(SpaceExhausted) as caught:
+        ask(history, "grid", space=SMALL, within=within)
+    assert "widen a range again" == caught.value.hint
+    assert {"layers": 3, "batch_size": 8} != ask(history, "grid", space=SMALL).params
+
+
+def test_conditions_hold_in_a_narrowed_space() -> None:
+    """A frozen parent leaves its dependents in or out; one that looks at an idle parameter sees the fixed setting."""
+    cases = (("importance", {"layers", "head_choice", "alpha"}), ("random", {"layers", "head_choice", "head_seed"}))
+    for value, names in cases:
+        within = narrowed(CONDITIONAL, head_choice=value, head_seed="3..5")
+        assert names == set(ask([], "tpe", space=CONDITIONAL, within=within).params)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_range_of_one_rounding_step(kind: str) -> None:
+    """A very narrow range still yields different values inside it."""
+    within = narrowed(learning_rate="5e-5..5.001e-5")
+    history = random_history(14)
+    for index in range(2):
+        params = ask(history, kind, within=within, index=index).params
+        assert inside(within, params)
+        history.append(complete(params))

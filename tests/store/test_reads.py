@@ -170,7 +170,6 @@ CALLS: dict[str, Callable[[Session], Any]] = {
     "checkpoints": lambda s: (reads.checkpoints(s, 1), reads.checkpoints(s, study_id=1)),
     "best_checkpoint": lambda s: reads.best_checkpoint(s, 1),
     "pending_requests": reads.pending_requests,
-    "request": lambda s: (reads.requests(s, 1), [reads.request(s, one.id or 0) for one in reads.requests(s, 1)]),
     "requests": lambda s: reads.requests(s, 1),
     "archived_studies": reads.archived_studies,
     "notices": lambda s: (reads.notices(s, after_id=1), reads.notices(s, study_id=1)),
