@@ -79,7 +79,7 @@ class Bars:
         self._progress.console.print(Text(text), soft_wrap=True)
 
     def moving(self, view: StudyView, rows: list[dict[str, Any]]) -> None:
-        counts = ", ".join(f"{number} {name}" for name, number in view.counts().items())
+        counts = ", ".join(f"{number} {name}" for name, number in view.tally.items())
         self._set(view.study.name, view.progress(), f"{counts} of {view.spec.budget.trials}")
         for row in rows:
             share = row["done"] / row["total"] if row["total"] else 0.0

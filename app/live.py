@@ -6,11 +6,13 @@ It draws nothing and changes nothing. A look at an unchanged study of 1,000 tria
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from bertdistill.app.curves import GrowingCurve, TrialCurve
+from bertdistill.app.details import read_details
 from bertdistill.app.view import StudyView, make_view
 from bertdistill.engine import process
 from bertdistill.engine.actions import RunnerStatus, runner_status
@@ -23,31 +25,12 @@ from bertdistill.store.metrics import CurvePoint
 from bertdistill.store.models import Series, Study, Trial, TrialState
 
 LOSS, EXAMPLES = "train/loss", "examples"
+MOST_NEW = 2_000
+"""New points of one look that are added one by one; behind more the curve is read afresh."""
 MOST_CURVES = 500
 """Curves kept in memory at most, of at most some hundred points each."""
 NOTHING_YET = -1
 """Version of a workspace without a database."""
-
-
-@dataclass(frozen=True)
-class TrialCurve:
-    """One series of one trial, thinned to the columns of a chart."""
-
-    trial: int
-    series: str
-    points: tuple[CurvePoint, ...]
-    not_finite: int
-    """Points of the whole series that are not drawn."""
-    examples_per_step: float
-    started_at: float
-
-    def steps(self, axis: str) -> list[float]:
-        """Where each point stands on the x axis: `step`, `examples` or `minutes` since the trial began."""
-        if axis == "examples":
-            return [p.step * self.examples_per_step for p in self.points]
-        if axis == "minutes":
-            return [(p.time - self.started_at) / 60 for p in self.points]
-        return [float(p.step) for p in self.points]
 
 
 @dataclass
@@ -60,6 +43,18 @@ class _Kept:
     view: StudyView
     losses: dict[int, float] = field(default_factory=dict)
     """Newest training loss by trial number."""
+    places: dict[int | None, int] = field(default_factory=dict)
+    """Where each trial stands in the view, by row id."""
+
+
+@dataclass
+class _KeptCurve:
+    """A series as it was read last: its newest step and how many points it had."""
+
+    curve: GrowingCurve
+    mark: Any = None
+    last: int | None = None
+    points: int = 0
 
 
 @dataclass
@@ -69,7 +64,7 @@ class Reader:
     workspace: Workspace
     _db: Database | None = None
     _views: dict[str, _Kept] = field(default_factory=dict)
-    _curves: dict[tuple[int, int], tuple[Any, tuple[CurvePoint, ...]]] = field(default_factory=dict)
+    _curves: dict[tuple[int, int], _KeptCurve] = field(default_factory=dict)
 
     @property
     def db(self) -> Database | None:
@@ -87,7 +82,7 @@ class Reader:
 
     def runner(self) -> RunnerStatus:
         """Who is, or last was, the runner."""
-        return runner_status(self.workspace)
+        return runner_status(self.workspace, self.db)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -119,6 +114,13 @@ class Reader:
         with db.read() as session:
             return self._view(session, reads.study(session, name)).view
 
+    def details(self, view: StudyView, number: int) -> tuple[Trial, dict[str, Any]]:
+        """One trial of a view with its attempts, checkpoints and series, as `show --json` prints it."""
+        db = self.db
+        if db is None:
+            raise NotFound("this workspace has no study yet")
+        return read_details(db, view, number)
+
     def losses(self, name: str) -> dict[int, float]:
         """Newest training loss by trial number, as of the last `view` of that study."""
         return dict(self._views[name].losses) if name in self._views else {}
@@ -130,54 +132,56 @@ class Reader:
         mark = (study_id, counts, request, [t.id for t in running])
         kept = self._views.get(study.name)
         if kept is not None and kept.mark == mark and kept.spec_dict == study.spec:
-            moving = {t.id: t for t in running}
-            kept.view = dataclasses.replace(kept.view, study=study, trials=_updated(kept.view.trials, moving))
+            kept.view = dataclasses.replace(kept.view, study=study, trials=_updated(kept, running))
             kept.losses |= _losses(session, study_id, running)
             return kept
         same_spec = kept is not None and kept.spec_dict == study.spec
         spec = kept.spec if kept and same_spec else study_from_dict(study.spec, where=f"study {study.name}")
         trials = reads.trials(session, study_id)
-        kept = _Kept(mark, study.spec, spec, make_view(study, spec, trials), _losses(session, study_id, trials))
+        view = make_view(study, spec, trials)
+        places = {t.id: place for place, t in enumerate(view.trials)}
+        kept = _Kept(mark, study.spec, spec, view, _losses(session, study_id, trials), places)
         self._views[study.name] = kept
         return kept
 
-    def curves(self, view: StudyView, numbers: Sequence[int], names: Sequence[str], columns: int) -> list[TrialCurve]:
-        """The named series of these trials, in that order; series that a trial does not have are left out."""
-        db = self.db
+    def curves(
+        self, view: StudyView, numbers: Sequence[int], choose: Callable[[list[str]], Sequence[str]], columns: int
+    ) -> tuple[list[TrialCurve], list[str]]:
+        """Curves of these trials, and the names of all series they have; `choose` says which of those names to read."""
         chosen = [trial for number in numbers if (trial := view.trial(number)) is not None]
-        if db is None or not chosen:
-            return []
+        if self.db is None or not chosen:
+            return [], []
         found: list[TrialCurve] = []
-        with db.read() as session:
-            for trial in chosen:
-                by_name = {s.name: s for s in reads.series(session, view.study.id or 0, trial_id=trial.id)}
+        with self.session() as session:
+            existing = [{s.name: s for s in reads.series(session, view.study.id or 0, trial_id=t.id)} for t in chosen]
+            names = sorted({name for by_name in existing for name in by_name})
+            for trial, by_name in zip(chosen, existing, strict=True):
                 rate = _examples_per_step(by_name.get(EXAMPLES))
-                for name in names:
+                start = trial.started_at or trial.created_at
+                for name in choose(names):
                     if series := by_name.get(name):
                         points = self._curve(session, series, columns)
-                        start = trial.started_at or trial.created_at
                         found.append(TrialCurve(trial.number, name, points, series.not_finite, rate, start))
-        return found
+        return found, names
 
     def _curve(self, session: Session, series: Series, columns: int) -> tuple[CurvePoint, ...]:
-        """A series that has not grown is not read again."""
-        key, mark = (series.id or 0, columns), (series.points, series.last_step)
+        """Only points behind the last ones are read, unless older ones were replaced too (a trial that went back)."""
+        key, series_id = (series.id or 0, columns), series.id or 0
+        mark = (series.points, series.last_step, series.last_value, series.min_value, series.max_value)
         kept = self._curves.get(key)
-        if kept is None or kept[0] != mark:
+        if kept is None:
             if len(self._curves) > MOST_CURVES:
                 self._curves.clear()
-            kept = (mark, tuple(reads.curve(session, series.id or 0, columns=columns)))
-            self._curves[key] = kept
-        return kept[1]
-
-    def series_names(self, view: StudyView, numbers: Sequence[int]) -> list[str]:
-        """Every series that any of these trials has, sorted."""
-        db = self.db
-        ids = [trial.id for number in numbers if (trial := view.trial(number)) is not None]
-        if db is None:
-            return []
-        with db.read() as session:
-            return sorted({n for i in ids for n in reads.series_names(session, view.study.id or 0, i or 0)})
+            kept = self._curves[key] = _KeptCurve(GrowingCurve(columns))
+        if kept.mark == mark:
+            return tuple(kept.curve.parts)
+        fresh = [] if kept.last is None else reads.points_after(session, series_id, kept.last, MOST_NEW + 1)
+        if kept.last is None or len(fresh) > MOST_NEW or kept.points + len(fresh) != series.points:
+            kept.curve.start(reads.curve(session, series_id, columns=columns), series.points)
+        else:
+            kept.curve.grow(fresh)
+        kept.mark, kept.last, kept.points = mark, series.last_step, series.points
+        return tuple(kept.curve.parts)
 
     def close(self) -> None:
         """Close the database; the next look opens it again."""
@@ -201,5 +205,8 @@ def _examples_per_step(series: Series | None) -> float:
     return series.last_value / series.last_step
 
 
-def _updated(trials: tuple[Trial, ...], moving: dict[int | None, Trial]) -> tuple[Trial, ...]:
-    return tuple(moving.get(t.id, t) for t in trials) if moving else trials
+def _updated(kept: _Kept, moving: Sequence[Trial]) -> tuple[Trial, ...]:
+    trials = list(kept.view.trials)
+    for trial in moving:
+        trials[kept.places[trial.id]] = trial
+    return tuple(trials)

@@ -204,7 +204,7 @@ def study_row(view: StudyView) -> dict[str, Any]:
         "state": str(view.study.state.value),
         "task": view.study.task,
         "budget": view.spec.budget.trials,
-        "trials": view.counts(),
+        "trials": dict(view.tally),
         "frontier": [t.number for t in view.frontier],
         "progress": view.progress(),
         "hypervolume": view.hypervolume,

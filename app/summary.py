@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.app import format as fmt
+from bertdistill.app.analysis import study_scenarios
 from bertdistill.app.charts import Look, frontier_chart
+from bertdistill.app.rank_card import rank_card
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.tables import pairs, text_table
 from bertdistill.app.view import StudyView, all_metrics, chart_axes, chart_axis, chart_points, columns, differences
@@ -84,7 +86,7 @@ def chart(view: StudyView, page: Page, *, x: str = "", y: str = "", log: bool = 
 
 def headline(view: StudyView, page: Page) -> str:
     """One line about the whole study."""
-    counts = ", ".join(f"{number} {name}" for name, number in view.counts().items()) or "no trial yet"
+    counts = ", ".join(f"{number} {name}" for name, number in view.tally.items()) or "no trial yet"
     state = fmt.state(view.study.state.value, ascii_only=page.ascii_only)
     return (
         f"{view.study.name}: {state}, {counts}, {view.spec.budget.trials} in the budget, "
@@ -95,7 +97,8 @@ def headline(view: StudyView, page: Page) -> str:
 def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
     """One trial: state, rank, metrics against the baseline, settings that differ, lineage and notes."""
     parts = [f"{view.study.name}/{trial.number}  {_state(trial, page)}  {trial.origin}"]
-    facts = {"rank": _rank_card(view, trial), "time": fmt.duration(trial.busy_seconds)}
+    facts = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
+    facts["time"] = fmt.duration(trial.busy_seconds)
     if trial.sampler:
         facts["proposed by"] = f"{trial.sampler}, seed {trial.proposal_seed}"
     if trial.reason or trial.detail:
@@ -108,28 +111,6 @@ def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
         facts["note"] = safe_line(trial.note, 500)
     parts += [pairs(facts), "", "metrics", _metrics_table(view, trial), "", "settings", _settings_table(view, trial)]
     return "\n".join(parts)
-
-
-def _rank_card(view: StudyView, trial: Trial) -> str:
-    ranked = view.ranked.get(trial.number)
-    if ranked is None:
-        return "none: only complete trials with every objective are ranked"
-    place = f"{view.position(trial.number)} of {len(view.ranked)}"
-    if ranked.on_frontier:
-        return f"{place}, on the frontier"
-    if not ranked.feasible:
-        missed = [o for o in view.objectives if not o.feasible(all_metrics(trial).get(o.metric) or 0.0)]
-        limits = ", ".join(f"{o.metric} {fmt.metric(o.metric, o.threshold)}" for o in missed)
-        return f"{place}, misses the threshold {limits}"
-    other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None
-    if other is None:
-        return f"{place}, behind the frontier"
-    mine, theirs = all_metrics(trial), all_metrics(other)
-    by = ", ".join(
-        f"{o.metric} {fmt.metric(o.metric, theirs.get(o.metric))} against {fmt.metric(o.metric, mine.get(o.metric))}"
-        for o in view.objectives
-    )
-    return f"{place}, dominated by #{other.number} ({by})"
 
 
 def _lineage(view: StudyView, trial: Trial) -> str:

@@ -58,9 +58,9 @@ class BertDistill(App[None]):
     COMMANDS: ClassVar = {ActionCommands}
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, options: Options, theme: str = "dark") -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__(driver_class=terminal.driver_class())
-        self.theme = THEMES[theme]
+        self.theme = THEMES[terminal.theme_name(options.theme, os.environ)]
         self.options = options
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
@@ -337,7 +337,6 @@ class BertDistill(App[None]):
 
 def run(options: Options) -> int:
     """Show the app until it is left; the exit status that tells the truth."""
-    background = terminal.ask_background(os.environ) if options.theme == "auto" else None
-    app = BertDistill(options, terminal.theme_name(options.theme, os.environ, background))
+    app = BertDistill(options)
     app.run(mouse=options.mouse)
     return terminal.exit_status(app)

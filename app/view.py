@@ -5,6 +5,7 @@ The command line prints it and the screens draw it, so both always agree.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -34,8 +35,15 @@ class StudyView:
     ranked: Mapping[int, RankedRow[int]] = field(default_factory=dict)
     """By trial number; only complete trials with every objective are ranked."""
     gain: Mapping[int, float] = field(default_factory=dict)
-    """What each ranked trial added to the hypervolume (in the unit box) when it finished."""
+    """What each feasible trial added to the hypervolume (in the unit box) when it finished, in that order."""
     hypervolume: float = 0.0
+    measured: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
+    """All metrics of each complete trial, by its number."""
+    tally: Mapping[str, int] = field(default_factory=dict)
+    """Trials by state, in the order of the states, without zeros."""
+    finished: int = 0
+    typical_seconds: float | None = None
+    """Median worker time of complete trials."""
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -50,6 +58,10 @@ class StudyView:
     def baseline(self) -> Trial | None:
         return next((t for t in self.trials if t.origin == "baseline"), None)
 
+    def values(self, trial: Trial) -> Mapping[str, float | None]:
+        """Metrics known before training, then those measured so far."""
+        return self.measured[trial.number] if trial.number in self.measured else all_metrics(trial)
+
     def trial(self, number: int) -> Trial | None:
         return next((t for t in self.trials if t.number == number), None)
 
@@ -63,22 +75,16 @@ class StudyView:
         """Place in the ranked list, from 1."""
         return list(self.ranked).index(number) + 1 if number in self.ranked else None
 
-    def counts(self) -> dict[str, int]:
-        """Trials by state, in the order of the states, without zeros."""
-        found = {state.value: sum(t.state == state for t in self.trials) for state in TrialState}
-        return {name: number for name, number in found.items() if number}
-
     def progress(self) -> float:
         """Finished trials of the budget, running ones by their share, from 0 to 1."""
-        done = sum(t.progress if t.state == TrialState.RUNNING else t.finished_at is not None for t in self.trials)
+        done = self.finished + sum(t.progress for t in self.trials if t.state == TrialState.RUNNING)
         return min(1.0, done / max(1, self.spec.budget.trials))
 
     def seconds_left(self, slots: int) -> float | None:
         """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
-        took = [t.busy_seconds for t in self.trials if t.state == TrialState.COMPLETE and t.busy_seconds > 0]
-        if not took or self.study.state != StudyState.RUNNING:
+        if self.typical_seconds is None or self.study.state != StudyState.RUNNING:
             return None
-        return max(0.0, 1.0 - self.progress()) * self.spec.budget.trials * median(took) / max(1, slots)
+        return max(0.0, 1.0 - self.progress()) * self.spec.budget.trials * self.typical_seconds / max(1, slots)
 
 
 def read_view(db: Database, name: str) -> StudyView:
@@ -95,6 +101,8 @@ def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial]) -> StudyVi
     values = {t.number: all_metrics(t) for t in complete}
     ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
     order = {number: place for place, number in enumerate(ranked)}
+    states = Counter(t.state for t in trials)
+    took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
     gain = _gains([t for t in complete if t.number in ranked and ranked[t.number].feasible], values, spec.objectives)
     return StudyView(
         study,
@@ -103,6 +111,10 @@ def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial]) -> StudyVi
         ranked,
         gain,
         sum(gain.values()),
+        values,
+        {state.value: number for state in TrialState if (number := states[state])},
+        sum(t.finished_at is not None for t in trials),
+        median(took) if took else None,
     )
 
 
@@ -145,18 +157,22 @@ def chart_points(view: StudyView, x: str, y: str) -> list[Point]:
     return [point for _, point in chart_trials(view, x, y)]
 
 
-def chart_trials(view: StudyView, x: str, y: str) -> list[tuple[Trial | None, Point]]:
-    """The same, each with its trial; None stands for a reference point of the study file."""
+def chart_trials(
+    view: StudyView, x: str, y: str, trials: Sequence[Trial] | None = None
+) -> list[tuple[Trial | None, Point]]:
+    """The same, each with its trial (all of them, or those given); None stands for a reference point."""
     found: list[tuple[Trial | None, Point]] = []
-    for trial in view.trials:
-        values = all_metrics(trial)
+    for trial in view.trials if trials is None else trials:
+        values = view.values(trial)
         at_x, at_y = values.get(x), values.get(y)
         if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
             label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
             row = view.ranked.get(trial.number)
             found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
-    return found + [(None, _reference(r, x, y)) for r in view.spec.references if x in r.metrics and y in r.metrics]
+    if trials is None:
+        found += [(None, _reference(r, x, y)) for r in view.spec.references if x in r.metrics and y in r.metrics]
+    return found
 
 
 def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:

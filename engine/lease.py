@@ -34,17 +34,18 @@ class RunnerStatus:
     heartbeat_age: float | None = None
 
 
-def runner_status(workspace: Workspace) -> RunnerStatus:
-    """Ask the lock whether a runner lives, and the lease who it is."""
+def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:
+    """Ask the lock whether a runner lives, and the lease (in `db`, if it is open already) who it is."""
     alive = process.held(workspace.runner_lock)
-    if not workspace.database.exists():
+    if db is None and not workspace.database.exists():
         return RunnerStatus(alive)
-    db = open_db(workspace.path, read_only=True)
+    opened = db or open_db(workspace.path, read_only=True)
     try:
-        with db.read() as session:
+        with opened.read() as session:
             lease = reads.lease(session)
     finally:
-        db.close()
+        if db is None:
+            opened.close()
     if lease is None:
         return RunnerStatus(alive)
     return RunnerStatus(alive, lease.host, lease.pid, lease.acquired_at, max(0.0, time.time() - lease.heartbeat_at))

@@ -108,11 +108,17 @@ class LiveScreen(Ours, Screen[Any]):
 
     def refresh_keys(self) -> None:
         """Rewrite the footer: which keys make sense may have changed."""
+        keys = footer(self, self.ui.options.keymap)
+        while len(keys) > 2 and sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
+            del keys[-3]  # help and quit are the last two
         text = Text(no_wrap=True, overflow="ellipsis")
-        for key, word in footer(self, self.ui.options.keymap):
+        for key, word in keys:
             text.append(f" {key} ", "bold reverse" if self.ui.is_plain else "bold")
             text.append(f"{word} ")
         self.query_one("#keys", Line).say(text)
+
+    def on_resize(self) -> None:
+        self.refresh_keys()
 
     def action_back(self) -> None:
         self.ui.leave_screen()

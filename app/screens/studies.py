@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,6 +21,7 @@ from bertdistill.app.screens.study_header import load_words
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine import actions
 from bertdistill.engine.actions import RunnerStatus
@@ -82,9 +84,8 @@ closed: a runner and its workers are processes of their own.
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
         rows = [self._row(view, away=view.study.id in news.archived) for view in views]
         table.show(COLUMNS, rows, empty="No study yet. Press n to begin one from a config file.")
-        table.border_title = Text("Studies")
         hidden = len(news.views) - len(views)
-        table.border_subtitle = Text(f"{hidden} archived, H shows them" if hidden else "")
+        entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
 
     def _header(self, news: StudiesNews) -> Text:
@@ -102,13 +103,12 @@ closed: a runner and its workers are processes of their own.
     def _row(self, view: StudyView, *, away: bool) -> Row:
         study, ascii_only = view.study, self.ui.ascii_only
         state = study.state.value
-        done = sum(t.finished_at is not None for t in view.trials)
         growth = _growth(view)
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
             Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn")),
             Cell(f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}"),
-            Cell(f"{done}/{view.spec.budget.trials}"),
+            Cell(f"{view.finished}/{view.spec.budget.trials}"),
             Cell(str(len(view.frontier))),
             Cell(_best(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
@@ -195,9 +195,4 @@ def _best(view: StudyView) -> str:
 
 def _growth(view: StudyView) -> list[float]:
     """Hypervolume after each finished trial."""
-    finished = sorted((t for t in view.trials if t.number in view.gain), key=lambda t: t.finished_at or 0.0)
-    total, found = 0.0, []
-    for trial in finished:
-        total += view.gain[trial.number]
-        found.append(total)
-    return found
+    return list(itertools.accumulate(view.gain.values()))  # the gains are in the order of finishing

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader, TrialCurve
+from bertdistill.app.curves import TrialCurve
+from bertdistill.app.live import Reader
 from bertdistill.app.safe import safe_line
 from bertdistill.app.screens import study_header
 from bertdistill.app.screens.dialogues import Confirm
@@ -28,6 +28,7 @@ from bertdistill.app.widgets.curves import CurvesChart
 from bertdistill.app.widgets.frontier import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.actions import RunnerStatus
 from bertdistill.engine.load import Load, read_load
@@ -35,7 +36,8 @@ from bertdistill.store import reads
 from bertdistill.store.models import Attempt, Notice, StudyState, Trial, TrialState
 
 PANES = ("trials", "frontier", "curves", "log")
-CURVE_COLUMNS = 200
+LEAST_COLUMNS = 60
+"""Points of a curve that are read at least; as many as the chart has columns where that is more."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         self._filter_text = ""
         self._keep: Callable[[StudyView, Trial], bool] | None = None
         self._archived = False
+        self._rows = trial_table.RowKeeper()
+        self._frontier = FrontierChart(id="frontier", classes="pane")
+        self._curves = CurvesChart(id="curves", classes="pane")
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -81,8 +86,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         with Horizontal(id="study-body"):
             yield LineTable(id="trials", classes="pane")
             with Vertical(id="charts"):
-                yield FrontierChart(id="frontier", classes="pane")
-                yield CurvesChart(id="curves", classes="pane")
+                yield self._frontier
+                yield self._curves
         yield LogPane(id="log", classes="pane")
 
     def on_mount(self) -> None:
@@ -97,8 +102,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             live = [a for a in reads.live_attempts(session) if a.study_id == view.study.id]
             notices = reads.notices(session, study_id=view.study.id, limit=100)
         numbers = self._drawn(view)
-        names = reader.series_names(view, numbers)
-        curves = reader.curves(view, numbers, self.query_one(CurvesChart).wanted(names, len(numbers)), CURVE_COLUMNS)
+        columns = max(LEAST_COLUMNS, self._curves.size.width)
+        curves, names = reader.curves(view, numbers, lambda names: self._curves.wanted(names, len(numbers)), columns)
         return StudyNews(
             view, reader.losses(self.study_name), live, notices, reader.runner(), read_load(), curves, names
         )
@@ -117,8 +122,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         self.news = news
         self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
         self._show_trials(news)
-        self.query_one(FrontierChart).show(news.view, self._selected)
-        self.query_one(CurvesChart).show(news.curves, news.series)
+        self._frontier.show(news.view, self._selected)
+        self._curves.show(news.curves, news.series)
         self.query_one(LogPane).show_notices(news.notices, {t.id: t.number for t in news.view.trials})
         self.refresh_keys()
 
@@ -133,7 +138,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             trials = trials[::-1]
         ascii_only = self.ui.ascii_only
         columns = trial_table.table_columns(view, names, self._sort, reverse=self._reverse, ascii_only=ascii_only)
-        rows = trial_table.table_rows(view, trials, names, news.losses, frozenset(self.marked), ascii_only=ascii_only)
+        rows = self._rows.rows(view, trials, names, news.losses, frozenset(self.marked), ascii_only=ascii_only)
         table.show(columns, rows, empty=self._empty_words(news))
         if self._selected is None and rows:
             self._selected = view.frontier[0].number if view.frontier else trials[0].number
@@ -142,8 +147,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
         if self._filter_text:
             title += f": {safe_line(self._filter_text, 60)} ({len(rows)} of {len(view.trials)})"
-        table.border_title = _plain(title)
-        table.border_subtitle = _plain(f"{len(self.marked)} marked" if self.marked else "")
+        entitle(table, title=title, subtitle=f"{len(self.marked)} marked" if self.marked else "")
 
     def _chosen(self, view: StudyView) -> list[Trial]:
         kept = [t for t in view.trials if self._archived or not t.archived]
@@ -188,7 +192,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             return
         self._selected = key
         if self.news is not None:
-            self.query_one(FrontierChart).show(self.news.view, self._selected)
+            self._frontier.show(self.news.view, self._selected)
         self.refresh_keys()
         self.ui.look_again()
 
@@ -341,11 +345,13 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             if text is not None:
                 self._filter_text = text.strip()
                 query = parse(self._filter_text) if self._filter_text else None
-                losses = self.news.losses if self.news else {}
-                self._keep = None if query is None else lambda view, trial: query.matches(view, trial, losses)
+                self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
                 self._again()
 
-        self.ui.push_screen(FilterDialogue(self._filter_text, self.news.view), answered)
+        self.ui.push_screen(FilterDialogue(self._filter_text, self.news.view, self.news.losses), answered)
+
+    def _losses(self) -> dict[int, float]:
+        return self.news.losses if self.news else {}
 
     def action_note(self) -> None:
         trial = self.selected
@@ -374,7 +380,3 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         from bertdistill.app.screens.settings import SettingsScreen
 
         self.ui.push_screen(SettingsScreen(self.study_name))
-
-
-def _plain(text: str) -> Text:
-    return Text(text)

@@ -50,7 +50,7 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
         text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")
     elif study.state != StudyState.RUNNING:
         text.append(fmt.state(study.state.value, ascii_only=ascii_only) + " ", STYLES.get(study.state.value, "yellow"))
-    for name, number in view.counts().items():
+    for name, number in view.tally.items():
         glyph = fmt.STATES[name][ascii_only]
         word = f" {name}" if name in ("running", "waiting") else ""
         text.append(f"{glyph}{number}{word} ", STYLES.get(name, ""))
@@ -62,17 +62,16 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
 
 
 def _budget(view: StudyView, *, ascii_only: bool) -> Text:
-    done = sum(t.finished_at is not None for t in view.trials)
-    return Text(f"{fmt.bar(view.progress(), 12, ascii_only=ascii_only)} {done}/{view.spec.budget.trials}")
+    bar = fmt.bar(view.progress(), 12, ascii_only=ascii_only)
+    return Text(f"{bar} {view.finished}/{view.spec.budget.trials}")
 
 
 def _hypervolume(view: StudyView) -> Text:
     """The hypervolume and what the newest trial added to it."""
     text = Text(f"HV {view.hypervolume:.3f}")
-    finished = [t for t in view.trials if t.number in view.gain]
-    if finished:
-        newest = max(finished, key=lambda t: t.finished_at or 0.0)
-        text.append(f" +{view.gain[newest.number]:.3f}", "green" if view.gain[newest.number] > 0 else "")
+    if view.gain:
+        newest = view.gain[next(reversed(view.gain))]  # the gains are in the order of finishing
+        text.append(f" +{newest:.3f}", "green" if newest > 0 else "")
     return text
 
 

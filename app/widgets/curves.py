@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 
 from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
 from bertdistill.app.charts import Curve, curves_drawing
-from bertdistill.app.live import TrialCurve
+from bertdistill.app.curves import TrialCurve
 from bertdistill.app.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.titles import entitle
 
 LOSSES = ("train/loss", "train/soft_loss", "train/hard_loss")
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
@@ -72,7 +72,7 @@ border; points that are not finite are counted in the title and never drawn.
             curves_drawing, drawn, axis, log=self._log, crosshair=crosshair, smoothing=SMOOTHING[self._smooth]
         )
         self.draw(make, empty="Curves appear when a trial has reported its first steps.")
-        self.border_title = Text(self._title())
+        entitle(self, title=self._title())
 
     def _title(self) -> str:
         numbers = " ".join(f"#{n}" for n in dict.fromkeys(c.trial for c in self._curves))
@@ -87,10 +87,11 @@ border; points that are not finite are counted in the title and never drawn.
 
     @on(Chart.Drawn)
     def name_values(self, event: Chart.Drawn) -> None:
-        """The values under the crosshair, else the newest ones."""
-        readings = getattr(event.drawing, "readings", ())
-        words = [f"{name} {fmt.setting(value)}" for name, value in readings]
-        self.border_subtitle = Text("  ".join(words or event.drawing.legend))
+        """The values under the crosshair, else what each line is."""
+        readings = [f"{name} {fmt.setting(value)}" for name, value in event.drawing.readings]
+        # Without the newest values: they change with every look, and the whole pane would be painted again.
+        names = [words.rpartition(" ")[0] for words in event.drawing.legend]
+        entitle(self, subtitle="  ".join(readings or names))
 
     def action_crosshair(self, by: int) -> None:
         """Move by columns of the chart; beyond either end it is hidden."""

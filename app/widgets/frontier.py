@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.message import Message
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.charts import frontier_drawing
-from bertdistill.app.view import StudyView, all_metrics, chart_axes, chart_axis, chart_trials
+from bertdistill.app.charts import Point, frontier_drawing
+from bertdistill.app.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
-from bertdistill.store.models import Trial
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.store.models import Trial, TrialState
 
 
 class FrontierChart(Chart):
@@ -35,6 +36,10 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
             self.number = number
 
     _view: StudyView | None = None
+    _trials: Sequence[tuple[Trial | None, Point]] = ()
+    _settled: Sequence[tuple[Trial | None, Point]] = ()
+    _made_of: tuple[Any, ...] = ()
+    _drawn: tuple[Any, ...] = ()
     _selected: int | None = None
     _x = _y = ""
     _log = False
@@ -51,38 +56,52 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
         assert self._view is not None, "called while something is shown"
         return chart_axes(self._view, self._x, self._y)
 
-    def _trials(self) -> list[tuple[Trial | None, int]]:
-        """Trials of the points, with the index of each point."""
-        assert self._view is not None, "called while something is shown"
-        return [(trial, index) for index, (trial, _) in enumerate(chart_trials(self._view, *self._axes()))]
-
     def _draw(self) -> None:
+        """Nothing is drawn when nothing moved: most refreshes only bring new losses."""
         view = self._view
         if view is None:
             return
         x, y = self._axes()
+        self._trials = self._read_points(view, x, y)
+        points = [point for _, point in self._trials]
+        state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
+        drawn = (points, x, y, state, self._selected, view.spec, self.marker)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
         ascii_only = self.marker == "ascii"
-        points = [point for _, point in chart_trials(view, x, y)]
         axis_x, axis_y = (chart_axis(view, name, ascii_only=ascii_only) for name in (x, y))
         axis_x = dataclasses.replace(axis_x, log=self._log)
-        cursor = next((i for trial, i in self._trials() if trial and trial.number == self._selected), None)
+        cursor = next(
+            (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
+        )
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
         self.draw(make, empty="The first point appears when a trial has both scores.")
-        state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
-        self.border_title = Text(f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
+        entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
+
+    def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
+        """All points; those of trials that have ended are made once."""
+        made_of = (view.ranked, view.spec, len(view.trials), x, y)
+        if len(self._made_of) != len(made_of) or not all(
+            a is b or a == b for a, b in zip(self._made_of, made_of, strict=True)
+        ):
+            self._made_of = made_of
+            self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
+        return [*self._settled, *chart_trials(view, x, y, [trial for trial in view.trials if _moves(trial)])]
 
     @on(Chart.Drawn)
     def name_marks(self, event: Chart.Drawn) -> None:
         """The legend stands in the lower border."""
-        self.border_subtitle = Text("  ".join(event.drawing.legend))
+        entitle(self, subtitle="  ".join(event.drawing.legend))
 
     def action_step(self, axis: str, by: int) -> None:
         """The next point along an axis."""
         if self._view is None:
             return
         name = self._axes()[axis == "y"]
-        trials = [trial for trial, _ in self._trials() if trial is not None]
-        trials.sort(key=lambda t: (all_metrics(t).get(name) or 0.0, t.number))
+        view = self._view
+        trials = [trial for trial, _ in self._trials if trial is not None]
+        trials.sort(key=lambda t: (view.values(t).get(name) or 0.0, t.number))
         numbers = [t.number for t in trials]
         if not numbers:
             return
@@ -94,7 +113,7 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
         view = self._view
         if view is None:
             return
-        measured = {name for trial in view.trials for name, value in all_metrics(trial).items() if value is not None}
+        measured = {name for trial in view.trials for name, value in view.values(trial).items() if value is not None}
         names = list(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
         x, y = self._axes()
         here, other = (x, y) if axis == "x" else (y, x)
@@ -112,3 +131,7 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
     def action_live(self) -> None:
         self._live = not self._live
         self._draw()
+
+
+def _moves(trial: Trial) -> bool:
+    return trial.state in (TrialState.RUNNING, TrialState.WAITING)

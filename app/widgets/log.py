@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Mapping, Sequence
 
-from rich.text import Text
-
 from bertdistill.app.safe import safe_line
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row, Tone
+from bertdistill.app.widgets.titles import entitle
 from bertdistill.store.models import Notice
 
 TONES: dict[str, Tone] = {"info": "plain", "warning": "warn", "error": "bad"}
@@ -30,7 +29,7 @@ class LogPane(LineTable):
             rows.append(Row(notice.id, (*cells, Cell(safe_line(notice.text, 1000)))))
         columns = [Column("at", "time", 8), Column("trial", "trial", 6), Column("level", "level", 8)]
         self._show_at_end([*columns, Column("text", "what", 30, grow=True)], rows, "Nothing to tell yet.")
-        self.border_title = Text("Log")
+        entitle(self, title="Log")
 
     def show_lines(self, lines: Sequence[tuple[int, str]], *, empty: str) -> None:
         """Numbered lines of a log."""

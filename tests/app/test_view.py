@@ -44,7 +44,7 @@ def test_parent_and_baseline(db: Database) -> None:
 def test_counts_and_progress(db: Database) -> None:
     """Seven of eight trials ended and one is half done."""
     view = read_view(db, "demo")
-    assert {"running": 1, "complete": 6, "failed": 1} == view.counts()
+    assert {"running": 1, "complete": 6, "failed": 1} == view.tally
     assert pytest.approx(7.5 / 8) == view.progress()
 
 

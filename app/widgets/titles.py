@@ -1,0 +1,22 @@
+"""Titles in the borders of panes: foreign text, never markup, set only when they change. It draws nothing itself."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from rich.text import Text
+from textual.widget import Widget
+
+from bertdistill.app.safe import safe_line
+
+_SHOWN: WeakKeyDictionary[Widget, dict[str, str]] = WeakKeyDictionary()
+_BORDER = {"title": "border_title", "subtitle": "border_subtitle"}
+
+
+def entitle(widget: Widget, **titles: str) -> None:
+    """Set `title` and `subtitle` of a pane. Textual repaints the whole pane for each, so the same words cost nothing."""
+    shown = _SHOWN.setdefault(widget, {})
+    for which, words in titles.items():
+        if shown.get(which) != words:
+            shown[which] = words
+            setattr(widget, _BORDER[which], Text(safe_line(words, 200)))
