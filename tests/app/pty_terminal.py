@@ -69,7 +69,7 @@ class PtyTerminal:
             env=kept | ENVIRONMENT | dict(environ or {}),
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=_own_terminal,  # noqa: PLW1509  # there is no other way to make it the controlling terminal
+            preexec_fn=_own_terminal,  # there is no other way to make it the controlling terminal
         )
         os.close(slave)
 
