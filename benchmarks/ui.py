@@ -126,7 +126,7 @@ def command(workspace: Path) -> list[str]:
 
 
 def make(workspace: Path, trials: int, rows: int) -> None:
-    """A study of `trials` finished trials, two of them running, and `rows` metric rows; the first curve has a million."""
+    """A study of `trials` trials, two of them running, and `rows` metric rows; the first curve has a million."""
     random.seed(7)
     db = open_db(workspace)
     with as_file(files("bertdistill.sample_configs") / "demo.toml") as path:
