@@ -28,6 +28,8 @@ PLACES: dict[str, str] = {
     "frontier": "In the frontier chart",
     "curves": "In the curves chart",
     "dialogue": "In a dialogue",
+    "filter": "In the filter",
+    "columns": "In the choice of columns",
 }
 """Where actions work, with the title of the group in the help."""
 
@@ -98,6 +100,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter", "slash", "filter", "Filter the trials", ("study",), "view", 5, "filter"),
     Action("mark", "space", "mark", "Mark for comparison", ("study",), "trial", 7, "mark"),
     Action("compare", "c", "compare", "Compare the marked trials", ("study",), "trial", 6, "compare"),
+    Action("unmark", "U", "unmark", "Unmark all trials", ("study",), "trial"),
     Action("sort", "s", "sort", "Sort by the next column", ("study",), "view"),
     Action("sort-reverse", "S", "sort_reverse", "Reverse the order", ("study",), "view"),
     Action("columns", "C", "columns", "Choose the columns", ("study",), "view"),
@@ -116,6 +119,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane-log", "4", "pane('log')", "Log", ("study",), "view", palette=False),
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
+    # ---- trial
+    Action(
+        "next-trial", "J,right_square_bracket", "step_trial(1)", "Next by rank", ("trial",), "view", 5, "next"
+    ),
+    Action("previous-trial", "K,left_square_bracket", "step_trial(-1)", "Previous by rank", ("trial",), "view"),
+    Action("pane-facts", "1", "pane('facts')", "Facts", ("trial",), "view", palette=False),
+    Action("pane-trial-curves", "2", "pane('curves')", "Curves", ("trial",), "view", palette=False),
+    Action("pane-runs", "3", "pane('runs')", "Attempts and checkpoints", ("trial",), "view", palette=False),
+    Action("pane-trial-log", "4", "pane('log')", "Log of the worker", ("trial",), "view", palette=False),
+    # ---- compare
+    Action("open-compared", "enter", "open", "Open the chosen trial", ("compare",), "trial", 1, "open", palette=False),
+    Action(
+        "next-compared", "right_square_bracket", "pick(1)", "Choose the next", ("compare",), "trial", 2, "next"
+    ),
+    Action("previous-compared", "left_square_bracket", "pick(-1)", "Choose the one before", ("compare",), "trial"),
+    Action("reference", "r", "reference", "Compare with the chosen trial", ("compare",), "trial", 3, "reference"),
+    Action("remove-compared", "x,delete", "remove", "Take the chosen trial out", ("compare",), "trial", 4, "remove"),
+    Action("same-settings", "equals_sign", "same", "Show or hide what is the same", ("compare",), "view", 5, "same"),
+    Action("pane-compared", "1", "pane('table')", "Trials side by side", ("compare",), "view", palette=False),
+    Action("pane-compare-curves", "2", "pane('curves')", "Curves", ("compare",), "view", palette=False),
     # ---- charts
     Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart"),
     Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart"),
@@ -132,6 +155,24 @@ ACTIONS: tuple[Action, ...] = (
     Action("smoothing", "o", "smoothing", "More smoothing", ("curves",), "chart"),
     Action("x-axis", "X", "x_axis", "Next x axis: step, examples, wall time", ("curves",), "chart"),
     Action("series", "v", "series", "Next set of curves: train, evaluation, all", ("curves",), "chart"),
+    # ---- filter and columns of the study
+    Action("filter-apply", "enter", "apply", "Use the filter; an empty one shows all", ("filter",), "view", 1, "apply"),
+    Action("filter-complete", "tab", "complete", "Take the first completion", ("filter",), "view", 2, "complete"),
+    Action("filter-cancel", "escape", "cancel", "Keep the old filter", ("filter",), "view", 3, "cancel"),
+    Action("column-toggle", "space", "turn", "Show or hide the column", ("columns",), "view", 1, "show"),
+    Action("column-down", "J,shift+down", "move(1)", "Move the column to the right", ("columns",), "view", 2, "down"),
+    Action("column-up", "K,shift+up", "move(-1)", "Move the column to the left", ("columns",), "view", 3, "up"),
+    Action("columns-reset", "R", "reset", "Back to the study's own columns", ("columns",), "view", 4, "reset"),
+    Action("columns-apply", "enter", "apply", "Use these columns", ("columns",), "view", 5, "apply"),
+    Action("columns-cancel", "escape", "cancel", "Keep the old columns", ("columns",), "view", 6, "cancel"),
+    # ---- new study
+    Action("start-new", "f5,ctrl+g", "start", "Start the study", ("new",), "study", 1, "start"),
+    Action(
+        "new-pane", "f6,ctrl+t", "next_pane", "Form or findings, where only one fits", ("new",), "view", 2, "form/plan"
+    ),
+    Action("new-other", "f4,ctrl+o", "other", "Choose another config", ("new",), "study", 3, "configs"),
+    Action("new-previous", "up", "field(-1)", "Field above", ("new",), "view", palette=False),
+    Action("new-next", "down", "field(1)", "Field below", ("new",), "view", palette=False),
     # ---- workers
     Action("more-slots", "plus", "slots(1)", "One worker more", ("workers",), "study", 1, "more"),
     Action("fewer-slots", "minus", "slots(-1)", "One worker less", ("workers",), "study", 2, "fewer"),
