@@ -15,6 +15,9 @@ from bertdistill.engine.outcomes import Difference, Outcome, difference, finite,
 TEACHER_MARGIN = 1.0
 """Percentage points of the score that a student may lose to its teacher."""
 
+NEAR_TEACHER = "near the teacher"
+"""Name of the last scenario: the small student that is nearly as good."""
+
 ROUNDING = 1e-9
 """71.4 is within 1 point of 72.4 whatever the binary digits say."""
 
@@ -125,7 +128,7 @@ def _near_teacher(ground: _Field, teacher: Mapping[str, float | None], margin: f
     score = ground.score.metric
     percent = score in METRICS and METRICS[score].unit == "%"
     unit = "" if not percent else " point" if margin == 1 else " points"
-    name, rule = "near the teacher", f"{_best(ground.size)} with {score} within {margin:g}{unit} of the teacher"
+    name, rule = NEAR_TEACHER, f"{_best(ground.size)} with {score} within {margin:g}{unit} of the teacher"
     goal = finite(teacher.get(score))
     if goal is None:
         return Scenario(name, rule, remark=f"the teacher has no {score}")

@@ -18,8 +18,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.curves import TrialCurve
 from bertdistill.app.live import Reader
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens import study_header
-from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView
@@ -29,8 +28,8 @@ from bertdistill.app.widgets.frontier import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine import actions
 from bertdistill.engine.actions import RunnerStatus
+from bertdistill.engine.comparison import FEWEST, MOST
 from bertdistill.engine.load import Load, read_load
 from bertdistill.store import reads
 from bertdistill.store.models import Attempt, Notice, StudyState, Trial, TrialState
@@ -147,7 +146,14 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
         if self._filter_text:
             title += f": {safe_line(self._filter_text, 60)} ({len(rows)} of {len(view.trials)})"
-        entitle(table, title=title, subtitle=f"{len(self.marked)} marked" if self.marked else "")
+        entitle(table, title=title, subtitle=self._marked_words())
+
+    def _marked_words(self) -> str:
+        """The marked trials in the order of their columns when they are compared."""
+        if not self.marked:
+            return ""
+        numbers = " ".join(f"#{number}" for number in self.marked)
+        return f"marked: {numbers}, c compares them" if len(self.marked) > 1 else f"marked: {numbers}, mark another"
 
     def _chosen(self, view: StudyView) -> list[Trial]:
         kept = [t for t in view.trials if self._archived or not t.archived]
@@ -215,17 +221,13 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         """Only what makes sense for the trial under the cursor."""
         trial = self.selected
         match action:
-            case "open" | "note" | "archive" | "mark" | "rerun":
-                return trial is not None
-            case "promote":
-                return trial is not None and trial.state == TrialState.COMPLETE
-            case "stop_trial":
-                return trial is not None and trial.state in (TrialState.RUNNING, TrialState.WAITING)
             case "compare":
-                return len(self.marked) >= 2
+                return len(self._compared()) >= FEWEST
+            case "unmark":
+                return bool(self.marked)
             case "start_runner":
                 return self.news is not None and not self.news.runner.alive
-        return True
+        return trial_actions.sensible(action, trial)
 
     def action_open(self) -> None:
         if self._selected is not None:
@@ -239,8 +241,16 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         if self._selected is not None:
             self.ui.open_promote(self.study_name, self._selected)
 
+    def _compared(self) -> tuple[int, ...]:
+        """What `compare` takes: two or more marked trials; else the one marked, or the baseline, and the cursor's."""
+        if len(self.marked) >= FEWEST or self._selected is None or self.news is None:
+            return self.marked
+        baseline = self.news.view.baseline
+        first = self.marked or (() if baseline is None else (baseline.number,))
+        return tuple(dict.fromkeys([*first, self._selected]))
+
     def action_compare(self) -> None:
-        self.ui.open_compare(self.study_name, self.marked)
+        self.ui.open_compare(self.study_name, self._compared())
 
     def action_analysis(self) -> None:
         self.ui.open_analysis(self.study_name)
@@ -254,24 +264,19 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             return
         if number in self.marked:
             self.marked = tuple(n for n in self.marked if n != number)
-        elif len(self.marked) == 6:
-            self.ui.tell("Six trials are marked already; unmark one first.", severity="warning")
+        elif len(self.marked) == MOST:
+            self.ui.tell("Six trials are marked already; unmark one, or all with U.", severity="warning")
         else:
             self.marked = (*self.marked, number)
         self._again()
 
+    def action_unmark(self) -> None:
+        self.marked = ()
+        self._again()
+
     def action_stop_trial(self) -> None:
-        number = self._selected
-
-        def answered(yes: bool | None) -> None:
-            if yes and number is not None:
-                self.ui.act(
-                    lambda: actions.stop_trial(self.ui.workspace, self.study_name, number, who=self.ui.who),
-                    lambda _: f"Trial #{number} is asked to write a checkpoint and stop.",
-                )
-
-        question = f"Stop trial #{number} for good? It writes a checkpoint first; its numbers stay."
-        self.ui.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
+        if self._selected is not None:
+            trial_actions.ask_to_stop(self.ui, self.study_name, self._selected)
 
     def action_stop_study(self) -> None:
         self.ui.ask_to_stop_study(self.study_name)
@@ -354,22 +359,12 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         return self.news.losses if self.news else {}
 
     def action_note(self) -> None:
-        trial = self.selected
-        if trial is None:
-            return
-        from bertdistill.app.screens.annotate import AnnotateDialogue
-
-        self.ui.push_screen(AnnotateDialogue(self.study_name, trial))
+        if trial := self.selected:
+            trial_actions.annotate(self.ui, self.study_name, trial)
 
     def action_archive(self) -> None:
-        trial = self.selected
-        if trial is None:
-            return
-        away = not trial.archived
-        self.ui.act(
-            lambda: actions.annotate(self.ui.workspace, self.study_name, trial.number, archived=away, who=self.ui.who),
-            lambda _: f"Trial #{trial.number} is {'put away; H shows it' if away else 'back'}.",
-        )
+        if trial := self.selected:
+            trial_actions.archive(self.ui, self.study_name, trial)
 
     def action_queue_trial(self) -> None:
         from bertdistill.app.screens.queue_trial import QueueTrialScreen

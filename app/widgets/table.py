@@ -79,10 +79,11 @@ class Layout:
 
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
     """Place columns in `width` cells behind the gutter; `first` columns after the pinned one are scrolled away."""
-    spare = width - 1 - sum(c.width + 1 for c in columns) + 1
-    wide = [c.width + (max(0, spare) if c.grow else 0) for c in columns]
+    candidates = [0, *range(1 + first, len(columns))] if columns else []
+    spare = max(0, width - sum(columns[index].width + 1 for index in candidates))
+    wide = [c.width + (spare if c.grow else 0) for c in columns]
     places, at = [], 1
-    for index in [0, *range(1 + first, len(columns))] if columns else []:
+    for index in candidates:
         shown = min(wide[index], width - at)
         if shown < min(_LEAST, wide[index]):
             break
@@ -97,6 +98,10 @@ def _joined(layout: Layout, width: int) -> list[tuple[int, int, int]]:
     first = layout.places[:1]
     at = first[0][1] + first[0][2] + 1 if first else 1
     return [*first, (1, at, width - at)] if width - at >= _LEAST else list(first)
+
+
+def _whole(layout: Layout, columns: Sequence[Column], index: int) -> bool:
+    return any(place == index and shown >= columns[index].width for place, _, shown in layout.places)
 
 
 def fit(text: str, width: int, align: str, *, ascii_only: bool = False) -> str:
@@ -231,6 +236,16 @@ class LineTable(ScrollView, can_focus=True):
         """Put the cursor on a row and scroll it into view; an unknown key changes nothing, `Moved` follows a change."""
         if key in self._index:
             self._go(self._index[key])
+
+    def show_column(self, index: int) -> None:
+        """Shift columns until the one at `index` (from 0) is whole on screen, as far as there is room for one."""
+        first = min(self._first, max(0, index - 1))
+        while first < index - 1 and not _whole(lay_out(self._columns, self.size.width, first), self._columns, index):
+            first += 1
+        if first != self._first:
+            self._first = first
+            self._forget()
+            self.refresh()
 
     # ------------------------------------------------------------------------------------------------------- actions
 

@@ -1,4 +1,4 @@
-"""What the tests of screens share beside `ws`, the sample workspace of the app's tests; `driving` opens screens on it."""
+"""What the tests of screens share beside `ws`, the workspace of all tests of the app; `driving` opens screens on it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,299 @@
+"""One trial: facts and rank card, curves, attempts and checkpoints, the log of its worker. It decides nothing.
+
+What a person does here goes through `engine.actions`, as the commands do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.analysis import study_scenarios
+from bertdistill.app.bindings import bindings
+from bertdistill.app.curves import TrialCurve
+from bertdistill.app.live import Reader
+from bertdistill.app.rank_card import Fact, rank_card
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens import trial_actions
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.summary import progress_text
+from bertdistill.app.tail import Tail
+from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.widgets import trial_facts
+from bertdistill.app.widgets.curves import CurvesChart
+from bertdistill.app.widgets.log import LogPane
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.app.widgets.trial_facts import trial_of
+from bertdistill.engine.contract import RunPaths
+from bertdistill.engine.scenarios import ScenarioTable
+from bertdistill.store import reads
+from bertdistill.store.models import ModelVersion, Trial, TrialState
+
+PANES = ("facts", "curves", "runs", "log")
+LEAST_COLUMNS = 60
+"""Points of a curve that are read at least; as many as the chart has columns where that is more."""
+STYLES = {"running": "cyan", "complete": "green", "failed": "red", "infeasible": "yellow"}
+
+
+@dataclass(frozen=True)
+class TrialNews:
+    """All that the screen shows."""
+
+    view: StudyView
+    trial: Trial
+    details: Mapping[str, Any]
+    """As `show --json` prints them."""
+    card: list[Fact]
+    models: list[ModelVersion]
+    """Versions that were promoted from it."""
+    curves: list[TrialCurve]
+    series: list[str]
+    log: list[tuple[int, str]]
+    log_title: str
+
+
+class TrialScreen(LiveScreen):
+    """A trial of a study; `J` and `K` go to its neighbours in the ranked list."""
+
+    PLACE = "trial"
+    BINDINGS: ClassVar = bindings("trial")
+    HELP = """
+The facts compare the trial with the baseline, the trial that it is a rerun of, and the teacher. A difference in
+brackets is how far this trial lies above or below the other; `=` stands for the same setting. `enter` on a line that
+speaks of another trial goes there, `escape` comes back.
+"""
+
+    def __init__(self, study_name: str, number: int) -> None:
+        super().__init__()
+        self.study_name = study_name
+        self.number = number
+        self.news: TrialNews | None = None
+        self._scenarios: tuple[Any, ScenarioTable] | None = None
+        self._tail: Tail | None = None
+        self._curves = CurvesChart(id="trial-curves", classes="pane")
+
+    # -------------------------------------------------------------------------------------------------- composing
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="trial-body"):
+            with Vertical(id="trial-left"):
+                yield LineTable(id="trial-facts", classes="pane")
+                yield LineTable(id="trial-runs", classes="pane")
+            with Vertical(id="trial-right"):
+                yield self._curves
+                yield LogPane(id="trial-log", classes="pane")
+
+    def on_mount(self) -> None:
+        self.add_class("-show-facts")
+        self.query_one("#trial-facts").focus()
+
+    def on_resize(self) -> None:
+        """Long words are broken anew."""
+        self.call_after_refresh(self._again)
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def read(self, reader: Reader) -> TrialNews:
+        number = self.number
+        view = reader.view(self.study_name)
+        trial, details = reader.details(view, number)
+        with reader.session() as session:
+            models = [version for version in reads.model_versions(session) if version.trial_id == trial.id]
+        columns = max(LEAST_COLUMNS, self._curves.size.width)
+        curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1), columns)
+        log, title = self._log(details["attempts"])
+        card = rank_card(view, trial, self._table(view))
+        return TrialNews(view, trial, details, card, models, curves, names, log, title)
+
+    def _table(self, view: StudyView) -> ScenarioTable:
+        """The scenarios, made anew only when a trial ended."""
+        if self._scenarios is None or self._scenarios[0] is not view.ranked:
+            self._scenarios = (view.ranked, study_scenarios(view))
+        return self._scenarios[1]
+
+    def _log(self, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
+        """The log of the newest attempt; what the runner kept of it when its folder is gone."""
+        if not attempts:
+            return [], "Log"
+        attempt = attempts[-1]
+        path = RunPaths(self.ui.workspace.absolute(attempt["folder"])).log
+        if self._tail is None or self._tail.path != path:
+            self._tail = Tail(path)
+        title, lines = f"Log of attempt {attempt['attempt']}", self._tail.read()
+        if not lines and attempt["log_tail"]:
+            return list(enumerate(attempt["log_tail"].splitlines(), start=1)), f"{title}, as the runner kept it"
+        return lines, f"{title}, its end" if self._tail.cut else title
+
+    # ---------------------------------------------------------------------------------------------------- showing
+
+    def show(self, news: TrialNews) -> None:
+        if news.trial.number != self.number:
+            return  # read before the person went on to the next trial
+        self.news = news
+        self.header(_header(news, ascii_only=self.ui.ascii_only))
+        self._show_facts(news)
+        self._show_runs(news)
+        self._curves.show(news.curves, news.series)
+        log = self.query_one(LogPane)
+        log.show_lines(news.log, empty="The worker has written nothing.")
+        entitle(log, title=news.log_title)
+        self.refresh_keys()
+
+    def _show_facts(self, news: TrialNews) -> None:
+        table, ascii_only = self.query_one("#trial-facts", LineTable), self.ui.ascii_only
+        width = self._width(table)
+        compared = trial_facts.others(news.view, news.trial)
+        rows = trial_facts.facts_rows(news.view, news.trial, news.card, compared, width, ascii_only=ascii_only)
+        table.show(trial_facts.facts_columns(news.trial, compared, width), rows)
+        entitle(table, title=f"Trial #{news.trial.number}")
+        self._name_target()
+
+    def _show_runs(self, news: TrialNews) -> None:
+        table = self.query_one("#trial-runs", LineTable)
+        rows = trial_facts.runs_rows(news.details, news.models, self._width(table), ascii_only=self.ui.ascii_only)
+        table.show(trial_facts.RUN_COLUMNS, rows, empty="No attempt yet: it waits for a free slot.")
+        entitle(table, title="Attempts and checkpoints")
+
+    def _width(self, widget: Widget) -> int:
+        return widget.size.width or max(20, self.size.width - 2)
+
+    def _again(self) -> None:
+        if self.news is not None:
+            self.show(self.news)
+
+    # --------------------------------------------------------------------------------------------------- lineage
+
+    @on(LineTable.Moved, "#trial-facts")
+    def moved(self) -> None:
+        self._name_target()
+
+    def _name_target(self) -> None:
+        """The lower border says where enter goes."""
+        table = self.query_one("#trial-facts", LineTable)
+        number = trial_of(table.cursor_key)
+        entitle(table, subtitle="" if number is None else f"enter opens #{number}")
+
+    @on(LineTable.Chosen, "#trial-facts")
+    def chosen(self, event: LineTable.Chosen) -> None:
+        number = trial_of(event.key)
+        if number is not None:
+            self.ui.open_trial(self.study_name, number)
+
+    def action_step_trial(self, by: int) -> None:
+        """The neighbour in the ranked list, in this screen's place."""
+        if self.news is None:
+            return
+        numbers = [t.number for t in self.news.view.trials if not t.archived or t.number == self.number]
+        place = numbers.index(self.number) + by
+        if not 0 <= place < len(numbers):
+            self.ui.tell("This is the last trial of the list." if by > 0 else "This is the first trial of the list.")
+            return
+        self.number = numbers[place]
+        self.ui.look_again()
+
+    # --------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def trial(self) -> Trial | None:
+        """The trial as it was read last."""
+        return self.news.trial if self.news is not None and self.news.trial.number == self.number else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return trial_actions.sensible(action, self.trial)
+
+    def copies(self) -> list[tuple[str, str]]:
+        trial, ws = self.trial, self.ui.workspace
+        if trial is None or self.news is None:
+            return []
+        name = f"{self.study_name}/{trial.number}"
+        found = [
+            ("trial", name),
+            ("parameters", fmt.settings(trial.params)),
+            ("settings", fmt.settings(trial.settings)),
+            ("metrics", fmt.settings(all_metrics(trial))),
+            ("command", command_line("show", name, ws=ws)),
+        ]
+        if trial.detail:
+            found.append(("reason", f"{trial.reason}: {trial.detail}"))
+        if self.news.log:
+            found.append(("log", "\n".join(line for _, line in self.news.log)))
+        folders = [("folder of attempt", a["attempt"], a["folder"]) for a in self.news.details["attempts"]]
+        return found + [(f"{what} {number}", str(ws.absolute(folder))) for what, number, folder in folders]
+
+    def action_rerun(self) -> None:
+        self.ui.open_rerun(self.study_name, self.number)
+
+    def action_promote(self) -> None:
+        self.ui.open_promote(self.study_name, self.number)
+
+    def action_analysis(self) -> None:
+        self.ui.open_analysis(self.study_name, self.number)
+
+    def action_stop_trial(self) -> None:
+        trial_actions.ask_to_stop(self.ui, self.study_name, self.number)
+
+    def action_note(self) -> None:
+        if trial := self.trial:
+            trial_actions.annotate(self.ui, self.study_name, trial)
+
+    def action_archive(self) -> None:
+        if trial := self.trial:
+            trial_actions.archive(self.ui, self.study_name, trial)
+
+    # ------------------------------------------------------------------------------------------------------ view
+
+    def action_pane(self, name: str) -> None:
+        """Focus a pane; where only one fits, show that one."""
+        self.remove_class("-without-log")
+        for other in PANES:
+            self.set_class(other == name, f"-show-{other}")
+        self.query_one(f"#trial-{name}").focus()
+        self.call_after_refresh(self._again)
+
+    def action_log(self) -> None:
+        """In a narrow window go to the log and back; in a wide one give its room to the curves and back."""
+        if self.has_class("-narrow") or self.has_class("-maximised"):
+            self.action_pane("facts" if self.has_class("-show-log") else "log")
+        elif self.has_class("-without-log"):
+            self.action_pane("log")
+        else:
+            if self.focused is self.query_one("#trial-log"):
+                self.action_pane("curves")
+            self.add_class("-without-log")
+
+    def action_maximise(self) -> None:
+        name = (self.focused.id or "" if self.focused is not None else "").removeprefix("trial-")
+        self.toggle_class("-maximised")
+        self.action_pane(name if name in PANES else "facts")
+
+
+def _header(news: TrialNews, *, ascii_only: bool) -> Text:
+    """Name, state, place, scores; for a running trial how far it is."""
+    trial, view = news.trial, news.view
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{safe_line(view.study.name, 40)}/{trial.number}  ", "bold")
+    text.append(fmt.state(trial.state.value, ascii_only=ascii_only), STYLES.get(trial.state.value, ""))
+    if trial.state == TrialState.RUNNING:
+        text.append(f" {fmt.bar(trial.progress, 10, ascii_only=ascii_only)} {trial.progress:.0%}")
+        if news.details["attempts"]:
+            text.append(f" {progress_text(news.details['attempts'][-1])}")
+    if (place := view.position(trial.number)) is not None:
+        star = ("*" if ascii_only else "★") if view.ranked[trial.number].on_frontier else ""
+        text.append(f"  {star}{place} of {len(view.ranked)}")
+    values = all_metrics(trial)
+    for objective in view.objectives:
+        text.append(f"  {objective.metric} {fmt.metric(objective.metric, values.get(objective.metric))}")
+    if (gain := view.gain.get(trial.number)) is not None:
+        text.append(f"  gain {fmt.signed(gain, 3)}")
+    if trial.archived:
+        text.append("  archived", "dim")
+    return text

@@ -1,0 +1,56 @@
+"""What people do with one trial, from whichever screen shows it: ask to stop it, put it away, edit its note.
+
+It decides nothing: which trial, and whether it makes sense, is the screen's and the engine's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertdistill.app.screens.annotate import AnnotateDialogue
+from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.engine import actions
+from bertdistill.store.models import Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.app.ui import BertDistill
+
+
+def sensible(action: str, trial: Trial | None) -> bool:
+    """Whether an action on a trial makes sense in the state that it is in; true of every other action."""
+    match action:
+        case "open" | "note" | "archive" | "mark" | "rerun":
+            return trial is not None
+        case "promote":
+            return trial is not None and trial.state == TrialState.COMPLETE
+        case "stop_trial":
+            return trial is not None and trial.state in (TrialState.RUNNING, TrialState.WAITING)
+    return True
+
+
+def ask_to_stop(ui: BertDistill, study: str, number: int) -> None:
+    """Stop a trial for good, if the person means it."""
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            ui.act(
+                lambda: actions.stop_trial(ui.workspace, study, number, who=ui.who),
+                lambda _: f"Trial #{number} is asked to write a checkpoint and stop.",
+            )
+
+    question = f"Stop trial #{number} for good? It writes a checkpoint first; its numbers stay."
+    ui.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
+
+
+def archive(ui: BertDistill, study: str, trial: Trial) -> None:
+    """Put a trial away, or bring it back."""
+    away = not trial.archived
+    ui.act(
+        lambda: actions.archive_trial(ui.workspace, study, trial.number, archived=away, who=ui.who),
+        lambda _: f"Trial #{trial.number} is {'put away; H in the study shows it, u undoes this' if away else 'back'}.",
+    )
+
+
+def annotate(ui: BertDistill, study: str, trial: Trial) -> None:
+    """Edit note and tags."""
+    ui.push_screen(AnnotateDialogue(study, trial))

@@ -1,0 +1,87 @@
+"""Trials side by side as rows of a table: a column a trial, differences to the first. Pure: it reads no store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bertdistill.app import format as fmt
+from bertdistill.app.rank_card import short_gap
+from bertdistill.app.safe import safe_line
+from bertdistill.app.summary import remark
+from bertdistill.app.view import StudyView
+from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.trial_table import TONES
+from bertdistill.engine.comparison import Comparison, MetricRow, SettingRow
+from bertdistill.engine.contract import METRICS
+from bertdistill.store.models import Trial
+
+NAME_WIDTH, NARROW_NAME = 19, 13
+NARROW = 60
+"""Cells below which names are cut."""
+LEAST_WIDTH, MOST_WIDTH = 16, 24
+VERDICTS: dict[str, Tone] = {"better": "good", "worse": "bad", "equal": "plain", "": "plain"}
+
+
+def comparison_columns(
+    view: StudyView, found: Comparison, chosen: int, width: int, *, ascii_only: bool
+) -> list[Column]:
+    """Names, then one column a trial: the chosen one in brackets, stars on the frontier, the first is the reference."""
+    name = NARROW_NAME if width < NARROW else NAME_WIDTH
+    room = (width - name - 1) // len(found.numbers) - 1
+    each = min(MOST_WIDTH, max(LEAST_WIDTH, room))
+    star = "*" if ascii_only else "★"
+    columns = [Column("name", "", name)]
+    for place, number in enumerate(found.numbers):
+        ranked = view.ranked.get(number)
+        title = f"{star if ranked and ranked.on_frontier else ''}#{number}"
+        title = f"[{title}]" if number == chosen else title
+        columns.append(Column(str(number), f"reference {title}" if place == 0 else title, each, "right"))
+    return columns
+
+
+def comparison_rows(view: StudyView, found: Comparison, *, every: bool, ascii_only: bool) -> list[Row]:
+    """What the trials are, their metrics, their settings; settings that all share only with `every`."""
+    trials = [trial for number in found.numbers if (trial := view.trial(number)) is not None]
+    chosen = found.settings if every else found.differing
+    hidden = len(found.settings) - len(chosen)
+    title = f"Settings ({hidden} the same)" if hidden else "Settings"
+    return [
+        *_facts(view, trials, ascii_only=ascii_only),
+        Row(("section", "metrics"), (Cell("Metrics", "bright"),)),
+        *(_metric(row, view, ascii_only=ascii_only) for row in found.metrics),
+        Row(("section", "settings"), (Cell(title, "bright"),)),
+        *(_setting(row) for row in chosen),
+    ]
+
+
+def _facts(view: StudyView, trials: Sequence[Trial], *, ascii_only: bool) -> Iterator[Row]:
+    states = [Cell(fmt.state(t.state.value, ascii_only=ascii_only), TONES[t.state.value]) for t in trials]
+    yield Row("state", (Cell("state"), *states))
+    places = [view.position(t.number) for t in trials]
+    yield Row("rank", (Cell("rank"), *(Cell(fmt.NONE if p is None else str(p)) for p in places)))
+    yield Row("gain", (Cell("gain"), *(Cell(fmt.signed(view.gain.get(t.number), 3)) for t in trials)))
+    remarks = [safe_line(remark(view, t)) or t.origin for t in trials]
+    yield Row("remark", (Cell("remark"), *(Cell(words) for words in remarks)))
+    yield Row("time", (Cell("time"), *(Cell(fmt.duration(t.busy_seconds or None)) for t in trials)))
+    for name, texts in (("tags", [" ".join(t.tags) for t in trials]), ("note", [t.note for t in trials])):
+        if any(texts):
+            yield Row(name, (Cell(name), *(Cell(safe_line(text, 300)) for text in texts)))
+
+
+def _metric(row: MetricRow, view: StudyView, *, ascii_only: bool) -> Row:
+    aim = next((o.direction for o in view.objectives if o.metric == row.name), "")
+    known = METRICS.get(row.name)
+    better = aim or (known.direction if known and any(row.verdicts) else "")
+    title = safe_line(row.name, 40) + (f" {fmt.arrow(better, ascii_only=ascii_only)}" if better else "")
+    cells = []
+    for value, gap, verdict in zip(row.values, row.differences, row.verdicts, strict=True):
+        words = f" ({short})" if (short := short_gap(row.name, gap)) else ""
+        cells.append(Cell(fmt.metric(row.name, value) + words, VERDICTS[verdict]))
+    return Row(("metric", row.name), (Cell(title, "bright" if row.objective else "plain"), *cells))
+
+
+def _setting(row: SettingRow) -> Row:
+    """Values that differ from the reference's stand out."""
+    first = row.values[0]
+    cells = [Cell(safe_line(fmt.setting(v)), "plain" if row.same or v == first else "accent") for v in row.values]
+    return Row(("setting", row.name), (Cell(safe_line(row.name, 40)), *cells), dim=row.same)

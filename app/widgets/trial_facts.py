@@ -1,0 +1,316 @@
+"""One trial as rows of a table: what it is, why it ranks so, its metrics and settings beside others, its runs.
+
+Pure: values in, rows out. It reads no store and ranks nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len, chop_cells
+
+from bertdistill.app import format as fmt
+from bertdistill.app.rank_card import Fact, short_gap
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.summary import progress_text
+from bertdistill.app.view import StudyView, all_metrics, differences
+from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.trial_table import TONES
+from bertdistill.engine.contract import METRICS
+from bertdistill.engine.outcomes import difference
+from bertdistill.store.models import ModelVersion, Trial
+
+NAME_WIDTH, NARROW_NAME = 18, 13
+NARROW = 60
+"""Cells of a pane below which names are cut."""
+TAIL_LINES = 12
+"""Lines of the log of an attempt that ended badly."""
+SAME = "="
+"""Stands for a setting that the other trial has as well."""
+
+
+@dataclass(frozen=True)
+class Other:
+    """Somebody to compare with: the title of the column, its metrics, and its settings where it has any."""
+
+    title: str
+    values: Mapping[str, float | None]
+    settings: Mapping[str, Any] | None = None
+
+
+def others(view: StudyView, trial: Trial) -> list[Other]:
+    """Baseline, parent and teacher, as far as there are such and the trial is none of them."""
+    found = []
+    baseline, parent = view.baseline, view.parent(trial)
+    if baseline is not None and baseline.id != trial.id:
+        both = ", parent" if parent is not None and parent.id == baseline.id else ""
+        found.append(Other(f"baseline #{baseline.number}{both}", all_metrics(baseline), baseline.settings))
+    if parent is not None and (baseline is None or parent.id != baseline.id):
+        found.append(Other(f"parent #{parent.number}", all_metrics(parent), parent.settings))
+    given = (view.study.prepared or {}).get("teacher_metrics") or {}
+    if given:
+        found.append(Other("teacher", {name: fmt.value_of(given, name) for name in given}))
+    return found
+
+
+def trial_of(key: Hashable) -> int | None:
+    """The trial that a row speaks of, which enter opens."""
+    return int(key[1]) if isinstance(key, tuple) and key[0] == "trial" else None
+
+
+# --------------------------------------------------------------------------------------------------------------- facts
+
+
+def facts_columns(trial: Trial, compared: Sequence[Other], width: int) -> list[Column]:
+    """Name, value, and a column for each of the others; `width` in cells."""
+    name = NARROW_NAME if width < NARROW else NAME_WIDTH
+    return [
+        Column("name", "", name),
+        Column("value", f"#{trial.number}", 11, "right"),
+        *(Column(other.title, other.title, max(15, len(other.title)), "right") for other in compared),
+    ]
+
+
+def facts_rows(
+    view: StudyView, trial: Trial, card: Sequence[Fact], compared: Sequence[Other], width: int, *, ascii_only: bool
+) -> list[Row]:
+    """Everything that does not change with every step of the training; long words go over several rows."""
+    room = max(10, width - (NARROW_NAME if width < NARROW else NAME_WIDTH) - 3)
+    return [
+        *_about(trial, room),
+        *_section("rank", "Why this rank"),
+        *(row for fact in card for row in _sentence(fact.name, fact.words, room, trial=fact.trial)),
+        *_lineage(view, trial, room, ascii_only=ascii_only),
+        *_metrics(view, trial, compared, ascii_only=ascii_only),
+        *_settings(trial, compared),
+    ]
+
+
+def _section(key: str, *titles: str) -> Iterator[Row]:
+    yield Row(("section", key), tuple(Cell(title, "bright") for title in titles))
+
+
+def _sentence(name: str, words: str, room: int, *, tone: Tone = "plain", trial: int | None = None) -> Iterator[Row]:
+    """A name and a text of any length, already safe."""
+    kind = ("text", name) if trial is None else ("trial", trial, name)
+    for index, line in enumerate(wrapped(words, room)):
+        yield Row((*kind, index), (Cell("" if index else name), Cell(line, tone)), wide=True)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` cells, broken at spaces where there are any; line breaks of the text stay."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            if line and cell_len(line) + 1 + cell_len(word) <= width:
+                line += f" {word}"
+                continue
+            if line:
+                lines.append(line)
+            *full, line = chop_cells(word, width) if cell_len(word) > width else [word]
+            lines += full
+        lines.append(line)
+    return lines
+
+
+def _about(trial: Trial, room: int) -> Iterator[Row]:
+    if trial.reason or trial.detail:
+        words = safe_line(f"{trial.reason}: {trial.detail}".strip(": "), 2000)
+        yield from _sentence("ended", words, room, tone=TONES[trial.state.value])
+    came = trial.origin + (f", {safe_line(trial.sampler, 40)}" if trial.sampler else "")
+    came += f", seed {trial.proposal_seed}" if trial.sampler and trial.proposal_seed is not None else ""
+    yield from _sentence("origin", safe_line(came), room)
+    if trial.busy_seconds:
+        yield from _sentence("time", fmt.duration(trial.busy_seconds), room)
+    if trial.archived:
+        yield from _sentence("archived", "put away; A brings it back", room)
+    if trial.tags:
+        yield from _sentence("tags", safe_line(" ".join(trial.tags), 1000), room)
+    if trial.note:
+        yield from _sentence("note", safe(trial.note, 8000).strip(), room)
+
+
+def _lineage(view: StudyView, trial: Trial, room: int, *, ascii_only: bool) -> Iterator[Row]:
+    """Parents up to the first, then the reruns of this trial, each with what it changed."""
+    rows: list[Row] = []
+    child, seen = trial, {trial.id}
+    while (parent := view.parent(child)) is not None and parent.id not in seen:
+        seen.add(parent.id)
+        name = "parent" if child.id == trial.id else f"parent of #{child.number}"
+        words = f"{_one(view, parent, ascii_only=ascii_only)}; then {_changes(child, parent)}"
+        rows += _sentence(name, words, room, trial=parent.number)
+        child = parent
+    for other in (t for t in view.trials if t.parent_id == trial.id):
+        words = f"{_one(view, other, ascii_only=ascii_only)}; with {_changes(other, trial)}"
+        rows += _sentence("rerun", words, room, trial=other.number)
+    if rows:
+        yield from _section("lineage", "Lineage")
+        yield from rows
+
+
+def _one(view: StudyView, trial: Trial, *, ascii_only: bool) -> str:
+    values = all_metrics(trial)
+    scores = "".join(f", {o.metric} {fmt.metric(o.metric, values.get(o.metric))}" for o in view.objectives)
+    return f"#{trial.number} {fmt.state(trial.state.value, ascii_only=ascii_only)}{scores}"
+
+
+def _changes(child: Trial, parent: Trial) -> str:
+    """`alpha 0.5 to 0.25`."""
+    changed = differences(child.settings, parent.settings)
+    words = [f"{name} {fmt.setting(before)} to {fmt.setting(after)}" for name, (before, after) in changed.items()]
+    return safe_line(", ".join(words) or "the same settings", 600)
+
+
+def _metrics(view: StudyView, trial: Trial, compared: Sequence[Other], *, ascii_only: bool) -> Iterator[Row]:
+    values = all_metrics(trial)
+    aims = {o.metric: o.direction for o in view.objectives}
+    yield from _section("metrics", "Metrics", "", *("(difference)" for _ in compared))
+    for name in dict.fromkeys([*aims, *values]):
+        known = METRICS.get(name)
+        better = aims.get(name) or (known.direction if known else "")
+        title = safe_line(name, 40) + (f" {fmt.arrow(better, ascii_only=ascii_only)}" if name in aims else "")
+        mine = values.get(name)
+        cells = [
+            Cell(_against(name, mine, other.values.get(name)), _tone(mine, other, name, better)) for other in compared
+        ]
+        tone: Tone = "bright" if name in aims else "plain"
+        yield Row(("metric", name), (Cell(title, tone), Cell(_metric(name, mine), tone), *cells))
+
+
+def _metric(name: str, value: float | None) -> str:
+    return fmt.exact(value) if name == "params" and value is not None else fmt.metric(name, value)
+
+
+def _against(name: str, mine: float | None, theirs: float | None) -> str:
+    """`86.99 (-4.62)`: the other's value, and how far this one lies above or below it."""
+    if theirs is None:
+        return ""
+    gap = short_gap(name, difference(mine, theirs))
+    return fmt.metric(name, theirs) + (f" ({gap})" if gap else "")
+
+
+def _tone(mine: float | None, other: Other, name: str, better: str) -> Tone:
+    gap = difference(mine, other.values.get(name))
+    if gap is None or not gap.absolute or not better:
+        return "plain"
+    return "good" if (gap.absolute > 0) == (better == "maximize") else "bad"
+
+
+def _settings(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
+    """Searched settings, then those that differ from somebody, then the rest."""
+    with_settings = [other for other in compared if other.settings is not None]
+    searched = [name for name in trial.settings if name in trial.params]
+    rest = [name for name in trial.settings if name not in trial.params]
+    rest.sort(key=lambda name: not _differs(trial, name, with_settings))
+    legend = [f"{SAME} is the same" if other.settings is not None else "" for other in compared]
+    for key, title, names in (("searched", "Searched", searched), ("settings", "Other settings", rest)):
+        if names:
+            yield from _section(key, title, "", *legend)
+        for name in names:
+            differs = _differs(trial, name, with_settings)
+            value = Cell(safe_line(fmt.setting(trial.settings[name])), "bright" if differs else "plain")
+            cells = (Cell(_theirs(trial, name, other), "accent" if differs else "plain") for other in compared)
+            yield Row(
+                ("setting", name), (Cell(safe_line(name, 40)), value, *cells), dim=not differs and key != "searched"
+            )
+
+
+def _differs(trial: Trial, name: str, compared: Sequence[Other]) -> bool:
+    return any(
+        other.settings is not None and other.settings.get(name) != trial.settings.get(name) for other in compared
+    )
+
+
+def _theirs(trial: Trial, name: str, other: Other) -> str:
+    if other.settings is None:
+        return ""
+    theirs = other.settings.get(name)
+    return SAME if theirs == trial.settings.get(name) else safe_line(fmt.setting(theirs))
+
+
+# ---------------------------------------------------------------------------------------------------------------- runs
+
+
+RUN_COLUMNS = (
+    Column("attempt", "attempt", 11),
+    Column("state", "state", 11),
+    Column("slot", "slot", 8),
+    Column("time", "time", 8, "right"),
+    Column("end", "end", 16, grow=True),
+)
+
+
+def runs_rows(details: Mapping[str, Any], models: Sequence[ModelVersion], width: int, *, ascii_only: bool) -> list[Row]:
+    """Attempts, the newest first, each bad end with its cause and the last lines of its log; checkpoints; models."""
+    room = max(10, width - RUN_COLUMNS[0].width - 3)
+    rows = [row for attempt in reversed(details["attempts"]) for row in _attempt(attempt, room, ascii_only=ascii_only)]
+    if details["checkpoints"]:
+        rows += _section("checkpoints", "checkpoint", "step", "", "size", "scores")
+        rows += [_checkpoint(checkpoint) for checkpoint in reversed(details["checkpoints"])]
+    if models:
+        rows += _section("models", "model")
+        for model in models:
+            words = f"{safe_line(model.name, 60)}:{model.version} {model.state} {safe_line(model.note, 200)}".rstrip()
+            rows += _sentence(f"v{model.version}", words, room)
+    return rows
+
+
+def _attempt(row: Mapping[str, Any], room: int, *, ascii_only: bool) -> Iterator[Row]:
+    number = row["attempt"]
+    bad = row["exit_class"] not in ("", "complete", "stopped")
+    running = row["state"] == "running"
+    state = fmt.state("running", ascii_only=ascii_only) if running else "ended"
+    end = progress_text(row) if running else row["exit_class"] or "not said"
+    if row["stop_reason"]:
+        end += f", asked by {row['stop_reason']}"
+    tone: Tone = "bad" if bad else "accent" if running else "plain"
+    cells = (Cell(f"attempt {number}", "bright"), Cell(state, tone), Cell(safe_line(row["slot"], 40)))
+    yield Row(("attempt", number), (*cells, Cell(fmt.duration(row["seconds"])), Cell(safe_line(end), tone)))
+    if bad:
+        yield from _sentence_of(number, "cause", [_cause(row)], room)
+        tail = safe(row["log_tail"], 20_000).strip().splitlines()[-TAIL_LINES:]
+        yield from _sentence_of(number, "last lines", tail, room)
+
+
+def _sentence_of(number: int, name: str, lines: Sequence[str], room: int) -> Iterator[Row]:
+    parts = [part for line in lines for part in wrapped(line.replace("\t", " "), room)]
+    for index, part in enumerate(parts):
+        yield Row(("run", number, name, index), (Cell("" if index else name, "dim"), Cell(part, "plain")), wide=True)
+
+
+def _cause(row: Mapping[str, Any]) -> str:
+    """Class, signal and exit status in words, with the memory that it took at most."""
+    words = [safe_line(row["exit_class"])]
+    if row["exit_signal"] is not None:
+        words.append(f"signal {row['exit_signal']} ({signal_name(row['exit_signal'])})")
+    if row["exit_code"] is not None:
+        words.append(f"exit status {row['exit_code']}")
+    if row["max_rss_mb"] is not None:
+        words.append(f"took {row['max_rss_mb']:,.0f} MB of memory at most")
+    return ", ".join(words)
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL`, or `unknown`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def _checkpoint(row: Mapping[str, Any]) -> Row:
+    scores = {name: fmt.metric(name, fmt.value_of(row["metrics"], name)) for name in row["metrics"]}
+    words = safe_line("  ".join(f"{name} {value}" for name, value in scores.items()), 400)
+    gone = row["dropped_at"] is not None
+    cells = (
+        Cell(safe_line(row["role"], 20)),
+        Cell(f"{row['step']:,}"),
+        Cell("removed" if gone else "on disk"),
+        Cell(fmt.size(row["size_bytes"])),
+        Cell(words),
+    )
+    return Row(("checkpoint", row["folder"]), cells, dim=gone)
