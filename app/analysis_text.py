@@ -21,7 +21,8 @@ from bertdistill.engine.scenarios import Scenario, ScenarioTable
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")
 """Where on its axis a value lies, and the same in ASCII."""
-COUNTS = ("params", "encoder_params")
+ROUNDING = 1e-9
+"""The middle of an axis is the middle, whatever its binary digits say."""
 
 
 # ------------------------------------------------------------------------------------------------------------ one study
@@ -130,7 +131,7 @@ def _mark(axis: Axis, place: float | None, value: object, page: Page) -> str:
     if place is None:
         return fmt.NONE
     levels = LEVELS[page.ascii_only]
-    return f"{levels[min(len(levels) - 1, int(place * len(levels)))]} {_value(axis.name, value, axis)}"
+    return f"{levels[min(len(levels) - 1, int(place * len(levels) + ROUNDING))]} {_value(axis.name, value, axis)}"
 
 
 def _value(name: str, value: object, axis: Axis | None = None) -> str:

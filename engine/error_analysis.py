@@ -15,6 +15,8 @@ from bertdistill.engine import squad
 
 DEFAULT_CUT = 0.5
 BINS = 10
+ROUNDING = 1e-9
+"""An F1 of 3/5 is 0.6, whatever its binary digits say."""
 
 ErrorClass = Literal["right", "mostly_correct", "mostly_wrong", "not_answered", "answered"]
 CLASSES: dict[ErrorClass, str] = {
@@ -87,7 +89,7 @@ def judge(question: Question, cut: float = DEFAULT_CUT) -> Judged:
         return Judged(question, "answered", f1)
     if not question.prediction.strip():
         return Judged(question, "not_answered", f1)
-    return Judged(question, "mostly_correct" if f1 >= cut else "mostly_wrong", f1)
+    return Judged(question, "mostly_correct" if f1 >= cut - ROUNDING else "mostly_wrong", f1)
 
 
 def question_errors(questions: Iterable[Question], cut: float = DEFAULT_CUT) -> QuestionErrors:
@@ -100,7 +102,7 @@ def question_errors(questions: Iterable[Question], cut: float = DEFAULT_CUT) -> 
     histogram = [0] * BINS
     for one in judged:
         if one.kind in ("mostly_correct", "mostly_wrong"):
-            histogram[min(BINS - 1, int(one.f1 * BINS))] += 1
+            histogram[min(BINS - 1, int(one.f1 * BINS + ROUNDING))] += 1
     return QuestionErrors(
         cut,
         _tally("", judged),

@@ -268,9 +268,12 @@ def _normalised(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the importances of a study as JSON; exit status 1 with a sentence on stderr."""
-    folder, study, method = arguments
-    chosen = next(known for known in METHODS if known == method)
+    """Print the importances of a study as JSON; 0 done, 1 with one line on stderr, 2 misuse."""
+    chosen = next((known for known in METHODS if known == arguments[-1]), None) if len(arguments) == 3 else None
+    if chosen is None:
+        sys.stderr.write(f"usage: python -P -m bertdistill.engine.importances WORKSPACE STUDY {'|'.join(METHODS)}\n")
+        return 2
+    folder, study, _ = arguments
     try:
         found = read_importances(Workspace(Path(folder)), study, chosen)
     except BertDistillError as error:

@@ -1,0 +1,46 @@
+"""Which objective is the size and which the score, and how a value differs from another."""
+
+from __future__ import annotations
+
+import pytest
+
+from bertdistill.engine.frontier import Objective
+from bertdistill.engine.outcomes import Difference, difference, finite, size_and_score
+
+EXACT = Objective("exact", "maximize")
+PARAMS = Objective("params", "minimize")
+LATENCY = Objective("latency_ms", "minimize")
+
+
+def test_the_minimised_aim_is_the_size() -> None:
+    """Whatever the order in the study file; a constraint plays no part."""
+    limit = Objective("gflops", "minimize", 1.0, constraint=True)
+    assert ("params", "exact") == size_and_score([limit, EXACT, PARAMS])
+    assert ("params", "exact") == size_and_score([PARAMS, EXACT])
+
+
+def test_aims_that_point_one_way_take_the_parts_in_their_order() -> None:
+    """Two sizes, or two scores."""
+    assert ("params", "latency_ms") == size_and_score([PARAMS, LATENCY])
+    assert ("exact", "throughput") == size_and_score([EXACT, Objective("throughput", "maximize")])
+
+
+def test_a_named_part_is_kept() -> None:
+    """The other one is chosen around it."""
+    assert ("latency_ms", "exact") == size_and_score([EXACT, PARAMS], size="latency_ms")
+    assert ("exact", "params") == size_and_score([EXACT, PARAMS], score="params")
+
+
+def test_difference() -> None:
+    """Percent of the size of the other value, so that a negative one turns no sign; nothing is no number."""
+    assert Difference(2.0, 50.0) == difference(6.0, 4.0)
+    assert Difference(-1.0, -50.0) == difference(-3.0, -2.0)
+    assert Difference(3.0, None) == difference(3.0, 0.0)
+    assert difference(None, 1.0) is None
+    assert difference(1.0, float("nan")) is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1.5, 1.5), (None, None), (float("inf"), None)])
+def test_finite(value: float | None, expected: float | None) -> None:
+    """Infinities are no numbers."""
+    assert expected == finite(value)
