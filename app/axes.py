@@ -114,7 +114,7 @@ def _round_linear(low: float, high: float) -> tuple[float, float]:
 def _round_log(low: float, high: float) -> tuple[float, float]:
     """Limits given as exponents; returned as values that begin with one of few digits."""
     grid = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0) if high - low >= 0.5 else tuple(g / 20 for g in range(20, 201))
-    low = max(-300.0, low)
+    low, high = max(-303.0, low), min(303.0, high)  # a margin must not take them where floats end
     down, up = math.floor(low), math.floor(high)
     below = max((g for g in grid if g <= 10 ** (low - down) * (1 + 1e-9)), default=1.0)
     above = min((g for g in grid if g >= 10 ** (high - up) * (1 - 1e-9)), default=10.0)

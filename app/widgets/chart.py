@@ -134,7 +134,10 @@ class Chart(Widget, can_focus=True):
         self._restyled = True
 
     def _visible(self) -> bool:
-        return self.is_mounted and bool(self.size) and self.screen.is_current and self.is_on_screen
+        if not (self.is_mounted and self.size):
+            return False
+        top = self.app.screen  # Textual counts the screen below it as current even if the top one hides it
+        return self.is_on_screen and (top is self.screen or (self.screen.is_current and top.styles.background.a < 1))
 
     def _redraw(self) -> list[Region]:
         """Draw at the look of now, tell the owner what changed around the chart, and say which cells differ."""
