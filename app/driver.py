@@ -112,10 +112,6 @@ class SteadyDriver(LinuxDriver):
         self._is_suspended = False
         self._must_signal_resume = True
         self.resume_application_mode()
-        self._loop.call_soon_threadsafe(self._repaint)
-
-    def _repaint(self) -> None:
-        self._app.refresh(layout=True)
 
     def _disable_mouse_support(self) -> None:
         super()._disable_mouse_support()
