@@ -41,6 +41,8 @@ class Room:
     own: Mapping[Wish, int] = field(default_factory=dict)
     most: int = 1
     """Workers of all studies together."""
+    elsewhere: str = ""
+    """The other machine that the slots are on: then only those with a worker in them are known here."""
 
 
 def look(launcher: Launcher, wishes: Iterable[Wish], live: Sequence[Attempt]) -> Room:
@@ -54,6 +56,12 @@ def look(launcher: Launcher, wishes: Iterable[Wish], live: Sequence[Attempt]) ->
     loads = gpu_loads(slots[name].device for name in holders)
     places = tuple(_place(launcher, slot, holders, loads) for slot in slots.values())
     return Room(places, {wish: own for wish, (own, _) in found.items()}, max(len(named) for _, named in found.values()))
+
+
+def from_afar(host: str, live: Sequence[Attempt]) -> Room:
+    """What can be told of the slots of another machine: those that our attempts have."""
+    places = tuple(Place(Slot(one.slot, _device(one) or Device()), one.id) for one in live)
+    return Room(places, most=len(places), elsewhere=host)
 
 
 def _slots(launcher: Launcher, wish: Wish) -> tuple[int, list[Slot]]:

@@ -134,6 +134,8 @@ def _for_a_slot(now: StudyNow, house: House, before: int) -> tuple[Reason, str]:
     mine, own = workers_of(now, house.live), own_slots(now, house.room)
     if now.study.prepared is None and mine:
         return "preparing", "the preparation of the study comes first"
+    if house.room.elsewhere:
+        return "slots", f"waits for a slot on {house.room.elsewhere}"
     if len(mine) >= own:
         return "slots", f"no free slot: the study has {len(mine)} of {own} {_workers(own)}"
     if len(house.live) >= house.room.most:

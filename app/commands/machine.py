@@ -1,4 +1,4 @@
-"""The command about this machine: doctor. It runs the checks and prints them."""
+"""Commands about this machine: workers and doctor. They look and print; nothing is changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,60 @@ from typing import Any
 
 import typer
 
-from bertdistill.app.session import JsonOption, WorkspaceOption, say, show, unicode_ok, workspace
+from bertdistill.app.session import (
+    CsvOption,
+    JsonOption,
+    WorkspaceOption,
+    command_line,
+    reading,
+    say,
+    show,
+    show_rows,
+    unicode_ok,
+    workspace,
+)
+
+CPU_SECONDS = 0.2
+"""How long the load of the processor is measured."""
+
+
+def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+    """Slots, who works in them, the load of this machine, and why everything else waits."""
+    import time
+
+    from bertdistill.app.commands.studies import page_of_output
+    from bertdistill.app.tables import json_text
+    from bertdistill.app.view import read_view
+    from bertdistill.app.workers import gather, look_at_slots, wanted, worker_row, workers_object, workers_text
+    from bertdistill.engine.actions import runner_status
+    from bertdistill.engine.launch import LocalLauncher
+    from bertdistill.engine.load import read_load
+    from bertdistill.engine.waiting import StudyNow
+    from bertdistill.store import reads
+
+    ws = workspace(where)
+    with reading(ws) as db:
+        with db.read() as session:
+            live = reads.live_attempts(session)
+            names = [study.name for study in wanted(reads.studies(session), live)]
+        views = [read_view(db, name) for name in names]
+        studies = [StudyNow(view.study, view.spec, view.trials) for view in views]
+        runner = runner_status(ws)
+        room = look_at_slots(LocalLauncher(), studies, live, runner.host if runner.alive else "")
+        with db.read() as session:
+            load = read_load(CPU_SECONDS)
+            now = gather(session, ws, studies, runner=runner, load=load, room=room, now=time.time())
+    if as_json and not as_csv:
+        show(json_text(workers_object(now, ws)))
+        return
+    remedies = {
+        "no runner": f"start a runner: {command_line('resume', ws=ws)}",
+        "paused": f"go on with a study: {command_line('resume', 'STUDY', ws=ws)}",
+        "stopped": f"go on with a study: {command_line('resume', 'STUDY', ws=ws)}",
+        "slots": f"more workers: {command_line('set', 'STUDY', 'runner.slots=N', ws=ws)}",
+    }
+    text = workers_text(now, page_of_output(), remedies)
+    show_rows([worker_row(now, one) for one in now.workers], text, json=as_json, csv=as_csv)
 
 
 def doctor(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
@@ -32,4 +85,4 @@ def doctor(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-COMMANDS: dict[str, Any] = {"doctor": doctor}
+COMMANDS: dict[str, Any] = {"workers": workers, "doctor": doctor}

@@ -12,6 +12,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList
 
@@ -83,6 +84,34 @@ class Ask(ModalScreen[str | None]):
     def submit(self, event: Input.Submitted) -> None:
         if not self.problem(event.value):
             self.dismiss(event.value)
+
+
+class Choice(ModalScreen[str | None]):
+    """A question with an answer a letter; the first is the safe one and has the cursor. None on escape."""
+
+    BINDINGS: ClassVar = [("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, question: str, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._question, self._choices = question, tuple(choices)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialogue"):
+            yield Label(Text(safe(self._question, 1000)))
+            yield OptionList(*(Text(safe_line(f"{key}  {words}")) for key, words in self._choices), markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).highlighted = 0
+        self.query_one(OptionList).focus()
+
+    def on_key(self, event: Key) -> None:
+        if event.key in {key for key, _ in self._choices}:
+            event.stop()
+            self.dismiss(event.key)
+
+    @on(OptionList.OptionSelected)
+    def selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._choices[event.option_index][0])
 
 
 class CopyDialogue(Ours, ModalScreen[None]):

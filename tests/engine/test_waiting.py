@@ -13,7 +13,7 @@ from tests.fakes import CPU, FixedSlots, study_spec
 from bertdistill.engine import waiting
 from bertdistill.engine.contract import Device
 from bertdistill.engine.launch import LocalLauncher, Slot
-from bertdistill.engine.slots import Place, Room, look
+from bertdistill.engine.slots import Place, Room, from_afar, look
 from bertdistill.engine.waiting import House, StudyNow
 from bertdistill.store.models import Attempt, Study, StudyState, Trial, TrialState
 
@@ -187,3 +187,10 @@ def test_gpu_slots_are_busy_shared_or_free() -> None:
         "gpu2": (None, "other slots have all of this GPU", False),
         "gpu2.0": (2, "", False),
     } == found
+
+
+def test_slots_of_another_machine_are_known_by_their_workers(tmp_path: Path) -> None:
+    """Nobody here can tell whether one is free there."""
+    room = from_afar("far", [attempt(7, slot="gpu0")])
+    assert [("gpu0", 7)] == [(place.slot.name, place.attempt) for place in room.places]
+    assert ["waits for a slot on far; "] == Desk(tmp_path, [trial(1)]).why(room=room)

@@ -1,0 +1,84 @@
+"""Rows of the workers screen: slots with their workers, what waits, and the course of the load. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from bertdistill.app import format as fmt
+from bertdistill.app.safe import safe_line
+from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.workers import (
+    BAR,
+    WorkersNow,
+    device_words,
+    item_name,
+    memory_words,
+    phase_words,
+    rate_words,
+    state_words,
+    why_words,
+)
+from bertdistill.engine.slots import Place
+from bertdistill.engine.waiting import Waiting
+
+SLOT_COLUMNS = (
+    Column("slot", "slot", 7),
+    Column("worker", "worker", 14),
+    Column("progress", "progress", BAR + 5),
+    Column("state", "state", 10),
+    Column("phase", "phase", 20, grow=True),
+    Column("rate", "rate", 9, "right"),
+    Column("memory", "memory", 9),
+    Column("time", "time", 8, "right"),
+    Column("device", "device", 12),
+)
+QUEUE_COLUMNS = (Column("item", "waits", 18), Column("why", "why", 40, grow=True))
+LEVELS = ("▁▂▃▄▅▆▇█", "_.:-=+*#")
+
+
+def slot_row(news: WorkersNow, place: Place, *, ascii_only: bool) -> Row:
+    """A slot, with its worker if it has one."""
+    worker = news.worker_in(place)
+    device = Cell(device_words(place, news.load), "dim")
+    words = state_words(place, worker)
+    if worker is None:
+        state, _, reason = words.partition(": ")
+        cells = (Cell(""), Cell(""), Cell(state, "warn" if reason else "dim"), Cell(reason, "warn"))
+        return Row(
+            place.slot.name, (Cell(safe_line(place.slot.name, 20)), *cells, Cell(""), Cell(""), Cell(""), device)
+        )
+    tone: Tone = "warn" if worker.attempt.stop_reason else "plain"
+    glyph = fmt.STATES["running"][ascii_only]
+    return Row(
+        place.slot.name,
+        (
+            Cell(safe_line(place.slot.name, 20)),
+            Cell(safe_line(worker.name, 60), "bright"),
+            Cell(f"{fmt.bar(worker.share, BAR, ascii_only=ascii_only)} {worker.share:4.0%}"),
+            Cell(f"{glyph} {words.partition(' (')[0]}", tone),
+            Cell(phase_words(worker)),
+            Cell(rate_words(worker)),
+            Cell(memory_words(worker)),
+            Cell(fmt.duration(news.at - worker.attempt.started_at)),
+            device,
+        ),
+    )
+
+
+def queue_key(item: Waiting) -> Hashable:
+    """What stays the same while the reason changes."""
+    return (item.study, item.item, item.trial)
+
+
+def queue_row(item: Waiting) -> Row:
+    """Something that waits, with the reason."""
+    tones: dict[str, Tone] = {"next": "good", "no runner": "bad", "failed": "bad", "paused": "warn", "busy": "warn"}
+    cells = (Cell(safe_line(item_name(item), 60)), Cell(why_words(item), tones.get(item.reason, "plain")))
+    return Row(queue_key(item), cells)
+
+
+def trace(samples: Iterable[float | None], width: int, *, ascii_only: bool = False) -> str:
+    """The newest `width` percents, each as high as it is between 0 and 100; a gap is a space."""
+    levels = LEVELS[ascii_only]
+    newest = list(samples)[-width:]
+    return "".join(" " if one is None else levels[min(7, max(0, int(one / 100 * 8)))] for one in newest)

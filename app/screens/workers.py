@@ -1,0 +1,372 @@
+"""Slots, workers, queue and load of the workspace, and what can be done about them. It decides nothing.
+
+Pausing, stopping and the number of workers are actions of the engine; the reasons in the queue come from there as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Hashable, Iterable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bertdistill.app import format as fmt
+from bertdistill.app.bindings import bindings
+from bertdistill.app.live import Reader
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.screens.dialogues import Choice, Confirm
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.screens.study_header import load_words
+from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, SLOT_COLUMNS, queue_key, queue_row, slot_row, trace
+from bertdistill.app.session import command_line
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.workers import (
+    Worker,
+    WorkersNow,
+    gather,
+    item_name,
+    load_lines,
+    look_at_slots,
+    phase_words,
+    runner_words,
+    wanted,
+    why_words,
+)
+from bertdistill.engine import actions
+from bertdistill.engine.launch import LocalLauncher
+from bertdistill.engine.load import Load, read_load
+from bertdistill.engine.slots import Room
+from bertdistill.engine.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
+from bertdistill.store import reads
+from bertdistill.store.models import Attempt, StudyState
+
+SAMPLES = 60
+"""Looks that the history of the load keeps."""
+SLOTS_SECONDS = 5.0
+"""How long the list of slots is believed: NVML takes its time."""
+REMEDIES = {
+    "paused": "z goes on with the study",
+    "stopped": "z goes on with the study",
+    "failed": "z goes on with the study when its cause is mended",
+    "no runner": "R starts one",
+    "leaving": "R starts one when it is gone",
+    "slots": "+ allows one worker more",
+    "hours": "raise budget.hours in the settings of the study",
+}
+"""Which key helps, by the reason for which something waits."""
+
+
+class WorkersScreen(LiveScreen):
+    """Who works where, and why the rest waits."""
+
+    PLACE = "workers"
+    BINDINGS: ClassVar = bindings("workers")
+    HELP = """
+The upper table has every slot with the worker in it, the lower one everything that waits and the reason. `+`, `-`, `z`
+and `Z` are about the study of the row under the cursor. Stopping lets a worker write a checkpoint first; killing does
+not. Workers and runner are processes of their own: closing this app stops none of them.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.news: WorkersNow | None = None
+        self._samples: dict[str, deque[float | None]] = {}
+        self._room: tuple[Hashable, float, Room] | None = None
+
+    # -------------------------------------------------------------------------------------------------- composing
+
+    def body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield Static("", id="load", classes="pane", markup=False)
+            yield LineTable(id="slots", classes="pane")
+            yield LineTable(id="queue", classes="pane")
+            yield Static("", id="detail", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#slots").focus()
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def read(self, reader: Reader) -> WorkersNow:
+        load, runner = read_load(), reader.runner()
+        known = reader.studies()
+        if not known:
+            return WorkersNow(time.time(), runner, load, self._slots((), (), ""), (), (), ())
+        with reader.session() as session:
+            live = reads.live_attempts(session)
+        views = [reader.view(study.name) for study in wanted(known, live)]
+        studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views)
+        room = self._slots(studies, live, runner.host if runner.alive else "")
+        with reader.session() as session:
+            return gather(session, self.ui.workspace, studies, runner=runner, load=load, room=room, now=time.time())
+
+    def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Room:
+        mark = (host, *((s.spec.runner.slots, s.spec.runner.slots_per_gpu) for s in studies), *(a.id for a in live))
+        kept = self._room
+        if kept is None or kept[0] != mark or time.monotonic() - kept[1] > SLOTS_SECONDS:
+            kept = (mark, time.monotonic(), look_at_slots(LocalLauncher(), studies, live, host))
+            self._room = kept
+        return kept[2]
+
+    # ---------------------------------------------------------------------------------------------------- showing
+
+    def show(self, news: WorkersNow) -> None:
+        self.news = news
+        ascii_only = self.ui.ascii_only
+        self.header(self._header(news))
+        self._show_load(news.load)
+        slots, queue = self._table("slots"), self._table("queue")
+        slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.room.places])
+        queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing waits.")
+        queue.border_title = Text(f"Queue: {len(news.queue)}")
+        self._show_chosen()
+
+    def _table(self, name: str) -> LineTable:
+        return self.query_one(f"#{name}", LineTable)
+
+    def _header(self, news: WorkersNow) -> Text:
+        words = runner_words(news)
+        gone = not news.runner.alive and news.needs_runner
+        text = Text(no_wrap=True, overflow="ellipsis")
+        glyph = fmt.STATES["failed" if gone else "running" if news.runner.alive else "waiting"][self.ui.ascii_only]
+        text.append(f"{glyph} {words}", "bold red" if gone else "green" if news.runner.alive else "")
+        text.append(", R starts one" if gone else "", "bold red")
+        text.append(f"   {'  '.join(load_words(news.load))}")
+        return text
+
+    def _show_load(self, load: Load) -> None:
+        """A line each for the processor and every GPU, with the course of its load."""
+        percents: list[float | None] = [load.cpu_percent, *(gpu.percent for gpu in load.gpus)]
+        names = ["cpu", *(gpu.uuid for gpu in load.gpus)]
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for name, percent, line in zip(names, percents, load_lines(load), strict=True):
+            samples = self._samples.setdefault(name, deque(maxlen=SAMPLES))
+            samples.append(percent)
+            text.append("\n" if text else "")
+            text.append(f"{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
+            text.append(line)
+        self.query_one("#load", Static).update(text)
+        self.query_one("#load").border_title = Text("Load")
+
+    def _show_chosen(self) -> None:
+        """The row under the cursor in full, and which study the keys are about."""
+        news = self.news
+        if news is None:
+            return
+        worker, item, now = self._worker(), self._item(), self._now()
+        text = Text()
+        if item is not None:
+            remedy = REMEDIES.get(item.reason, "")
+            text.append(
+                f"{safe_line(item_name(item), 80)}: {safe(why_words(item), 400)}" + (f"; {remedy}" if remedy else "")
+            )
+        elif worker is not None:
+            text.append(
+                f"{safe_line(worker.name, 80)}: {phase_words(worker)}, in {safe_line(worker.attempt.folder, 120)}"
+            )
+        self.query_one("#detail", Static).update(text)
+        title = f"Workers: {len(news.workers)}"
+        if now is not None:
+            running, own = len(workers_of(now, self._live())), own_slots(now, news.room)
+            state = fmt.state(now.study.state.value, ascii_only=self.ui.ascii_only)
+            title += f"   {safe_line(now.study.name, 40)} {state}, {running} of {own}; + - change that"
+        self._table("slots").border_title = Text(title)
+        self.refresh_keys()
+
+    @on(LineTable.Moved)
+    def moved(self) -> None:
+        self._show_chosen()
+
+    def on_descendant_focus(self) -> None:
+        self._show_chosen()
+
+    # --------------------------------------------------------------------------------------------------- what is chosen
+
+    def _live(self) -> list[Attempt]:
+        return [worker.attempt for worker in self.news.workers] if self.news else []
+
+    def _in_queue(self) -> bool:
+        return self.focused is not None and self.focused.id == "queue"
+
+    def _worker(self) -> Worker | None:
+        """The worker under the cursor, when the slots have the focus."""
+        if self.news is None or self._in_queue():
+            return None
+        key = self._table("slots").cursor_key
+        place = next((one for one in self.news.room.places if one.slot.name == key), None)
+        return self.news.worker_in(place) if place is not None else None
+
+    def _item(self) -> Waiting | None:
+        """What waits under the cursor, when the queue has the focus."""
+        if self.news is None or not self._in_queue():
+            return None
+        key = self._table("queue").cursor_key
+        return next((item for item in self.news.queue if queue_key(item) == key), None)
+
+    def _now(self) -> StudyNow | None:
+        """The study that the keys are about: of the row under the cursor, else one that runs, else the newest."""
+        if self.news is None:
+            return None
+        chosen = self._worker() or self._item()
+        named = [one for one in self.news.studies if chosen is not None and one.study.name == chosen.study]
+        running = [one for one in self.news.studies if one.study.state == StudyState.RUNNING]
+        return next(iter([*named, *reversed(running), *reversed(self.news.studies)]), None)
+
+    @property
+    def study_name(self) -> str:
+        """Name of that study, empty when there is none."""
+        now = self._now() if self.is_mounted else None
+        return now.study.name if now is not None else ""
+
+    # -------------------------------------------------------------------------------------------------------- actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        now = self._now() if self.is_mounted else None
+        match action:
+            case "pause_study" | "slots":
+                return now is not None
+            case "stop_study":
+                return now is not None and now.study.state in (StudyState.RUNNING, StudyState.PAUSED)
+            case "stop_worker":
+                item = self._item() if self.is_mounted else None
+                return self.is_mounted and (self._worker() is not None or (item is not None and item.trial is not None))
+            case "stop_runner":
+                return self.news is not None and (self.news.runner.alive or bool(self.news.workers))
+            case "start_runner":
+                return self.news is not None and not self.news.runner.alive and bool(self.news.studies)
+        return True
+
+    def copies(self) -> list[tuple[str, str]]:
+        ws = self.ui.workspace
+        found = [("command", command_line("workers", ws=ws))]
+        if worker := self._worker():
+            folder = ws.absolute(worker.attempt.folder)
+            found = [("worker", worker.name), ("folder", str(folder)), ("log", str(folder / "log.txt")), *found]
+        if item := self._item():
+            found = [("why it waits", f"{item_name(item)}: {why_words(item)}"), *found]
+        return found
+
+    @on(LineTable.Chosen)
+    def chosen(self) -> None:
+        """Open the trial of the row."""
+        row = self._worker() or self._item()
+        if row is not None and row.trial is not None:
+            self.ui.open_trial(row.study, row.trial)
+        elif row is not None:
+            self.ui.open_study(row.study)
+
+    def action_pause_study(self) -> None:
+        if now := self._now():
+            self.ui.toggle_study(now.study.name, now.study.state)
+
+    def action_stop_study(self) -> None:
+        self.ui.ask_to_stop_study(self.study_name)
+
+    def action_start_runner(self) -> None:
+        self.ui.start_runner()
+
+    def action_stop_runner(self) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.ui.act(
+                    lambda: actions.stop_runner(self.ui.workspace, who=self.ui.who),
+                    lambda _: "The workers write a checkpoint and leave, then the runner. R starts one again.",
+                )
+
+        question = "Stop all workers and the runner? They write a checkpoint first; R goes on from there."
+        self.ui.push_screen(Confirm(question, yes="Stop all", no="Let them run"), answered)
+
+    def action_stop_worker(self) -> None:
+        worker, item = self._worker(), self._item()
+        if worker is not None and worker.trial is None:
+            self.ui.ask_to_stop_study(worker.study)  # a preparation is the study's: it has no trial to stop
+        elif worker is not None:
+            self._ask_how(worker)
+        elif item is not None and item.trial is not None:
+            self._ask_to_drop(item.study, item.trial)
+
+    def _ask_how(self, worker: Worker) -> None:
+        number = worker.trial or 0
+        polite = () if worker.attempt.stop_reason else (("s", "Stop it after a checkpoint"),)
+        choices = (("n", "Let it run"), *polite, ("k", "Kill it now, without a checkpoint"))
+
+        def answered(key: str | None) -> None:
+            if key in ("s", "k"):
+                self._stop(worker.study, number, at_once=key == "k")
+
+        question = f"End trial #{number} of {worker.study} for good? Its numbers so far stay."
+        self.ui.push_screen(Choice(question, choices), answered)
+
+    def _ask_to_drop(self, study: str, number: int) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._stop(study, number, at_once=False)
+
+        question = f"Take trial #{number} of {study} out of the queue for good?"
+        self.ui.push_screen(Confirm(question, yes="Take it out", no="Let it wait"), answered)
+
+    def _stop(self, study: str, number: int, *, at_once: bool) -> None:
+        said = "is killed" if at_once else "is asked to stop; a worker writes a checkpoint first"
+        self.ui.act(
+            lambda: actions.stop_trial(self.ui.workspace, study, number, at_once=at_once, who=self.ui.who),
+            lambda _: f"Trial #{number} of {study} {said}.",
+        )
+
+    def action_slots(self, by: int) -> None:
+        now, news = self._now(), self.news
+        if now is None or news is None:
+            return
+        number = own_slots(now, news.room) + by
+        if number < 1:
+            self.ui.tell("One worker is the least; z pauses the study.", severity="warning")
+        elif by > 0 and self._gpus_are_all(now, news):
+            hint = "Every GPU has its worker; only runner.slots_per_gpu lets more share one."
+            self.ui.tell(hint, severity="warning")
+        elif by < 0 and len(_trials(now, self._live())) > number:
+            self._ask_who_leaves(now, number)
+        else:
+            self._set_slots(now.study.name, number, stop_newest=False)
+
+    def _gpus_are_all(self, now: StudyNow, news: WorkersNow) -> bool:
+        """Whether the study may use every GPU slot already, so that a larger number would mean nothing."""
+        gpus = [place for place in news.room.places if place.slot.device.kind == "cuda"]
+        return bool(gpus) and not news.room.elsewhere and own_slots(now, news.room) >= news.room.most
+
+    def _ask_who_leaves(self, now: StudyNow, number: int) -> None:
+        name, newest = now.study.name, newest_worker(now, self._live())
+        trial = (
+            next((one.trial for one in self.news.workers if newest and one.attempt.id == newest.id), None)
+            if self.news
+            else None
+        )
+        choices = (
+            ("n", "Change nothing"),
+            ("f", "Let all finish; start no more than that afterwards"),
+            ("s", f"Stop the newest now, after a checkpoint: #{trial} waits and goes on later"),
+        )
+
+        def answered(key: str | None) -> None:
+            if key in ("f", "s"):
+                self._set_slots(name, number, stop_newest=key == "s")
+
+        self.ui.push_screen(Choice(f"{name}: {_workers(number)} at most from now on.", choices), answered)
+
+    def _set_slots(self, name: str, number: int, *, stop_newest: bool) -> None:
+        self.ui.act(
+            lambda: actions.set_slots(self.ui.workspace, name, number, stop_newest=stop_newest, who=self.ui.who),
+            lambda _: f"{name} may have {_workers(number)} at once. u takes it back.",
+        )
+
+
+def _trials(now: StudyNow, live: Sequence[Attempt]) -> list[Attempt]:
+    return [one for one in workers_of(now, live) if one.trial_id is not None and not one.stop_reason]
+
+
+def _workers(number: int) -> str:
+    return "1 worker" if number == 1 else f"{number} workers"
