@@ -145,6 +145,7 @@ class LineTable(ScrollView, can_focus=True):
     LineTable {
         overflow-x: hidden;
         overflow-y: auto;
+        scrollbar-size-vertical: 1;
         & > .line-table--header { text-style: bold; color: $text-muted; }
         & > .line-table--cursor {
             background: $block-cursor-blurred-background;
@@ -240,7 +241,7 @@ class LineTable(ScrollView, can_focus=True):
     def show_column(self, index: int) -> None:
         """Shift columns until the one at `index` (from 0) is whole on screen, as far as there is room for one."""
         first = min(self._first, max(0, index - 1))
-        while first < index - 1 and not _whole(lay_out(self._columns, self.size.width, first), self._columns, index):
+        while first < index - 1 and not _whole(lay_out(self._columns, self._width, first), self._columns, index):
             first += 1
         if first != self._first:
             self._first = first
@@ -322,16 +323,16 @@ class LineTable(ScrollView, can_focus=True):
         """First and last cell, half-open, that two states of one line do not share."""
         (row, cursor), (other, other_cursor) = old, new
         if (cursor, row.dim, row.mark) != (other_cursor, other.dim, other.mark) or len(row.cells) != len(other.cells):
-            return 0, self.size.width
+            return 0, self._width
         if row.wide or other.wide:
-            return 0, self.size.width
+            return 0, self._width
         changed = {i for i, (a, b) in enumerate(zip(row.cells, other.cells, strict=True)) if a != b}
         spans = [(at, at + width) for index, at, width in self._layout().places if index in changed]
         return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else (0, 0)
 
     def render_line(self, y: int) -> Strip:
         """One line of the viewport: the header, a row, or a line of the words for an empty table."""
-        width = self.size.width
+        width = self._width
         if y == 0:
             return self._header(width)
         row = y - 1 + self.scroll_offset.y
@@ -395,12 +396,17 @@ class LineTable(ScrollView, can_focus=True):
 
     # -------------------------------------------------------------------------------------------------- kept between
 
+    @property
+    def _width(self) -> int:
+        """Cells of a line, without the scrollbar."""
+        return self.scrollable_size.width
+
     def _layout(self) -> Layout:
-        width, layout = self._laid_out
-        if width != self.size.width:
+        (known, layout), width = self._laid_out, self._width
+        if known != width:
             self._strips.clear()
-            layout = lay_out(self._columns, self.size.width, self._first)
-            self._laid_out = (self.size.width, layout)
+            layout = lay_out(self._columns, width, self._first)
+            self._laid_out = (width, layout)
         return layout
 
     def _forget(self) -> None:

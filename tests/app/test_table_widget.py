@@ -245,6 +245,18 @@ async def test_wide_characters_keep_columns_straight() -> None:
         assert {20} == {cell_len(line[: line.index("60.0") - 2]) for line in app.lines()[1:6]}
 
 
+async def test_the_scrollbar_covers_nothing() -> None:
+    """With more rows than fit a line ends before the scrollbar, and is whole again without it."""
+    app = Bench()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.table.show(COLUMNS, [row(n, note="a rather long remark") for n in range(50)])
+        await pilot.pause()
+        assert (39, "…") == (len(app.lines()[3]), app.lines()[3][-1])
+        app.table.show(COLUMNS, [row(n, note="a rather long remark") for n in range(5)])
+        await pilot.pause()
+        assert (40, "…") == (len(app.lines()[3]), app.lines()[3][-1])
+
+
 async def test_markup_is_not_read() -> None:
     """Brackets in a cell are characters."""
     app = Bench()
