@@ -1,41 +1,52 @@
-"""How much faster a distillation trial trains here than in the plain loop, at the same final loss.
+"""How much faster a distillation trial trains here than in the plain loop, at the same loss.
 
 The plain loop is the usual script: every window padded to the maximum, the teacher run in every step, fp32, AdamW
-neither fused nor multi-tensor, shuffled batches. Ours is `engine.distill.train` on a teacher cache. Same data, same
-first weights, same batch size, same number of examples; each runs in a process of its own, one after the other, so that
-peak memory is its own. The cost of the cache is printed beside them: it is paid once a study, not once a trial.
+neither fused nor multi-tensor, shuffled batches, in the environment of a plain script. Ours is `engine.distill.train`
+on a teacher cache, in the environment of a worker. Same data, first weights, dropouts, batch size and schedule. Both
+are processes that live at the same time and take turns of a few steps, so that other load on the machine slows both
+alike; each counts its own turns and its own peak memory. The plain loop makes the first pass over the windows, where
+both losses are taken; ours goes on to the end of a trial's three passes, so that what the first batch of every length
+costs weighs as it does in a (short) trial. The cache is timed beside them: it is paid once a study, not once a trial.
 
-    python benchmarks/throughput.py [--examples 320] [--threads 2] [--teacher FOLDER --data SQUAD.json]
+    python benchmarks/throughput.py [--examples 320] [--threads 2] [--width 768] [--attention-dropout 0.1]
+    python benchmarks/throughput.py --teacher FOLDER --data SQUAD.json
 
-Without --teacher and --data it makes both: random weights of MiniLM's shape and passages as long as SQuAD's.
+Without --teacher and --data it makes both: random weights of DistilBERT's shape (6 layers of width 768; 384 is
+MiniLM's) and windows as long as SQuAD's: log-normal, median 154 tokens, mean 165, 1 % cut at 384 as real ones are.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 LENGTH = 384
 BATCH = 16
+HELD_OUT = 64
+PASSES = 3
+PLAIN_TURN = 2
+"""Steps of the plain loop in its turn; ours makes PASSES times as many in its own."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=320)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--width", type=int, default=768, help="hidden size of the made teacher and its student")
     parser.add_argument("--student-layers", type=int, default=3)
+    parser.add_argument("--attention-dropout", type=float, default=0.1)
     parser.add_argument("--teacher", default="")
     parser.add_argument("--data", default="")
+    parser.add_argument("--worker-environment", action="store_true", help="give the plain loop the worker's, too")
     parser.add_argument("--child", default="", help=argparse.SUPPRESS)
     parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -43,35 +54,133 @@ def main() -> None:
         print(json.dumps(CHILDREN[options.child](options, Path(options.folder))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        results = {name: run_child(name, folder) for name in CHILDREN}
-    report(options, results)
+        worker = environment(options, folder)
+        cache = finish(start("cache", folder, worker))
+        usual = worker if options.worker_environment else {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
+        results = take_turns({"plain": start("plain", folder, usual), "ours": start("ours", folder, worker)})
+    report(options, {"cache": cache, **results})
 
 
-def run_child(name: str, folder: str) -> dict[str, float]:
-    """One measurement in a fresh process; the machine is otherwise left alone."""
+def environment(options: argparse.Namespace, folder: str) -> dict[str, str]:
+    """That of a worker with all threads."""
+    from bertdistill.engine.contract import Device
+    from bertdistill.engine.launch import worker_environment
+
+    return worker_environment(os.environ, Device("cpu", options.threads), Path(folder))
+
+
+def start(name: str, folder: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, *sys.argv[1:], "--child", name, "--folder", folder]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(env))
+
+
+def take_turns(children: dict[str, subprocess.Popen[str]]) -> dict[str, dict[str, float]]:
+    """Let one child work while the others wait, in turns, until each has said its result."""
+    results: dict[str, dict[str, float]] = {}
+    for child in children.values():  # they get ready one after the other, too
+        say(child)
+        hear(child)
+    while len(results) < len(children):
+        for name, child in children.items():
+            if name not in results:
+                say(child)
+                heard = hear(child)
+                if "rate" in heard:
+                    results[name] = heard
+    return results
+
+
+def say(child: subprocess.Popen[str]) -> None:
+    assert child.stdin is not None  # a pipe, as asked for
+    child.stdin.write("go\n")
+    child.stdin.flush()
+
+
+def hear(child: subprocess.Popen[str]) -> dict[str, float]:
+    assert child.stdout is not None  # as above
+    line = child.stdout.readline()
+    if not line:
+        raise SystemExit(f"a measurement ended with status {child.wait()}; its message stands above")
+    heard: dict[str, float] = json.loads(line)
+    return heard
+
+
+def finish(child: subprocess.Popen[str]) -> dict[str, float]:
+    heard = hear(child)
+    child.wait()
+    return heard
 
 
 def report(options: argparse.Namespace, results: dict[str, dict[str, float]]) -> None:
     plain, ours, cache = results["plain"], results["ours"], results["cache"]
-    print(f"{options.examples} windows of at most {LENGTH} tokens (mean {cache['mean_length']:.0f}), batch {BATCH},")
+    print(
+        f"{cache['windows']:.0f} windows of at most {LENGTH} tokens (mean {cache['mean_length']:.0f}), batch {BATCH},"
+    )
     print(
         f"teacher of {cache['teacher_layers']:.0f} layers, student of {options.student_layers}, "
-        f"width {cache['width']:.0f},"
+        f"width {cache['width']:.0f}, attention dropout {options.attention_dropout:g},"
     )
     print(f"{options.threads} CPU threads\n")
-    print(f"{'':24}{'plain loop':>12}{'ours':>12}{'ratio':>9}")
-    for label, key, digits in (("samples a second", "rate", 2), ("peak memory, MB", "memory_mb", 0)):
+    print(f"{'':32}{'plain loop':>12}{'ours':>12}{'ratio':>9}")
+    lines = (
+        ("windows a second", "rate", 2),
+        ("  first pass alone", "first_rate", 2),
+        ("windows a second of CPU time", "cpu_rate", 2),
+        ("peak memory, MB", "memory_mb", 0),
+    )
+    for label, key, digits in lines:
         ratio = ours[key] / plain[key]
-        print(f"{label:24}{plain[key]:12.{digits}f}{ours[key]:12.{digits}f}{ratio:8.2f}x")
-    print(f"{'final loss, train':24}{plain['train_loss']:12.4f}{ours['train_loss']:12.4f}")
-    print(f"{'final loss, held out':24}{plain['loss']:12.4f}{ours['loss']:12.4f}")
-    print(f"{'loss before, held out':24}{plain['loss_before']:12.4f}{ours['loss_before']:12.4f}")
+        print(f"{label:32}{plain[key]:12.{digits}f}{ours[key]:12.{digits}f}{ratio:8.2f}x")
+    losses = (
+        ("loss before, held out", "loss_before"),
+        ("after one pass, held out", "loss"),
+        ("in the first pass's last fifth", "train_loss"),
+    )
+    for label, key in losses:
+        print(f"{label:32}{plain[key]:12.4f}{ours[key]:12.4f}")
     print(f"\nteacher cache, once a study: {cache['seconds']:.1f} s for these windows ({cache['rate']:.1f} a second)")
+
+
+class Turns:
+    """The gate of a loop and its clock: a few steps when its turn comes. To our loop it is a stop flag, never set."""
+
+    def __init__(self, steps: int, *, first_pass: int) -> None:
+        self._steps, self._first_pass = steps, first_pass
+        self._done = 0
+        self._seconds = self._cpu = self.first_seconds = 0.0
+        self.after_first_pass: Any = None
+        """Called, outside the clock, when the first pass is done."""
+        sys.stdin.readline()
+        print("{}", flush=True)
+        sys.stdin.readline()
+        self._go()
+
+    def is_set(self) -> bool:
+        """Asked before every step."""
+        if self._done == self._first_pass and self.after_first_pass:
+            self._stop()
+            self.first_seconds = self._seconds
+            self.after_first_pass()
+            self._go()
+        if self._done and self._done % self._steps == 0:
+            self._stop()
+            print("{}", flush=True)
+            sys.stdin.readline()
+            self._go()
+        self._done += 1
+        return False
+
+    def end(self) -> tuple[float, float]:
+        """Seconds and CPU seconds of all turns."""
+        self._stop()
+        return self._seconds, self._cpu
+
+    def _go(self) -> None:
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+
+    def _stop(self) -> None:
+        self._seconds += time.perf_counter() - self._began
+        self._cpu += time.process_time() - self._cpu_began
 
 
 # ------------------------------------------------------------------------------------------------ data, shared by both
@@ -92,20 +201,20 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     from bertdistill.engine.distill.vocabulary import train_wordpiece
 
     torch.set_num_threads(options.threads)
-    count, held_out = options.examples, 64
+    count = options.examples
     data = DataSpec(train=options.data, max_length=LENGTH)
     if options.data:
         rows = load_examples(data, "question-answering", "train").rows
-        chosen = np.random.default_rng(0).choice(len(rows), count + held_out, replace=False)
+        chosen = np.random.default_rng(0).choice(len(rows), count + HELD_OUT, replace=False)
         examples = Examples("question-answering", [rows[i] for i in chosen])
     else:
-        examples = made_examples(count + held_out)
+        examples = made_examples(count + HELD_OUT)
     if options.teacher:
         tokenizer = AutoTokenizer.from_pretrained(options.teacher)
         teacher = load_encoder(options.teacher, "question-answering", ())
     else:
-        tokenizer = train_wordpiece([row.context for row in examples.rows], 4000, folder / "tokenizer")
-        shape = Shape("bert", 30522, 512, 2, 384, 1536, 6, 12, 32)
+        tokenizer = train_wordpiece([row.context for row in examples.rows], 8000, folder / "tokenizer")
+        shape = Shape("bert", 30522, 512, 2, options.width, 4 * options.width, 6, 12, options.width // 12)
         teacher = new_encoder(shape, task="question-answering", labels=(), seed=0)
     layers = teacher.config.num_hidden_layers
     save_student(teacher, [list(range(teacher.config.num_attention_heads))] * layers, folder / "teacher", tokenizer)
@@ -123,6 +232,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     return {
         "seconds": seconds,
         "rate": len(features) / seconds,
+        "windows": len(features),
         "mean_length": float(features.lengths.mean()),
         "teacher_layers": layers,
         "width": teacher.config.hidden_size,
@@ -130,7 +240,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def made_examples(count: int) -> Any:
-    """Questions on passages of random words whose length is spread like SQuAD's (mean 150 tokens, some over 384)."""
+    """Questions of 12 words on passages of random words, every word one token, as long in all as SQuAD's are."""
     import numpy as np
 
     from bertdistill.engine.distill.examples import Examples, QAExample
@@ -139,11 +249,11 @@ def made_examples(count: int) -> Any:
     syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
     rows = []
     for i in range(count):
-        size = int(np.clip(generator.lognormal(4.85, 0.42), 30, 420))
+        size = int(np.clip(generator.lognormal(math.log(154), 0.39), 40, 700)) - 15
         words = ["".join(generator.choice(syllables, 2)) for _ in range(size)]
-        answer = int(generator.integers(size))
+        answer = int(generator.integers(12, size))
         start = sum(len(word) + 1 for word in words[:answer])
-        question = f"what stands near {' '.join(words[max(0, answer - 5) : answer])}"
+        question = " ".join(words[answer - 12 : answer])
         rows.append(QAExample(str(i), f"made {i}", question, " ".join(words), (words[answer],), (start,), False))
     return Examples("question-answering", rows)
 
@@ -160,7 +270,14 @@ def student(options: argparse.Namespace, folder: Path) -> tuple[Any, list[list[i
     from bertdistill.engine.distill.students import build_student, read_shape
 
     settings = Settings(
-        layers=options.student_layers, batch_size=BATCH, epochs=1, learning_rate=1e-4, evaluations=1, weight_decay=0.01
+        layers=options.student_layers,
+        batch_size=BATCH,
+        epochs=PASSES,
+        learning_rate=1e-4,
+        weight_decay=0.01,
+        attention_dropout=options.attention_dropout,
+        evaluations=1,
+        checkpoint_minutes=1440,
     )
     teacher = folder / "teacher"
     model, kept = build_student(teacher, settings, task="question-answering", labels=(), shape=read_shape(teacher))
@@ -200,8 +317,9 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     steps = math.ceil(len(features) / BATCH)
     losses: list[float] = []
     model.train()
-    began = time.perf_counter()
+    turns = Turns(PLAIN_TURN, first_pass=steps)
     for step in range(steps):
+        turns.is_set()
         batch = collate(features, order[step * BATCH : (step + 1) * BATCH], edges=np.array([LENGTH]), pad_id=0)
         inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         inputs["token_type_ids"] = batch.token_types
@@ -219,20 +337,20 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
             )
             total = total + (settings.alpha * soft * t * t + (1 - settings.alpha) * hard) / 2
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, steps, settings)
+            group["lr"] = rate_at(step, len(features), settings)
         total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         losses.append(total.item())
-    return result(model, folder, len(features), time.perf_counter() - began, before, losses)
+    seconds, cpu = turns.end()
+    return result(len(features), seconds, cpu, seconds, before, held_out_loss(model, folder), losses)
 
 
-def rate_at(step: int, steps: int, settings: Any) -> float:
+def rate_at(step: int, features: int, settings: Any) -> float:
     from bertdistill.engine.distill.train import learning_rate, schedule
 
-    plan = dataclasses.replace(schedule(steps, settings), steps=steps, warmup=round(steps * settings.warmup_fraction))
-    rate: float = learning_rate(step, plan, settings.learning_rate)
+    rate: float = learning_rate(step, schedule(features, settings), settings.learning_rate)
     return rate
 
 
@@ -243,7 +361,7 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
     from bertdistill.engine.contract import METRICS_LOGGED, EventWriter, RunPaths, parse_event
     from bertdistill.engine.distill.students import save_student
-    from bertdistill.engine.distill.train import Evaluation, Job, choose_precision, train
+    from bertdistill.engine.distill.train import Evaluation, Job, choose_precision, schedule, train
 
     torch.set_num_threads(options.threads)
     model, kept, settings = student(options, folder)
@@ -251,48 +369,55 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     before = held_out_loss(model, folder)
     paths = RunPaths(folder / "run")
     paths.folder.mkdir()
-    ended: list[float] = []
+    first_pass = schedule(len(features), settings).passes_per_epoch
+    turns = Turns(PLAIN_TURN * PASSES, first_pass=first_pass)
+    held_out: list[float] = []
+    turns.after_first_pass = lambda: held_out.append(held_out_loss(model, folder))
+    ended: list[tuple[float, float]] = []
 
-    def evaluate() -> Evaluation:
-        ended.append(time.perf_counter())
+    def evaluate() -> Evaluation:  # due once, after the last step
+        ended.append(turns.end())
         return Evaluation(0.0, {}, {})
 
-    job = Job(
-        model=model,
-        features=features,
-        settings=dataclasses.replace(settings, evaluations=1),
-        paths=paths,
-        events=EventWriter(paths.events),
-        stop=threading.Event(),
-        device=torch.device("cpu"),
-        precision=choose_precision("auto", torch.device("cpu")),
-        pad_id=0,
-        write_model=lambda target: save_student(model, kept, target),
-        evaluate=evaluate,
-        teacher=np.load(folder / "outputs.npy", mmap_mode="r"),
+    train(
+        Job(
+            model=model,
+            features=features,
+            settings=settings,
+            paths=paths,
+            events=EventWriter(paths.events),
+            stop=turns,
+            device=torch.device("cpu"),
+            precision=choose_precision("auto", torch.device("cpu")),
+            pad_id=0,
+            write_model=lambda target: save_student(model, kept, target),
+            evaluate=evaluate,
+            teacher=np.load(folder / "outputs.npy", mmap_mode="r"),
+        )
     )
-    began = time.perf_counter()
-    train(job)
     events = [parse_event(line) for line in paths.events.read_bytes().splitlines()]
     curve = [
         e["values"]["train/loss"] for e in events if e and e["k"] == METRICS_LOGGED and "train/loss" in e["values"]
     ]
-    return result(model, folder, len(features), ended[0] - began, before, curve)
+    (seconds, cpu), windows = ended[0], len(features) * PASSES
+    figures = result(windows, seconds, cpu, turns.first_seconds, before, held_out[0], curve[:first_pass])
+    return {**figures, "first_rate": len(features) / turns.first_seconds}
 
 
 def result(
-    model: Any, folder: Path, examples: int, seconds: float, before: float, losses: list[float]
+    windows: int, seconds: float, cpu: float, first: float, before: float, after: float, losses: list[float]
 ) -> dict[str, float]:
     import torch
 
     from bertdistill.engine.distill.measure import peak_memory_mb
 
-    memory = peak_memory_mb(torch.device("cpu"))
     tail = losses[-max(1, len(losses) // 5) :]
     return {
-        "rate": examples / seconds,
-        "memory_mb": memory,
-        "loss": held_out_loss(model, folder),
+        "rate": windows / seconds,
+        "first_rate": windows / first,
+        "cpu_rate": windows / cpu,
+        "memory_mb": peak_memory_mb(torch.device("cpu")),
+        "loss": after,
         "loss_before": before,
         "train_loss": sum(tail) / len(tail),
     }

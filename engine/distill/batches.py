@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 POOL = 50
 """Batches that are sorted by length together. Larger pads less but makes batches less random."""
-EDGES = 8
-"""Distinct padded lengths. Many shapes bloat a CPU worker: 8.7 GB after 2,000 steps of free padding, 1.4 GB with 8."""
+EDGES = 12
+"""Distinct padded lengths: 9 % padding on SQuAD in batches of 16, 12 % with 8 and 4 % with any. Many shapes bloat a CPU
+worker: 8.7 GB after 2,000 steps of free padding."""
 MULTIPLE = 8
 """Padded lengths are multiples of this, as tensor cores like them."""
 
@@ -63,9 +64,25 @@ class Batch:
 
 
 def pad_edges(lengths: IntArray) -> IntArray:
-    """At most EDGES padded lengths that together waste little: quantiles of `lengths`, rounded up to MULTIPLE."""
-    quantiles = np.quantile(lengths, np.linspace(0, 1, EDGES + 1)[1:], method="higher")
-    return np.unique([padded_length(int(quantile)) for quantile in quantiles])
+    """At most EDGES padded lengths, multiples of MULTIPLE, under which single `lengths` are padded least in total.
+
+    Exact, by dynamic programming over the ends of the intervals; quantiles pad a long tail by a third.
+    """
+    widths, counts = np.unique(-(-lengths // MULTIPLE) * MULTIPLE, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)])
+    tokens = np.where(below > 0, np.inf, 0.0)  # padded tokens of the shortest so many widths, with the edges so far
+    chosen: list[IntArray] = []  # for each number of edges and widths: where the last interval begins
+    for _ in range(min(EDGES, len(widths))):
+        totals = np.full((len(widths) + 1, len(widths)), np.inf)
+        for end in range(1, len(widths) + 1):
+            totals[end, :end] = tokens[:end] + (below[end] - below[:end]) * widths[end - 1]
+        chosen.append(totals.argmin(axis=1))
+        tokens = totals.min(axis=1)
+    edges, end = [], len(widths)
+    for begins in reversed(chosen):
+        edges.append(widths[end - 1])
+        end = int(begins[end])
+    return np.array(edges[::-1], np.int64)
 
 
 def padded_length(length: int) -> int:

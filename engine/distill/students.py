@@ -302,12 +302,12 @@ def _drop_before_head(model: PreTrainedModel) -> None:
     """Give the span head of BERT and RoBERTa the dropout that their other heads have; no weight changes its name."""
     if not hasattr(model, "qa_outputs") or hasattr(model, "dropout"):
         return
-    rate = model.config.classifier_dropout or 0.0
 
-    def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (nn.functional.dropout(inputs[0], rate, module.training),)
+    def drop(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (module.dropout(inputs[0]),)
 
     head: Any = model.qa_outputs
+    head.dropout = nn.Dropout(model.config.classifier_dropout or 0.0)  # no weights, so no weight changes its name
     head.register_forward_pre_hook(drop)
 
 

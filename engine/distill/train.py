@@ -21,6 +21,7 @@ from bertdistill.engine.contract import CHECKPOINT, PROGRESS, EventWriter, RunPa
 from bertdistill.engine.distill import checkpoints
 from bertdistill.engine.distill.batches import Batch, batches_per_epoch, by_length, collate, epoch_order, pad_edges
 from bertdistill.engine.distill.checkpoints import Position
+from bertdistill.engine.distill.dropout import cheap_dropout
 from bertdistill.engine.distill.losses import MASKED, Losses, mixed_loss, span_choices
 
 if TYPE_CHECKING:
@@ -212,7 +213,9 @@ def train(job: Job) -> Position:
             group["lr"] = rate
         for _ in range(settings.accumulation):
             batch = next(batches).to(job.device)
-            losses = batch_loss(forward(model, batch, span=span, precision=job.precision), batch, settings)
+            with cheap_dropout(model, job.device):
+                outputs = forward(model, batch, span=span, precision=job.precision)
+            losses = batch_loss(outputs, batch, settings)
             torch.autograd.backward(losses.total / settings.accumulation)
             log.add(losses, len(batch.rows))
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm or math.inf)
