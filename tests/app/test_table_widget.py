@@ -281,6 +281,20 @@ async def test_columns_scroll_and_the_first_stays() -> None:
         assert "     # state" == app.lines()[0][:12]
 
 
+async def test_a_column_is_brought_on_screen() -> None:
+    """Shifted until it is whole; back again for one further left."""
+    app = Bench()
+    async with app.run_test(size=(24, 6)) as pilot:
+        app.table.show(COLUMNS, [row(1, note="late")])
+        await pilot.pause()
+        app.table.show_column(3)
+        await pilot.pause()
+        assert "late" in app.lines()[1]
+        app.table.show_column(1)
+        await pilot.pause()
+        assert "✓ complete" in app.lines()[1]
+
+
 async def test_an_empty_table_shows_words() -> None:
     """Wrapped under the header; they go when rows come."""
     app = Bench()
