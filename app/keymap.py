@@ -24,6 +24,8 @@ PLACES: dict[str, str] = {
     "rerun": "Rerun",
     "promote": "Promote",
     "history": "History",
+    "settings": "Settings of a study",
+    "queue": "Queue a trial",
     "table": "In a table",
     "frontier": "In the frontier chart",
     "curves": "In the curves chart",
@@ -109,7 +111,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("note", "e", "note", "Edit note and tags", ("study", "trial"), "trial"),
     Action("archive-trial", "A", "archive", "Archive the trial, or bring it back", ("study", "trial"), "trial"),
     Action("settings", "E", "settings", "Change threshold, budget, ranges, slots", ("study",), "study"),
-    Action("history", "h", "history", "Show what was changed, by whom", ("study", "studies"), "study"),
+    Action("history", "h", "history", "Show what was changed, by whom", ("study", "studies", "settings"), "study"),
     Action("pause-study", "z", "pause_study", "Pause or resume the study", ("study", "workers", "studies"), "study"),
     Action("stop-study", "Z", "stop_study", "Stop the study", ("study", "workers", "studies"), "study"),
     Action("start-runner", "R", "start_runner", "Start the runner", ("studies", "study", "workers"), "study"),
@@ -120,6 +122,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial
+    Action("open-related", "enter", "open", "Open that trial", ("trial",), "trial", 1, "open", palette=False),
     Action(
         "next-trial", "J,right_square_bracket", "step_trial(1)", "Next by rank", ("trial",), "view", 5, "next"
     ),
@@ -178,6 +181,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("fewer-slots", "minus", "slots(-1)", "One worker less", ("workers",), "study", 2, "fewer"),
     Action("stop-worker", "x", "stop_worker", "Stop the worker: checkpoint first", ("workers",), "trial", 3, "stop"),
     Action("stop-runner", "K", "stop_runner", "Stop all workers and the runner", ("workers",), "study"),
+    # ---- settings, history, queue a trial
+    Action("edit-setting", "enter", "edit", "Change the value", ("settings", "queue"), "study", 1, "change", palette=False),
+    Action("undo-chosen", "enter", "undo_chosen", "Undo this change", ("history",), "study", 1, "undo", palette=False),
+    Action("queue-it", "Q", "queue", "Queue this trial", ("queue",), "trial", 2, "queue"),
+    Action("from-baseline", "b", "from_baseline", "Take the values of the baseline", ("queue",), "trial", 3, "baseline"),
+    Action("open-twin", "o", "open_twin", "Open the trial that has these values", ("queue",), "trial", 4, "open it"),
     # ---- models
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
     Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),

@@ -175,17 +175,21 @@ speaks of another trial goes there, `escape` comes back.
     @on(LineTable.Moved, "#trial-facts")
     def moved(self) -> None:
         self._name_target()
+        self.refresh_keys()
 
     def _name_target(self) -> None:
         """The lower border says where enter goes."""
-        table = self.query_one("#trial-facts", LineTable)
-        number = trial_of(table.cursor_key)
-        entitle(table, subtitle="" if number is None else f"enter opens #{number}")
+        number = self._target
+        entitle(self.query_one("#trial-facts"), subtitle="" if number is None else f"enter opens #{number}")
+
+    @property
+    def _target(self) -> int | None:
+        """The trial that the line under the cursor speaks of."""
+        return trial_of(self.query_one("#trial-facts", LineTable).cursor_key) if self.is_mounted else None
 
     @on(LineTable.Chosen, "#trial-facts")
-    def chosen(self, event: LineTable.Chosen) -> None:
-        number = trial_of(event.key)
-        if number is not None:
+    def action_open(self) -> None:
+        if (number := self._target) is not None:
             self.ui.open_trial(self.study_name, number)
 
     def action_step_trial(self, by: int) -> None:
@@ -208,6 +212,8 @@ speaks of another trial goes there, `escape` comes back.
         return self.news.trial if self.news is not None and self.news.trial.number == self.number else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "open":
+            return self._target is not None
         return trial_actions.sensible(action, self.trial)
 
     def copies(self) -> list[tuple[str, str]]:

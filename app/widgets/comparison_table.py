@@ -40,17 +40,19 @@ def comparison_columns(
 
 
 def comparison_rows(view: StudyView, found: Comparison, *, every: bool, ascii_only: bool) -> list[Row]:
-    """What the trials are, their metrics, their settings; settings that all share only with `every`."""
+    """Objectives, what the trials are, their settings, other metrics; settings that all share only with `every`."""
     trials = [trial for number in found.numbers if (trial := view.trial(number)) is not None]
     chosen = found.settings if every else found.differing
     hidden = len(found.settings) - len(chosen)
     title = f"Settings ({hidden} the same)" if hidden else "Settings"
+    aims, others = ([row for row in found.metrics if row.objective is aimed] for aimed in (True, False))
     return [
+        *(_metric(row, view, ascii_only=ascii_only) for row in aims),
         *_facts(view, trials, ascii_only=ascii_only),
-        Row(("section", "metrics"), (Cell("Metrics", "bright"),)),
-        *(_metric(row, view, ascii_only=ascii_only) for row in found.metrics),
         Row(("section", "settings"), (Cell(title, "bright"),)),
         *(_setting(row) for row in chosen),
+        Row(("section", "metrics"), (Cell("Other metrics", "bright"),)),
+        *(_metric(row, view, ascii_only=ascii_only) for row in others),
     ]
 
 

@@ -79,12 +79,21 @@ def facts_rows(
 ) -> list[Row]:
     """Everything that does not change with every step of the training; long words go over several rows."""
     room = max(10, width - (NARROW_NAME if width < NARROW else NAME_WIDTH) - 3)
+    aims = _metrics(view, trial, compared, aims=True, ascii_only=ascii_only)
+    rest = _metrics(view, trial, compared, aims=False, ascii_only=ascii_only)
+    legend = ["(difference)" for _ in compared]
     return [
-        *_about(trial, room),
+        *_remarks(trial, room),
+        *_section("objectives", "Objectives", "", *legend),
+        *aims,
         *_section("rank", "Why this rank"),
         *(row for fact in card for row in _sentence(fact.name, fact.words, room, trial=fact.trial)),
+        *_searched(trial, compared),
+        *_section("origin", "Origin"),
+        *_origin(trial, room),
         *_lineage(view, trial, room, ascii_only=ascii_only),
-        *_metrics(view, trial, compared, ascii_only=ascii_only),
+        *_section("metrics", "Other metrics", "", *legend),
+        *rest,
         *_settings(trial, compared),
     ]
 
@@ -117,15 +126,11 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _about(trial: Trial, room: int) -> Iterator[Row]:
+def _remarks(trial: Trial, room: int) -> Iterator[Row]:
+    """Why it ended badly, and what people wrote."""
     if trial.reason or trial.detail:
         words = safe_line(f"{trial.reason}: {trial.detail}".strip(": "), 2000)
         yield from _sentence("ended", words, room, tone=TONES[trial.state.value])
-    came = trial.origin + (f", {safe_line(trial.sampler, 40)}" if trial.sampler else "")
-    came += f", seed {trial.proposal_seed}" if trial.sampler and trial.proposal_seed is not None else ""
-    yield from _sentence("origin", safe_line(came), room)
-    if trial.busy_seconds:
-        yield from _sentence("time", fmt.duration(trial.busy_seconds), room)
     if trial.archived:
         yield from _sentence("archived", "put away; A brings it back", room)
     if trial.tags:
@@ -134,22 +139,26 @@ def _about(trial: Trial, room: int) -> Iterator[Row]:
         yield from _sentence("note", safe(trial.note, 8000).strip(), room)
 
 
+def _origin(trial: Trial, room: int) -> Iterator[Row]:
+    words = trial.origin + (f", {trial.sampler}" if trial.sampler else "")
+    words += f", seed {trial.proposal_seed}" if trial.sampler and trial.proposal_seed is not None else ""
+    yield from _sentence("made by", safe_line(words), room)
+    if trial.busy_seconds:
+        yield from _sentence("worker time", fmt.duration(trial.busy_seconds), room)
+
+
 def _lineage(view: StudyView, trial: Trial, room: int, *, ascii_only: bool) -> Iterator[Row]:
     """Parents up to the first, then the reruns of this trial, each with what it changed."""
-    rows: list[Row] = []
     child, seen = trial, {trial.id}
     while (parent := view.parent(child)) is not None and parent.id not in seen:
         seen.add(parent.id)
         name = "parent" if child.id == trial.id else f"parent of #{child.number}"
         words = f"{_one(view, parent, ascii_only=ascii_only)}; then {_changes(child, parent)}"
-        rows += _sentence(name, words, room, trial=parent.number)
+        yield from _sentence(name, words, room, trial=parent.number)
         child = parent
     for other in (t for t in view.trials if t.parent_id == trial.id):
         words = f"{_one(view, other, ascii_only=ascii_only)}; with {_changes(other, trial)}"
-        rows += _sentence("rerun", words, room, trial=other.number)
-    if rows:
-        yield from _section("lineage", "Lineage")
-        yield from rows
+        yield from _sentence("rerun", words, room, trial=other.number)
 
 
 def _one(view: StudyView, trial: Trial, *, ascii_only: bool) -> str:
@@ -165,19 +174,20 @@ def _changes(child: Trial, parent: Trial) -> str:
     return safe_line(", ".join(words) or "the same settings", 600)
 
 
-def _metrics(view: StudyView, trial: Trial, compared: Sequence[Other], *, ascii_only: bool) -> Iterator[Row]:
+def _metrics(
+    view: StudyView, trial: Trial, compared: Sequence[Other], *, aims: bool, ascii_only: bool
+) -> Iterator[Row]:
+    """The objectives, or every other metric."""
     values = all_metrics(trial)
-    aims = {o.metric: o.direction for o in view.objectives}
-    yield from _section("metrics", "Metrics", "", *("(difference)" for _ in compared))
-    for name in dict.fromkeys([*aims, *values]):
-        known = METRICS.get(name)
-        better = aims.get(name) or (known.direction if known else "")
-        title = safe_line(name, 40) + (f" {fmt.arrow(better, ascii_only=ascii_only)}" if name in aims else "")
+    better = {o.metric: o.direction for o in view.objectives}
+    for name in better if aims else (n for n in values if n not in better):
+        side = better.get(name) or (METRICS[name].direction if name in METRICS else "")
+        title = safe_line(name, 40) + (f" {fmt.arrow(side, ascii_only=ascii_only)}" if aims else "")
         mine = values.get(name)
+        tone: Tone = "bright" if aims else "plain"
         cells = [
-            Cell(_against(name, mine, other.values.get(name)), _tone(mine, other, name, better)) for other in compared
+            Cell(_against(name, mine, other.values.get(name)), _tone(mine, other, name, side)) for other in compared
         ]
-        tone: Tone = "bright" if name in aims else "plain"
         yield Row(("metric", name), (Cell(title, tone), Cell(_metric(name, mine), tone), *cells))
 
 
@@ -200,23 +210,33 @@ def _tone(mine: float | None, other: Other, name: str, better: str) -> Tone:
     return "good" if (gap.absolute > 0) == (better == "maximize") else "bad"
 
 
+def _searched(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
+    """The parameters that the study searches; a trial that was given none of them has no such rows."""
+    if trial.params:
+        yield from _section("searched", "Searched", "", *_legend(compared))
+    for name in trial.params:
+        yield _setting(trial, name, compared)
+
+
 def _settings(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
-    """Searched settings, then those that differ from somebody, then the rest."""
-    with_settings = [other for other in compared if other.settings is not None]
-    searched = [name for name in trial.settings if name in trial.params]
+    """All others; first those that differ from somebody."""
     rest = [name for name in trial.settings if name not in trial.params]
-    rest.sort(key=lambda name: not _differs(trial, name, with_settings))
-    legend = [f"{SAME} is the same" if other.settings is not None else "" for other in compared]
-    for key, title, names in (("searched", "Searched", searched), ("settings", "Other settings", rest)):
-        if names:
-            yield from _section(key, title, "", *legend)
-        for name in names:
-            differs = _differs(trial, name, with_settings)
-            value = Cell(safe_line(fmt.setting(trial.settings[name])), "bright" if differs else "plain")
-            cells = (Cell(_theirs(trial, name, other), "accent" if differs else "plain") for other in compared)
-            yield Row(
-                ("setting", name), (Cell(safe_line(name, 40)), value, *cells), dim=not differs and key != "searched"
-            )
+    if rest:
+        yield from _section("settings", "Other settings", "", *_legend(compared))
+    for name in sorted(rest, key=lambda name: not _differs(trial, name, compared)):
+        yield _setting(trial, name, compared)
+
+
+def _legend(compared: Sequence[Other]) -> list[str]:
+    return ["" if other.settings is None else f"{SAME} is the same" for other in compared]
+
+
+def _setting(trial: Trial, name: str, compared: Sequence[Other]) -> Row:
+    differs = _differs(trial, name, compared)
+    mine = trial.settings.get(name, trial.params.get(name))
+    value = Cell(safe_line(fmt.setting(mine)), "bright" if differs else "plain")
+    cells = [Cell(_theirs(trial, name, other), "accent" if differs else "plain") for other in compared]
+    return Row(("setting", name), (Cell(safe_line(name, 40)), value, *cells), dim=not differs)
 
 
 def _differs(trial: Trial, name: str, compared: Sequence[Other]) -> bool:
@@ -253,10 +273,14 @@ def runs_rows(details: Mapping[str, Any], models: Sequence[ModelVersion], width:
         rows += [_checkpoint(checkpoint) for checkpoint in reversed(details["checkpoints"])]
     if models:
         rows += _section("models", "model")
-        for model in models:
-            words = f"{safe_line(model.name, 60)}:{model.version} {model.state} {safe_line(model.note, 200)}".rstrip()
-            rows += _sentence(f"v{model.version}", words, room)
+        rows += [row for model in models for row in _model(model, room)]
     return rows
+
+
+def _model(model: ModelVersion, room: int) -> Iterator[Row]:
+    words = f"{safe_line(model.name, 60)}:{model.version} {model.state} {safe_line(model.note, 200)}".rstrip()
+    for index, line in enumerate(wrapped(words, room)):
+        yield Row(("model", model.id, index), (Cell(""), Cell(line)), wide=True)
 
 
 def _attempt(row: Mapping[str, Any], room: int, *, ascii_only: bool) -> Iterator[Row]:
