@@ -19,9 +19,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bertdistill.app.commands import analysis, machine, models, studies, trials
+from bertdistill.app.commands import analysis, machine, models, settings, studies, trials
 from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
-from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, WorkspaceOption, say
+from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, WorkspaceOption, folder, say
 from bertdistill.store.errors import BertDistillError
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
@@ -69,7 +69,14 @@ engine = typer.Typer(
 )
 app.add_typer(engine)
 
-PANELS = (studies.COMMANDS, trials.COMMANDS, analysis.COMMANDS, models.COMMANDS, machine.COMMANDS)
+PANELS = (
+    studies.COMMANDS,
+    trials.COMMANDS,
+    settings.COMMANDS,
+    analysis.COMMANDS,
+    models.COMMANDS,
+    machine.COMMANDS,
+)
 for commands in PANELS:
     for name, function in commands.items():
         engine.command(name)(function)
@@ -160,7 +167,8 @@ def _check_study_file(path: Path) -> None:
 @engine.callback()
 def start_engine(
     workspace: Annotated[
-        Path | None, typer.Option("--workspace", "-w", metavar="DIR", help="The same as after a command.")
+        Path | None,
+        typer.Option("--workspace", "-w", metavar="DIR", parser=folder, help="The same as after a command."),
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error (or BERTDISTILL_DEBUG=1).")
@@ -226,9 +234,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _is_misuse(error: BertDistillError) -> bool:
-    from bertdistill.engine.errors import ConfigError
+    from bertdistill.engine.errors import ConfigError, InvalidRequest
 
-    return isinstance(error, (UsageError, ConfigError))
+    return isinstance(error, (UsageError, ConfigError, InvalidRequest))
 
 
 def _tell(message: str, hint: str, status: int) -> int:

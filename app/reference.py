@@ -55,6 +55,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `status`: an object with `workspace`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`), `studies` (list of
   *study*), `workers` (list of *attempt* with `study`) and `notices` (list of *notice*). With `--csv`: the studies.
 - `models`: a list of *model*; `promote`: one *model*.
+- `history`, `set`, `undo`: a list of *request*; `queue`: one *trial*.
 - `doctor`: a list of *check*.
 - `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
   `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`) and
@@ -140,7 +141,7 @@ def study_page() -> str:
         if name == "teacher":
             parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
             parts.append(_dataclass_table(FineTuneSpec))
-    parts += [_SEARCH, _OBJECTIVES]
+    parts += [_SEARCH, _RANGES, _OBJECTIVES]
     for name, model in MODELS.items():
         parts.append(f"## [{name}]\n\n{_about(model)}\n")
         parts.append(_table(["key", "default", "allowed", "means"], _model_rows(model)))
@@ -162,6 +163,18 @@ One table for each searched key of `[settings]`; a key cannot be fixed and searc
 | `step` | distance of the allowed values from `low` on |
 | `choices` | list of values, instead of a range |
 | `when` | table of other keys with lists of values: active only if each has one of them, else the setting stays fixed |
+"""
+
+_RANGES = """## [ranges]
+
+The part of a searched range that proposals are drawn from; `set STUDY range.NAME=…` writes it while a study runs. Reruns,
+queued trials and the trials so far keep to `[search]`.
+
+| form | means |
+|---|---|
+| `NAME = 0.5` | one value |
+| `NAME = { low = 2, high = 4 }` | inclusive; either end may be left out; of numeric choices those between |
+| `NAME = { choices = ["even"] }` | some of the choices |
 """
 
 _OBJECTIVES = """## [[objectives]]

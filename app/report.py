@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.engine.history import Entry
+from bertdistill.engine.ranges import dump_range
 from bertdistill.store.models import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
 
 SHAPES: dict[str, dict[str, str]] = {
@@ -48,6 +50,9 @@ SHAPES: dict[str, dict[str, str]] = {
         "progress": "share of the budget done, 0 to 1",
         "hypervolume": "dominated share of the unit box, 0 to 1",
         "diagnosis": "why the runner paused or failed it, else empty",
+        "note": "free text",
+        "archived": "whether it was put away",
+        "ranges": "parameters that proposals draw from a part of their range only, as in a study file",
         "seconds": "time with the study running",
         "created_at": "Unix time",
         "finished_at": "Unix time or null",
@@ -97,6 +102,22 @@ SHAPES: dict[str, dict[str, str]] = {
         "folder": "absolute folder of the export, or null",
         "sha256": "of the weights",
         "created_at": "Unix time",
+    },
+    "request": {
+        "id": "number, counted in the workspace",
+        "at": "Unix time",
+        "who": "user name",
+        "study": "study name, or empty when it is about the workspace",
+        "trial": "trial number or null",
+        "verb": "start, settings, threshold, budget, runner, stopping, slots, range, note, tag, archive, pause, undo …",
+        "words": "what was changed, from what to what",
+        "before": "what it replaced, by name",
+        "after": "what was asked for, by name",
+        "outcome": "what came of it; empty while the runner has still to honour it",
+        "undoes": "request that it took back, or null",
+        "undone_by": "request that took it back, or null",
+        "undoable": "whether `undo` can take it back now",
+        "obstacle": "why not, else empty",
     },
     "notice": {
         "at": "Unix time",
@@ -197,7 +218,7 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
     }
 
 
-def study_row(view: StudyView) -> dict[str, Any]:
+def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
     """One study."""
     return {
         "study": view.study.name,
@@ -209,6 +230,9 @@ def study_row(view: StudyView) -> dict[str, Any]:
         "progress": view.progress(),
         "hypervolume": view.hypervolume,
         "diagnosis": view.study.diagnosis,
+        "note": view.spec.note,
+        "archived": archived,
+        "ranges": {parameter.name: dump_range(parameter) for parameter in view.spec.ranges},
         "seconds": view.study.busy_seconds,
         "created_at": view.study.created_at,
         "finished_at": view.study.finished_at,
@@ -264,6 +288,12 @@ def model_row(
         "sha256": version.sha256,
         "created_at": version.created_at,
     }
+
+
+def request_row(entry: Entry) -> dict[str, Any]:
+    """One request of the history."""
+    same = {key: getattr(entry, key) for key in SHAPES["request"] if key != "undoable"}
+    return {key: not entry.obstacle if key == "undoable" else same[key] for key in SHAPES["request"]}
 
 
 def notice_row(notice: Notice, *, study: str | None, trial: int | None) -> dict[str, Any]:

@@ -27,12 +27,22 @@ if TYPE_CHECKING:
     from bertdistill.store.models import Study
 
 PROGRAM = "bertdistill-tui"
+
+
+def folder(text: str) -> Path:
+    """A folder that was typed. An empty word is an unset variable in a script, not the folder that we stand in."""
+    if not text.strip():
+        raise typer.BadParameter("the folder is empty; give its path, or `.` for this one")
+    return Path(text)
+
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
         "-w",
         metavar="DIR",
+        parser=folder,
         help="Folder that holds everything; else BERTDISTILL_WORKSPACE, else ./bertdistill-runs.",
     ),
 ]
@@ -163,7 +173,7 @@ def find_trial(db: Database, text: str, study: str) -> TrialName:
 
 
 def find_study(db: Database, name: str) -> Study:
-    """The study named, or without a name the one that was made last."""
+    """The study named, or without a name the one that was made last and not put away."""
     from bertdistill.store import reads
     from bertdistill.store.errors import NotFound
 
@@ -171,6 +181,8 @@ def find_study(db: Database, name: str) -> Study:
         if name:
             return reads.study(session, name)
         studies = reads.studies(session)
+        away = reads.archived_studies(session)
+    studies = [s for s in studies if s.id not in away] or studies
     if not studies:
         raise NotFound("there is no study in this workspace", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
     return max(studies, key=lambda s: (s.created_at, s.id or 0))

@@ -13,23 +13,27 @@ from bertdistill.app.summary import Page, progress_text
 from bertdistill.app.tables import text_table
 from bertdistill.app.view import read_view
 from bertdistill.engine.actions import runner_status
+from bertdistill.engine.ranges import range_text
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import Database
+from bertdistill.store.models import StudyState
 
 NOTICES = 8
 
 
-def read_status(db: Database, ws: Workspace) -> dict[str, Any]:
-    """workspace, runner, studies, workers (live attempts) and the newest notices."""
+def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[str, Any]:
+    """workspace, runner, studies (those put away only when `archived` or running), live attempts, newest notices."""
     numbers: dict[int | None, int] = {}
     with db.read() as session:
-        names = {s.id: s.name for s in reads.studies(session)}
+        studies, away = reads.studies(session), reads.archived_studies(session)
+        names = {s.id: s.name for s in studies}
         live = reads.live_attempts(session)
         notices = reads.notices(session, limit=NOTICES)
         for trial_id in {a.trial_id for a in live} | {n.trial_id for n in notices}:
             if trial_id is not None:
                 numbers[trial_id] = reads.trial_by_id(session, trial_id).number
+    listed = [s for s in studies if archived or s.id not in away or s.state == StudyState.RUNNING]
     runner = runner_status(ws)
     now = time.time()
     return {
@@ -41,7 +45,7 @@ def read_status(db: Database, ws: Workspace) -> dict[str, Any]:
             "since": runner.since,
             "heartbeat_age": runner.heartbeat_age,
         },
-        "studies": [study_row(read_view(db, name)) for name in names.values()],
+        "studies": [study_row(read_view(db, s.name), archived=s.id in away) for s in listed],
         "workers": [attempt_row(a, numbers.get(a.trial_id), now=now) | {"study": names.get(a.study_id)} for a in live],
         "notices": [
             notice_row(n, study=names.get(n.study_id), trial=numbers.get(n.trial_id))
@@ -65,16 +69,28 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
         for row in found["studies"]
     ]
     titles = ["study", "state", "progress", "trials", "frontier"]
-    parts += ["", text_table(titles, studies, right=["frontier"], width=page.width) or "no study yet"]
+    parts += ["", text_table(titles, studies, right=["frontier"], width=page.width) or "no study in the list"]
     # Not in the table: it would be cut where it says what to do.
     diagnoses = [f"{row['study']}: {safe_line(row['diagnosis'], 1000)}" for row in found["studies"] if row["diagnosis"]]
     parts += ["", *diagnoses] if diagnoses else []
+    remarks = [line for row in found["studies"] for line in _remarks(row)]
+    parts += ["", *remarks] if remarks else []
     if found["workers"]:
         workers = [_worker_cells(row) for row in found["workers"]]
         parts += ["", text_table(["worker", "slot", "time", "progress"], workers, width=page.width)]
     if found["notices"]:
         parts += ["", *(_notice_line(row) for row in found["notices"])]
     return "\n".join(parts)
+
+
+def _remarks(row: Mapping[str, Any]) -> list[str]:
+    """What people wrote about a study, what they narrowed, that they put it away."""
+    name = row["study"]
+    lines = [f"{name}: note: {safe_line(row['note'], 1000)}"] if row["note"] else []
+    if row["ranges"]:
+        narrowed = " ".join(f"{key}={range_text(part)}" for key, part in row["ranges"].items())
+        lines.append(f"{name}: proposals keep to {safe_line(narrowed, 500)}")
+    return lines + ([f"{name}: put away"] if row["archived"] else [])
 
 
 def _worker_cells(row: Mapping[str, Any]) -> list[str]:

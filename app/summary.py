@@ -109,6 +109,8 @@ def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
         facts["tags"] = safe_line(", ".join(trial.tags))
     if trial.note:
         facts["note"] = safe_line(trial.note, 500)
+    if view.spec.note:
+        facts["study's note"] = safe_line(view.spec.note, 500)
     parts += [pairs(facts), "", "metrics", _metrics_table(view, trial), "", "settings", _settings_table(view, trial)]
     return "\n".join(parts)
 

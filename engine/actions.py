@@ -15,6 +15,7 @@ from typing import Any
 from bertdistill.engine import requests
 from bertdistill.engine.changes import (
     archive_study,
+    as_filed,
     change_study,
     reopen,
     set_budget,
@@ -89,8 +90,8 @@ def stop_runner(workspace: Workspace, *, who: str) -> None:
 def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed: bool = False) -> Study:
     """A new study, or the one of that name, which goes on.
 
-    Of a study that has begun, only `ADJUSTABLE` sections may differ; they are taken over. One that failed or was
-    stopped before it was prepared takes everything. Other differences are refused.
+    Of a study that has begun, only `ADJUSTABLE` sections of its file may have changed; they are taken over. One that
+    failed or was stopped before it was prepared takes everything. Other differences are refused.
     """
     workspace.make()
     with writing(workspace) as db:
@@ -101,32 +102,37 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
                 record(session, who, "start", study.id)
                 return study
             study = found[0]
-            before = study_from_dict(study.spec, where=study.name)
-            if _differences(dump(before), dump(spec)):
-                _take_over(session, study, before, spec, who)
+            _take_over(session, study, spec, who)
         return _resume(workspace, db, study, who, retry_failed)
 
 
-ADJUSTABLE = ("note", "budget", "runner", "stopping", "references")
+ADJUSTABLE = ("note", "budget", "runner", "stopping", "references", "ranges")
 """Sections that say nothing about what a trial is: changing them makes no earlier trial another one."""
 
 
-def _take_over(session: Session, study: Study, before: StudySpec, after: StudySpec, who: str) -> None:
-    """Put a changed study file in force where that rewrites no history; ActionRefused otherwise."""
-    old, new = dump(before), dump(after)
+def _take_over(session: Session, study: Study, filed: StudySpec, who: str) -> None:
+    """Put what was changed in the study file since it was last run in force, where that rewrites no history.
+
+    What people changed while the study ran stays: running the same file again only attaches. ActionRefused otherwise.
+    """
+    in_force = study_from_dict(study.spec, where=study.name)
+    old, new = dump(as_filed(in_force, reads.requests(session, row(study.id)))), dump(filed)
     fresh = study.state in (StudyState.FAILED, StudyState.STOPPED) and study.prepared is None
-    kept = {name: value for name, value in old.items() if name not in ADJUSTABLE}
-    wanted = {name: value for name, value in new.items() if name not in ADJUSTABLE}
+    kept, wanted = ({name: part for name, part in one.items() if name not in ADJUSTABLE} for one in (old, new))
     if not fresh and (differences := _differences(kept, wanted)):
         raise ActionRefused(
             f"study {study.name!r} has begun with other settings: {'; '.join(differences[:5])}",
             hint=f"Give the file another name, or go on with: bertdistill-tui engine resume {study.name}",
         )
-    changed_keys = [name for name in new if new[name] != old.get(name)]
-    arguments, replaced = ({name: part.get(name) for name in changed_keys} for part in (new, old))
-    writes.set_study_spec(session, row(study.id), dump(after))
+    names = [name for name in {**old, **new} if new.get(name) != old.get(name)]
+    if not names:
+        return
+    before, after = dump(in_force), {name: part for name, part in dump(in_force).items() if name not in names}
+    spec = study_from_dict(after | {name: new[name] for name in names if name in new}, where=study.name)
+    arguments, replaced = ({name: one.get(name) for name in names} for one in (new, before))
+    writes.set_study_spec(session, row(study.id), dump(spec))
     record(session, who, "settings", study.id, arguments=arguments, before=replaced)
-    reopen(session, study, after)
+    reopen(session, study, spec)
 
 
 def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bool = False) -> Study:

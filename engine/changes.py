@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine import requests
-from bertdistill.engine.config import StudySpec, changed, dump, nearest
+from bertdistill.engine.config import StudySpec, changed, dump, nearest, study_from_dict
 from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.ranges import typed
 from bertdistill.engine.recording import ask, record, study_and_spec, writing
@@ -41,13 +41,17 @@ class Change:
 # ---------------------------------------------------------------------------------------------------------- the actions
 
 
-def change_study(workspace: Workspace, study: str, changes: Mapping[str, Any], *, who: str) -> list[Request]:
+def change_study(
+    workspace: Workspace, study: str, changes: Mapping[str, Any], *, stop_newest: bool = False, who: str
+) -> list[Request]:
     """Change several settings at once, all or none: `{"threshold.exact": 60, "range.layers": "2..4"}`.
 
     Keys are `threshold.METRIC`, `range.PARAMETER`, `note`, and any key of `[budget]`, `[runner]` and `[stopping]`. None
-    removes a threshold and widens a range. What is in force already is left out. Raises InvalidRequest or ConfigError.
+    removes a threshold and widens a range. What is in force already is left out. `stop_newest`: see `set_slots`. Raises
+    InvalidRequest or ConfigError.
     """
-    return _change(workspace, study, [read_change(key, value) for key, value in changes.items()], who)[1]
+    wanted = [read_change(key, value) for key, value in changes.items()]
+    return _change(workspace, study, wanted, who, stop_newest)[1]
 
 
 def set_threshold(workspace: Workspace, study: str, metric: str, value: float | None, *, who: str) -> Study:
@@ -69,13 +73,7 @@ def set_slots(workspace: Workspace, study: str, slots: int, *, stop_newest: bool
     `stop_newest` asks those above the number, newest first, to write a checkpoint and leave; their trials wait and go
     on from there.
     """
-    if stop_newest and slots < 1:
-        raise InvalidRequest("slots = 0 names no number of workers", hint="Give how many may go on.")
-    found = _change_one(workspace, study, Change("slots", {"slots": slots}), who)
-    if stop_newest:
-        with writing(workspace) as db:
-            ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
-    return found
+    return _change(workspace, study, [Change("slots", {"slots": slots})], who, stop_newest)[0]
 
 
 def set_range(workspace: Workspace, study: str, parameter: str, value: Any, *, who: str) -> Study:
@@ -109,17 +107,25 @@ def _change_one(workspace: Workspace, study: str, change: Change, who: str) -> S
     return _change(workspace, study, [change], who)[0]
 
 
-def _change(workspace: Workspace, study: str, changes: Sequence[Change], who: str) -> tuple[Study, list[Request]]:
+def _change(
+    workspace: Workspace, study: str, changes: Sequence[Change], who: str, stop_newest: bool = False
+) -> tuple[Study, list[Request]]:
     made: list[Request] = []
-    with writing(workspace) as db, db.write() as session:
-        found, spec = study_and_spec(session, study)
-        for change in changes:
-            values, spec, before = settled(spec, change)
-            if values != before:
-                made.append(record(session, who, change.verb, found.id, arguments=values, before=before))
-        if made:
-            writes.set_study_spec(session, row(found.id), dump(spec))
-            reopen(session, found, spec)
+    with writing(workspace) as db:
+        with db.write() as session:
+            found, spec = study_and_spec(session, study)
+            for change in changes:
+                values, spec, before = settled(spec, change)
+                if values != before:
+                    made.append(record(session, who, change.verb, found.id, arguments=values, before=before))
+            slots = spec.runner.slots
+            if stop_newest and slots < 1:
+                raise InvalidRequest("runner.slots = 0 names no number of workers", hint="Give how many may go on.")
+            if made:
+                writes.set_study_spec(session, row(found.id), dump(spec))
+                reopen(session, found, spec)
+        if stop_newest:
+            ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
     return found, made
 
 
@@ -182,6 +188,29 @@ def current(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> dict[str, 
         case "note":
             return {"note": spec.note}
     return {key: getattr(getattr(spec, verb), key, None) for key in values}
+
+
+def as_filed(spec: StudySpec, requests: Sequence[Request]) -> StudySpec:
+    """The spec as the study file said when it was last run: what was changed since is put back, newest first."""
+    by_id = {row(one.id): one for one in requests}
+    settled_by_file: dict[str, Any] = {}
+    for request in reversed(requests):
+        if request.verb == "settings":
+            settled_by_file = {**request.arguments, **settled_by_file}
+            continue
+        first = request
+        while first.verb == "undo" and int(first.arguments["undoes"]) in by_id:
+            first = by_id[int(first.arguments["undoes"])]
+        if first.verb in SPEC_VERBS and first.trial_id is None and _section(first.verb) not in settled_by_file:
+            values = {key: value for key, value in request.before.items() if key != "undoes"}
+            spec = put(spec, first.verb, values)
+    raw = {**dump(spec), **settled_by_file}
+    return study_from_dict({name: part for name, part in raw.items() if part is not None}, where=spec.name)
+
+
+def _section(verb: str) -> str:
+    """The part of the study file that a change belongs to."""
+    return {"threshold": "objectives", "range": "ranges", "slots": "runner"}.get(verb, verb)
 
 
 def _place(spec: StudySpec, metric: str) -> int:

@@ -200,7 +200,7 @@ def study_from_dict(raw: Mapping[str, Any], *, where: str) -> StudySpec:
 def changed(spec: StudySpec, key: str, value: Any) -> StudySpec:
     """The study with one dotted key changed (`objectives.0.threshold`), checked again; None removes the key."""
     change = Override(tuple(key.split(".")), value)
-    return _study(apply_override(dump(spec), change), spec.name, [change])
+    return _study(apply_override(dump(spec), change), spec.name, ())
 
 
 def _study(raw: Mapping[str, Any], where: str, changes: Sequence[Override]) -> StudySpec:

@@ -31,8 +31,7 @@ def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, 
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         prepared = _prepared(found)
-        if problems := check(spec.search, params):
-            raise InvalidRequest("; ".join(problems), hint="See the search space with: bertdistill-tui engine export")
+        params = _typed(spec, params)
         trials = reads.trials(session, row(found.id))
         if used(trials) >= spec.budget.trials:
             hint = "Raise budget.trials, or rerun a trial, which comes on top."
@@ -46,6 +45,22 @@ def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, 
         trial = _add_trial(session, found, planned, "queued")
         record(session, who, "queue", found.id, trial.id, arguments=planned.params)
         return trial
+
+
+def _typed(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Typed or given values as their parameters hold them; InvalidRequest with everything that is wrong."""
+    named = {one.name: one for one in spec.search}
+    problems = check(spec.search, {name: 0 for name in params if name not in named})
+    values: dict[str, Any] = {}
+    for name, parameter in named.items():
+        try:
+            values |= {name: coerce(parameter, str(params[name]))} if name in params else {}
+        except ValueError as error:
+            problems.append(str(error))
+    if problems := problems or check(spec.search, values):
+        hint = f"See the search space with: bertdistill-tui engine export {spec.name} --format toml"
+        raise InvalidRequest("; ".join(problems), hint=hint)
+    return values
 
 
 def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -249,14 +249,19 @@ def resume(
     say(f"study {name} goes on; runner: pid {status.pid}. Watch it: {command_line('watch', name, ws=ws)}")
 
 
-def status(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+def status(
+    where: WorkspaceOption = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Studies that were put away, too.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
     """Every study, the runner, what runs now and the newest notices."""
     from bertdistill.app.status import read_status, status_text
     from bertdistill.app.tables import json_text
 
     ws = workspace(where)
     with reading(ws) as db:
-        found = read_status(db, ws)
+        found = read_status(db, ws, archived=archived)
     if as_json and not as_csv:
         show(json_text(found))
     else:
