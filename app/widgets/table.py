@@ -11,7 +11,7 @@ from itertools import groupby
 from textwrap import wrap
 from typing import ClassVar, Literal
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -21,6 +21,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from bertdistill.app.widgets.columns import Column as Column  # tables offer it to their callers
+from bertdistill.app.widgets.columns import Layout, fit, is_whole, joined, lay_out
 
 Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent"]
 
@@ -33,9 +36,6 @@ GUTTERS: dict[str, tuple[str, str]] = {
 }
 """Glyphs beside the rows and at the ends of the header where columns are hidden, and those for ASCII."""
 
-_LEAST = 3
-"""Cells below which a cut column at the right edge is not worth showing."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -43,17 +43,6 @@ class Cell:
 
     text: str
     tone: Tone = "plain"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column, `width` in cells. At most one column grows to take the width left; `width` is its least."""
-
-    key: str
-    title: str
-    width: int
-    align: Literal["left", "right"] = "left"
-    grow: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,51 +55,6 @@ class Row:
     mark: bool = False
     wide: bool = False
     """The second cell is a sentence: it takes the rest of the line, whatever the columns are."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which columns are on screen: `(column index, first cell, width)` of each, and whether some are hidden."""
-
-    places: tuple[tuple[int, int, int], ...] = ()
-    left: bool = False
-    right: bool = False
-
-
-def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
-    """Place columns in `width` cells behind the gutter; `first` columns after the pinned one are scrolled away."""
-    candidates = [0, *range(1 + first, len(columns))] if columns else []
-    spare = max(0, width - sum(columns[index].width + 1 for index in candidates))
-    wide = [c.width + (spare if c.grow else 0) for c in columns]
-    places, at = [], 1
-    for index in candidates:
-        shown = min(wide[index], width - at)
-        if shown < min(_LEAST, wide[index]):
-            break
-        places.append((index, at, shown))
-        at += shown + 1
-    whole = bool(places) and places[-1][0] == len(columns) - 1 and places[-1][2] == wide[places[-1][0]]
-    return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
-
-
-def _joined(layout: Layout, width: int) -> list[tuple[int, int, int]]:
-    """Places of a wide row: the first column, and the second cell to the right edge."""
-    first = layout.places[:1]
-    at = first[0][1] + first[0][2] + 1 if first else 1
-    return [*first, (1, at, width - at)] if width - at >= _LEAST else list(first)
-
-
-def _whole(layout: Layout, columns: Sequence[Column], index: int) -> bool:
-    return any(place == index and shown >= columns[index].width for place, _, shown in layout.places)
-
-
-def fit(text: str, width: int, align: str, *, ascii_only: bool = False) -> str:
-    """`text` in exactly `width` cells, wide characters counted as two, cut with an ellipsis."""
-    length = cell_len(text)
-    if length > width:
-        return set_cell_size(text, width - 1) + ("~" if ascii_only else "…") if width > 0 else ""
-    space = " " * (width - length)
-    return space + text if align == "right" else text + space
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -241,7 +185,7 @@ class LineTable(ScrollView, can_focus=True):
     def show_column(self, index: int) -> None:
         """Shift columns until the one at `index` (from 0) is whole on screen, as far as there is room for one."""
         first = min(self._first, max(0, index - 1))
-        while first < index - 1 and not _whole(lay_out(self._columns, self._width, first), self._columns, index):
+        while first < index - 1 and not is_whole(lay_out(self._columns, self._width, first), self._columns, index):
             first += 1
         if first != self._first:
             self._first = first
@@ -382,7 +326,7 @@ class LineTable(ScrollView, can_focus=True):
         glyph = f"{'cursor' if cursor else ''} {'mark' if row.mark else ''}".strip()
         pieces = [(GUTTERS[glyph][int(self.ascii_only)] if glyph else " ", self._tone("accent", cursor=cursor))]
         used = 1
-        for index, at, size in _joined(layout, width) if row.wide else layout.places:
+        for index, at, size in joined(layout, width) if row.wide else layout.places:
             cell = row.cells[index] if index < len(row.cells) else Cell("")
             align = "left" if row.wide else self._columns[index].align
             text = fit(cell.text, size, align, ascii_only=self.ascii_only)

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row, fit, lay_out
+from bertdistill.app.widgets.columns import fit, lay_out
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 
 COLUMNS = [
     Column("number", "#", 5, "right"),
