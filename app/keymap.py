@@ -123,9 +123,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial
     Action("open-related", "enter", "open", "Open that trial", ("trial",), "trial", 1, "open", palette=False),
-    Action(
-        "next-trial", "J,right_square_bracket", "step_trial(1)", "Next by rank", ("trial",), "view", 5, "next"
-    ),
+    Action("next-trial", "J,right_square_bracket", "step_trial(1)", "Next by rank", ("trial",), "view", 5, "next"),
     Action("previous-trial", "K,left_square_bracket", "step_trial(-1)", "Previous by rank", ("trial",), "view"),
     Action("pane-facts", "1", "pane('facts')", "Facts", ("trial",), "view", palette=False),
     Action("pane-trial-curves", "2", "pane('curves')", "Curves", ("trial",), "view", palette=False),
@@ -133,9 +131,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane-trial-log", "4", "pane('log')", "Log of the worker", ("trial",), "view", palette=False),
     # ---- compare
     Action("open-compared", "enter", "open", "Open the chosen trial", ("compare",), "trial", 1, "open", palette=False),
-    Action(
-        "next-compared", "right_square_bracket", "pick(1)", "Choose the next", ("compare",), "trial", 2, "next"
-    ),
+    Action("next-compared", "right_square_bracket", "pick(1)", "Choose the next", ("compare",), "trial", 2, "next"),
     Action("previous-compared", "left_square_bracket", "pick(-1)", "Choose the one before", ("compare",), "trial"),
     Action("reference", "r", "reference", "Compare with the chosen trial", ("compare",), "trial", 3, "reference"),
     Action("remove-compared", "x,delete", "remove", "Take the chosen trial out", ("compare",), "trial", 4, "remove"),
@@ -169,6 +165,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("columns-apply", "enter", "apply", "Use these columns", ("columns",), "view", 5, "apply"),
     Action("columns-cancel", "escape", "cancel", "Keep the old columns", ("columns",), "view", 6, "cancel"),
     # ---- new study
+    Action("open-config", "enter", "open", "Begin from this study file", ("new",), "study", 1, "choose", palette=False),
     Action("start-new", "f5,ctrl+g", "start", "Start the study", ("new",), "study", 1, "start"),
     Action(
         "new-pane", "f6,ctrl+t", "next_pane", "Form or findings, where only one fits", ("new",), "view", 2, "form/plan"
@@ -182,10 +179,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("stop-worker", "x", "stop_worker", "Stop the worker: checkpoint first", ("workers",), "trial", 3, "stop"),
     Action("stop-runner", "K", "stop_runner", "Stop all workers and the runner", ("workers",), "study"),
     # ---- settings, history, queue a trial
-    Action("edit-setting", "enter", "edit", "Change the value", ("settings", "queue"), "study", 1, "change", palette=False),
+    Action(
+        "edit-setting", "enter", "edit", "Change the value", ("settings", "queue"), "study", 1, "edit", palette=False
+    ),
     Action("undo-chosen", "enter", "undo_chosen", "Undo this change", ("history",), "study", 1, "undo", palette=False),
     Action("queue-it", "Q", "queue", "Queue this trial", ("queue",), "trial", 2, "queue"),
-    Action("from-baseline", "b", "from_baseline", "Take the values of the baseline", ("queue",), "trial", 3, "baseline"),
+    Action("from-baseline", "b", "from_baseline", "Take the values of the baseline", ("queue",), "trial", 3, "base"),
     Action("open-twin", "o", "open_twin", "Open the trial that has these values", ("queue",), "trial", 4, "open it"),
     # ---- models
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),

@@ -15,7 +15,8 @@ from bertdistill.app.curves import GrowingCurve, TrialCurve
 from bertdistill.app.details import read_details
 from bertdistill.app.view import StudyView, make_view
 from bertdistill.engine import process
-from bertdistill.engine.actions import RunnerStatus, runner_status
+from bertdistill.engine.actions import Entry, RunnerStatus, history, runner_status
+from bertdistill.engine.changes import as_filed
 from bertdistill.engine.config import StudySpec, study_from_dict
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
@@ -64,6 +65,7 @@ class Reader:
     workspace: Workspace
     _db: Database | None = None
     _views: dict[str, _Kept] = field(default_factory=dict)
+    _changes: dict[str, tuple[Any, list[Entry], StudySpec | None]] = field(default_factory=dict)
     _curves: dict[tuple[int, int], _KeptCurve] = field(default_factory=dict)
 
     @property
@@ -120,6 +122,34 @@ class Reader:
         if db is None:
             raise NotFound("this workspace has no study yet")
         return read_details(db, view, number)
+
+    def changes(self, name: str) -> list[Entry]:
+        """What people asked of a study (empty: of the workspace), oldest first; NotFound for the study."""
+        return self._history(name)[0]
+
+    def filed(self, name: str) -> StudySpec:
+        """The study as its file said when it was last run, without what was changed since."""
+        spec = self._history(name)[1]
+        return self.view(name).spec if spec is None else spec
+
+    def _history(self, name: str) -> tuple[list[Entry], StudySpec | None]:
+        """Read again only when somebody asked for something or the runner honoured it."""
+        db = self.db
+        if db is None:
+            raise NotFound("this workspace has no study yet")
+        with db.read() as session:
+            mark = (reads.newest_request(session), [request.id for request in reads.pending_requests(session)])
+        kept = self._changes.get(name)
+        if kept is None or kept[0] != mark:
+            spec = None
+            if name:
+                with db.read() as session:
+                    study = reads.study(session, name)
+                    requests = reads.requests(session, study.id)
+                spec = as_filed(study_from_dict(study.spec, where=f"study {name}"), requests)
+            kept = (mark, history(db, name), spec)
+            self._changes[name] = kept
+        return kept[1], kept[2]
 
     def losses(self, name: str) -> dict[int, float]:
         """Newest training loss by trial number, as of the last `view` of that study."""
@@ -190,6 +220,7 @@ class Reader:
         self._db = None
         self._views.clear()
         self._curves.clear()
+        self._changes.clear()
 
 
 def _losses(session: Session, study_id: int, trials: list[Trial]) -> dict[int, float]:

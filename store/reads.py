@@ -221,9 +221,11 @@ def archived_studies(session: Session) -> set[int]:
     return {study_id for study_id, archived in newest.items() if archived}
 
 
-def newest_request(session: Session, study_id: int) -> int:
-    """Row id of the newest request about a study, 0 without any: it moves whenever a person changed something."""
-    return session.exec(select(func.max(Request.id)).where(Request.study_id == study_id)).one() or 0
+def newest_request(session: Session, study_id: int | None = None) -> int:
+    """Row id of the newest request (about a study when named), 0 without any: it moves whenever a person changed
+    something."""
+    query = select(func.max(Request.id))
+    return session.exec(query if study_id is None else query.where(Request.study_id == study_id)).one() or 0
 
 
 def notices(session: Session, *, after_id: int = 0, study_id: int | None = None, limit: int = 200) -> list[Notice]:
