@@ -1,0 +1,160 @@
+"""What people asked of a study: who, when, from what to what; and taking it back. It changes nothing by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bertdistill.app.bindings import bindings
+from bertdistill.app.live import Reader
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine import actions
+from bertdistill.engine.actions import Entry
+
+COLUMNS = (
+    Column("id", "id", 5, "right"),
+    Column("what", "what", 24, grow=True),
+    Column("who", "who", 10),
+    Column("when", "when", 14),
+    Column("about", "about", 14),
+    Column("outcome", "outcome", 22),
+)
+
+
+@dataclass(frozen=True)
+class HistoryNews:
+    """All that the screen shows, newest first."""
+
+    entries: Sequence[Entry]
+
+
+class HistoryScreen(LiveScreen):
+    """The changes of a study, or (no name) of the workspace."""
+
+    PLACE = "history"
+    BINDINGS: ClassVar = bindings("history")
+    HELP = """
+Every request with who made it and what it replaced, newest first. `enter` takes the chosen one back; what cannot be
+taken back says why and what to do instead. An undo is a request itself, so it can be undone as well.
+"""
+
+    def __init__(self, study_name: str = "") -> None:
+        super().__init__()
+        self.study_name = study_name
+        self.news: HistoryNews | None = None
+
+    def body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield LineTable(id="history", classes="pane")
+            yield Static("", id="detail", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#history").focus()
+
+    def read(self, reader: Reader) -> HistoryNews:
+        return HistoryNews(tuple(reversed(reader.changes(self.study_name))))
+
+    def show(self, news: HistoryNews) -> None:
+        self.news = news
+        name = safe_line(self.study_name, 40) or "the workspace"
+        self.header(Text(f"History of {name}", "bold"))
+        table = self.query_one(LineTable)
+        table.show(COLUMNS, [entry_row(entry) for entry in news.entries], empty="Nobody asked for anything yet.")
+        entitle(table, title=f"Requests: {len(news.entries)}, newest first")
+        self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        """The entry under the cursor in full, with what may be done about it."""
+        entry = self.chosen
+        text = Text()
+        if entry is not None:
+            text.append(f"#{entry.id} {safe_line(entry.words, 600)}")
+            text.append(f"\nby {safe_line(entry.who, 60)}, {outcome_words(entry)}. {remedy_words(entry)}", "dim")
+        self.query_one("#detail", Static).update(text)
+        self.refresh_keys()
+
+    @on(LineTable.Moved)
+    def moved(self) -> None:
+        self._show_chosen()
+
+    @property
+    def chosen(self) -> Entry | None:
+        """The entry under the cursor."""
+        key = self.query_one(LineTable).cursor_key if self.is_mounted else None
+        return next((entry for entry in self.news.entries if entry.id == key), None) if self.news else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "undo_chosen":
+            return self.chosen is not None
+        if action == "undo":
+            return self.news is not None and any(not entry.obstacle for entry in self.news.entries)
+        return True
+
+    def copies(self) -> list[tuple[str, str]]:
+        words = [self.study_name] if self.study_name else []
+        found = [("command", command_line("history", *words, ws=self.ui.workspace))]
+        if entry := self.chosen:
+            undo = command_line("undo", *words, str(entry.id), ws=self.ui.workspace)
+            found = [("change", f"#{entry.id} {safe_line(entry.words, 1000)}"), ("undo", undo), *found]
+        return found
+
+    @on(LineTable.Chosen)
+    def enter(self) -> None:
+        self.action_undo_chosen()
+
+    def action_undo_chosen(self) -> None:
+        entry = self.chosen
+        if entry is None:
+            return
+        if entry.obstacle:
+            self.ui.tell(f"#{entry.id} stays: {remedy_words(entry)}", severity="warning")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.ui.act(
+                    lambda: actions.undo(self.ui.workspace, entry.study or None, entry.id, who=self.ui.who),
+                    lambda made: f"Undone: #{entry.id}. The undo is #{made.id} and can be undone as well.",
+                )
+
+        question = f"Undo #{entry.id} of {safe_line(entry.who, 60)}? {safe_line(entry.words, 600)}"
+        self.ui.push_screen(Confirm(question, yes="Undo it", no="Leave it"), answered)
+
+
+def entry_row(entry: Entry) -> Row:
+    """One request; what was undone is pale."""
+    about = f"#{entry.trial}" if entry.trial is not None else safe_line(entry.study, 60) or "workspace"
+    cells = (
+        Cell(f"{entry.id}"),
+        Cell(safe_line(entry.words, 300)),
+        Cell(safe_line(entry.who, 40)),
+        Cell(time.strftime("%m-%d %H:%M:%S", time.localtime(entry.at))),
+        Cell(about),
+        Cell(outcome_words(entry), "warn" if not entry.outcome else "plain"),
+    )
+    return Row(entry.id, cells, dim=entry.undone_by is not None)
+
+
+def outcome_words(entry: Entry) -> str:
+    """What became of it."""
+    if entry.undone_by is not None:
+        return f"undone by #{entry.undone_by}"
+    return safe_line(entry.outcome, 200) or "waits for the runner"
+
+
+def remedy_words(entry: Entry) -> str:
+    """Whether it can be undone, else why not."""
+    return "enter undoes it" if not entry.obstacle else safe_line(entry.obstacle, 300)

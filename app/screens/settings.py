@@ -1,0 +1,287 @@
+"""What can be changed in a study while it runs, and what was changed by whom. It checks no value itself.
+
+Every change goes through `engine.changes`, which records it with what it replaced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bertdistill.app import format as fmt
+from bertdistill.app.bindings import bindings
+from bertdistill.app.live import Reader
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.dialogues import Ask
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine import actions
+from bertdistill.engine.actions import Entry
+from bertdistill.engine.changes import SECTIONS, read_change, settled
+from bertdistill.engine.config import StudySpec, parse_override
+from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.ranges import dump_range, range_text
+from bertdistill.engine.rules import used
+from bertdistill.engine.sections import shown
+from bertdistill.engine.space import describe
+from bertdistill.store.models import StudyState
+
+COLUMNS = (
+    Column("key", "setting", 28),
+    Column("value", "now", 18),
+    Column("filed", "study file", 22, grow=True),
+    Column("changed", "changed", 34),
+)
+FIRST = ("budget.trials", "budget.hours", "runner.slots")
+"""Of the sections, what is changed most."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One thing that can be changed: `key` as `set` spells it, values as a person types them."""
+
+    key: str
+    value: str
+    filed: str
+    change: Entry | None = None
+    """What changed it last, when it is not as in the study file."""
+
+
+@dataclass(frozen=True)
+class SettingsNews:
+    """All that the screen shows."""
+
+    view: StudyView
+    settings: Sequence[Setting]
+
+
+class SettingsScreen(LiveScreen):
+    """Threshold, budget, slots, ranges and note of a study."""
+
+    PLACE = "settings"
+    BINDINGS: ClassVar = bindings("settings")
+    HELP = """
+What may change while a study runs. `enter` edits the value in one line, which is checked while you type; an empty line
+takes a threshold off and widens a range again. Every change is recorded, `u` takes back the newest, `h` shows them all.
+"""
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__()
+        self.study_name = study_name
+        self.news: SettingsNews | None = None
+
+    def body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield LineTable(id="settings", classes="pane")
+            yield Static("", id="detail", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#settings").focus()
+
+    def read(self, reader: Reader) -> SettingsNews:
+        view = reader.view(self.study_name)
+        return SettingsNews(
+            view, settings_of(view.spec, reader.filed(self.study_name), reader.changes(self.study_name))
+        )
+
+    def show(self, news: SettingsNews) -> None:
+        self.news = news
+        state = fmt.state(news.view.study.state.value, ascii_only=self.ui.ascii_only)
+        self.header(Text.assemble((f"Settings of {safe_line(self.study_name, 40)}  ", "bold"), state))
+        table = self.query_one(LineTable)
+        table.show(COLUMNS, [setting_row(one) for one in news.settings])
+        changed = sum(one.change is not None for one in news.settings)
+        entitle(table, title=f"Settings: {changed} changed")
+        self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        setting, text = self.chosen, Text()
+        if setting is not None and self.news is not None:
+            text.append(f"{setting.key}: {meaning(self.news.view, setting.key)}")
+            text.append(f"\n{change_words(setting)}" if setting.change else "", "dim")
+        self.query_one("#detail", Static).update(text)
+        self.refresh_keys()
+
+    @on(LineTable.Moved)
+    def moved(self) -> None:
+        self._show_chosen()
+
+    @property
+    def chosen(self) -> Setting | None:
+        """The setting under the cursor."""
+        key = self.query_one(LineTable).cursor_key if self.is_mounted else None
+        return next((one for one in self.news.settings if one.key == key), None) if self.news else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.chosen is not None if action == "edit" else True
+
+    def copies(self) -> list[tuple[str, str]]:
+        name, ws = self.study_name, self.ui.workspace
+        found = [("study file", command_line("export", name, "--format", "toml", ws=ws))]
+        if setting := self.chosen:
+            word = f"{setting.key}={setting.value}"
+            found = [("setting", word), ("command", command_line("set", name, word, ws=ws)), *found]
+        return found
+
+    @on(LineTable.Chosen)
+    def enter(self) -> None:
+        self.action_edit()
+
+    def action_history(self) -> None:
+        self.ui.open_history(self.study_name)
+
+    def action_edit(self) -> None:
+        setting, news = self.chosen, self.news
+        if setting is None or news is None:
+            return
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._change(setting.key, text)
+
+        title = f"{setting.key}: {meaning(news.view, setting.key)}"
+        hint = "empty: none" if setting.key.startswith("threshold.") else "empty: the whole range, or 2..4, or 16,32"
+        hint = hint if setting.key.startswith(("threshold.", "range.")) else ""
+        spec = news.view.spec
+        asked = Ask(title, value=setting.value, placeholder=hint, check=lambda text: check(spec, setting.key, text))
+        self.ui.push_screen(asked, answered)
+
+    def _change(self, key: str, text: str) -> None:
+        complete = self.news is not None and self.news.view.study.state == StudyState.COMPLETE
+
+        def work() -> int:
+            made = actions.change_study(self.ui.workspace, self.study_name, {key: typed(key, text)}, who=self.ui.who)
+            if made and complete:  # with room in its budget again it goes on, which needs a runner
+                actions.ensure_runner(self.ui.workspace)
+            return len(made)
+
+        def words(made: int) -> str:
+            return f"{key} is changed; u takes it back." if made else f"{key} is that already."
+
+        self.ui.act(work, words)
+
+
+# ---------------------------------------------------------------------------------------------------------- the values
+
+
+def typed(key: str, text: str) -> Any:
+    """What a person typed for a key, as `change_study` takes it."""
+    return text if key == "note" else parse_override(f"{key}={text.strip()}").value
+
+
+def check(spec: StudySpec, key: str, text: str) -> None:
+    """Raise our error when this cannot be put in force."""
+    try:
+        settled(spec, read_change(key, typed(key, text)))
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--set: ", "").replace("--set ", ""), hint=error.hint) from error
+
+
+def settings_of(spec: StudySpec, filed: StudySpec, changes: Sequence[Entry]) -> tuple[Setting, ...]:
+    """Everything that can be changed, what is changed most first."""
+    before = dict(_values(filed))
+    found = []
+    for key, value in _values(spec):
+        was = before.get(key, "")
+        change = None if value == was else _newest(changes, key)
+        if key.startswith("range."):
+            was = describe(next(one for one in spec.search if one.name == key.removeprefix("range.")))
+        found.append(Setting(key, value, was, change))
+    return tuple(found)
+
+
+def _values(spec: StudySpec) -> Iterator[tuple[str, str]]:
+    """(key, value as typed) of everything that can be changed."""
+    for objective in spec.objectives:
+        yield f"threshold.{objective.metric}", "" if objective.threshold is None else shown(objective.threshold)
+    sections = {f"{name}.{key}": value for name in SECTIONS for key, value in getattr(spec, name).model_dump().items()}
+    for key in FIRST:
+        yield key, _plain(sections[key])
+    narrowed = {one.name: range_text(dump_range(one)) for one in spec.ranges}
+    for parameter in spec.search:
+        yield f"range.{parameter.name}", narrowed.get(parameter.name, "")
+    yield "note", safe_line(spec.note, 1000)
+    for key, value in sections.items():
+        if key not in FIRST:
+            yield key, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
+
+
+def _newest(changes: Sequence[Entry], key: str) -> Entry | None:
+    """The newest request that touched a key; of those that stand, if any does."""
+    touching = [one for one in changes if one.trial is None and key in _keys(one)]
+    standing = [one for one in touching if one.undone_by is None and one.undoes is None]
+    return next(iter([*reversed(standing), *reversed(touching)]), None)
+
+
+def _keys(entry: Entry) -> set[str]:
+    """The settings that a request is about."""
+    match entry.about:
+        case "threshold":
+            return {f"threshold.{entry.after.get('metric')}"}
+        case "range":
+            return {f"range.{entry.after.get('parameter')}"}
+        case "slots":
+            return {"runner.slots"}
+        case "note":
+            return {"note"}
+        case "budget" | "runner" | "stopping":
+            return {f"{entry.about}.{name}" for name in entry.after}
+    return set()
+
+
+# --------------------------------------------------------------------------------------------------------------- words
+
+
+def setting_row(setting: Setting) -> Row:
+    """One setting; a changed one has a mark and says who and when."""
+    empty = "whole range" if setting.key.startswith("range.") else "none"
+    cells = (
+        Cell(setting.key),
+        Cell(safe_line(setting.value, 200) or empty, "bright" if setting.change else "plain"),
+        Cell(safe_line(setting.filed, 200) or "none", "dim"),
+        Cell(change_words(setting)),
+    )
+    return Row(setting.key, cells, mark=setting.change is not None)
+
+
+def change_words(setting: Setting) -> str:
+    """`by ada 11-20 14:02 (#7)`, empty for what is as in the study file."""
+    entry = setting.change
+    if entry is None:
+        return ""
+    when = time.strftime("%m-%d %H:%M", time.localtime(entry.at))
+    return f"by {safe_line(entry.who, 40)} {when} (#{entry.id})"
+
+
+def meaning(view: StudyView, key: str) -> str:
+    """What a setting does, with the numbers that it is about."""
+    section, _, name = key.partition(".")
+    match section:
+        case "threshold":
+            objective = next(one for one in view.objectives if one.metric == name)
+            side = "at least" if objective.direction == "maximize" else "at most"
+            values = [all_metrics(trial).get(name) for trial in view.trials if trial.number in view.ranked]
+            feasible = sum(objective.feasible(value) for value in values if value is not None)
+            return f"a feasible trial has {side} this; {feasible} of {len(values)} complete trials do now"
+        case "range":
+            parameter = next(one for one in view.spec.search if one.name == name)
+            return f"later proposals are drawn from this part of {describe(parameter)}; earlier trials stay"
+        case "note":
+            return "what people should know of the study"
+    words = type(getattr(view.spec, section)).model_fields[name].description or ""
+    return f"{words} {used(view.trials)} are used." if key == "budget.trials" else words
