@@ -139,7 +139,7 @@ class BertDistill(App[None]):
             self._reading = False
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
-        if message.screen is self.screen:
+        if message.screen is self.screen and message.screen.display:  # one that is being taken down has no widgets
             message.screen.show(message.news)
 
     def _tell_problem(self, error: Exception) -> None:
