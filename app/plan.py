@@ -58,6 +58,12 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None]) -> dict[str, Any]:
 
 def plan_text(spec: StudySpec, planned: Mapping[str, Any]) -> str:
     """The resolved study as TOML, with what it would cost as comments above it, so that the whole is a study file."""
+    head = pairs(plan_facts(spec, planned), indent="#   ")
+    return f"# study {spec.name}: valid. Nothing was started.\n{head}\n\n{to_toml(spec).strip()}"
+
+
+def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
+    """What `make_plan` found, in words by name: trials, sizes, steps, disk, and each searched parameter."""
     sizes, steps, disk = planned["sizes"], planned["steps"], planned["disk_bytes"]
     smallest, largest = sizes["smallest"], sizes["largest"]
     unknown = "unknown until the models and data can be read"
@@ -77,8 +83,7 @@ def plan_text(spec: StudySpec, planned: Mapping[str, Any]) -> str:
         facts["refused"] = f"{sizes['refused']} of {sizes['students']} architectures cannot be built and are skipped"
     for parameter in spec.search:
         facts[f"search {parameter.name}"] = space.describe(parameter)
-    head = pairs(facts, indent="#   ")
-    return f"# study {spec.name}: valid. Nothing was started.\n{head}\n\n{to_toml(spec).strip()}"
+    return facts
 
 
 def _steps_text(steps: Mapping[str, int]) -> str:

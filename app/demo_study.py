@@ -1,0 +1,44 @@
+"""The demo study in a workspace: its made data, and the shipped file led to them. It starts nothing."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bertdistill.engine.config import StudySpec
+    from bertdistill.engine.workspace import Workspace
+
+FOLDER = "demo-data"
+
+
+def data_paths(workspace: Workspace) -> dict[str, str]:
+    """Where the demo's data lie or will lie, by dotted key."""
+    folder = workspace.path / FOLDER
+    return {"data.train": str(folder / "train.json"), "data.report": str(folder / "report.json")}
+
+
+def write_data(workspace: Workspace) -> Path:
+    """Make the data, the same bytes each time, in about half a second; the folder that holds them."""
+    from bertdistill.engine.demo import write_demo
+
+    workspace.make()
+    return write_demo(workspace.path / FOLDER).train.parent
+
+
+def has_data(workspace: Workspace) -> bool:
+    """Whether the data were made already."""
+    return all(Path(path).is_file() for path in data_paths(workspace).values())
+
+
+def load_demo(workspace: Workspace, changes: Sequence[str] = ()) -> StudySpec:
+    """The demo study with its data written; ConfigError when a change is wrong."""
+    from bertdistill.engine.config import load_study
+
+    write_data(workspace)
+    paths = [f"{key}={path}" for key, path in data_paths(workspace).items()]
+    with as_file(files("bertdistill.sample_configs") / "demo.toml") as file:
+        return load_study(file, [*paths, *changes])

@@ -1,0 +1,484 @@
+"""A new study: choose a study file, change its keys in a form, see what is wrong and what it would cost, start it.
+
+It changes no file: what was typed is kept as `--set` changes, and the command that means the same is always shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.suggester import Suggester, SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Static
+
+from bertdistill.app import demo_study, plan_process, study_form
+from bertdistill.app import format as fmt
+from bertdistill.app.bindings import bindings
+from bertdistill.app.configs import Config, checked_path, completion, find_configs
+from bertdistill.app.live import Reader
+from bertdistill.app.plan import plan_facts
+from bertdistill.app.plan_process import Answer
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens.live_screen import Line, LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.study_check import Checked, Taken, check, problems, taken
+from bertdistill.app.study_form import Field
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.engine import actions
+from bertdistill.engine.config import StudySpec, to_toml
+from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.study_text import parse_override, read_toml
+from bertdistill.store.errors import BertDistillError
+
+COLUMNS = (Column("config", "study file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
+CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
+"""Rest after the last key press until the file is checked, and from there until its plan is asked for."""
+
+
+@dataclass(frozen=True)
+class NewStudyNews:
+    """All that the screen shows before anything was chosen."""
+
+    configs: tuple[Config, ...]
+    studies: Mapping[str, Taken]
+
+
+class PathSuggester(Suggester):
+    """The first folder or TOML file that begins with what was typed."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return await asyncio.to_thread(completion, value)
+
+
+class NewStudyScreen(LiveScreen):
+    """First the list of study files, then the form of the chosen one. Nothing typed is lost on the way between them."""
+
+    PLACE = "new"
+    BINDINGS: ClassVar = bindings("new")
+    HELP = """
+Choose a study file, or type the path of one. Each line of the form is a key of the file; an emptied line takes the key
+out. Any other key is added at the bottom as `key=value`. Findings and costs follow while you type. `f5` starts the
+study; `f4` goes back to the list and keeps what you typed. The file itself is never changed.
+"""
+
+    def __init__(self, file: str = "") -> None:
+        super().__init__()
+        self.news: NewStudyNews | None = None
+        self.config: Config | None = None
+        self.checked: Checked | None = None
+        self.answer: Answer | None = None
+        self._file = file
+        self._raw: dict[str, Any] = {}
+        self._typed: dict[Path, dict[str, str]] = {}
+        self._added: dict[Path, list[str]] = {}
+
+    # -------------------------------------------------------------------------------------------------- composing
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="new-body"):
+            with Vertical(id="new-left"):
+                yield LineTable(id="configs", classes="pane")
+                path = Input(id="path", placeholder="or the path of a study file", suggester=PathSuggester())
+                yield path
+                with VerticalScroll(id="form", classes="pane", can_focus=False):
+                    yield Vertical(id="fields")
+                    keys = SuggestFromList([f"{name}=" for name in study_form.known_keys()])
+                    yield Input(id="other-key", placeholder="any other key=value, then enter", suggester=keys)
+                    yield Button("Start the study", id="start", variant="primary")
+            with VerticalScroll(id="plan", classes="pane"):
+                yield Static(id="findings", markup=False)
+        yield Line(id="hint")
+        yield Line(id="verdict")
+
+    def on_mount(self) -> None:
+        self.add_class("-choosing")
+        self.query_one("#configs").border_title = Text("Begin from")
+        self.query_one("#plan").border_title = Text("What it is")
+        self.query_one("#configs").focus()
+        if self._file:
+            self._open(self._file)
+
+    # ------------------------------------------------------------------------------------------- reading, showing
+
+    def read(self, reader: Reader) -> NewStudyNews:
+        folders = [("here", Path()), ("workspace", self.ui.workspace.path)]
+        return NewStudyNews(tuple(find_configs(folders)), taken(reader.studies()))
+
+    def show(self, news: NewStudyNews) -> None:
+        fresh = self.news is None or self.news.studies.keys() != news.studies.keys()
+        self.news = news
+        rows = [
+            Row(str(c.path), (Cell(safe_line(c.path.stem), "bright"), Cell(c.where), Cell(safe_line(c.first_sentence))))
+            for c in news.configs
+        ]
+        self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file is here. Type the path of one.")
+        self._title()
+        if self.config is None:
+            self._preview()
+        elif fresh:
+            self._judge_soon()
+        self.refresh_keys()
+
+    def _title(self) -> None:
+        text = Text("New study", "bold", no_wrap=True, overflow="ellipsis")
+        if self.config is not None:
+            text.append(f"  {safe_line(str(self.config.path), 300)}")
+        self.header(text)
+
+    def _preview(self) -> None:
+        """What the highlighted file says of itself."""
+        config = self._highlighted()
+        self._findings(Text(safe(config.about, 6000) or "This file has no comment at its top.") if config else Text())
+
+    def _highlighted(self) -> Config | None:
+        key = self.query_one("#configs", LineTable).cursor_key
+        return next((c for c in self.news.configs if str(c.path) == key), None) if self.news else None
+
+    def _findings(self, text: Text | Group) -> None:
+        self.query_one("#findings", Static).update(text)
+
+    def _verdict(self, words: str, style: str = "") -> None:
+        self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style, no_wrap=True, overflow="ellipsis"))
+
+    # ---------------------------------------------------------------------------------------------------- choosing
+
+    @on(LineTable.Moved, "#configs")
+    def moved(self) -> None:
+        self._preview()
+
+    @on(LineTable.Chosen, "#configs")
+    def chosen(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Edit the highlighted file."""
+        config = self._highlighted()
+        if config is not None:
+            self._edit(config)
+
+    @on(Input.Submitted, "#path")
+    def path_typed(self, event: Input.Submitted) -> None:
+        self._open(event.value)
+
+    def _open(self, text: str) -> None:
+        """Edit the file of this path, or say what is wrong with the path."""
+        try:
+            path = checked_path(text).absolute()
+        except (BertDistillError, OSError, RuntimeError) as error:  # `~nobody` has no home: RuntimeError
+            self._refuse(text, error)
+        else:
+            self._edit(Config(path, "typed"))
+
+    def _refuse(self, text: str, error: Exception) -> None:
+        self._verdict(f"{error}. {getattr(error, 'hint', '')}".strip(), "bold red")
+        field = self.query_one("#path", Input)
+        field.value = text
+        field.focus()
+
+    def _edit(self, config: Config) -> None:
+        """Show the form of a file; what was typed for it before stands there again."""
+        known = self.news.configs if self.news else ()
+        config = next((c for c in known if c.path == config.path.resolve()), config)
+        try:
+            self._raw = read_toml(config.path)
+        except BertDistillError as error:
+            self._refuse(str(config.path), ConfigError("\n".join(problems(error, config.path))))
+            return
+        self.config = config
+        if config.is_demo:
+            self._typed.setdefault(config.path, demo_study.data_paths(self.ui.workspace))
+        self.remove_class("-choosing")
+        self.add_class("-editing", "-show-form")
+        self.query_one("#plan").border_title = Text("Plan")
+        self._title()
+        self.run_worker(self._lay_out(), exclusive=True, group="form")
+
+    def action_other(self) -> None:
+        """Back to the list; what was typed stays."""
+        self.workers.cancel_group(self, "judge")
+        self.config, self.checked, self.answer = None, None, None
+        self.remove_class("-editing", "-show-form", "-show-plan")
+        self.add_class("-choosing")
+        self.query_one("#plan").border_title = Text("What it is")
+        self.query_one("#hint", Line).say(Text())
+        self._verdict("")
+        self._title()
+        self._preview()
+        self.query_one("#configs").focus()
+        self.refresh_keys()
+
+    def action_back(self) -> None:
+        if self.config is not None and self.has_class("-show-plan"):
+            self.action_next_pane()
+        elif self.config is not None:
+            self.action_other()
+        elif any(self._typed_words()):
+            question = f"Leave? What you typed is lost: {', '.join(self._typed_words())}"
+            self.ui.push_screen(Confirm(question, yes="Leave", no="Stay"), self._leave)
+        else:
+            self.ui.leave_screen()
+
+    def _leave(self, yes: bool | None) -> None:
+        if yes:
+            self.ui.leave_screen()
+
+    def _typed_words(self) -> list[str]:
+        """The changes typed so far in any file; those that the demo brings along are none."""
+        own = demo_study.data_paths(self.ui.workspace)
+        return [
+            f"{key}={value}" for typed in self._typed.values() for key, value in typed.items() if own.get(key) != value
+        ]
+
+    # -------------------------------------------------------------------------------------------------------- form
+
+    @property
+    def fields(self) -> list[Field]:
+        """The lines of the form."""
+        added = self._added.get(self.config.path, []) if self.config else []
+        return study_form.form(self._raw, added)
+
+    @property
+    def _words(self) -> dict[str, str]:
+        return self._typed.setdefault(self.config.path, {}) if self.config else {}
+
+    @property
+    def changes(self) -> list[str]:
+        """What was typed, as `--set` takes it."""
+        return study_form.changes(self.fields, self._words)
+
+    async def _lay_out(self, focus: str = "") -> None:
+        box = self.query_one("#fields", Vertical)
+        words = self._words
+        rows = [_row(field, words.get(field.key.name, field.value)) for field in self.fields]
+        async with self.batch():
+            await box.remove_children()
+            await box.mount_all(rows)
+        self.query_one("#form").border_title = Text(safe_line(self.config.path.name if self.config else "", 80))
+        inputs = {str(i.name): i for i in box.query(Input)}
+        chosen = inputs.get(focus) or next(iter(inputs.values()), None)
+        if chosen is not None:
+            chosen.focus()
+        self._judge_soon()
+        self.refresh_keys()
+
+    @on(Input.Changed, ".value")
+    def typed(self, event: Input.Changed) -> None:
+        field = next((f for f in self.fields if f.key.name == event.input.name), None)
+        if field is None:
+            return
+        if event.value == self._words.get(field.key.name, field.value):
+            return
+        if event.value == field.value:
+            del self._words[field.key.name]
+        else:
+            self._words[field.key.name] = event.value
+        self._judge_soon()
+
+    @on(Input.Submitted, ".value")
+    def submitted(self) -> None:
+        self.action_field(1)
+
+    @on(Input.Submitted, "#other-key")
+    def add_key(self, event: Input.Submitted) -> None:
+        """One more line; whether the key exists is for the check to say."""
+        if self.config is None:
+            return
+        try:
+            override = parse_override(event.value)
+        except ConfigError as error:
+            self._verdict(f"{str(error).removeprefix('--set ')}. For example sampler.kind=tpe", "bold red")
+            return
+        name, value = override.path, event.value.partition("=")[2].strip()
+        if name not in [field.key.name for field in self.fields]:
+            self._added.setdefault(self.config.path, []).append(name)
+        self._words[name] = str(override.value) if isinstance(override.value, str) else value
+        event.input.value = ""
+        self.run_worker(self._lay_out(name), exclusive=True, group="form")
+
+    def action_field(self, by: int) -> None:
+        """The line above or below; at the ends it stays."""
+        line = [w for w in self.query("#form Input, #form Button") if w.display and w.focusable]
+        here = line.index(self.focused) if self.focused in line else 0
+        if line and 0 <= here + by < len(line):
+            line[here + by].focus()
+
+    def action_next_pane(self) -> None:
+        """Form or plan, where only one of them fits."""
+        plan = self.has_class("-show-form")
+        self.set_class(plan, "-show-plan")
+        self.set_class(not plan, "-show-form")
+        self.query_one("#plan" if plan else "#fields Input").focus()
+        self.refresh_keys()
+
+    def on_descendant_focus(self) -> None:
+        """The help of the focused key."""
+        name = getattr(self.focused, "name", None) or ""
+        if self.config is not None:
+            key = next((field.key for field in self.fields if field.key.name == name), None)
+            words = f"{key.name}: {key.help or 'see docs/study-file.md'}" if key else ""
+            self.query_one("#hint", Line).say(Text(safe_line(words, 300), "dim", no_wrap=True, overflow="ellipsis"))
+
+    # ----------------------------------------------------------------------------------------------------- judging
+
+    def _judge_soon(self) -> None:
+        """Check the file once the typing rests, then ask for its plan; a newer call takes the place of an older."""
+        self.run_worker(self._judge(), exclusive=True, group="judge", exit_on_error=False)
+
+    async def _judge(self) -> None:
+        if self.config is None:
+            return
+        path, changes = self.config.path, self.changes
+        await asyncio.sleep(CHECK_SECONDS)
+        if self.config.is_demo and not demo_study.has_data(self.ui.workspace):
+            await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
+        studies = self.news.studies if self.news else {}
+        self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
+        self._show_findings()
+        if self.checked.spec is not None:
+            await asyncio.sleep(PLAN_SECONDS)
+            self.answer = await plan_process.ask(path, changes)
+            self._show_findings()
+
+    @property
+    def problems(self) -> list[str]:
+        """What must be mended before the study can start."""
+        checked = self.checked.problems if self.checked else ()
+        return [*checked, *(self.answer.problems if self.answer else ())]
+
+    def _show_findings(self) -> None:
+        checked, answer = self.checked, self.answer
+        if checked is None or self.config is None:
+            return
+        found = self.problems
+        bad, good = (fmt.STATES[name][self.ui.ascii_only] for name in ("failed", "complete"))
+        for label in self.query("#fields Label"):
+            wrong = any(study_form.concerns(problem, str(label.name)) for problem in found)
+            label.set_class(wrong, "-wrong")
+            label.update(Text(f"{bad if wrong else ' '} {label.name}", no_wrap=True, overflow="ellipsis"))  # type: ignore[attr-defined]  # a query by type of Label
+        if found:
+            self._verdict(f"{bad} {len(found)} to mend: {found[0]}", "bold red")
+        elif answer is None:
+            self._verdict(f"{good} valid; working out what it costs…")
+        else:
+            self._verdict(f"{good} {_short_plan(checked, answer)}")
+        self._findings(self._report(checked, answer, found))
+
+    def _report(self, checked: Checked, answer: Answer | None, found: list[str]) -> Group:
+        """Everything known of the study, problems first."""
+        bad, good = (fmt.STATES[name][self.ui.ascii_only] for name in ("failed", "complete"))
+        head, facts, tail = Text(), Table.grid(padding=(0, 2, 0, 0)), Text()
+        for problem in found:
+            head.append(f"{bad} {safe(problem, 1000)}\n", "red")
+        if checked.spec is not None and not found:
+            head.append(f"{good} valid" + ("" if answer else "; working out what it costs…") + "\n", "green")
+        if checked.goes_on and checked.spec is not None:
+            head.append(f"Study {safe_line(checked.spec.name)} is there already; starting goes on with it.\n")
+        if checked.spec is not None and answer is not None and answer.planned:
+            for name, words in plan_facts(checked.spec, answer.planned).items():
+                facts.add_row(Text(safe_line(name), "dim"), Text(safe_line(words, 600)))
+        for note in answer.notes if answer else ():
+            tail.append(f"\n{safe(note, 600)}\n", "dim")
+        tail.append(f"\nThe same from a shell:\n{safe(self.command, 4000)}\n", "dim")
+        return Group(head, facts, tail)
+
+    @property
+    def command(self) -> str:
+        """The command line that starts the same study."""
+        if self.config is None:
+            return ""
+        words = [word for change in self.changes for word in ("--set", change)]
+        return command_line("run", str(self.config.path), *words, ws=self.ui.workspace)
+
+    # -------------------------------------------------------------------------------------------------------- actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        editing = self.config is not None
+        match action:
+            case "open":
+                return not editing
+            case "start" | "other" | "field":
+                return editing
+            case "next_pane":
+                return editing and not self.has_class("-wide")
+        return True
+
+    def copies(self) -> list[tuple[str, str]]:
+        if self.config is None:
+            return []
+        found = [("command", self.command), ("path", str(self.config.path))]
+        spec = self.checked.spec if self.checked else None
+        return found if spec is None else [*found, ("study file", to_toml(spec))]
+
+    @on(Button.Pressed, "#start")
+    def start_pressed(self) -> None:
+        self.action_start()
+
+    def action_start(self) -> None:
+        """Ask once more, with what it costs, then start it and open it."""
+        spec = self.checked.spec if self.checked else None
+        if self.problems or spec is None:
+            words = self.problems[0] if self.problems else "the file is still being checked; try again in a moment"
+            self.ui.tell(f"Not started: {words}", severity="warning")
+            return
+        question = f"Start study {spec.name}? {_costs(spec, self.answer)} It goes on when this app is closed."
+        self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
+
+    def _start(self, spec: StudySpec, yes: bool | None) -> None:
+        def work() -> str:
+            name = actions.start_study(self.ui.workspace, spec, who=self.ui.who).name
+            actions.ensure_runner(self.ui.workspace)
+            return name
+
+        def done(name: str) -> str:
+            if self.ui.screen is self:
+                from bertdistill.app.screens.study import StudyScreen
+
+                self.ui.switch_screen(StudyScreen(name))
+            return f"Study {name} has started."
+
+        if yes:
+            self.ui.act(work, done)
+
+
+def _row(field: Field, value: str) -> Widget:
+    name = field.key.name
+    placeholder = f"{field.key.default} by default" if field.key.default else "empty"
+    return Horizontal(
+        Label(Text(f"  {name}", no_wrap=True, overflow="ellipsis"), name=name),
+        Input(value, name=name, classes="value", placeholder=placeholder, compact=True, select_on_focus=False),
+        classes="field",
+    )
+
+
+def _costs(spec: StudySpec, answer: Answer | None) -> str:
+    """The sentence before the start: trials, sizes, steps, as far as they are known."""
+    text = f"{spec.budget.trials} trials"
+    planned = answer.planned if answer else {}
+    if planned and planned["sizes"]["smallest"]:
+        sizes = planned["sizes"]
+        text += f" of {fmt.count(sizes['smallest'])} to {fmt.count(sizes['largest'])} parameters"
+    if planned and planned["steps"]:
+        text += f", about {planned['steps']['baseline']:,} steps for the baseline"
+    return f"{text}."
+
+
+def _short_plan(checked: Checked, answer: Answer) -> str:
+    """The same in one line, with the baseline's exact size."""
+    if checked.spec is None:
+        return ""
+    baseline = answer.planned.get("sizes", {}).get("baseline")
+    exact = f"; baseline {fmt.exact(baseline)} parameters" if baseline else ""
+    return f"valid: {_costs(checked.spec, answer).rstrip('.')}{exact}"
