@@ -15,13 +15,13 @@ from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from bertdistill.app.bindings import bindings
 from bertdistill.app.widgets.columns import Column as Column  # tables offer it to their callers
 from bertdistill.app.widgets.columns import Layout, fit, is_whole, joined, lay_out
 
@@ -62,17 +62,8 @@ class LineTable(ScrollView, can_focus=True):
 
     HELP = "`j` `k` or arrows move, `g` `G` go to the ends, `left` `right` show hidden columns, `enter` opens."
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "step(1)", "Down", show=False, id="table.down"),
-        Binding("up,k", "step(-1)", "Up", show=False, id="table.up"),
-        Binding("home,g", "end(-1)", "First", show=False, id="table.first"),
-        Binding("end,G", "end(1)", "Last", show=False, id="table.last"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up"),
-        Binding("left", "shift(-1)", "Columns left", show=False, id="table.left"),
-        Binding("right", "shift(1)", "Columns right", show=False, id="table.right"),
-        Binding("enter", "choose", "Open", show=False, id="table.choose"),
-    ]
+    PLACE: ClassVar[str] = "table"
+    BINDINGS: ClassVar = bindings("table")
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line-table--header",

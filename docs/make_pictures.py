@@ -1,0 +1,137 @@
+"""Makes the pictures of the guide from the running app: `python docs/make_pictures.py WORKSPACE [NAME …]`.
+
+It drives the app without a terminal, exports what is on screen as SVG, and turns that into PNG with `rsvg-convert`
+(Debian: librsvg2-bin, fonts-dejavu-core). It changes nothing in the workspace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import html
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertdistill.app import terminal
+from bertdistill.app.preferences import Marker, Options, Theme
+
+FOLDER = Path(__file__).parent / "pictures"
+SETTLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A screen: what is pressed after the start, and a word that must be on it before the picture is taken."""
+
+    name: str
+    study: str
+    keys: tuple[str, ...] = ()
+    until: str = ""
+    size: tuple[int, int] = (120, 40)
+    theme: Theme = "dark"
+    marker: Marker = "braille"
+    no_color: bool = False
+
+
+def pictures(study: str) -> tuple[Picture, ...]:
+    """Everything that the guide shows, of this study."""
+    return (
+        Picture("studies", ""),
+        Picture("study", study, ("down",), until="Frontier"),
+        Picture("study-80x24", study, ("2",), until="Frontier", size=(80, 24)),
+        Picture("study-40x12", study, until="Trials", size=(40, 12)),
+        Picture("study-light", study, ("down",), until="Frontier", theme="light"),
+        Picture("study-no-color", study, ("down",), until="Frontier", no_color=True),
+        Picture("study-ascii", study, ("down",), until="Frontier", marker="ascii", no_color=True),
+        Picture("trial", study, ("enter",), until="Rank"),
+        Picture("help", study, ("question_mark",), until="Everywhere"),
+        Picture("workers", study, ("w",)),
+        Picture("models", study, ("M",)),
+    )
+
+
+async def take(picture: Picture, workspace: Path) -> Path:
+    """Drive the app to the picture and write it as SVG beside the PNG."""
+    if picture.no_color:
+        os.environ["NO_COLOR"] = "1"
+    else:
+        os.environ.pop("NO_COLOR", None)
+    terminal.tame(os.environ)
+    from bertdistill.app.ui import BertDistill
+
+    theme: Theme = "ansi" if picture.no_color else picture.theme
+    app = BertDistill(Options(workspace, open_study=picture.study, theme=theme, marker=picture.marker))
+    async with app.run_test(size=picture.size) as pilot:
+        await pilot.pause(1.0)
+        for key in picture.keys:
+            await pilot.press(key)
+            await pilot.pause(0.5)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while picture.until and picture.until not in app.export_screenshot().replace("&#160;", " "):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{picture.name}: {picture.until!r} never came")
+            await pilot.pause(0.2)
+        await pilot.pause(1.0)
+        path = FOLDER / f"{picture.name}.svg"
+        path.write_text(by_cells(app.export_screenshot(title="bertdistill-tui")), encoding="utf-8")
+    return path
+
+
+_TEXT = re.compile(
+    r'<text class="(?P<style>[^"]*-r\d+)" x="(?P<x>[\d.]+)" y="(?P<y>[\d.]+)" textLength="(?P<length>[\d.]+)"[^>]*>'
+    r"(?P<text>[^<]*)</text>"
+)
+
+
+def by_cells(svg: str) -> str:
+    """Each character at its own cell, with a font that is on the machine: no web font, and nothing shears.
+
+    Renderers other than browsers ignore `textLength`, so that charts would lose their columns.
+    """
+    svg = re.sub(r"@font-face\s*\{.*?\n\s{4}\}", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code, monospace", "DejaVu Sans Mono, monospace").replace(
+        "font-family: arial", "font-family: DejaVu Sans"
+    )
+    return _TEXT.sub(_cells, svg)
+
+
+def _cells(match: re.Match[str]) -> str:
+    from rich.cells import cell_len
+
+    text = html.unescape(match["text"])
+    width = float(match["length"]) / max(1, cell_len(text))
+    found, at = [], float(match["x"])
+    for character in text:
+        if character not in " \u00a0":
+            found.append(
+                f'<text class="{match["style"]}" x="{at:.1f}" y="{match["y"]}">{html.escape(character)}</text>'
+            )
+        at += width * cell_len(character)
+    return "".join(found)
+
+
+def main() -> int:
+    """Make all pictures, or those named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("names", nargs="*", help="pictures to make; all by default")
+    parser.add_argument("--study", default="demo")
+    options = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    chosen = [p for p in pictures(options.study) if not options.names or p.name in options.names]
+    for picture in chosen:
+        svg = asyncio.run(take(picture, options.workspace.resolve()))
+        png = svg.with_suffix(".png")
+        subprocess.run(["rsvg-convert", "--zoom", "1.2", "--output", str(png), str(svg)], check=True)
+        svg.unlink()
+        sys.stdout.write(f"{png}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
