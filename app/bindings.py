@@ -12,43 +12,15 @@ from typing import Any
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from bertdistill.app.keymap import Action, of
+from bertdistill.app.keymap import Action, of, shown_keys
 
 FOOTER_KEYS = 7
 """More are not read, and at 80 columns more do not fit."""
-
-_SPELT = {
-    "question_mark": "?",
-    "slash": "/",
-    "plus": "+",
-    "minus": "-",
-    "equals_sign": "=",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "escape": "esc",
-    "space": "space",
-    "left": "←",
-    "right": "→",
-    "up": "↑",
-    "down": "↓",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-}
 
 
 def bindings(place: str) -> list[Any]:
     """Textual bindings of a place; each keeps its id, so that a config can remap it."""
     return [Binding(a.keys, a.name, a.words, show=False, id=a.id, tooltip=a.words) for a in of(place)]
-
-
-def keys_of(action: Action, keymap: Mapping[str, str]) -> list[str]:
-    """The keys of an action as people write them, remapped ones instead of ours."""
-    return [spelt(key) for key in keymap.get(action.id, action.keys).split(",")]
-
-
-def spelt(key: str) -> str:
-    """`question_mark` as `?`; control and function keys as they are."""
-    return _SPELT.get(key.strip(), key.strip())
 
 
 def available(screen: Any) -> Iterator[tuple[Action, Any]]:
@@ -65,7 +37,7 @@ def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
     """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else."""
     chosen = sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer)
     kept = [a for a in chosen if a.footer < 90][: FOOTER_KEYS - 2] + [a for a in chosen if a.footer >= 90]
-    return [(keys_of(a, keymap)[0], a.short) for a in kept]
+    return [(shown_keys(a, keymap)[0], a.short) for a in kept]
 
 
 class ActionCommands(Provider):
@@ -76,7 +48,7 @@ class ActionCommands(Provider):
         for action, target in available(self.screen):
             if action.palette:
                 run = partial(app.run_action, action.name, target)
-                yield f"{action.group}: {action.words}", " ".join(keys_of(action, app.options.keymap)), run
+                yield f"{action.group}: {action.words}", " ".join(shown_keys(action, app.options.keymap)), run
 
     async def discover(self) -> Hits:
         for words, keys, run in self._commands():

@@ -6,6 +6,7 @@ Ids never change, because people remap them in their config.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 EVERYWHERE = "app"
@@ -201,3 +202,28 @@ def of(place: str) -> list[Action]:
 def ids() -> tuple[str, ...]:
     """Every id that a config may remap."""
     return tuple(action.id for action in ACTIONS)
+
+
+_SPELT = {
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+    "space": "space",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}
+
+
+def shown_keys(action: Action, keymap: Mapping[str, str] | None = None) -> list[str]:
+    """The keys of an action as people write them, `?` for `question_mark`; remapped ones instead of ours."""
+    keys = (keymap or {}).get(action.id, action.keys).split(",")
+    return [_SPELT.get(key.strip(), key.strip()) for key in keys]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.format import setting
+from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report import SHAPES
 from bertdistill.engine.config import MODELS, SECTIONS, ReferencePoint, StudySpec
 from bertdistill.engine.contract import METRICS, FineTuneSpec
@@ -326,7 +327,37 @@ def _purpose(path: Path) -> str:
     return "" if path.name == "__init__.py" else text.split("\n\n")[0]
 
 
-PAGES = {"commands.md": commands_page, "study-file.md": study_page, "modules.md": modules_page}
+KEYS_HEAD = """# Keys of the app
+
+Made from the code by `make docs`, from the table that makes the bindings, the footer, the help (`?`) and the palette
+(`ctrl+p`) too.
+
+A key is changed by its id in `~/.config/bertdistill-tui/config.toml`; several keys have commas between:
+
+```toml
+[keys]
+rerun = "r,f5"
+quit = "q,ctrl+q"
+```
+"""
+
+
+def keys_page() -> str:
+    """`docs/keys.md`."""
+    parts = [KEYS_HEAD]
+    for place, title in PLACES.items():
+        rows = [[" ".join(f"`{key}`" for key in shown_keys(a)), a.words, f"`{a.id}`"] for a in of(place)]
+        if rows:
+            parts += [f"## {title}\n", _table(["key", "what it does", "id"], rows)]
+    return "\n".join(parts)
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "study-file.md": study_page,
+    "modules.md": modules_page,
+    "keys.md": keys_page,
+}
 
 
 def main(folder: Path) -> None:

@@ -14,8 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from bertdistill.app.bindings import keys_of
-from bertdistill.app.keymap import PLACES, of
+from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.screens.live_screen import Ours
 
 
@@ -50,5 +49,5 @@ def key_table(place: str, keymap: Any) -> Table:
     table.add_column(no_wrap=True)
     table.add_column()
     for action in of(place):
-        table.add_row(Text("  ".join(keys_of(action, keymap)), "bold"), Text(action.words))
+        table.add_row(Text("  ".join(shown_keys(action, keymap)), "bold"), Text(action.words))
     return table
