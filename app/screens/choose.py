@@ -12,8 +12,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from bertdistill.app.bindings import bindings, keys_of
-from bertdistill.app.keymap import of
+from bertdistill.app.bindings import bindings
+from bertdistill.app.keymap import of, shown_keys
 from bertdistill.app.query import complete, last_word, parse
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.live_screen import LiveScreen, Ours
@@ -28,7 +28,7 @@ COLUMNS = (Column("shown", "", 3), Column("name", "column", 20, grow=True))
 
 def hint(place: str, keymap: Mapping[str, str]) -> Text:
     """The keys of a dialogue in one line, from the key table."""
-    return Text("  ".join(f"{keys_of(action, keymap)[0]} {action.short}" for action in of(place)), "dim")
+    return Text("  ".join(f"{shown_keys(action, keymap)[0]} {action.short}" for action in of(place)), "dim")
 
 
 class FilterDialogue(Ours, ModalScreen[str | None]):
