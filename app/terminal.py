@@ -190,7 +190,8 @@ def install_signals(app: App[Any]) -> None:
         left.append(status)
         threading.Thread(target=_leave_at_last, args=(status,), name="leave", daemon=True).start()
         with suppress(RuntimeError):  # the loop is closed: the process is ending as it is
-            loop.call_soon_threadsafe(lambda: app.exit(return_code=status))
+            # After the refresh: a screen that is just being opened is left without its widgets by an exit, and fails.
+            loop.call_soon_threadsafe(lambda: app.call_after_refresh(lambda: app.exit(return_code=status)))
 
     for number in LEAVING:
         signal.signal(number, leave)
