@@ -47,6 +47,9 @@ TOP_SHARE = 0.1
 TOP_TRIALS = 5
 """PED-ANOVA looks at the best tenth of the trials, but at no fewer than these, and at no more than half."""
 FOREST_SEED = 0
+TREES = (16, 64)
+TREE_TRIALS = 16_000
+"""fANOVA's forest has at most 64 trees, fewer when trees times trials exceed this: 1,000 trials took 64 trees 50 s."""
 PROBES = 8
 """Trials and values with which a formula is asked whether a parameter enters it."""
 
@@ -255,10 +258,12 @@ def _evaluated(study: OptunaStudy, names: Sequence[str], method: Method) -> dict
 
     count = len(study.trials)
     quantile = min(0.5, max(TOP_SHARE, TOP_TRIALS / count))
+    trees = min(TREES[1], max(TREES[0], TREE_TRIALS // count))
     ped = PedAnovaImportanceEvaluator(target_quantile=quantile)
+    forest = FanovaImportanceEvaluator(n_trees=trees, seed=FOREST_SEED)
+    evaluator = ped if method == "ped-anova" else forest
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what optuna warns of (few trials, an unstable argument) is said by `problem`
-        evaluator = ped if method == "ped-anova" else FanovaImportanceEvaluator(seed=FOREST_SEED)
         return get_param_importances(study, evaluator=evaluator, params=list(names), normalize=False)
 
 
