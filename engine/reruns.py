@@ -95,7 +95,10 @@ def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What a rerun would be, before it is started. `minutes` and `memory_mb` are None without a trial to judge by."""
+    """What a rerun would be, before it is started. `minutes` and `memory_mb` are None without a trial to judge by.
+
+    Of a queued trial `key` is empty and `after` holds its parameters.
+    """
 
     key: str
     before: Any
@@ -129,6 +132,27 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
         after=getattr(planned.settings, key),
         known=planned.known,
         parent_known=dict(parent.known),
+        minutes=_minutes(planned, done),
+        memory_mb=_memory(planned, done),
+        judged_by=len(done),
+        repeats=_repeated(trials, planned.settings),
+        excluded=(over_limit(spec, planned.known) or ("", ""))[1],
+    )
+
+
+def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], params: Mapping[str, Any]) -> Forecast:
+    """What a queued trial with these values would be; those that have no effect are left out. Starts nothing.
+
+    ActionRefused while the study is not prepared, ConfigError when no student can be built from the values.
+    """
+    planned = dispatch.plan(spec, _prepared(study), params)
+    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    return Forecast(
+        key="",
+        before=None,
+        after=planned.params,
+        known=planned.known,
+        parent_known={},
         minutes=_minutes(planned, done),
         memory_mb=_memory(planned, done),
         judged_by=len(done),

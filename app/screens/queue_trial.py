@@ -1,0 +1,287 @@
+"""A form for a trial with parameters of one's own: what it would be, before it waits. It checks nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bertdistill.app import format as fmt
+from bertdistill.app.bindings import bindings
+from bertdistill.app.live import Reader
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.dialogues import Ask, Confirm
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.view import COUNTS, StudyView, all_metrics
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine import actions
+from bertdistill.engine.config import StudySpec
+from bertdistill.engine.errors import InvalidRequest
+from bertdistill.engine.reruns import Forecast, filled, forecast_queued
+from bertdistill.engine.rules import used
+from bertdistill.engine.sections import shown
+from bertdistill.engine.space import Parameter, active, coerce, describe
+from bertdistill.store.errors import BertDistillError
+from bertdistill.store.models import StudyState, Trial
+
+COLUMNS = (
+    Column("parameter", "parameter", 16),
+    Column("value", "value", 12),
+    Column("baseline", "baseline", 12),
+    Column("space", "search space", 24, grow=True),
+)
+
+
+@dataclass(frozen=True)
+class QueueNews:
+    """All that the screen shows."""
+
+    view: StudyView
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the values in the form would make. `problem` says why they cannot be queued, empty when they can."""
+
+    forecast: Forecast | None = None
+    problem: str = ""
+
+
+class QueueTrialScreen(LiveScreen):
+    """Every searched parameter with a value, and what that trial would be."""
+
+    PLACE = "queue"
+    BINDINGS: ClassVar = bindings("queue")
+    HELP = """
+A trial with values that you choose, inside the search space. It begins with those of the trial that was under the
+cursor; `b` takes the baseline's. Size and cost are exact, time and memory are judged by complete trials. It goes before
+proposed trials and counts against the budget.
+"""
+
+    def __init__(self, study_name: str, selected: int | None = None) -> None:
+        super().__init__()
+        self.study_name, self._selected = study_name, selected
+        self.news: QueueNews | None = None
+        self.values: dict[str, Any] = {}
+        self.outlook = Outlook()
+
+    def body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield LineTable(id="parameters", classes="pane")
+            yield Static("", id="forecast", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#parameters").focus()
+
+    def read(self, reader: Reader) -> QueueNews:
+        return QueueNews(reader.view(self.study_name))
+
+    def show(self, news: QueueNews) -> None:
+        if self.news is None:
+            self.values = first_values(news.view, self._selected)
+        self.news = news
+        self.outlook = look_ahead(news.view, self.values)
+        spec = news.view.spec
+        effective = active(spec.search, self.values, spec.settings)
+        origin = "" if self._selected is None else f", from #{self._selected}"
+        self.header(Text(f"Queue a trial in {safe_line(self.study_name, 40)}{origin}", "bold"))
+        table = self.query_one(LineTable)
+        base = first_values(news.view, None)
+        table.show(COLUMNS, [parameter_row(one, self.values, base, effective) for one in spec.search])
+        entitle(table, title="Values")
+        self.query_one("#forecast", Static).update(outlook_text(news.view, self.outlook))
+        self.refresh_keys()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "edit" | "from_baseline" | "queue":
+                return bool(self.values)
+            case "open_twin":
+                return self._twin() is not None
+        return True
+
+    def copies(self) -> list[tuple[str, str]]:
+        words = [word for name, value in self._chosen().items() for word in ("--set", f"{name}={shown_value(value)}")]
+        command = command_line("queue", self.study_name, *words, ws=self.ui.workspace)
+        return [("values", fmt.settings(self._chosen())), ("command", command)]
+
+    # -------------------------------------------------------------------------------------------------------- actions
+
+    def _chosen(self) -> dict[str, Any]:
+        """The values that have an effect together."""
+        if self.news is None:
+            return {}
+        return dict(active(self.news.view.spec.search, self.values, self.news.view.spec.settings))
+
+    def _twin(self) -> int | None:
+        return self.outlook.forecast.repeats if self.outlook.forecast is not None else None
+
+    @on(LineTable.Chosen)
+    def enter(self) -> None:
+        self.action_edit()
+
+    def action_edit(self) -> None:
+        key = self.query_one(LineTable).cursor_key
+        spec = self.news.view.spec if self.news else None
+        parameter = next((one for one in spec.search if one.name == key), None) if spec else None
+        if parameter is None:
+            return
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._take({parameter.name: typed(parameter, text)})
+
+        title = f"{parameter.name}: {describe(parameter)}"
+        value = shown_value(self.values[parameter.name])
+        self.ui.push_screen(Ask(title, value=value, check=lambda text: typed(parameter, text)), answered)
+
+    def action_from_baseline(self) -> None:
+        if self.news is not None:
+            self._take(first_values(self.news.view, None))
+
+    def _take(self, values: Mapping[str, Any]) -> None:
+        self.values = {**self.values, **values}
+        if self.news is not None:
+            self.show(self.news)
+
+    def action_open_twin(self) -> None:
+        if (number := self._twin()) is not None:
+            self.ui.open_trial(self.study_name, number)
+
+    def action_queue(self) -> None:
+        number = self._twin()
+        if number is not None:
+            question = f"Trial #{number} has exactly these values. Open it?"
+            self.ui.push_screen(Confirm(question, yes="Open it", no="Go on here"), self._answer_twin)
+        elif self.outlook.problem:
+            self.ui.tell(f"Not queued: {self.outlook.problem}", severity="warning")
+        elif self.values:
+            self.ui.act(self._queue, self._queued)
+
+    def _answer_twin(self, yes: bool | None) -> None:
+        if yes:
+            self.action_open_twin()
+
+    def _queue(self) -> Trial:
+        trial = actions.queue_trial(self.ui.workspace, self.study_name, self._chosen(), who=self.ui.who)
+        state = self.news.view.study.state if self.news else None
+        if state in (StudyState.RUNNING, StudyState.COMPLETE):  # a complete study runs again, and needs a runner
+            actions.ensure_runner(self.ui.workspace)
+        return trial
+
+    def _queued(self, trial: Trial) -> str:
+        if self.ui.screen is self:
+            self.ui.leave_screen()
+        return f"Trial #{trial.number} waits, before proposed ones. u takes it back until it starts."
+
+
+# ---------------------------------------------------------------------------------------------------------- the values
+
+
+def first_values(view: StudyView, selected: int | None) -> dict[str, Any]:
+    """A value for every searched parameter: of that trial, else of the baseline, else the middle of its range."""
+    trial = view.trial(selected) if selected is not None else None
+    base = filled(view.spec, {})
+    return base if trial is None else {name: trial.settings.get(name, value) for name, value in base.items()}
+
+
+def typed(parameter: Parameter, text: str) -> Any:
+    """The value that was typed; InvalidRequest says what is possible."""
+    try:
+        return coerce(parameter, text)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+
+
+def shown_value(value: Any) -> str:
+    """A value as a person types it, with every digit that it has."""
+    return value if isinstance(value, str) else shown(value)
+
+
+def look_ahead(view: StudyView, values: Mapping[str, Any]) -> Outlook:
+    """What these values would make, and the first reason for which they cannot be queued."""
+    try:
+        forecast = forecast_queued(view.study, view.spec, view.trials, values)
+    except BertDistillError as error:
+        return Outlook(problem=f"{error} {error.hint}".strip())
+    return Outlook(forecast, _problem(view, view.spec, forecast, values))
+
+
+def _problem(view: StudyView, spec: StudySpec, forecast: Forecast, values: Mapping[str, Any]) -> str:
+    for parameter in spec.search:
+        try:
+            if parameter.name in forecast.after:
+                coerce(parameter, str(values[parameter.name]))
+        except ValueError as error:
+            return str(error)
+    if forecast.repeats is not None:
+        twin = view.trial(forecast.repeats)
+        state = f" ({twin.state.value})" if twin is not None else ""
+        return f"trial #{forecast.repeats}{state} has exactly these values; o opens it"
+    if forecast.excluded:
+        return f"{forecast.excluded}; choose a smaller student, or loosen the threshold in the settings"
+    if used(view.trials) >= spec.budget.trials:
+        return f"the budget of {spec.budget.trials} trials is used up; raise budget.trials in the settings"
+    return ""
+
+
+# --------------------------------------------------------------------------------------------------------------- words
+
+
+def parameter_row(
+    parameter: Parameter, values: Mapping[str, Any], base: Mapping[str, Any], effective: Mapping[str, Any]
+) -> Row:
+    """One parameter; pale where it has no effect, marked where it differs from the baseline."""
+    name = parameter.name
+    idle, differs = name not in effective, values[name] != base[name]
+    value = f"{shown_value(values[name])}" + (" (no effect)" if idle else "")
+    cells = (
+        Cell(safe_line(name, 60)),
+        Cell(safe_line(value, 80), "plain" if idle else "bright"),
+        Cell(safe_line(shown_value(base[name]), 80), "dim"),
+        Cell(safe_line(describe(parameter), 200), "dim"),
+    )
+    return Row(name, cells, dim=idle, mark=differs)
+
+
+def outlook_text(view: StudyView, outlook: Outlook) -> Text:
+    """Whether it can be queued, its exact size, expected time and memory."""
+    text = Text()
+    if outlook.problem:
+        text.append(f"Cannot be queued: {safe_line(outlook.problem, 500)}", "bold red")
+    else:
+        left = view.spec.budget.trials - used(view.trials)
+        text.append(f"Q queues it; {left} of {view.spec.budget.trials} trials of the budget are left.", "bold")
+    if (forecast := outlook.forecast) is not None:
+        params, *others = forecast.known.items()
+        text.append(f"\n{_size(*params)}{_against(view, forecast)}, {', '.join(_size(*one) for one in others)}")
+        text.append(f"\n{_expected(forecast)}")
+    return text
+
+
+def _size(name: str, value: float) -> str:
+    return f"{name} {fmt.exact(value)}" if name in COUNTS else f"{name} {fmt.metric(name, value)}"
+
+
+def _against(view: StudyView, forecast: Forecast) -> str:
+    """` (43% of the baseline)`."""
+    base = all_metrics(view.baseline).get("params") if view.baseline is not None else None
+    return f" ({forecast.known['params'] / base:.0%} of the baseline)" if base else ""
+
+
+def _expected(forecast: Forecast) -> str:
+    if forecast.minutes is None and forecast.memory_mb is None:
+        return "no complete trial to judge time and memory by"
+    minutes = None if forecast.minutes is None else fmt.duration(forecast.minutes * 60)
+    parts = [f"{minutes} of training"] if minutes else []
+    parts += [f"{fmt.size(forecast.memory_mb * 1e6)} of memory"] if forecast.memory_mb is not None else []
+    number = forecast.judged_by
+    return f"{', '.join(parts)}, judged by {number} complete {'trial' if number == 1 else 'trials'}"
