@@ -229,6 +229,11 @@ class BertDistill(App[None]):
 
         self.push_screen(HistoryScreen(study))
 
+    async def action_back(self) -> None:
+        """What going back means is for the screen to say; Textual's own would leave the last screen, too."""
+        if isinstance(self.screen, LiveScreen):
+            self.screen.action_back()
+
     def leave_screen(self) -> None:
         """One screen back; the last one stays."""
         if len(self.screen_stack) > 2:
