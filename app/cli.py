@@ -90,6 +90,9 @@ def start(
     ] = None,
     where: WorkspaceOption = None,
     study: Annotated[str, typer.Option("--study", metavar="STUDY", help="Open this study of the workspace.")] = "",
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Start the demo study on made data, and open it; needs no network.")
+    ] = False,
     theme: Annotated[Theme | None, typer.Option("--theme", help="Colours; auto asks the terminal.")] = None,
     marker: Annotated[
         Marker | None, typer.Option("--marker", help="What charts are drawn with; ascii for poor fonts.")
@@ -119,31 +122,41 @@ def start(
         raise typer.Exit
     wishes = Wishes(theme=theme, marker=marker, mouse=mouse, refresh=refresh)
     if context.invoked_subcommand is None:
-        raise typer.Exit(_start_app(wishes, where, study_file, study))
-    if study or wishes != Wishes():
+        raise typer.Exit(_start_app(wishes, where, study_file, study, demo))
+    if study or demo or wishes != Wishes():
+        names = "--study, --demo, --theme, --marker, --mouse and --refresh"
         raise UsageError(
-            f"--study, --theme, --marker, --mouse and --refresh belong to the app, not to {context.invoked_subcommand}",
+            f"{names} belong to the app, not to {context.invoked_subcommand}",
             hint=f"Leave them out; see {PROGRAM} {context.invoked_subcommand} --help.",
         )
     _set_workspace(where)
 
 
-def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study: str) -> int:
+def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study: str, demo: bool) -> int:
     """The exit status of the app. What can be wrong is told before the terminal is touched."""
     from bertdistill.app import terminal
-    from bertdistill.app.keymap import ids
-    from bertdistill.app.preferences import options
-    from bertdistill.engine.workspace import resolve_workspace
 
     streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     if study_file is not None:
         _check_study_file(study_file)
+    if demo and (study or study_file is not None):
+        raise UsageError("--demo opens the demo study and no other", hint="Leave out --demo, or the study.")
     if problem := terminal.unfit(os.environ, {k: s.isatty() for k, s in streams.items()}, sys.stderr.encoding):
         say(f"error: {problem}")
         return MISUSE
+    from bertdistill.app.keymap import ids
+    from bertdistill.app.preferences import options
+    from bertdistill.engine.workspace import resolve_workspace
+
     found = options(
         resolve_workspace(where, os.environ).path, typed, os.environ, ids(), study_file=study_file, open_study=study
     )
+    if demo:
+        from bertdistill.app.demo_study import start_demo
+        from bertdistill.engine.workspace import Workspace
+
+        say(f"the demo study begins in {found.workspace}; leaving the app stops nothing")
+        found = dataclasses.replace(found, open_study=start_demo(Workspace(found.workspace)))
     terminal.tame(os.environ)
     if found.theme == "auto" and not os.environ.get("NO_COLOR"):
         theme = terminal.theme_name("auto", os.environ, terminal.ask_background(os.environ))

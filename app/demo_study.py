@@ -1,4 +1,4 @@
-"""The demo study in a workspace: its made data, and the shipped file led to them. It starts nothing."""
+"""The demo study in a workspace: its made data, the shipped file led to them, and its start. It shows nothing."""
 
 from __future__ import annotations
 
@@ -42,3 +42,13 @@ def load_demo(workspace: Workspace, changes: Sequence[str] = ()) -> StudySpec:
     paths = [f"{key}={path}" for key, path in data_paths(workspace).items()]
     with as_file(files("bertdistill.sample_configs") / "demo.toml") as file:
         return load_study(file, [*paths, *changes])
+
+
+def start_demo(workspace: Workspace) -> str:
+    """Start the demo with a runner of its own, or go on with it; the name of the study."""
+    from bertdistill.app.session import who
+    from bertdistill.engine import actions
+
+    study = actions.start_study(workspace, load_demo(workspace), who=who())
+    actions.ensure_runner(workspace)
+    return study.name

@@ -90,18 +90,11 @@ def demo(
 
     Makes a question answering data set from templates, trains a tiny teacher on it and searches students.
     """
-    from importlib.resources import as_file, files
-
-    from bertdistill.engine.config import load_study
-    from bertdistill.engine.demo import write_demo
+    from bertdistill.app.demo_study import FOLDER, load_demo
 
     ws = workspace(where)
-    ws.make()
-    data = write_demo(ws.path / "demo-data")
-    with as_file(files("bertdistill.sample_configs") / "demo.toml") as path:
-        paths = [f"data.train={data.train}", f"data.report={data.report}"]
-        spec = load_study(path, [*paths, *(changes or ())])
-    say(f"demo data, made from templates: {data.train.parent}")
+    spec = load_demo(ws, changes or ())
+    say(f"demo data, made from templates: {ws.path / FOLDER}")
     _run(ws, spec, detach, False, plain, as_json, as_csv)
 
 
