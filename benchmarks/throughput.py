@@ -1,14 +1,15 @@
 """How much faster a distillation trial trains here than in the plain loop, at the same loss.
 
 The plain loop is the usual script: every window padded to the maximum, the teacher run in every step, fp32, AdamW
-neither fused nor multi-tensor, shuffled batches, in the environment of a plain script. Ours is `engine.distill.train`
-on a teacher cache, in the environment of a worker. Same data, first weights, dropouts, batch size and schedule. Both
-are processes that live at the same time and take turns of a few steps, so that other load on the machine slows both
-alike; each counts its own turns and its own peak memory. The plain loop makes the first pass over the windows, where
-both losses are taken; ours goes on to the end of a trial's three passes, so that what the first batch of every length
-costs weighs as it does in a (short) trial. The cache is timed beside them: it is paid once a study, not once a trial.
+neither fused nor multi-tensor, shuffled batches. Ours is `engine.distill.train` on a teacher cache. Same data, first
+weights, dropouts, batch size and schedule, and the environment of a worker for both (threads that sleep while they
+wait, an allocator that keeps memory). They are processes that live at the same time and take turns of a few steps, so
+that other load on the machine slows both alike; each counts its own turns and its own peak memory. The plain loop makes
+the first pass over the windows, where both losses are taken; ours goes on to the end of a trial's three passes, so that
+what the first batch of every length costs weighs as it does in a (short) trial. The cache is timed beside them: it is
+paid once a study, not once a trial.
 
-    python benchmarks/throughput.py [--examples 320] [--threads 2] [--width 768] [--attention-dropout 0.1]
+    python benchmarks/throughput.py [--examples 192] [--threads 2] [--width 768] [--attention-dropout 0.1]
     python benchmarks/throughput.py --teacher FOLDER --data SQUAD.json
 
 Without --teacher and --data it makes both: random weights of DistilBERT's shape (6 layers of width 768; 384 is
@@ -39,14 +40,14 @@ PLAIN_TURN = 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", type=int, default=320)
+    parser.add_argument("--examples", type=int, default=192)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--width", type=int, default=768, help="hidden size of the made teacher and its student")
     parser.add_argument("--student-layers", type=int, default=3)
     parser.add_argument("--attention-dropout", type=float, default=0.1)
     parser.add_argument("--teacher", default="")
     parser.add_argument("--data", default="")
-    parser.add_argument("--worker-environment", action="store_true", help="give the plain loop the worker's, too")
+    parser.add_argument("--usual-environment", action="store_true", help="do not give the plain loop a worker's")
     parser.add_argument("--child", default="", help=argparse.SUPPRESS)
     parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -56,8 +57,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         worker = environment(options, folder)
         cache = finish(start("cache", folder, worker))
-        usual = worker if options.worker_environment else {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
-        results = take_turns({"plain": start("plain", folder, usual), "ours": start("ours", folder, worker)})
+        plain_environment = dict(os.environ) if options.usual_environment else worker
+        results = take_turns(
+            {"plain": start("plain", folder, plain_environment), "ours": start("ours", folder, worker)}
+        )
     report(options, {"cache": cache, **results})
 
 
@@ -321,7 +324,7 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     for step in range(steps):
         turns.is_set()
         batch = collate(features, order[step * BATCH : (step + 1) * BATCH], edges=np.array([LENGTH]), pad_id=0)
-        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        inputs: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         inputs["token_type_ids"] = batch.token_types
         with torch.no_grad():
             wanted = teacher(**inputs)
@@ -338,7 +341,7 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
             total = total + (settings.alpha * soft * t * t + (1 - settings.alpha) * hard) / 2
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, len(features), settings)
-        total.backward()
+        torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -17,7 +17,14 @@ from tests.fakes import CPU, fake_environment, wait_for
 from bertdistill.engine import contract, devices, process
 from bertdistill.engine.contract import AttemptSpec, DataSpec, Device, RunPaths, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.errors import LaunchError
-from bertdistill.engine.launch import InlineLauncher, Launcher, LocalLauncher, read_exit, worker_command
+from bertdistill.engine.launch import (
+    InlineLauncher,
+    Launcher,
+    LocalLauncher,
+    read_exit,
+    worker_command,
+    worker_environment,
+)
 
 
 def attempt(folder: Path, kind: str = "prepare") -> RunPaths:
@@ -313,3 +320,12 @@ def test_a_lost_gpu_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["GPU-0", "GPU-2"] == devices.gpu_uuids({})
     assert devices.gpu_busy(Device("cuda", 1, "GPU-0")) == ""
     assert "9.0 of 80.0 GiB" in devices.gpu_busy(Device("cuda", 1, "GPU-2"))
+
+
+def test_a_cpu_worker_keeps_the_memory_that_it_will_need_again(tmp_path: Path) -> None:
+    """The allocator is told so where training runs in host memory; what a person has set comes first."""
+    name = "MALLOC_TRIM_THRESHOLD_"
+    cpu, gpu = Device("cpu", 2), Device("cuda", 2, "GPU-1", 1.0)
+    assert 2**32 == int(worker_environment({}, cpu, tmp_path)[name])
+    assert name not in worker_environment({}, gpu, tmp_path)
+    assert "1" == worker_environment({name: "1"}, cpu, tmp_path)[name]
