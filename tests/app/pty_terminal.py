@@ -25,8 +25,14 @@ DEADLINE = 20.0
 MOST = 0.5
 """Seconds of reading at a time: a program that never stops to write must not hold up the deadline."""
 PROGRAM = (sys.executable, "-P", "-c", "from bertdistill.app.cli import main; main()")
-ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "COLORFGBG": "15;0"}
-"""What a usual terminal says of itself. Everything else but paths is taken away, so that tests agree everywhere."""
+ENVIRONMENT = {
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
+    "LANG": "C.UTF-8",
+    "COLORFGBG": "15;0",
+    "XDG_CONFIG_HOME": "/nonexistent",
+}
+"""A usual terminal and nobody's config file. All else but paths is taken away, so that tests agree everywhere."""
 KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 
 ALTERNATE, MOUSE = 1049, 1003
@@ -52,7 +58,6 @@ class PtyTerminal:
     ) -> None:
         """`answers`: what the terminal replies when these bytes pass by; device attributes are always answered."""
         self.output = b""
-        self.status: int | None = None
         self._answers = {b"\x1b[c": b"\x1b[?62;22c"} | dict(answers or {})
         self._answered: dict[bytes, int] = {}
         self._screen = pyte.Screen(*size)
@@ -142,6 +147,17 @@ class PtyTerminal:
     def wait_for(self, text: str) -> None:
         """Read until the screen holds this text."""
         self.wait(repr(text), lambda: text in self.text)
+
+    def wait_silence(self, seconds: float = 0.5) -> None:
+        """Read until nothing has been written for some time; AssertionError when it never stops."""
+        last = [len(self.output), time.monotonic()]
+
+        def is_silent() -> bool:
+            if len(self.output) != last[0]:
+                last[:] = [len(self.output), time.monotonic()]
+            return time.monotonic() - last[1] > seconds
+
+        self.wait("silence", is_silent)
 
     def wait_end(self) -> int:
         """Read until the program has ended; its exit status, negative for a signal."""
