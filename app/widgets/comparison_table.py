@@ -44,12 +44,12 @@ def comparison_rows(view: StudyView, found: Comparison, *, every: bool, ascii_on
     trials = [trial for number in found.numbers if (trial := view.trial(number)) is not None]
     chosen = found.settings if every else found.differing
     hidden = len(found.settings) - len(chosen)
-    title = f"Settings ({hidden} the same)" if hidden else "Settings"
+    words = f"{hidden} are the same, = shows them" if hidden else ""
     aims, others = ([row for row in found.metrics if row.objective is aimed] for aimed in (True, False))
     return [
         *(_metric(row, view, ascii_only=ascii_only) for row in aims),
         *_facts(view, trials, ascii_only=ascii_only),
-        Row(("section", "settings"), (Cell(title, "bright"),)),
+        Row(("section", "settings"), (Cell("Settings", "bright"), Cell(words, "dim")), wide=True),
         *(_setting(row) for row in chosen),
         Row(("section", "metrics"), (Cell("Other metrics", "bright"),)),
         *(_metric(row, view, ascii_only=ascii_only) for row in others),

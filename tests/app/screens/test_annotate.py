@@ -1,0 +1,82 @@
+"""Note and tags are edited in one dialogue and written as one change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.app.screens.driving import HARMLESS, HOSTILE, control_codes, playing, shown, told, until, words_on
+
+from bertdistill.app.screens.annotate import AnnotateDialogue, parse_tags
+from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Session
+from bertdistill.store.models import Request
+
+Edit = Callable[[Callable[[Session], Any]], Any]
+Asked = Callable[[], list[Request]]
+
+
+def test_tags_are_words() -> None:
+    """Spaces and commas part them, repeats are one, what is no tag is named."""
+    assert (["keep", "v1.2"], "") == parse_tags(" keep, v1.2 keep ")
+    tags, problem = parse_tags("keep -wrong")
+    assert ["keep", "-wrong"] == tags
+    assert "-wrong is no tag" in problem
+
+
+async def test_note_and_tags_are_one_change(ws: Workspace, edit: Edit, asked: Asked) -> None:
+    """Typed note, tab, typed tags, enter: one request with both, shown at once, undone at once."""
+    async with playing(ws, TrialScreen("demo", 3)) as pilot:
+        await pilot.press("e")
+        await shown(pilot, "Note of trial #3")
+        await pilot.press(*"[b]q?", "enter", *"two", "tab", *"keep", "space", *"slow", "enter")
+        await told(pilot, "Trial #3: note and tags written")
+        await shown(pilot, "tags               keep slow")
+        assert "[b]q?" in words_on(pilot)
+        trial = edit(lambda session: reads.trial(session, 1, 3))
+        assert ("[b]q?\ntwo", ["keep", "slow"]) == (trial.note, trial.tags)
+        assert [{"note": "[b]q?\ntwo", "tags": ["keep", "slow"]}] == [request.arguments for request in asked()]
+        await pilot.press("u")
+        await told(pilot, "Undone")
+        trial = edit(lambda session: reads.trial(session, 1, 3))
+        assert ("", []) == (trial.note, trial.tags)
+
+
+async def test_what_was_not_edited_is_not_written(ws: Workspace, edit: Edit, asked: Asked) -> None:
+    """A note that cannot be shown as it is stays as it is when only the tags change; f10 writes too."""
+    edit(lambda session: writes.edit_trial(session, 4, note=HOSTILE))
+    async with playing(ws, TrialScreen("demo", 3)) as pilot:
+        await pilot.press("e")
+        await shown(pilot, HARMLESS)
+        assert set() == control_codes(pilot)
+        await pilot.press("tab", "x", "f10")
+        await told(pilot, "Trial #3: tags written")
+        assert [{"tags": ["x"]}] == [request.arguments for request in asked()]
+        assert HOSTILE == edit(lambda session: reads.trial(session, 1, 3)).note
+
+
+async def test_a_bad_tag_keeps_the_dialogue_open(ws: Workspace, asked: Asked) -> None:
+    """The problem is told while it is typed; escape writes nothing."""
+    async with playing(ws, TrialScreen("demo", 3)) as pilot:
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AnnotateDialogue), "the dialogue")
+        await pilot.press("tab", "minus", "enter")
+        await shown(pilot, "- is no tag")
+        assert isinstance(pilot.app.screen, AnnotateDialogue)
+        await pilot.press("escape")
+        await shown(pilot, "Trial #3")
+        assert [] == asked()
+
+
+async def test_nothing_edited_writes_nothing(ws: Workspace, asked: Asked) -> None:
+    """The buttons: one cancels, one writes, and without a change there is nothing to write."""
+    for button in ("#cancel", "#write"):
+        async with playing(ws, TrialScreen("demo", 3), (40, 12)) as pilot:
+            await pilot.press("e")
+            await until(pilot, lambda: isinstance(pilot.app.screen, AnnotateDialogue), "the dialogue")
+            pilot.app.screen.query_one(button).focus()
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
+    assert [] == asked()
