@@ -144,10 +144,10 @@ def rate_words(worker: Worker) -> str:
 
 
 def memory_words(worker: Worker) -> str:
-    """Main memory, and that on the GPU where it is told."""
+    """Main memory, and that on the GPU where it is told; empty when neither is."""
     parts = [fmt.size(worker.memory)] if worker.memory is not None else []
     parts += [f"GPU {fmt.size(worker.gpu_memory)}"] if worker.gpu_memory is not None else []
-    return ", ".join(parts) or fmt.NONE
+    return ", ".join(parts)
 
 
 def item_name(item: Waiting) -> str:
@@ -167,6 +167,8 @@ def runner_words(now: WorkersNow) -> str:
     runner = now.runner
     where = f"pid {runner.pid} on {safe_line(runner.host, 40)}"
     since = fmt.duration(now.at - runner.since)
+    if runner.alive and not runner.pid:
+        return "a runner begins"
     if runner.alive:
         return f"runner {where} for {since}" + (", leaving" if now.leaving else "")
     if not runner.pid:

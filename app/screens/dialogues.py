@@ -98,7 +98,7 @@ class Choice(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
             yield Label(Text(safe(self._question, 1000)))
-            yield OptionList(*(Text(safe_line(f"{key}  {words}")) for key, words in self._choices), markup=False)
+            yield OptionList(*(Text(f"{key}  {safe_line(words)}") for key, words in self._choices), markup=False)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = 0

@@ -347,8 +347,8 @@ not. Workers and runner are processes of their own: closing this app stops none 
         )
         choices = (
             ("n", "Change nothing"),
-            ("f", "Let all finish; start no more than that afterwards"),
-            ("s", f"Stop the newest now, after a checkpoint: #{trial} waits and goes on later"),
+            ("f", "Let all finish; start fewer afterwards"),
+            ("s", f"Stop the newest, #{trial}, after a checkpoint; it goes on later"),
         )
 
         def answered(key: str | None) -> None:
