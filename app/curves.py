@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from bertdistill.store.metrics import CurvePoint
 
+PREPARATION = -1
+"""Stands for a trial's number where the curve is of the preparation, in which the teacher is trained."""
+
 
 @dataclass(frozen=True)
 class TrialCurve:
@@ -19,6 +22,11 @@ class TrialCurve:
     """Points of the whole series that are not drawn."""
     examples_per_step: float
     started_at: float
+
+    @property
+    def label(self) -> str:
+        """`#12`, or the word for the preparation."""
+        return "teacher" if self.trial == PREPARATION else f"#{self.trial}"
 
     def steps(self, axis: str) -> list[float]:
         """Where each point stands on the x axis: `step`, `examples` or `minutes` since the trial began."""

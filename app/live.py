@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.app.curves import GrowingCurve, TrialCurve
+from bertdistill.app.curves import PREPARATION, GrowingCurve, TrialCurve
 from bertdistill.app.details import read_details
 from bertdistill.app.view import StudyView, make_view
 from bertdistill.engine import process
@@ -177,21 +177,23 @@ class Reader:
     def curves(
         self, view: StudyView, numbers: Sequence[int], choose: Callable[[list[str]], Sequence[str]], columns: int
     ) -> tuple[list[TrialCurve], list[str]]:
-        """Curves of these trials, and the names of all series they have; `choose` says which of those names to read."""
-        chosen = [trial for number in numbers if (trial := view.trial(number)) is not None]
+        """Curves of these trials, and the names of all series they have; `choose` says which of those names to read.
+
+        The number PREPARATION stands for the teacher's own training.
+        """
+        chosen = [owner for number in numbers if (owner := _owner(view, number)) is not None]
         if self.db is None or not chosen:
             return [], []
         found: list[TrialCurve] = []
         with self.session() as session:
-            existing = [{s.name: s for s in reads.series(session, view.study.id or 0, trial_id=t.id)} for t in chosen]
+            existing = [{s.name: s for s in reads.series(session, view.study.id or 0, row)} for _, row, _ in chosen]
             names = sorted({name for by_name in existing for name in by_name})
-            for trial, by_name in zip(chosen, existing, strict=True):
+            for (number, _, start), by_name in zip(chosen, existing, strict=True):
                 rate = _examples_per_step(by_name.get(EXAMPLES))
-                start = trial.started_at or trial.created_at
                 for name in choose(names):
                     if series := by_name.get(name):
                         points = self._curve(session, series, columns)
-                        found.append(TrialCurve(trial.number, name, points, series.not_finite, rate, start))
+                        found.append(TrialCurve(number, name, points, series.not_finite, rate, start))
         return found, names
 
     def _curve(self, session: Session, series: Series, columns: int) -> tuple[CurvePoint, ...]:
@@ -227,6 +229,14 @@ def _losses(session: Session, study_id: int, trials: list[Trial]) -> dict[int, f
     numbers = {t.id: t.number for t in trials if t.id is not None}
     found = reads.last_values(session, study_id, LOSS, list(numbers))
     return {numbers[trial_id]: value for trial_id, value in found.items()}
+
+
+def _owner(view: StudyView, number: int) -> tuple[int, int, float] | None:
+    """Number, row id and start of what has curves: a trial, or the preparation, whose series have row id 0."""
+    if number == PREPARATION:
+        return number, 0, view.study.created_at
+    trial = view.trial(number)
+    return None if trial is None else (number, trial.id or 0, trial.started_at or trial.created_at)
 
 
 def _examples_per_step(series: Series | None) -> float:

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.curves import TrialCurve
+from bertdistill.app.curves import PREPARATION, TrialCurve
 from bertdistill.app.live import Reader
 from bertdistill.app.safe import safe_line
 from bertdistill.app.screens import study_header, trial_actions
@@ -102,15 +102,21 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             notices = reads.notices(session, study_id=view.study.id, limit=100)
         numbers = self._drawn(view)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
-        curves, names = reader.curves(view, numbers, lambda names: self._curves.wanted(names, len(numbers)), columns)
+        several = 3 if numbers == (PREPARATION,) else len(numbers)  # a teacher has no soft loss: one curve is enough
+        curves, names = reader.curves(view, numbers, lambda names: self._curves.wanted(names, several), columns)
         return StudyNews(
             view, reader.losses(self.study_name), live, notices, reader.runner(), read_load(), curves, names
         )
 
     def _drawn(self, view: StudyView) -> tuple[int, ...]:
-        """Trials whose curves are drawn: marked ones, else the one under the cursor and those that run."""
+        """Trials whose curves are drawn: marked ones, else the one under the cursor and those that run.
+
+        Before the first trial it is the teacher.
+        """
         if self.marked:
             return self.marked
+        if not view.trials:
+            return (PREPARATION,)
         running = [t.number for t in view.trials if t.state == TrialState.RUNNING]
         selected = [] if self._selected is None else [self._selected]
         return tuple(dict.fromkeys([*selected, *running]))[:2]
@@ -164,11 +170,13 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             return "No trial fits the filter; press / to change it."
         for attempt in news.attempts:
             if attempt.trial_id is None:
-                words = study_header.progress_words(attempt)
-                return f"Preparing: {words}. The first trial follows."
+                words = study_header.preparation(attempt, ascii_only=self.ui.ascii_only)
+                return f"{words} The first trials follow, and each that ends is a point of the chart."
+        if not news.runner.alive and news.view.study.state == StudyState.RUNNING:
+            return "Nothing runs: there is no runner. Press R to start one."
         if news.view.study.state == StudyState.FAILED:
             return f"The study failed: {safe_line(news.view.study.diagnosis, 300)}"
-        return "No trial yet."
+        return "No trial yet; the runner begins with the data and the teacher."
 
     # ---------------------------------------------------------------------------------------------------- choosing
 

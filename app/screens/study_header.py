@@ -96,6 +96,17 @@ def _safe_to(view: StudyView, news: StudyNews) -> str:
     return f"safe to step {max(steps):,}" if steps else ""
 
 
+def preparation(attempt: Attempt, *, ascii_only: bool = False) -> str:
+    """`Preparing, once for all trials: teacher ███░░ 1,200/4,000 examples, 2m 10s left.`"""
+    words = f"Preparing, once for all trials: {safe_line(attempt.phase or 'starting', 60)}"
+    if attempt.total:
+        words += f" {fmt.bar(attempt.done / attempt.total, 10, ascii_only=ascii_only)}"
+        words += f" {attempt.done:,.0f}/{attempt.total:,.0f} {safe_line(attempt.unit, 20)}".rstrip()
+        if attempt.rate > 0 and attempt.done < attempt.total:
+            words += f", {fmt.duration((attempt.total - attempt.done) / attempt.rate)} left"
+    return f"{words}."
+
+
 def progress_words(attempt: Attempt) -> str:
     """`training 1,200/4,000 steps`, as far as it is known."""
     words = safe_line(attempt.phase or "starting", 60)

@@ -75,7 +75,7 @@ border; points that are not finite are counted in the title and never drawn.
         entitle(self, title=self._title())
 
     def _title(self) -> str:
-        numbers = " ".join(f"#{n}" for n in dict.fromkeys(c.trial for c in self._curves))
+        numbers = " ".join(dict.fromkeys(c.label for c in self._curves))
         series = ", ".join(dict.fromkeys(_short(c.series) for c in self._curves))
         words = [f"Curves {numbers}: {series}" if self._curves else "Curves", f"({'live' if self._live else 'frozen'}"]
         if SMOOTHING[self._smooth]:
@@ -134,5 +134,5 @@ def _curve(curve: TrialCurve, axis: str, *, several: bool) -> Curve:
         for value in dict.fromkeys((point.value_min, point.value_max)):
             steps.append(step)
             values.append(value)
-    name = f"#{curve.trial} {_short(curve.series)}" if several else _short(curve.series)
+    name = f"{curve.label} {_short(curve.series)}" if several else _short(curve.series)
     return Curve(safe_line(name, 40), steps, values)
