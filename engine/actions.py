@@ -116,18 +116,19 @@ def _take_over(session: Session, study: Study, filed: StudySpec, who: str) -> No
     What people changed while the study ran stays: running the same file again only attaches. ActionRefused otherwise.
     """
     in_force = study_from_dict(study.spec, where=study.name)
-    old, new = dump(as_filed(in_force, reads.requests(session, row(study.id)))), dump(filed)
+    before, new = dump(in_force), dump(filed)
+    old = dump(as_filed(in_force, reads.requests(session, row(study.id))))
+    names = [name for name in {**old, **new} if new.get(name) not in (old.get(name), before.get(name))]
     fresh = study.state in (StudyState.FAILED, StudyState.STOPPED) and study.prepared is None
-    kept, wanted = ({name: part for name, part in one.items() if name not in ADJUSTABLE} for one in (old, new))
+    kept, wanted = ({name: one.get(name) for name in names if name not in ADJUSTABLE} for one in (old, new))
     if not fresh and (differences := _differences(kept, wanted)):
         raise ActionRefused(
             f"study {study.name!r} has begun with other settings: {'; '.join(differences[:5])}",
             hint=f"Give the file another name, or go on with: bertdistill-tui engine resume {study.name}",
         )
-    names = [name for name in {**old, **new} if new.get(name) != old.get(name)]
     if not names:
         return
-    before, after = dump(in_force), {name: part for name, part in dump(in_force).items() if name not in names}
+    after = {name: part for name, part in before.items() if name not in names}
     spec = study_from_dict(after | {name: new[name] for name in names if name in new}, where=study.name)
     arguments, replaced = ({name: one.get(name) for name in names} for one in (new, before))
     writes.set_study_spec(session, row(study.id), dump(spec))

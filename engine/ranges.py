@@ -39,7 +39,8 @@ def read_ranges(raw: Any, space: Space) -> tuple[Space, list[Problem]]:
             problems.append(Problem("ranges", name, str(error)))
         else:
             found += [] if kept == named[name] else [kept]
-    return tuple(found), problems
+    order = list(named)
+    return tuple(sorted(found, key=lambda parameter: order.index(parameter.name))), problems
 
 
 def narrow(parameter: Parameter, raw: Any) -> Parameter:
@@ -115,6 +116,8 @@ def typed(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
+    if value.strip().startswith(("[", "{")):
+        return _scalar(value)
     low, dots, high = value.partition("..")
     if dots:
         ends = {"low": _scalar(low), "high": _scalar(high)}
