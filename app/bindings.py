@@ -11,6 +11,7 @@ from typing import Any
 
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input, TextArea
 
 from bertdistill.app.keymap import Action, of, shown_keys
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,24 +34,35 @@ def trials(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
     state: Annotated[str, typer.Option("--state", metavar="STATE", help="Only trials in this state.")] = "",
+    words: Annotated[
+        str, typer.Option("--filter", metavar="TEXT", help="Only trials that fit, as 'layers<=4 exact>65 -tag:old'.")
+    ] = "",
     archived: Annotated[bool, typer.Option("--archived", help="Archived trials too.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
     """The ranked list of a study.
 
-    Frontier first, then by distance to it, then what has no rank.
+    Frontier first, then by distance to it, then what has no rank. The filter is that of the app: docs/guide/filter.md.
     """
+    from bertdistill.app.live import Reader
     from bertdistill.app.report import trial_row
     from bertdistill.app.summary import headline, ranked_list
-    from bertdistill.app.view import read_view
     from bertdistill.store.models import TrialState
 
     if state and state not in list(TrialState):
         raise UsageError(f"there is no state {state!r}", hint=f"States: {', '.join(TrialState)}.")
-    with reading(workspace(where)) as db:
-        view = read_view(db, find_study(db, study).name)
+    ws = workspace(where)
+    with reading(ws) as db:
+        name = find_study(db, study).name
+    with closing(Reader(ws)) as reader:
+        view, losses = reader.view(name), reader.losses(name)
     chosen = [t for t in view.trials if (archived or not t.archived) and state in ("", t.state.value)]
+    if words.strip():
+        from bertdistill.app.query import parse  # brings the widgets along, and with them textual
+
+        query = parse(words)
+        chosen = [t for t in chosen if query.matches(view, t, losses)]
     page = page_of_output()
     text = f"{headline(view, page)}\n\n{ranked_list(view, chosen, page)}".rstrip()
     show_rows([trial_row(view, t) for t in chosen], text, json=as_json, csv=as_csv)
