@@ -323,7 +323,7 @@ def test_colours_are_what_the_terminal_has(tmp_path: Path, environ: dict[str, st
         terminal.send("q")
         assert 0 == terminal.wait_end()
         assert kinds == colours(terminal.output)
-        assert "╮" == terminal.text.splitlines()[1][119]
+        assert max(len(line.rstrip()) for line in terminal.text.splitlines()) > 110
 
 
 def test_light_terminal_without_mouse(tmp_path: Path) -> None:
