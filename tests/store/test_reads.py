@@ -171,6 +171,8 @@ CALLS: dict[str, Callable[[Session], Any]] = {
     "best_checkpoint": lambda s: reads.best_checkpoint(s, 1),
     "pending_requests": reads.pending_requests,
     "requests": lambda s: reads.requests(s, 1),
+    "last_values": lambda s: reads.last_values(s, 1, "a", [1]),
+    "newest_request": lambda s: reads.newest_request(s, 1),
     "archived_studies": reads.archived_studies,
     "notices": lambda s: (reads.notices(s, after_id=1), reads.notices(s, study_id=1)),
     "has_notice": lambda s: reads.has_notice(s, 1, 1, "text", at=1.0),
