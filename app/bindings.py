@@ -38,7 +38,13 @@ def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
     """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else."""
     chosen = sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer)
     kept = [a for a in chosen if a.footer < 90][: FOOTER_KEYS - 2] + [a for a in chosen if a.footer >= 90]
-    return [(shown_keys(a, keymap)[0], a.short) for a in kept]
+    typing = isinstance(screen.focused, Input | TextArea)
+    return [(_first(shown_keys(a, keymap), typing=typing), a.short) for a in kept]
+
+
+def _first(keys: list[str], *, typing: bool) -> str:
+    """The first key; while text is typed the first that is no character of a text."""
+    return next((key for key in keys if len(key) > 1), keys[0]) if typing else keys[0]
 
 
 class ActionCommands(Provider):

@@ -57,6 +57,7 @@ class BertDistill(App[None]):
     BINDINGS: ClassVar = bindings("app")
     COMMANDS: ClassVar = {ActionCommands}
     ENABLE_COMMAND_PALETTE = True
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it; for dialogues
 
     def __init__(self, options: Options) -> None:
         super().__init__(driver_class=terminal.driver_class())

@@ -16,7 +16,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.keymap import of, shown_keys
 from bertdistill.app.query import complete, last_word, parse
 from bertdistill.app.safe import safe, safe_line
-from bertdistill.app.screens.live_screen import LiveScreen, Ours
+from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.session import UsageError
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
@@ -36,7 +36,6 @@ class FilterDialogue(Ours, ModalScreen[str | None]):
 
     PLACE = "filter"
     BINDINGS: ClassVar = bindings("filter")
-    VERTICAL_BREAKPOINTS = LiveScreen.VERTICAL_BREAKPOINTS
 
     def __init__(self, text: str, view: StudyView, losses: Mapping[int, float] | None = None) -> None:
         super().__init__()
@@ -104,7 +103,6 @@ class ChooseColumns(Ours, ModalScreen[tuple[str, ...] | None]):
 
     PLACE = "columns"
     BINDINGS: ClassVar = bindings("columns")
-    VERTICAL_BREAKPOINTS = LiveScreen.VERTICAL_BREAKPOINTS
 
     def __init__(self, known: Sequence[str], shown: Sequence[str]) -> None:
         super().__init__()
