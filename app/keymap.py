@@ -31,6 +31,10 @@ PLACES: dict[str, str] = {
     "frontier": "In the frontier chart",
     "curves": "In the curves chart",
     "dialogue": "In a dialogue",
+    "confirm": "In a question",
+    "annotate": "In note and tags",
+    "copying": "In the copy dialogue",
+    "reading": "In the help",
     "filter": "In the filter",
     "columns": "In the choice of columns",
 }
@@ -191,6 +195,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
     Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),
     Action("undo-alias", "U", "undo_alias", "Undo an alias", ("models",), "trial", 3, "undo alias"),
+    # ---- dialogues
+    Action("cancel", "escape", "cancel", "Cancel", ("dialogue", "copying", "annotate"), "view", palette=False),
+    Action("yes", "y", "yes", "Yes", ("confirm",), "view", palette=False),
+    Action("no", "n,escape", "no", "No", ("confirm",), "view", palette=False),
+    Action("write-note", "f10", "write", "Write note and tags", ("annotate",), "view", palette=False),
+    Action("write-file", "f", "write_file", "Write to a file", ("copying",), "view", palette=False),
+    Action("close-help", "escape,q,question_mark,f1", "close", "Close", ("reading",), "view", palette=False),
 )
 
 

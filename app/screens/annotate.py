@@ -14,6 +14,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, TextArea
 
+from bertdistill.app.bindings import bindings
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.engine import actions
@@ -35,7 +36,8 @@ def parse_tags(text: str) -> tuple[list[str], str]:
 class AnnotateDialogue(Ours, ModalScreen[None]):
     """Two fields; enter in the tags, or the button, writes both."""
 
-    BINDINGS: ClassVar = [("escape", "dismiss(None)", "Cancel"), ("f10", "write", "Write")]
+    PLACE = "annotate"
+    BINDINGS: ClassVar = bindings("annotate")
 
     def __init__(self, study: str, trial: Trial) -> None:
         super().__init__()
@@ -72,6 +74,9 @@ class AnnotateDialogue(Ours, ModalScreen[None]):
             self.action_write()
         else:
             self.dismiss()
+
+    def action_cancel(self) -> None:
+        self.dismiss()
 
     def action_write(self) -> None:
         """Write what was changed; a tag that is none keeps the dialogue open."""

@@ -16,6 +16,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList
 
+from bertdistill.app.bindings import bindings
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.terminal import copy_sequence
@@ -25,11 +26,8 @@ from bertdistill.store.errors import BertDistillError
 class Confirm(ModalScreen[bool]):
     """A question with two answers; the safe one has the focus, and escape means it."""
 
-    BINDINGS: ClassVar = [
-        ("escape", "dismiss(False)", "No"),
-        ("n", "dismiss(False)", "No"),
-        ("y", "dismiss(True)", "Yes"),
-    ]
+    PLACE = "confirm"
+    BINDINGS: ClassVar = bindings("confirm")
 
     def __init__(self, question: str, *, yes: str, no: str = "Keep it") -> None:
         super().__init__()
@@ -45,6 +43,12 @@ class Confirm(ModalScreen[bool]):
     def on_mount(self) -> None:
         self.query_one("#no", Button).focus()
 
+    def action_yes(self) -> None:
+        self.dismiss(True)
+
+    def action_no(self) -> None:
+        self.dismiss(False)
+
     @on(Button.Pressed)
     def answer(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
@@ -53,7 +57,8 @@ class Confirm(ModalScreen[bool]):
 class Ask(ModalScreen[str | None]):
     """One line to type; `check` says what is wrong with it while it is typed, by raising our error."""
 
-    BINDINGS: ClassVar = [("escape", "dismiss(None)", "Cancel")]
+    PLACE = "dialogue"
+    BINDINGS: ClassVar = bindings("dialogue")
 
     def __init__(
         self, title: str, *, value: str = "", placeholder: str = "", check: Callable[[str], object] | None = None
@@ -66,6 +71,9 @@ class Ask(ModalScreen[str | None]):
             yield Label(Text(safe(self._title, 1000)))
             yield Input(self._value, placeholder=self._placeholder)
             yield Label("", id="problem", markup=False)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
 
     def problem(self, text: str) -> str:
         """What is wrong with `text`, empty when nothing is."""
@@ -89,7 +97,8 @@ class Ask(ModalScreen[str | None]):
 class Choice(ModalScreen[str | None]):
     """A question with an answer a letter; the first is the safe one and has the cursor. None on escape."""
 
-    BINDINGS: ClassVar = [("escape", "dismiss(None)", "Cancel")]
+    PLACE = "dialogue"
+    BINDINGS: ClassVar = bindings("dialogue")
 
     def __init__(self, question: str, choices: Sequence[tuple[str, str]]) -> None:
         super().__init__()
@@ -104,6 +113,9 @@ class Choice(ModalScreen[str | None]):
         self.query_one(OptionList).highlighted = 0
         self.query_one(OptionList).focus()
 
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
     def on_key(self, event: Key) -> None:
         if event.key in {key for key, _ in self._choices}:
             event.stop()
@@ -117,7 +129,8 @@ class Choice(ModalScreen[str | None]):
 class CopyDialogue(Ours, ModalScreen[None]):
     """Choose what to copy; the text goes to the terminal's clipboard, or to a file where there is none."""
 
-    BINDINGS: ClassVar = [("escape", "dismiss", "Cancel"), ("f", "write_file", "Write to a file")]
+    PLACE = "copying"
+    BINDINGS: ClassVar = bindings("copying")
 
     def __init__(self, items: Sequence[tuple[str, str]]) -> None:
         super().__init__()
@@ -140,6 +153,9 @@ class CopyDialogue(Ours, ModalScreen[None]):
             return
         self.ui.write_to_terminal(sequence)
         self.ui.tell(f"Copied: {what}. If nothing arrives, see `set-clipboard` in docs/terminal.md, or use f.")
+        self.dismiss()
+
+    def action_cancel(self) -> None:
         self.dismiss()
 
     def action_write_file(self) -> None:

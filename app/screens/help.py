@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from bertdistill.app.bindings import bindings
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.screens.live_screen import Ours
 
@@ -21,7 +22,8 @@ from bertdistill.app.screens.live_screen import Ours
 class HelpScreen(Ours, ModalScreen[None]):
     """Help for the focused pane first, then the screen, then what works everywhere."""
 
-    BINDINGS: ClassVar = [("escape,q,question_mark,f1", "dismiss", "Close")]
+    PLACE = "reading"
+    BINDINGS: ClassVar = bindings("reading")
 
     def __init__(self, behind: Screen[Any]) -> None:
         super().__init__()
@@ -30,6 +32,9 @@ class HelpScreen(Ours, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialogue wide"):
             yield Static(Group(*self._parts()))
+
+    def action_close(self) -> None:
+        self.dismiss()
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

@@ -70,7 +70,7 @@ def _hypervolume(view: StudyView) -> Text:
     """The hypervolume and what the newest trial added to it."""
     text = Text(f"HV {view.hypervolume:.3f}")
     if view.gain:
-        newest = view.gain[next(reversed(view.gain))]  # the gains are in the order of finishing
+        newest = list(view.gain.values())[-1]  # they are in the order of finishing
         text.append(f" +{newest:.3f}", "green" if newest > 0 else "")
     return text
 
