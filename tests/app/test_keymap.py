@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from tests.app.screens.driving import playing
 from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
@@ -20,7 +21,6 @@ from bertdistill.app.screens.help import key_table
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.engine.workspace import Workspace
-from tests.app.screens.driving import playing
 
 MULTIPLEXED = {"ctrl+s", "ctrl+b", "ctrl+a", "ctrl+h", "ctrl+j", "ctrl+m", "ctrl+i"}
 """Keys that terminals and multiplexers keep for themselves, or that are the same as another key."""
@@ -81,12 +81,13 @@ def test_nothing_depends_on_a_key_that_terminals_keep_for_themselves() -> None:
 
 def test_only_the_table_binds_keys() -> None:
     """Every binding of our screens and panes is one of the table, under its id; dialogues may close with escape."""
-    strays = []
-    for place, classes in owners().items():
-        for owner in classes:
-            for binding in vars(owner).get("BINDINGS", ()):
-                if getattr(binding, "id", None) not in ids():
-                    strays.append((place, owner.__name__, binding))
+    strays = [
+        (place, owner.__name__, binding)
+        for place, classes in owners().items()
+        for owner in classes
+        for binding in vars(owner).get("BINDINGS", ())
+        if getattr(binding, "id", None) not in ids()
+    ]
     assert [] == strays
 
 
