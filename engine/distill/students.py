@@ -308,6 +308,7 @@ def _drop_before_head(model: PreTrainedModel) -> None:
 
     head: Any = model.qa_outputs
     head.dropout = nn.Dropout(model.config.classifier_dropout or 0.0)  # no weights, so no weight changes its name
+    head.dropout.train(model.training)  # a new module trains: it would drop in a model that only answers
     head.register_forward_pre_hook(drop)
 
 
