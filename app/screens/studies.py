@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,18 +26,21 @@ from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine import actions
 from bertdistill.engine.actions import RunnerStatus
 from bertdistill.engine.load import Load, read_load
-from bertdistill.store.models import StudyState
+from bertdistill.store import reads
+from bertdistill.store.models import Attempt, StudyState
 
 COLUMNS = (
-    Column("study", "study", 22),
+    Column("study", "study", 20),
     Column("state", "state", 12),
-    Column("progress", "progress", 16),
-    Column("trials", "trials", 8, "right"),
-    Column("frontier", "front", 6, "right"),
-    Column("best", "best points", 30, grow=True),
+    Column("progress", "progress", 15),
+    Column("trials", "trials", 7, "right"),
+    Column("left", "left", 8, "right"),
+    Column("frontier", "frontier", 8, "right"),
+    Column("best", "best points", 24, grow=True),
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
 )
+EMPTY = "No study yet. Press n to begin one; the demo, first of its list, needs no data and no network."
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class StudiesNews:
     """Row ids of those that were put away."""
     runner: RunnerStatus
     load: Load
+    live: Mapping[int, Sequence[Attempt]]
+    """Attempts that run now, by row id of their study."""
 
 
 class StudiesScreen(LiveScreen):
@@ -75,15 +80,18 @@ closed: a runner and its workers are processes of their own.
     def read(self, reader: Reader) -> StudiesNews:
         views = [reader.view(study.name) for study in reader.studies()]
         archived = reader.archived() if views else set()
-        return StudiesNews(views, archived, reader.runner(), read_load())
+        live: dict[int, list[Attempt]] = {}
+        for attempt in _live_attempts(reader) if views else []:
+            live.setdefault(attempt.study_id, []).append(attempt)
+        return StudiesNews(views, archived, reader.runner(), read_load(), live)
 
     def show(self, news: StudiesNews) -> None:
         self.news = news
         self.header(self._header(news))
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
-        rows = [self._row(view, away=view.study.id in news.archived) for view in views]
-        table.show(COLUMNS, rows, empty="No study yet. Press n to begin one from a config file.")
+        rows = [self._row(view, news) for view in views]
+        table.show(COLUMNS, rows, empty=EMPTY if not news.views else "All studies are archived. Press H to see them.")
         hidden = len(news.views) - len(views)
         entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
@@ -100,21 +108,22 @@ closed: a runner and its workers are processes of their own.
         text.append("  ".join(load_words(news.load)))
         return text
 
-    def _row(self, view: StudyView, *, away: bool) -> Row:
+    def _row(self, view: StudyView, news: StudiesNews) -> Row:
         study, ascii_only = view.study, self.ui.ascii_only
-        state = study.state.value
+        live = news.live.get(study.id or 0, ())
         growth = _growth(view)
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
-            Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn")),
+            _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
             Cell(f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}"),
             Cell(f"{view.finished}/{view.spec.budget.trials}"),
+            Cell(_left(view, live)),
             Cell(str(len(view.frontier))),
             Cell(_best(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.spec.note, 200), "bad" if study.diagnosis else "dim"),
         )
-        return Row(study.name, cells, dim=away)
+        return Row(study.name, cells, dim=study.id in news.archived)
 
     # -------------------------------------------------------------------------------------------------------- actions
 
@@ -181,6 +190,27 @@ closed: a runner and its workers are processes of their own.
 
     def action_start_runner(self) -> None:
         self.ui.start_runner()
+
+
+def _live_attempts(reader: Reader) -> list[Attempt]:
+    with reader.session() as session:
+        return reads.live_attempts(session)
+
+
+def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:
+    """The state of the study; while it is prepared, or has no runner, that instead."""
+    state = view.study.state.value
+    if state == StudyState.RUNNING and not alive:
+        return Cell(f"{fmt.STATES['failed'][ascii_only]} no runner", "bad")
+    if state == StudyState.RUNNING and any(a.kind == "prepare" for a in live):
+        return Cell(f"{fmt.STATES['running'][ascii_only]} preparing", "accent")
+    return Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn"))
+
+
+def _left(view: StudyView, live: Sequence[Attempt]) -> str:
+    """Time to the end of the budget at the present number of workers, where it can be told."""
+    left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.spec.runner.slots or 1)
+    return "" if left is None else fmt.duration(left)
 
 
 def _best(view: StudyView) -> str:
