@@ -28,6 +28,7 @@ PLACES: dict[str, str] = {
     "settings": "Settings of a study",
     "queue": "Queue a trial",
     "table": "In a table",
+    "slices": "In the list of a slice",
     "frontier": "In the frontier chart",
     "curves": "In the curves chart",
     "dialogue": "In a dialogue",
@@ -143,6 +144,27 @@ ACTIONS: tuple[Action, ...] = (
     Action("same-settings", "equals_sign", "same", "Show or hide what is the same", ("compare",), "view", 5, "same"),
     Action("pane-compared", "1", "pane('table')", "Trials side by side", ("compare",), "view", palette=False),
     Action("pane-compare-curves", "2", "pane('curves')", "Curves", ("compare",), "view", palette=False),
+    # ---- analysis
+    Action("open-analysed", "enter", "open", "Open the trial, or the slices", ("analysis",), "trial", 1, "open"),
+    Action("toggle-analysis", "t", "other_view", "Look at it the other way", ("analysis",), "view", 2, "other way"),
+    Action(
+        "turn-on", "right_square_bracket", "turn(1)", "Next parameter, axes or trial", ("analysis",), "view", 3, "next"
+    ),
+    Action("turn-back", "left_square_bracket", "turn(-1)", "Previous parameter, axes or trial", ("analysis",), "view"),
+    Action("slice-metric", "Y", "metric", "Next metric of the slices", ("analysis",), "view", 4, "metric"),
+    Action("axes", "C", "axes", "Choose the axes", ("analysis",), "view", 4, "axes"),
+    Action("order-by-gain", "s", "order", "Sort by gain, or as they ended", ("analysis",), "view", 4, "sort"),
+    Action("cut-up", "plus", "cut(1)", "Cut of mostly correct answers up", ("analysis",), "view", 4, "cut"),
+    Action("cut-down", "minus", "cut(-1)", "Cut of mostly correct answers down", ("analysis",), "view", 5, "cut"),
+    Action("errors-here", "e", "errors", "Errors of this trial", ("analysis",), "trial", 6, "errors"),
+    Action("tab-importance", "1", "tab('importance')", "Importance of parameters", ("analysis",)),
+    Action("tab-parallel", "2", "tab('parallel')", "Parallel coordinates", ("analysis",)),
+    Action("tab-slices", "3", "tab('slices')", "Slices: one parameter, one metric", ("analysis",)),
+    Action("tab-hypervolume", "4", "tab('hypervolume')", "Hypervolume", ("analysis",)),
+    Action("tab-scenarios", "5", "tab('scenarios')", "Scenarios", ("analysis",)),
+    Action("tab-errors", "6", "tab('errors')", "Errors of a trial", ("analysis",)),
+    Action("slice-next", "right", "turn(1)", "Next parameter", ("slices",), "view", palette=False),
+    Action("slice-previous", "left", "turn(-1)", "Previous parameter", ("slices",), "view", palette=False),
     # ---- charts
     Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart"),
     Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart"),
@@ -190,7 +212,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("undo-chosen", "enter", "undo_chosen", "Undo this change", ("history",), "study", 1, "undo", palette=False),
     Action("queue-it", "Q", "queue", "Queue this trial", ("queue",), "trial", 2, "queue"),
     Action("from-baseline", "b", "from_baseline", "Take the values of the baseline", ("queue",), "trial", 3, "base"),
-    Action("open-twin", "o", "open_twin", "Open the trial that has these values", ("queue",), "trial", 4, "open it"),
+    Action(
+        "open-twin", "o", "open_twin", "Open the trial that has these values", ("queue", "rerun"), "trial", 4, "open it"
+    ),
+    # ---- rerun
+    Action("rerun-previous", "up", "setting(-1)", "Setting above", ("rerun",), "view", palette=False),
+    Action("rerun-next", "down", "setting(1)", "Setting below", ("rerun",), "view", palette=False),
     # ---- models
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
     Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),

@@ -10,7 +10,10 @@ import dataclasses
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from bertdistill.engine.distill.evaluate import features_for
 from bertdistill.engine.distill.examples import Examples, QAExample, TextExample
 from bertdistill.engine.distill.export import READING
 from bertdistill.engine.distill.features import Features, build_features
-from bertdistill.engine.distill.students import KEPT_HEADS, load_student
+from bertdistill.engine.distill.students import KEPT_HEADS, load_encoder, load_student
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.train import predict
 from bertdistill.engine.errors import ConfigError
@@ -36,20 +39,90 @@ QA, CLASSIFY = TASKS
 CPU = torch.device("cpu")
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A model that can be asked again and again; tokenizer and weights are read when they are needed first."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    teacher: bool = False
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def model(self) -> Any:
+        if self.teacher:
+            task = QA if "QuestionAnswering" in _head(self.config) else CLASSIFY
+            labels = () if task == QA else labels_of(self.config)
+            return load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True).eval()
+        return load_student(self.folder)[0]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model said, and how long its forward passes took."""
+
+    found: dict[str, Any]
+    seconds: float
+
+
+def open_model(folder: Path) -> Opened:
+    """An exported model; ConfigError when the folder holds none."""
+    return Opened(folder, _read_config(folder))
+
+
+def open_teacher(folder: Path, student: Path, null_threshold: float | None = None) -> Opened:
+    """The teacher of an exported student, reading texts and naming classes as that student does.
+
+    Its own folder says neither; `null_threshold` is the one that its study tuned on the search split.
+    """
+    own, theirs = _read_config(folder), _read_config(student)
+    config = own | {key: theirs[key] for key in (READING, "id2label") if key in theirs}
+    return Opened(folder, config | {NULL_THRESHOLD: null_threshold}, teacher=True)
+
+
 def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
     """The answer to `question` in `context`, a passage of any length.
 
     `answer` is "" when the model abstains: `null_score` minus `score` exceeds `null_threshold` (absent when the model
     never abstains). `best_span` is the best text in any case. Scores are sums of a start and an end logit.
     """
-    config = _config(folder, QA)
+    return _answer(open_model(folder), question, context).found
+
+
+def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
+    """The most probable label of a text (or pair of texts) and the probability of every label.
+
+    A text longer than those of the training is cut; then `tokens` tells its length and `tokens_read` what was read.
+    """
+    return _classify(open_model(folder), text, pair).found
+
+
+def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"question", "passage"}` or `{"text", "pair"?}`, whichever the model is for; ConfigError otherwise."""
+    return ask_opened(open_model(folder), request).found
+
+
+def ask_opened(opened: Opened, request: Mapping[str, Any]) -> Answered:
+    """The same of a model that is open."""
+    if request.get("question"):
+        return _answer(opened, str(request["question"]), str(request.get("passage") or ""))
+    if request.get("text"):
+        pair = request.get("pair")
+        return _classify(opened, str(request["text"]), None if pair is None else str(pair))
+    raise ConfigError("nothing was asked", hint="send a question with a passage, or a text")
+
+
+def _answer(opened: Opened, question: str, context: str) -> Answered:
+    config = _fit_for(opened, QA)
     if not question.strip() or not context.strip():
         raise ConfigError("a question needs both a question and a passage that are not empty")
-    tokenizer = _tokenizer(folder)
-    data = _room_for(question, tokenizer, _data(config))
+    data = _room_for(question, opened.tokenizer, _data(config))
     examples = Examples(QA, [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
-        features, outputs = _outputs(folder, tokenizer, examples, data, Path(scratch))
+        features, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
         odds, texts = answer_spans(examples, features, outputs, data)
         score = float(best_spans(features, outputs, data)[0].max())
     if not np.isfinite(score):
@@ -58,53 +131,53 @@ def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
     abstained = threshold is not None and float(odds[0]) > threshold
     found = {"answer": "" if abstained else texts[0], "abstained": abstained, "best_span": texts[0]}
     found |= {"score": round(score, 4), "null_score": round(score + float(odds[0]), 4)}
-    return found | ({} if threshold is None else {NULL_THRESHOLD: threshold})
+    return Answered(found | ({} if threshold is None else {NULL_THRESHOLD: threshold}), seconds)
 
 
-def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
-    """The most probable label of a text (or pair of texts) and the probability of every label.
-
-    A text longer than those of the training is cut; then `tokens` tells its length and `tokens_read` what was read.
-    """
-    config = _config(folder, CLASSIFY)
+def _classify(opened: Opened, text: str, pair: str | None) -> Answered:
+    config = _fit_for(opened, CLASSIFY)
     if not text.strip():
         raise ConfigError("the text to classify is empty")
-    labels = tuple(str(config["id2label"][key]) for key in sorted(config["id2label"], key=int))
+    labels = labels_of(config)
     examples = Examples(CLASSIFY, [TextExample("0", text, pair, 0)], labels)
-    data, tokenizer = _data(config), _tokenizer(folder)
+    data = _data(config)
     with tempfile.TemporaryDirectory() as scratch:
-        _, outputs = _outputs(folder, tokenizer, examples, data, Path(scratch))
+        _, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
     shifted = np.exp(outputs[0].astype(float) - outputs[0].max())
     shares = shifted / shifted.sum()
     best = int(shares.argmax())
     probabilities = {name: round(float(share), 4) for name, share in zip(labels, shares, strict=True)}
     found = {"label": labels[best], "probability": probabilities[labels[best]], "probabilities": probabilities}
-    tokens = len(tokenizer(text, pair)["input_ids"])
-    return found | ({"tokens": tokens, "tokens_read": data.max_length} if tokens > data.max_length else {})
+    tokens = len(opened.tokenizer(text, pair)["input_ids"])
+    cut = {"tokens": tokens, "tokens_read": data.max_length} if tokens > data.max_length else {}
+    return Answered(found | cut, seconds)
 
 
-def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"question", "passage"}` or `{"text", "pair"?}`, whichever the model is for; ConfigError otherwise."""
-    if request.get("question"):
-        return answer(folder, question=str(request["question"]), context=str(request.get("passage") or ""))
-    if request.get("text"):
-        pair = request.get("pair")
-        return classify(folder, str(request["text"]), None if pair is None else str(pair))
-    raise ConfigError("nothing was asked", hint="send a question with a passage, or a text")
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes of a classifier, in the order of its outputs."""
+    return tuple(str(config["id2label"][key]) for key in sorted(config["id2label"], key=int))
 
 
-def _config(folder: Path, task: str) -> dict[str, Any]:
-    """The config of the folder, checked to be a model for `task`."""
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: not an exported model: {error}", hint="name a promoted model") from error
-    names = " ".join(config.get("architectures") or [])
+    return config
+
+
+def _head(config: Mapping[str, Any]) -> str:
+    return " ".join(config.get("architectures") or [])
+
+
+def _fit_for(opened: Opened, task: str) -> Mapping[str, Any]:
+    """The config, checked to be that of a model for `task`."""
+    names = _head(opened.config)
     found = QA if "QuestionAnswering" in names else CLASSIFY if "SequenceClassification" in names else ""
     if found != task:
         remedy = {QA: "ask it a question with a passage", CLASSIFY: "give it a text to classify", "": ""}[found]
-        raise ConfigError(f"{folder}: this model is for {found or 'another task'}, not {task}", hint=remedy)
-    return config
+        raise ConfigError(f"{opened.folder}: this model is for {found or 'another task'}, not {task}", hint=remedy)
+    return opened.config
 
 
 def _data(config: Mapping[str, Any]) -> DataSpec:
@@ -114,10 +187,6 @@ def _data(config: Mapping[str, Any]) -> DataSpec:
     data = DataSpec(**reading)
     longest = Shape.from_config({**config, KEPT_HEADS: None}).longest_input
     return dataclasses.replace(data, max_length=min(data.max_length, longest))
-
-
-def _tokenizer(folder: Path) -> Any:
-    return AutoTokenizer.from_pretrained(folder)
 
 
 def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
@@ -130,14 +199,16 @@ def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
 
 
 def _outputs(
-    folder: Path, tokenizer: Any, examples: Examples, data: DataSpec, scratch: Path
-) -> tuple[Features, NDArray[np.float32]]:
-    """Tokens of the one example and the outputs for them, by the path that evaluation takes; fp32 on the CPU."""
-    model, _ = load_student(folder)
+    opened: Opened, examples: Examples, data: DataSpec, scratch: Path
+) -> tuple[Features, NDArray[np.float32], float]:
+    """Tokens of the one example, the outputs for them by the path that evaluation takes (fp32 on the CPU), seconds."""
+    model, tokenizer = opened.model, opened.tokenizer
     tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
     features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
-    pad_id = int(tokenizer.pad_token_id or 0)
-    return features, predict(model, features_for(model, features), device=CPU, pad_id=pad_id)
+    pad_id, fitting = int(tokenizer.pad_token_id or 0), features_for(model, features)
+    began = time.perf_counter()
+    outputs = predict(model, fitting, device=CPU, pad_id=pad_id)
+    return features, outputs, time.perf_counter() - began
 
 
 def main(arguments: list[str]) -> int:
