@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.app.pty_terminal import ALTERNATE, DEADLINE, PROGRAM, PtyTerminal
+from tests.app.pty_terminal import DEADLINE, PROGRAM, PtyTerminal
 
 from bertdistill.app.driver import InputDecoder
 
