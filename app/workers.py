@@ -188,7 +188,7 @@ def load_lines(load: Load) -> list[str]:
     for gpu in load.gpus:
         percent = fmt.NONE if gpu.percent is None else f"{gpu.percent:.0f}%"
         memory = f"memory {fmt.size(gpu.memory_used)} of {fmt.size(gpu.memory_total)}"
-        lines.append(f"GPU{gpu.index} {percent}, {memory}, {safe_line(gpu.name, 40)} {gpu.uuid[:12]}")
+        lines.append(f"GPU{gpu.index} {percent}, {memory}, {safe_line(f'{gpu.name} {gpu.uuid[:12]}', 60)}")
     return lines
 
 

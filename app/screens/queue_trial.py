@@ -28,7 +28,7 @@ from bertdistill.engine.errors import InvalidRequest
 from bertdistill.engine.reruns import Forecast, filled, forecast_queued
 from bertdistill.engine.rules import used
 from bertdistill.engine.sections import shown
-from bertdistill.engine.space import Parameter, active, coerce, describe
+from bertdistill.engine.space import Parameter, active, coerce, contains, describe
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.models import StudyState, Trial
 
@@ -187,10 +187,16 @@ proposed trials and counts against the budget.
 
 
 def first_values(view: StudyView, selected: int | None) -> dict[str, Any]:
-    """A value for every searched parameter: of that trial, else of the baseline, else the middle of its range."""
+    """A value for every searched parameter: of that trial, else of the baseline, else the middle of its range.
+
+    A value of the trial that the search space does not hold is left out.
+    """
+    values = filled(view.spec, {})
     trial = view.trial(selected) if selected is not None else None
-    base = filled(view.spec, {})
-    return base if trial is None else {name: trial.settings.get(name, value) for name, value in base.items()}
+    if trial is not None:
+        found = {one.name: trial.settings.get(one.name) for one in view.spec.search}
+        values |= {one.name: found[one.name] for one in view.spec.search if contains(one, found[one.name])}
+    return values
 
 
 def typed(parameter: Parameter, text: str) -> Any:

@@ -1,0 +1,118 @@
+"""The history says who changed what; enter takes the chosen change back, or says why it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+
+from bertdistill.app.keymap import of
+from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens.history import HistoryScreen
+from bertdistill.engine import actions
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store.models import Request
+
+Asked = Callable[[], list[Request]]
+
+
+def test_every_key_of_the_table_does_something() -> None:
+    """Each action of this place is a method of the screen."""
+    assert [] == [a.name for a in of("history") if not hasattr(HistoryScreen, f"action_{a.name.partition('(')[0]}")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_changes_are_listed_newest_first(ws: Workspace, size: Any) -> None:
+    """From what to what, by whom; the one under the cursor in full below."""
+    actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
+    actions.set_range(ws, "demo", "layers", "1", who="bob")
+    async with playing(ws, HistoryScreen("demo"), size) as pilot:
+        await shown(pilot, "#2 range.layers whole range -> 1")
+        assert "by bob, done. enter undoes it" in words_on(pilot)
+        await pilot.press("j")
+        await shown(pilot, "#1 threshold.exact 20 -> 60")
+        assert "by ada, done." in words_on(pilot)
+
+
+async def test_enter_undoes_the_chosen_change(ws: Workspace, asked: Asked) -> None:
+    """After a question whose safe answer has the focus; the later change stays."""
+    actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
+    actions.set_range(ws, "demo", "layers", "1", who="bob")
+    async with playing(ws, HistoryScreen("demo")) as pilot:
+        await pilot.press("j", "enter")
+        await shown(pilot, "Undo #1 of ada? threshold.exact 20 -> 60")
+        assert isinstance(pilot.app.screen, Confirm)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HistoryScreen), "the history")
+        assert 2 == len(asked())
+        await pilot.press("enter")
+        await shown(pilot, "Undo #1 of ada?")
+        await pilot.press("y")
+        await told(pilot, "Undone: #1. The undo is #3 and can be undone as well.")
+        await shown(pilot, "undone by #3")
+        assert ("undo", {"undoes": 1, "metric": "exact", "threshold": 20.0}) == (
+            asked()[-1].verb,
+            asked()[-1].arguments,
+        )
+
+
+async def test_what_cannot_be_undone_says_why(ws: Workspace, asked: Asked) -> None:
+    """A later change of the same thing stands over it; nothing is asked and nothing changes."""
+    actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
+    actions.set_threshold(ws, "demo", "exact", 70.0, who="bob")
+    async with playing(ws, HistoryScreen("demo")) as pilot:
+        await pilot.press("j")
+        await shown(pilot, "a later change stands over it: #2 (threshold)")
+        await pilot.press("enter")
+        await told(pilot, "#1 stays: a later change stands over it: #2 (threshold)")
+        assert 2 == len(asked())
+
+
+async def test_u_undoes_the_newest(ws: Workspace, asked: Asked) -> None:
+    """Without looking for it in the list."""
+    actions.set_note(ws, "demo", "first", who="ada")
+    async with playing(ws, HistoryScreen("demo")) as pilot:
+        await shown(pilot, 'note none -> "first"')
+        await pilot.press("u")
+        await shown(pilot, "undone by #2")
+        assert "undo" == asked()[-1].verb
+
+
+async def test_an_open_request_waits_for_the_runner(ws: Workspace, runner_here: None) -> None:
+    """It is no more than asked for."""
+    actions.pause_study(ws, "demo", who="ada")
+    async with playing(ws, HistoryScreen("demo")) as pilot:
+        await shown(pilot, "waits for the runner")
+        assert "the runner has not honoured it yet" in words_on(pilot)
+
+
+async def test_nothing_was_asked_yet(ws: Workspace) -> None:
+    """Enter and undo have nothing to work on and do nothing."""
+    async with playing(ws, HistoryScreen("demo")) as pilot:
+        await shown(pilot, "Nobody asked for anything yet.")
+        await pilot.press("enter", "u")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, HistoryScreen)
+
+
+async def test_the_whole_workspace_has_a_history(ws: Workspace) -> None:
+    """Without a name the requests of all studies stand in it, each with its study."""
+    actions.annotate(ws, "demo", 1, note="kept", who="ada")
+    async with playing(ws, HistoryScreen()) as pilot:
+        await shown(pilot, "History of the workspace")
+        line = next(line for line in words_on(pilot).split("\n") if 'note none -> "kept"' in line)
+        assert "#1 " in line
+        assert 'note none -> "kept"' in dict(pilot.app.screen.copies())["change"]  # type: ignore[attr-defined]  # a LiveScreen
+
+
+async def test_hostile_text_is_harmless(ws: Workspace) -> None:
+    """Notes and names of people are foreign text."""
+    actions.set_note(ws, "demo", HOSTILE, who=HOSTILE)
+    async with playing(ws, HistoryScreen("demo"), (200, 40)) as pilot:
+        await shown(pilot, f"by {HARMLESS}")
+        assert set() == control_codes(pilot)
+        await pilot.press("enter")
+        await shown(pilot, f"Undo #1 of {HARMLESS}?")
+        assert set() == control_codes(pilot)
