@@ -55,6 +55,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `series` (objects with `name`, `points`, `last_step`, `last`, `min`, `max`, `not_finite`).
 - `status`: an object with `workspace`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`), `studies` (list of
   *study*), `workers` (list of *attempt* with `study`) and `notices` (list of *notice*). With `--csv`: the studies.
+- `workers`: an object with `workspace`, `runner` (as in `status`, and `leaving`), `load` (`cpu_percent`, `cores`,
+  `memory_used` and `memory_total` in bytes, `gpus` with `index`, `uuid`, `name`, `percent` and the same two),
+  `slots` (list of *slot*), `workers` (list of *attempt* with `study`, `memory_bytes`, `gpu_memory_bytes`) and `queue`
+  (list of *waiting*). With `--csv`: the workers.
 - `models`: a list of *model*; `promote`: one *model*.
 - `history`, `set`, `undo`: a list of *request*; `queue`: one *trial*.
 - `doctor`: a list of *check*.
