@@ -91,7 +91,7 @@ def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> st
         return "hypervolume: no trial has ended yet"
     last = steps[-1]
     hours = f"{last.worker_hours:.2f} worker-hours"
-    head = f"hypervolume {last.hypervolume:.3f} after {last.trials} trials and {hours}; {_since(steps)}"
+    head = f"hypervolume {last.hypervolume:.3f} after {last.trials} trials and {hours}; {since_words(steps)}"
     if short:
         return head
     look = Look(min(page.width or 78, 110), 14, page.colour, page.ascii_only)
@@ -103,7 +103,8 @@ def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> st
     return f"{head}\n\n{table}\n\n{curves_chart([curve], 'worker-hours', look)}"
 
 
-def _since(steps: Sequence[Step]) -> str:
+def since_words(steps: Sequence[Step]) -> str:
+    """When the hypervolume last grew."""
     since = last_gain(steps)
     if since is None:
         return "it never grew"

@@ -1,0 +1,86 @@
+"""Analyses that need a process of their own: importances, because the app must not load optuna, and what a trial
+answered, because only workers read data sets. It computes nothing and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bertdistill.engine.contract import TASKS
+from bertdistill.engine.error_analysis import Classified, Question
+from bertdistill.engine.errors import WorkerFailed
+from bertdistill.engine.importances import Importances, Method
+from bertdistill.engine.predictions import Predictions
+from bertdistill.engine.workspace import Workspace
+
+PYTHON = (sys.executable, "-P", "-m")
+IMPORTANCES = "bertdistill.engine.importances"
+COMMANDS = "bertdistill.engine"
+
+
+async def ask_importances(
+    workspace: Workspace, study: str, method: Method, program: Sequence[str] = ()
+) -> list[Importances]:
+    """The importance of every parameter for every objective; takes seconds.
+
+    A caller that is cancelled ends the process. Raises WorkerFailed with what it complained of.
+    """
+    command = [*(program or (*PYTHON, IMPORTANCES)), str(workspace.path), study, method]
+    found = await _asked(command, f"the importance of {study}'s parameters could not be computed")
+    return [Importances.from_dict(raw) for raw in found]
+
+
+async def ask_predictions(workspace: Workspace, study: str, number: int, program: Sequence[str] = ()) -> Predictions:
+    """What a trial's best checkpoint answered, beside what is right; as `engine errors` tells it."""
+    words = ["errors", f"{study}/{number}", "--list", "all", "--json", "--workspace", str(workspace.path)]
+    command = [*(program or (*PYTHON, COMMANDS)), *words]
+    return read_predictions(await _asked(command, f"the answers of {study}/{number} could not be read"))
+
+
+def read_predictions(raw: dict[str, Any]) -> Predictions:
+    """Back from the JSON of `engine errors`; pure."""
+    if raw["task"] == TASKS[0]:
+        questions = [
+            Question(row["id"], row["article"], row["question"], tuple(row["golds"]), row["prediction"])
+            for row in raw["questions"]
+        ]
+        return Predictions(raw["task"], raw["step"], questions=tuple(questions))
+    texts = [Classified(row["id"], row["text"], row["label"], row["prediction"]) for row in raw["texts"]]
+    return Predictions(raw["task"], raw["step"], texts=tuple(texts), labels=tuple(raw["labels"]))
+
+
+async def _asked(command: Sequence[str], failed: str) -> Any:
+    """What the program printed as JSON. The child never outlives the caller."""
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode:
+        raise complaint(err.decode("utf-8", "replace"), failed)
+    try:
+        return json.loads(out)
+    except ValueError as error:
+        raise WorkerFailed(f"{failed}: what it printed is not readable") from error
+
+
+def complaint(err: str, failed: str) -> WorkerFailed:
+    """The error of a process that failed: its `error:` and `hint:` lines, else the last line; pure."""
+    told: dict[str, str] = {}
+    for line in err.splitlines():
+        kind, colon, words = line.partition(": ")
+        if colon and kind in ("error", "hint"):
+            told[kind] = words
+    last = err.strip().splitlines()[-1] if err.strip() else failed
+    return WorkerFailed(told.get("error", last), hint=told.get("hint", ""))

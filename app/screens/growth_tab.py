@@ -1,0 +1,155 @@
+"""The hypervolume after every trial, over trials or worker-hours, and what each trial added. It computes no volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.analysis import study_growth
+from bertdistill.app.analysis_text import since_words
+from bertdistill.app.charts import Curve, curves_drawing
+from bertdistill.app.screens.analysis_tab import Tab, numbered
+from bertdistill.app.view import StudyView
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.growth import Step
+
+BAR = 12
+
+
+class GrowthTab(Tab):
+    """A curve of steps, and a row with its gain for each trial that ended."""
+
+    NAME: ClassVar[str] = "hypervolume"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(id="tab-hypervolume")
+        self._study = study_name
+        self._hours = False
+        self._by_gain = False
+        self._cache: tuple[Any, list[Step]] | None = None
+        self._steps: list[Step] = []
+        self._front: frozenset[int] = frozenset()
+        self._began = False
+        self._wanted: int | None = None
+        self._chart = Chart(id="growth-chart", classes="pane")
+        self._chart.can_focus = False
+        self._table = LineTable(id="growth-trials", classes="pane")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._chart
+        yield self._table
+
+    def read(self, view: StudyView) -> list[Step]:
+        """A trial that was read again after it ended comes with a new ranking."""
+        if self._cache is None or self._cache[0] is not view.ranked:
+            self._cache = (view.ranked, study_growth(view))
+        return self._cache[1]
+
+    def show(self, view: StudyView, content: list[Step]) -> None:
+        self._front = frozenset(number for number, row in view.ranked.items() if row.on_frontier)
+        self._steps = content
+        self.again()
+
+    # ------------------------------------------------------------------------------------------------------- drawing
+
+    def again(self) -> None:
+        most = max((step.gain or 0.0 for step in self._steps), default=0.0)
+        steps = sorted(self._steps, key=lambda s: -(s.gain or 0.0)) if self._by_gain else self._steps
+        columns = [
+            Column("number", "#", 5, "right"),
+            Column("gain", "gain", 7, "right"),
+            Column("bar", "", BAR),
+            Column("volume", "volume", 6, "right"),
+            Column("hours", "hours", 7, "right"),
+        ]
+        self._table.show(columns, [self._row(step, most) for step in steps], empty="No trial has ended yet.")
+        if self._wanted is None and not self._began and self._steps:
+            self._wanted = max(self._steps, key=lambda s: (s.gain or 0.0, s.trials)).number
+        self._began = self._began or bool(self._steps)
+        if self._wanted is not None:
+            self._table.move_to(self._wanted)
+            self._wanted = None
+        self._draw_chart()
+
+    def _row(self, step: Step, most: float) -> Row:
+        gain, front = step.gain, step.number in self._front
+        share = (gain or 0.0) / most if most else 0.0
+        cells = (
+            Cell(
+                numbered(step.number, frontier=front, ascii_only=self.ui.ascii_only),
+                "bright" if front else "plain",
+            ),
+            Cell(fmt.signed(gain, 4), "good" if gain else "plain"),
+            Cell(fmt.bar(share, BAR, ascii_only=self.ui.ascii_only) if gain else ""),
+            Cell(f"{step.hypervolume:.3f}"),
+            Cell(f"{step.worker_hours:.3f}"),
+        )
+        return Row(step.number, cells, dim=not gain)
+
+    @on(LineTable.Moved)
+    def _draw_chart(self) -> None:
+        axis = "worker-hours" if self._hours else "trials"
+        step = next((one for one in self._steps if one.number == self.number), None)
+        at = None if step is None else step.worker_hours if self._hours else float(step.trials)
+        empty = "The curve begins with the first trial that ends."
+        if self._steps:
+            curve = stairs(self._steps, hours=self._hours)
+            self._chart.draw(partial(curves_drawing, [curve], axis, crosshair=at), empty=empty)
+        else:
+            self._chart.draw(None, empty=empty)
+        entitle(self._chart, title=f"Hypervolume over {axis}")
+        words = "" if step is None else f"after #{step.number}: {step.hypervolume:.3f}, {step.trials} trials, "
+        entitle(self._chart, subtitle="" if step is None else f"{words}{step.worker_hours:.3f} worker-hours")
+        entitle(self._table, title="Trials by gain" if self._by_gain else "Trials as they ended")
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def number(self) -> int | None:
+        key = self._table.cursor_key
+        return key if isinstance(key, int) else None
+
+    def go_to(self, number: int | None) -> None:
+        self._wanted = number
+        if number is not None:
+            self._table.move_to(number)
+
+    def headline(self) -> str:
+        if not self._steps:
+            return "hypervolume"
+        last = self._steps[-1]
+        return f"hypervolume {last.hypervolume:.3f} after {last.trials} trials; {since_words(self._steps)}"
+
+    def can(self, action: str) -> bool:
+        return action in ("other_view", "order") and bool(self._steps)
+
+    def toggle(self) -> None:
+        """Over trials, or over the time of the workers."""
+        self._hours = not self._hours
+        self._draw_chart()
+
+    def order(self) -> None:
+        """The largest gain first, or as they ended."""
+        self._by_gain = not self._by_gain
+        self.again()
+
+    def commands(self) -> list[tuple[str, ...]]:
+        return [("analysis", self._study, "--part", "hypervolume")]
+
+
+def stairs(steps: Sequence[Step], *, hours: bool) -> Curve:
+    """The volume stays as it is until a trial ends, so the curve goes across and then up; not empty."""
+    xs: list[float] = []
+    ys: list[float] = []
+    for step in steps:
+        at = step.worker_hours if hours else float(step.trials)
+        xs += [at, at]
+        ys += [ys[-1] if ys else step.hypervolume, step.hypervolume]
+    return Curve("hypervolume", xs, ys, f"{ys[-1]:.3f}")

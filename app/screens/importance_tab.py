@@ -1,0 +1,188 @@
+"""Which parameters mattered to each objective. It loads no optimiser: a child process computes, and is ended with it.
+
+What it found is kept until other trials have completed, and shown while it is computed again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.analysis_process import ask_importances
+from bertdistill.app.analysis_text import METHOD_NAMES
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
+from bertdistill.app.view import StudyView
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.importances import METHODS, Importances, Method
+from bertdistill.store.errors import BertDistillError
+
+Mark = tuple[Any, ...]
+MOST_BAR = 60
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What the importances follow from: they are computed again when the mark differs."""
+
+    mark: Mark
+    trials: int
+    """Complete trials."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one computation gave."""
+
+    mark: Mark
+    importances: tuple[Importances, ...] = ()
+    problem: str = ""
+
+
+class ImportanceTab(Tab):
+    """A bar a parameter, below each objective."""
+
+    NAME: ClassVar[str] = "importance"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(id="tab-importance")
+        self._study = study_name
+        self._method: Method = "ped-anova"
+        self._kept: dict[Method, Found] = {}
+        self._computing: tuple[Method, Mark] | None = None
+        self._rest = Rest()
+        self._basis: Basis | None = None
+        self._table = LineTable(id="importance", classes="pane")
+        self._words = Words(id="importance-words")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._table
+        yield self._words
+
+    def read(self, view: StudyView) -> Basis:
+        return Basis((tuple(sorted(view.ranked)), view.spec.search, view.objectives), len(view.ranked))
+
+    def show(self, view: StudyView, content: Basis) -> None:
+        self._basis = content
+        kept = self._kept.get(self._method)
+        stale = kept is None or kept.mark != content.mark
+        busy = self._computing is not None and self._computing[0] == self._method
+        if stale and not busy and (kept is None or self._rest.over(time.monotonic())):
+            self._computing = (self._method, content.mark)
+            self.run_worker(self._compute(self._method, content.mark), exclusive=True, group="importance")
+        self.again()
+
+    async def _compute(self, method: Method, mark: Mark) -> None:
+        began = time.monotonic()
+        try:
+            found = Found(mark, tuple(await ask_importances(self.ui.workspace, self._study, method)))
+        except (BertDistillError, OSError) as error:
+            found = Found(mark, problem=f"{error} {getattr(error, 'hint', '')}".strip())
+        self._kept[method] = found
+        self._computing = None
+        self._rest = Rest(began, time.monotonic())
+        self.again()
+
+    # ------------------------------------------------------------------------------------------------------- drawing
+
+    def again(self) -> None:
+        kept = self._kept.get(self._method)
+        rows = [row for one in kept.importances for row in self._rows(one)] if kept else []
+        self._table.show(self._columns(), rows, empty=self._empty_words(kept))
+        entitle(self._table, title=f"Importance of parameters: {METHOD_NAMES[self._method]}{self._age(kept)}")
+        self._explain()
+
+    def _columns(self) -> list[Column]:
+        room = self._room
+        return [
+            Column("name", "parameter", 20 if room >= 60 else 14),
+            Column("share", "share", 5, "right"),
+            Column("bar", "", self._bar_width, grow=True),
+            Column("note", "", 14),
+        ]
+
+    @property
+    def _room(self) -> int:
+        return self._table.size.width or self.ui.size.width
+
+    @property
+    def _bar_width(self) -> int:
+        """What is left of the line, but no longer than one can compare at a glance."""
+        return max(8, min(MOST_BAR, self._room - (44 if self._room >= 60 else 23)))
+
+    def _rows(self, found: Importances) -> list[Row]:
+        missed = f", {found.missed} more miss a threshold" if found.missed else ""
+        words = f"{found.trials} feasible trials{missed}"
+        rows = [Row((found.objective, ""), (Cell(safe_line(found.objective), "bright"), Cell(words, "dim")), wide=True)]
+        for weight in found.weights:
+            bar = fmt.bar(weight.share, self._bar_width, ascii_only=self.ui.ascii_only)
+            note = f"active in {weight.trials}" if weight.conditional else ""
+            cells = (Cell(f" {safe_line(weight.parameter)}"), Cell(f"{weight.share:.0%}"), Cell(bar), Cell(note, "dim"))
+            rows.append(Row((found.objective, weight.parameter), cells))
+        return rows
+
+    def _empty_words(self, kept: Found | None) -> str:
+        if kept is not None and kept.problem:
+            return f"Not computed: {safe_line(kept.problem, 400)}"
+        if kept is not None:
+            return "This study has no objective."
+        trials = self._basis.trials if self._basis else 0
+        return f"Computing {METHOD_NAMES[self._method]} over {trials} complete trials, in a process of its own."
+
+    def _age(self, kept: Found | None) -> str:
+        """Whether what stands here is of the trials as they are now."""
+        if self._computing is not None and self._computing[0] == self._method:
+            return " (computing)" if kept is None else " (computing again: more trials are complete)"
+        if kept is not None and self._basis is not None and kept.mark != self._basis.mark:
+            return " (more trials are complete; computed again in a moment)"
+        return ""
+
+    @on(LineTable.Moved)
+    def _explain(self) -> None:
+        """What to think of the numbers of the objective under the cursor."""
+        objective = self._here[0]
+        kept = self._kept.get(self._method)
+        found = next((one for one in kept.importances if one.objective == objective), None) if kept else None
+        parts = []
+        if found is not None and found.problem:
+            parts.append(f"{objective}: {found.problem}.")
+        if found is not None and found.without_effect:
+            idle = ", ".join(found.without_effect)
+            parts.append(f"{objective} is known before training; without effect: {idle}.")
+        self._words.say(" ".join(parts))
+
+    @property
+    def _here(self) -> tuple[str, str]:
+        """Objective and parameter under the cursor."""
+        key = self._table.cursor_key
+        return key if isinstance(key, tuple) else ("", "")
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def chosen(self) -> tuple[str, str]:
+        """Objective and parameter under the cursor, empty where there is none."""
+        return self._here
+
+    def headline(self) -> str:
+        return f"importance by {METHOD_NAMES[self._method]}"
+
+    def can(self, action: str) -> bool:
+        return action == "other_view" or (action == "open" and bool(self._here[1]))
+
+    def toggle(self) -> None:
+        """The other method; the one that is being computed is given up."""
+        self._method = METHODS[(METHODS.index(self._method) + 1) % len(METHODS)]
+        self._computing = None
+        self.workers.cancel_group(self, "importance")
+        self.again()
+
+    def commands(self) -> list[tuple[str, ...]]:
+        return [("analysis", self._study, "--part", "importance", "--method", self._method)]

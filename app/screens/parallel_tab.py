@@ -1,0 +1,238 @@
+"""Parallel coordinates of a study: a line a trial across parameters and objectives. It decides nothing about trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app import charts
+from bertdistill.app import format as fmt
+from bertdistill.app.analysis import outcomes
+from bertdistill.app.charts import Drawing, Look, Strand, parallel_drawing
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.analysis_tab import Tab, kind_of, numbered
+from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.contract import METRICS
+from bertdistill.engine.landscape import Axis, Line, parallel
+from bertdistill.engine.space import Value
+
+SLOT = 9
+"""Columns that an axis needs so that its name can be read."""
+LEAST_AXES = 2
+
+
+@dataclass(frozen=True)
+class Strands:
+    """The axes, and a line for each complete trial in the order of the ranked list."""
+
+    axes: tuple[Axis, ...]
+    lines: tuple[Line, ...]
+    strands: tuple[Strand, ...]
+    known: tuple[str, ...]
+    """Every axis that one could choose."""
+    parameters: int
+    """So many of the axes are parameters; they come first."""
+
+
+class ParallelTab(Tab):
+    """The chart with the trials below it; the line of the trial under the cursor lies on top."""
+
+    NAME: ClassVar[str] = "parallel"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(id="tab-parallel")
+        self._study = study_name
+        self._names: tuple[str, ...] = ()
+        """Axes that were chosen; empty for all parameters and the objectives."""
+        self._first = 0
+        self._cache: tuple[tuple[Any, ...], Strands] | None = None
+        self._content: Strands | None = None
+        self._drawn: tuple[Strands | None, bool] = (None, False)
+        self._wanted: int | None = None
+        self._chart = Chart(id="parallel-chart", classes="pane")
+        self._chart.can_focus = False
+        self._table = LineTable(id="parallel-trials", classes="pane")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._chart
+        yield self._table
+
+    def read(self, view: StudyView) -> Strands:
+        names = self._names
+        if self._cache is not None and self._cache[0][0] is view.ranked and self._cache[0][1:] == (names, view.spec):
+            return self._cache[1]
+        found = read_strands(view, names)
+        self._cache = ((view.ranked, names, view.spec), found)
+        return found
+
+    def show(self, view: StudyView, content: Strands) -> None:
+        self._content = content
+        self.again()
+
+    # ------------------------------------------------------------------------------------------------------- drawing
+
+    def again(self) -> None:
+        content = self._content
+        if content is None:
+            return
+        if self._drawn[0] is not content or self._drawn[1] != self.ui.ascii_only:
+            self._drawn = (content, self.ui.ascii_only)
+            columns = [Column("number", "#", 5, "right")]
+            columns += [Column(a.name, safe_line(a.name), max(7, min(12, len(a.name))), "right") for a in content.axes]
+            rows = [self._row(content, line) for line in content.lines]
+            self._table.show(columns, rows, empty="No trial is complete yet.")
+            if self._wanted is not None:
+                self._table.move_to(self._wanted)
+                self._wanted = None
+        self._draw_chart()
+
+    def _row(self, content: Strands, line: Line) -> Row:
+        number = numbered(line.number, frontier=line.frontier, ascii_only=self.ui.ascii_only)
+        cells = [Cell(number, "bright" if line.frontier else "plain")]
+        cells += [Cell(safe_line(value_text(a, v))) for a, v in zip(content.axes, line.values, strict=True)]
+        return Row(line.number, tuple(cells), dim=not line.frontier)
+
+    @on(LineTable.Moved)
+    def _draw_chart(self) -> None:
+        content = self._content
+        if content is None:
+            return
+        cursor = next((i for i, line in enumerate(content.lines) if line.number == self.number), None)
+        axes, strands = self._window(content)
+        make = partial(draw_strands, axes, strands, cursor)
+        self._chart.draw(make, empty="Lines appear when two trials are complete.")
+        shown, every = len(axes), len(content.axes)
+        part = f", {shown} of {every} axes" if shown < every else ""
+        number = "" if self.number is None else f" #{self.number}"
+        entitle(self._chart, title=f"Parallel coordinates: {len(content.lines)} trials{part}")
+        entitle(self._table, title=f"Trials by rank{number}")
+
+    def _window(self, content: Strands) -> tuple[tuple[Axis, ...], tuple[Strand, ...]]:
+        """The axes that fit, objectives always among them, and the lines across those."""
+        every, parameters = len(content.axes), content.parameters
+        fit = max(LEAST_AXES, (self._chart.size.width - 1) // SLOT)
+        if fit >= every:
+            return content.axes, content.strands
+        room = max(1, fit - (every - parameters))
+        self._first = max(0, min(self._first, parameters - room))
+        places = [*range(self._first, min(parameters, self._first + room)), *range(parameters, every)][:fit]
+        strands = [Strand([s.values[i] for i in places], s.kind, s.label) for s in content.strands]
+        return tuple(content.axes[i] for i in places), tuple(strands)
+
+    @on(Chart.Drawn)
+    def _name_marks(self, event: Chart.Drawn) -> None:
+        entitle(self._chart, subtitle="  ".join(event.drawing.legend))
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def number(self) -> int | None:
+        key = self._table.cursor_key
+        return key if isinstance(key, int) else None
+
+    def go_to(self, number: int | None) -> None:
+        self._wanted = number
+        if number is not None:
+            self._table.move_to(number)
+
+    def headline(self) -> str:
+        return "parallel coordinates"
+
+    def can(self, action: str) -> bool:
+        content = self._content
+        if action == "turn":
+            return content is not None and len(self._window(content)[0]) < len(content.axes)
+        return action == "axes" and content is not None
+
+    def turn(self, by: int) -> None:
+        """Other parameters, where not all fit."""
+        self._first = max(0, self._first + by)
+        self._draw_chart()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every axis that can be chosen."""
+        return self._content.known if self._content else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Axes on screen."""
+        return tuple(axis.name for axis in self._content.axes) if self._content else ()
+
+    def choose(self, names: Sequence[str]) -> None:
+        """Show these axes; none at all means the study's own."""
+        self._names = tuple(names)
+
+    def commands(self) -> list[tuple[str, ...]]:
+        words = ["analysis", self._study, "--part", "parallel"]
+        if self._content is not None and self._names:
+            for place, axis in enumerate(self._content.axes):
+                words += ["--parameter" if place < self._content.parameters else "--metric", axis.name]
+        return [tuple(words)]
+
+
+def read_strands(view: StudyView, names: Sequence[str]) -> Strands:
+    """Axes by name, parameters first, and the lines of all complete trials; pure. No names: the study's own."""
+    every = [parameter.name for parameter in view.spec.search]
+    measured = {name for trial in view.trials if trial.number in view.ranked for name in all_metrics(trial)}
+    known = list(dict.fromkeys([*every, *(o.metric for o in view.objectives), *sorted(measured)]))
+    params = [name for name in names if name in every]
+    metrics = [name for name in names if name not in every and name in known]
+    found = parallel(outcomes(view), view.spec.search, view.objectives, params=params, metrics=metrics)
+    axes = [i for i, axis in enumerate(found.axes) if not names or axis.name in names]
+    order = {number: place for place, number in enumerate(view.ranked)}
+    lines = [
+        Line(one.number, one.frontier, one.feasible, _picked(one.places, axes), _picked(one.values, axes))
+        for one in sorted(found.lines, key=lambda one: (order.get(one.number, len(order)), one.number))
+    ]
+    shown = tuple(found.axes[i] for i in axes)
+    strands = tuple(
+        Strand(
+            [_height(axis, value) for axis, value in zip(shown, line.values, strict=True)],
+            kind_of(view, line.number, frontier=line.frontier, feasible=line.feasible),
+            f"#{line.number}",
+        )
+        for line in lines
+    )
+    return Strands(shown, tuple(lines), strands, tuple(known), sum(axis.name in every for axis in shown))
+
+
+def _picked(values: Sequence[Any], places: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(values[i] for i in places)
+
+
+def _height(axis: Axis, value: Value | None) -> float | None:
+    """Numbers as they are, choices by their place; None leaves a gap."""
+    if value is None or axis.kind == "choice":
+        return None if value is None or value not in axis.choices else float(axis.choices.index(value))
+    return None if isinstance(value, str) else value
+
+
+def draw_strands(axes: Sequence[Axis], strands: Sequence[Strand], cursor: int | None, look: Look) -> Drawing:
+    """The chart at this look."""
+    shown = [drawn_axis(axis, ascii_only=look.plain) for axis in axes]
+    return parallel_drawing(shown, strands, look, cursor=cursor)
+
+
+def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> charts.Axis:
+    """An axis of the analysis as the charts want it: an objective says which way is better."""
+    title = safe_line(axis.name, 60)
+    if axis.better is not None:
+        title = f"{title} {fmt.arrow(axis.better, ascii_only=ascii_only)}"
+    choices = tuple(safe_line(fmt.setting(choice), 40) for choice in axis.choices)
+    text = partial(value_text, axis)
+    return charts.Axis(title, axis.better or "minimize", text, log=axis.log, choices=choices)
+
+
+def value_text(axis: Axis, value: Value | None) -> str:
+    """A value on its axis: metrics with the digits that mean something."""
+    metric = axis.better is not None or axis.name in METRICS
+    return fmt.metric(axis.name, value) if metric and isinstance(value, (int, float)) else fmt.setting(value)

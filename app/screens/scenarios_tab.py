@@ -1,0 +1,113 @@
+"""The trial to take for each purpose, against the baseline and the teacher. It chooses nothing: the engine does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.analysis import study_scenarios
+from bertdistill.app.analysis_text import gap_text
+from bertdistill.app.screens.analysis_tab import Tab, Words
+from bertdistill.app.view import StudyView
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
+
+
+class ScenariosTab(Tab):
+    """A row a purpose; what it asks for and what it gives stand below."""
+
+    NAME: ClassVar[str] = "scenarios"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(id="tab-scenarios")
+        self._study = study_name
+        self._cache: tuple[Any, ScenarioTable] | None = None
+        self._view: StudyView | None = None
+        self._rows: dict[str, Scenario] = {}
+        self._table = LineTable(id="scenarios", classes="pane")
+        self._words = Words(id="scenario-words")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._table
+        yield self._words
+
+    def read(self, view: StudyView) -> ScenarioTable:
+        """The teacher is measured before the first trial, so the ranking tells when to look again."""
+        if self._cache is None or self._cache[0] is not view.ranked:
+            self._cache = (view.ranked, study_scenarios(view))
+        return self._cache[1]
+
+    def show(self, view: StudyView, content: ScenarioTable) -> None:
+        self._view = view
+        rule = "what the others are compared with"
+        remark = "" if content.baseline is not None else "not complete yet"
+        first = Scenario("baseline", rule, content.baseline, content.baseline_values, remark=remark)
+        self._rows = {one.name: one for one in (first, *content.rows)}
+        self.again()
+
+    def again(self) -> None:
+        view = self._view
+        if view is None:
+            return
+        metrics = [objective.metric for objective in view.objectives]
+        columns = [Column("name", "scenario", 21), Column("trial", "trial", 6, "right")]
+        for name in metrics:
+            columns += [Column(name, name, max(7, min(12, len(name))), "right"), Column(f"{name} gap", "change", 17)]
+        columns.append(Column("remark", "", 12, grow=True))
+        self._table.show(columns, [self._row(view, one, metrics) for one in self._rows.values()])
+        entitle(self._table, title="Scenarios: changes are to the baseline, near the teacher to the teacher")
+        self._explain()
+
+    def _row(self, view: StudyView, found: Scenario, metrics: list[str]) -> Row:
+        ranked = None if found.number is None else view.ranked.get(found.number)
+        front = ranked is not None and ranked.on_frontier
+        star = "" if not front else "*" if self.ui.ascii_only else "★"
+        number = Cell("–" if found.number is None else f"{star}#{found.number}", "bright" if front else "plain")
+        cells = [Cell(found.name), number]
+        for name in metrics:
+            gap = gap_text(name, found.differences.get(name))
+            cells += [Cell(fmt.metric(name, found.values.get(name))), Cell(gap)]
+        return Row(found.name, (*cells, Cell(found.remark, "dim")), dim=found.number is None)
+
+    @on(LineTable.Moved)
+    def _explain(self) -> None:
+        """What the purpose asks for, and all of its numbers where the table is too narrow for them."""
+        found = self._here
+        if found is None:
+            return
+        against = "teacher" if found.name == NEAR_TEACHER else "baseline"
+        numbers = []
+        for name, value in found.values.items():
+            gap = gap_text(name, found.differences.get(name))
+            numbers.append(f"{name} {fmt.metric(name, value)}" + (f", {gap} to the {against}" if gap else ""))
+        trial = "no trial" if found.number is None else f"#{found.number}"
+        remark = f" ({found.remark})" if found.remark else ""
+        told = f": {'; '.join(numbers)}" if numbers and found.number is not None else ""
+        self._words.say(f"{found.name}: {found.rule}.\n{trial}{remark}{told}.")
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def _here(self) -> Scenario | None:
+        return self._rows.get(str(self._table.cursor_key))
+
+    @property
+    def number(self) -> int | None:
+        return self._here.number if self._here else None
+
+    def go_to(self, number: int | None) -> None:
+        """Purposes have rows here, not trials: the cursor goes to the first one that this trial serves."""
+        name = next((one.name for one in self._rows.values() if one.number == number), None)
+        if number is not None and name is not None and self.number != number:
+            self._table.move_to(name)
+
+    def headline(self) -> str:
+        return "scenarios"
+
+    def commands(self) -> list[tuple[str, ...]]:
+        return [("analysis", self._study, "--part", "scenarios")]

@@ -1,0 +1,232 @@
+"""One parameter against one metric: every complete trial in a chart, and as a list along the axis. It ranks nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app import format as fmt
+from bertdistill.app.analysis import as_objective, outcomes
+from bertdistill.app.charts import Point, slice_drawing
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.analysis_tab import Tab, Words, kind_of, numbered
+from bertdistill.app.screens.parallel_tab import drawn_axis
+from bertdistill.app.view import StudyView, all_metrics, chart_axis
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.slice_table import SliceTable
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.landscape import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
+
+MOST_LABELS = 24
+"""Trials that all have their number beside the mark."""
+
+
+@dataclass(frozen=True)
+class SliceNews:
+    """One slice, and what else there is to choose. No slice: nothing is searched, or nothing measured."""
+
+    parameters: tuple[str, ...]
+    metrics: tuple[str, ...]
+    found: Slice | None = None
+    trials: int = 0
+    """Complete trials, also those in which the parameter is inactive."""
+
+
+class SlicesTab(Tab):
+    """The chart, and the trials by their value of the parameter."""
+
+    NAME: ClassVar[str] = "slices"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(id="tab-slices")
+        self._study = study_name
+        self.parameter = ""
+        self.metric = ""
+        self._cache: tuple[tuple[Any, ...], SliceNews] | None = None
+        self._view: StudyView | None = None
+        self._news: SliceNews | None = None
+        self._wanted: int | None = None
+        self._chart = Chart(id="slice-chart", classes="pane")
+        self._chart.can_focus = False
+        self._table = SliceTable(id="slice-trials", classes="pane")
+        self._words = Words(id="slice-words")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._chart
+        yield self._table
+        yield self._words
+
+    def read(self, view: StudyView) -> SliceNews:
+        asked = (self.parameter, self.metric, view.spec)
+        if self._cache is not None and self._cache[0][0] is view.ranked and self._cache[0][1:] == asked:
+            return self._cache[1]
+        found = read_slice(view, self.parameter, self.metric)
+        self._cache = ((view.ranked, *asked), found)
+        return found
+
+    def show(self, view: StudyView, content: SliceNews) -> None:
+        if content is not self._news:
+            self._wanted = self.number if self._wanted is None else self._wanted
+        self._view, self._news = view, content
+        self.again()
+
+    # ------------------------------------------------------------------------------------------------------- drawing
+
+    def again(self) -> None:
+        view, news = self._view, self._news
+        if view is None or news is None:
+            return
+        found = news.found
+        points = found.points if found else ()
+        name = safe_line(found.axis.name, 40) if found else "parameter"
+        columns = [
+            Column("number", "#", 5, "right"),
+            Column("value", name, max(8, min(16, len(name))), "right"),
+            Column("score", found.objective.metric if found else "", 10, "right"),
+            Column("kind", "", 10, grow=True),
+        ]
+        empty = "No complete trial has this parameter." if news.parameters else "This study searches nothing."
+        self._table.show(columns, [self._row(view, found, p) for p in points] if found else [], empty=empty)
+        if self._wanted is not None:
+            self._table.move_to(self._wanted)
+            self._wanted = None
+        self._words.say(_summary(found, news.trials))
+        self._draw_chart()
+
+    def _row(self, view: StudyView, found: Slice, point: SlicePoint) -> Row:
+        kind = kind_of(view, point.number, frontier=point.frontier, feasible=point.feasible)
+        cells = (
+            Cell(numbered(point.number, frontier=point.frontier, ascii_only=self.ui.ascii_only)),
+            Cell(safe_line(fmt.setting(point.value), 60)),
+            Cell(fmt.metric(found.objective.metric, point.score)),
+            Cell(kind, "dim"),
+        )
+        return Row(point.number, cells, dim=not point.frontier)
+
+    @on(LineTable.Moved)
+    def _draw_chart(self) -> None:
+        view, news = self._view, self._news
+        if view is None or news is None or news.found is None:
+            self._chart.draw(None, empty="There is nothing to draw yet.")
+            return
+        found = news.found
+        cursor = next((i for i, point in enumerate(found.points) if point.number == self.number), None)
+        points = slice_points(view, found, cursor)
+        x, y = self._axes(view, found)
+        self._chart.draw(partial(slice_drawing, points, x, y, cursor=cursor), empty="No complete trial has this yet.")
+        logs = [f"log {axis}" for axis, chosen in (("x", x), ("y", y)) if chosen.log]
+        words = f" ({', '.join(logs)})" if logs else ""
+        entitle(self._chart, title=f"{y.title} along {x.title}{words}")
+        entitle(self._table, title=f"Trials by {x.title}")
+
+    def _axes(self, view: StudyView, found: Slice) -> tuple[Any, Any]:
+        ascii_only = self.ui.ascii_only
+        metric = found.objective.metric
+        scores = metric_axis(metric, (point.score for point in found.points))
+        y = dataclasses.replace(chart_axis(view, metric, ascii_only=ascii_only), log=scores.log)
+        return drawn_axis(found.axis, ascii_only=ascii_only), y
+
+    @on(Chart.Drawn)
+    def _name_marks(self, event: Chart.Drawn) -> None:
+        entitle(self._chart, subtitle="  ".join(event.drawing.legend))
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def number(self) -> int | None:
+        key = self._table.cursor_key
+        return key if isinstance(key, int) else None
+
+    def go_to(self, number: int | None) -> None:
+        self._wanted = number
+        if number is not None:
+            self._table.move_to(number)
+
+    def headline(self) -> str:
+        news = self._news
+        if news is None or news.found is None:
+            return "slices"
+        name = news.found.axis.name
+        place = f"{news.parameters.index(name) + 1} of {len(news.parameters)}"
+        return f"{news.found.objective.metric} along {name} ({place})"
+
+    def can(self, action: str) -> bool:
+        news = self._news
+        if news is None:
+            return False
+        return (action == "turn" and len(news.parameters) > 1) or (action == "metric" and len(news.metrics) > 1)
+
+    @on(SliceTable.Turned)
+    def _turned(self, event: SliceTable.Turned) -> None:
+        self.turn(event.by)
+
+    def turn(self, by: int) -> None:
+        """The next parameter, or the one before."""
+        if self._news is not None and self._news.parameters:
+            self.parameter = _after(self._news.parameters, self.parameter, by)
+            self.ui.look_again()
+
+    def next_metric(self) -> None:
+        """Objectives first, then whatever was measured."""
+        if self._news is not None and self._news.metrics:
+            self.metric = _after(self._news.metrics, self.metric, 1)
+            self.ui.look_again()
+
+    def commands(self) -> list[tuple[str, ...]]:
+        found = self._news.found if self._news else None
+        words = ("analysis", self._study, "--part", "slices")
+        return [(*words, "--parameter", found.axis.name, "--metric", found.objective.metric)] if found else [words]
+
+
+def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
+    """The slice of these names, or of the first ones where a name is empty or unknown; pure."""
+    complete = [trial for trial in view.trials if trial.number in view.ranked]
+    measured = {name for trial in complete for name, value in all_metrics(trial).items() if value is not None}
+    metrics = tuple(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
+    parameters = tuple(p.name for p in view.spec.search)
+    if not parameters or not metrics:
+        return SliceNews(parameters, metrics)
+    name = parameter if parameter in parameters else parameters[0]
+    objective = as_objective(view, metric if metric in metrics else metrics[0])
+    space = tuple(p for p in view.spec.search if p.name == name)
+    return SliceNews(parameters, metrics, slices(outcomes(view), space, objective)[0], len(complete))
+
+
+def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Point]:
+    """The trials of a slice as marks; choices lie at their place in the list. Many dominated ones have no label."""
+    points = []
+    for place, one in enumerate(found.points):
+        kind = kind_of(view, one.number, frontier=one.frontier, feasible=one.feasible)
+        at = found.axis.choices.index(one.value) if found.axis.kind == "choice" else float(one.value)
+        named = len(found.points) <= MOST_LABELS or place == cursor or kind in ("frontier", "baseline")
+        points.append(Point(float(at), one.score, kind, f"#{one.number}" if named else ""))
+    return points
+
+
+def _summary(found: Slice | None, trials: int) -> str:
+    """The slice in at most five parts: trials, best and median of each."""
+    if found is None:
+        return ""
+    metric = found.objective.metric
+    parts = [_stretch(part, metric) for part in stretches(found)]
+    active = f"Active in {len(found.points)} of {trials} trials. " if len(found.points) < trials else ""
+    return f"{active}{metric}, best and median: {'; '.join(parts)}." if parts else active.strip()
+
+
+def _stretch(part: Stretch, metric: str) -> str:
+    ends = list(dict.fromkeys([fmt.setting(part.low), fmt.setting(part.high)]))
+    best, middle = fmt.metric(metric, part.best), fmt.metric(metric, part.middle)
+    trials = f"{part.trials} trial{'' if part.trials == 1 else 's'}"
+    return f"{' to '.join(ends)}: {best} (#{part.best_number}), {middle} ({trials})"
+
+
+def _after(names: tuple[str, ...], name: str, by: int) -> str:
+    place = names.index(name) if name in names else 0
+    return names[(place + by) % len(names)]
