@@ -79,6 +79,8 @@ speaks of another trial goes there, `escape` comes back.
         self.news: TrialNews | None = None
         self._scenarios: tuple[Any, ScenarioTable] | None = None
         self._tail: Tail | None = None
+        self._ranked: Any = None
+        self._facts: tuple[Any, ...] = ()
         self._curves = CurvesChart(id="trial-curves", classes="pane")
 
     # -------------------------------------------------------------------------------------------------- composing
@@ -107,7 +109,8 @@ speaks of another trial goes there, `escape` comes back.
         view = reader.view(self.study_name)
         trial, details = reader.details(view, number)
         with reader.session() as session:
-            models = [version for version in reads.model_versions(session) if version.trial_id == trial.id]
+            done = trial.state == TrialState.COMPLETE
+            models = [m for m in reads.model_versions(session) if m.trial_id == trial.id] if done else []
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1), columns)
         log, title = self._log(details["attempts"])
@@ -151,6 +154,10 @@ speaks of another trial goes there, `escape` comes back.
     def _show_facts(self, news: TrialNews) -> None:
         table, ascii_only = self.query_one("#trial-facts", LineTable), self.ui.ascii_only
         width = self._width(table)
+        facts = (width, ascii_only, *_facts_of(news))
+        if self._ranked is news.view.ranked and facts == self._facts:
+            return
+        self._ranked, self._facts = news.view.ranked, facts
         compared = trial_facts.others(news.view, news.trial)
         rows = trial_facts.facts_rows(news.view, news.trial, news.card, compared, width, ascii_only=ascii_only)
         table.show(trial_facts.facts_columns(news.trial, compared, width), rows)
@@ -280,6 +287,14 @@ speaks of another trial goes there, `escape` comes back.
         name = (self.focused.id or "" if self.focused is not None else "").removeprefix("trial-")
         self.toggle_class("-maximised")
         self.action_pane(name if name in PANES else "facts")
+
+
+def _facts_of(news: TrialNews) -> tuple[Any, ...]:
+    """What the facts say that may change while no trial changes its state; the progress is not among them."""
+    view, trial = news.view, news.trial
+    related = (view.baseline, view.parent(trial), *(view.trial(number) for number in news.details["children"]))
+    scores = tuple(other.metrics for other in related if other is not None)
+    return trial.number, trial.state, trial.metrics, trial.busy_seconds, view.study.prepared, scores
 
 
 def _header(news: TrialNews, *, ascii_only: bool) -> Text:

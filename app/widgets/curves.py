@@ -56,7 +56,9 @@ border; points that are not finite are counted in the title and never drawn.
         return [*([losses] if losses else []), *([n] for n in rest)]
 
     def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
-        """Draw these; a frozen chart keeps its curves."""
+        """Draw these, unless they are the ones that are drawn; a frozen chart keeps its curves."""
+        if self._curves and (self._curves, self._names) == (curves, names):
+            return
         if self._live or not self._curves:
             self._curves, self._names = curves, names
         self._draw()
