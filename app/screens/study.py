@@ -150,8 +150,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             table.move_to(self._selected)
         order = f"by {self._sort}" if self._sort else "by rank"
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
-        if self._filter_text:
-            title += f": {safe_line(self._filter_text, 60)} ({len(rows)} of {len(view.trials)})"
+        if self._filter_text:  # the numbers first: a narrow border cuts the end
+            title = f"{len(rows)} of {len(view.trials)} {title.lower()}: {safe_line(self._filter_text, 60)}"
         entitle(table, title=title, subtitle=self._marked_words())
 
     def _marked_words(self) -> str:

@@ -1,0 +1,144 @@
+"""The list of studies: where the app begins, what it says of each, and what its keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+
+from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
+from bertdistill.app.screens.history import HistoryScreen
+from bertdistill.app.screens.new_study import NewStudyScreen
+from bertdistill.app.screens.studies import StudiesScreen
+from bertdistill.app.screens.study import StudyScreen
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Session
+from bertdistill.store.models import Request, StudyState
+
+Edit = Callable[[Callable[[Session], Any]], Any]
+Asked = Callable[[], list[Request]]
+
+
+async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path) -> None:
+    """The first words of the app name the key, and no database is made by looking."""
+    ws = Workspace(tmp_path / "empty")
+    async with playing(ws, size=SIZES[2]) as pilot:
+        await shown(pilot, "Press n to begin one")
+        await pilot.press("enter", "h", "A", "z", "Z")
+        assert isinstance(pilot.app.screen, StudiesScreen)
+    assert not ws.database.exists()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_stands_in_the_list(ws: Workspace, runner_here: None, size: tuple[int, int]) -> None:
+    """Name, state in glyph and word, progress, trials."""
+    async with playing(ws, size=size) as pilot:
+        await shown(pilot, "demo")
+        await shown(pilot, "▶ running")
+        if size[0] > 100:
+            await shown(pilot, "#0 90.00 120k")
+
+
+async def test_a_study_without_a_runner(ws: Workspace) -> None:
+    """The state is the truth: nothing runs without a runner."""
+    async with playing(ws) as pilot:
+        await shown(pilot, "✗ no runner")
+
+
+async def test_a_study_that_is_prepared(ws: Workspace, edit: Edit, runner_here: None) -> None:
+    """Before the first trial the study is prepared, and the list says so."""
+
+    def prepare(session: Session) -> None:
+        writes.create_attempt(
+            session, study_id=1, trial_id=None, kind="prepare", folder="runs/demo/prepare-1", slot="cpu1", now=2e9
+        )
+
+    edit(prepare)
+    async with playing(ws, marker="ascii") as pilot:
+        await shown(pilot, "> preparing")
+
+
+async def test_keys_open_studies_and_screens(ws: Workspace) -> None:
+    """enter, n and h; escape comes back, and never leaves the list itself."""
+    async with playing(ws) as pilot:
+        for key, kind in (("enter", StudyScreen), ("n", NewStudyScreen), ("h", HistoryScreen)):
+            await pilot.press(key)
+            await until(pilot, lambda kind=kind: isinstance(pilot.app.screen, kind), f"the screen of {key}")
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+        await pilot.press("escape", "escape")
+        assert isinstance(pilot.app.screen, StudiesScreen)
+
+
+async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
+    """A puts away, the list says so, H shows it pale, A brings it back."""
+    edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
+    async with playing(ws) as pilot:
+        await pilot.press("A")
+        await shown(pilot, "All studies are archived")
+        await shown(pilot, "1 archived, H shows them")
+        await pilot.press("H")
+        await until(pilot, lambda: pilot.app.screen.study_name == "demo", "the archived study")
+        await pilot.press("A")
+        await told(pilot, "demo is back")
+
+
+async def test_pause_stop_and_resume(ws: Workspace, runner_here: None, asked: Asked, edit: Edit) -> None:
+    """z and Z leave requests to the runner; stopping asks first, and the safe answer has the focus."""
+    async with playing(ws) as pilot:
+        await pilot.press("z")
+        await until(pilot, lambda: asked() and asked()[-1].verb == "pause", "the request to pause")
+        await pilot.press("Z")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+        assert asked()[-1].verb == "pause"
+        await pilot.press("Z")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await until(pilot, lambda: asked()[-1].verb == "stop_study", "the request to stop")
+        edit(lambda session: writes.set_study_state(session, 1, StudyState.PAUSED, now=2e9))
+        await shown(pilot, "paused")
+        await pilot.press("z")
+        await until(pilot, lambda: asked()[-1].verb == "resume", "the request to go on")
+
+
+async def test_starting_the_runner(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R starts one, and only where there is none."""
+    started: list[Workspace] = []
+    from bertdistill.engine import actions
+
+    monkeypatch.setattr(actions, "ensure_runner", lambda ws: started.append(ws) or actions.runner_status(ws))
+    async with playing(ws) as pilot:
+        await pilot.press("R")
+        await until(pilot, lambda: started, "the runner")
+    assert [ws.path] == [one.path for one in started]
+
+
+async def test_copies_name_study_and_commands(ws: Workspace) -> None:
+    """y offers what a shell needs."""
+    async with playing(ws) as pilot:
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CopyDialogue), "the choice of copies")
+        assert "study: demo" in words_on(pilot)
+        found = dict(pilot.app.screen._items)
+        assert "frontier demo" in found["frontier"]
+        assert str(ws.path) == found["workspace"]
+
+
+async def test_hostile_notes_and_diagnoses_are_harmless(ws: Workspace, edit: Edit) -> None:
+    """What a study file or a worker wrote is text, cut to a line."""
+
+    def spoil(session: Session) -> None:
+        study = reads.study_by_id(session, 1)
+        writes.set_study_spec(session, 1, {**study.spec, "note": HOSTILE})
+        writes.set_study_state(session, 1, StudyState.FAILED, now=2e9, diagnosis=HOSTILE)
+
+    edit(spoil)
+    async with playing(ws, size=(200, 40)) as pilot:
+        await shown(pilot, "[red]markup[/] [/no")
+        assert set() == control_codes(pilot)
