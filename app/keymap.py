@@ -146,7 +146,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane-compare-curves", "2", "pane('curves')", "Curves", ("compare",), "view", palette=False),
     # ---- analysis
     Action("open-analysed", "enter", "open", "Open the trial, or the slices", ("analysis",), "trial", 1, "open"),
-    Action("toggle-analysis", "t", "other_view", "Look at it the other way", ("analysis",), "view", 2, "other way"),
+    Action("toggle-analysis", "t", "other_view", "Look at it the other way", ("analysis",), "view", 2, "switch"),
     Action(
         "turn-on", "right_square_bracket", "turn(1)", "Next parameter, axes or trial", ("analysis",), "view", 3, "next"
     ),
@@ -218,6 +218,12 @@ ACTIONS: tuple[Action, ...] = (
     # ---- rerun
     Action("rerun-previous", "up", "setting(-1)", "Setting above", ("rerun",), "view", palette=False),
     Action("rerun-next", "down", "setting(1)", "Setting below", ("rerun",), "view", palette=False),
+    # ---- promote
+    Action("promote-now", "f5,ctrl+g", "promote", "Verify and export it", ("promote",), "trial", 1, "promote"),
+    Action("promote-force", "F", "force", "Take by force what was refused", ("promote",), "trial", 2, "force"),
+    Action("promote-another", "n", "another", "Begin another promotion", ("promote",), "trial", 3, "another"),
+    Action("promote-previous", "up", "field(-1)", "Field above", ("promote",), "view", palette=False),
+    Action("promote-next", "down", "field(1)", "Field below", ("promote",), "view", palette=False),
     # ---- models
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
     Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),

@@ -118,12 +118,12 @@ be: the size is exact, time and memory are judged by complete trials, the score 
             return
         verdict = self.query_one("#verdict", Line)
         if outlook is None:
-            verdict.say(Text(f"{self._key}: {self._range_words()}", "dim", no_wrap=True, overflow="ellipsis"))
+            verdict.say(Text(f"{self._key}: {self._range_words()}", "dim"))
         else:
             good = outlook.forecast is not None and not outlook.problem
             glyph = fmt.STATES["complete" if good else "waiting" if outlook.twin is not None else "failed"]
             words = safe_line(f"{glyph[self.ui.ascii_only]} {rerun_outlook.verdict(outlook)}", 400)
-            verdict.say(Text(words, "bold" if good else "bold red", no_wrap=True, overflow="ellipsis"))
+            verdict.say(Text(words, "bold" if good else "bold red"))
         self.query_one("#forecast", Static).update(self._forecast(news, outlook))
         self._draw(news, outlook)
         self.refresh_keys()
