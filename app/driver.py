@@ -12,6 +12,7 @@ import re
 import selectors
 import signal
 import sys
+import time
 from typing import IO, Any
 
 from textual._xterm_parser import XTermParser
@@ -91,7 +92,7 @@ class SteadyDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         assert sys.__stderr__ is not None, "`unfit` has refused a closed stderr"
         self._file = SteadyOutput(sys.__stderr__)  # type: ignore[assignment]  # the writer needs these three methods
-        self._is_suspended = False
+        self._is_suspended = self._is_stopped = False
         install_signals(app)
 
     @property
@@ -100,16 +101,43 @@ class SteadyDriver(LinuxDriver):
         return os.getpgrp() != os.getsid(0)
 
     def _sigtstp_application(self, *_: Any) -> None:
-        self.suspend_application_mode()
-        self._is_suspended = True
-        os.kill(0, signal.SIGSTOP)  # the whole job: a program that started us must stop with us, as with any ctrl+z
+        if self._auto_restart:
+            self._loop.call_soon_threadsafe(self._suspend)
+        else:  # another program has the terminal
+            self._stop()
 
     def _sigcont_application(self, *_: Any) -> None:
-        if not self._auto_restart:
-            return
-        if not self._is_suspended:  # stopped from outside with the terminal still ours; a second start would read twice
-            self.suspend_application_mode()
+        self._is_stopped = False
+        if self._auto_restart and not self._is_suspended:
+            # Stopped from outside, and the shell has changed the terminal; `_suspend` sees to its own return.
+            self._loop.call_soon_threadsafe(self._start_over)
+
+    def _suspend(self) -> None:
+        # In the loop, not in the handlers: `bg` and `fg` in a row nest two handlers, and two threads read the keyboard.
+        self._is_suspended = True
+        self.suspend_application_mode()
+        self._stop()
+        while not self._is_foreground():  # `bg`
+            self._stop()
         self._is_suspended = False
+        self._must_signal_resume = True
+        self.resume_application_mode()
+
+    def _stop(self) -> None:
+        """Come back when somebody has continued us."""
+        self._is_stopped = True
+        os.kill(0, signal.SIGSTOP)  # the whole job: a program that started us must stop with us, as with any ctrl+z
+        while self._is_stopped:  # a system may stop us a moment later
+            time.sleep(0.01)
+
+    def _is_foreground(self) -> bool:
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except OSError:
+            return True  # the terminal is gone; going on ends the app
+
+    def _start_over(self) -> None:
+        self.suspend_application_mode()
         self._must_signal_resume = True
         self.resume_application_mode()
 
