@@ -17,11 +17,13 @@ from bertdistill.app.keymap import Action, of, shown_keys
 
 FOOTER_KEYS = 7
 """More are not read, and at 80 columns more do not fit."""
+LEADING_OUT = 90
+"""From this place in the footer on: help and quit."""
 
 
 def bindings(place: str) -> list[Any]:
     """Textual bindings of a place; each keeps its id, so that a config can remap it."""
-    return [Binding(a.keys, a.name, a.words, show=False, id=a.id, tooltip=a.words) for a in of(place)]
+    return [Binding(a.keys, a.name, a.words, show=False, id=a.id, tooltip=a.words, priority=a.first) for a in of(place)]
 
 
 def available(screen: Any) -> Iterator[tuple[Action, Any]]:
@@ -35,16 +37,19 @@ def available(screen: Any) -> Iterator[tuple[Action, Any]]:
 
 
 def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else."""
-    chosen = sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer)
-    kept = [a for a in chosen if a.footer < 90][: FOOTER_KEYS - 2] + [a for a in chosen if a.footer >= 90]
+    """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else.
+
+    While text is typed, keys that are characters of a text are none; what has no other key is left out.
+    """
     typing = isinstance(screen.focused, Input | TextArea)
-    return [(_first(shown_keys(a, keymap), typing=typing), a.short) for a in kept]
-
-
-def _first(keys: list[str], *, typing: bool) -> str:
-    """The first key; while text is typed the first that is no character of a text."""
-    return next((key for key in keys if len(key) > 1), keys[0]) if typing else keys[0]
+    shown: dict[str, tuple[str, int]] = {}
+    for action in sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer):
+        keys = [key for key in shown_keys(action, keymap) if not typing or len(key) > 1]
+        if keys:
+            shown.setdefault(action.short, (keys[0], action.footer))
+    useful = [(key, word) for word, (key, place) in shown.items() if place < LEADING_OUT]
+    out = [(key, word) for word, (key, place) in shown.items() if place >= LEADING_OUT]
+    return [*useful[: FOOTER_KEYS - len(out)], *out]
 
 
 class ActionCommands(Provider):

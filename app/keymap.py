@@ -21,6 +21,7 @@ PLACES: dict[str, str] = {
     "analysis": "Analysis",
     "workers": "Workers",
     "models": "Models",
+    "try": "Try a model",
     "new": "New study",
     "rerun": "Rerun",
     "promote": "Promote",
@@ -62,6 +63,8 @@ class Action:
     """Word in the footer."""
     palette: bool = True
     """Whether the palette offers it: movements would only fill it."""
+    first: bool = False
+    """Whether the key works whatever has the focus, dialogues and fields included."""
 
 
 def _move(id_: str, keys: str, name: str, words: str) -> Action:
@@ -72,7 +75,29 @@ ACTIONS: tuple[Action, ...] = (
     # ---- everywhere
     Action("help", "question_mark,f1", "help", "Show the keys of this screen", (EVERYWHERE,), "help", 90, "help"),
     Action("palette", "ctrl+p", "command_palette", "Find a command", (EVERYWHERE,), "help", palette=False),
-    Action("quit", "q,ctrl+q,ctrl+c", "leave", "Quit; what runs goes on", (EVERYWHERE,), "app", 99, "quit"),
+    Action("quit", "q", "leave", "Quit; what runs goes on", (EVERYWHERE,), "app", 99, "quit"),
+    Action(
+        "quit-at-once",
+        "ctrl+q",
+        "leave",
+        "Quit from anywhere",
+        (EVERYWHERE,),
+        "app",
+        99,
+        "quit",
+        palette=False,
+        first=True,
+    ),
+    Action(
+        "interrupt",
+        "ctrl+c",
+        "interrupt",
+        "Copy what is selected, else quit",
+        (EVERYWHERE,),
+        "app",
+        palette=False,
+        first=True,
+    ),
     Action("suspend", "ctrl+z", "suspend_process", "Suspend to the shell", (EVERYWHERE,), "app"),
     Action("back", "escape", "back", "Go back", (EVERYWHERE,), "view", palette=False),
     Action("next-pane", "tab", "focus_next", "Next pane", (EVERYWHERE,), "view", palette=False),
@@ -228,6 +253,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
     Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),
     Action("undo-alias", "U", "undo_alias", "Undo an alias", ("models",), "trial", 3, "undo alias"),
+    Action("model-source", "o", "source", "Open the trial that it came from", ("models",), "trial", 4, "trial"),
+    Action("pane-models", "1", "pane('models')", "Versions", ("models",), "view", palette=False),
+    Action("pane-model", "2", "pane('details')", "Report and card", ("models",), "view", 5, "report"),
+    # ---- try a model
+    Action("ask", "f5,ctrl+g", "ask", "Ask the model and its teacher", ("try",), "trial", 1, "ask"),
     # ---- dialogues
     Action("cancel", "escape", "cancel", "Cancel", ("dialogue", "copying", "annotate"), "view", palette=False),
     Action("yes", "y", "yes", "Yes", ("confirm",), "view", palette=False),

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
 from bertdistill.app import terminal
 from bertdistill.app.bindings import ActionCommands, bindings
@@ -295,6 +296,17 @@ class BertDistill(App[None]):
     def action_leave(self) -> None:
         """Leave the app. Workers and runner are processes of their own, and the last line on the terminal says so."""
         self.exit(return_code=0)
+
+    def action_interrupt(self) -> None:
+        """ctrl+c: text that is selected is copied; without any, the app is left."""
+        field = self.focused
+        selected = field.selected_text if isinstance(field, (Input, TextArea)) else ""
+        selected = selected or self.screen.get_selected_text() or ""
+        if not selected:
+            self.action_leave()
+        elif (sequence := terminal.copy_sequence(selected, os.environ)) is not None:
+            self.write_to_terminal(sequence)
+            self.tell("Copied. Press ctrl+c without a selection to quit.")
 
     def action_pause_view(self) -> None:
         self.paused = not self.paused

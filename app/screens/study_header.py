@@ -46,7 +46,8 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
     text = Text()
     study = view.study
     if not news.runner.alive and study.state == StudyState.RUNNING:
-        gone = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)}), R starts one"
+        last = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)})"
+        gone = f"{last if news.runner.pid else 'no runner'}, R starts one"
         text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")
     elif study.state != StudyState.RUNNING:
         text.append(fmt.state(study.state.value, ascii_only=ascii_only) + " ", STYLES.get(study.state.value, "yellow"))

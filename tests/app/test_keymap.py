@@ -8,10 +8,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import playing
+from tests.app.screens.driving import playing, told, until
 from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from bertdistill.app import screens, widgets
 from bertdistill.app.bindings import FOOTER_KEYS, ActionCommands, available, footer
@@ -133,3 +134,17 @@ def test_an_action_says_an_order() -> None:
     """Sentence case, without a full stop: palette and help read alike."""
     assert [] == [a.id for a in ACTIONS if not a.words[0].isupper() or a.words.endswith(".")]
     assert all(isinstance(a, Action) for a in ACTIONS)
+
+
+async def test_ctrl_c_and_ctrl_q_lead_out_of_dialogues_and_fields(ws: Workspace) -> None:
+    """Whatever has the focus; a selection in a field is copied first."""
+    for key in ("ctrl+q", "ctrl+c"):
+        async with playing(ws, StudyScreen("demo")) as pilot:
+            await pilot.press("slash")
+            await until(pilot, lambda pilot=pilot: isinstance(pilot.app.focused, Input), "the filter")
+            await pilot.press("l", "q")
+            assert pilot.app.is_running
+            await pilot.press("shift+home", "ctrl+c")
+            await told(pilot, "Copied")
+            await pilot.press("end", key)
+            await until(pilot, lambda pilot=pilot: pilot.app.return_code == 0, "the end of the app")
