@@ -69,10 +69,14 @@ class Tab(Ours, Vertical):
 class Words(VerticalScroll):
     """Some lines of foreign text that scroll, never markup."""
 
-    DEFAULT_CSS = "Words { height: auto; max-height: 4; padding: 0 1; } Words Static { height: auto; width: 1fr; }"
+    DEFAULT_CSS = """
+    Words { height: auto; max-height: 4; padding: 0 1; }
+    Words.-empty { display: none; }
+    Words Static { height: auto; width: 1fr; }
+    """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes, can_focus=False)
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, classes="-empty", can_focus=False)
         self._inner = Static("", markup=False)
         self._said = ""
 
@@ -83,7 +87,7 @@ class Words(VerticalScroll):
         """Show this text, made harmless here."""
         if text != self._said:
             self._said = text
-            self.display = bool(text)
+            self.set_class(not text, "-empty")
             self._inner.update(safe(text, limit))
             self.scroll_home(animate=False)
 
@@ -100,9 +104,14 @@ class Rest:
         return now >= self.ended + REST * (self.ended - self.began)
 
 
-def kind_of(view: StudyView, number: int, *, frontier: bool, feasible: bool) -> Kind:
+def baseline_of(view: StudyView) -> int | None:
+    """Number of the baseline; looked for once, among all trials."""
+    return None if view.baseline is None else view.baseline.number
+
+
+def kind_of(number: int, baseline: int | None, *, frontier: bool, feasible: bool) -> Kind:
     """How a complete trial is marked in charts."""
-    if view.baseline is not None and view.baseline.number == number:
+    if number == baseline:
         return "baseline"
     return "frontier" if frontier else "dominated" if feasible else "infeasible"
 

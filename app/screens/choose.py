@@ -104,14 +104,17 @@ class ChooseColumns(Ours, ModalScreen[tuple[str, ...] | None]):
     PLACE = "columns"
     BINDINGS: ClassVar = bindings("columns")
 
-    def __init__(self, known: Sequence[str], shown: Sequence[str]) -> None:
+    def __init__(
+        self, known: Sequence[str], shown: Sequence[str], question: str = "Columns, from left to right:"
+    ) -> None:
         super().__init__()
+        self._question = question
         self._order = [*shown, *(name for name in known if name not in shown)]
         self._shown = set(shown)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue tall"):
-            yield Label(Text("Columns, from left to right:"))
+            yield Label(Text(self._question))
             yield LineTable(id="columns")
             yield Label(hint(self.PLACE, self.ui.options.keymap))
 

@@ -113,6 +113,8 @@ class ErrorsTab(Tab):
             if stale and self._asking != content.number and (kept is None or self._rest.over(time.monotonic())):
                 self._asking = content.number
                 self.run_worker(self._ask(content.number, content.mark), exclusive=True, group="errors")
+            elif kept is not None and self.errors is None and kept.predictions is not None:
+                self.run_worker(self._judge(), exclusive=True, group="cut")
         self.again()
 
     async def _ask(self, number: int, mark: Any) -> None:
@@ -159,6 +161,7 @@ class ErrorsTab(Tab):
             columns, rows = error_rows.confusion_table(found)
         else:
             columns, rows = [Column("empty", "", 10)], []
+        self.set_class(isinstance(found, Confusion), "-labels")  # a table of labels is wide and low
         self._groups.show(columns, rows, empty=empty)
         entitle(self._groups, title=self._title(found), subtitle=self._spread(found))
         self._put_cursor()
@@ -168,7 +171,7 @@ class ErrorsTab(Tab):
         if self._articles:
             return error_rows.article_table(found)
         room = self._groups.size.width or self.ui.size.width
-        return error_rows.class_table(found, max(8, min(40, room - 41)), ascii_only=self.ui.ascii_only)
+        return error_rows.class_table(found, max(8, min(40, room - 40)), ascii_only=self.ui.ascii_only)
 
     def _put_cursor(self) -> None:
         """Back to the group that was chosen, when the rows changed their kind."""
@@ -179,8 +182,7 @@ class ErrorsTab(Tab):
 
     def _title(self, found: QuestionErrors | Confusion | None) -> str:
         if isinstance(found, QuestionErrors):
-            cut = f"mostly correct from F1 {self._cut / CUTS:g} on"
-            return f"#{self._number}: {found.overall.total:,} questions, {cut}"
+            return f"#{self._number}: {found.overall.total:,} questions, cut at F1 {self._cut / CUTS:g}"
         if isinstance(found, Confusion):
             return f"#{self._number}: {len(found.texts):,} texts, {found.accuracy:.2f} % right"
         return "Errors" if self._number is None else f"Errors of #{self._number}"

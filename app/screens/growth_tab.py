@@ -37,6 +37,7 @@ class GrowthTab(Tab):
         self._steps: list[Step] = []
         self._front: frozenset[int] = frozenset()
         self._began = False
+        self._drawn: tuple[Any, ...] = (None,)
         self._wanted: int | None = None
         self._chart = Chart(id="growth-chart", classes="pane")
         self._chart.can_focus = False
@@ -60,6 +61,19 @@ class GrowthTab(Tab):
     # ------------------------------------------------------------------------------------------------------- drawing
 
     def again(self) -> None:
+        drawn = (self._by_gain, self.ui.ascii_only)
+        if self._drawn[0] is not self._steps or self._drawn[1:] != drawn:
+            self._drawn = (self._steps, *drawn)
+            self._list()
+        if self._wanted is None and not self._began and self._steps:
+            self._wanted = max(self._steps, key=lambda s: (s.gain or 0.0, s.trials)).number
+        self._began = self._began or bool(self._steps)
+        if self._wanted is not None:
+            self._table.move_to(self._wanted)
+            self._wanted = None
+        self._draw_chart()
+
+    def _list(self) -> None:
         most = max((step.gain or 0.0 for step in self._steps), default=0.0)
         steps = sorted(self._steps, key=lambda s: -(s.gain or 0.0)) if self._by_gain else self._steps
         columns = [
@@ -70,13 +84,6 @@ class GrowthTab(Tab):
             Column("hours", "hours", 7, "right"),
         ]
         self._table.show(columns, [self._row(step, most) for step in steps], empty="No trial has ended yet.")
-        if self._wanted is None and not self._began and self._steps:
-            self._wanted = max(self._steps, key=lambda s: (s.gain or 0.0, s.trials)).number
-        self._began = self._began or bool(self._steps)
-        if self._wanted is not None:
-            self._table.move_to(self._wanted)
-            self._wanted = None
-        self._draw_chart()
 
     def _row(self, step: Step, most: float) -> Row:
         gain, front = step.gain, step.number in self._front

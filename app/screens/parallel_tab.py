@@ -15,7 +15,7 @@ from bertdistill.app import format as fmt
 from bertdistill.app.analysis import outcomes
 from bertdistill.app.charts import Drawing, Look, Strand, parallel_drawing
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens.analysis_tab import Tab, kind_of, numbered
+from bertdistill.app.screens.analysis_tab import Tab, baseline_of, kind_of, numbered
 from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
@@ -27,6 +27,8 @@ from bertdistill.engine.space import Value
 SLOT = 9
 """Columns that an axis needs so that its name can be read."""
 LEAST_AXES = 2
+MOST_STRANDS = 80
+"""Trials that are drawn, the best ones by rank: each takes half a millisecond, and more hide one another."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class ParallelTab(Tab):
         self._cache: tuple[tuple[Any, ...], Strands] | None = None
         self._content: Strands | None = None
         self._drawn: tuple[Strands | None, bool] = (None, False)
+        self._asked: tuple[Any, ...] = ()
         self._wanted: int | None = None
         self._chart = Chart(id="parallel-chart", classes="pane")
         self._chart.can_focus = False
@@ -105,27 +108,37 @@ class ParallelTab(Tab):
         content = self._content
         if content is None:
             return
-        cursor = next((i for i, line in enumerate(content.lines) if line.number == self.number), None)
-        axes, strands = self._window(content)
-        make = partial(draw_strands, axes, strands, cursor)
-        self._chart.draw(make, empty="Lines appear when two trials are complete.")
-        shown, every = len(axes), len(content.axes)
-        part = f", {shown} of {every} axes" if shown < every else ""
-        number = "" if self.number is None else f" #{self.number}"
-        entitle(self._chart, title=f"Parallel coordinates: {len(content.lines)} trials{part}")
-        entitle(self._table, title=f"Trials by rank{number}")
+        here = next((i for i, line in enumerate(content.lines) if line.number == self.number), None)
+        drawn = [i for i, s in enumerate(content.strands) if i < MOST_STRANDS or i == here or s.kind == "baseline"]
+        places = self._window(content)
+        asked = (content, places, tuple(drawn), here, self.ui.marker)
+        if self._asked == asked:
+            return
+        self._asked = asked
+        axes = tuple(content.axes[i] for i in places)
+        strands = [content.strands[i] for i in drawn]
+        strands = [Strand([s.values[i] for i in places], s.kind, s.label) for s in strands]
+        make = partial(draw_strands, axes, strands, drawn.index(here) if here is not None else None)
+        self._chart.draw(make, empty="Lines appear when trials are complete.")
+        entitle(self._chart, title=f"Lines: {self._amount(content, len(drawn), len(axes))}")
+        entitle(self._table, title="Trials by rank")
 
-    def _window(self, content: Strands) -> tuple[tuple[Axis, ...], tuple[Strand, ...]]:
-        """The axes that fit, objectives always among them, and the lines across those."""
+    @staticmethod
+    def _amount(content: Strands, drawn: int, axes: int) -> str:
+        """How many of the trials and of the axes are drawn."""
+        lines, every = len(content.lines), len(content.axes)
+        trials = f"{lines} trials" if drawn == lines else f"{drawn} of {lines} trials, best first"
+        return trials + (f", {axes} of {every} axes" if axes < every else "")
+
+    def _window(self, content: Strands) -> tuple[int, ...]:
+        """Places of the axes that fit, metrics always among them."""
         every, parameters = len(content.axes), content.parameters
         fit = max(LEAST_AXES, (self._chart.size.width - 1) // SLOT)
         if fit >= every:
-            return content.axes, content.strands
+            return tuple(range(every))
         room = max(1, fit - (every - parameters))
         self._first = max(0, min(self._first, parameters - room))
-        places = [*range(self._first, min(parameters, self._first + room)), *range(parameters, every)][:fit]
-        strands = [Strand([s.values[i] for i in places], s.kind, s.label) for s in content.strands]
-        return tuple(content.axes[i] for i in places), tuple(strands)
+        return (*range(self._first, min(parameters, self._first + room)), *range(parameters, every))[:fit]
 
     @on(Chart.Drawn)
     def _name_marks(self, event: Chart.Drawn) -> None:
@@ -149,7 +162,7 @@ class ParallelTab(Tab):
     def can(self, action: str) -> bool:
         content = self._content
         if action == "turn":
-            return content is not None and len(self._window(content)[0]) < len(content.axes)
+            return content is not None and len(self._window(content)) < len(content.axes)
         return action == "axes" and content is not None
 
     def turn(self, by: int) -> None:
@@ -193,11 +206,11 @@ def read_strands(view: StudyView, names: Sequence[str]) -> Strands:
         Line(one.number, one.frontier, one.feasible, _picked(one.places, axes), _picked(one.values, axes))
         for one in sorted(found.lines, key=lambda one: (order.get(one.number, len(order)), one.number))
     ]
-    shown = tuple(found.axes[i] for i in axes)
+    shown, baseline = tuple(found.axes[i] for i in axes), baseline_of(view)
     strands = tuple(
         Strand(
             [_height(axis, value) for axis, value in zip(shown, line.values, strict=True)],
-            kind_of(view, line.number, frontier=line.frontier, feasible=line.feasible),
+            kind_of(line.number, baseline, frontier=line.frontier, feasible=line.feasible),
             f"#{line.number}",
         )
         for line in lines

@@ -15,7 +15,7 @@ from bertdistill.app import format as fmt
 from bertdistill.app.analysis import as_objective, outcomes
 from bertdistill.app.charts import Point, slice_drawing
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens.analysis_tab import Tab, Words, kind_of, numbered
+from bertdistill.app.screens.analysis_tab import Tab, Words, baseline_of, kind_of, numbered
 from bertdistill.app.screens.parallel_tab import drawn_axis
 from bertdistill.app.view import StudyView, all_metrics, chart_axis
 from bertdistill.app.widgets.chart import Chart
@@ -53,6 +53,7 @@ class SlicesTab(Tab):
         self._view: StudyView | None = None
         self._news: SliceNews | None = None
         self._wanted: int | None = None
+        self._drawn: tuple[SliceNews | None, bool] = (None, False)
         self._chart = Chart(id="slice-chart", classes="pane")
         self._chart.can_focus = False
         self._table = SliceTable(id="slice-trials", classes="pane")
@@ -72,8 +73,6 @@ class SlicesTab(Tab):
         return found
 
     def show(self, view: StudyView, content: SliceNews) -> None:
-        if content is not self._news:
-            self._wanted = self.number if self._wanted is None else self._wanted
         self._view, self._news = view, content
         self.again()
 
@@ -83,6 +82,15 @@ class SlicesTab(Tab):
         view, news = self._view, self._news
         if view is None or news is None:
             return
+        if self._drawn[0] is not news or self._drawn[1] != self.ui.ascii_only:
+            self._drawn = (news, self.ui.ascii_only)
+            self._list(view, news)
+        if self._wanted is not None:
+            self._table.move_to(self._wanted)
+            self._wanted = None
+        self._draw_chart()
+
+    def _list(self, view: StudyView, news: SliceNews) -> None:
         found = news.found
         points = found.points if found else ()
         name = safe_line(found.axis.name, 40) if found else "parameter"
@@ -93,15 +101,12 @@ class SlicesTab(Tab):
             Column("kind", "", 10, grow=True),
         ]
         empty = "No complete trial has this parameter." if news.parameters else "This study searches nothing."
-        self._table.show(columns, [self._row(view, found, p) for p in points] if found else [], empty=empty)
-        if self._wanted is not None:
-            self._table.move_to(self._wanted)
-            self._wanted = None
+        baseline = baseline_of(view)
+        self._table.show(columns, [self._row(found, p, baseline) for p in points] if found else [], empty=empty)
         self._words.say(_summary(found, news.trials))
-        self._draw_chart()
 
-    def _row(self, view: StudyView, found: Slice, point: SlicePoint) -> Row:
-        kind = kind_of(view, point.number, frontier=point.frontier, feasible=point.feasible)
+    def _row(self, found: Slice, point: SlicePoint, baseline: int | None) -> Row:
+        kind = kind_of(point.number, baseline, frontier=point.frontier, feasible=point.feasible)
         cells = (
             Cell(numbered(point.number, frontier=point.frontier, ascii_only=self.ui.ascii_only)),
             Cell(safe_line(fmt.setting(point.value), 60)),
@@ -201,9 +206,9 @@ def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
 
 def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Point]:
     """The trials of a slice as marks; choices lie at their place in the list. Many dominated ones have no label."""
-    points = []
+    points, baseline = [], baseline_of(view)
     for place, one in enumerate(found.points):
-        kind = kind_of(view, one.number, frontier=one.frontier, feasible=one.feasible)
+        kind = kind_of(one.number, baseline, frontier=one.frontier, feasible=one.feasible)
         at = found.axis.choices.index(one.value) if found.axis.kind == "choice" else float(one.value)
         named = len(found.points) <= MOST_LABELS or place == cursor or kind in ("frontier", "baseline")
         points.append(Point(float(at), one.score, kind, f"#{one.number}" if named else ""))
