@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "kill_self": 0,  # signal to send to itself at half the steps
     "no_result": False,
     "worse": 0.0,  # what a promotion finds below the record
+    "hold_promotion": "",  # as long as this file exists, a promotion waits before it compares with the record
     "checkpoint_bytes": 64,
 }
 INIT_SHAPE = {
@@ -198,13 +199,21 @@ def train(
     return end(events, "complete", "", "", contract.EXIT_COMPLETE)
 
 
-def promote(spec: contract.AttemptSpec, events: contract.EventWriter, how: dict[str, Any]) -> int:
+def promote(
+    spec: contract.AttemptSpec, paths: contract.RunPaths, events: contract.EventWriter, how: dict[str, Any]
+) -> int:
     """Verify a checkpoint and export it, as far as a fake can."""
     order = spec.promote
     weights = (Path(order["checkpoint"]) / "model.safetensors").read_bytes()
     found = float(order["recorded"]["accuracy"]) - how["worse"]
     problem = "accuracy differs from the record" if found != order["recorded"]["accuracy"] else ""
+    os.write(1, "search split again …\n".encode())
+    events.emit(contract.PROGRESS, phase="search split again", done=3, total=6, rate=1.0, unit="windows")
+    while how["hold_promotion"] and Path(how["hold_promotion"]).exists():
+        time.sleep(0.01)
     if problem and not order.get("force"):
+        scores = {"accuracy_recorded": order["recorded"]["accuracy"], "accuracy_repeated": found}
+        contract.write_json(paths.folder / "report.json", {**scores, "problem": problem})
         return end(events, "refused", "mismatch", problem, contract.EXIT_REFUSED)
     target = Path(order["target"])
     target.mkdir(parents=True)
@@ -229,7 +238,7 @@ def main(argv: list[str]) -> int:
         subprocess.Popen(
             [sys.executable, "-c", f"import time; time.sleep({how['linger']})"], close_fds=False, start_new_session=True
         )
-    run = {"prepare": lambda: prepare(spec, events, how), "promote": lambda: promote(spec, events, how)}
+    run = {"prepare": lambda: prepare(spec, events, how), "promote": lambda: promote(spec, paths, events, how)}
     code = run.get(spec.kind, lambda: train(spec, paths, events, how))()
     if how["torn"]:
         os.write(os.open(paths.events, os.O_WRONLY | os.O_APPEND), b'{"k":"metrics","t":1,"st')

@@ -29,6 +29,7 @@ from bertdistill.app.session import command_line
 from bertdistill.app.verification import VERIFYING, Verification
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets import model_report
+from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
@@ -98,7 +99,7 @@ app. A refused one can be taken by force: the card then says so.
             for key, title, hint in FIELDS:
                 with Horizontal(classes="field"):
                     yield Label(title, markup=False)
-                    yield Input(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
+                    yield Field(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
             yield Line(id="verdict")
             yield Static(id="earlier", markup=False)
         with VerticalScroll(id="promote-steps", classes="pane"):

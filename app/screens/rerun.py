@@ -32,6 +32,7 @@ from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
@@ -81,7 +82,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         with Horizontal(id="rerun-body"):
             with Vertical(id="rerun-left"):
                 yield LineTable(id="settings-list", classes="pane")
-                yield Input(id="value", compact=True, select_on_focus=True, max_length=200)
+                yield Field(id="value", compact=True, select_on_focus=True, max_length=200)
                 yield Line(id="verdict")
                 with VerticalScroll(id="forecast-pane"):
                     yield Static(id="forecast", markup=False)
@@ -227,6 +228,8 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         except BertDistillError as error:
             words = f"{error}. {error.hint}".replace("--set ", "") if error.hint else str(error).replace("--set ", "")
             return Outlook(key, text, problem=words)
+        except (KeyError, TypeError) as error:  # a study that another version of this program prepared
+            return Outlook(key, text, problem=f"it cannot be foretold: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
 
     @on(Input.Submitted, "#value")

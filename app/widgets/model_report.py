@@ -104,7 +104,7 @@ def _score_names(version: ModelVersion) -> list[str]:
 
 def _scores(version: ModelVersion, names: list[str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("score")
+    table.add_column("score", no_wrap=True)
     for title in ("recorded", "repeated", "report split"):
         table.add_column(title, justify="right")
     table.add_column("95 % interval")
@@ -117,5 +117,6 @@ def _scores(version: ModelVersion, names: list[str]) -> Table:
 
 
 def card_text(card: str) -> Text:
-    """The card as it is written, harmless."""
-    return Text(safe(card, MOST_CARD) or "There is no card: this version was not exported.")
+    """The card without the metadata for the hub at its top, harmless."""
+    head, line, rest = card.partition("\n---\n")
+    return Text(safe(rest if line and head.startswith("---") else card, MOST_CARD).strip())

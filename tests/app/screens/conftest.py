@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import House, fake_environment, study_spec, wait_for
 
 from bertdistill.engine import process
 from bertdistill.engine.workspace import Workspace
@@ -52,3 +54,20 @@ def asked(ws: Workspace) -> Callable[[], list[Request]]:
             db.close()
 
     return find
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., House]]:
+    """A study `toy` that was run by fake workers, which also work for runners and promotions that the app starts."""
+    made: list[House] = []
+
+    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
+        for name, value in fake_environment(tmp_path, **behaviour).items():
+            monkeypatch.setenv(name, value)
+        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().run())
+        return made[-1]
+
+    yield make
+    for one in made:
+        wait_for(lambda: not process.held(one.workspace.runner_lock), "runners to leave")  # noqa: B023 - used at once
+        one.close()

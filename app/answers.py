@@ -1,0 +1,133 @@
+"""Questions to models from the app: one child process answers all of them, because only a child may load torch.
+
+It knows no screen. The child ends when it is closed, and by itself when this process is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from bertdistill.app.safe import safe, safe_line
+from bertdistill.engine.errors import WorkerFailed
+from bertdistill.engine.workspace import Workspace
+
+COMMAND = (sys.executable, "-P", "-m", "bertdistill.engine.distill.answers")
+LONGEST_REPLY = 1 << 24
+"""Bytes of one line: a classifier of many classes names each with its probability."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said: `found` as `ask --json` prints it, or `error`."""
+
+    found: Mapping[str, Any] = field(default_factory=dict)
+    latency_ms: float | None = None
+    error: str = ""
+
+
+class AnswerProcess:
+    """The child, started with the first question. Questions wait for each other; a child that died starts again."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = tuple(command)
+        self._child: asyncio.subprocess.Process | None = None
+        self._complaints: IO[bytes] | None = None
+        self._turn = asyncio.Lock()
+        self._asked = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child while it lives."""
+        return self._child.pid if self._child is not None and self._child.returncode is None else None
+
+    async def ask(self, order: Mapping[str, Any]) -> Reply:
+        """The answer to one order of `engine.distill.answers`; WorkerFailed when the child dies over it.
+
+        A caller that is cancelled ends the child: its answer would be taken for that to the next question.
+        """
+        async with self._turn:
+            child = await self._started()
+            self._asked += 1
+            try:
+                child.stdin.write(json.dumps({**order, "id": self._asked}).encode() + b"\n")  # type: ignore[union-attr]  # a pipe was asked for
+                await child.stdin.drain()  # type: ignore[union-attr]  # as above
+                reply = json.loads(await child.stdout.readline())  # type: ignore[union-attr]  # as above
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            except (ConnectionError, ValueError) as error:
+                self.close()
+                raise WorkerFailed(f"the answering process ended: {self._last_words()}") from error
+        if "error" in reply:
+            return Reply(error=str(reply["error"]))
+        return Reply(reply["found"], float(reply["latency_ms"]))
+
+    async def start(self) -> None:
+        """Start the child before the first question, because it needs seconds to load what it answers with."""
+        async with self._turn:
+            await self._started()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._child is None or self._child.returncode is not None:
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+            self._child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=self._complaints,
+                limit=LONGEST_REPLY,
+            )
+        return self._child
+
+    def close(self) -> None:
+        """End the child at once; it has nothing to lose."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.kill()
+        self._child = None
+
+    def _last_words(self) -> str:
+        if self._complaints is None:
+            return "it said nothing"
+        self._complaints.seek(0)
+        lines = safe(self._complaints.read()[-4000:].decode("utf-8", "replace"), 4000).strip().splitlines()
+        return safe_line(lines[-1], 300) if lines else "it said nothing"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The teacher of a study as something that can be asked. `problem` says why it cannot, empty when it can."""
+
+    folder: Path | None = None
+    null_threshold: float | None = None
+    problem: str = ""
+
+
+def teacher_of(ws: Workspace, prepared: Mapping[str, Any] | None) -> Teacher:
+    """Where the teacher lies; one in the caches of a workspace that was moved is found there."""
+    if not prepared or not prepared.get("teacher_folder"):
+        return Teacher(problem="the study is not prepared: it has no teacher yet")
+    told = Path(str(prepared["teacher_folder"]))
+    folder = next((one for one in (told, ws.caches / "teachers" / told.name) if (one / "config.json").is_file()), None)
+    if folder is None:
+        return Teacher(problem=f"the teacher's folder is gone: {told}")
+    threshold = (prepared.get("teacher_metrics") or {}).get("null_threshold")
+    return Teacher(folder, threshold if isinstance(threshold, (int, float)) else None)
+
+
+def order_for(folder: Path, request: Mapping[str, str], *, teacher: Teacher | None = None) -> dict[str, Any]:
+    """The order for an exported model, or for the teacher of that model."""
+    if teacher is None:
+        return {"folder": str(folder), "request": dict(request)}
+    return {
+        "folder": str(teacher.folder),
+        "teacher_of": str(folder),
+        "null_threshold": teacher.null_threshold,
+        "request": dict(request),
+    }

@@ -1,0 +1,312 @@
+"""The promoted models: versions with their verified scores, aliases, report and card; and the way to trying one.
+
+It decides nothing. A version whose verification has ended is settled when it is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from rich.console import Group
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bertdistill.app import format as fmt
+from bertdistill.app import verification
+from bertdistill.app.bindings import bindings
+from bertdistill.app.live import Reader
+from bertdistill.app.report import model_row
+from bertdistill.app.safe import safe_line
+from bertdistill.app.screens.dialogues import Ask, Choice, Confirm
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.session import command_line
+from bertdistill.app.verification import VERIFYING
+from bertdistill.app.widgets import model_report
+from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine import actions
+from bertdistill.engine.contract import SCORES
+from bertdistill.engine.workspace import checked
+from bertdistill.store import reads
+from bertdistill.store.models import ModelAlias, ModelVersion, Study, Trial
+
+COLUMNS = (
+    Column("model", "model", 18, grow=True),
+    Column("state", "state", 13),
+    Column("aliases", "aliases", 12),
+    Column("score", "report score", 16),
+    Column("params", "params", 7, "right"),
+    Column("latency", "latency", 9, "right"),
+    Column("trial", "trial", 16),
+    Column("made", "made", 11),
+)
+PANES = ("models", "details")
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Model:
+    """One promoted version. `row` is what `models --json` prints of it."""
+
+    version: ModelVersion
+    row: dict[str, Any]
+    trial: Trial
+    study: Study
+    aliases: tuple[ModelAlias, ...]
+    """Those that stand for it."""
+
+    @property
+    def name(self) -> str:
+        return str(self.row["model"])
+
+
+@dataclass(frozen=True)
+class ModelsNews:
+    """All that the screen shows, newest first."""
+
+    models: tuple[Model, ...]
+    card: str
+    """Of the chosen version."""
+    chosen: str
+    """The version that the card is of."""
+
+
+class ModelsScreen(LiveScreen):
+    """Versions on the left; report and card of the chosen one on the right, or on `2` where the window is narrow."""
+
+    PLACE = "models"
+    BINDINGS: ClassVar = bindings("models")
+    HELP = """
+Each promotion makes the next version of its name. Scores are those on the report split, which only a verification
+reads. An alias such as `production` stands for one version; undoing lets it stand for the one before. `enter` lets you
+ask a model something, with its teacher beside it.
+"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.news: ModelsNews | None = None
+        self._chosen = ""
+        self._drawn: tuple[Any, ...] = ()
+
+    # -------------------------------------------------------------------------------------------------- composing
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="models-body"):
+            yield LineTable(id="models", classes="pane")
+            with VerticalScroll(id="details", classes="pane"):
+                yield Static(id="report", markup=False)
+
+    def on_mount(self) -> None:
+        self.add_class("-show-models")
+        self.query_one("#models").focus()
+        self.set_interval(POLL_SECONDS, self._look_while_verifying)
+
+    def _look_while_verifying(self) -> None:
+        models = self.news.models if self.news is not None else ()
+        if self.ui.screen is self and any(one.version.state == VERIFYING for one in models):
+            self.ui.look_again()
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def read(self, reader: Reader) -> ModelsNews:
+        if reader.db is None:
+            return ModelsNews((), "", "")
+        models = self._models(reader)
+        if verification.settle_ended(self.ui.workspace, [one.version for one in models]):
+            models = self._models(reader)
+        chosen = self._chosen or (models[0].name if models else "")
+        folder = next((one.row["folder"] for one in models if one.name == chosen), None)
+        return ModelsNews(models, model_report.read_card(folder), chosen)
+
+    def _models(self, reader: Reader) -> tuple[Model, ...]:
+        with reader.session() as session:
+            versions, aliases = reads.model_versions(session), reads.aliases(session)
+            trials = {v.trial_id: reads.trial_by_id(session, v.trial_id) for v in versions}
+            studies = {study.id: study for study in reads.studies(session)}
+        found = []
+        for version in versions:
+            trial = trials[version.trial_id]
+            study = studies[trial.study_id]
+            ours = tuple(one for one in aliases if one.version_id == version.id)
+            path = self.ui.workspace.path
+            row = model_row(version, ours, study=study.name, trial=trial.number, workspace=path)
+            found.append(Model(version, row, trial, study, ours))
+        return tuple(sorted(found, key=lambda one: -(one.version.id or 0)))
+
+    # ---------------------------------------------------------------------------------------------------- showing
+
+    def show(self, news: ModelsNews) -> None:
+        self.news = news
+        count = len(news.models)
+        self.header(Text.assemble(("Models  ", "bold"), f"{count} {'version' if count == 1 else 'versions'}"))
+        table = self.query_one("#models", LineTable)
+        empty = "No model yet. Open a study, choose a trial and press P to promote it."
+        table.show(COLUMNS, [model_table_row(one, ascii_only=self.ui.ascii_only) for one in news.models], empty=empty)
+        entitle(table, title="Versions, newest first")
+        self._show_details(news)
+        self.refresh_keys()
+
+    def _show_details(self, news: ModelsNews) -> None:
+        model, pane = self.chosen, self.query_one("#details")
+        card = news.card if model is not None and model.name == news.chosen else ""
+        drawn = (model.row if model else None, model.version.report if model else None, card, self.ui.ascii_only)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        body = self.query_one("#report", Static)
+        if model is None:
+            body.update("")
+            return
+        report = model_report.report(model.row, model.version, ascii_only=self.ui.ascii_only)
+        heading = Text("\nIts model card\n", "bold")
+        body.update(Group(report, heading, model_report.card_text(card)) if card else report)
+        entitle(pane, title=f"{model.name}: report and card")
+
+    @property
+    def chosen(self) -> Model | None:
+        """The version under the cursor."""
+        key = self.query_one("#models", LineTable).cursor_key if self.is_mounted else None
+        return next((one for one in self.news.models if one.name == key), None) if self.news else None
+
+    @on(LineTable.Moved, "#models")
+    def moved(self) -> None:
+        model = self.chosen
+        self._chosen = model.name if model else ""
+        if self.news is not None:
+            self._show_details(self.news)
+        self.query_one("#details").scroll_home(animate=False)
+        self.refresh_keys()
+        self.ui.look_again()  # for its card
+
+    # ---------------------------------------------------------------------------------------------------- actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        model = self.chosen
+        match action:
+            case "try_it" | "alias":
+                return model is not None and model.version.state == "verified"
+            case "undo_alias":
+                return model is not None and bool(model.aliases)
+            case "source" | "pane":
+                return model is not None
+        return True
+
+    def copies(self) -> list[tuple[str, str]]:
+        model = self.chosen
+        if model is None:
+            return [("command", command_line("models", ws=self.ui.workspace))]
+        found = [("model", model.name), ("command", command_line("models", model.version.name, ws=self.ui.workspace))]
+        if model.row["folder"]:
+            code = model_report.how_to_load(self.news.card if self.news else "")
+            found += [("folder", model.row["folder"]), ("sha256", model.version.sha256)]
+            found += [("ask it", command_line("ask", model.name, ws=self.ui.workspace)), ("load it", code)]
+        return found
+
+    @on(LineTable.Chosen, "#models")
+    def enter(self) -> None:
+        self.action_try_it()
+
+    def action_try_it(self) -> None:
+        model = self.chosen
+        if model is None:
+            return
+        if model.version.state != "verified":
+            self.ui.tell(f"{model.name} is {model.version.state}: only a verified model can be asked.")
+            return
+        from bertdistill.app.screens.try_model import TryScreen
+
+        self.ui.push_screen(TryScreen(model.name))
+
+    def action_source(self) -> None:
+        if model := self.chosen:
+            self.ui.open_trial(model.study.name, model.trial.number)
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane; where the window is narrow, show it alone."""
+        for one in PANES:
+            self.set_class(one == name, f"-show-{one}")
+        self.query_one(f"#{name}").focus()
+        self.refresh_keys()
+
+    def action_alias(self) -> None:
+        """Let a word stand for the chosen version."""
+        model = self.chosen
+        if model is None:
+            return
+
+        def answered(alias: str | None) -> None:
+            if alias and (word := alias.strip()):
+                name, version = model.version.name, model.version.version
+                self.ui.act(
+                    lambda: actions.set_alias(self.ui.workspace, name, word, version, who=self.ui.who),
+                    lambda _: f"{name}@{word} is version {version} now. U undoes it.",
+                )
+
+        known = sorted({one.alias for other in self._of(model.version.name) for one in other.aliases})
+        there = f" There are: {', '.join(known)}." if known else ""
+        title = f"Which alias shall stand for {model.name}?{there}"
+        asked = Ask(title, placeholder="production", check=lambda text: checked(text.strip(), "alias"))
+        self.ui.push_screen(asked, answered)
+
+    def _of(self, name: str) -> list[Model]:
+        return [one for one in self.news.models if one.version.name == name] if self.news else []
+
+    def action_undo_alias(self) -> None:
+        """Let an alias of the chosen version stand for what it stood for before, if the person means it."""
+        model = self.chosen
+        if model is None or not model.aliases:
+            return
+        if len(model.aliases) == 1:
+            self._ask_undo(model, model.aliases[0])
+            return
+        letters = {str(i): one for i, one in enumerate(model.aliases, start=1)}
+        choices = [(key, f"{one.alias}: {self._before(model, one)}") for key, one in letters.items()]
+
+        def answered(key: str | None) -> None:
+            if key is not None:
+                self._ask_undo(model, letters[key])
+
+        self.ui.push_screen(Choice(f"Undo which alias of {model.name}?", choices), answered)
+
+    def _before(self, model: Model, alias: ModelAlias) -> str:
+        """Where an alias goes when it is undone."""
+        past = next((m for m in self._of(model.version.name) if m.version.id == alias.previous_version_id), None)
+        return f"back to {past.name}" if past is not None else "it goes away, because it stood for nothing before"
+
+    def _ask_undo(self, model: Model, alias: ModelAlias) -> None:
+        name, word = model.version.name, alias.alias
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.ui.act(
+                    partial(actions.undo_alias, self.ui.workspace, name, word, who=self.ui.who),
+                    lambda _: f"The alias {name}@{word} is undone.",
+                )
+
+        question = f"Undo the alias {word} of {model.name}? Then {self._before(model, alias)}."
+        self.ui.push_screen(Confirm(question, yes="Undo it", no="Keep it"), answered)
+
+
+def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
+    """One version; the score is the first of its task."""
+    version, metrics = model.version, model.version.metrics
+    score = next((name for name in SCORES[model.study.task] if name in metrics), "")
+    words = model_report.state_words(version.state, forced=model.row["forced"], ascii_only=ascii_only)
+    cells = (
+        Cell(safe_line(model.name, 60), "bright"),
+        Cell(words, model_report.TONES.get(version.state, "plain")),  # type: ignore[arg-type]  # a table of literals
+        Cell(safe_line(", ".join(model.row["aliases"]), 60)),
+        Cell(f"{score} {fmt.metric(score, metrics[score])}" if score else ""),
+        Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),
+        Cell(fmt.metric("latency_ms", metrics["latency_ms"], unit=True) if "latency_ms" in metrics else ""),
+        Cell(safe_line(f"{model.study.name}/{model.trial.number}", 60)),
+        Cell(time.strftime("%m-%d %H:%M", time.localtime(version.created_at))),
+    )
+    return Row(model.name, cells, dim=version.state in ("refused", "failed"))
