@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from bertdistill.app.safe import safe
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.study_text import LARGEST_FILE
 
@@ -81,6 +82,7 @@ def completion(text: str) -> str | None:
         entries = sorted(folder.iterdir())[:MOST_FILES]
         for entry in entries:
             hidden = entry.name.startswith(".") and not start.startswith(".")
+            hidden |= entry.name != safe(entry.name)  # it would drive the terminal while it is only suggested
             if entry.name.startswith(start) and not hidden and (entry.is_dir() or entry.suffix == ".toml"):
                 return f"{folder_text}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
     except OSError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,22 +39,27 @@ async def ask(path: Path, changes: Sequence[str], program: Sequence[str] = ()) -
     words = [word for change in changes for word in ("--set", change)]
     command = [*(program or (sys.executable, "-P", "-m", "bertdistill.engine")), "plan", str(path), "--json", *words]
     environ = {name: value for name, value in os.environ.items() if name != "BERTDISTILL_DEBUG"}
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    # Not a process of asyncio's: one that is cancelled while it starts outlives the loop, and complains then.
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env=environ,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     try:
-        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
-    except TimeoutError:
+        out, err = await asyncio.to_thread(process.communicate, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        await asyncio.to_thread(process.communicate)
         return Answer(notes=(f"the plan was not done after {SECONDS:.0f} s; sizes and steps are unknown",))
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return read_answer(process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+        if process.poll() is None:
+            process.kill()  # the thread that reads its streams sees their end and reaps it
+    return read_answer(process.returncode, out, err)
 
 
 def read_answer(status: int, out: str, err: str) -> Answer:

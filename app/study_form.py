@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from bertdistill.app.safe import safe_line
 from bertdistill.engine.config import MODELS, SECTIONS, StudySpec
 from bertdistill.engine.contract import FineTuneSpec
 from bertdistill.engine.sections import kind_of
@@ -37,6 +38,8 @@ COMMON = (
     "runner.slots",
 )
 """Keys of every form, in the order of a study file."""
+LONGEST = 2000
+"""Characters of a value that are shown; an untouched value is never changed by that."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Field:
-    """One line of the form; `value` is what the file says, empty when it says nothing."""
+    """One line of the form; `value` is what the file says, made safe for a terminal, empty when it says nothing."""
 
     key: Key
     value: str = ""
@@ -78,9 +81,8 @@ def field(raw: Mapping[str, Any], name: str) -> Field:
     value = _at(raw, name)
     if value is None:
         return Field(key)
-    if isinstance(value, str) and not key.is_text and name in known_keys():
-        return Field(key, toml(value))
-    return Field(key, value if isinstance(value, str) else toml(value))
+    is_bare = isinstance(value, str) and (key.is_text or name not in known_keys())
+    return Field(key, safe_line(value if is_bare else toml(value), LONGEST))
 
 
 def changes(fields: Sequence[Field], typed: Mapping[str, str]) -> list[str]:

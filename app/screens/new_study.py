@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import Suggester, SuggestFromList
 from textual.widget import Widget
@@ -63,6 +63,10 @@ class PathSuggester(Suggester):
         return await asyncio.to_thread(completion, value)
 
 
+class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """The lines of the form. Arrows go from line to line, so it has no keys to scroll with; it follows the focus."""
+
+
 class NewStudyScreen(LiveScreen):
     """First the list of study files, then the form of the chosen one. Nothing typed is lost on the way between them."""
 
@@ -93,7 +97,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
                 yield LineTable(id="configs", classes="pane")
                 path = Input(id="path", placeholder="or the path of a study file", suggester=PathSuggester())
                 yield path
-                with VerticalScroll(id="form", classes="pane", can_focus=False):
+                with Form(id="form", classes="pane"):
                     yield Vertical(id="fields")
                     keys = SuggestFromList([f"{name}=" for name in study_form.known_keys()])
                     yield Input(id="other-key", placeholder="any other key=value, then enter", suggester=keys)
@@ -129,7 +133,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         if self.config is None:
             self._preview()
         elif fresh:
-            self._judge_soon()
+            self._judge()
         self.refresh_keys()
 
     def _title(self) -> None:
@@ -151,7 +155,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.query_one("#findings", Static).update(text)
 
     def _verdict(self, words: str, style: str = "") -> None:
-        self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style, no_wrap=True, overflow="ellipsis"))
+        self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))
 
     # ---------------------------------------------------------------------------------------------------- choosing
 
@@ -185,7 +189,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     def _refuse(self, text: str, error: Exception) -> None:
         self._verdict(f"{error}. {getattr(error, 'hint', '')}".strip(), "bold red")
         field = self.query_one("#path", Input)
-        field.value = text
+        field.value = safe_line(text, 4000)
         field.focus()
 
     def _edit(self, config: Config) -> None:
@@ -204,7 +208,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.add_class("-editing", "-show-form")
         self.query_one("#plan").border_title = Text("Plan")
         self._title()
-        self.run_worker(self._lay_out(), exclusive=True, group="form")
+        self._lay_out()
 
     def action_other(self) -> None:
         """Back to the list; what was typed stays."""
@@ -259,6 +263,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         """What was typed, as `--set` takes it."""
         return study_form.changes(self.fields, self._words)
 
+    @work(exclusive=True, group="form")
     async def _lay_out(self, focus: str = "") -> None:
         box = self.query_one("#fields", Vertical)
         words = self._words
@@ -271,7 +276,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         chosen = inputs.get(focus) or next(iter(inputs.values()), None)
         if chosen is not None:
             chosen.focus()
-        self._judge_soon()
+        self._judge()
         self.refresh_keys()
 
     @on(Input.Changed, ".value")
@@ -285,7 +290,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             del self._words[field.key.name]
         else:
             self._words[field.key.name] = event.value
-        self._judge_soon()
+        self._judge()
 
     @on(Input.Submitted, ".value")
     def submitted(self) -> None:
@@ -306,7 +311,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             self._added.setdefault(self.config.path, []).append(name)
         self._words[name] = str(override.value) if isinstance(override.value, str) else value
         event.input.value = ""
-        self.run_worker(self._lay_out(name), exclusive=True, group="form")
+        self._lay_out(name)
 
     def action_field(self, by: int) -> None:
         """The line above or below; at the ends it stays."""
@@ -333,24 +338,25 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     # ----------------------------------------------------------------------------------------------------- judging
 
-    def _judge_soon(self) -> None:
-        """Check the file once the typing rests, then ask for its plan; a newer call takes the place of an older."""
-        self.run_worker(self._judge(), exclusive=True, group="judge", exit_on_error=False)
-
+    @work(exclusive=True, group="judge")
     async def _judge(self) -> None:
+        """Check the file once the typing rests, then ask for its plan; a newer call takes the place of an older."""
         if self.config is None:
             return
         path, changes = self.config.path, self.changes
         await asyncio.sleep(CHECK_SECONDS)
-        if self.config.is_demo and not demo_study.has_data(self.ui.workspace):
-            await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
-        studies = self.news.studies if self.news else {}
-        self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
-        self._show_findings()
-        if self.checked.spec is not None:
-            await asyncio.sleep(PLAN_SECONDS)
-            self.answer = await plan_process.ask(path, changes)
+        try:
+            if self.config.is_demo and not demo_study.has_data(self.ui.workspace):
+                await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
+            studies = self.news.studies if self.news else {}
+            self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
             self._show_findings()
+            if self.checked.spec is not None:
+                await asyncio.sleep(PLAN_SECONDS)
+                self.answer = await plan_process.ask(path, changes)
+                self._show_findings()
+        except (BertDistillError, OSError) as error:  # a full disk, a study of the workspace that cannot be read
+            self.ui.tell_error(error)
 
     @property
     def problems(self) -> list[str]:

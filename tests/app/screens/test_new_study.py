@@ -1,0 +1,322 @@
+"""A new study: what is listed, typed, checked and started; wrong things get words, and nothing typed is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.app.conftest import spec_dict, squad_file
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from textual.pilot import Pilot
+from textual.widgets import Button, Input
+
+from bertdistill.app import demo_study
+from bertdistill.app.keymap import of
+from bertdistill.app.screens import new_study
+from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
+from bertdistill.app.screens.new_study import NewStudyScreen
+from bertdistill.app.screens.studies import StudiesScreen
+from bertdistill.app.screens.study import StudyScreen
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine.config import study_from_dict, to_toml
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.db import Session
+from bertdistill.store.models import Study
+
+Edit = Callable[[Callable[[Session], Any]], Any]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study file in the current folder, of a study that the workspace does not have."""
+    monkeypatch.chdir(tmp_path)
+    raw = spec_dict(squad_file(tmp_path / "train.json"), name="fresh")
+    path = tmp_path / "fresh.toml"
+    path.write_text("# Fresh: a study for tests. Nothing else.\n" + to_toml(study_from_dict(raw, where="test")))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody rests between two keys here."""
+    monkeypatch.setattr(new_study, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(new_study, "PLAN_SECONDS", 0.05)
+
+
+def line(screen: NewStudyScreen, name: str) -> Input:
+    """The input of a key."""
+    return next(field for field in screen.query("#fields Input").results(Input) if field.name == name)
+
+
+async def laid_out(pilot: Pilot[None], screen: NewStudyScreen) -> None:
+    """Wait until the form stands."""
+    await until(pilot, lambda: screen.config and screen.query("#fields Input") and screen.focused, "the form")
+
+
+async def settled(pilot: Pilot[None], screen: NewStudyScreen) -> None:
+    """Wait until the plan has come or something is to be mended."""
+    await until(pilot, lambda: screen.problems or screen.answer, "the findings")
+
+
+async def listed(pilot: Pilot[None], screen: NewStudyScreen, stem: str) -> None:
+    """Put the cursor of the list on a file."""
+    table = screen.query_one("#configs", LineTable)
+    assert screen.news is not None
+    table.move_to(next(str(config.path) for config in screen.news.configs if config.path.stem == stem))
+    await pilot.pause()
+
+
+def studies(edit: Edit) -> list[Study]:
+    """The studies of the sample workspace."""
+    found: list[Study] = edit(reads.studies)
+    return found
+
+
+def test_every_action_of_the_table_is_there() -> None:
+    """No key without a method."""
+    assert [] == [a.id for a in of("new") if not hasattr(NewStudyScreen, f"action_{a.name.partition('(')[0]}")]
+
+
+async def test_from_the_list_to_a_study_that_runs(ws: Workspace, file: Path, runner_here: None, edit: Edit) -> None:
+    """Choose, read the plan, start, confirm: the study is there and its screen is open; back leads to the list."""
+    screen = NewStudyScreen()
+    async with playing(ws, screen) as pilot:
+        await listed(pilot, screen, "fresh")
+        await shown(pilot, "Fresh: a study for tests")
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        line(screen, "budget.trials").value = "3"
+        await until(pilot, lambda: screen.answer, "the plan")
+        await shown(pilot, "valid: 3 trials")
+        await shown(pilot, "baseline")
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.screen is screen, "the form: the safe answer has the focus")
+        assert ["demo"] == [study.name for study in studies(edit)]
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study")
+        assert pilot.app.screen.study_name == "fresh"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+    started = studies(edit)[1]
+    assert ("fresh", 3) == (started.name, started.spec["budget"]["trials"])
+
+
+async def test_a_file_of_the_command_line_opens_its_form(ws: Workspace, file: Path) -> None:
+    """As `bertdistill-tui fresh.toml` does."""
+    async with playing(ws, study_file=file) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, NewStudyScreen), "the screen")
+        screen = pilot.app.screen
+        await laid_out(pilot, screen)
+        assert "fresh" == line(screen, "name").value
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_mistakes_are_told_at_their_line(ws: Workspace, file: Path, size: tuple[int, int]) -> None:
+    """An unknown word, a bad number, a taken name: the key carries the sign, and start says why it does not."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen, size) as pilot:
+        await laid_out(pilot, screen)
+        line(screen, "settings.epochs").value = "5"
+        line(screen, "name").value = "demo"
+        await until(pilot, lambda: any("give another, as demo-2" in p for p in screen.problems), "the taken name")
+        await shown(pilot, "✗ name")
+        line(screen, "name").value = "fre/sh"
+        line(screen, "budget.trials").value = "many"
+        await until(pilot, lambda: len(screen.problems) == 2, "both problems")
+        await shown(pilot, "2 to mend")
+        await pilot.press("f5")
+        await told(pilot, "Not started: name")
+        assert pilot.app.screen is screen
+        line(screen, "name").value = "fresh"
+        line(screen, "budget.trials").value = "5"
+        await until(pilot, lambda: screen.checked and screen.checked.spec and not screen.problems, "no problem")
+
+
+async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: Path) -> None:
+    """The check cannot know, the plan can, and its problem stands at the key as well."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        line(screen, "data.report").value = "nowhere.json"
+        await until(pilot, lambda: screen.answer and screen.answer.problems, "the plan's problem")
+        await shown(pilot, "✗ data.report")
+        await shown(pilot, "Correct the path")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nowhere.toml", "no such file"),
+        (".", "is a folder"),
+        ("train.json", "not valid TOML"),
+        ("", "no file was named"),
+    ],
+)
+async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text: str, words: str) -> None:
+    """What was typed stays in its place, with what is wrong under it."""
+    screen = NewStudyScreen()
+    async with playing(ws, screen, SIZES[1]) as pilot:
+        path = screen.query_one("#path", Input)
+        path.focus()
+        path.value = text
+        await pilot.press("enter")
+        await shown(pilot, words)
+        assert (None, path) == (screen.config, screen.focused)
+        assert path.value.endswith(text)
+        path.value = "fresh.toml"
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+
+
+async def test_a_path_is_completed(ws: Workspace, file: Path) -> None:
+    """The right arrow takes what stands pale behind the cursor."""
+    screen = NewStudyScreen()
+    async with playing(ws, screen) as pilot:
+        path = screen.query_one("#path", Input)
+        path.focus()
+        await pilot.press("f", "r")
+        await until(pilot, lambda: path._suggestion == "fresh.toml", "the suggestion")
+        await pilot.press("right", "enter")
+        await laid_out(pilot, screen)
+
+
+async def test_nothing_typed_is_lost_on_the_way(ws: Workspace, file: Path) -> None:
+    """To the list and back, and leaving asks first."""
+    screen = NewStudyScreen()
+    async with playing(ws, screen) as pilot:
+        await listed(pilot, screen, "fresh")
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        line(screen, "note").value = "mine"
+        await pilot.pause()
+        await pilot.press("f4")
+        await shown(pilot, "or the path of a study file")
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        await until(pilot, lambda: line(screen, "note").value == "mine", "what was typed")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await shown(pilot, "note=mine")
+        await pilot.press("n")
+        await until(pilot, lambda: pilot.app.screen is screen, "the list")
+        await pilot.press("ctrl+o", "escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+
+
+async def test_any_other_key_becomes_a_line(ws: Workspace, file: Path) -> None:
+    """A known key is used, an unknown one is told with the nearest, and what is no change is explained."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        other = screen.query_one("#other-key", Input)
+        for text in ("nonsense", "sampler.kind=tpe", "search.layers={ low = 1, high = 3 }", "sampler.sed=3"):
+            other.focus()
+            other.value = text
+            await pilot.press("enter")
+            await pilot.pause()
+        await until(pilot, lambda: any("did you mean seed?" in p for p in screen.problems), "the unknown key")
+        line(screen, "sampler.sed").value = ""
+        await until(pilot, lambda: screen.checked and not screen.problems and screen.checked.spec, "no problem")
+        assert screen.checked is not None
+        assert screen.checked.spec is not None
+        assert "tpe" == screen.checked.spec.sampler.kind
+        assert 3 == screen.checked.spec.search[0].high
+        assert "nonsense" not in screen.command
+
+
+async def test_movement_between_lines(ws: Workspace, file: Path) -> None:
+    """Arrows and enter go from line to line and stop at the ends; the help of the key follows."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen, SIZES[2]) as pilot:
+        await laid_out(pilot, screen)
+        names = [field.name for field in screen.query("#fields Input").results(Input)]
+        assert names[0] == screen.focused.name
+        await pilot.press("up")
+        assert names[0] == screen.focused.name
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: screen.focused.name == names[2], "the third line")
+        await shown(pilot, "data.train: Local training file")
+        await pilot.press("up")
+        assert names[1] == screen.focused.name
+
+
+async def test_form_and_plan_where_one_fits(ws: Workspace, file: Path) -> None:
+    """f6 exchanges them, escape leads back to the form; a wide window shows both."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen, SIZES[1]) as pilot:
+        await laid_out(pilot, screen)
+        await settled(pilot, screen)
+        await pilot.press("f6")
+        await shown(pilot, "The same from a shell")
+        await pilot.press("escape")
+        await shown(pilot, "budget.trials")
+        await pilot.press("ctrl+t", "ctrl+t")
+        await shown(pilot, "budget.trials")
+
+
+async def test_the_button_and_the_copies(ws: Workspace, file: Path) -> None:
+    """The mouse can start it; the same as a command and as a whole file can be copied."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        await until(pilot, lambda: screen.answer, "the plan")
+        screen.query_one("#start", Button).press()
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("n")
+        await until(pilot, lambda: pilot.app.screen is screen, "the form")
+        copies = dict(screen.copies())
+        assert f"run {file}" in copies["command"]
+        assert 'name = "fresh"' in copies["study file"]
+        screen.query_one("#plan").focus()
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CopyDialogue), "the choice of copies")
+
+
+async def test_the_demo_brings_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty workspace the first of the list is ready to start; to look at it leaves no question behind."""
+    ws = Workspace(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path)
+    screen = NewStudyScreen()
+    async with playing(ws, screen) as pilot:
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        await until(pilot, lambda: screen.answer, "the plan")
+        assert [] == screen.problems
+        assert demo_study.has_data(ws)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_hostile_files_are_harmless(
+    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """A comment, a name of a file, a wrong value: all are text."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "[red]漢字[_].toml"
+    path.write_text(f"# {HOSTILE}\n[teacher]\n")
+    screen = NewStudyScreen()
+    async with playing(ws, screen, size) as pilot:
+        await listed(pilot, screen, path.stem)
+        assert "[red]漢字" in words_on(pilot)
+        assert set() == control_codes(pilot)
+        await pilot.press("enter")
+        await shown(pilot, "not valid TOML")
+        path.write_text('# [b]x[/]\nname = "a\\u001b[31m[red]b[/]"\ntask = "x"\n[teacher]\nmodel = "[/]\\u009b2J"\n')
+        screen.query_one("#configs").focus()
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        await until(pilot, lambda: screen.problems, "the problems")
+        await shown(pilot, "to mend")
+        assert set() == control_codes(pilot)
+        await pilot.press("f5")
+        await told(pilot, "Not started")
