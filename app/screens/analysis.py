@@ -219,6 +219,7 @@ and answers come from a process of their own, which takes some seconds; the rest
     def action_maximise(self) -> None:
         """The chart, or the list that has the focus, gets the room of the others."""
         self.toggle_class("-maximised")
+        self.tab.maximised(on=self.has_class("-maximised"))
         self.call_after_refresh(self._again)
 
     def _changed(self) -> None:

@@ -62,6 +62,9 @@ class Tab(Ours, Vertical):
     def turn(self, by: int) -> None:
         """The next or the one before of what it goes through."""
 
+    def maximised(self, *, on: bool) -> None:
+        """One of its widgets gets, or has lost, the room of the others."""
+
     def again(self) -> None:
         """Draw at once, for another size or after a change of the view."""
 

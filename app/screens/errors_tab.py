@@ -263,6 +263,11 @@ class ErrorsTab(Tab):
         self.again()
         self.ui.look_again()
 
+    def maximised(self, *, on: bool) -> None:
+        """The groups are hidden, so the examples need the focus."""
+        if on:
+            self._examples.focus()
+
     def headline(self) -> str:
         return "errors" if self._number is None else f"errors of #{self._number}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,10 @@ from bertdistill.app.widgets.slice_table import SliceTable
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.landscape import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
+from bertdistill.engine.space import Value
 
+MOST_TICKS = 12
+"""Whole numbers between the ends of an axis that each get a tick."""
 MOST_LABELS = 24
 """Trials that all have their number beside the mark."""
 
@@ -136,7 +140,8 @@ class SlicesTab(Tab):
         metric = found.objective.metric
         scores = metric_axis(metric, (point.score for point in found.points))
         y = dataclasses.replace(chart_axis(view, metric, ascii_only=ascii_only), log=scores.log)
-        return drawn_axis(found.axis, ascii_only=ascii_only), y
+        x = drawn_axis(found.axis, ascii_only=ascii_only)
+        return dataclasses.replace(x, choices=tuple(safe_line(fmt.setting(c), 40) for c in tick_choices(found))), y
 
     @on(Chart.Drawn)
     def _name_marks(self, event: Chart.Drawn) -> None:
@@ -207,12 +212,22 @@ def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
 def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Point]:
     """The trials of a slice as marks; choices lie at their place in the list. Many dominated ones have no label."""
     points, baseline = [], baseline_of(view)
+    choices = tick_choices(found)
     for place, one in enumerate(found.points):
         kind = kind_of(one.number, baseline, frontier=one.frontier, feasible=one.feasible)
-        at = found.axis.choices.index(one.value) if found.axis.kind == "choice" else float(one.value)
+        at = choices.index(one.value) if choices else float(one.value)
         named = len(found.points) <= MOST_LABELS or place == cursor or kind in ("frontier", "baseline")
         points.append(Point(float(at), one.score, kind, f"#{one.number}" if named else ""))
     return points
+
+
+def tick_choices(found: Slice) -> tuple[Value, ...]:
+    """The choices of the axis; few whole numbers are choices too, or layers would have a tick at 1.5."""
+    axis, values = found.axis, [point.value for point in found.points]
+    few = axis.kind == "number" and not axis.log and axis.high - axis.low <= MOST_TICKS
+    if few and values and all(isinstance(value, int) for value in values):
+        return tuple(range(math.floor(axis.low), math.ceil(axis.high) + 1))
+    return axis.choices
 
 
 def _summary(found: Slice | None, trials: int) -> str:

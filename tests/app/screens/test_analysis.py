@@ -492,6 +492,40 @@ async def test_maximise_gives_the_chart_the_room(ws: Workspace, importances: Chi
         await until(pilot, lambda: chart.size.height == before, "the room before")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_maximised_tabs_keep_their_cursor(
+    ws: Workspace, importances: Child, answers: Child, size: tuple[int, int]
+) -> None:
+    """The row under the cursor is on screen beside the large chart; of the errors the examples stay and move."""
+    async with playing(ws, AnalysisScreen("demo"), size) as pilot:
+        screen: Any = pilot.app.screen
+        await pilot.press("m")
+        for key, chart in (("2", "parallel"), ("3", "slice"), ("4", "growth")):
+            await pilot.press(key)
+            await until(pilot, lambda c=chart: screen.query_one(f"#{c}-chart").drawing.drawn, "the chart")
+            inside = screen.tab.region
+            assert inside.contains_region(screen.query_one(f"#{chart}-chart").region)
+            assert inside.contains_region(screen.query_one(f"#{chart}-trials").region)
+            await until(pilot, lambda: row(pilot, str(screen.tab.number)), "the row under the cursor")
+        await pilot.press("m", "6")
+        await shown(pilot, "F1")
+        await pilot.press("m", "j")
+        await until(pilot, lambda: "Where?" in words_on(pilot), "the next example")
+        assert screen.focused is screen.query_one("#error-examples")
+
+
+async def test_whole_numbers_have_whole_ticks(
+    ws: Workspace, importances: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no student with one and a half layers."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        await pilot.press("3")
+        screen: Any = pilot.app.screen
+        await until(pilot, lambda: screen.query_one("#slice-chart").drawing.drawn, "the chart")
+        assert ["1", "2"] == screen.query_one("#slice-chart").drawing.text.split("\n")[-1].split()
+
+
 async def test_the_study_and_the_trial_screen_lead_here(ws: Workspace, importances: Child, answers: Child) -> None:
     """a on a study shows importances, on a trial its errors."""
     async with playing(ws, StudyScreen("demo")) as pilot:
