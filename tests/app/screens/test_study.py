@@ -1,0 +1,240 @@
+"""The study screen: order, marks, panes, what is said before the first trial, and what its keys ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+
+from bertdistill.app.keymap import of
+from bertdistill.app.screens.analysis import AnalysisScreen
+from bertdistill.app.screens.annotate import AnnotateDialogue
+from bertdistill.app.screens.compare import CompareScreen
+from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
+from bertdistill.app.screens.history import HistoryScreen
+from bertdistill.app.screens.promote import PromoteScreen
+from bertdistill.app.screens.queue_trial import QueueTrialScreen
+from bertdistill.app.screens.rerun import RerunScreen
+from bertdistill.app.screens.settings import SettingsScreen
+from bertdistill.app.screens.study import StudyScreen
+from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine import actions
+from bertdistill.engine.architecture import bert_shape
+from bertdistill.engine.config import study_from_dict
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Session, open_db
+from bertdistill.store.models import Request, StudyState
+
+Edit = Callable[[Callable[[Session], Any]], Any]
+Asked = Callable[[], list[Request]]
+
+
+@pytest.fixture
+def fresh(tmp_path: Any, raw_spec: dict[str, Any]) -> Workspace:
+    """A workspace whose study has no trial yet."""
+    found = Workspace(tmp_path / "fresh")
+    db = open_db(found.path)
+    spec = study_from_dict(raw_spec, where="test")
+    with db.write() as session:
+        study = writes.create_study(session, name="demo", task=spec.task, spec=raw_spec, now=1.0)
+        writes.set_study_state(session, study.id or 0, StudyState.RUNNING, now=1.0)
+    db.close()
+    return found
+
+
+def numbers(screen: StudyScreen) -> list[Any]:
+    """Keys of the rows of the table, from the top."""
+    return [row.key for row in screen.query_one("#trials", LineTable)._rows]
+
+
+def test_every_action_of_the_table_is_there() -> None:
+    """No key without a method."""
+    missing = [a.id for a in of("study") if not hasattr(StudyScreen, f"action_{a.name.partition('(')[0]}")]
+    assert [] == [name for name in missing if name not in ("undo",)]
+
+
+async def test_the_order_of_the_trials(ws: Workspace) -> None:
+    """By rank at first; s goes from column to column and comes back, S reverses. The cursor stays on its trial."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        ranked = numbers(screen)
+        assert [0, 1, 2] == sorted(ranked[:3])
+        await pilot.press("s")
+        await shown(pilot, "Trials by trial")
+        assert [0, 1, 2, 3, 4, 5, 6, 7] == numbers(screen)
+        await pilot.press("S")
+        assert [7, 6, 5, 4, 3, 2, 1, 0] == numbers(screen)
+        assert ranked[0] == screen.query_one("#trials", LineTable).cursor_key
+        await pilot.press("S", "s", "s")
+        await shown(pilot, "Trials by exact")
+        assert [4, 6, 2, 3, 7, 1, 0, 5] == numbers(screen)
+        await pilot.press("s", "s", "s", "s", "s", "s")
+        await shown(pilot, "Trials by rank")
+        assert ranked == numbers(screen)
+
+
+async def test_marks_and_comparison(ws: Workspace) -> None:
+    """space marks, c compares from two on, a seventh is refused, U unmarks all."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press("c")
+        assert pilot.app.screen is screen
+        await pilot.press("g", "space", "j", "space")
+        assert tuple(numbers(screen)[:2]) == screen.marked
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen), "the comparison")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen, "the study")
+        for _ in range(5):
+            await pilot.press("j", "space")
+        await told(pilot, "Six trials are marked already")
+        assert len(screen.marked) == 6
+        await pilot.press("k", "space")
+        assert len(screen.marked) == 5
+        await pilot.press("U")
+        assert () == screen.marked
+
+
+async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
+    """One at a time, by its number; each gets the focus."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen, SIZES[2]) as pilot:
+        for key, name in (("2", "frontier"), ("3", "curves"), ("4", "log"), ("1", "trials")):
+            await pilot.press(key)
+            await until(pilot, lambda name=name: screen.focused and screen.focused.id == name, name)
+            others = {"trials", "frontier", "curves"} - {name}
+            assert screen.query_one(f"#{name}").region.area > 0
+            assert [0] * len(others) == [screen.query_one(f"#{other}").region.area for other in others]
+
+
+async def test_panes_of_a_wide_window(ws: Workspace) -> None:
+    """All three together, the log below on demand, one alone with m."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        names = ("trials", "frontier", "curves")
+        assert all(screen.query_one(f"#{name}").region.area > 0 for name in names)
+        await pilot.press("l")
+        await until(pilot, lambda: screen.query_one("#log").region.area > 0, "the log")
+        await pilot.press("l", "2", "m")
+        await until(pilot, lambda: screen.query_one("#trials").region.area == 0, "the frontier alone")
+        assert screen.query_one("#frontier").region.width > 100
+        await pilot.press("m")
+        await until(pilot, lambda: screen.query_one("#trials").region.area > 0, "all of them")
+
+
+async def test_before_the_first_trial(fresh: Workspace) -> None:
+    """What is done, how far, how long it takes, and the teacher's own curve; without a runner, that."""
+    screen = StudyScreen("demo")
+    async with playing(fresh, screen) as pilot:
+        await shown(pilot, "Nothing runs: there is no runner.")
+        db = open_db(fresh.path)
+        with db.write() as session:
+            attempt = writes.create_attempt(
+                session, study_id=1, trial_id=None, kind="prepare", folder="runs/demo/prepare-1", slot="cpu1", now=1.0
+            )
+            writes.set_attempt_progress(
+                session, attempt.id or 0, phase=f"teacher {HOSTILE}", done=1200, total=4800, rate=60.0, unit="examples"
+            )
+            points = [("train/loss", step, 4.0 / step, 1.0 + step) for step in range(1, 40)]
+            writes.store_points(session, 1, 0, points)
+        db.close()
+        await shown(pilot, "1,200/4,800")
+        await shown(pilot, "1m 00s")
+        await shown(pilot, "Curves teacher: loss")
+        assert "░" in words_on(pilot)
+        assert set() == control_codes(pilot)
+
+
+async def test_keys_open_their_screens(ws: Workspace, edit: Edit) -> None:
+    """Every key that leads elsewhere, and escape back."""
+    shape = bert_shape(vocab_size=500, positions=512, hidden_size=64, ffn_size=128, layers=2, head_size=16)
+    facts = {"teacher_shape": dataclasses.asdict(shape), "labels": ["a", "b"], "mean_length": 40.0}
+    edit(lambda session: writes.set_prepared(session, 1, facts))
+    screen = StudyScreen("demo")
+    kinds = {
+        "enter": TrialScreen,
+        "r": RerunScreen,
+        "P": PromoteScreen,
+        "a": AnalysisScreen,
+        "h": HistoryScreen,
+        "n": QueueTrialScreen,
+        "E": SettingsScreen,
+        "e": AnnotateDialogue,
+        "y": CopyDialogue,
+    }
+    async with playing(ws, screen) as pilot:
+        for key, kind in kinds.items():
+            await pilot.press(key)
+            await until(pilot, lambda kind=kind: isinstance(pilot.app.screen, kind), f"the screen of {key}")
+            await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is screen, f"the study after {key}")
+
+
+async def test_stopping_asks_and_the_safe_answer_has_the_focus(ws: Workspace, runner_here: None, asked: Asked) -> None:
+    """x for a running trial, Z for the study, z to pause."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        screen.query_one("#trials", LineTable).move_to(6)
+        await until(pilot, lambda: screen.check_action("stop_trial", ()), "the running trial")
+        for key, verb in (("x", "stop_trial"), ("Z", "stop_study")):
+            before = len(asked())
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+            await pilot.press("enter")
+            await until(pilot, lambda: pilot.app.screen is screen, "the study")
+            assert before == len(asked())
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+            await pilot.press("y")
+            await until(pilot, lambda verb=verb: asked() and asked()[-1].verb == verb, verb)
+        await pilot.press("z")
+        await until(pilot, lambda: asked()[-1].verb == "pause", "the request to pause")
+
+
+async def test_archive_and_bring_back(ws: Workspace, edit: Edit) -> None:
+    """A puts the trial under the cursor away, H shows it, A brings it back."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        screen.query_one("#trials", LineTable).move_to(4)
+        await until(pilot, lambda: screen.selected and screen.selected.number == 4, "the trial")
+        await pilot.press("A")
+        await until(pilot, lambda: 4 not in numbers(screen), "one row less")
+        await pilot.press("H")
+        await until(pilot, lambda: 4 in numbers(screen), "the row again")
+        screen.query_one("#trials", LineTable).move_to(4)
+        await until(pilot, lambda: screen.selected and screen.selected.number == 4, "the trial")
+        await pilot.press("A")
+        await until(pilot, lambda: not edit(lambda s: reads.trial(s, 1, 4)).archived, "the trial back")
+
+
+async def test_starting_the_runner(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header names the key while nothing runs."""
+    started: list[Workspace] = []
+    monkeypatch.setattr(actions, "ensure_runner", lambda ws: started.append(ws) or actions.runner_status(ws))
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await shown(pilot, "R starts one")
+        await pilot.press("R")
+        await until(pilot, lambda: started, "the runner")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_hostile_words_are_harmless(ws: Workspace, edit: Edit, size: tuple[int, int]) -> None:
+    """Notes, tags, reasons and notices of others are text in every pane."""
+
+    def spoil(session: Session) -> None:
+        trial = reads.trial(session, 1, 1)
+        writes.edit_trial(session, trial.id or 0, note=HOSTILE, tags=[HOSTILE])
+        writes.add_notice(session, level="error", text=HOSTILE, now=3e9, study_id=1)
+
+    edit(spoil)
+    async with playing(ws, StudyScreen("demo"), size) as pilot:
+        for key in ("1", "2", "3", "4"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert set() == control_codes(pilot)
+        await shown(pilot, "[red]markup[")
