@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 .PHONY: demo test check static docs setup clean
 
 demo: $(VENV)/installed
-	if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then $(BIN)/bertdistill-tui --demo; else $(BIN)/bertdistill-tui engine demo; fi
+	@if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then $(BIN)/bertdistill-tui --demo; else $(BIN)/bertdistill-tui engine demo; fi
 
 test: $(VENV)/installed-dev
 	$(BIN)/pytest $(PYTEST_ARGS)
