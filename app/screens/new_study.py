@@ -377,7 +377,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         if found:
             self._verdict(f"{bad} {len(found)} to mend: {found[0]}", "bold red")
         elif answer is None:
-            self._verdict(f"{good} valid; working out what it costs…")
+            self._verdict(f"{good} valid; the plan follows")
         else:
             self._verdict(f"{good} {_short_plan(checked, answer)}")
         self._findings(self._report(checked, answer, found))
@@ -389,7 +389,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         for problem in found:
             head.append(f"{bad} {safe(problem, 1000)}\n", "red")
         if checked.spec is not None and not found:
-            head.append(f"{good} valid" + ("" if answer else "; working out what it costs…") + "\n", "green")
+            head.append(f"{good} valid" + ("" if answer else "; the plan follows") + "\n", "green")
         if checked.goes_on and checked.spec is not None:
             head.append(f"Study {safe_line(checked.spec.name)} is there already; starting goes on with it.\n")
         if checked.spec is not None and answer is not None and answer.planned:
@@ -439,7 +439,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             words = self.problems[0] if self.problems else "the file is still being checked; try again in a moment"
             self.ui.tell(f"Not started: {words}", severity="warning")
             return
-        question = f"Start study {spec.name}? {_costs(spec, self.answer)} It goes on when this app is closed."
+        begin = f"Go on with study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
+        question = f"{begin}? {_costs(spec, self.answer)} It goes on when this app is closed."
         self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
 
     def _start(self, spec: StudySpec, yes: bool | None) -> None:
@@ -487,4 +488,6 @@ def _short_plan(checked: Checked, answer: Answer) -> str:
         return ""
     baseline = answer.planned.get("sizes", {}).get("baseline")
     exact = f"; baseline {fmt.exact(baseline)} parameters" if baseline else ""
+    if checked.goes_on:
+        return f"valid, and there already: starting goes on with study {safe_line(checked.spec.name)}"
     return f"valid: {_costs(checked.spec, answer).rstrip('.')}{exact}"

@@ -20,7 +20,7 @@ from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.config import study_from_dict, to_toml
+from bertdistill.engine.config import StudySpec, study_from_dict, to_toml
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import Session
@@ -137,6 +137,23 @@ async def test_mistakes_are_told_at_their_line(ws: Workspace, file: Path, size: 
         line(screen, "name").value = "fresh"
         line(screen, "budget.trials").value = "5"
         await until(pilot, lambda: screen.checked and screen.checked.spec and not screen.problems, "no problem")
+
+
+async def test_a_study_that_is_there_goes_on(
+    ws: Workspace, file: Path, runner_here: None, edit: Edit, spec: StudySpec
+) -> None:
+    """The same settings under the same name: the words say so before anything is started."""
+    file.write_text(to_toml(spec))
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        await until(pilot, lambda: screen.answer, "the plan")
+        await shown(pilot, "starting goes on with study demo")
+        await pilot.press("f5")
+        await shown(pilot, "Go on with study demo?")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study")
+    assert ["demo"] == [study.name for study in studies(edit)]
 
 
 async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: Path) -> None:
