@@ -5,10 +5,11 @@ It knows no screen. The child ends when it is closed, and by itself when this pr
 
 from __future__ import annotations
 
-import asyncio
 import json
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,6 @@ from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.workspace import Workspace
 
 COMMAND = (sys.executable, "-P", "-m", "bertdistill.engine.distill.answers")
-LONGEST_REPLY = 1 << 24
-"""Bytes of one line: a classifier of many classes names each with its probability."""
 
 
 @dataclass(frozen=True)
@@ -33,71 +32,71 @@ class Reply:
 
 
 class AnswerProcess:
-    """The child, started with the first question. Questions wait for each other; a child that died starts again."""
+    """The child, started with the first question. Any thread may ask: questions wait for each other.
+
+    A child that died is started again by the next question, until `close`.
+    """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = tuple(command)
-        self._child: asyncio.subprocess.Process | None = None
-        self._complaints: IO[bytes] | None = None
-        self._turn = asyncio.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+        self._closed = False
         self._asked = 0
 
     @property
     def pid(self) -> int | None:
         """Of the child while it lives."""
-        return self._child.pid if self._child is not None and self._child.returncode is None else None
+        return self._child.pid if self._child is not None and self._child.poll() is None else None
 
-    async def ask(self, order: Mapping[str, Any]) -> Reply:
-        """The answer to one order of `engine.distill.answers`; WorkerFailed when the child dies over it.
+    def start(self) -> None:
+        """Start the child before the first question, because it needs seconds to load what it answers with."""
+        with self._turn:
+            self._started()
 
-        A caller that is cancelled ends the child: its answer would be taken for that to the next question.
-        """
-        async with self._turn:
-            child = await self._started()
+    def ask(self, order: Mapping[str, Any]) -> Reply:
+        """The answer to one order of `engine.distill.answers`. Blocks; WorkerFailed when the child dies over it."""
+        with self._turn:
+            child, complaints = self._started()
             self._asked += 1
             try:
                 child.stdin.write(json.dumps({**order, "id": self._asked}).encode() + b"\n")  # type: ignore[union-attr]  # a pipe was asked for
-                await child.stdin.drain()  # type: ignore[union-attr]  # as above
-                reply = json.loads(await child.stdout.readline())  # type: ignore[union-attr]  # as above
-            except asyncio.CancelledError:
-                self.close()
-                raise
-            except (ConnectionError, ValueError) as error:
-                self.close()
-                raise WorkerFailed(f"the answering process ended: {self._last_words()}") from error
+                child.stdin.flush()  # type: ignore[union-attr]  # as above
+                reply = json.loads(child.stdout.readline())  # type: ignore[union-attr]  # as above
+            except (OSError, ValueError) as error:
+                _end(child)
+                raise WorkerFailed(f"the answering process ended: {_last_words(complaints)}") from error
         if "error" in reply:
             return Reply(error=str(reply["error"]))
         return Reply(reply["found"], float(reply["latency_ms"]))
 
-    async def start(self) -> None:
-        """Start the child before the first question, because it needs seconds to load what it answers with."""
-        async with self._turn:
-            await self._started()
-
-    async def _started(self) -> asyncio.subprocess.Process:
-        if self._child is None or self._child.returncode is not None:
+    def _started(self) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+        if self._closed:
+            raise WorkerFailed("the screen that asked is closed")
+        if self._child is None or self._child.poll() is not None:
             self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
-            self._child = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=self._complaints,
-                limit=LONGEST_REPLY,
-            )
-        return self._child
+            pipe = subprocess.PIPE
+            self._child = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=self._complaints)
+        return self._child, self._complaints
 
     def close(self) -> None:
-        """End the child at once; it has nothing to lose."""
-        if self._child is not None and self._child.returncode is None:
+        """End the child at once, also while it answers; it has nothing to lose. Nothing can be asked afterwards."""
+        self._closed = True
+        if self._child is not None:
             self._child.kill()
-        self._child = None
+            self._child.wait()
 
-    def _last_words(self) -> str:
-        if self._complaints is None:
-            return "it said nothing"
-        self._complaints.seek(0)
-        lines = safe(self._complaints.read()[-4000:].decode("utf-8", "replace"), 4000).strip().splitlines()
-        return safe_line(lines[-1], 300) if lines else "it said nothing"
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill what said something wrong, and wait for it and its last words."""
+    child.kill()
+    child.wait()
+
+
+def _last_words(complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    lines = safe(complaints.read()[-4000:].decode("utf-8", "replace"), 4000).strip().splitlines()
+    return safe_line(lines[-1], 300) if lines else "it said nothing"
 
 
 @dataclass(frozen=True)

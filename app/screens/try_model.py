@@ -5,6 +5,7 @@ No model is loaded here: a child process answers, and it ends with the screen.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -103,8 +104,8 @@ answer takes some seconds, because the process that answers must load torch and 
 
     async def _warm_up(self) -> None:
         try:
-            await self.answers.start()
-        except OSError as error:
+            await asyncio.to_thread(self.answers.start)
+        except (BertDistillError, OSError) as error:
             self.ui.tell_error(error)
 
     # ------------------------------------------------------------------------------------------- reading, showing
@@ -170,9 +171,9 @@ answer takes some seconds, because the process that answers must load torch and 
         """What is missing, empty when the model can be asked."""
         if self.news is None:
             return "the model is still being read"
-        needed = ("question", "passage") if self.news.task == QA else ("text",)
-        missing = [key for key in needed if key not in request]
-        return f"type a {' and a '.join(missing).replace('a text', 'a sentence')} first" if missing else ""
+        needed = {"question": "a question", "passage": "a passage"} if self.news.task == QA else {"text": "a sentence"}
+        missing = [words for key, words in needed.items() if key not in request]
+        return f"type {' and '.join(missing)} first" if missing else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.news is not None if action == "ask" else True
@@ -204,7 +205,7 @@ answer takes some seconds, because the process that answers must load torch and 
                 continue
             order = order_for(news.folder, request, teacher=news.teacher if side == "teacher" else None)
             try:
-                self.replies[side] = await self.answers.ask(order)
+                self.replies[side] = await asyncio.to_thread(self.answers.ask, order)
             except (BertDistillError, OSError) as error:
                 self.replies[side] = Reply(error=str(error))
             self._show_answers(news)

@@ -1,0 +1,261 @@
+"""A promotion is named, watched step by step, and judged; it goes on without its screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.fakes import House, behave, wait_for
+from textual.events import Paste
+from textual.widgets import Input
+
+from bertdistill.app.screens.promote import PromoteScreen
+from bertdistill.app.verification import look, steps
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine import actions, process
+from bertdistill.engine.contract import RunPaths
+from bertdistill.engine.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.models import ModelVersion
+
+Make = Callable[..., House]
+ONE = {"budget": {"trials": 1}}
+
+
+def version(of: House, number: int = 0) -> ModelVersion:
+    with of.db.read() as session:
+        return reads.model_versions(session)[number]
+
+
+def state_of(screen: PromoteScreen) -> str:
+    followed = screen.news.followed if screen.news else None
+    return followed.version.state if followed else ""
+
+
+async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) -> None:
+    """Name, alias and note are typed; each step is shown; at the end stand the scores, the folder and what to do."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    of = house(ONE)
+    behave(tmp_path, hold_promotion=str(hold))
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await shown(pilot, "enter makes toy:1 of the best checkpoint")
+        await pilot.press(*"-qa", "down", *"prod", "down", *"first")
+        await shown(pilot, "enter makes toy-qa:1 of the best checkpoint; prod will stand for it")
+        await pilot.press("enter")
+        await shown(pilot, "Verify the best checkpoint of #0 (accuracy ")
+        await pilot.press("y")
+        await told(pilot, "toy-qa:1 is being verified.")
+        await shown(pilot, "2 ▶ running  Score the search split again  3 of 6 windows")
+        assert "1 ✓ done     Load the checkpoint in a clean process" in words_on(pilot)
+        assert "3 … waiting  Compare with the record" in words_on(pilot)
+        assert screen.query_one("#promote-steps").has_focus
+        hold.unlink()
+        await until(pilot, lambda: state_of(screen) == "verified", "the verdict")
+        await shown(pilot, "7 ✓ done     Export and write the card")
+        made = version(of)
+        assert ("toy-qa", "first", "verified") == (made.name, made.note, made.state)
+        await shown(pilot, "Ask it: ")
+        assert str(of.workspace.path / "models/toy-qa/v1") in "".join(words_on(pilot).replace("│", "").split())
+    with of.db.read() as session:
+        assert ["prod"] == [one.alias for one in reads.aliases(session)]
+
+
+async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: Path) -> None:
+    """The numbers are shown; F asks, y promotes it once more by force, and the new version says so."""
+    of = house(ONE)
+    behave(tmp_path, worse=3.0)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await pilot.press("down", *"prod", "enter")
+        await shown(pilot, "Promote it")
+        await pilot.press("y")
+        await until(pilot, lambda: state_of(screen) == "refused", "the verdict")
+        await shown(pilot, "3 ✗ failed   Compare with the record")
+        recorded = of.trial(0).metrics["accuracy"]
+        await shown(pilot, f"{recorded:.2f}     {recorded - 3:.2f}")
+        await pilot.press("F")
+        await shown(pilot, "Export it although accuracy differs from the record?")
+        await pilot.press("n")
+        await pilot.press("F")
+        await shown(pilot, "Take it by force")
+        await pilot.press("y")
+        await until(pilot, lambda: state_of(screen) == "verified", "the verdict of force")
+        await shown(pilot, "verified by force")
+        await shown(pilot, "differs, taken by force: accuracy differs from the record")
+    assert ["refused", "verified"] == [version(of, 0).state, version(of, 1).state]
+    with of.db.read() as session:
+        assert ["prod"] == [one.alias for one in reads.aliases(session)]
+
+
+async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
+    """Escape says that it goes on; who comes back sees how far it is; n begins another."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    of = house(ONE)
+    behave(tmp_path, hold_promotion=str(hold))
+    async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
+        await pilot.press("f5")
+        await shown(pilot, "Promote it")
+        await pilot.press("y")
+        await shown(pilot, "2 ▶ running")
+        await pilot.press("escape")
+        await told(pilot, "The verification goes on")
+        again = PromoteScreen("toy", 0)
+        pilot.app.push_screen(again)
+        await shown(pilot, "2 ▶ running")
+        assert not again.check_action("another", ())
+        hold.unlink()
+        await until(pilot, lambda: state_of(again) == "verified", "the verdict")
+        await pilot.press("n")
+        await shown(pilot, "enter makes toy:2 of the best checkpoint")
+        await shown(pilot, "Promoted before: toy:1 verified")
+
+
+async def test_an_app_that_was_killed_finds_the_truth(house: Make, tmp_path: Path) -> None:
+    """A verification that ended, or died, while no app was open is settled by the next look."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    of = house(ONE)
+    behave(tmp_path, hold_promotion=str(hold))
+    made = actions.promote(of.workspace, "toy", 0, "model", who="ada")
+    paths = RunPaths(of.workspace.absolute(made.attempt_folder))
+    wait_for(lambda: paths.events.exists() and b"search split again" in paths.events.read_bytes(), "its worker")
+    async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
+        await shown(pilot, "Verification of model:1")
+    of.launcher.kill(paths, made.handle)
+    wait_for(lambda: not process.held(paths.lock), "the end of the worker")
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await shown(pilot, "Promoted before: model:1 failed")
+        assert not screen.check_action("force", ())
+    assert "failed" == version(of).state
+
+
+async def test_what_cannot_be_promoted_says_why(house: Make) -> None:
+    """A name or alias that is none is told while it is typed; enter starts nothing."""
+    of = house(ONE)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await pilot.press(*"/..")
+        await shown(pilot, "✗ the model name 'toy/..'")
+        await pilot.press("enter")
+        await told(pilot, "Not started: the model name")
+        screen.query_one("#name", Input).value = "toy"
+        await pilot.press("down", *"a b")
+        await shown(pilot, "✗ the alias 'a b'")
+    with of.db.read() as session:
+        assert [] == reads.model_versions(session)
+
+
+async def test_a_running_trial_waits(ws: Workspace) -> None:
+    """A trial that runs, and one without a checkpoint, say what to do."""
+    async with playing(ws, PromoteScreen("demo", 6)) as pilot:
+        await shown(pilot, "trial #6 is running; wait for its end, or stop it")
+    async with playing(ws, PromoteScreen("demo", 1)) as pilot:
+        await shown(pilot, "no checkpoint is on disk; run the trial again")
+        await shown(pilot, "No checkpoint is on disk: it never got that far")
+
+
+async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
+    """Both roles are listed with their scores; the chosen one is promoted."""
+    of = house(ONE)
+    with of.db.write() as session:
+        best = reads.checkpoints(session, trial_id=1)[-1]
+        writes.add_checkpoint(
+            session,
+            trial_id=1,
+            attempt_id=best.attempt_id,
+            role="last",
+            step=best.step + 1,
+            folder=best.folder,
+            sha256=best.sha256,
+            size_bytes=best.size_bytes,
+            metrics={"accuracy": 11.0},
+            now=best.created_at,
+        )
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await shown(pilot, "accuracy 11.00")
+        await pilot.press("up")
+        assert screen.query_one(LineTable).has_focus
+        await pilot.press("j")
+        await shown(pilot, "enter makes toy:1 of the last checkpoint")
+        await pilot.press("enter")
+        assert screen.query_one("#name").has_focus
+        await pilot.press("enter")
+        await shown(pilot, "Verify the last checkpoint of #0 (accuracy 11.00)")
+
+
+async def test_an_alias_that_moves_says_from_where(house: Make) -> None:
+    """Promoting under an alias in use names the version that loses it."""
+    of = house(ONE)
+    made = actions.promote(of.workspace, "toy", 0, "toy", alias="prod", who="ada")
+    wait_for(lambda: actions.settle_promotion(of.workspace, made.id or 0).state == "verified", "the verdict")
+    async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
+        await pilot.press("down", *"prod")
+        await shown(pilot, "prod moves to it from toy:1")
+
+
+async def test_hostile_text_is_harmless(house: Make) -> None:
+    """A pasted name, and the note and the report of a refused version, drive no terminal and are no markup."""
+    of = house(ONE)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        screen.query_one("#note", Input).post_message(Paste(HOSTILE))
+        await shown(pilot, "[red]markup[/]")
+        screen.query_one("#name", Input).post_message(Paste(HOSTILE))
+        await shown(pilot, "✗ the model name")
+        assert set() == control_codes(pilot)
+    made = actions.promote(of.workspace, "toy", 0, "model", who="ada", note=HOSTILE)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await until(pilot, lambda: screen.news is not None, "the news")
+        screen._following = made.id
+        pilot.app.look_again()  # type: ignore[attr-defined]  # our App
+        await until(pilot, lambda: state_of(screen) == "verified", "the verdict")
+        with of.db.write() as session:
+            row: Any = reads.model_version(session, "model:1")
+            row.report = {**row.report, "problem": HOSTILE, "remarks": [HOSTILE], "accuracy_repeated": 1.0}
+        await shown(pilot, "taken by force: [red]markup[/]")
+        assert set() == control_codes(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
+    """All fields and the verdict are on screen; the copy is the command."""
+    of = house(ONE)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen, size, marker="ascii") as pilot:
+        words = words_on(pilot)
+        assert all(word in words for word in ("best", "name", "alias", "note", "enter makes toy:1"))
+        assert "promote toy/0 toy" in dict(screen.copies())["command"]
+
+
+def test_steps_follow_the_phases() -> None:
+    """What a phase was seen of is done up to it; a crash fails the step it was in; a rate only where it belongs."""
+    base = ModelVersion(name="m", version=1, trial_id=1, checkpoint_id=1, created_at=0.0, state="verifying")
+    states = [step.state for step in steps((), {}, base)]
+    assert ["running", *["waiting"] * 6] == states
+    seen = steps(("search split again", "report split"), {"phase": "report split", "done": 5, "total": 9}, base)
+    assert ["complete", "complete", "complete", "running"] == [step.state for step in seen[:4]]
+    assert seen[3].note.startswith("5 of 9")
+    failed = base.model_copy(update={"state": "failed"})
+    assert "failed" == steps(("bootstrap",), {}, failed)[4].state
+    assert "" == steps(("bootstrap",), {"phase": "report split"}, base)[4].note
+
+
+def test_a_damaged_run_folder_is_no_error(house: Make) -> None:
+    """Without spec and log the steps that are known are shown, and the order is empty."""
+    of = house(ONE)
+    made = actions.promote(of.workspace, "toy", 0, "model", who="ada")
+    paths = RunPaths(of.workspace.absolute(made.attempt_folder))
+    wait_for(lambda: not process.held(paths.lock), "its end")
+    for path in (paths.spec, paths.log, paths.events):
+        path.unlink()
+    found = look(of.workspace, made)
+    assert ({}, "running") == (found.order, found.steps[0].state)
