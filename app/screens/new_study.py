@@ -1,6 +1,7 @@
 """A new study: choose a study file, change its keys in a form, see what is wrong and what it would cost, start it.
 
-It changes no file: what was typed is kept as `--set` changes, and the command that means the same is always shown.
+It changes no file: what was typed is kept as `--set` changes, and the command that means the same is always shown. It is
+longer than 400 lines because list and form are one screen: what was typed must survive every way between them.
 """
 
 from __future__ import annotations
@@ -12,27 +13,26 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 from textual import on, work
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.suggester import Suggester, SuggestFromList
+from textual.suggester import SuggestFromList
 from textual.widget import Widget
-from textual.widgets import Button, Input, Label, Static
+from textual.widgets import Button, Input, Static
 
 from bertdistill.app import demo_study, plan_process, study_form
-from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.configs import Config, checked_path, completion, find_configs
+from bertdistill.app.configs import Config, checked_path, find_configs
 from bertdistill.app.live import Reader
-from bertdistill.app.plan import plan_facts
 from bertdistill.app.plan_process import Answer
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens.findings import Findings, costs
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.study_check import Checked, Taken, check, problems, taken
 from bertdistill.app.study_form import Field
+from bertdistill.app.widgets.study_lines import FieldLabel, Form, PathSuggester, field_line
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.engine import actions
 from bertdistill.engine.config import StudySpec, to_toml
@@ -51,20 +51,6 @@ class NewStudyNews:
 
     configs: tuple[Config, ...]
     studies: Mapping[str, Taken]
-
-
-class PathSuggester(Suggester):
-    """The first folder or TOML file that begins with what was typed."""
-
-    def __init__(self) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return await asyncio.to_thread(completion, value)
-
-
-class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
-    """The lines of the form. Arrows go from line to line, so it has no keys to scroll with; it follows the focus."""
 
 
 class NewStudyScreen(LiveScreen):
@@ -267,7 +253,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     async def _lay_out(self, focus: str = "") -> None:
         box = self.query_one("#fields", Vertical)
         words = self._words
-        rows = [_row(field, words.get(field.key.name, field.value)) for field in self.fields]
+        rows = [field_line(field, words.get(field.key.name, field.value)) for field in self.fields]
         async with self.batch():
             await box.remove_children()
             await box.mount_all(rows)
@@ -365,40 +351,13 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         return [*checked, *(self.answer.problems if self.answer else ())]
 
     def _show_findings(self) -> None:
-        checked, answer = self.checked, self.answer
-        if checked is None or self.config is None:
+        if self.checked is None or self.config is None:
             return
-        found = self.problems
-        bad, good = (fmt.STATES[name][self.ui.ascii_only] for name in ("failed", "complete"))
-        for label in self.query("#fields Label"):
-            wrong = any(study_form.concerns(problem, str(label.name)) for problem in found)
-            label.set_class(wrong, "-wrong")
-            label.update(Text(f"{bad if wrong else ' '} {label.name}", no_wrap=True, overflow="ellipsis"))  # type: ignore[attr-defined]  # a query by type of Label
-        if found:
-            self._verdict(f"{bad} {len(found)} to mend: {found[0]}", "bold red")
-        elif answer is None:
-            self._verdict(f"{good} valid; the plan follows")
-        else:
-            self._verdict(f"{good} {_short_plan(checked, answer)}")
-        self._findings(self._report(checked, answer, found))
-
-    def _report(self, checked: Checked, answer: Answer | None, found: list[str]) -> Group:
-        """Everything known of the study, problems first."""
-        bad, good = (fmt.STATES[name][self.ui.ascii_only] for name in ("failed", "complete"))
-        head, facts, tail = Text(), Table.grid(padding=(0, 2, 0, 0)), Text()
-        for problem in found:
-            head.append(f"{bad} {safe(problem, 1000)}\n", "red")
-        if checked.spec is not None and not found:
-            head.append(f"{good} valid" + ("" if answer else "; the plan follows") + "\n", "green")
-        if checked.goes_on and checked.spec is not None:
-            head.append(f"Study {safe_line(checked.spec.name)} is there already; starting goes on with it.\n")
-        if checked.spec is not None and answer is not None and answer.planned:
-            for name, words in plan_facts(checked.spec, answer.planned).items():
-                facts.add_row(Text(safe_line(name), "dim"), Text(safe_line(words, 600)))
-        for note in answer.notes if answer else ():
-            tail.append(f"\n{safe(note, 600)}\n", "dim")
-        tail.append(f"\nThe same from a shell:\n{safe(self.command, 4000)}\n", "dim")
-        return Group(head, facts, tail)
+        findings = Findings(self.checked, self.answer, tuple(self.problems), self.ui.ascii_only)
+        for label in self.query("#fields Label").results(FieldLabel):
+            label.tell(findings.sign(label.key), wrong=findings.concern(label.key))
+        self._verdict(findings.verdict(), "bold red" if findings.problems else "")
+        self._findings(findings.report(self.command))
 
     @property
     def command(self) -> str:
@@ -440,7 +399,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             self.ui.tell(f"Not started: {words}", severity="warning")
             return
         begin = f"Go on with study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
-        question = f"{begin}? {_costs(spec, self.answer)} It goes on when this app is closed."
+        question = f"{begin}? {costs(spec, self.answer)} It goes on when this app is closed."
         self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
 
     def _start(self, spec: StudySpec, yes: bool | None) -> None:
@@ -458,36 +417,3 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
         if yes:
             self.ui.act(work, done)
-
-
-def _row(field: Field, value: str) -> Widget:
-    name = field.key.name
-    placeholder = f"{field.key.default} by default" if field.key.default else "empty"
-    return Horizontal(
-        Label(Text(f"  {name}", no_wrap=True, overflow="ellipsis"), name=name),
-        Input(value, name=name, classes="value", placeholder=placeholder, compact=True, select_on_focus=False),
-        classes="field",
-    )
-
-
-def _costs(spec: StudySpec, answer: Answer | None) -> str:
-    """The sentence before the start: trials, sizes, steps, as far as they are known."""
-    text = f"{spec.budget.trials} trials"
-    planned = answer.planned if answer else {}
-    if planned and planned["sizes"]["smallest"]:
-        sizes = planned["sizes"]
-        text += f" of {fmt.count(sizes['smallest'])} to {fmt.count(sizes['largest'])} parameters"
-    if planned and planned["steps"]:
-        text += f", about {planned['steps']['baseline']:,} steps for the baseline"
-    return f"{text}."
-
-
-def _short_plan(checked: Checked, answer: Answer) -> str:
-    """The same in one line, with the baseline's exact size."""
-    if checked.spec is None:
-        return ""
-    baseline = answer.planned.get("sizes", {}).get("baseline")
-    exact = f"; baseline {fmt.exact(baseline)} parameters" if baseline else ""
-    if checked.goes_on:
-        return f"valid, and there already: starting goes on with study {safe_line(checked.spec.name)}"
-    return f"valid: {_costs(checked.spec, answer).rstrip('.')}{exact}"

@@ -1,0 +1,56 @@
+"""The parts of the form of a study file: its lines, the box that follows the focus, completion of paths.
+
+It knows no study file: lines are made from `study_form` values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from rich.text import Text
+from textual.containers import Horizontal, VerticalScroll
+from textual.suggester import Suggester
+from textual.widget import Widget
+from textual.widgets import Input, Label
+
+from bertdistill.app.configs import completion
+from bertdistill.app.safe import safe_line
+from bertdistill.app.study_form import Field
+
+
+class PathSuggester(Suggester):
+    """The first folder or TOML file that begins with what was typed."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return await asyncio.to_thread(completion, value)
+
+
+class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """The lines of the form. Arrows go from line to line, so it has no keys to scroll with; it follows the focus."""
+
+
+class FieldLabel(Label):
+    """The dotted key of a line, with a sign before it where there is something to mend."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("", markup=False)
+        self.key = key
+
+    def on_mount(self) -> None:
+        self.tell(" ", wrong=False)
+
+    def tell(self, sign: str, *, wrong: bool) -> None:
+        """Show the key with this sign."""
+        self.set_class(wrong, "-wrong")
+        self.update(Text(f"{sign} {safe_line(self.key)}", no_wrap=True, overflow="ellipsis"))
+
+
+def field_line(field: Field, value: str) -> Widget:
+    """One line: the key and what stands there now, with its default pale in an empty one."""
+    default = f"{field.key.default} by default" if field.key.default else "empty"
+    name = field.key.name
+    field_input = Input(value, name=name, classes="value", placeholder=default, compact=True, select_on_focus=False)
+    return Horizontal(FieldLabel(name), field_input, classes="field")
