@@ -45,7 +45,7 @@ def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
     shown: dict[str, tuple[str, int]] = {}
     for action in sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer):
         keys = [key for key in shown_keys(action, keymap) if not typing or len(key) > 1]
-        if keys:
+        if keys and keys[0] not in {key for key, _ in shown.values()}:
             shown.setdefault(action.short, (keys[0], action.footer))
     useful = [(key, word) for word, (key, place) in shown.items() if place < LEADING_OUT]
     out = [(key, word) for word, (key, place) in shown.items() if place >= LEADING_OUT]

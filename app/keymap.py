@@ -119,7 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     _move("page-up", "pageup", "page(-1)", "Page up"),
     _move("columns-left", "left", "shift(-1)", "Columns to the left"),
     _move("columns-right", "right", "shift(1)", "Columns to the right"),
-    _move("choose", "enter", "choose", "Open"),
+    Action("choose", "enter", "choose", "Open or choose", ("table",), "table", 60, "choose", palette=False),
     # ---- studies
     Action("new-study", "n", "new_study", "New study from a config", ("studies",), "study", 2, "new"),
     Action("open-study", "enter", "open", "Open the study", ("studies",), "study", 1, "open", palette=False),

@@ -40,19 +40,36 @@ class Picture:
 
 def pictures(study: str) -> tuple[Picture, ...]:
     """Everything that the guide shows, of this study."""
+    marked = ("space", "down", "space", "down", "space")
     return (
         Picture("studies", ""),
-        Picture("study", study, ("down",), until="Frontier"),
+        Picture("new-study", "", ("n",), until="demo"),
+        Picture("study", study, ("down", "down"), until="Frontier"),
         Picture("study-80x24", study, ("2",), until="Frontier", size=(80, 24)),
         Picture("study-40x12", study, until="Trials", size=(40, 12)),
         Picture("study-light", study, ("down",), until="Frontier", theme="light"),
-        Picture("study-no-color", study, ("down",), until="Frontier", no_color=True),
+        Picture("study-no-color", study, (*marked, "3"), until="Frontier", no_color=True),
         Picture("study-ascii", study, ("down",), until="Frontier", marker="ascii", no_color=True),
-        Picture("trial", study, ("enter",), until="Rank"),
+        Picture("filter", study, ("slash", *"layers=1 exact>60"), until="exact>60"),
+        Picture("trial", study, ("down", "enter"), until="Why this rank"),
+        Picture("compare", study, (*marked, "c"), until="Curves"),
+        Picture("analysis-importance", study, ("a",), until="%"),
+        Picture("analysis-parallel", study, ("a", "2"), until="Lines"),
+        Picture("analysis-hypervolume", study, ("a", "4"), until="Hypervolume"),
+        Picture("analysis-errors", study, ("a", "6"), until="mostly wrong"),
+        Picture("workers", study, ("w",), until="Workers:"),
+        Picture("settings", study, ("E",), until="threshold"),
+        Picture("queue", study, ("n",), until="learning_rate"),
+        Picture("history", study, ("h",), until="when"),
+        Picture("rerun", study, ("down", "r"), until="learning_rate"),
+        Picture("promote", study, ("down", "P"), until="name"),
+        Picture("models", study, ("M",), until="production"),
         Picture("help", study, ("question_mark",), until="Everywhere"),
-        Picture("workers", study, ("w",)),
-        Picture("models", study, ("M",)),
     )
+
+
+_NAMED = {" ": "space", "=": "equals_sign", ">": "greater_than_sign", "<": "less_than_sign"}
+"""Textual's names of keys that stand for a character."""
 
 
 async def take(picture: Picture, workspace: Path) -> Path:
@@ -69,10 +86,10 @@ async def take(picture: Picture, workspace: Path) -> Path:
     async with app.run_test(size=picture.size) as pilot:
         await pilot.pause(1.0)
         for key in picture.keys:
-            await pilot.press(key)
-            await pilot.pause(0.5)
+            await pilot.press(_NAMED.get(key, key))
+            await pilot.pause(0.3)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while picture.until and picture.until not in app.export_screenshot().replace("&#160;", " "):
+        while picture.until and picture.until not in html.unescape(app.export_screenshot()).replace("\u00a0", " "):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{picture.name}: {picture.until!r} never came")
             await pilot.pause(0.2)
