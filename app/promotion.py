@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app import format as fmt
+from bertdistill.app.answers import AnswerProcess, order_for, teacher_of
 from bertdistill.app.report import model_row
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.session import reading
@@ -135,10 +136,33 @@ def ask_model(folder: Path, request: Mapping[str, str], *, as_json: bool) -> str
     return json_text(found) if as_json else answer_text(found)
 
 
+def ask_both(ws: Workspace, reference: str, request: Mapping[str, str], *, as_json: bool) -> str:
+    """What a model of the workspace and its teacher answer, each with its latency; NotFound without a teacher."""
+    folder = model_folder(ws, reference)
+    with reading(ws) as db, db.read() as session:
+        trial = reads.trial_by_id(session, reads.model_version(session, reference).trial_id)
+        study = reads.study_by_id(session, trial.study_id)
+    teacher = teacher_of(ws, study.prepared)
+    if teacher.problem:
+        raise NotFound(teacher.problem, hint="Ask the model alone, without --teacher.")
+    orders = {"student": order_for(folder, request), "teacher": order_for(folder, request, teacher=teacher)}
+    process = AnswerProcess()
+    try:
+        replies = {side: process.ask(order) for side, order in orders.items()}
+    finally:
+        process.close()
+    for side, reply in replies.items():
+        if reply.error:
+            raise WorkerFailed(f"the {side} did not answer: {safe_line(reply.error, 600)}")
+    found = {side: {**reply.found, "latency_ms": reply.latency_ms} for side, reply in replies.items()}
+    return json_text(found) if as_json else "\n\n".join(f"{side}: {answer_text(found[side])}" for side in found)
+
+
 def answer_text(found: Mapping[str, Any]) -> str:
     """The answer or label on a line of its own, the numbers behind it below."""
     if "label" in found:
         shares = {safe_line(name): f"{share:.4f}" for name, share in found["probabilities"].items()}
+        shares |= {"latency": fmt.metric("latency_ms", ms, unit=True)} if (ms := found.get("latency_ms")) else {}
         cut = f"\ncut: {found['tokens_read']} of {found['tokens']} tokens were read" if "tokens_read" in found else ""
         return f"{safe_line(found['label'])}\n{pairs(shares)}{cut}"
     first = "no answer in the passage" if found["abstained"] else safe_line(found["answer"], 1000)

@@ -142,11 +142,12 @@ def ask(
         str, typer.Option("--passage", "-p", metavar="TEXT", help="Passage to search; - reads stdin.")
     ] = "",
     pair: Annotated[str, typer.Option("--pair", metavar="TEXT", help="Second sentence, for sentence pairs.")] = "",
+    teacher: Annotated[bool, typer.Option("--teacher", help="Its teacher answers too; both with latency.")] = False,
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a promoted model a question, or for the class of a text."""
-    from bertdistill.app.promotion import ask_model, model_folder
+    from bertdistill.app.promotion import ask_both, ask_model, model_folder
 
     if bool(text) == bool(question):
         raise UsageError(
@@ -155,11 +156,15 @@ def ask(
     if question and not passage:
         raise UsageError("a question needs --passage", hint="Give the passage, or - to read it from stdin.")
     passage = sys.stdin.buffer.read().decode("utf-8", "replace") if passage == "-" else passage
-    folder = model_folder(workspace(where), model)
+    ws = workspace(where)
     request = (
         {"question": question, "passage": passage} if question else {"text": text} | ({"pair": pair} if pair else {})
     )
-    show(ask_model(folder, {key: unicode_only(value) for key, value in request.items()}, as_json=as_json))
+    request = {key: unicode_only(value) for key, value in request.items()}
+    if teacher:
+        show(ask_both(ws, model, request, as_json=as_json))
+    else:
+        show(ask_model(model_folder(ws, model), request, as_json=as_json))
 
 
 def score(

@@ -56,7 +56,7 @@ class Opened:
         if self.teacher:
             task = QA if "QuestionAnswering" in _head(self.config) else CLASSIFY
             labels = () if task == QA else labels_of(self.config)
-            return load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True).eval()
+            return load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True)
         return load_student(self.folder)[0]
 
 

@@ -44,7 +44,9 @@ class Answers:
             order = json.loads(line)
             opened = self._opened(order)
             ask_opened(opened, order["request"])
-            found, times, end = {}, [], self._clock() + REPEAT_SECONDS
+            found: dict[str, Any] = {}
+            times: list[float] = []
+            end = self._clock() + REPEAT_SECONDS
             while len(times) < REPEATS and (not times or self._clock() < end):
                 answered = ask_opened(opened, order["request"])
                 found = answered.found
