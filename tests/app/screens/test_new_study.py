@@ -53,7 +53,13 @@ def line(screen: NewStudyScreen, name: str) -> Input:
 
 async def laid_out(pilot: Pilot[None], screen: NewStudyScreen) -> None:
     """Wait until the form stands."""
-    await until(pilot, lambda: screen.config and screen.query("#fields Input") and screen.focused, "the form")
+    await until(pilot, lambda: screen.config and screen.focused in list(screen.query("#fields Input")), "the form")
+
+
+async def focus(pilot: Pilot[None], screen: NewStudyScreen, selector: str) -> None:
+    """Give the focus to a widget, which it has some messages later."""
+    screen.query_one(selector).focus()
+    await until(pilot, lambda: screen.focused is screen.query_one(selector), f"the focus on {selector}")
 
 
 async def settled(pilot: Pilot[None], screen: NewStudyScreen) -> None:
@@ -181,7 +187,7 @@ async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text:
     screen = NewStudyScreen()
     async with playing(ws, screen, SIZES[1]) as pilot:
         path = screen.query_one("#path", Input)
-        path.focus()
+        await focus(pilot, screen, "#path")
         path.value = text
         await pilot.press("enter")
         await shown(pilot, words)
@@ -197,7 +203,7 @@ async def test_a_path_is_completed(ws: Workspace, file: Path) -> None:
     screen = NewStudyScreen()
     async with playing(ws, screen) as pilot:
         path = screen.query_one("#path", Input)
-        path.focus()
+        await focus(pilot, screen, "#path")
         await pilot.press("f", "r")
         await until(pilot, lambda: path._suggestion == "fresh.toml", "the suggestion")
         await pilot.press("right", "enter")
@@ -236,7 +242,7 @@ async def test_any_other_key_becomes_a_line(ws: Workspace, file: Path) -> None:
         await laid_out(pilot, screen)
         other = screen.query_one("#other-key", Input)
         for text in ("nonsense", "sampler.kind=tpe", "search.layers={ low = 1, high = 3 }", "sampler.sed=3"):
-            other.focus()
+            await focus(pilot, screen, "#other-key")
             other.value = text
             await pilot.press("enter")
             await pilot.pause()
@@ -293,7 +299,7 @@ async def test_the_button_and_the_copies(ws: Workspace, file: Path) -> None:
         copies = dict(screen.copies())
         assert f"run {file}" in copies["command"]
         assert 'name = "fresh"' in copies["study file"]
-        screen.query_one("#plan").focus()
+        await focus(pilot, screen, "#plan")
         await pilot.press("y")
         await until(pilot, lambda: isinstance(pilot.app.screen, CopyDialogue), "the choice of copies")
 
@@ -329,7 +335,7 @@ async def test_hostile_files_are_harmless(
         await pilot.press("enter")
         await shown(pilot, "not valid TOML")
         path.write_text('# [b]x[/]\nname = "a\\u001b[31m[red]b[/]"\ntask = "x"\n[teacher]\nmodel = "[/]\\u009b2J"\n')
-        screen.query_one("#configs").focus()
+        await focus(pilot, screen, "#configs")
         await pilot.press("enter")
         await laid_out(pilot, screen)
         await until(pilot, lambda: screen.problems, "the problems")
