@@ -144,7 +144,7 @@ def main() -> int:
     for picture in chosen:
         svg = asyncio.run(take(picture, options.workspace.resolve()))
         png = svg.with_suffix(".png")
-        subprocess.run(["rsvg-convert", "--zoom", "1.2", "--output", str(png), str(svg)], check=True)
+        subprocess.run(["rsvg-convert", "--output", str(png), str(svg)], check=True)
         svg.unlink()
         sys.stdout.write(f"{png}\n")
     return 0
