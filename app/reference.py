@@ -172,8 +172,8 @@ One table for each searched key of `[settings]`; a key cannot be fixed and searc
 
 _RANGES = """## [ranges]
 
-The part of a searched range that proposals are drawn from; `set STUDY range.NAME=…` writes it while a study runs. Reruns,
-queued trials and the trials so far keep to `[search]`.
+The part of a searched range that proposals are drawn from; `set STUDY range.NAME=…` writes it while a study runs.
+Reruns, queued trials and the trials so far keep to `[search]`.
 
 | form | means |
 |---|---|

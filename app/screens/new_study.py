@@ -1,7 +1,7 @@
 """A new study: choose a study file, change its keys in a form, see what is wrong and what it would cost, start it.
 
-It changes no file: what was typed is kept as `--set` changes, and the command that means the same is always shown. It is
-longer than 400 lines because list and form are one screen: what was typed must survive every way between them.
+It changes no file: what was typed is kept as `--set` changes, and the command that means the same is always shown.
+It is longer than 400 lines because list and form are one screen: what was typed must survive every way between them.
 """
 
 from __future__ import annotations
