@@ -10,11 +10,15 @@ from functools import partial
 from typing import Any
 
 from textual.binding import Binding
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.events import Resize
+from textual.geometry import Size
 from textual.widgets import Input, TextArea
 
 from bertdistill.app.keymap import Action, of, shown_keys
 
+LEAST = (40, 12)
+"""Columns and rows below which only the size message is shown."""
 FOOTER_KEYS = 7
 """More are not read, and at 80 columns more do not fit."""
 LEADING_OUT = 90
@@ -50,6 +54,19 @@ def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
     useful = [(key, word) for word, (key, place) in shown.items() if place < LEADING_OUT]
     out = [(key, word) for word, (key, place) in shown.items() if place >= LEADING_OUT]
     return [*useful[: FOOTER_KEYS - len(out)], *out]
+
+
+class Palette(CommandPalette):
+    """Textual's palette, closed when the window gets too small for it: it hands keys to a list that has no lines."""
+
+    def on_resize(self, event: Resize) -> None:
+        if self.is_current and not has_room(event.size):
+            self.dismiss()
+
+
+def has_room(size: Size) -> bool:
+    """Whether a window of this size shows more than that it is too small."""
+    return size.width >= LEAST[0] and size.height >= LEAST[1]
 
 
 class ActionCommands(Provider):

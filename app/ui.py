@@ -13,19 +13,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+from rich.text import Text
 from textual.app import App
+from textual.events import DescendantFocus
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from bertdistill.app import terminal
-from bertdistill.app.bindings import ActionCommands, bindings
+from bertdistill.app.bindings import LEAST, ActionCommands, Palette, bindings, has_room
 from bertdistill.app.live import Reader
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import who
-from bertdistill.engine import actions
+from bertdistill.app.session import command_line, say, who
+from bertdistill.engine import actions, process
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.models import StudyState
@@ -33,7 +36,10 @@ from bertdistill.store.models import StudyState
 Found = TypeVar("Found")
 CALM_SECONDS = 5.0
 """Longest time between two looks when nothing was committed: clocks and ages move too."""
+RESIZE_SECONDS = 0.1
+"""How long after the app the screen has taken on a new size, usually; when not, the next look does the rest."""
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
+FINISHING = "What you asked for last is still being done; this ends when it is."
 MARKERS: tuple[Marker, ...] = ("braille", "hd", "ascii")
 _LOG = logging.getLogger(__name__)
 
@@ -58,7 +64,8 @@ class BertDistill(App[None]):
     BINDINGS: ClassVar = bindings("app")
     COMMANDS: ClassVar = {ActionCommands}
     ENABLE_COMMAND_PALETTE = True
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it; for dialogues
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-fit")]  # noqa: RUF012 - as Textual types it; for dialogues
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as the line above
 
     def __init__(self, options: Options) -> None:
         super().__init__(driver_class=terminal.driver_class())
@@ -72,6 +79,10 @@ class BertDistill(App[None]):
         self._reading = False
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
         self._problem = ""
+        self._had_focus: Widget | None = None
+        self._acts: set[Callable[[], Any]] = set()
+        self.refused: list[Exception] = []
+        """What went wrong when there was no screen any more to say so."""
 
     # ------------------------------------------------------------------------------------------------------ life
 
@@ -88,6 +99,24 @@ class BertDistill(App[None]):
 
     def on_unmount(self) -> None:
         self.reader.close()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        self._had_focus = event.widget
+
+    def on_descendant_blur(self) -> None:
+        if self.screen_stack:  # the last blur comes while the app is taken down
+            self.screen.call_after_refresh(self._focus_again)
+
+    def on_resize(self) -> None:
+        self.set_timer(RESIZE_SECONDS, self._focus_again)
+
+    def _focus_again(self) -> None:
+        """A pane that a small window hides loses the focus; without one, half of the keys are dead."""
+        if not self.screen_stack or self.screen.focused is not None:
+            return
+        chain = self.screen.focus_chain
+        if chain:
+            self.screen.set_focus(self._had_focus if self._had_focus in chain else chain[0])
 
     @property
     def is_plain(self) -> bool:
@@ -107,6 +136,7 @@ class BertDistill(App[None]):
         self.call_later(self._poll)
 
     def _poll(self) -> None:
+        self._focus_again()
         screen = self.screen
         if self._reading or not isinstance(screen, LiveScreen) or not screen.is_mounted:
             return
@@ -116,6 +146,7 @@ class BertDistill(App[None]):
         try:
             version = self.reader.version()
         except BertDistillError as error:
+            self._seen = (screen, None, 0.0)  # as soon as it can be read again, it is
             self._tell_problem(error)
             return
         now = time.monotonic()
@@ -135,38 +166,52 @@ class BertDistill(App[None]):
             _LOG.exception("cannot read what %s shows", type(screen).__name__)
             self.call_from_thread(self._tell_problem, error)
         else:
-            self._problem = ""
             self.post_message(SnapshotRead(screen, news))
         finally:
             self._reading = False
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         if message.screen is self.screen and message.screen.display:  # one that is being taken down has no widgets
+            self._problem = ""
+            message.screen.trouble("")
             message.screen.show(message.news)
 
     def _tell_problem(self, error: Exception) -> None:
-        """Once, not twice a second."""
+        """On every screen as long as it lasts; in full only once, not twice a second."""
         text = f"{type(error).__name__}: {error}"
+        if isinstance(self.screen, LiveScreen) and self.screen.is_mounted:
+            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {_words(error)}")
         if text != self._problem:
             self._problem = text
-            self.tell_error(error)
+            self.tell_error(error, title="Cannot be read")
 
     # ---------------------------------------------------------------------------------------------------- actions
 
     def act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None = None) -> None:
         """Do `work` (an action of the engine) in a thread; then say what `done` returns, or why it was refused."""
+        self._acts.add(work)
         self.run_worker(partial(self._act, work, done), thread=True, group="act", exit_on_error=False)
 
     def _act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None) -> None:
         try:
             result = work()
         except BertDistillError as error:
-            self.call_from_thread(self.tell_error, error)
+            self._refuse(error)
         except Exception as error:  # noqa: BLE001 - the edge of an action
             _LOG.exception("an action failed")
-            self.call_from_thread(self.tell_error, error)
+            self._refuse(error)
         else:
-            self.call_from_thread(self._acted, result, done)
+            if not self._exit:
+                self.call_from_thread(self._acted, result, done)
+        finally:
+            self._acts.discard(work)
+
+    def _refuse(self, error: Exception) -> None:
+        """In a thread, perhaps after the app was left: a change that waited for a lock is still tried to its end."""
+        if self._exit:
+            self.refused.append(error)
+        else:
+            self.call_from_thread(self.tell_error, error)
 
     def _acted(self, result: Any, done: Callable[[Any], str | None] | None) -> None:
         if done is not None and (words := done(result)):
@@ -183,11 +228,9 @@ class BertDistill(App[None]):
         """A short-lived sentence; never markup."""
         self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
 
-    def tell_error(self, error: Exception) -> None:
+    def tell_error(self, error: Exception, *, title: str = "Not done") -> None:
         """What went wrong and what to do about it."""
-        hint = getattr(error, "hint", "")
-        words = safe(f"{error}\n{hint}".strip() or type(error).__name__, 800)
-        self.notify(words, title="Not done", severity="error", timeout=8, markup=False)
+        self.notify(safe(_words(error), 800), title=title, severity="error", timeout=8, markup=False)
 
     # ---------------------------------------------------------------------------------------------------- screens
 
@@ -288,6 +331,10 @@ class BertDistill(App[None]):
         if not isinstance(self.screen, kind):
             self.push_screen(kind())
 
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette) and has_room(self.size):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_help(self) -> None:
         from bertdistill.app.screens.help import HelpScreen
 
@@ -295,7 +342,7 @@ class BertDistill(App[None]):
 
     def action_leave(self) -> None:
         """Leave the app. Workers and runner are processes of their own, and the last line on the terminal says so."""
-        self.exit(return_code=0)
+        self.exit(return_code=0, message=Text(FINISHING) if self._acts else None)
 
     def action_interrupt(self) -> None:
         """ctrl+c: text that is selected is copied; without any, the app is left."""
@@ -353,8 +400,17 @@ class BertDistill(App[None]):
         )
 
 
+def _words(error: Exception) -> str:
+    """What an error says, and on a second line what to do about it."""
+    return f"{error}\n{getattr(error, 'hint', '')}".strip() or type(error).__name__
+
+
 def run(options: Options) -> int:
     """Show the app until it is left; the exit status that tells the truth."""
     app = BertDistill(options)
     app.run(mouse=options.mouse)
-    return terminal.exit_status(app)
+    for error in app.refused:
+        say(f"error: not done: {_words(error)}")
+    if app.return_code == 0 and process.held(app.workspace.runner_lock):
+        say(f"What runs goes on without the app. See it with `{command_line('status', ws=app.workspace)}`.")
+    return terminal.exit_status(app) or (1 if app.refused else 0)

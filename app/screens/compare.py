@@ -48,6 +48,7 @@ class CompareScreen(LiveScreen):
 
     PLACE = "compare"
     BINDINGS: ClassVar = bindings("compare")
+    panes: ClassVar = PANES
     HELP = """
 Every trial is a column; a difference in brackets is how far it lies above or below the reference, the first one. An
 arrow beside a metric says which way is better. `[` and `]` choose a trial: `r` makes it the reference, `x` takes it

@@ -5,7 +5,7 @@ It knows no store: the App calls `read` in a thread and then `show` on the UI th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -14,16 +14,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app.bindings import footer
+from bertdistill.app.bindings import LEAST, footer
 from bertdistill.app.live import Reader
+from bertdistill.app.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.table import LineTable
 
 if TYPE_CHECKING:
     from bertdistill.app.ui import BertDistill
-
-LEAST = (40, 12)
-"""Columns and rows below which only the size message is shown."""
 
 
 class Line(Static):
@@ -57,11 +55,14 @@ class LiveScreen(Ours, Screen[Any]):
     """Name in the key table; `BINDINGS = bindings(PLACE)` belongs beside it."""
     HELP: ClassVar[str] = ""
     """Markdown for the help: what the screen is for, in a few sentences."""
+    panes: ClassVar[Mapping[str, str]] = {}
+    """Panes of which a small window shows one, by class `-show-<name>`: their names and the ids of their widgets."""
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual types it
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it
 
     def compose(self) -> ComposeResult:
         yield Line(id="header")
+        yield Static("", id="trouble", markup=False)
         yield from self.body()
         yield Line(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
@@ -86,6 +87,12 @@ class LiveScreen(Ours, Screen[Any]):
         """The top line."""
         self.query_one("#header", Line).say(text)
 
+    def trouble(self, words: str) -> None:
+        """Why what stands here cannot be read just now; it stays until the next good look. Empty takes it away."""
+        line = self.query_one("#trouble", Static)
+        line.set_class(bool(words), "-told")
+        line.update(Text(safe_line(words, 600)))
+
     def on_mount(self) -> None:
         self.use_marker()
         self.refresh_keys()
@@ -104,7 +111,15 @@ class LiveScreen(Ours, Screen[Any]):
         self.ui.look_again()
 
     def on_descendant_focus(self) -> None:
+        self.show_pane()
         self.refresh_keys()
+
+    def show_pane(self) -> None:
+        """Where only one pane fits, now or after the window shrinks, it is the one with the focus."""
+        found = [name for name, widget in self.panes.items() if self.focused is not None and self.focused.id == widget]
+        if found:
+            for name in self.panes:
+                self.set_class(name == found[0], f"-show-{name}")
 
     def refresh_keys(self) -> None:
         """Rewrite the footer: which keys make sense may have changed."""

@@ -83,6 +83,7 @@ class ModelsScreen(LiveScreen):
 
     PLACE = "models"
     BINDINGS: ClassVar = bindings("models")
+    panes: ClassVar = {name: name for name in PANES}
     HELP = """
 Each promotion makes the next version of its name. Scores are those on the report split, which only a verification
 reads. An alias such as `production` stands for one version; undoing lets it stand for the one before. `enter` lets you

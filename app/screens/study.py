@@ -59,6 +59,7 @@ class StudyScreen(LiveScreen):
 
     PLACE = "study"
     BINDINGS: ClassVar = bindings("study")
+    panes: ClassVar = {name: name for name in PANES}
     HELP = """
 The ranked list on the left has the frontier first (`★`), then everything else by its distance from it. The chart shows
 the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.

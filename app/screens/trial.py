@@ -66,6 +66,7 @@ class TrialScreen(LiveScreen):
 
     PLACE = "trial"
     BINDINGS: ClassVar = bindings("trial")
+    panes: ClassVar = {name: f"trial-{name}" for name in PANES}
     HELP = """
 The facts compare the trial with the baseline, the trial that it is a rerun of, and the teacher. A difference in
 brackets is how far this trial lies above or below the other; `=` stands for the same setting. `enter` on a line that
