@@ -136,6 +136,8 @@ class BertDistill(App[None]):
         self.call_later(self._poll)
 
     def _poll(self) -> None:
+        if not self.screen_stack:  # the app is being taken down
+            return
         self._focus_again()
         screen = self.screen
         if self._reading or not isinstance(screen, LiveScreen) or not screen.is_mounted:
@@ -171,10 +173,12 @@ class BertDistill(App[None]):
             self._reading = False
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
-        if message.screen is self.screen and message.screen.display:  # one that is being taken down has no widgets
+        screen = message.screen
+        # One that is being taken down has no widgets, and then no screen may be left at all.
+        if screen.is_current and screen is self.screen and screen.display:
             self._problem = ""
-            message.screen.trouble("")
-            message.screen.show(message.news)
+            screen.trouble("")
+            screen.show(message.news)
 
     def _tell_problem(self, error: Exception) -> None:
         """On every screen as long as it lasts; in full only once, not twice a second."""

@@ -351,8 +351,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         return [*checked, *(self.answer.problems if self.answer else ())]
 
     def _show_findings(self) -> None:
-        if self.checked is None or self.config is None:
-            return
+        if self.checked is None or self.config is None or not self.query("#verdict"):
+            return  # without a verdict the screen is being taken down
         findings = Findings(self.checked, self.answer, tuple(self.problems), self.ui.ascii_only)
         for label in self.query("#fields Label").results(FieldLabel):
             label.tell(findings.sign(label.key), wrong=findings.concern(label.key))
