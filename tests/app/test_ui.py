@@ -64,7 +64,7 @@ async def test_a_bad_database_from_the_start_is_no_empty_screen(tmp_path: Path) 
     (tmp_path / "tracker.db").write_bytes(b"something else" * 100)
     async with BertDistill(Options(tmp_path, marker="ascii")).run_test(size=(80, 24)) as pilot:
         await shown(pilot, "x cannot be read:")
-        assert "not a database of this program" in " ".join(words_on(pilot).split())
+        await until(pilot, lambda: "notadatabaseofthisprogram" in "".join(words_on(pilot).split()), "the reason")
 
 
 # ------------------------------------------------------------------------------------------------------------ focus
