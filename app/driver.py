@@ -27,6 +27,9 @@ _NOT_KEYS = re.compile(
 )
 """Old mouse reports (X10, three bytes of any value), and late answers to what `ask_background` asked."""
 _UNFINISHED = re.compile(rb"(?:\x1b\[M.{0,2}|\x1b\]1[01];[^\x07\x1b]*\x1b?)\Z", re.DOTALL)
+_PASTE, _PASTED = "\x1b[200~", "\x1b[201~"
+"""What a terminal sends before and after pasted text."""
+_NOT_PASTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LONGEST = 256
 """Bytes that are kept back while one of those is unfinished."""
 
@@ -41,6 +44,7 @@ class InputDecoder:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         self._rest = b""
+        self._pasting, self._before = False, ""
 
     def decode(self, data: bytes) -> str:
         """The text of the next bytes; what may be the beginning of something unfinished waits for the rest."""
@@ -48,7 +52,29 @@ class InputDecoder:
         tail = _UNFINISHED.search(data)
         cut = tail.start() if tail is not None and len(tail[0]) <= _LONGEST else len(data)
         self._rest = data[cut:]
-        return self._decode(data[:cut])
+        return self._without_controls(self._decode(data[:cut]))
+
+    def _without_controls(self, text: str) -> str:
+        """Take control codes out of pasted text: textual reads an escape in the middle of it as keys that are pressed.
+
+        Either marker may be cut by the end of a read: `_before` holds what may be the beginning of one.
+        """
+        found: list[str] = []
+        while text:
+            whole, marker = self._before + text, _PASTED if self._pasting else _PASTE
+            inside, end, text = whole.partition(marker)
+            said = 0 if self._pasting else len(self._before)  # what stood outside a paste was passed on at once
+            self._before = "" if end else _beginning(marker, inside)
+            if self._pasting:
+                inside = _NOT_PASTED.sub("", inside.removesuffix(self._before))
+            found.append((inside + end)[said:])
+            self._pasting ^= bool(end)
+        return "".join(found)
+
+
+def _beginning(marker: str, text: str) -> str:
+    """The longest end of `text` with which `marker` begins."""
+    return next((marker[:n] for n in range(len(marker) - 1, 0, -1) if text.endswith(marker[:n])), "")
 
 
 class SteadyOutput:

@@ -177,8 +177,8 @@ class BertDistill(App[None]):
         # One that is being taken down has no widgets, and then no screen may be left at all.
         if screen.is_current and screen is self.screen and screen.display:
             self._problem = ""
-            screen.trouble("")
             screen.show(message.news)
+            screen.trouble()
 
     def _tell_problem(self, error: Exception) -> None:
         """On every screen as long as it lasts; in full only once, not twice a second."""

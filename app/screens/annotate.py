@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, TextArea
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.engine import actions
 from bertdistill.store.models import Trial
@@ -49,7 +49,7 @@ class AnnotateDialogue(Ours, ModalScreen[None]):
             yield Label(Text(f"Note of trial #{self._number}"))
             yield TextArea(self._note, id="note", soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
             yield Label(Text("Tags: words between spaces, such as keep or too-slow"))
-            yield Input(self._tags, id="tags")
+            yield Input(self._tags, id="tags", max_length=LONGEST_LINE)
             yield Label("", id="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(Text("Cancel (esc)"), id="cancel")
@@ -80,7 +80,11 @@ class AnnotateDialogue(Ours, ModalScreen[None]):
 
     def action_write(self) -> None:
         """Write what was changed; a tag that is none keeps the dialogue open."""
-        note, typed = self.query_one("#note", TextArea).text[:LONGEST_NOTE], self.query_one("#tags", Input).value
+        note, typed = self.query_one("#note", TextArea).text, self.query_one("#tags", Input).value
+        if len(note) > LONGEST_NOTE:
+            words = f"The note has {len(note):,} characters; at most {LONGEST_NOTE:,} are kept. Shorten it."
+            self.query_one("#problem", Label).update(Text(words))
+            return
         tags, problem = parse_tags(typed)
         new_note = note.strip() if note != self._note else None
         new_tags = tags if typed != self._tags else None

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label
 from bertdistill.app.bindings import bindings
 from bertdistill.app.keymap import of, shown_keys
 from bertdistill.app.query import complete, last_word, parse
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.session import UsageError
 from bertdistill.app.view import StudyView
@@ -45,7 +45,7 @@ class FilterDialogue(Ours, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
             yield Label(Text("Show trials that fit every word:"))
-            yield Input(self._text, placeholder=EXAMPLE, select_on_focus=False)
+            yield Input(self._text, placeholder=EXAMPLE, select_on_focus=False, max_length=LONGEST_LINE)
             yield Label(id="count", markup=False)
             yield Label(id="completions", markup=False)
             yield Label(id="problem", markup=False)

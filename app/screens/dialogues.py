@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.terminal import copy_sequence
 from bertdistill.store.errors import BertDistillError
@@ -69,7 +69,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
             yield Label(Text(safe(self._title, 1000)))
-            yield Input(self._value, placeholder=self._placeholder)
+            yield Input(self._value, placeholder=self._placeholder, max_length=LONGEST_LINE)
             yield Label("", id="problem", markup=False)
 
     def action_cancel(self) -> None:

@@ -60,6 +60,10 @@ class LiveScreen(Ours, Screen[Any]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual types it
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it
 
+    diagnosis = ""
+    """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
+    _trouble = Text()
+
     def compose(self) -> ComposeResult:
         yield Line(id="header")
         yield Static("", id="trouble", markup=False)
@@ -87,11 +91,14 @@ class LiveScreen(Ours, Screen[Any]):
         """The top line."""
         self.query_one("#header", Line).say(text)
 
-    def trouble(self, words: str) -> None:
-        """Why what stands here cannot be read just now; it stays until the next good look. Empty takes it away."""
-        line = self.query_one("#trouble", Static)
-        line.set_class(bool(words), "-told")
-        line.update(Text(safe_line(words, 600)))
+    def trouble(self, words: str = "") -> None:
+        """Say under the header why nothing can be read just now; without words, what `diagnosis` says, if anything."""
+        text = Text(safe_line(words or self.diagnosis, 600))
+        if text != self._trouble:
+            self._trouble = text
+            line = self.query_one("#trouble", Static)
+            line.set_class(bool(text), "-told")
+            line.update(text)
 
     def on_mount(self) -> None:
         self.use_marker()

@@ -25,7 +25,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.configs import Config, checked_path, find_configs
 from bertdistill.app.live import Reader
 from bertdistill.app.plan_process import Answer
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.findings import Findings, costs
 from bertdistill.app.screens.live_screen import Line, LiveScreen
@@ -81,12 +81,22 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         with Horizontal(id="new-body"):
             with Vertical(id="new-left"):
                 yield LineTable(id="configs", classes="pane")
-                path = Input(id="path", placeholder="or the path of a study file", suggester=PathSuggester())
+                path = Input(
+                    id="path",
+                    placeholder="or the path of a study file",
+                    suggester=PathSuggester(),
+                    max_length=LONGEST_LINE,
+                )
                 yield path
                 with Form(id="form", classes="pane"):
                     yield Vertical(id="fields")
                     keys = SuggestFromList([f"{name}=" for name in study_form.known_keys()])
-                    yield Input(id="other-key", placeholder="any other key=value, then enter", suggester=keys)
+                    yield Input(
+                        id="other-key",
+                        placeholder="any other key=value, then enter",
+                        suggester=keys,
+                        max_length=LONGEST_LINE,
+                    )
                     yield Button("Start the study", id="start", variant="primary")
             with VerticalScroll(id="plan", classes="pane"):
                 yield Static(id="findings", markup=False)

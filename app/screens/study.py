@@ -126,6 +126,9 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
 
     def show(self, news: StudyNews) -> None:
         self.news = news
+        study = news.view.study
+        state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
+        self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
         self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
         self._show_trials(news)
         self._frontier.show(news.view, self._selected)

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from bertdistill.app.configs import completion
-from bertdistill.app.safe import safe_line
+from bertdistill.app.safe import LONGEST_LINE, safe_line
 from bertdistill.app.study_form import Field
 
 
@@ -52,5 +52,13 @@ def field_line(field: Field, value: str) -> Widget:
     """One line: the key and what stands there now, with its default pale in an empty one."""
     default = f"{field.key.default} by default" if field.key.default else "empty"
     name = field.key.name
-    field_input = Input(value, name=name, classes="value", placeholder=default, compact=True, select_on_focus=False)
+    field_input = Input(
+        value,
+        name=name,
+        classes="value",
+        placeholder=default,
+        compact=True,
+        select_on_focus=False,
+        max_length=LONGEST_LINE,
+    )
     return Horizontal(FieldLabel(name), field_input, classes="field")

@@ -55,6 +55,9 @@ PIECES: list[tuple[list[bytes], str]] = [
     ([b"\x1b[M#\x1b[y"], "y"),
     ([b"\x1b[M", b"\xc3", b"\xa9\x80y"], "y"),
     ([b"a\x1b[M \xc3\xa9\xc3\xa9"], "aé"),
+    ([b"\x1b[200~a\x1b[31mb\ty\r\nc\x07\xc2\x9b\x1b[201~\x1b[A"], "\x1b[200~a[31mb\ty\r\nc\x1b[201~\x1b[A"),
+    ([b"\x1b[20", b"0~a\x1b", b"[2Jb\x1b[20", b"1~\x1b[B"], "\x1b[200~a[2Jb\x1b[201~\x1b[B"),
+    ([b"\x1b[200~", b"\x1b", b"q\x1b[201~", b"\x1b", b"q"], "\x1b[200~q\x1b[201~\x1bq"),
     ([b"\xff\xfeq"], "\ufffd\ufffdq"),
     ([b"\x1b]11;rgb:ffff/ffff/ffff\x07\x1b[?62;22cq"], "q"),
     ([b"\x1b]11;rgb:ff", b"ff/ffff/ffff\x1b", b"\\q"], "q"),
@@ -73,6 +76,20 @@ def test_decoder_gives_up_on_an_endless_answer() -> None:
     decoder = InputDecoder()
     text = "".join(decoder.decode(piece) for piece in (b"\x1b]11;", b"x" * 200, b"y" * 200, b"z"))
     assert text.endswith("yz")
+
+
+def test_a_paste_presses_no_keys(shown: PtyTerminal) -> None:
+    """A log with colours pasted into a field: text of that field, in one go, and the next key works at once."""
+    shown.send("n")
+    shown.wait_for("or the path of a study file")
+    shown.send("\t")
+    shown.send(
+        b"\x1b[200~" + b"a\x1b[31mq\x03\x11" * 20_000 + b"\x1b[201~"
+    )  # too long for a field, which keeps nothing
+    shown.send(b"\x1b[200~/tmp/\x1b[1mq\x11.toml\x1b[201~")
+    shown.wait_for("/tmp/[1mq.toml")
+    shown.send("\x11")
+    assert (0, True) == (shown.wait_end(), shown.is_clean)
 
 
 # --------------------------------------------------------------------------------------------------------------- mouse

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.app.screens.driving import HARMLESS, HOSTILE, control_codes, playing, shown, told, until, words_on
+from textual.events import Paste
+from textual.widgets import Input, TextArea
 
 from bertdistill.app.screens.annotate import AnnotateDialogue, parse_tags
 from bertdistill.app.screens.trial import TrialScreen
@@ -79,4 +81,20 @@ async def test_nothing_edited_writes_nothing(ws: Workspace, asked: Asked) -> Non
             pilot.app.screen.query_one(button).focus()
             await pilot.press("enter")
             await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
+    assert [] == asked()
+
+
+async def test_a_note_that_is_too_long_is_not_cut_in_silence(ws: Workspace, asked: Asked) -> None:
+    """The dialogue stays and says by how much; a field of one line takes no pasted book."""
+    async with playing(ws, TrialScreen("demo", 3)) as pilot:
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AnnotateDialogue), "the dialogue")
+        pilot.app.post_message(Paste("x" * 5_000))
+        await until(pilot, lambda: "x" in pilot.app.screen.query_one(TextArea).text, "the paste")
+        await pilot.press("f10")
+        await shown(pilot, "5,000 characters; at most 4,000")
+        await pilot.press("tab")
+        pilot.app.post_message(Paste("y" * 100_000))
+        pilot.app.post_message(Paste("keep"))
+        await until(pilot, lambda: pilot.app.screen.query_one(Input).value == "keep", "the second paste")
     assert [] == asked()

@@ -238,3 +238,25 @@ async def test_hostile_words_are_harmless(ws: Workspace, edit: Edit, size: tuple
             await pilot.pause()
             assert set() == control_codes(pilot)
         await shown(pilot, "[red]markup[")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_diagnosis_of_a_paused_study_stands_under_the_header(
+    ws: Workspace, edit: Edit, size: tuple[int, int]
+) -> None:
+    """With its state in words, harmless, and gone when the study goes on."""
+
+    def pause(session: Session) -> None:
+        study_id = reads.study(session, "demo").id or 0
+        writes.set_study_state(session, study_id, StudyState.PAUSED, now=1.0, diagnosis=f"3 of 3 failed {HOSTILE}")
+
+    edit(pause)
+    async with playing(ws, StudyScreen("demo"), size) as pilot:
+        await shown(pilot, "paused: 3 of 3 failed [red]")
+        assert set() == control_codes(pilot)
+
+        def go_on(session: Session) -> None:
+            writes.set_study_state(session, reads.study(session, "demo").id or 0, StudyState.RUNNING, now=2.0)
+
+        edit(go_on)
+        await until(pilot, lambda: "3 of 3 failed" not in words_on(pilot), "the diagnosis to go")
