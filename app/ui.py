@@ -5,6 +5,7 @@ It draws nothing itself and holds no fact about a study: screens read those, act
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -179,6 +180,9 @@ class BertDistill(App[None]):
             self._problem = ""
             screen.show(message.news)
             screen.trouble()
+            if not gc.isenabled():  # see `cli`: what was made by now lives as long as the app
+                gc.freeze()
+                gc.enable()
 
     def _tell_problem(self, error: Exception) -> None:
         """On every screen as long as it lasts; in full only once, not twice a second."""
@@ -343,6 +347,10 @@ class BertDistill(App[None]):
         from bertdistill.app.screens.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
+
+    async def run_action(self, *words: Any, **options: Any) -> bool:
+        """None once the app is being left: a screen that is opened then never gets its widgets, and fails."""
+        return False if self._exit else await super().run_action(*words, **options)
 
     def action_leave(self) -> None:
         """Leave the app. Workers and runner are processes of their own, and the last line on the terminal says so."""

@@ -199,3 +199,12 @@ def test_leaving_an_idle_workspace_says_nothing(ws: Workspace) -> None:
         terminal.send("q")
         assert 0 == terminal.wait_end()
         assert b"What runs goes on" not in terminal.output
+
+
+@pytest.mark.parametrize("keys", ["qe", "qyj", "q?q", "qnq", "qx\r", "q\x10s", "qwM"])
+def test_keys_behind_the_last_one_do_nothing(ws: Workspace, keys: str) -> None:
+    """Typed ahead for the shell, or held too long: no screen is opened while the app is being left."""
+    with PtyTerminal([*PROGRAM, "--workspace", str(ws.path), "--study", "demo"]) as terminal:
+        terminal.wait_for("enter open")
+        terminal.send(keys)
+        assert (0, True) == (terminal.wait_end(), terminal.is_clean), terminal.text
