@@ -9,6 +9,7 @@ show the app), 130 interrupted; the app adds 128 and the number of a signal that
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import select
 import sys
@@ -161,6 +162,7 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
     if found.theme == "auto" and not os.environ.get("NO_COLOR"):
         theme = terminal.theme_name("auto", os.environ, terminal.ask_background(os.environ))
         found = dataclasses.replace(found, theme=theme)
+    gc.disable()  # until the first screen is painted: a tenth of the start would go into looking through new modules
     from bertdistill.app.ui import run  # not before `tame`: textual reads the environment while it is imported
 
     return run(found)

@@ -125,16 +125,23 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
     # ---------------------------------------------------------------------------------------------------- showing
 
     def show(self, news: StudyNews) -> None:
-        self.news = news
+        is_first, self.news = self.news is None, news
         study = news.view.study
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
         self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
         self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
         self._show_trials(news)
-        self._frontier.show(news.view, self._selected)
-        self._curves.show(news.curves, news.series)
+        if is_first:  # the list is painted before the charts are drawn
+            self.call_after_refresh(self._show_charts)
+        else:
+            self._show_charts()
         self.query_one(LogPane).show_notices(news.notices, {t.id: t.number for t in news.view.trials})
         self.refresh_keys()
+
+    def _show_charts(self) -> None:
+        if self.news is not None:
+            self._frontier.show(self.news.view, self._selected)
+            self._curves.show(self.news.curves, self.news.series)
 
     def _show_trials(self, news: StudyNews) -> None:
         view, table = news.view, self.query_one("#trials", LineTable)
