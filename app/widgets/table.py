@@ -138,6 +138,10 @@ class LineTable(ScrollView, can_focus=True):
         self._styles: dict[str, Style] = {}
         self._strips: dict[Hashable, tuple[Row, Strip]] = {}
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is nothing to open in an empty table."""
+        return bool(self._rows) if action == "choose" else True
+
     # ------------------------------------------------------------------------------------------------------- content
 
     def show(self, columns: Sequence[Column], rows: Sequence[Row], *, empty: str = "") -> None:

@@ -152,6 +152,15 @@ async def test_enter_and_double_click_choose() -> None:
         assert [("moved", 1), ("chosen", 1), ("moved", 3), ("moved", 4), ("chosen", 4)] == app.heard
 
 
+async def test_an_empty_table_offers_nothing_to_open() -> None:
+    """Neither the footer nor the palette names `choose` there."""
+    app = Bench()
+    async with app.run_test(size=(50, 8)):
+        assert False is app.table.check_action("choose", ())
+        app.table.show(COLUMNS, [row(1)])
+        assert True is app.table.check_action("choose", ())
+
+
 async def test_the_cursor_stays_on_its_key() -> None:
     """When rows move it goes with its own; when that is gone it keeps its place; no message either way."""
     app = Bench()
