@@ -64,7 +64,7 @@ def pictures(study: str) -> tuple[Picture, ...]:
         Picture("rerun", study, ("down", "r"), until="learning_rate"),
         Picture("promote", study, ("down", "P"), until="name"),
         Picture("models", study, ("M",), until="production"),
-        Picture("help", study, ("question_mark",), until="Everywhere"),
+        Picture("help", study, ("question_mark",), until="Rerun with one change"),
     )
 
 
