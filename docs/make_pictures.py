@@ -141,6 +141,11 @@ def main() -> int:
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     chosen = [p for p in pictures(options.study) if not options.names or p.name in options.names]
+    if len(chosen) > 1:  # a process each: textual reads NO_COLOR while it is imported
+        for picture in chosen:
+            command = [sys.executable, __file__, str(options.workspace), picture.name, "--study", options.study]
+            subprocess.run(command, check=True)
+        return 0
     for picture in chosen:
         svg = asyncio.run(take(picture, options.workspace.resolve()))
         png = svg.with_suffix(".png")

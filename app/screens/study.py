@@ -5,7 +5,7 @@ What a person does here goes through `engine.actions`, as the commands do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -119,8 +119,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         if not view.trials:
             return (PREPARATION,)
         running = [t.number for t in view.trials if t.state == TrialState.RUNNING]
-        selected = [] if self._selected is None else [self._selected]
-        return tuple(dict.fromkeys([*selected, *running]))[:2]
+        selected = _first(view, view.trials) if self._selected is None else self._selected
+        return tuple(dict.fromkeys([selected, *running]))[:2]
 
     # ---------------------------------------------------------------------------------------------------- showing
 
@@ -157,7 +157,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         rows = self._rows.rows(view, trials, names, news.losses, frozenset(self.marked), ascii_only=ascii_only)
         table.show(columns, rows, empty=self._empty_words(news))
         if self._selected is None and rows:
-            self._selected = view.frontier[0].number if view.frontier else trials[0].number
+            self._selected = _first(view, trials)
             table.move_to(self._selected)
         order = f"by {self._sort}" if self._sort else "by rank"
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
@@ -394,3 +394,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         from bertdistill.app.screens.settings import SettingsScreen
 
         self.ui.push_screen(SettingsScreen(self.study_name))
+
+
+def _first(view: StudyView, trials: Sequence[Trial]) -> int:
+    """Where the cursor stands before a person moved it: on the best trial of the frontier."""
+    return view.frontier[0].number if view.frontier else trials[0].number
