@@ -193,6 +193,7 @@ ACTIONS: tuple[Action, ...] = (
     # ---- charts
     Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart"),
     Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart"),
+    Action("objectives", "O", "objectives", "The objectives on the axes again", ("frontier",), "chart"),
     Action("frontier-log", "L", "log_scale", "Logarithmic scale", ("frontier", "curves"), "chart"),
     Action("point-left", "left", "step('x', -1)", "Next point to the left", ("frontier",), "chart", palette=False),
     Action("point-right", "right", "step('x', 1)", "Next point to the right", ("frontier",), "chart", palette=False),

@@ -404,11 +404,17 @@ class BertDistill(App[None]):
         else:
             self.tell("There is nothing to copy here.")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Undo works where it is plain which study it changes."""
+        if action == "undo" and self.screen_stack:
+            return bool(getattr(self.screen, "study_name", ""))
+        return True
+
     def action_undo(self) -> None:
         study: str = getattr(self.screen, "study_name", "")
         self.act(
             lambda: actions.undo(self.workspace, study, who=self.who),
-            lambda entry: f"Undone: {entry.verb} (change {entry.undoes or entry.id}). u again undoes more.",
+            lambda entry: f"{entry.words}. u again undoes more.",
         )
 
 

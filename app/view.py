@@ -17,6 +17,7 @@ from bertdistill.engine.config import ReferencePoint, StudySpec, study_from_dict
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.outcomes import size_and_score
+from bertdistill.engine.rules import in_budget
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.models import Study, StudyState, Trial, TrialState
@@ -42,6 +43,7 @@ class StudyView:
     tally: Mapping[str, int] = field(default_factory=dict)
     """Trials by state, in the order of the states, without zeros."""
     finished: int = 0
+    """Trials that have ended and count against the budget."""
     typical_seconds: float | None = None
     """Median worker time of complete trials."""
 
@@ -77,14 +79,17 @@ class StudyView:
 
     def progress(self) -> float:
         """Finished trials of the budget, running ones by their share, from 0 to 1."""
-        done = self.finished + sum(t.progress for t in self.trials if t.state == TrialState.RUNNING)
+        done = self.finished + sum(t.progress for t in self.trials if t.state == TrialState.RUNNING and in_budget(t))
         return min(1.0, done / max(1, self.spec.budget.trials))
 
     def seconds_left(self, slots: int) -> float | None:
         """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
         if self.typical_seconds is None or self.study.state != StudyState.RUNNING:
             return None
-        return max(0.0, 1.0 - self.progress()) * self.spec.budget.trials * self.typical_seconds / max(1, slots)
+        waiting = (TrialState.RUNNING, TrialState.WAITING)
+        extra = sum(1.0 - t.progress for t in self.trials if t.state in waiting and not in_budget(t))
+        left = max(0.0, 1.0 - self.progress()) * self.spec.budget.trials + extra
+        return left * self.typical_seconds / max(1, slots)
 
 
 def read_view(db: Database, name: str) -> StudyView:
@@ -113,7 +118,7 @@ def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial]) -> StudyVi
         sum(gain.values()),
         values,
         {state.value: number for state in TrialState if (number := states[state])},
-        sum(t.finished_at is not None for t in trials),
+        sum(t.finished_at is not None for t in trials if in_budget(t)),
         median(took) if took else None,
     )
 

@@ -32,6 +32,8 @@ class RunnerStatus:
     pid: int = 0
     since: float = 0.0
     heartbeat_age: float | None = None
+    released: bool = False
+    """It left in order, because nothing was left to do or somebody asked it to."""
 
 
 def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:
@@ -48,7 +50,14 @@ def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerSta
             opened.close()
     if lease is None:
         return RunnerStatus(alive)
-    return RunnerStatus(alive, lease.host, lease.pid, lease.acquired_at, max(0.0, time.time() - lease.heartbeat_at))
+    return RunnerStatus(
+        alive,
+        lease.host,
+        lease.pid,
+        lease.acquired_at,
+        max(0.0, time.time() - lease.heartbeat_at),
+        lease.released_at is not None,
+    )
 
 
 def ensure_runner(workspace: Workspace) -> RunnerStatus:

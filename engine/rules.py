@@ -16,9 +16,14 @@ UNDONE = "undone"
 """Reason of a trial that was taken out of the queue again before it ran; it is as if it had not been asked for."""
 
 
+def in_budget(trial: Trial) -> bool:
+    """Whether the trial counts against budget.trials."""
+    return trial.origin in BUDGETED and trial.reason != UNDONE
+
+
 def used(trials: Sequence[Trial]) -> int:
     """Trials that count against budget.trials."""
-    return sum(trial.origin in BUDGETED and trial.reason != UNDONE for trial in trials)
+    return sum(in_budget(trial) for trial in trials)
 
 
 def out_of_hours(study: Study, spec: StudySpec) -> bool:

@@ -159,7 +159,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         if self._selected is None and rows:
             self._selected = _first(view, trials)
             table.move_to(self._selected)
-        order = f"by {self._sort}" if self._sort else "by rank"
+        order = f"by {'number' if self._sort == 'trial' else self._sort or 'rank'}"
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
         if self._filter_text:  # the numbers first: a narrow border cuts the end
             title = f"{len(rows)} of {len(view.trials)} {title.lower()}: {safe_line(self._filter_text, 60)}"
@@ -194,9 +194,16 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
     @property
     def selected(self) -> Trial | None:
         """The trial under the cursor."""
-        if self.news is None or self._selected is None:
-            return None
-        return self.news.view.trial(self._selected)
+        number = self._under_cursor
+        return None if self.news is None or number is None else self.news.view.trial(number)
+
+    @property
+    def _under_cursor(self) -> int | None:
+        """Asked of the pane itself: its message comes after the next key when somebody types fast."""
+        if self.focused is self._frontier and self._frontier.selected is not None:
+            return self._frontier.selected
+        key = self.query_one("#trials", LineTable).cursor_key if self.is_mounted else None
+        return key if isinstance(key, int) else self._selected
 
     @on(LineTable.Moved, "#trials")
     def moved(self, event: LineTable.Moved) -> None:
@@ -249,24 +256,24 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         return trial_actions.sensible(action, trial)
 
     def action_open(self) -> None:
-        if self._selected is not None:
-            self.ui.open_trial(self.study_name, self._selected)
+        if self._under_cursor is not None:
+            self.ui.open_trial(self.study_name, self._under_cursor)
 
     def action_rerun(self) -> None:
-        if self._selected is not None:
-            self.ui.open_rerun(self.study_name, self._selected)
+        if self._under_cursor is not None:
+            self.ui.open_rerun(self.study_name, self._under_cursor)
 
     def action_promote(self) -> None:
-        if self._selected is not None:
-            self.ui.open_promote(self.study_name, self._selected)
+        if self._under_cursor is not None:
+            self.ui.open_promote(self.study_name, self._under_cursor)
 
     def _compared(self) -> tuple[int, ...]:
         """What `compare` takes: two or more marked trials; else the one marked, or the baseline, and the cursor's."""
-        if len(self.marked) >= FEWEST or self._selected is None or self.news is None:
+        if len(self.marked) >= FEWEST or self._under_cursor is None or self.news is None:
             return self.marked
         baseline = self.news.view.baseline
         first = self.marked or (() if baseline is None else (baseline.number,))
-        return tuple(dict.fromkeys([*first, self._selected]))
+        return tuple(dict.fromkeys([*first, self._under_cursor]))
 
     def action_compare(self) -> None:
         self.ui.open_compare(self.study_name, self._compared())
@@ -278,7 +285,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         self.ui.open_history(self.study_name)
 
     def action_mark(self) -> None:
-        number = self._selected
+        number = self._under_cursor
         if number is None:
             return
         if number in self.marked:
@@ -294,8 +301,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         self._again()
 
     def action_stop_trial(self) -> None:
-        if self._selected is not None:
-            trial_actions.ask_to_stop(self.ui, self.study_name, self._selected)
+        if self._under_cursor is not None:
+            trial_actions.ask_to_stop(self.ui, self.study_name, self._under_cursor)
 
     def action_stop_study(self) -> None:
         self.ui.ask_to_stop_study(self.study_name)
@@ -388,7 +395,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
     def action_queue_trial(self) -> None:
         from bertdistill.app.screens.queue_trial import QueueTrialScreen
 
-        self.ui.push_screen(QueueTrialScreen(self.study_name, self._selected))
+        self.ui.push_screen(QueueTrialScreen(self.study_name, self._under_cursor))
 
     def action_settings(self) -> None:
         from bertdistill.app.screens.settings import SettingsScreen

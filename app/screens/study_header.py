@@ -47,7 +47,7 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
     study = view.study
     if not news.runner.alive and study.state == StudyState.RUNNING:
         last = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)})"
-        gone = f"{last if news.runner.pid else 'no runner'}, R starts one"
+        gone = f"{last if news.runner.pid and not news.runner.released else 'no runner'}, R starts one"
         text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")
     elif study.state != StudyState.RUNNING:
         text.append(fmt.state(study.state.value, ascii_only=ascii_only) + " ", STYLES.get(study.state.value, "yellow"))

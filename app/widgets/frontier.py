@@ -52,6 +52,11 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
         self._selected = selected
         self._draw()
 
+    @property
+    def selected(self) -> int | None:
+        """The trial that the cursor is on."""
+        return self._selected
+
     def _axes(self) -> tuple[str, str]:
         assert self._view is not None, "called while something is shown"
         return chart_axes(self._view, self._x, self._y)
@@ -106,7 +111,13 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
         if not numbers:
             return
         place = numbers.index(self._selected) + by if self._selected in numbers else 0
-        self.post_message(self.Moved(numbers[min(max(place, 0), len(numbers) - 1)]))
+        self._selected = numbers[min(max(place, 0), len(numbers) - 1)]
+        self.post_message(self.Moved(self._selected))
+
+    def action_objectives(self) -> None:
+        """The two metrics that the study is about."""
+        self._x = self._y = ""
+        self._draw()
 
     def action_axis(self, axis: str) -> None:
         """Another metric on an axis: the objectives first, then whatever was measured."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from textual.events import Key
+from textual.pilot import Pilot
 
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.analysis import AnalysisScreen
@@ -65,7 +67,7 @@ async def test_the_order_of_the_trials(ws: Workspace) -> None:
         ranked = numbers(screen)
         assert [0, 1, 2] == sorted(ranked[:3])
         await pilot.press("s")
-        await shown(pilot, "Trials by trial")
+        await shown(pilot, "Trials by number")
         assert [0, 1, 2, 3, 4, 5, 6, 7] == numbers(screen)
         await pilot.press("S")
         assert [7, 6, 5, 4, 3, 2, 1, 0] == numbers(screen)
@@ -260,3 +262,24 @@ async def test_the_diagnosis_of_a_paused_study_stands_under_the_header(
 
         edit(go_on)
         await until(pilot, lambda: "3 of 3 failed" not in words_on(pilot), "the diagnosis to go")
+
+
+@pytest.mark.parametrize(("pane", "moves"), [("1", "jj"), ("2", ["left", "left"])])
+async def test_keys_typed_in_one_breath_mean_the_trial_that_the_cursor_has_reached(
+    ws: Workspace, pane: str, moves: Sequence[str]
+) -> None:
+    """As over a slow connection, or from a key that repeats: moving and acting arrive together."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press(pane)
+        for key in [*moves, "r"]:
+            pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+        opened = await until(pilot, lambda: _top(pilot, RerunScreen), "the form of a rerun")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen, "the study again")
+        assert screen.selected is not None
+        assert opened.number == screen.selected.number != screen.news.view.frontier[0].number
+
+
+def _top(pilot: Pilot[None], kind: type[Any]) -> Any:
+    return pilot.app.screen if isinstance(pilot.app.screen, kind) else None
