@@ -24,6 +24,7 @@ from textual.widgets import Input, TextArea
 
 from bertdistill.app import terminal
 from bertdistill.app.bindings import LEAST, ActionCommands, Palette, bindings, has_room
+from bertdistill.app.early_keys import PATIENCE_SECONDS, EarlyKeys
 from bertdistill.app.live import Reader
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.safe import safe, safe_line
@@ -81,6 +82,7 @@ class BertDistill(App[None]):
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
         self._problem = ""
         self._had_focus: Widget | None = None
+        self._early = EarlyKeys()
         self._acts: set[Callable[[], Any]] = set()
         self.refused: list[Exception] = []
         """What went wrong when there was no screen any more to say so."""
@@ -140,6 +142,8 @@ class BertDistill(App[None]):
         if not self.screen_stack:  # the app is being taken down
             return
         self._focus_again()
+        if not self._is_coming():
+            self._give_back()
         screen = self.screen
         if self._reading or not isinstance(screen, LiveScreen) or not screen.is_mounted:
             return
@@ -180,9 +184,27 @@ class BertDistill(App[None]):
             self._problem = ""
             screen.show(message.news)
             screen.trouble()
+            self._give_back()
             if not gc.isenabled():  # see `cli`: what was made by now lives as long as the app
                 gc.freeze()
                 gc.enable()
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        """Keys for a screen that has yet to show something wait for it; see `early_keys`."""
+        if not priority and self._is_coming() and self._early.keep(key):
+            return True
+        return await super()._check_bindings(key, priority)
+
+    def _is_coming(self) -> bool:
+        """Whether the screen on top has yet to show what keys may mean."""
+        screen = self.screen if self.screen_stack else None
+        if not isinstance(screen, LiveScreen) or screen.news is not None or self._problem:
+            return False
+        return time.monotonic() - screen.made < PATIENCE_SECONDS
+
+    def _give_back(self) -> None:
+        for key in self._early.give_back():
+            self.post_message(key)
 
     def _tell_problem(self, error: Exception) -> None:
         """On every screen as long as it lasts; in full only once, not twice a second."""

@@ -5,6 +5,7 @@ It knows no store: the App calls `read` in a thread and then `show` on the UI th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -63,6 +64,13 @@ class LiveScreen(Ours, Screen[Any]):
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
+
+    news: Any
+    """What `read` returned last; None until then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = time.monotonic()
 
     def compose(self) -> ComposeResult:
         yield Line(id="header")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,16 +12,19 @@ from pathlib import Path
 import pytest
 from tests.app.pty_terminal import PROGRAM, PtyTerminal
 from tests.app.screens.driving import playing, shown, told, until, words_on
+from textual.events import Key
 from textual.widgets import Input, OptionList
 
 from bertdistill.app.preferences import Options
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.dialogues import CopyDialogue
 from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.ui import BertDistill
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import process
 from bertdistill.engine.workspace import Workspace
 
@@ -208,3 +212,26 @@ def test_keys_behind_the_last_one_do_nothing(ws: Workspace, keys: str) -> None:
         terminal.wait_for("enter open")
         terminal.send(keys)
         assert (0, True) == (terminal.wait_end(), terminal.is_clean), terminal.text
+
+
+async def test_keys_typed_before_a_screen_shows_anything_are_meant_for_it(ws: Workspace) -> None:
+    """Over a slow connection a key that opens a screen and those behind it arrive together."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await pilot.press("1")
+        for key in ("E", "down", "down"):
+            pilot.app.post_message(Key(key, None))
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen), "the settings")
+        table = pilot.app.screen.query_one(LineTable)
+        await until(pilot, lambda: len(table._rows) > 2 and table.cursor_key == table._rows[2].key, "the third row")
+
+
+async def test_a_screen_that_does_not_come_can_be_left(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Escape waits for nothing, and keys wait no longer than a person does."""
+    gate = threading.Event()
+    read = SettingsScreen.read
+    monkeypatch.setattr(SettingsScreen, "read", lambda self, reader: gate.wait(20) and read(self, reader))
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        for key in ("E", "down", "escape"):
+            pilot.app.post_message(Key(key, None))
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study again")
+        gate.set()
