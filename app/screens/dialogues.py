@@ -81,7 +81,7 @@ class Ask(ModalScreen[str | None]):
             if self._check is not None:
                 self._check(text)
         except BertDistillError as error:
-            return f"{error} {error.hint}".strip()
+            return ". ".join(filter(None, (str(error), error.hint)))
         return ""
 
     @on(Input.Changed)

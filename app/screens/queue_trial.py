@@ -217,7 +217,7 @@ def look_ahead(view: StudyView, values: Mapping[str, Any]) -> Outlook:
     try:
         forecast = forecast_queued(view.study, view.spec, view.trials, values)
     except BertDistillError as error:
-        return Outlook(problem=f"{error} {error.hint}".strip())
+        return Outlook(problem=". ".join(filter(None, (str(error), error.hint))))
     return Outlook(forecast, _problem(view, view.spec, forecast, values))
 
 
