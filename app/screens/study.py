@@ -1,6 +1,7 @@
 """One study: the ranked list, the frontier, the curves of the chosen trials, and the log. It decides nothing.
 
-What a person does here goes through `engine.actions`, as the commands do.
+What a person does here goes through `engine.actions`, as the commands do. It is longer than 400 lines because every key
+of the screen is a method of it.
 """
 
 from __future__ import annotations
