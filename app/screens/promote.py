@@ -1,7 +1,7 @@
 """Promote a checkpoint of a trial: name it, watch its verification, see what came of it. It decides nothing.
 
 The verification is a process of its own: leaving the screen, or the end of the app, stops nothing, and coming back
-shows how far it is.
+shows how far it is. Form and progress are one screen, which makes it longer than 400 lines.
 """
 
 from __future__ import annotations
