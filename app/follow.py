@@ -181,8 +181,7 @@ def ended_line(view: StudyView, trial: Trial) -> str:
         words.append("on the frontier")
     elif trial.reason:
         words.append(safe_line(f"{trial.reason} {trial.detail}".strip()))
-    done = sum(t.finished_at is not None for t in view.trials)
-    return f"#{trial.number} {trial.state.value}: {', '.join(words)} ({done} of {view.spec.budget.trials})"
+    return f"#{trial.number} {trial.state.value}: {', '.join(words)} ({view.finished} of {view.spec.budget.trials})"
 
 
 def _label(row: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ LARGEST_COPY = 74_994
 """Bytes of text. More than 100,000 characters of base64 are dropped in silence by many terminals."""
 SCREEN_CHUNK = 200
 """Characters. GNU screen cuts longer strings that it passes on."""
-QUERY_SECONDS, REMOTE_QUERY_SECONDS = 0.2, 1.0
+QUERY_SECONDS, REMOTE_QUERY_SECONDS = 0.5, 1.0
 """How long a silent terminal may keep the app waiting; one that answers does not."""
 LEAVE_SECONDS = 4.0
 """How long an orderly end may take after a signal."""

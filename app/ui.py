@@ -437,7 +437,7 @@ class BertDistill(App[None]):
         study: str = getattr(self.screen, "study_name", "")
         self.act(
             lambda: actions.undo(self.workspace, study, who=self.who),
-            lambda entry: f"{entry.words}. u again undoes more.",
+            lambda entry: f"Undone: {entry.words.partition(': ')[2]}. u again undoes more.",
         )
 
 

@@ -63,7 +63,7 @@ def test_news_is_told_once(ws: Workspace, db: Database) -> None:
     view = follow(db, "demo", heard, runner_alive=lambda: True, sleep=sleep)
     assert StudyState.COMPLETE == view.study.state
     assert [
-        "#6 complete: exact 60.00, params 40.0k, on the frontier (8 of 8)",
+        "#6 complete: exact 60.00, params 40.0k, on the frontier (7 of 8)",
         "info: new notice",
     ] == heard.lines
     assert [("train", 50.0, 6)] == [(row["phase"], row["done"], row["trial"]) for row in heard.rows[0]]
@@ -119,7 +119,7 @@ def test_progress_lines_are_calm(db: Database, capsys: pytest.CaptureFixture[str
         lines.moving(view, [row])
         now[0] += 0.5
     told = capsys.readouterr().err.splitlines()
-    assert ["  demo 94%: #6 train 50/100 examples, 12.5/s"] * 2 == told
+    assert ["  demo 81%: #6 train 50/100 examples, 12.5/s"] * 2 == told
 
 
 def test_a_failed_trial_says_why(db: Database) -> None:
@@ -127,7 +127,7 @@ def test_a_failed_trial_says_why(db: Database) -> None:
     view = read_view(db, "demo")
     failed = view.trial(5)
     assert failed is not None
-    assert "#5 failed: exact –, params 120k, killed_by_signal_9 [/red] gone (7 of 8)" == ended_line(view, failed)
+    assert "#5 failed: exact –, params 120k, killed_by_signal_9 [/red] gone (6 of 8)" == ended_line(view, failed)
 
 
 def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
