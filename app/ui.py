@@ -1,7 +1,7 @@
 """The App: screens, themes and keys, one poll of the store, and the one way in which screens change anything.
 
 It draws nothing itself and holds no fact about a study: screens read those, actions of the engine change them. It is
-longer than 400 lines because every screen is opened here, so that no screen imports another one.
+longer than 400 lines because polling, acting and leaving share one state, and most screens are opened here.
 """
 
 from __future__ import annotations
