@@ -20,7 +20,7 @@ from bertdistill.engine.importances import Importances
 from bertdistill.engine.landscape import Parallel, Slice, slices
 from bertdistill.engine.outcomes import Difference, Outcome
 from bertdistill.engine.scenarios import Scenario, ScenarioTable, scenarios
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 # ------------------------------------------------------------------------------------------------------ from a view
 

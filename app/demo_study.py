@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bertdistill.engine.config import StudySpec
+    from bertdistill.engine.study_spec import StudySpec
     from bertdistill.engine.workspace import Workspace
 
 FOLDER = "demo-data"

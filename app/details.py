@@ -9,16 +9,16 @@ from bertdistill.app.report import attempt_row, checkpoint_row, trial_row
 from bertdistill.app.view import StudyView, differences
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 
 def read_details(db: Database, view: StudyView, number: int) -> tuple[Trial, dict[str, Any]]:
     """The trial and its object; NotFound when the study has no such trial."""
     with db.read() as session:
-        trial = reads.trial(session, view.study.id or 0, number)
+        trial = reads.trial(session, view.study.id, number)
         attempts = reads.attempts(session, trial_id=trial.id)
         checkpoints = reads.checkpoints(session, trial_id=trial.id, dropped=True)
-        series = reads.series(session, view.study.id or 0, trial_id=trial.id)
+        series = reads.series(session, view.study.id, trial_id=trial.id)
     baseline, parent = view.baseline, view.parent(trial)
     details = trial_row(view, trial) | {
         "settings": trial.settings,

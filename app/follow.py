@@ -21,7 +21,7 @@ from bertdistill.app.summary import progress_text
 from bertdistill.app.view import StudyView, all_metrics, read_view
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import StudyState, Trial
+from bertdistill.store.rows import StudyState, Trial
 
 POLL_SECONDS = 0.5
 CALM_SECONDS = 10.0
@@ -143,7 +143,7 @@ class _News:
         self._told = {t.number for t in self.view.trials if t.finished_at is not None}
         with db.read() as session:
             old = reads.notices(session, study_id=self.view.study.id)
-        self._notice = max((n.id or 0 for n in old), default=0)
+        self._notice = max((n.id for n in old), default=0)
 
     def tell(self, target: Stage) -> StudyView:
         """One line for every trial that ended and every notice since the last call."""
@@ -154,8 +154,8 @@ class _News:
             target.line(ended_line(self.view, trial))
         with self._db.read() as session:
             fresh = reads.notices(session, after_id=self._notice, study_id=self.view.study.id)
-        for notice in sorted(fresh, key=lambda n: n.id or 0):
-            self._notice = max(self._notice, notice.id or 0)
+        for notice in sorted(fresh, key=lambda n: n.id):
+            self._notice = max(self._notice, notice.id)
             target.line(f"{notice.level}: {safe_line(notice.text, 500)}")
         return self.view
 
@@ -169,7 +169,7 @@ class _News:
         numbers = {t.id: t.number for t in self.view.trials}
         with self._db.read() as session:
             live = [a for a in reads.live_attempts(session) if a.study_id == self.view.study.id]
-        return [attempt_row(a, numbers.get(a.trial_id), now=time.time()) for a in live]
+        return [attempt_row(a, numbers.get(a.trial_id or 0), now=time.time()) for a in live]
 
 
 def ended_line(view: StudyView, trial: Trial) -> str:

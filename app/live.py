@@ -9,21 +9,24 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.curves import PREPARATION, GrowingCurve, TrialCurve
 from bertdistill.app.details import read_details
 from bertdistill.app.view import StudyView, make_view
 from bertdistill.engine import process
-from bertdistill.engine.actions import Entry, RunnerStatus, history, runner_status
-from bertdistill.engine.changes import as_filed
-from bertdistill.engine.config import StudySpec, study_from_dict
+from bertdistill.engine.config import study_from_dict
+from bertdistill.engine.lease import RunnerStatus, runner_status
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.db import Database, Session, open_db
+from bertdistill.store.db import Database, Reading, open_db
 from bertdistill.store.errors import NotFound
 from bertdistill.store.metrics import CurvePoint
-from bertdistill.store.models import Series, Study, Trial, TrialState
+from bertdistill.store.rows import Series, Study, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.engine.history import Entry
 
 LOSS, EXAMPLES = "train/loss", "examples"
 MOST_NEW = 2_000
@@ -44,7 +47,7 @@ class _Kept:
     view: StudyView
     losses: dict[int, float] = field(default_factory=dict)
     """Newest training loss by trial number."""
-    places: dict[int | None, int] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)
     """Where each trial stands in the view, by row id."""
 
 
@@ -87,7 +90,7 @@ class Reader:
         return runner_status(self.workspace, self.db)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Reading]:
         """A consistent view for a few short SELECTs; NotFound while the workspace has no database."""
         db = self.db
         if db is None:
@@ -134,6 +137,9 @@ class Reader:
 
     def _history(self, name: str) -> tuple[list[Entry], StudySpec | None]:
         """Read again only when somebody asked for something or the runner honoured it."""
+        from bertdistill.engine.changes import as_filed
+        from bertdistill.engine.history import history
+
         db = self.db
         if db is None:
             raise NotFound("this workspace has no study yet")
@@ -155,8 +161,8 @@ class Reader:
         """Newest training loss by trial number, as of the last `view` of that study."""
         return dict(self._views[name].losses) if name in self._views else {}
 
-    def _view(self, session: Session, study: Study) -> _Kept:
-        study_id = study.id or 0
+    def _view(self, session: Reading, study: Study) -> _Kept:
+        study_id = study.id
         running = reads.trials(session, study_id, states=(TrialState.RUNNING,))
         counts, request = reads.counts(session, study_id), reads.newest_request(session, study_id)
         mark = (study_id, counts, request, [t.id for t in running])
@@ -186,7 +192,7 @@ class Reader:
             return [], []
         found: list[TrialCurve] = []
         with self.session() as session:
-            existing = [{s.name: s for s in reads.series(session, view.study.id or 0, row)} for _, row, _ in chosen]
+            existing = [{s.name: s for s in reads.series(session, view.study.id, row)} for _, row, _ in chosen]
             names = sorted({name for by_name in existing for name in by_name})
             for (number, _, start), by_name in zip(chosen, existing, strict=True):
                 rate = _examples_per_step(by_name.get(EXAMPLES))
@@ -196,9 +202,9 @@ class Reader:
                         found.append(TrialCurve(number, name, points, series.not_finite, rate, start))
         return found, names
 
-    def _curve(self, session: Session, series: Series, columns: int) -> tuple[CurvePoint, ...]:
+    def _curve(self, session: Reading, series: Series, columns: int) -> tuple[CurvePoint, ...]:
         """Only points behind the last ones are read, unless older ones were replaced too (a trial that went back)."""
-        key, series_id = (series.id or 0, columns), series.id or 0
+        key, series_id = (series.id, columns), series.id
         mark = (series.points, series.last_step, series.last_value, series.min_value, series.max_value)
         kept = self._curves.get(key)
         if kept is None:
@@ -225,7 +231,7 @@ class Reader:
         self._changes.clear()
 
 
-def _losses(session: Session, study_id: int, trials: list[Trial]) -> dict[int, float]:
+def _losses(session: Reading, study_id: int, trials: list[Trial]) -> dict[int, float]:
     numbers = {t.id: t.number for t in trials if t.id is not None}
     found = reads.last_values(session, study_id, LOSS, list(numbers))
     return {numbers[trial_id]: value for trial_id, value in found.items()}
@@ -236,7 +242,7 @@ def _owner(view: StudyView, number: int) -> tuple[int, int, float] | None:
     if number == PREPARATION:
         return number, 0, view.study.created_at
     trial = view.trial(number)
-    return None if trial is None else (number, trial.id or 0, trial.started_at or trial.created_at)
+    return None if trial is None else (number, trial.id, trial.started_at or trial.created_at)
 
 
 def _examples_per_step(series: Series | None) -> float:

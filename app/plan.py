@@ -17,9 +17,10 @@ from bertdistill.app import format as fmt
 from bertdistill.app.tables import pairs
 from bertdistill.engine import space
 from bertdistill.engine.architecture import Shape, bert_shape, known_metrics
-from bertdistill.engine.config import StudySpec, to_toml
+from bertdistill.engine.config import to_toml
 from bertdistill.engine.contract import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.study_spec import StudySpec
 
 SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
 STEP_KEYS = ("batch_size", "accumulation", "epochs")

@@ -25,7 +25,7 @@ from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
 
 ANSWER_MODULE = "bertdistill.engine.distill.answer"
 POLL_SECONDS = 0.3
@@ -38,7 +38,7 @@ def follow_promotion(
     """Tell each phase once until the verification has ended; the settled version."""
     told = ""
     while True:
-        settled = actions.settle_promotion(ws, version.id or 0)
+        settled = actions.settle_promotion(ws, version.id)
         news = _newest(RunPaths(ws.absolute(version.attempt_folder)).events) if version.attempt_folder else ""
         if news and news != told:
             told = news
@@ -72,7 +72,7 @@ def read_models(ws: Workspace, name: str = "") -> list[dict[str, Any]]:
         with db.read() as session:
             versions = reads.model_versions(session, name or None)
         for open_version in [v for v in versions if v.state == "verifying"]:
-            actions.settle_promotion(ws, open_version.id or 0)
+            actions.settle_promotion(ws, open_version.id)
         with db.read() as session:
             versions = reads.model_versions(session, name or None)
             aliases = reads.aliases(session)

@@ -20,7 +20,7 @@ from bertdistill.app.view import StudyView
 from bertdistill.app.widgets.trial_table import FACTS, known_columns, sort_value
 from bertdistill.engine.contract import METRICS, Settings
 from bertdistill.engine.sections import nearest
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 ALIASES = {"tag": "tags", "number": "trial"}
 """Other spellings of a key; `tag:keep` reads better than `tags:keep`."""

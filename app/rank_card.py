@@ -14,7 +14,7 @@ from bertdistill.engine.contract import METRICS
 from bertdistill.engine.frontier import Objective
 from bertdistill.engine.outcomes import Difference, difference
 from bertdistill.engine.scenarios import NEAR_TEACHER, ScenarioTable
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from typing import Any
 from bertdistill.app.format import setting
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report import SHAPES
-from bertdistill.engine.config import MODELS, SECTIONS, ReferencePoint, StudySpec
 from bertdistill.engine.contract import METRICS, FineTuneSpec
+from bertdistill.engine.sections import default_of
+from bertdistill.engine.study_spec import KEYS, SECTIONS, ReferencePoint
 
 COMMANDS_HEAD = """# Commands
 
@@ -146,12 +147,10 @@ def study_page() -> str:
         if name == "teacher":
             parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
             parts.append(_dataclass_table(FineTuneSpec))
-    parts += [_SEARCH, _RANGES, _OBJECTIVES]
-    for name, model in MODELS.items():
-        parts.append(f"## [{name}]\n\n{_about(model)}\n")
-        parts.append(_table(["key", "default", "allowed", "means"], _model_rows(model)))
+        if name == "settings":
+            parts += [_SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
-    parts.append(_table(["key", "default", "allowed", "means"], _model_rows(ReferencePoint)))
+    parts.append(_dataclass_table(ReferencePoint))
     parts.append("## Metrics\n\nNames for `objectives`, `metrics.stored` and `references`.\n")
     parts.append(_table(["name", "better", "unit", "tasks", "known before training", "means"], _metric_rows()))
     return "\n".join(parts)
@@ -196,37 +195,19 @@ One table for each objective, two or more.
 
 
 def _top_rows() -> list[list[str]]:
-    rows = []
-    for name, info in StudySpec.model_fields.items():
-        if info.description and name not in ("search", "objectives"):
-            rows.append([f"`{name}`", _default(info), _line(info.description)])
-    return rows
+    return [
+        [f"`{name}`", _default(field), _line(field.metadata["help"])]
+        for name, field in KEYS.items()
+        if field.metadata and name not in ("search", "objectives")
+    ]
 
 
 def _dataclass_table(section: type) -> str:
-    rows = []
-    for field in dataclasses.fields(section):
-        meta = field.metadata
-        has_factory = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if callable(field.default_factory) and has_factory else field.default
-        shown = "required" if default is dataclasses.MISSING else _value(default)
-        rows.append([f"`{field.name}`", shown, _allowed(meta), _line(str(meta.get("help", "")))])
+    rows = [
+        [f"`{field.name}`", _default(field), _allowed(field.metadata), _line(str(field.metadata.get("help", "")))]
+        for field in dataclasses.fields(section)
+    ]
     return _table(["key", "default", "allowed", "means"], rows)
-
-
-def _model_rows(model: Any) -> list[list[str]]:
-    rows = []
-    for name, info in model.model_fields.items():
-        limits: dict[str, Any] = {}
-        for item in info.metadata:
-            limits["low"] = getattr(item, "ge", getattr(item, "gt", limits.get("low")))
-            limits["high"] = getattr(item, "le", getattr(item, "lt", limits.get("high")))
-            limits["above"] = hasattr(item, "gt") or limits.get("above", False)
-        choices = getattr(info.annotation, "__args__", ()) if "Literal" in str(info.annotation) else ()
-        rows.append(
-            [f"`{name}`", _default(info), _allowed(limits | {"choices": choices}), _line(info.description or "")]
-        )
-    return rows
 
 
 def _metric_rows() -> list[list[str]]:
@@ -243,8 +224,9 @@ def _metric_rows() -> list[list[str]]:
     ]
 
 
-def _default(info: Any) -> str:
-    return "required" if info.is_required() else _value(info.get_default(call_default_factory=True))
+def _default(field: dataclasses.Field[Any]) -> str:
+    default = default_of(field)
+    return "required" if default is dataclasses.MISSING else _value(default)
 
 
 def _value(value: Any) -> str:
@@ -264,10 +246,10 @@ def _allowed(meta: Mapping[str, Any]) -> str:
     if low is None and high is None:
         return ""
     if high is None:
-        return f"{'above' if meta.get('above') else 'from'} {setting(low)}"
+        return f"from {setting(low)}"
     if low is None:
         return f"up to {setting(high)}"
-    return f"{'above ' if meta.get('above') else ''}{setting(low)} to {setting(high)}"
+    return f"{setting(low)} to {setting(high)}"
 
 
 def _about(section: Any) -> str:

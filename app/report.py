@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.view import StudyView, all_metrics
-from bertdistill.engine.history import Entry
 from bertdistill.engine.ranges import dump_range
-from bertdistill.store.models import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
+from bertdistill.store.rows import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
+
+if TYPE_CHECKING:
+    from bertdistill.engine.history import Entry
 
 SHAPES: dict[str, dict[str, str]] = {
     "trial": {

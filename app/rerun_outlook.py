@@ -20,7 +20,7 @@ from bertdistill.engine.frontier import dominates, feasible, has_all, oriented
 from bertdistill.engine.neighbours import Neighbour, expected, nearest
 from bertdistill.engine.sections import shown
 from bertdistill.engine.space import active, describe
-from bertdistill.store.models import StudyState, Trial
+from bertdistill.store.rows import StudyState, Trial
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 

@@ -24,7 +24,7 @@ from bertdistill.store.errors import BertDistillError
 if TYPE_CHECKING:
     from bertdistill.engine.workspace import Workspace
     from bertdistill.store.db import Database
-    from bertdistill.store.models import Study
+    from bertdistill.store.rows import Study
 
 PROGRAM = "bertdistill-tui"
 
@@ -185,7 +185,7 @@ def find_study(db: Database, name: str) -> Study:
     studies = [s for s in studies if s.id not in away] or studies
     if not studies:
         raise NotFound("there is no study in this workspace", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
-    return max(studies, key=lambda s: (s.created_at, s.id or 0))
+    return max(studies, key=lambda s: (s.created_at, s.id))
 
 
 def command_line(*words: str, ws: Workspace | None = None) -> str:

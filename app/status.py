@@ -17,7 +17,7 @@ from bertdistill.engine.ranges import range_text
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import StudyState
+from bertdistill.store.rows import StudyState
 
 NOTICES = 8
 
@@ -46,10 +46,12 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
             "heartbeat_age": runner.heartbeat_age,
         },
         "studies": [study_row(read_view(db, s.name), archived=s.id in away) for s in listed],
-        "workers": [attempt_row(a, numbers.get(a.trial_id), now=now) | {"study": names.get(a.study_id)} for a in live],
+        "workers": [
+            attempt_row(a, numbers.get(a.trial_id or 0), now=now) | {"study": names.get(a.study_id)} for a in live
+        ],
         "notices": [
-            notice_row(n, study=names.get(n.study_id), trial=numbers.get(n.trial_id))
-            for n in sorted(notices, key=lambda n: n.id or 0)
+            notice_row(n, study=names.get(n.study_id or 0), trial=numbers.get(n.trial_id or 0))
+            for n in sorted(notices, key=lambda n: n.id)
         ],
     }
 

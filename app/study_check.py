@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.actions import ADJUSTABLE
-from bertdistill.engine.config import StudySpec, dump, load_study, study_from_dict
+from bertdistill.engine.config import dump, load_study, study_from_dict
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import Study, StudyState
+from bertdistill.store.rows import Study, StudyState
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ Pure: it reads no file, and whether a value is right is judged by `engine.config
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from bertdistill.app.safe import safe_line
-from bertdistill.engine.config import MODELS, SECTIONS, StudySpec
 from bertdistill.engine.contract import FineTuneSpec
-from bertdistill.engine.sections import kind_of
+from bertdistill.engine.sections import default_of, kind_of
+from bertdistill.engine.study_spec import KEYS, SECTIONS
 from bertdistill.engine.study_text import write_toml
 
 COMMON = (
@@ -114,32 +113,25 @@ def toml(value: Any) -> str:
 @lru_cache
 def known_keys() -> dict[str, Key]:
     """Every dotted key of a study file that has a place of its own, with its help and default."""
-    found = {name: _model_key(StudySpec, name, name) for name in ("name", "task", "note")}
+    found = [_key(KEYS[name], name) for name in ("name", "task", "note")]
     for section, cls in SECTIONS.items():
-        for key in _dataclass_keys(cls, section):
-            found[key.name] = key
-    for section, model in MODELS.items():
-        found |= {f"{section}.{name}": _model_key(model, name, f"{section}.{name}") for name in model.model_fields}
-    return found
+        found += _keys(cls, section)
+    return {key.name: key for key in found}
 
 
-def _dataclass_keys(cls: type, section: str) -> Iterator[Key]:
+def _keys(cls: type, section: str) -> Iterator[Key]:
     for one in dataclasses.fields(cls):
-        name, missing = f"{section}.{one.name}", dataclasses.MISSING
+        name = f"{section}.{one.name}"
         if "FineTuneSpec" in kind_of(one):
-            yield from _dataclass_keys(FineTuneSpec, name)
-            continue
-        default = one.default_factory() if one.default_factory is not missing else one.default
-        shown = "" if default is missing else default if isinstance(default, str) else toml(default)
-        yield Key(name, str(one.metadata.get("help", "")), shown, kind_of(one) == "str")
+            yield from _keys(FineTuneSpec, name)
+        else:
+            yield _key(one, name)
 
 
-def _model_key(model: Any, name: str, dotted: str) -> Key:
-    info = model.model_fields[name]
-    choices = typing.get_args(info.annotation)
-    is_text = info.annotation is str or bool(choices and all(isinstance(choice, str) for choice in choices))
-    default = "" if info.is_required() else info.get_default(call_default_factory=True)
-    return Key(dotted, info.description or "", default if isinstance(default, str) else toml(default), is_text)
+def _key(one: dataclasses.Field[Any], name: str) -> Key:
+    default = default_of(one)
+    shown = "" if default is dataclasses.MISSING else default if isinstance(default, str) else toml(default)
+    return Key(name, str(one.metadata.get("help", "")), shown, kind_of(one) == "str")
 
 
 def _objectives(raw: Mapping[str, Any]) -> list[Any]:

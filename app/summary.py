@@ -13,9 +13,18 @@ from bertdistill.app.charts import Look, frontier_chart
 from bertdistill.app.rank_card import rank_card
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.tables import pairs, text_table
-from bertdistill.app.view import StudyView, all_metrics, chart_axes, chart_axis, chart_points, columns, differences
-from bertdistill.engine.config import StudySpec
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.app.view import (
+    StudyView,
+    all_metrics,
+    chart_axes,
+    chart_axis,
+    chart_points,
+    columns,
+    differences,
+    remark,
+)
+from bertdistill.engine.study_spec import StudySpec
+from bertdistill.store.rows import Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -54,23 +63,6 @@ def _ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page)
 def _state(trial: Trial, page: Page) -> str:
     text = fmt.state(trial.state.value, ascii_only=page.ascii_only)
     return f"{text} {trial.progress:.0%}" if trial.state == TrialState.RUNNING else text
-
-
-def remark(view: StudyView, trial: Trial) -> str:
-    """What is worth a word about a trial: baseline, lineage, what dominates it, why it ended badly."""
-    ranked = view.ranked.get(trial.number)
-    words = []
-    if trial.origin == "baseline":
-        words.append("baseline")
-    if parent := view.parent(trial):
-        words.append(f"rerun of #{parent.number}")
-    if ranked and not ranked.feasible:
-        words.append("misses a threshold")
-    elif ranked and ranked.dominated_by is not None:
-        words.append(f"under #{ranked.dominated_by}")
-    if trial.reason:
-        words.append(trial.reason)
-    return ", ".join(words)
 
 
 def chart(view: StudyView, page: Page, *, x: str = "", y: str = "", log: bool = False, height: int = 20) -> str:

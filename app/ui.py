@@ -31,10 +31,11 @@ from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line, say, who
-from bertdistill.engine import actions, process
+from bertdistill.engine import process
+from bertdistill.engine.lease import RunnerStatus
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import StudyState
+from bertdistill.store.rows import StudyState
 
 Found = TypeVar("Found")
 CALM_SECONDS = 5.0
@@ -317,6 +318,8 @@ class BertDistill(App[None]):
 
     def toggle_study(self, name: str, state: str | None) -> None:
         """Pause a study that runs; go on with any other."""
+        from bertdistill.engine import actions
+
         if state == StudyState.RUNNING:
             self.act(
                 lambda: actions.pause_study(self.workspace, name, who=self.who),
@@ -327,6 +330,7 @@ class BertDistill(App[None]):
 
     def ask_to_stop_study(self, name: str) -> None:
         from bertdistill.app.screens.dialogues import Confirm
+        from bertdistill.engine import actions
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -339,12 +343,16 @@ class BertDistill(App[None]):
         self.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
 
     def start_runner(self) -> None:
-        def words(status: actions.RunnerStatus) -> str:
+        from bertdistill.engine import actions
+
+        def words(status: RunnerStatus) -> str:
             return f"A runner works here: pid {status.pid}."
 
         self.act(lambda: actions.ensure_runner(self.workspace), words)
 
     def _resume(self, name: str) -> None:
+        from bertdistill.engine import actions
+
         actions.resume_study(self.workspace, name, who=self.who)
         actions.ensure_runner(self.workspace)
 
@@ -434,6 +442,8 @@ class BertDistill(App[None]):
         return True
 
     def action_undo(self) -> None:
+        from bertdistill.engine import actions
+
         study: str = getattr(self.screen, "study_name", "")
         self.act(
             lambda: actions.undo(self.workspace, study, who=self.who),

@@ -19,7 +19,7 @@ from bertdistill.engine.launch import read_exit, read_spec
 from bertdistill.engine.promotions import START_SECONDS
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
 
 VERIFYING = "verifying"
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -67,7 +67,7 @@ def settle_ended(ws: Workspace, versions: Iterable[ModelVersion]) -> bool:
         else:
             ended = time.time() - version.created_at > START_SECONDS
         if ended:
-            settled |= actions.settle_promotion(ws, version.id or 0).state != VERIFYING
+            settled |= actions.settle_promotion(ws, version.id).state != VERIFYING
     return settled
 
 

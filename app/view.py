@@ -13,14 +13,15 @@ from typing import Any
 
 from bertdistill.app.charts import Axis, Kind, Point
 from bertdistill.app.format import arrow, metric, value_of
-from bertdistill.engine.config import ReferencePoint, StudySpec, study_from_dict
+from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.outcomes import size_and_score
 from bertdistill.engine.rules import in_budget
+from bertdistill.engine.study_spec import ReferencePoint, StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import Study, StudyState, Trial, TrialState
 
 COUNTS = ("params", "encoder_params")
 """Metrics that are whole numbers."""
@@ -96,7 +97,7 @@ def read_view(db: Database, name: str) -> StudyView:
     """Read one study in a single transaction; NotFound names the nearest study."""
     with db.read() as session:
         study = reads.study(session, name)
-        trials = reads.trials(session, study.id or 0)
+        trials = reads.trials(session, study.id)
     return make_view(study, study_from_dict(study.spec, where=f"study {study.name}"), trials)
 
 
@@ -150,6 +151,23 @@ def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
 
 
 # --------------------------------------------------------------------------------------------------------------- chart
+
+
+def remark(view: StudyView, trial: Trial) -> str:
+    """What is worth a word about a trial: baseline, lineage, what dominates it, why it ended badly."""
+    ranked = view.ranked.get(trial.number)
+    words = []
+    if trial.origin == "baseline":
+        words.append("baseline")
+    if parent := view.parent(trial):
+        words.append(f"rerun of #{parent.number}")
+    if ranked and not ranked.feasible:
+        words.append("misses a threshold")
+    elif ranked and ranked.dominated_by is not None:
+        words.append(f"under #{ranked.dominated_by}")
+    if trial.reason:
+        words.append(trial.reason)
+    return ", ".join(words)
 
 
 def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:

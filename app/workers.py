@@ -20,8 +20,8 @@ from bertdistill.engine.slots import Place, Room
 from bertdistill.engine.waiting import House, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.db import Session
-from bertdistill.store.models import Attempt, Study, StudyState
+from bertdistill.store.db import Reading
+from bertdistill.store.rows import Attempt, Study, StudyState
 
 BAR = 10
 """Cells of a progress bar."""
@@ -86,7 +86,7 @@ def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequenc
 
 
 def gather(
-    session: Session,
+    session: Reading,
     ws: Workspace,
     studies: Sequence[StudyNow],
     *,

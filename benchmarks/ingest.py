@@ -22,7 +22,7 @@ from bertdistill.engine.contract import EventWriter, RunPaths
 from bertdistill.engine.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
-from bertdistill.store.models import TrialState
+from bertdistill.store.rows import TrialState
 
 METRICS_A_STEP = 20
 ROW = "{:<58} {:>14}"

@@ -29,7 +29,7 @@ from bertdistill.engine.config import dump, load_study
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.metrics import store_points
-from bertdistill.store.models import TrialState
+from bertdistill.store.rows import TrialState
 
 ROW = "{:<58} {:>14} {:>14}"
 STUDY = "large"
@@ -135,13 +135,13 @@ def make(workspace: Path, trials: int, rows: int) -> None:
     now = time.time()
     with db.write() as session:
         study = writes.create_study(session, name=STUDY, task=spec.task, spec=dump(spec), now=now - 86_400)
-        writes.set_prepared(session, study.id or 0, {"teacher_metrics": {"exact": 97.9}})
-    ids = [make_trial(db, study.id or 0, number, now, running=number >= trials - 2) for number in range(trials)]
+        writes.set_prepared(session, study.id, {"teacher_metrics": {"exact": 97.9}})
+    ids = [make_trial(db, study.id, number, now, running=number >= trials - 2) for number in range(trials)]
     million = min(1_000_000, rows // 2)
-    fill(db, study.id or 0, ids[0], ("train/loss",), million)
+    fill(db, study.id, ids[0], ("train/loss",), million)
     each = (rows - million) // (len(ids) * len(SERIES))
     for trial_id in ids[1:]:
-        fill(db, study.id or 0, trial_id, SERIES, each)
+        fill(db, study.id, trial_id, SERIES, each)
     db.close()
 
 
@@ -155,12 +155,12 @@ def make_trial(db: Database, study_id: int, number: int, now: float, *, running:
         trial = writes.create_trial(
             session, study_id=study_id, params=params, settings=params, known=known, origin="sampler", now=began
         )
-        writes.set_trial_state(session, trial.id or 0, TrialState.RUNNING, now=began)
+        writes.set_trial_state(session, trial.id, TrialState.RUNNING, now=began)
         exact = 97 - 900 / size + random.gauss(0, 3)
-        writes.set_trial_metrics(session, trial.id or 0, {"exact": exact, "f1": exact + 1.0}, progress=0.5)
+        writes.set_trial_metrics(session, trial.id, {"exact": exact, "f1": exact + 1.0}, progress=0.5)
         if not running:
-            writes.set_trial_state(session, trial.id or 0, TrialState.COMPLETE, now=began + 60)
-        return trial.id or 0
+            writes.set_trial_state(session, trial.id, TrialState.COMPLETE, now=began + 60)
+        return trial.id
 
 
 def fill(db: Database, study_id: int, trial_id: int, names: tuple[str, ...], points: int) -> None:
@@ -181,7 +181,7 @@ class Streamer:
         with self._db.read() as session:
             self._study = reads.study(session, STUDY).id or 0
             running = reads.trials(session, self._study, states=(TrialState.RUNNING,))
-            self._ids = [trial.id or 0 for trial in running]
+            self._ids = [trial.id for trial in running]
             last = [s.last_step or 0 for i in self._ids for s in reads.series(session, self._study, trial_id=i)]
         self._step = max(last, default=0)
 
@@ -284,7 +284,7 @@ def curve_ms(workspace: Path) -> float:
         longest = max(reads.series(session, reads.study(session, STUDY).id or 0), key=lambda s: s.points)
         for _ in range(5):
             start = time.perf_counter()
-            reads.curve(session, longest.id or 0, columns=200)
+            reads.curve(session, longest.id, columns=200)
             found.append((time.perf_counter() - start) * 1e3)
     db.close()
     return statistics.median(found)

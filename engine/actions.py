@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine import requests
 from bertdistill.engine.changes import (
@@ -24,7 +24,7 @@ from bertdistill.engine.changes import (
     set_slots,
     set_threshold,
 )
-from bertdistill.engine.config import StudySpec, dump, study_from_dict
+from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.errors import ActionRefused, InvalidRequest
 from bertdistill.engine.history import Entry, history, undo
 from bertdistill.engine.lease import RunnerStatus, ensure_runner, runner_status
@@ -32,11 +32,14 @@ from bertdistill.engine.promotions import promote, set_alias, settle_promotion, 
 from bertdistill.engine.recording import ask, record, writing
 from bertdistill.engine.reruns import Forecast, forecast_rerun, queue_trial, rerun
 from bertdistill.engine.rules import UNDONE
-from bertdistill.engine.settle import row
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
-from bertdistill.store.models import Study, StudyState, Trial, TrialState
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 __all__ = [
     "Entry",
@@ -110,14 +113,14 @@ ADJUSTABLE = ("note", "budget", "runner", "stopping", "references", "ranges")
 """Sections that say nothing about what a trial is: changing them makes no earlier trial another one."""
 
 
-def _take_over(session: Session, study: Study, filed: StudySpec, who: str) -> None:
+def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> None:
     """Put what was changed in the study file since it was last run in force, where that rewrites no history.
 
     What people changed while the study ran stays: running the same file again only attaches. ActionRefused otherwise.
     """
     in_force = study_from_dict(study.spec, where=study.name)
     before, new = dump(in_force), dump(filed)
-    old = dump(as_filed(in_force, reads.requests(session, row(study.id))))
+    old = dump(as_filed(in_force, reads.requests(session, study.id)))
     names = [name for name in {**old, **new} if new.get(name) not in (old.get(name), before.get(name))]
     fresh = study.state in (StudyState.FAILED, StudyState.STOPPED) and study.prepared is None
     kept, wanted = ({name: one.get(name) for name in names if name not in ADJUSTABLE} for one in (old, new))
@@ -131,7 +134,7 @@ def _take_over(session: Session, study: Study, filed: StudySpec, who: str) -> No
     after = {name: part for name, part in before.items() if name not in names}
     spec = study_from_dict(after | {name: new[name] for name in names if name in new}, where=study.name)
     arguments, replaced = ({name: one.get(name) for name in names} for one in (new, before))
-    writes.set_study_spec(session, row(study.id), dump(spec))
+    writes.set_study_spec(session, study.id, dump(spec))
     record(session, who, "settings", study.id, arguments=arguments, before=replaced)
     reopen(session, study, spec)
 
@@ -154,15 +157,15 @@ def _resume(workspace: Workspace, db: Database, study: Study, who: str, retry_fa
     if retry_failed:
         with db.write() as session:
             lost = (TrialState.FAILED, TrialState.STOPPED)
-            trials = reads.trials(session, row(study.id))
+            trials = reads.trials(session, study.id)
             again = [one for one in trials if one.state in lost and one.reason != UNDONE]
             for trial in again:
-                revived += writes.set_trial_state(session, row(trial.id), TrialState.WAITING, now=time.time())
+                revived += writes.set_trial_state(session, trial.id, TrialState.WAITING, now=time.time())
             record(session, who, "retry", study.id, arguments={"trials": [trial.number for trial in again]})
     if study.state != StudyState.RUNNING and (study.state != StudyState.COMPLETE or revived):
         ask(workspace, db, "resume", who, study_id=study.id)
     with db.read() as session:
-        return reads.study_by_id(session, row(study.id))
+        return reads.study_by_id(session, study.id)
 
 
 def stop_study(workspace: Workspace, study: str, *, who: str) -> None:
@@ -196,7 +199,7 @@ def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool =
     """
     with writing(workspace) as db:
         with db.read() as session:
-            trial = reads.trial(session, row(reads.study(session, study).id), number)
+            trial = reads.trial(session, reads.study(session, study).id, number)
         if trial.state not in (TrialState.WAITING, TrialState.RUNNING):
             raise ActionRefused(
                 f"trial {number} is {trial.state}", hint="Only waiting and running trials can be stopped."
@@ -217,13 +220,13 @@ def annotate(
 ) -> Trial:
     """Write what people think of a trial; None leaves a field as it is."""
     with writing(workspace) as db, db.write() as session:
-        trial = reads.trial(session, row(reads.study(session, study).id), number)
+        trial = reads.trial(session, reads.study(session, study).id, number)
         given = {"note": note, "tags": None if tags is None else list(tags), "archived": archived}
         given = {name: value for name, value in given.items() if value is not None}
         before = {name: getattr(trial, name) for name in given}
-        writes.edit_trial(session, row(trial.id), note=note, tags=tags, archived=archived)
+        writes.edit_trial(session, trial.id, note=note, tags=tags, archived=archived)
         record(session, who, "note", trial.study_id, trial.id, arguments=given, before=before)
-        return trial
+        return reads.trial_by_id(session, trial.id)
 
 
 TAG = re.compile(r"\w[\w.-]{0,31}")
@@ -238,7 +241,7 @@ def tag_trial(
             hint = "Use up to 32 letters, digits, dots, dashes and underscores, a letter or digit first."
             raise InvalidRequest(f"{tag!r} is no tag", hint=hint)
     with writing(workspace) as db, db.write() as session:
-        trial = reads.trial(session, row(reads.study(session, study).id), number)
+        trial = reads.trial(session, reads.study(session, study).id, number)
         before = list(trial.tags)
         if absent := [tag for tag in remove if tag not in before]:
             raise ActionRefused(
@@ -246,21 +249,21 @@ def tag_trial(
             )
         after = [tag for tag in dict.fromkeys([*before, *add]) if tag not in remove]
         if after != before:
-            writes.edit_trial(session, row(trial.id), tags=after)
+            writes.edit_trial(session, trial.id, tags=after)
             record(session, who, "tag", trial.study_id, trial.id, arguments={"tags": after}, before={"tags": before})
-        return trial
+        return reads.trial_by_id(session, trial.id)
 
 
 def archive_trial(workspace: Workspace, study: str, number: int, *, archived: bool = True, who: str) -> Trial:
     """Put a trial away, out of the ranked list, or back. It stays in the history that the optimiser learns from."""
     with writing(workspace) as db, db.write() as session:
-        trial = reads.trial(session, row(reads.study(session, study).id), number)
+        trial = reads.trial(session, reads.study(session, study).id, number)
         if trial.archived == archived:
             raise ActionRefused(f"trial {number} is {'put away' if archived else 'in the list'} already")
-        writes.edit_trial(session, row(trial.id), archived=archived)
+        writes.edit_trial(session, trial.id, archived=archived)
         values, before = {"archived": archived}, {"archived": not archived}
         record(session, who, "archive", trial.study_id, trial.id, arguments=values, before=before)
-        return trial
+        return reads.trial_by_id(session, trial.id)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:

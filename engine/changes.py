@@ -9,19 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine import requests
-from bertdistill.engine.config import StudySpec, changed, dump, nearest, study_from_dict
+from bertdistill.engine.config import changed, dump, nearest, study_from_dict
 from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.ranges import typed
 from bertdistill.engine.recording import ask, record, study_and_spec, writing
 from bertdistill.engine.rules import out_of_hours, used
-from bertdistill.engine.settle import row
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request, Study, StudyState
+from bertdistill.store.rows import Request, Study, StudyState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 SECTIONS = ("budget", "runner", "stopping")
 """Sections of the study file whose keys may change at any time: they say nothing about what a trial is."""
@@ -96,7 +98,7 @@ def archive_study(workspace: Workspace, study: str, *, archived: bool = True, wh
         found = reads.study(session, study)
         if archived and found.state == StudyState.RUNNING:
             raise ActionRefused(f"study {study!r} is running", hint="Stop it first, or wait for its end.")
-        before = row(found.id) in reads.archived_studies(session)
+        before = found.id in reads.archived_studies(session)
         if before == archived:
             raise ActionRefused(f"study {study!r} is {'put away' if archived else 'in the list'} already")
         record(session, who, "archive", found.id, arguments={"archived": archived}, before={"archived": before})
@@ -122,8 +124,9 @@ def _change(
             if stop_newest and slots < 1:
                 raise InvalidRequest("runner.slots = 0 names no number of workers", hint="Give how many may go on.")
             if made:
-                writes.set_study_spec(session, row(found.id), dump(spec))
+                writes.set_study_spec(session, found.id, dump(spec))
                 reopen(session, found, spec)
+                found = reads.study_by_id(session, found.id)
         if stop_newest:
             ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
     return found, made
@@ -170,7 +173,7 @@ def put(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> StudySpec:
         case "note":
             return changed(spec, "note", values["note"])
     for key, value in values.items():
-        if key not in type(getattr(spec, verb)).model_fields:
+        if not hasattr(getattr(spec, verb), key):
             raise ConfigError(f"[{verb}] has no key {key!r}")
         spec = changed(spec, f"{verb}.{key}", value)
     return spec
@@ -192,7 +195,7 @@ def current(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> dict[str, 
 
 def as_filed(spec: StudySpec, requests: Sequence[Request]) -> StudySpec:
     """The spec as the study file said when it was last run: what was changed since is put back, newest first."""
-    by_id = {row(one.id): one for one in requests}
+    by_id = {one.id: one for one in requests}
     settled_by_file: dict[str, Any] = {}
     for request in reversed(requests):
         if request.verb == "settings":
@@ -228,9 +231,9 @@ def _not_searched(spec: StudySpec, name: str) -> InvalidRequest:
     return InvalidRequest(f"{name!r} is not searched in study {spec.name!r}", hint=hint)
 
 
-def reopen(session: Session, study: Study, spec: StudySpec) -> None:
+def reopen(session: Writing, study: Study, spec: StudySpec) -> None:
     """A complete study goes on when its budget has room again: it ended early, or was given more."""
     if study.state != StudyState.COMPLETE or out_of_hours(study, spec):
         return
-    if used(reads.trials(session, row(study.id))) < spec.budget.trials:
-        writes.set_study_state(session, row(study.id), StudyState.RUNNING, now=time.time())
+    if used(reads.trials(session, study.id)) < spec.budget.trials:
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=time.time())

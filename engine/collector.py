@@ -17,11 +17,10 @@ from bertdistill.engine.launch import Exit, Launcher, machine_restarted, read_ex
 from bertdistill.engine.lookups import Lookups
 from bertdistill.engine.overtaking import Overtaking
 from bertdistill.engine.requests import AT_ONCE
-from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import Attempt
+from bertdistill.store.rows import Attempt
 
 KILL_AFTER_GRACE = 5.0
 """Seconds beyond the grace time that a shim has to end its worker; after them everything is killed."""
@@ -76,7 +75,7 @@ class Collector:
         with self.db.read() as session:
             fresh = {one.id: one for one in reads.live_attempts(session)} if live else {}
         for attempt in live:
-            current, paths, key = fresh.get(attempt.id), self.paths(attempt), row(attempt.id)
+            current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
             if current is None or not (current.stop_reason or paths.exit.exists()):
                 continue
             if current.stop_reason == AT_ONCE and key not in self._killed:
@@ -107,13 +106,14 @@ class Collector:
         """Store all complete lines that are there."""
         while True:
             batch = ingest(self.db, self.workspace.path, attempt)
-            attempt.ingest_offset = batch.offset
             if batch.result is not None or batch.checkpoints:
                 self.lookups.forget(attempt.study_id)
             if batch.points and not attempt.stop_reason:
                 self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
             if not batch.more:
                 return
+            with self.db.read() as session:
+                attempt = reads.attempt_by_id(session, attempt.id)
 
     def _settle(self, attempt: Attempt, now: float) -> None:
         """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
@@ -124,15 +124,15 @@ class Collector:
         spec = self.lookups.spec_by_id(attempt.study_id)
         found = settle.settle(
             self.db,
-            row(attempt.id),
+            attempt.id,
             self._explained(attempt, ended),
             wanted=[objective.metric for objective in spec.objectives],
             retries=spec.runner.retries,
             now=now,
         )
         self.lookups.forget(attempt.study_id)
-        self._leaving.pop(row(attempt.id), None)
-        self._killed.discard(row(attempt.id))
+        self._leaving.pop(attempt.id, None)
+        self._killed.discard(attempt.id)
         if found is None:
             return
         verdict, trial = found
@@ -140,7 +140,7 @@ class Collector:
         if verdict.failure:
             self.failed.add(attempt.study_id)
         if trial is not None:
-            retention.finish(self.db, self.workspace, row(trial.id), now=now)
+            retention.finish(self.db, self.workspace, trial.id, now=now)
 
     def _explained(self, attempt: Attempt, ended: Exit) -> Exit:
         """A lost attempt that nobody can be blamed for gets a class of its own."""

@@ -1,8 +1,6 @@
 """From a study file (TOML) to a validated StudySpec. Every error names file, key and remedy.
 
-It reads files and nothing else: no database, no model, no data set. It is longer than 400 lines because the sections'
-models, with the help text of every key, stand beside the loader that fills them.
-"""
+It reads files and nothing else: no database, no model, no data set. What a study holds is in `study_spec`."""
 
 from __future__ import annotations
 
@@ -11,40 +9,33 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from bertdistill.engine.contract import (
     METRICS,
     SCORES,
     SCRATCH,
     TASKS,
-    DataSpec,
     Metric,
-    Settings,
-    StudentSpec,
-    TeacherSpec,
 )
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, aims
-from bertdistill.engine.ranges import dump_range, present, read_ranges
+from bertdistill.engine.ranges import dump_range, read_ranges
 from bertdistill.engine.sections import (
     Problem,
     did_you_mean,
     nearest,
     not_a_table,
     read_dataclass,
-    read_model,
     shown,
     unknown_keys,
 )
 from bertdistill.engine.space import Parameter, Space, read_search
 from bertdistill.engine.study_checks import Parts, cross_problems, read_objectives
+from bertdistill.engine.study_spec import KEYS, SECTIONS, MetricsSection, ReferencePoint, SamplerSection, StudySpec
 from bertdistill.engine.study_text import Override, apply_override, parse_override, read_toml, write_toml
 
 __all__ = [
-    "StudySpec",
     "changed",
     "dump",
     "load_study",
@@ -59,122 +50,6 @@ __all__ = [
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEVICE_NAMES = ("con", "nul", "prn", "aux", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
 """Folders that Windows cannot make, with or without an extension."""
-
-SamplerKind = Literal["auto", "tpe", "gp", "nsga2", "random", "grid"]
-StoppingRule = Literal["frontier", "none"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MetricsSection(_Section):
-    """`[metrics]`: what is measured and kept beside the objectives."""
-
-    stored: tuple[str, ...] = Field(default=(), description="Further metrics to measure and store for every trial.")
-    select: str = Field(
-        default="",
-        description="Metric that picks the best checkpoint; empty takes the first score of the objectives.",
-    )
-
-
-class BudgetSection(_Section):
-    """`[budget]`: when the study is complete."""
-
-    trials: int = Field(
-        default=40,
-        ge=1,
-        le=100_000,
-        description="Trials in all, the baseline and queued ones included; reruns by hand come on top.",
-    )
-    hours: float = Field(
-        default=0.0, ge=0, description="Start no new trial after this many hours of running; 0 sets no limit."
-    )
-
-
-class SamplerSection(_Section):
-    """`[sampler]`: how settings are proposed."""
-
-    kind: SamplerKind = Field(
-        default="auto", description="auto, tpe, gp, nsga2, random or grid; auto is gp up to 300 trials, then tpe."
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of the proposals: same history and seed, same proposal.")
-    startup_trials: int = Field(default=10, ge=1, description="Random trials before the sampler begins to model.")
-
-
-class RunnerSection(_Section):
-    """`[runner]`: how workers are started and kept."""
-
-    slots: int = Field(
-        default=0, ge=0, le=256, description="Workers at once; 0 takes one a GPU, or one on a machine without."
-    )
-    slots_per_gpu: int = Field(default=1, ge=1, le=16, description="Workers that share one GPU, only when asked for.")
-    retries: int = Field(default=2, ge=0, le=20, description="Further attempts of a trial whose worker failed.")
-    grace_seconds: float = Field(default=60.0, ge=1, description="Time between a polite stop and a kill.")
-    pause_after_failures: int = Field(
-        default=3, ge=1, description="Failures of one class in a row that pause the study."
-    )
-    min_free_gb: float = Field(
-        default=2.0, ge=0, description="Free disk below which old checkpoints are dropped, then the queue pauses."
-    )
-
-
-class StoppingSection(_Section):
-    """`[stopping]`: ending a trial early when it cannot reach the frontier at its known size."""
-
-    rule: StoppingRule = Field(default="frontier", description="frontier or none.")
-    min_trials: int = Field(default=8, ge=2, description="Complete trials before the rule is used.")
-    quantile: float = Field(
-        default=0.9, gt=0, le=1, description="Quantile of earlier gains taken as the optimistic rest of a trial."
-    )
-
-
-class ReferencePoint(_Section):
-    """`[[references]]`: a published model, drawn as a labelled mark."""
-
-    name: str = Field(description="Label of the mark.")
-    metrics: dict[str, float] = Field(description="Its values by metric name.")
-
-
-class StudySpec(_Section):
-    """A whole study file, resolved."""
-
-    name: str = Field(description="Name of the study: letters, digits, dot, dash, underscore.")
-    task: str = Field(description="question-answering or text-classification.")
-    note: str = Field(default="", description="Free text shown with the study.")
-    data: DataSpec
-    teacher: TeacherSpec
-    student: StudentSpec = StudentSpec()
-    settings: Settings = Settings()
-    search: Space = Field(default=(), description="Parameters to search, by name: a range or choices.")
-    objectives: tuple[Objective, ...] = Field(description="Two or more metrics with directions and perhaps thresholds.")
-    metrics: MetricsSection = MetricsSection()
-    baseline: dict[str, Any] | None = Field(
-        default=None,
-        description="Settings of trial 0, over the fixed ones; empty table: the fixed settings themselves.",
-    )
-    budget: BudgetSection = BudgetSection()
-    sampler: SamplerSection = SamplerSection()
-    runner: RunnerSection = RunnerSection()
-    stopping: StoppingSection = StoppingSection()
-    references: tuple[ReferencePoint, ...] = ()
-    ranges: Space = ()
-    """Narrowed parameters; proposals keep to them, everything else to `search`."""
-
-    @property
-    def proposable(self) -> Space:
-        """The space that proposals are drawn from: `search` with `ranges` over it."""
-        return present(self.search, self.ranges)
-
-
-SECTIONS = {"data": DataSpec, "teacher": TeacherSpec, "student": StudentSpec, "settings": Settings}
-MODELS: dict[str, type[_Section]] = {
-    "metrics": MetricsSection,
-    "budget": BudgetSection,
-    "sampler": SamplerSection,
-    "runner": RunnerSection,
-    "stopping": StoppingSection,
-}
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -222,7 +97,7 @@ def _related(problem: str, override: str) -> bool:
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The keyword arguments of StudySpec, and everything that is wrong."""
-    problems = [*_endless_numbers(raw), *unknown_keys(raw, StudySpec.model_fields, "")]
+    problems = [*_endless_numbers(raw), *unknown_keys(raw, KEYS, "")]
     if problems and any("finite" in problem.text for problem in problems):
         return {}, problems
     found: dict[str, Any] = {}
@@ -236,9 +111,6 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
             problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))
             continue
         found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
-        problems += wrong
-    for name, model in MODELS.items():
-        found[name], wrong = read_model(model, raw.get(name, {}), name)
         problems += wrong
     for name, reader in (("search", _read_search), ("baseline", _read_baseline), ("references", _read_references)):
         found[name], wrong = reader(raw.get(name))
@@ -266,7 +138,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         fixed=frozenset(fixed) if isinstance(fixed, Mapping) else frozenset(),
         search=found["search"],
         objectives=found.get("objectives"),
-        stored=metrics.stored,
+        stored=tuple(metrics.stored),
         select=metrics.select,
         sampler=sampler.kind,
         baseline=found["baseline"],
@@ -276,7 +148,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
 
 def _top_problem(key: str, raw: Mapping[str, Any]) -> str:
     if key not in raw:
-        return "" if key == "note" else f"is missing: {StudySpec.model_fields[key].description}"
+        return "" if key == "note" else f"is missing: {KEYS[key].metadata['help']}"
     value = raw[key]
     if not isinstance(value, str):
         return f"= {shown(value)} must be text"
@@ -316,7 +188,7 @@ def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem
         return (), []
     if not isinstance(raw, (list, tuple)):
         return (), [Problem("", "references", "must be a list of tables: [[references]]")]
-    read = [read_model(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
+    read = [read_dataclass(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
     return tuple(point for point, _ in read if point is not None), [problem for _, wrong in read for problem in wrong]
 
 
@@ -372,15 +244,12 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "task": spec.task,
         "note": spec.note,
         "objectives": [_dump_objective(objective) for objective in spec.objectives],
-        "references": [point.model_dump() for point in spec.references],
-        "data": dataclasses.asdict(spec.data),
-        "teacher": _present(dataclasses.asdict(spec.teacher)),
-        "student": dataclasses.asdict(spec.student),
+        "references": [dataclasses.asdict(point) for point in spec.references],
+        **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
         "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
         "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
         "baseline": spec.baseline,
-        **{name: getattr(spec, name).model_dump(mode="json") for name in MODELS},
     }
     return _present(raw)
 

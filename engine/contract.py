@@ -33,8 +33,6 @@ EXIT_OUT_OF_MEMORY = 77
 EXIT_REFUSED = 78
 """The spec can never work (missing file, unfit vocabulary): retrying is useless, the message is in the last notice."""
 
-STRICT: dict[str, Any] = {"extra": "forbid", "strict": False}
-
 
 def key(default: Any = MISSING, *, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
     """Declare one key of the study file: its default, its help text and its inclusive range."""
@@ -74,8 +72,6 @@ class DataSpec:
     label_column: str = key("", help="Column of the label; empty finds the usual names.")
     labels: list[str] = key([], help="Label names in order; empty takes them, sorted, from the training data.")
 
-    __pydantic_config__ = STRICT
-
 
 @dataclass(frozen=True)
 class FineTuneSpec:
@@ -89,8 +85,6 @@ class FineTuneSpec:
     max_grad_norm: float = key(1.0, help="Gradient norm is clipped to this; 0 clips nothing.", low=0)
     dropout: float = key(0.1, help="Dropout of the teacher while it is trained.", low=0, high=1)
     seed: int = key(42, help="Seed of order, dropout and new weights.", low=0)
-
-    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -108,8 +102,6 @@ class TeacherSpec:
     batch_size: int = key(32, help="Examples at once when its outputs are written.", low=1)
     fine_tune: FineTuneSpec | None = key(None, help="Train the teacher first; a scratch teacher needs it.")
 
-    __pydantic_config__ = STRICT
-
 
 @dataclass(frozen=True)
 class StudentSpec:
@@ -119,8 +111,6 @@ class StudentSpec:
     init: str = key("teacher", help='Hub id or folder to start from, "teacher", or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
     importance_examples: int = key(1024, help="Training examples on which head importance is computed once.", low=1)
-
-    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -165,8 +155,6 @@ class Settings:
     checkpoint_minutes: float = key(
         10.0, help="Also write the last checkpoint this often.", low=0.01, high=1440, searchable=False
     )
-
-    __pydantic_config__ = STRICT
 
 
 SEARCHABLE = tuple(f.name for f in dataclasses.fields(Settings) if f.metadata.get("searchable", True))

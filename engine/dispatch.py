@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.architecture import Shape, known_metrics
-from bertdistill.engine.config import StudySpec, select_metric
+from bertdistill.engine.config import select_metric
 from bertdistill.engine.contract import METRICS, SCORES, SCRATCH, AttemptSpec, Device, RunPaths, Settings
 from bertdistill.engine.errors import LaunchError
 from bertdistill.engine.launch import Launcher, Slot
-from bertdistill.engine.settle import row
 from bertdistill.engine.space import active, resolve
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
-from bertdistill.store.models import Attempt, AttemptState, Study, StudyState, Trial, TrialState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -128,19 +128,19 @@ def begin(
     machine refuses; the row then waits to be settled as `launch_failed`.
     """
     with db.write() as session:
-        fresh = reads.study_by_id(session, row(study.id))
+        fresh = reads.study_by_id(session, study.id)
         if fresh.state != StudyState.RUNNING or _runs(session, fresh, trial):
             return None
-        trial_id = row(trial.id) if trial else None
+        trial_id = trial.id if trial else None
         if trial_id is not None and not writes.set_trial_state(session, trial_id, TrialState.RUNNING, now=now):
             return None
         kind = "trial" if trial else "prepare"
-        number = reads.next_attempt_number(session, study_id=row(study.id), trial_id=trial_id, kind=kind)
+        number = reads.next_attempt_number(session, study_id=study.id, trial_id=trial_id, kind=kind)
         folder = free_folder(workspace.attempt_folder(study.name, trial.number if trial else None, number, kind))
         resume_from = resume_folder(session, workspace, trial_id) if trial_id is not None else ""
         attempt = writes.create_attempt(
             session,
-            study_id=row(study.id),
+            study_id=study.id,
             trial_id=trial_id,
             kind=kind,
             folder=workspace.relative(folder),
@@ -159,7 +159,7 @@ def begin(
         )
     handle = write_and_start(launcher, RunPaths(folder), order, grace=spec.runner.grace_seconds)
     with db.write() as session:
-        writes.set_attempt_handle(session, row(attempt.id), handle)
+        writes.set_attempt_handle(session, attempt.id, handle)
     return attempt
 
 
@@ -183,16 +183,16 @@ def free_folder(wanted: Path) -> Path:
     return folder
 
 
-def resume_folder(session: Session, workspace: Workspace, trial_id: int) -> str:
+def resume_folder(session: Reading, workspace: Workspace, trial_id: int) -> str:
     """Absolute folder of the newest last checkpoint of a trial that is there; empty without one."""
     lasts = [one for one in reads.checkpoints(session, trial_id=trial_id) if one.role == "last"]
     found = (workspace.absolute(one.folder) for one in reversed(lasts))
     return next((str(folder) for folder in found if folder.is_dir()), "")
 
 
-def _runs(session: Session, study: Study, trial: Trial | None) -> bool:
+def _runs(session: Reading, study: Study, trial: Trial | None) -> bool:
     """Whether an attempt of the trial (or of the preparation) is unsettled, or the preparation is done."""
     if trial is None:
-        live = reads.attempt_for_prepare(session, row(study.id))
+        live = reads.attempt_for_prepare(session, study.id)
         return study.prepared is not None or (live is not None and live.state == AttemptState.RUNNING)
     return any(one.state == AttemptState.RUNNING for one in reads.attempts(session, trial_id=trial.id))

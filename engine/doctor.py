@@ -25,7 +25,7 @@ from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
 from bertdistill.store.disk import network_filesystem, sqlite_version
 from bertdistill.store.errors import StoreError
-from bertdistill.store.models import Attempt
+from bertdistill.store.rows import Attempt
 
 LOW_DISK_BYTES = 5e9
 WAL_BUG_FIXED = (3, 51, 3)
@@ -185,16 +185,16 @@ def _stored_steps(workspace: Path, paths: RunPaths) -> int:
         with db.write() as session:
             study = writes.create_study(session, name="doctor", task="question-answering", spec={}, now=now)
             trial = writes.create_trial(
-                session, study_id=study.id or 0, origin="baseline", params={}, settings={}, known={}, now=now
+                session, study_id=study.id, origin="baseline", params={}, settings={}, known={}, now=now
             )
             folder = str(paths.folder.relative_to(workspace))
             attempt = writes.create_attempt(
-                session, study_id=study.id or 0, trial_id=trial.id, kind="trial", folder=folder, slot="cpu0", now=now
+                session, study_id=study.id, trial_id=trial.id, kind="trial", folder=folder, slot="cpu0", now=now
             )
         for _ in range(2):
-            while ingest(db, workspace, _fresh(db, attempt.id or 0)).more:
+            while ingest(db, workspace, _fresh(db, attempt.id)).more:
                 pass
-        return _contiguous(db, study.id or 0)
+        return _contiguous(db, study.id)
     finally:
         db.close()
 

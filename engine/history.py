@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.changes import SPEC_VERBS, current, put, reopen
 from bertdistill.engine.config import dump, study_from_dict
@@ -21,8 +21,11 @@ from bertdistill.engine.sections import shown
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
-from bertdistill.store.models import Request, StudyState, TrialState
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Request, StudyState, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 UNDO = "undo"
 NOTES = ("note", "tag", "archive")
@@ -91,7 +94,7 @@ def history(db: Database, study: str | None = None) -> list[Entry]:
 def _entry(log: _Log, request: Request, study: str, trial: int | None) -> Entry:
     undoes = request.arguments.get("undoes") if request.verb == UNDO else None
     return Entry(
-        id=row(request.id),
+        id=request.id,
         at=request.at,
         who=request.who,
         verb=request.verb,
@@ -101,7 +104,7 @@ def _entry(log: _Log, request: Request, study: str, trial: int | None) -> Entry:
         before=request.before,
         outcome=request.outcome,
         undoes=undoes,
-        undone_by=log.undone_by.get(row(request.id)),
+        undone_by=log.undone_by.get(request.id),
         obstacle=log.obstacle(request),
         about=log.root(request).verb,
     )
@@ -138,12 +141,12 @@ class _Log:
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = list(requests)
-        self.by_id = {row(one.id): one for one in self.requests}
+        self.by_id = {one.id: one for one in self.requests}
         self.undone_by: dict[int, int] = {}
         for one in self.requests:  # in order, so that the undo of an undo sets free what that had taken back
             if one.verb == UNDO:
                 target = int(one.arguments["undoes"])
-                self.undone_by[target] = row(one.id)
+                self.undone_by[target] = one.id
                 if target in self.by_id and self.by_id[target].verb == UNDO:
                     self.undone_by.pop(int(self.by_id[target].arguments["undoes"]), None)
 
@@ -158,21 +161,21 @@ class _Log:
         first = self.root(request)
         if first.verb in FINAL or first.verb not in {*SPEC_VERBS, *NOTES, *ALIASES, *MADE, "pause"}:
             return f"{first.verb} cannot be undone"
-        if row(request.id) in self.undone_by:
-            return f"it was undone by #{self.undone_by[row(request.id)]}"
+        if request.id in self.undone_by:
+            return f"it was undone by #{self.undone_by[request.id]}"
         if request.handled_at is None:
             return "the runner has not honoured it yet"
         if _idle(request):
             return "it changed nothing"
-        later = [one for one in self.requests if row(one.id) > row(request.id) and self.stands(one, request)]
+        later = [one for one in self.requests if one.id > request.id and self.stands(one, request)]
         over = [one for one in later if _overlap(self.touches(one), self.touches(request))]
         return f"a later change stands over it: #{over[-1].id} ({over[-1].verb})" if over else ""
 
     def stands(self, later: Request, earlier: Request) -> bool:
         """Whether `later` has changed anything since: neither undone, nor itself the undo of something as late."""
-        if row(later.id) in self.undone_by or _idle(later):
+        if later.id in self.undone_by or _idle(later):
             return False
-        return later.verb != UNDO or int(later.arguments["undoes"]) < row(earlier.id)
+        return later.verb != UNDO or int(later.arguments["undoes"]) < earlier.id
 
     def touches(self, request: Request) -> set[str]:
         """What a request changes, as dotted paths; a path covers those that begin with it."""
@@ -246,12 +249,12 @@ def _newest(log: _Log, study_id: int | None) -> Request:
 
 def _hint(log: _Log, chosen: Request) -> str:
     verb = log.root(chosen).verb
-    if row(chosen.id) in log.undone_by:
-        return f"Undo that one to have it back: #{log.undone_by[row(chosen.id)]}."
+    if chosen.id in log.undone_by:
+        return f"Undo that one to have it back: #{log.undone_by[chosen.id]}."
     return FINAL.get(verb, "Undo the later one first.")
 
 
-def _take_back(session: Session, log: _Log, chosen: Request, who: str) -> Request:
+def _take_back(session: Writing, log: _Log, chosen: Request, who: str) -> Request:
     """Put the values before a request back, and record that."""
     first = log.root(chosen)
     values = {key: value for key, value in chosen.before.items() if key != "undoes"}
@@ -270,43 +273,43 @@ def _take_back(session: Session, log: _Log, chosen: Request, who: str) -> Reques
     else:
         values = {"state": "waiting" if values.get("state") == "waiting" else UNDONE}
         before = _put_trial_state(session, first, values["state"])
-    given = {"undoes": row(chosen.id), **values}
+    given = {"undoes": chosen.id, **values}
     return record(session, who, UNDO, first.study_id, first.trial_id, arguments=given, before=before)
 
 
-def _put_spec(session: Session, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+def _put_spec(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     study = reads.study_by_id(session, row(first.study_id))
     spec = study_from_dict(study.spec, where=f"study {study.name}")
     new = put(spec, first.verb, values)
-    writes.set_study_spec(session, row(study.id), dump(new))
+    writes.set_study_spec(session, study.id, dump(new))
     reopen(session, study, new)
     return current(spec, first.verb, values)
 
 
-def _put_alias(session: Session, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+def _put_alias(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     name, alias = str(first.arguments["name"]), str(first.arguments["alias"])
     before = [one.version_id for one in reads.aliases(session, name) if one.alias == alias]
     writes.put_alias(session, name=name, alias=alias, version_id=values["version_id"], now=time.time())
     return {"version_id": before[0] if before else None}
 
 
-def _put_study_state(session: Session, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+def _put_study_state(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     study, wanted = reads.study_by_id(session, row(first.study_id)), StudyState(values.get("state", "running"))
     before = study.state
     if before == wanted or before not in (StudyState.RUNNING, StudyState.PAUSED):
         raise ActionRefused(f"study {study.name!r} is {before}", hint="There is nothing to undo.")
-    writes.set_study_state(session, row(study.id), wanted, now=time.time())
+    writes.set_study_state(session, study.id, wanted, now=time.time())
     return {"state": before.value}
 
 
-def _put_trial_state(session: Session, first: Request, wanted: str) -> dict[str, Any]:
+def _put_trial_state(session: Writing, first: Request, wanted: str) -> dict[str, Any]:
     """Take a trial that has not begun out of the queue (`undone`), or put it back (`waiting`)."""
     trial = reads.trial_by_id(session, row(first.trial_id))
     if wanted == UNDONE:
         if trial.state != TrialState.WAITING or trial.started_at is not None:
             hint = "Stop it with: bertdistill-tui engine stop --trial"
             raise ActionRefused(f"trial {trial.number} has begun and is {trial.state}", hint=hint)
-        writes.set_trial_state(session, row(trial.id), TrialState.STOPPED, now=time.time(), reason=UNDONE)
+        writes.set_trial_state(session, trial.id, TrialState.STOPPED, now=time.time(), reason=UNDONE)
         return {"state": "waiting"}
     study = reads.study_by_id(session, trial.study_id)
     others = [one for one in reads.trials(session, trial.study_id) if one.id != trial.id]
@@ -315,7 +318,7 @@ def _put_trial_state(session: Session, first: Request, wanted: str) -> dict[str,
     budget = study_from_dict(study.spec, where=study.name).budget.trials
     if first.verb == "queue" and used(others) >= budget:
         raise ActionRefused(f"the budget of {budget} trials is used up", hint="Raise budget.trials.")
-    writes.set_trial_state(session, row(trial.id), TrialState.WAITING, now=time.time())
+    writes.set_trial_state(session, trial.id, TrialState.WAITING, now=time.time())
     if study.state == StudyState.COMPLETE:
-        writes.set_study_state(session, row(study.id), StudyState.RUNNING, now=time.time())
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=time.time())
     return {"state": UNDONE}

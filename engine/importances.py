@@ -20,16 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from bertdistill.engine.config import StudySpec, study_from_dict
+from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import METRICS, Settings
 from bertdistill.engine.errors import ConfigError, WorkerFailed
 from bertdistill.engine.frontier import Objective
 from bertdistill.engine.space import Parameter, Space, Value, active, points
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -112,7 +113,7 @@ def read_importances(workspace: Workspace, study: str, method: Method = "ped-ano
     try:
         with db.read() as session:
             found = reads.study(session, study)
-            trials = reads.trials(session, found.id or 0)
+            trials = reads.trials(session, found.id)
     finally:
         db.close()
     return study_importances(trials, study_from_dict(found.spec, where=f"study {study}"), found.prepared or {}, method)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract import (
     CHECKPOINT,
@@ -25,9 +25,12 @@ from bertdistill.engine.contract import (
     parse_event,
 )
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
+from bertdistill.store.db import Database
 from bertdistill.store.metrics import Point
-from bertdistill.store.models import Attempt, TrialState
+from bertdistill.store.rows import Attempt, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 BATCH_BYTES = 1 << 20
 """Bytes stored in one transaction: about 40,000 values, a tenth of a second."""
@@ -71,7 +74,7 @@ def ingest(db: Database, workspace: Path, attempt: Attempt, *, max_bytes: int = 
         return Batch(offset=attempt.ingest_offset)
     events = digest(chunk.data)
     with db.write() as session:
-        row = reads.attempt_by_id(session, attempt.id or 0)
+        row = reads.attempt_by_id(session, attempt.id)
         if row.ingest_offset == attempt.ingest_offset:
             return _store(session, workspace, row, chunk, events)
     return ingest(db, workspace, row, max_bytes=max_bytes)  # the caller's copy of the attempt was old
@@ -254,8 +257,8 @@ def _text(value: Any, limit: int) -> str:
 # ------------------------------------------------------------------------------------------------------------- the rows
 
 
-def _store(session: Session, workspace: Path, attempt: Attempt, chunk: _Chunk, events: Events) -> Batch:
-    attempt_id = attempt.id or 0
+def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: _Chunk, events: Events) -> Batch:
+    attempt_id = attempt.id
     points = dropped = stored = misplaced = 0
     if attempt.kind != "promote":  # a promotion is settled by whoever started it
         points, dropped = _store_points(session, attempt, events.points)
@@ -288,7 +291,7 @@ def _store(session: Session, workspace: Path, attempt: Attempt, chunk: _Chunk, e
     )
 
 
-def _store_points(session: Session, attempt: Attempt, points: list[Point]) -> tuple[int, int]:
+def _store_points(session: Writing, attempt: Attempt, points: list[Point]) -> tuple[int, int]:
     """Store the points of admitted series; returns how many were stored and dropped."""
     trial_id = attempt.trial_id or 0
     reported = {point[0] for point in points}
@@ -305,7 +308,7 @@ def _admit(known: set[str], reported: Iterable[str]) -> set[str]:
     return (set(reported) & known) | set(new[: max(MAX_SERIES - len(known), 0)])
 
 
-def _store_result(session: Session, attempt: Attempt, events: Events) -> None:
+def _store_result(session: Writing, attempt: Attempt, events: Events) -> None:
     if events.result is None:
         return
     if attempt.kind == "prepare":
@@ -314,7 +317,7 @@ def _store_result(session: Session, attempt: Attempt, events: Events) -> None:
         writes.set_trial_metrics(session, attempt.trial_id or 0, events.result["metrics"])
 
 
-def _store_standing(session: Session, trial_id: int, events: Events) -> None:
+def _store_standing(session: Writing, trial_id: int, events: Events) -> None:
     """How a running trial stands: its newest scores (until the result is there) and its progress."""
     trial = reads.trial_by_id(session, trial_id)
     if trial.state != TrialState.RUNNING or not (events.scores or events.trained is not None):
@@ -324,7 +327,7 @@ def _store_standing(session: Session, trial_id: int, events: Events) -> None:
 
 
 def _store_checkpoints(
-    session: Session, workspace: Path, attempt: Attempt, checkpoints: list[Mapping[str, Any]]
+    session: Writing, workspace: Path, attempt: Attempt, checkpoints: list[Mapping[str, Any]]
 ) -> tuple[int, int]:
     """Record checkpoints inside the attempt's folder; returns how many were recorded and how many lie elsewhere.
 
@@ -335,13 +338,13 @@ def _store_checkpoints(
     for checkpoint in checkpoints:
         folder = os.path.realpath(checkpoint["folder"])
         if folder.startswith(own):
-            place = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id or 0}
+            place = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id}
             writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **place})
             stored += 1
     return stored, len(checkpoints) - stored
 
 
-def _store_notices(session: Session, attempt: Attempt, notices: list[tuple[float, str, str]]) -> int:
+def _store_notices(session: Writing, attempt: Attempt, notices: list[tuple[float, str, str]]) -> int:
     """Store notices that are not there yet, so that a file read again doubles none."""
     stored = 0
     for at, level, text in notices[:NOTICES_A_BATCH]:
@@ -351,5 +354,5 @@ def _store_notices(session: Session, attempt: Attempt, notices: list[tuple[float
     return stored
 
 
-def _notice(session: Session, attempt: Attempt, at: float, level: str, text: str) -> None:
+def _notice(session: Writing, attempt: Attempt, at: float, level: str, text: str) -> None:
     writes.add_notice(session, level=level, text=text, now=at, study_id=attempt.study_id, trial_id=attempt.trial_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.config import StudySpec, study_from_dict
-from bertdistill.engine.settle import row
+from bertdistill.engine.config import study_from_dict
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import Study, StudyState, Trial
+from bertdistill.store.rows import Study, StudyState, Trial
 
 
 @dataclass
@@ -27,10 +27,10 @@ class Lookups:
 
     def spec(self, study: Study) -> StudySpec:
         """The spec in force; validated once for each change of it, so the same object means the same spec."""
-        cached = self._specs.get(row(study.id))
+        cached = self._specs.get(study.id)
         if cached is None or cached[0] != study.spec:
             cached = (study.spec, study_from_dict(study.spec, where=f"study {study.name}"))
-            self._specs[row(study.id)] = cached
+            self._specs[study.id] = cached
         return cached[1]
 
     def spec_by_id(self, study_id: int) -> StudySpec:
@@ -41,11 +41,11 @@ class Lookups:
     def trials(self, study: Study) -> list[Trial]:
         """All trials of a study; read again when their states changed or `forget` was called."""
         with self.db.read() as session:
-            counts = reads.counts(session, row(study.id))
-            cached = self._trials.get(row(study.id))
+            counts = reads.counts(session, study.id)
+            cached = self._trials.get(study.id)
             if cached is None or cached[0] != counts:
-                cached = (counts, reads.trials(session, row(study.id)))
-                self._trials[row(study.id)] = cached
+                cached = (counts, reads.trials(session, study.id))
+                self._trials[study.id] = cached
         return cached[1]
 
     def forget(self, study_id: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from bertdistill.engine.landscape import Axis, parameter_axis
 from bertdistill.engine.outcomes import finite
 from bertdistill.engine.space import Space, active
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 NEAREST = 3
 SAME = 1e-3

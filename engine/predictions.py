@@ -19,8 +19,8 @@ from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.db import Session, open_db
-from bertdistill.store.models import Attempt, Checkpoint, Trial
+from bertdistill.store.db import Reading, open_db
+from bertdistill.store.rows import Attempt, Checkpoint, Trial
 
 GOLDS_MODULE = "bertdistill.engine.distill.golds"
 FILE = "predictions.json"
@@ -49,7 +49,7 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     db = open_db(workspace.path, read_only=True)
     try:
         with db.read() as session:
-            trial = reads.trial(session, reads.study(session, study).id or 0, number)
+            trial = reads.trial(session, reads.study(session, study).id, number)
             checkpoint = _best(session, trial, f"{study}/{number}")
             attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
     finally:
@@ -58,8 +58,8 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     return joined(_golds(workspace, attempt), texts, checkpoint.step)
 
 
-def _best(session: Session, trial: Trial, name: str) -> Checkpoint:
-    found = reads.best_checkpoint(session, trial.id or 0)
+def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
+    found = reads.best_checkpoint(session, trial.id)
     if found is not None:
         return found
     bests = [one for one in reads.checkpoints(session, trial_id=trial.id, dropped=True) if one.role == "best"]

@@ -22,11 +22,11 @@ from bertdistill.engine.errors import ActionRefused, LaunchError
 from bertdistill.engine.launch import Exit, Launcher, LocalLauncher, read_exit, read_spec
 from bertdistill.engine.recording import record, writing
 from bertdistill.engine.rules import fits, gpu_loads
-from bertdistill.engine.settle import last_line, row
+from bertdistill.engine.settle import last_line
 from bertdistill.engine.workspace import Workspace, checked
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
-from bertdistill.store.models import Attempt, Checkpoint, ModelVersion, Study, Trial, TrialState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Attempt, Checkpoint, ModelVersion, Study, Trial, TrialState
 
 AT_REST = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
 START_SECONDS = 60.0
@@ -59,13 +59,13 @@ def promote(
     with writing(workspace) as db:
         with db.write() as session:
             found = reads.study(session, study)
-            trial = reads.trial(session, row(found.id), number)
+            trial = reads.trial(session, found.id, number)
             chosen = _checkpoint(session, trial, checkpoint)
             version = writes.create_model_version(
                 session,
                 name=name,
-                trial_id=row(trial.id),
-                checkpoint_id=row(chosen.id),
+                trial_id=trial.id,
+                checkpoint_id=chosen.id,
                 who=who,
                 now=now,
                 note=note,
@@ -102,20 +102,20 @@ def _start(
     except LaunchError as error:
         with db.write() as session:
             writes.finish_model_version(
-                session, row(version.id), state="failed", now=time.time(), detail=f"{error} {error.hint}".strip()
+                session, version.id, state="failed", now=time.time(), detail=f"{error} {error.hint}".strip()
             )
         raise
     with db.write() as session:
         folder = workspace.relative(paths.folder)
-        writes.set_model_handle(session, row(version.id), attempt_folder=folder, handle=handle)
-    return _version(db, row(version.id))
+        writes.set_model_handle(session, version.id, attempt_folder=folder, handle=handle)
+    return _version(db, version.id)
 
 
-def _checkpoint(session: Session, trial: Trial, role: str) -> Checkpoint:
+def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
     """The newest checkpoint of that role, on disk, of a trial at rest; else ActionRefused."""
     if trial.state not in AT_REST:
         raise ActionRefused(f"trial {trial.number} is {trial.state}", hint="Wait for its end, or stop it.")
-    kept = [one for one in reads.checkpoints(session, trial_id=row(trial.id)) if one.role == role]
+    kept = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == role]
     if not kept:
         hint = "It never got that far or its files were removed; run it again: bertdistill-tui engine rerun"
         raise ActionRefused(f"trial {trial.number} has no {role} checkpoint on disk", hint=hint)
@@ -193,7 +193,7 @@ def _finish(
             alias = str(read_spec(paths).promote.get("alias", ""))
             fresh = writes.finish_model_version(
                 session,
-                row(version.id),
+                version.id,
                 state="verified",
                 now=now,
                 folder=workspace.relative(target),
@@ -202,12 +202,12 @@ def _finish(
                 report=report,
             )
             if fresh and alias:
-                writes.set_alias(session, name=version.name, alias=alias, version_id=row(version.id), now=now)
+                writes.set_alias(session, name=version.name, alias=alias, version_id=version.id, now=now)
             return
         refused = word.get("status") == "refused" or ended.kind == "refused"
         detail = str(word.get("detail") or last_line(ended.log_tail) or f"the worker ended with {ended.kind}")
         state = "refused" if refused else "failed"
-        writes.finish_model_version(session, row(version.id), state=state, now=now, report=report, detail=detail)
+        writes.finish_model_version(session, version.id, state=state, now=now, report=report, detail=detail)
 
 
 def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who: str) -> None:
@@ -219,7 +219,7 @@ def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who:
             hint = "Only a verified version can have an alias."
             raise ActionRefused(f"{name}:{version} is {chosen.state}", hint=hint)
         before = [one.version_id for one in reads.aliases(session, name) if one.alias == alias]
-        writes.set_alias(session, name=name, alias=alias, version_id=row(chosen.id), now=time.time())
+        writes.set_alias(session, name=name, alias=alias, version_id=chosen.id, now=time.time())
         trial = reads.trial_by_id(session, chosen.trial_id)
         arguments = {"name": name, "alias": alias, "version": version}
         past = {"version_id": before[0] if before else None}

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertdistill.engine import dispatch
-from bertdistill.engine.config import StudySpec
 from bertdistill.engine.search import PastTrial, Proposal, propose
 from bertdistill.engine.space import resolve
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.engine.study_spec import StudySpec
+from bertdistill.store.rows import Trial, TrialState
 
 Told = Literal["complete", "running", "infeasible", "pruned"]
 _AS: Mapping[TrialState, Told] = {

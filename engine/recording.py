@@ -9,15 +9,19 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine import process, requests
-from bertdistill.engine.config import StudySpec, study_from_dict
+from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.lease import ensure_runner
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session, open_db
-from bertdistill.store.models import Request, Study
+from bertdistill.store.db import Database, Reading, open_db
+from bertdistill.store.rows import Request, Study
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 
 @contextmanager
@@ -30,14 +34,14 @@ def writing(workspace: Workspace) -> Iterator[Database]:
         db.close()
 
 
-def study_and_spec(session: Session, name: str) -> tuple[Study, StudySpec]:
+def study_and_spec(session: Reading, name: str) -> tuple[Study, StudySpec]:
     """A study by name and its spec in force."""
     study = reads.study(session, name)
     return study, study_from_dict(study.spec, where=f"study {name}")
 
 
 def record(
-    session: Session,
+    session: Writing,
     who: str,
     verb: str,
     study_id: int | None = None,

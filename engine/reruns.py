@@ -9,20 +9,23 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine import dispatch
-from bertdistill.engine.config import StudySpec, changed, nearest, parse_override
+from bertdistill.engine.config import changed, nearest, parse_override
 from bertdistill.engine.contract import SEARCHABLE, Settings
 from bertdistill.engine.errors import ActionRefused, InvalidRequest
 from bertdistill.engine.recording import record, study_and_spec, writing
 from bertdistill.engine.rules import UNDONE, over_limit, used
-from bertdistill.engine.settle import row
 from bertdistill.engine.space import active, check, coerce, contains, describe, in_order, middle
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session, open_db
-from bertdistill.store.models import Study, StudyState, Trial, TrialState
+from bertdistill.store.db import open_db
+from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 
 def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, who: str) -> Trial:
@@ -32,7 +35,7 @@ def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, 
         found, spec = study_and_spec(session, study)
         prepared = _prepared(found)
         params = _typed(spec, params)
-        trials = reads.trials(session, row(found.id))
+        trials = reads.trials(session, found.id)
         if used(trials) >= spec.budget.trials:
             hint = "Raise budget.trials, or rerun a trial, which comes on top."
             raise ActionRefused(f"the budget of {spec.budget.trials} trials is used up", hint=hint)
@@ -83,9 +86,9 @@ def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *
     when its size, known before any training, breaks a threshold."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
-        parent = reads.trial(session, row(found.id), number)
+        parent = reads.trial(session, found.id, number)
         planned, old = _changed_trial(found, spec, parent, key, value)
-        _refuse_repeated(reads.trials(session, row(found.id)), planned.settings)
+        _refuse_repeated(reads.trials(session, found.id), planned.settings)
         _refuse_too_large(spec, planned)
         trial = _add_trial(session, found, planned, "rerun", parent.id)
         arguments = {"parent": number, key: getattr(planned.settings, key)}
@@ -120,8 +123,8 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
     try:
         with db.read() as session:
             found, spec = study_and_spec(session, study)
-            parent = reads.trial(session, row(found.id), number)
-            trials = reads.trials(session, row(found.id))
+            parent = reads.trial(session, found.id, number)
+            trials = reads.trials(session, found.id)
     finally:
         db.close()
     planned, old = _changed_trial(found, spec, parent, key, value)
@@ -218,12 +221,12 @@ def _refuse_repeated(trials: Sequence[Trial], settings: Settings) -> None:
 
 
 def _add_trial(
-    session: Session, study: Study, planned: dispatch.Planned, origin: str, parent_id: int | None = None
+    session: Writing, study: Study, planned: dispatch.Planned, origin: str, parent_id: int | None = None
 ) -> Trial:
     """Create the trial; a complete study runs again."""
     trial = writes.create_trial(
         session,
-        study_id=row(study.id),
+        study_id=study.id,
         origin=origin,
         params=planned.params,
         settings=dict(vars(planned.settings)),
@@ -232,7 +235,7 @@ def _add_trial(
         parent_id=parent_id,
     )
     if study.state == StudyState.COMPLETE:
-        writes.set_study_state(session, row(study.id), StudyState.RUNNING, now=time.time())
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=time.time())
     return trial
 
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.frontier import Objective, ranking
-from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
-from bertdistill.store.models import Checkpoint, Study, Trial, TrialState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Checkpoint, Study, Trial, TrialState
 
 FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE})
 """Trials that never run again. Failed and stopped ones may, from their last checkpoint."""
@@ -58,7 +57,7 @@ def finish(db: Database, workspace: Workspace, trial_id: int, *, now: float) -> 
 def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
     """`finish` for every trial that needs it still: a runner may have died before it came to it."""
     with db.read() as session:
-        lasts = [one for study in reads.studies(session) for one in reads.checkpoints(session, study_id=row(study.id))]
+        lasts = [one for study in reads.studies(session) for one in reads.checkpoints(session, study_id=study.id)]
     for trial_id in {one.trial_id for one in lasts if one.role == "last"}:
         finish(db, workspace, trial_id, now=now)
 
@@ -76,7 +75,7 @@ def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], 
         resting = {one.trial_id for one in chosen if reads.trial_by_id(session, one.trial_id).state in _AT_REST}
         chosen = [one for one in chosen if one.id not in promoted and one.trial_id in resting]
         for one in chosen:
-            writes.drop_checkpoint(session, row(one.id), now=now)
+            writes.drop_checkpoint(session, one.id, now=now)
         needed = {folder for trial_id in resting for folder in _needed(session, trial_id)}
     for one in chosen:
         if one.folder not in needed:
@@ -101,7 +100,7 @@ def sweep(db: Database, workspace: Workspace, trial_id: int) -> None:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-def _needed(session: Session, trial_id: int) -> set[str]:
+def _needed(session: Reading, trial_id: int) -> set[str]:
     """Folders of a trial that a row holds, or that a verification reads although a newer checkpoint took its place."""
     read = {version.checkpoint_id for version in reads.model_versions(session) if version.state == "verifying"}
     every = reads.checkpoints(session, trial_id=trial_id, dropped=True)
@@ -125,7 +124,7 @@ def make_room(
             break
         gone = drop(db, workspace, [checkpoint], now=now)
         total += gone
-        per_study[row(study.id)] = per_study.get(row(study.id), Dropped()) + gone
+        per_study[study.id] = per_study.get(study.id, Dropped()) + gone
     if per_study:
         with db.write() as session:
             for study_id, gone in per_study.items():
@@ -140,10 +139,10 @@ def _said(gone: Dropped) -> str:
     )
 
 
-def _spare(session: Session, study: Study) -> list[Checkpoint]:
+def _spare(session: Reading, study: Study) -> list[Checkpoint]:
     """Checkpoints of a study that may go, least valuable first."""
-    trials = {row(trial.id): trial for trial in reads.trials(session, row(study.id))}
-    kept = [one for one in reads.checkpoints(session, study_id=row(study.id)) if trials[one.trial_id].state in _AT_REST]
+    trials = {trial.id: trial for trial in reads.trials(session, study.id)}
+    kept = [one for one in reads.checkpoints(session, study_id=study.id) if trials[one.trial_id].state in _AT_REST]
     promoted = {version.checkpoint_id for version in reads.model_versions(session)}
     objectives = study_from_dict(study.spec, where=f"study {study.name}").objectives
     order = worth(list(trials.values()), objectives)
@@ -157,8 +156,8 @@ def worth(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[int,
 
     Frontier trials and the baseline are left out; trials without all objectives come last.
     """
-    rows = [(row(trial.id), trial.metrics) for trial in trials if trial.state == TrialState.COMPLETE]
+    rows = [(trial.id, trial.metrics) for trial in trials if trial.state == TrialState.COMPLETE]
     ranked = ranking(rows, objectives)
     place = {one.key: position for position, one in enumerate(ranked)}
-    kept = {one.key for one in ranked if one.on_frontier} | {row(t.id) for t in trials if t.origin == "baseline"}
-    return {row(trial.id): place.get(row(trial.id), len(place)) for trial in trials if row(trial.id) not in kept}
+    kept = {one.key for one in ranked if one.on_frontier} | {t.id for t in trials if t.origin == "baseline"}
+    return {trial.id: place.get(trial.id, len(place)) for trial in trials if trial.id not in kept}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bertdistill.engine.config import StudySpec
 from bertdistill.engine.contract import METRICS, Device
-from bertdistill.store.models import Study, Trial
+from bertdistill.engine.study_spec import StudySpec
+from bertdistill.store.rows import Study, Trial
 
 BUDGETED = frozenset({"baseline", "sampler", "queued"})
 """Origins that count against budget.trials; reruns come on top."""

@@ -20,7 +20,6 @@ from types import FrameType
 
 from bertdistill.engine import dispatch, lease, requests, retention, settle
 from bertdistill.engine.collector import Collector
-from bertdistill.engine.config import StudySpec
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.launch import Launcher, LocalLauncher
 from bertdistill.engine.lookups import Lookups
@@ -31,11 +30,12 @@ from bertdistill.engine.scheduler import Scheduler
 from bertdistill.engine.search import Proposal, SpaceExhausted
 from bertdistill.engine.settle import row
 from bertdistill.engine.space import resolve
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace, resolve_workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import Attempt, Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
 POLL_SECONDS = 0.25
 QUIET_SECONDS = 2.0
@@ -97,9 +97,9 @@ class Runner:
         self._collector.pass_on_stops(live, now)
         studies = self._lookups.running()
         self._account(studies, now)
-        self._proposer.keep({row(study.id) for study in studies})
+        self._proposer.keep({study.id for study in studies})
         for study in studies:
-            with self._at_study(row(study.id)):
+            with self._at_study(study.id):
                 self._advance(study, live, now)
         if not self.draining:
             self._scheduler.launch(now)
@@ -113,7 +113,7 @@ class Runner:
         with self.db.read() as session:
             if reads.pending_requests(session):
                 return True
-            running = [row(study.id) for study in reads.studies(session) if study.state == StudyState.RUNNING]
+            running = [study.id for study in reads.studies(session) if study.state == StudyState.RUNNING]
             followed = [one.study_id for one in reads.live_attempts(session)]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
@@ -163,13 +163,13 @@ class Runner:
         trials = self._lookups.trials(study)
         spent = self._budget_spent(study, spec, trials)
         if not spent and not self.draining and self._wants_proposal(study, spec, trials, live):
-            self._proposer.ask(row(study.id), trials, spec, study.prepared)
-        if spent and not self._proposer.asked_for(row(study.id)):
+            self._proposer.ask(study.id, trials, spec, study.prepared)
+        if spent and not self._proposer.asked_for(study.id):
             self._complete(study, spec, trials, live, now)
 
     def _diagnose(self, study: Study, spec: StudySpec, now: float) -> bool:
         """Pause a study whose attempts fail one after another in the same way. Looks after a failure only."""
-        study_id = row(study.id)
+        study_id = study.id
         if study.prepared is None or (study_id in self._looked_into and study_id not in self._collector.failed):
             return False
         self._looked_into.add(study_id)
@@ -186,9 +186,9 @@ class Runner:
 
     def _take_answer(self, study: Study, spec: StudySpec, now: float) -> None:
         try:
-            proposal = self._proposer.take(row(study.id))
+            proposal = self._proposer.take(study.id)
         except SpaceExhausted:
-            self._exhausted[row(study.id)] = (len(self._lookups.trials(study)), spec)
+            self._exhausted[study.id] = (len(self._lookups.trials(study)), spec)
             return
         if proposal is None or not inside(spec.proposable, proposal.params):
             return  # a person narrowed a range while the question was open; it is asked again
@@ -214,12 +214,12 @@ class Runner:
     ) -> None:
         """A new trial, unless the budget was used up meanwhile. `refused` makes it infeasible without a run."""
         with self.db.write() as session:
-            fresh = reads.study_by_id(session, row(study.id))
-            if used(reads.trials(session, row(study.id))) >= spec.budget.trials or fresh.state != StudyState.RUNNING:
+            fresh = reads.study_by_id(session, study.id)
+            if used(reads.trials(session, study.id)) >= spec.budget.trials or fresh.state != StudyState.RUNNING:
                 return
             trial = writes.create_trial(
                 session,
-                study_id=row(study.id),
+                study_id=study.id,
                 origin=origin,
                 params=planned.params,
                 settings=dict(vars(planned.settings)),
@@ -230,14 +230,14 @@ class Runner:
             )
             if refused is not None:
                 state, (reason, detail) = TrialState.INFEASIBLE, refused
-                writes.set_trial_state(session, row(trial.id), state, now=now, reason=reason, detail=detail)
-        self._lookups.forget(row(study.id))
+                writes.set_trial_state(session, trial.id, state, now=now, reason=reason, detail=detail)
+        self._lookups.forget(study.id)
 
     def _budget_spent(self, study: Study, spec: StudySpec, trials: Sequence[Trial]) -> bool:
         """Whether no new trial may be created: trials or hours are used up, or the space holds nothing new."""
         if used(trials) >= spec.budget.trials or out_of_hours(study, spec):
             return True
-        count, asked_of = self._exhausted.get(row(study.id), (-1, spec))
+        count, asked_of = self._exhausted.get(study.id, (-1, spec))
         return count == len(trials) and asked_of is spec
 
     def _wants_proposal(self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt]) -> bool:
@@ -257,24 +257,24 @@ class Runner:
             return
         early = used(trials) < spec.budget.trials
         with self.db.write() as session:
-            if reads.study_by_id(session, row(study.id)).spec != study.spec:
+            if reads.study_by_id(session, study.id).spec != study.spec:
                 return  # a person has just changed it, perhaps the budget
             for trial in late:
                 detail = f"the study's {spec.budget.hours:g} hours were used up"
                 state = TrialState.STOPPED
-                writes.set_trial_state(session, row(trial.id), state, now=now, reason="budget", detail=detail)
+                writes.set_trial_state(session, trial.id, state, now=now, reason="budget", detail=detail)
             if early:
                 cause = "its hours are used up" if out_of_hours(study, spec) else "the search space holds nothing new"
                 text = f"The study is complete after {used(trials)} of {spec.budget.trials} trials: {cause}."
                 writes.add_notice(session, level="info", text=text, now=now, study_id=study.id)
-            if not any(one.state == TrialState.WAITING for one in reads.trials(session, row(study.id))):
-                writes.set_study_state(session, row(study.id), StudyState.COMPLETE, now=now)
-        self._lookups.forget(row(study.id))
+            if not any(one.state == TrialState.WAITING for one in reads.trials(session, study.id)):
+                writes.set_study_state(session, study.id, StudyState.COMPLETE, now=now)
+        self._lookups.forget(study.id)
 
     def _pause(self, study: Study, diagnosis: str, now: float) -> None:
         log.warning("study %s is paused: %s", study.name, diagnosis)
         with self.db.write() as session:
-            writes.set_study_state(session, row(study.id), StudyState.PAUSED, now=now, diagnosis=diagnosis)
+            writes.set_study_state(session, study.id, StudyState.PAUSED, now=now, diagnosis=diagnosis)
             writes.add_notice(session, level="error", text=diagnosis, now=now, study_id=study.id)
 
     # ----------------------------------------------------------------------------------------------------- housekeeping
@@ -291,7 +291,7 @@ class Runner:
         if now - self._last_guard >= GUARD_SECONDS:
             self._last_guard = now
             for study in self._lookups.running():
-                with self._at_study(row(study.id)):
+                with self._at_study(study.id):
                     self._scheduler.has_room(study, self._lookups.spec(study), now)
 
     def _account(self, studies: Sequence[Study], now: float) -> None:
@@ -299,7 +299,7 @@ class Runner:
         passed = max(0.0, now - self._last_tick) if self._last_tick is not None else 0.0
         self._last_tick = now
         for study in studies:
-            self._spent[row(study.id)] = self._spent.get(row(study.id), 0.0) + passed
+            self._spent[study.id] = self._spent.get(study.id, 0.0) + passed
 
     @contextmanager
     def _at_study(self, study_id: int) -> Iterator[None]:

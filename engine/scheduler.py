@@ -12,17 +12,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from bertdistill.engine import dispatch, promotions, retention, settle
-from bertdistill.engine.config import StudySpec
 from bertdistill.engine.contract import Device
 from bertdistill.engine.errors import LaunchError
 from bertdistill.engine.launch import Exit, Launcher, Slot
 from bertdistill.engine.lookups import Lookups
 from bertdistill.engine.rules import fits, gpu_loads, out_of_hours, place_in_queue
-from bertdistill.engine.settle import row
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
-from bertdistill.store.models import Attempt, Study, Trial, TrialState
+from bertdistill.store.rows import Attempt, Study, Trial, TrialState
 
 SLOTS_SECONDS = 60.0
 """How long the list of slots is believed: NVML takes its time."""
@@ -53,8 +52,8 @@ class Scheduler:
         while True:
             with self.db.read() as session:
                 live = reads.live_attempts(session)
-            studies = [study for study in self.lookups.running() if row(study.id) not in refused]
-            studies.sort(key=lambda one: (_count(live, one), self._launched.get(row(one.id), 0.0)))
+            studies = [study for study in self.lookups.running() if study.id not in refused]
+            studies.sort(key=lambda one: (_count(live, one), self._launched.get(one.id, 0.0)))
             if not any(self._start_one(study, live, now, refused) for study in studies):
                 return
 
@@ -90,7 +89,7 @@ class Scheduler:
 
     def _start_one(self, study: Study, live: Sequence[Attempt], now: float, refused: set[int]) -> bool:
         """Start what is next in a study; False when there is nothing, or no room."""
-        with self.at_study(row(study.id)):
+        with self.at_study(study.id):
             spec = self.lookups.spec(study)
             free = self.free_slots(spec, study, live)
             ready, trial = self._next(study, spec, live)
@@ -99,9 +98,9 @@ class Scheduler:
             room = self.has_room(study, spec, now)
             slot = next((one for one in free if not self._is_busy(one, study, now)), None) if room else None
             if slot is None:
-                refused.add(row(study.id))
+                refused.add(study.id)
                 return False
-            self.lookups.forget(row(study.id))
+            self.lookups.forget(study.id)
             if trial is None and not live:
                 slot = self._whole(slot)
             try:
@@ -109,10 +108,10 @@ class Scheduler:
                     self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now
                 )
             except LaunchError as error:
-                refused.add(row(study.id))
+                refused.add(study.id)
                 self._launch_failed(study, trial, spec, error, now)
                 return False
-            self._launched[row(study.id)] = now
+            self._launched[study.id] = now
             if attempt is not None:
                 log.info("%s started on %s", attempt.folder, slot.name)
             return attempt is not None
@@ -139,9 +138,9 @@ class Scheduler:
             attempts = reads.attempts(session, study_id=study.id)
         attempt = next(one for one in reversed(attempts) if one.trial_id == (trial.id if trial else None))
         ended = Exit("launch_failed", log_tail=str(error), ended_at=now)
-        settle.settle(self.db, row(attempt.id), ended, wanted=(), retries=spec.runner.retries, now=now)
-        self.failed.add(row(study.id))
-        self.lookups.forget(row(study.id))
+        settle.settle(self.db, attempt.id, ended, wanted=(), retries=spec.runner.retries, now=now)
+        self.failed.add(study.id)
+        self.lookups.forget(study.id)
 
     def _slots_for(self, spec: StudySpec) -> tuple[int, list[Slot]]:
         """How many workers the study may have at once, and the slots that these may take: of GPUs all there are."""

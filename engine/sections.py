@@ -1,6 +1,6 @@
 """Checks of single values and tables that a person typed, and the words in which a problem is told.
 
-Standard library and pydantic only; it knows no study, reads no file and never raises: problems are returned.
+Standard library only; it knows no study, reads no file and never raises: problems are returned.
 """
 
 from __future__ import annotations
@@ -8,17 +8,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from bertdistill.engine.contract import FineTuneSpec
 
 T = TypeVar("T")
-M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,8 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
     kind = kind_of(field)
     if kind in ("list[str]", "list[int]"):
         return _list_problem(value, whole=kind == "list[int]")
+    if kind == "dict[str, float]":
+        return _numbers_problem(value)
     if kind == "str":
         choices = field.metadata.get("choices")
         if not isinstance(value, str):
@@ -83,8 +81,21 @@ def _list_problem(value: Any, *, whole: bool) -> str:
     return ""
 
 
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Its default, dataclasses.MISSING when it must be given."""
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
+def _numbers_problem(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"= {shown(value)} must be a table"
+    wrong = [name for name, number in value.items() if not is_number(number)]
+    return f"has {wrong[0]} = {shown(value[wrong[0]])}, which is not a number" if wrong else ""
+
+
 def kind_of(field: dataclasses.Field[Any]) -> str:
-    """The annotation of a contract field, which is text in that module: int, float, str, list[int] or list[str]."""
+    """The annotation of a key's field, which is text: int, float, str, list[int], list[str] or dict[str, float]."""
     return str(field.type)
 
 
@@ -102,7 +113,7 @@ def is_number(value: Any) -> bool:
 
 
 def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[Problem]]:
-    """A section of the contract from its table; None when something is wrong with it."""
+    """A section of the study file from its table; None when something is wrong with it."""
     if not isinstance(raw, Mapping):
         return None, [not_a_table(table)]
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only called with dataclasses
@@ -110,7 +121,7 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in raw:
-            if field.default is field.default_factory is dataclasses.MISSING:
+            if default_of(field) is dataclasses.MISSING:
                 problems.append(Problem(table, name, f"is missing: {field.metadata['help']}"))
         elif "FineTuneSpec" in kind_of(field):
             values[name], wrong = read_dataclass(FineTuneSpec, raw[name], f"{table}.{name}")
@@ -125,47 +136,9 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
 def _converted(kind: str, value: Any) -> Any:
     if kind == "float":
         return float(value)
+    if kind == "dict[str, float]":
+        return {str(name): float(number) for name, number in value.items()}
     return list(value) if kind.startswith("list") else value
-
-
-def read_model(cls: type[M], raw: Any, table: str) -> tuple[M | None, list[Problem]]:
-    """A pydantic section from its table; None when something is wrong with it."""
-    if not isinstance(raw, Mapping):
-        return None, [not_a_table(table)]
-    problems = unknown_keys(raw, cls.model_fields, table)
-    known = {name: _tuples(value) for name, value in raw.items() if name in cls.model_fields}
-    try:
-        section = cls.model_validate(known, strict=True)
-    except ValidationError as error:
-        return None, problems + [_model_problem(cls, detail, table) for detail in error.errors()]
-    return (None if problems else section), problems
-
-
-def _tuples(value: Any) -> Any:
-    """Strict pydantic takes no list for a tuple, and not strict it would take "3" for 3."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _model_problem(cls: type[BaseModel], detail: Any, table: str) -> Problem:
-    name, *rest = (str(part) for part in detail["loc"])
-    value, context = detail["input"], detail.get("ctx", {})
-    words = {
-        "missing": f"is missing: {cls.model_fields[name].description}",
-        "literal_error": f"= {shown(value)} is not possible; use {one_of(_literals(cls, name))}",
-        "int_type": f"= {shown(value)} must be a whole number",
-        "float_type": f"= {shown(value)} must be a number",
-        "string_type": f"= {shown(value)} must be text",
-        "tuple_type": f"= {shown(value)} must be a list",
-        "dict_type": f"= {shown(value)} must be a table",
-        "greater_than_equal": f"= {shown(value)} is below {context.get('ge')}; use {context.get('ge')} or more",
-        "greater_than": f"= {shown(value)} is not above {context.get('gt')}; use more",
-        "less_than_equal": f"= {shown(value)} is above {context.get('le')}; use {context.get('le')} or less",
-    }
-    return Problem(table, ".".join([name, *rest]), words.get(detail["type"], f"= {shown(value)}: {detail['msg']}"))
-
-
-def _literals(cls: type[BaseModel], name: str) -> tuple[Any, ...]:
-    return typing.get_args(cls.model_fields[name].annotation)
 
 
 def unknown_keys(raw: Mapping[str, Any], names: Iterable[str], table: str) -> list[Problem]:

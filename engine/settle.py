@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.launch import Exit
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database, Session
-from bertdistill.store.models import Attempt, AttemptState, Study, StudyState, Trial, TrialState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 INFEASIBLE = frozenset({"diverged", "cuda_oom", "host_oom"})
 """The parameters did it: the optimiser learns from these and they are not repeated."""
@@ -133,7 +136,7 @@ def settle(
             missing=[name for name in wanted if values.get(name) is None],
         )
         _end(session, attempt, ended, found, now)
-        trial_id = row(trial.id)
+        trial_id = trial.id
         writes.add_trial_seconds(session, trial_id, max(0.0, min(ended.ended_at, now) - attempt.started_at))
         if found.failure:
             writes.add_trial_failure(session, trial_id)
@@ -145,7 +148,7 @@ def settle(
         return found, trial
 
 
-def _settle_prepare(session: Session, attempt: Attempt, ended: Exit, *, retries: int, now: float) -> Verdict:
+def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries: int, now: float) -> Verdict:
     study = reads.study_by_id(session, attempt.study_id)
     missing = [] if study.prepared else ["facts"]
     before = prepare_failures(reads.attempts(session, study_id=attempt.study_id), since(session, study))
@@ -162,10 +165,10 @@ def _settle_prepare(session: Session, attempt: Attempt, ended: Exit, *, retries:
     return found
 
 
-def _end(session: Session, attempt: Attempt, ended: Exit, found: Verdict, now: float) -> None:
+def _end(session: Writing, attempt: Attempt, ended: Exit, found: Verdict, now: float) -> None:
     writes.end_attempt(
         session,
-        row(attempt.id),
+        attempt.id,
         now=min(ended.ended_at or now, now),
         exit_class=exit_class(ended, found),
         exit_code=ended.code,
@@ -185,9 +188,9 @@ def _said(who: str, found: Verdict, filed: str) -> str:
 # ------------------------------------------------------------------------------------------------- failures in a row
 
 
-def since(session: Session, study: Study) -> float:
+def since(session: Reading, study: Study) -> float:
     """From when on failures of a study count: a person who resumes it has seen the earlier ones."""
-    resumed = [request.at for request in reads.requests(session, row(study.id)) if request.verb == "resume"]
+    resumed = [request.at for request in reads.requests(session, study.id) if request.verb == "resume"]
     return max(resumed, default=0.0)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from bertdistill.engine.contract import Device
 from bertdistill.engine.launch import Launcher, Slot
 from bertdistill.engine.rules import fits, gpu_loads
-from bertdistill.store.models import Attempt
+from bertdistill.store.rows import Attempt
 
 Wish = tuple[int, int]
 """`runner.slots` and `runner.slots_per_gpu` of a study."""

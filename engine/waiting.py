@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bertdistill.engine.config import StudySpec
 from bertdistill.engine.rules import out_of_hours, place_in_queue, used
-from bertdistill.engine.settle import row
 from bertdistill.engine.slots import Room
-from bertdistill.store.models import Attempt, Study, StudyState, Trial, TrialState
+from bertdistill.engine.study_spec import StudySpec
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
 Item = Literal["trial", "preparation", "proposal"]
 Reason = Literal[
@@ -168,4 +167,4 @@ def leaving(live: Sequence[Attempt], pending: Sequence[str]) -> bool:
 def newest_worker(now: StudyNow, live: Sequence[Attempt]) -> Attempt | None:
     """The worker that leaves first when the study may have fewer."""
     trials = [one for one in workers_of(now, live) if one.trial_id is not None and not one.stop_reason]
-    return max(trials, key=lambda one: row(one.id), default=None)
+    return max(trials, key=lambda one: one.id, default=None)

@@ -1,30 +1,31 @@
 """Opens the workspace's database, keeps its schema current and gives out short transactions.
 
-It knows no table and no query beyond the schema's revision: those are in `models`, `reads` and `writes`.
+It knows no table and no query beyond the schema's revision: those are in `models`, `reads` and `writes`. Reading goes
+straight to SQLite; SQLAlchemy (0.4 s to import) comes with the first writing transaction, in `writing`.
 Pragmas and the one-writer rule follow measurements: WAL with synchronous=NORMAL, every writing transaction
 BEGIN IMMEDIATE (a deferred one silently lost 544 of 800 increments), never a memory map (it widens a SQLite bug).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
-from sqlmodel import Session
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bertdistill.store.disk import explained, network_filesystem, not_ours
 from bertdistill.store.errors import StoreError
 
-__all__ = ["DATABASE_NAME", "HEAD", "Database", "Session", "network_filesystem", "open_db"]
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writer, Writing
+
+__all__ = ["DATABASE_NAME", "HEAD", "Database", "Reading", "Snapshot", "network_filesystem", "open_db"]
 
 DATABASE_NAME = "tracker.db"
 HEAD = "0001"
@@ -36,6 +37,24 @@ APPLICATION_ID = 0x42445455
 _WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
 
 
+class Reading(Protocol):
+    """What the functions of `reads` take: a `Snapshot`, or a writing transaction."""
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a SELECT finds; `values` stand for its question marks, in order."""
+
+
+class Snapshot:
+    """One consistent view of the database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """See `Reading`."""
+        return self._connection.execute(query, values).fetchall()
+
+
 class Database:
     """The open database of one workspace, for any number of threads of one process. Use `open_db` to get one."""
 
@@ -44,39 +63,52 @@ class Database:
         self.read_only = read_only
         status = path.stat()
         self._identity = (status.st_dev, status.st_ino)
-        self._reader = _engine(lambda: _connect_reader(path), "BEGIN")
-        self._writer = None if read_only else _engine(lambda: _connect_writer(path), "BEGIN IMMEDIATE")
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._writer: Writer | None = None
+        self._writer_lock = threading.Lock()
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self) -> Iterator[Writing]:
         """A transaction holding the write lock from its first line; committed at the end, undone by any exception."""
-        if self._writer is None:
+        if self.read_only:
             raise StoreError(f"{self.path}: opened for reading only", hint="Open it for writing.")
         if self.replaced():
             raise StoreError(
                 f"{self.path}: removed or replaced while it was open; nothing more is written",
                 hint="Put the file back or start this program again.",
             )
-        with explained(self.path), Session(self._writer, expire_on_commit=False) as session:
-            try:
-                session.connection()
-                yield session
-                session.commit()
-            except BaseException:
-                session.rollback()
-                raise
+        with self._open_writer().transaction() as writing:
+            yield writing
+
+    def _open_writer(self) -> Writer:
+        from bertdistill.store.writing import Writer  # SQLAlchemy: who only reads does not wait for it
+
+        with self._writer_lock:
+            if self._writer is None:
+                self._writer = Writer(self.path, lambda: connect_writer(self.path))
+            return self._writer
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A consistent view for a few short SELECTs; what they return stays usable afterwards, detached.
+    def read(self) -> Iterator[Snapshot]:
+        """A consistent view for a few short SELECTs.
 
         Keep it short: the write-ahead log cannot shrink while it is open.
         """
-        with explained(self.path), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
-            session.connection()
-            yield session
+        with explained(self.path):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = _connect_reader(self.path)
+            try:
+                connection.execute("BEGIN")
+                yield Snapshot(connection)
+                connection.rollback()
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
 
     def data_version(self) -> int:
         """A number that changes whenever another connection, of this process or another, has committed. About 5 µs."""
@@ -123,9 +155,12 @@ class Database:
             if self._watch is not None:
                 self._watch.close()
                 self._watch = None
-        self._reader.dispose()
-        if self._writer is not None:
-            self._writer.dispose()
+        while self._idle:
+            self._idle.pop().close()
+        with self._writer_lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
 
 
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
@@ -183,7 +218,8 @@ def _create_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def _connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection that may write, in WAL mode."""
     connection = _connect(path, "rw", _WRITER_WAIT_S)
     mode = _into_wal(connection)
     if mode != "wal":
@@ -226,32 +262,6 @@ def _connect(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_serializer=_to_json)
-
-    def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine, "begin", begin_transaction)
-    return engine
-
-
-def _to_json(value: Any) -> str:
-    """JSON text; numbers that are not finite become null, for JSON has none and SQLite's own functions refuse them."""
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
 def _revision(path: Path) -> str | None:
     """Schema revision of the file, None when it is still empty. Reads only: somebody else's file stays as it is."""
     with closing(_connect(path, "ro", _WRITER_WAIT_S)) as connection:
@@ -275,8 +285,9 @@ def _read_revision(path: Path, one: Callable[[str], Any]) -> str | None:
 def _migrate(path: Path) -> None:
     """Bring the schema to HEAD in one transaction; processes that open the same file at the same time take turns."""
     from bertdistill.store.migrations.upgrade import upgrade  # alembic costs 0.2 s and is rarely needed
+    from bertdistill.store.writing import writing_engine
 
-    engine = _engine(lambda: _connect_writer(path), "BEGIN IMMEDIATE")
+    engine = writing_engine(lambda: connect_writer(path))
     try:
         with engine.begin() as connection:
             if _read_revision(path, lambda query: connection.exec_driver_sql(query).fetchone()) != HEAD:

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
-
 from bertdistill.store.errors import StoreError
 
 _UNSAFE = re.compile(r"nfs\d*|lustre|gpfs|beegfs|ceph|cifs|smb\d*|smbfs|9p|afs|ocfs2|gfs2|glusterfs|fuse\..+")
@@ -49,13 +47,10 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _explain(path, error) or error from error
-    except DBAPIError as error:
-        original = error.orig if isinstance(error.orig, sqlite3.Error) else None
-        raise (_explain(path, original) if original else None) or error from error
+        raise explanation(path, error) or error from error
 
 
-def _explain(path: Path, error: sqlite3.Error) -> StoreError | None:
+def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     """None for errors that are the program's own, such as a broken constraint: those must stay visible as they are."""
     name = str(getattr(error, "sqlite_errorname", ""))
     said = f"SQLite says: {error}"

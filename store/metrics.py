@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlmodel import Session
+from bertdistill.store.db import Reading
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 BUCKET = 1000
 """Steps that one rollup row summarises."""
@@ -43,7 +47,7 @@ WHERE id = ?
 """
 
 
-def store_points(session: Session, study_id: int, trial_id: int, points: Sequence[Point]) -> None:
+def store_points(session: Writing, study_id: int, trial_id: int, points: Sequence[Point]) -> None:
     """Store or replace points of a trial (0: of the preparation) with the rollups and series rows above them.
 
     Of two points with the same series and step the later one stays. Steps are whole numbers from 0, values finite or
@@ -53,20 +57,18 @@ def store_points(session: Session, study_id: int, trial_id: int, points: Sequenc
         return
     series_of = _series_ids(session, study_id, trial_id, {point[0] for point in points})
     rows = [(series_of[name], step, value, time) for name, step, value, time in points]
-    run = session.connection().exec_driver_sql
-    run(_UPSERT, rows)
-    run(_ROLL_UP, list({(series_id, step // BUCKET) for series_id, step, _, _ in rows}))
-    run(_SUM_UP, [(series_id,) for series_id in series_of.values()])
+    session.run(_UPSERT, rows)
+    session.run(_ROLL_UP, list({(series_id, step // BUCKET) for series_id, step, _, _ in rows}))
+    session.run(_SUM_UP, [(series_id,) for series_id in series_of.values()])
 
 
-def _series_ids(session: Session, study_id: int, trial_id: int, names: Iterable[str]) -> dict[str, int]:
+def _series_ids(session: Writing, study_id: int, trial_id: int, names: Iterable[str]) -> dict[str, int]:
     """Row ids of the named series, made where missing."""
-    run = session.connection().exec_driver_sql
-    run(
+    session.run(
         "INSERT OR IGNORE INTO series (study_id, trial_id, name, points, not_finite) VALUES (?, ?, ?, 0, 0)",
         [(study_id, trial_id, name) for name in sorted(names)],
     )
-    found = run("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", (study_id, trial_id)).all()
+    found = session.rows("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
     return {name: series_id for name, series_id in found if name in names}
 
 
@@ -108,33 +110,31 @@ FROM part JOIN metric_rollup AS r ON r.series_id = ?1 AND r.bucket = part.bucket
 
 
 def curve(
-    session: Session, series_id: int, *, columns: int = 200, first: int | None = None, last: int | None = None
+    session: Reading, series_id: int, *, columns: int = 200, first: int | None = None, last: int | None = None
 ) -> list[CurvePoint]:
     """The curve from step `first` to `last` (inclusive; default: all of it) in at most `columns` parts, in order.
 
     Every point by itself when they are few enough. A range of more than 50,000 steps is widened to whole buckets of
     1,000 steps. Parts without a finite value are left out.
     """
-    run = session.connection().exec_driver_sql
-    lowest, highest = run(_ENDS, (series_id,)).one()
+    ((lowest, highest),) = session.rows(_ENDS, series_id)
     if lowest is None:
         return []
     start = lowest if first is None else max(first, lowest)
     end = highest if last is None else min(last, highest)
     if start > end:
         return []
-    rows = run(_SINGLE, (series_id, start, end, columns + 1)).all()
+    rows = session.rows(_SINGLE, series_id, start, end, columns + 1)
     if len(rows) > columns:
         low_bucket, high_bucket = start // BUCKET, end // BUCKET
         if high_bucket - low_bucket < SCAN_BUCKETS:
-            rows = run(_SCANNED, (series_id, start, end, columns)).all()
+            rows = session.rows(_SCANNED, series_id, start, end, columns)
         else:
-            rows = run(_ROLLED, (series_id, low_bucket, high_bucket, columns, highest)).all()
+            rows = session.rows(_ROLLED, series_id, low_bucket, high_bucket, columns, highest)
     return [CurvePoint(*row) for row in rows]
 
 
-def points_after(session: Session, series_id: int, step: int, limit: int) -> list[tuple[int, float | None, float]]:
+def points_after(session: Reading, series_id: int, step: int, limit: int) -> list[tuple[int, float | None, float]]:
     """The next points behind `step` as (step, value, time), at most `limit`."""
     query = "SELECT step, value, time FROM metric WHERE series_id = ? AND step > ? ORDER BY step LIMIT ?"
-    rows = session.connection().exec_driver_sql(query, (series_id, step, limit)).all()
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(step, value, time) for step, value, time in session.rows(query, series_id, step, limit)]

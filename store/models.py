@@ -1,42 +1,17 @@
-"""The tables. It holds no query and no rule about when a state may change: those are in `reads` and `writes`.
+"""The tables, as SQLModel sees them. It holds no query and no rule: those are in `reads` and `writes`.
 
-Times are Unix seconds. JSON columns hold what only the engine understands; the store never looks inside.
+What each column means stands in `rows`, which has a value of the same name and fields for every table but the two of
+points.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-
-class TrialState(StrEnum):
-    """Infeasible: the parameters caused it. Failed: the machine or the code did, and it may be retried."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETE = "complete"
-    PRUNED = "pruned"
-    INFEASIBLE = "infeasible"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-class StudyState(StrEnum):
-    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers go on."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    COMPLETE = "complete"
-    FAILED = "failed"
-
-
-class AttemptState(StrEnum):
-    RUNNING = "running"
-    ENDED = "ended"
+from bertdistill.store.rows import AttemptState, StudyState, TrialState
 
 
 def _json(default: Any = None) -> Any:
@@ -51,16 +26,12 @@ class Study(SQLModel, table=True):
     state: StudyState = Field(default=StudyState.RUNNING)
     task: str
     spec: dict[str, Any] = _json()
-    """The StudySpec in force, changes made while it runs included."""
     prepared: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
-    """Facts from the prepare attempt: example counts, mean length, teacher metrics, shapes, cache folders."""
     diagnosis: str = ""
-    """Why the runner paused or failed it; empty otherwise."""
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
     busy_seconds: float = 0.0
-    """Time with the study running, for budget.hours."""
 
 
 class Trial(SQLModel, table=True):
@@ -71,21 +42,14 @@ class Trial(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id")
     number: int
-    """0, 1, 2 … in its study; people know it by this number."""
     state: TrialState = Field(default=TrialState.WAITING)
     origin: str = "sampler"
-    """baseline, sampler, queued (by a person) or rerun."""
     parent_id: int | None = Field(default=None, foreign_key="trial.id")
     params: dict[str, Any] = _json()
-    """The searched parameters that are active."""
     settings: dict[str, Any] = _json()
-    """All settings, resolved."""
     known: dict[str, Any] = _json()
-    """Metrics known before training: params, size_mb, encoder_params, gflops."""
     metrics: dict[str, Any] = _json()
-    """The newest scores while it runs, the final metrics afterwards."""
     reason: str = ""
-    """Class of a bad end: diverged, cuda_oom, host_oom, crashed, killed_by_signal_9 …"""
     detail: str = ""
     progress: float = 0.0
     failures: int = 0
@@ -95,7 +59,6 @@ class Trial(SQLModel, table=True):
     started_at: float | None = None
     finished_at: float | None = None
     busy_seconds: float = 0.0
-    """Worker time over all attempts."""
     tags: list[str] = _json(list)
     note: str = ""
     archived: bool = False
@@ -109,13 +72,10 @@ class Attempt(SQLModel, table=True):
     trial_id: int | None = Field(default=None, foreign_key="trial.id", index=True)
     kind: str
     number: int
-    """1, 2 … for its trial."""
     folder: str
-    """Relative to the workspace."""
     state: AttemptState = Field(default=AttemptState.RUNNING, index=True)
     slot: str = ""
     handle: dict[str, Any] = _json()
-    """What the launcher needs to find the attempt again."""
     ingest_offset: int = 0
     bad_lines: int = 0
     phase: str = ""
@@ -123,16 +83,13 @@ class Attempt(SQLModel, table=True):
     total: float = 0.0
     rate: float = 0.0
     unit: str = ""
-    """The newest progress event."""
     outcome: dict[str, Any] = _json()
-    """The ended event: status, reason, detail."""
     exit_class: str = ""
     exit_code: int | None = None
     exit_signal: int | None = None
     log_tail: str = ""
     max_rss_mb: float | None = None
     stop_reason: str = ""
-    """Why the runner asked it to stop: study, trial, pruned, runner, slots."""
     started_at: float
     ended_at: float | None = None
 
@@ -152,7 +109,6 @@ class Series(SQLModel, table=True):
     min_value: float | None = None
     max_value: float | None = None
     not_finite: int = 0
-    """Points whose value was NaN or infinite; they are stored as NULL and never drawn."""
 
 
 class MetricPoint(SQLModel, table=True):
@@ -192,10 +148,8 @@ class Checkpoint(SQLModel, table=True):
     trial_id: int = Field(foreign_key="trial.id", index=True)
     attempt_id: int = Field(foreign_key="attempt.id")
     role: str
-    """best or last."""
     step: int
     folder: str
-    """Relative to the workspace."""
     sha256: str
     size_bytes: int
     metrics: dict[str, Any] = _json()
@@ -210,12 +164,10 @@ class Request(SQLModel, table=True):
     at: float
     who: str
     verb: str
-    """stop_trial, stop_study, pause, resume, rerun, queue, promote, threshold, budget, slots, range, tag, undo …"""
     study_id: int | None = Field(default=None, foreign_key="study.id", index=True)
     trial_id: int | None = Field(default=None, foreign_key="trial.id")
     arguments: dict[str, Any] = _json()
     before: dict[str, Any] = _json()
-    """What it replaced, so that it can be undone."""
     handled_at: float | None = Field(default=None, index=True)
     outcome: str = ""
 
@@ -241,17 +193,14 @@ class ModelVersion(SQLModel, table=True):
     name: str = Field(index=True)
     version: int
     state: str = "verifying"
-    """verifying, verified, refused or failed."""
     trial_id: int = Field(foreign_key="trial.id")
     checkpoint_id: int = Field(foreign_key="checkpoint.id")
     attempt_folder: str = ""
     handle: dict[str, Any] = _json()
     folder: str = ""
-    """Of the export, relative to the workspace; set when verified."""
     sha256: str = ""
     metrics: dict[str, Any] = _json()
     report: dict[str, Any] = _json()
-    """Everything that the verification found: recorded and repeated scores, interval, files."""
     forced: bool = False
     note: str = ""
     detail: str = ""

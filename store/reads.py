@@ -1,20 +1,21 @@
 """Every SELECT of the program, each short and backed by an index. It changes nothing.
 
-Curves are read in `metrics`; they are offered here as well, so that callers need one module.
+SQL by hand and plain values (see `rows`), because the app and the commands start with reading: an ORM would cost them
+0.4 s. Curves are read in `metrics`; they are offered here as well, so that callers need one module.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
-from typing import TypeVar
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
-
+from bertdistill.store.db import Reading
 from bertdistill.store.errors import NotFound
 from bertdistill.store.metrics import CurvePoint, curve, points_after
-from bertdistill.store.models import (
+from bertdistill.store.rows import (
     Attempt,
     AttemptState,
     Checkpoint,
@@ -25,6 +26,7 @@ from bertdistill.store.models import (
     Request,
     Series,
     Study,
+    StudyState,
     Trial,
     TrialState,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "lease",
     "live_attempts",
     "model_version",
+    "model_version_by_id",
     "model_versions",
     "newest_request",
     "next_attempt_number",
@@ -65,38 +68,124 @@ __all__ = [
 Row = TypeVar("Row")
 
 
+# ------------------------------------------------------------------------------------------------------ rows to values
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "dict[str, Any]": json.loads,
+    "dict[str, Any] | None": lambda text: None if text is None else json.loads(text),
+    "list[str]": json.loads,
+    "bool": bool,
+    "StudyState": StudyState.__members__.__getitem__,
+    "TrialState": TrialState.__members__.__getitem__,
+    "AttemptState": AttemptState.__members__.__getitem__,
+}
+"""From what SQLite holds to a value, by the field's type as written; all other types are SQLite's own."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    select: str
+    names: tuple[str, ...]
+    converted: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
+def _table(kind: type[Any], name: str) -> _Table:
+    names = tuple(field.name for field in fields(kind))
+    converted = tuple((field.name, _READ[str(field.type)]) for field in fields(kind) if field.type in _READ)
+    return _Table(f"SELECT {', '.join(names)} FROM {name} ", names, converted)
+
+
+_TABLES: dict[type[Any], _Table] = {
+    kind: _table(kind, name)
+    for kind, name in (
+        (Study, "study"),
+        (Trial, "trial"),
+        (Attempt, "attempt"),
+        (Series, "series"),
+        (Checkpoint, "checkpoint"),
+        (Request, "request"),
+        (Notice, "notice"),
+        (ModelVersion, "model_version"),
+        (ModelAlias, "model_alias"),
+        (Lease, "lease"),
+    )
+}
+
+
+def _all(session: Reading, kind: type[Row], rest: str, *values: Any) -> list[Row]:
+    """Values of the rows of `kind` that `rest`, the end of a SELECT, chooses and orders."""
+    table = _TABLES[kind]
+    return [_value(kind, table, row) for row in session.rows(table.select + rest, *values)]
+
+
+def _first(session: Reading, kind: type[Row], rest: str, *values: Any) -> Row | None:
+    found = _all(session, kind, f"{rest} LIMIT 1", *values)
+    return found[0] if found else None
+
+
+def _value(kind: type[Row], table: _Table, row: tuple[Any, ...]) -> Row:
+    held = dict(zip(table.names, row, strict=True))
+    for name, convert in table.converted:
+        held[name] = convert(held[name])
+    value = object.__new__(
+        kind
+    )  # the constructor of a frozen dataclass would set every field by itself, 5 times slower
+    value.__dict__.update(held)
+    return value
+
+
+def _one(session: Reading, query: str, *values: Any) -> Any:
+    """The only column of the first row; None without a row."""
+    found = session.rows(query, *values)
+    return found[0][0] if found else None
+
+
+def _where(asked: Mapping[str, Any], *conditions: str) -> tuple[str, list[Any]]:
+    """The WHERE clause for columns (or conditions with a question mark) that must have a value, those with None left
+    out, and for conditions without one; with the values."""
+    given = {name if "?" in name else f"{name} = ?": value for name, value in asked.items() if value is not None}
+    parts = [*given, *conditions]
+    return f"WHERE {' AND '.join(parts)}" if parts else "", list(given.values())
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
 # -------------------------------------------------------------------------------------------------- studies and trials
 
 
-def studies(session: Session) -> list[Study]:
+def studies(session: Reading) -> list[Study]:
     """All studies, oldest first."""
-    return list(session.exec(select(Study).order_by(col(Study.id))))
+    return _all(session, Study, "ORDER BY id")
 
 
-def study(session: Session, name: str) -> Study:
+def study(session: Reading, name: str) -> Study:
     """The study of that name; NotFound names the nearest."""
-    found = session.exec(select(Study).where(Study.name == name)).first()
+    found = _first(session, Study, "WHERE name = ?", name)
     if found is None:
-        raise _missing(f"study {name!r}", name, session.exec(select(Study.name)))
+        raise _missing(f"study {name!r}", name, [known for (known,) in session.rows("SELECT name FROM study")])
     return found
 
 
-def study_by_id(session: Session, study_id: int) -> Study:
+def study_by_id(session: Reading, study_id: int) -> Study:
     """The study with that row id; NotFound when there is none."""
-    return _got(session.get(Study, study_id), f"study with id {study_id}")
+    return _got(_first(session, Study, "WHERE id = ?", study_id), f"study with id {study_id}")
 
 
-def trials(session: Session, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
+def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
     """All trials of a study by number, archived ones included; only those in `states` when some are named."""
-    query = select(Trial).where(Trial.study_id == study_id).order_by(col(Trial.number))
-    return list(session.exec(query.where(col(Trial.state).in_(states)) if states else query))
+    if not states:
+        return _all(session, Trial, "WHERE study_id = ? ORDER BY number", study_id)
+    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) ORDER BY number"
+    return _all(session, Trial, rest, study_id, *(state.name for state in states))
 
 
-def trial(session: Session, study_id: int, number: int) -> Trial:
+def trial(session: Reading, study_id: int, number: int) -> Trial:
     """One trial by the number that people know; NotFound says which numbers there are."""
-    found = session.exec(select(Trial).where(Trial.study_id == study_id, Trial.number == number)).first()
+    found = _first(session, Trial, "WHERE study_id = ? AND number = ?", study_id, number)
     if found is None:
-        last = session.exec(select(func.max(Trial.number)).where(Trial.study_id == study_id)).one()
+        last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
         raise NotFound(
             f"trial {number} does not exist",
             hint="The study has no trials yet." if last is None else f"Trials go from 0 to {last}.",
@@ -104,171 +193,162 @@ def trial(session: Session, study_id: int, number: int) -> Trial:
     return found
 
 
-def trial_by_id(session: Session, trial_id: int) -> Trial:
+def trial_by_id(session: Reading, trial_id: int) -> Trial:
     """One trial by its row id; NotFound when there is none."""
-    return _got(session.get(Trial, trial_id), f"trial with id {trial_id}")
+    return _got(_first(session, Trial, "WHERE id = ?", trial_id), f"trial with id {trial_id}")
 
 
-def counts(session: Session, study_id: int) -> dict[str, int]:
+def counts(session: Reading, study_id: int) -> dict[str, int]:
     """How many trials are in each state that occurs; keys are the states' words."""
-    query = select(Trial.state, func.count()).where(Trial.study_id == study_id).group_by(col(Trial.state))
-    return {TrialState(state).value: number for state, number in session.exec(query)}
+    found = session.rows("SELECT state, count(*) FROM trial WHERE study_id = ? GROUP BY state", study_id)
+    return {TrialState[state].value: number for state, number in found}
 
 
 # ----------------------------------------------------------------------------------------------------------- attempts
 
 
-def attempt_by_id(session: Session, attempt_id: int) -> Attempt:
+def attempt_by_id(session: Reading, attempt_id: int) -> Attempt:
     """One attempt by its row id; NotFound when there is none."""
-    return _got(session.get(Attempt, attempt_id), f"attempt with id {attempt_id}")
+    return _got(_first(session, Attempt, "WHERE id = ?", attempt_id), f"attempt with id {attempt_id}")
 
 
-def attempts(session: Session, *, study_id: int | None = None, trial_id: int | None = None) -> list[Attempt]:
+def attempts(session: Reading, *, study_id: int | None = None, trial_id: int | None = None) -> list[Attempt]:
     """Attempts, oldest first; of a study (preparation included) or of one trial when named."""
-    query = select(Attempt).order_by(col(Attempt.id))
-    if study_id is not None:
-        query = query.where(Attempt.study_id == study_id)
-    if trial_id is not None:
-        query = query.where(Attempt.trial_id == trial_id)
-    return list(session.exec(query))
+    where, values = _where({"study_id": study_id, "trial_id": trial_id})
+    return _all(session, Attempt, f"{where} ORDER BY id", *values)
 
 
-def live_attempts(session: Session) -> list[Attempt]:
+def live_attempts(session: Reading) -> list[Attempt]:
     """Attempts of all studies that have not been settled, oldest first."""
-    return list(session.exec(select(Attempt).where(Attempt.state == AttemptState.RUNNING).order_by(col(Attempt.id))))
+    return _all(session, Attempt, "WHERE state = ? ORDER BY id", AttemptState.RUNNING.name)
 
 
-def attempt_for_prepare(session: Session, study_id: int) -> Attempt | None:
+def attempt_for_prepare(session: Reading, study_id: int) -> Attempt | None:
     """The newest prepare attempt of a study."""
-    query = select(Attempt).where(Attempt.study_id == study_id, Attempt.kind == "prepare")
-    return session.exec(query.order_by(col(Attempt.id).desc()).limit(1)).first()
+    return _first(session, Attempt, "WHERE study_id = ? AND kind = 'prepare' ORDER BY id DESC", study_id)
 
 
-def next_attempt_number(session: Session, *, study_id: int, trial_id: int | None, kind: str) -> int:
+def next_attempt_number(session: Reading, *, study_id: int, trial_id: int | None, kind: str) -> int:
     """Number of the next attempt of that kind for a trial, or (None) for the study; counts from 1.
 
     Ask inside the writing transaction that also creates the attempt, for its folder carries the number.
     """
-    query = select(func.max(Attempt.number)).where(Attempt.study_id == study_id, Attempt.kind == kind)
-    return (session.exec(query.where(col(Attempt.trial_id).is_not_distinct_from(trial_id))).one() or 0) + 1
+    query = "SELECT max(number) FROM attempt WHERE study_id = ? AND kind = ? AND trial_id IS ?"
+    return (_one(session, query, study_id, kind, trial_id) or 0) + 1
 
 
 # ---------------------------------------------------------------------------------------------- series and checkpoints
 
 
-def series(session: Session, study_id: int, trial_id: int | None = None) -> list[Series]:
+def series(session: Reading, study_id: int, trial_id: int | None = None) -> list[Series]:
     """Series of a study, or of one trial (0: of the preparation), by trial and name."""
-    query = select(Series).where(Series.study_id == study_id)
-    if trial_id is not None:
-        query = query.where(Series.trial_id == trial_id)
-    return list(session.exec(query.order_by(col(Series.trial_id), col(Series.name))))
+    where, values = _where({"study_id": study_id, "trial_id": trial_id})
+    return _all(session, Series, f"{where} ORDER BY trial_id, name", *values)
 
 
-def last_values(session: Session, study_id: int, name: str, trial_ids: Collection[int]) -> dict[int, float]:
+def last_values(session: Reading, study_id: int, name: str, trial_ids: Collection[int]) -> dict[int, float]:
     """Newest finite value of one series by trial id, of the trials named; those without one are left out."""
-    query = select(Series.trial_id, Series.last_value).where(Series.study_id == study_id, Series.name == name)
-    rows = session.exec(query.where(col(Series.trial_id).in_(trial_ids), col(Series.last_value).is_not(None)))
-    return {trial_id: value for trial_id, value in rows if value is not None}
+    query = (
+        "SELECT trial_id, last_value FROM series WHERE study_id = ? AND name = ? AND last_value IS NOT NULL"
+        f" AND trial_id IN ({_marks(trial_ids)})"
+    )
+    return dict(session.rows(query, study_id, name, *trial_ids))
 
 
-def series_names(session: Session, study_id: int, trial_id: int) -> set[str]:
+def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
     """Names of the series of a trial (0: of the preparation)."""
-    return set(session.exec(select(Series.name).where(Series.study_id == study_id, Series.trial_id == trial_id)))
+    found = session.rows("SELECT name FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
+    return {name for (name,) in found}
 
 
 def checkpoints(
-    session: Session, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
+    session: Reading, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
 ) -> list[Checkpoint]:
     """Checkpoints of a trial or of a whole study, oldest first; those already removed only when `dropped`."""
-    query = select(Checkpoint).order_by(col(Checkpoint.id))
-    if trial_id is not None:
-        query = query.where(Checkpoint.trial_id == trial_id)
-    if study_id is not None:
-        query = query.where(col(Checkpoint.trial_id).in_(select(Trial.id).where(Trial.study_id == study_id)))
-    if not dropped:
-        query = query.where(col(Checkpoint.dropped_at).is_(None))
-    return list(session.exec(query))
+    where, values = _where(
+        {"trial_id": trial_id, "trial_id IN (SELECT id FROM trial WHERE study_id = ?)": study_id},
+        *(() if dropped else ("dropped_at IS NULL",)),
+    )
+    return _all(session, Checkpoint, f"{where} ORDER BY id", *values)
 
 
-def best_checkpoint(session: Session, trial_id: int) -> Checkpoint | None:
+def best_checkpoint(session: Reading, trial_id: int) -> Checkpoint | None:
     """The newest best checkpoint of a trial that is still on disk."""
-    query = select(Checkpoint).where(Checkpoint.trial_id == trial_id, Checkpoint.role == "best")
-    return session.exec(
-        query.where(col(Checkpoint.dropped_at).is_(None)).order_by(col(Checkpoint.id).desc()).limit(1)
-    ).first()
+    rest = "WHERE trial_id = ? AND role = 'best' AND dropped_at IS NULL ORDER BY id DESC"
+    return _first(session, Checkpoint, rest, trial_id)
 
 
 # ---------------------------------------------------------------------------------------------------- people and runner
 
 
-def pending_requests(session: Session) -> list[Request]:
+def pending_requests(session: Reading) -> list[Request]:
     """What the runner has still to honour, oldest first."""
-    return list(session.exec(select(Request).where(col(Request.handled_at).is_(None)).order_by(col(Request.id))))
+    return _all(session, Request, "WHERE handled_at IS NULL ORDER BY id")
 
 
-def requests(session: Session, study_id: int | None = None) -> list[Request]:
+def requests(session: Reading, study_id: int | None = None) -> list[Request]:
     """Everything that people asked, oldest first; of one study when named."""
-    query = select(Request).order_by(col(Request.id))
-    return list(session.exec(query if study_id is None else query.where(Request.study_id == study_id)))
+    where, values = _where({"study_id": study_id})
+    return _all(session, Request, f"{where} ORDER BY id", *values)
 
 
-def archived_studies(session: Session) -> set[int]:
+def archived_studies(session: Reading) -> set[int]:
     """Row ids of the studies that were put away. The newest request about it decides: it has no column of its own."""
-    asked = select(Request.study_id, Request.arguments).where(col(Request.study_id).in_(select(Study.id)))
-    about = asked.where(col(Request.verb).in_(("archive", "undo")), col(Request.trial_id).is_(None))
-    found = session.exec(about.order_by(col(Request.id)))
-    newest = {study_id: given["archived"] for study_id, given in found if study_id and "archived" in given}
+    query = (
+        "SELECT study_id, arguments FROM request WHERE study_id IN (SELECT id FROM study)"
+        " AND verb IN ('archive', 'undo') AND trial_id IS NULL ORDER BY id"
+    )
+    found = [(study_id, json.loads(arguments)) for study_id, arguments in session.rows(query)]
+    newest = {study_id: given["archived"] for study_id, given in found if "archived" in given}
     return {study_id for study_id, archived in newest.items() if archived}
 
 
-def newest_request(session: Session, study_id: int | None = None) -> int:
+def newest_request(session: Reading, study_id: int | None = None) -> int:
     """Row id of the newest request (about a study when named), 0 without any: it moves whenever a person changed
     something."""
-    query = select(func.max(Request.id))
-    return session.exec(query if study_id is None else query.where(Request.study_id == study_id)).one() or 0
+    where, values = _where({"study_id": study_id})
+    return _one(session, f"SELECT max(id) FROM request {where}", *values) or 0
 
 
-def notices(session: Session, *, after_id: int = 0, study_id: int | None = None, limit: int = 200) -> list[Notice]:
+def notices(session: Reading, *, after_id: int = 0, study_id: int | None = None, limit: int = 200) -> list[Notice]:
     """The newest notices behind `after_id`, at most `limit`, oldest of them first."""
-    query = select(Notice).where(col(Notice.id) > after_id)
-    if study_id is not None:
-        query = query.where(Notice.study_id == study_id)
-    return list(reversed(session.exec(query.order_by(col(Notice.id).desc()).limit(limit)).all()))
+    where, values = _where({"id > ?": after_id, "study_id": study_id})
+    return _all(session, Notice, f"{where} ORDER BY id DESC LIMIT ?", *values, limit)[::-1]
 
 
-def has_notice(session: Session, study_id: int, trial_id: int | None, text: str, *, at: float | None = None) -> bool:
+def has_notice(session: Reading, study_id: int, trial_id: int | None, text: str, *, at: float | None = None) -> bool:
     """Whether that text stands in the notices of that trial (None: of none), at that time if given."""
-    query = select(Notice.id).where(Notice.study_id == study_id, Notice.text == text)
-    query = query.where(col(Notice.trial_id).is_not_distinct_from(trial_id))
-    return session.exec(query if at is None else query.where(Notice.at == at)).first() is not None
+    query = "SELECT id FROM notice WHERE study_id = ? AND text = ? AND trial_id IS ? AND at = coalesce(?, at) LIMIT 1"
+    return _one(session, query, study_id, text, trial_id, at) is not None
 
 
-def lease(session: Session) -> Lease | None:
+def lease(session: Reading) -> Lease | None:
     """Who is, or last was, the runner of this workspace."""
-    return session.get(Lease, 1)
+    return _first(session, Lease, "WHERE id = 1")
 
 
 # ------------------------------------------------------------------------------------------------------------- models
 
 
-def model_versions(session: Session, name: str | None = None) -> list[ModelVersion]:
+def model_versions(session: Reading, name: str | None = None) -> list[ModelVersion]:
     """Model versions by name and version; of one model when named."""
-    query = select(ModelVersion).order_by(col(ModelVersion.name), col(ModelVersion.version))
-    return list(session.exec(query if name is None else query.where(ModelVersion.name == name)))
+    where, values = _where({"name": name})
+    return _all(session, ModelVersion, f"{where} ORDER BY name, version", *values)
 
 
-def model_version(session: Session, reference: str) -> ModelVersion:
+def model_version(session: Reading, reference: str) -> ModelVersion:
     """The version that `name:3`, `name@alias` or `name` (its newest verified one) stands for; else NotFound."""
     name, at, alias = reference.partition("@")
     name, colon, version = name.partition(":")
     known = model_versions(session, name)
     if not known:
-        raise _missing(f"model {name!r}", name, session.exec(select(ModelVersion.name).distinct()))
+        names = [known for (known,) in session.rows("SELECT DISTINCT name FROM model_version")]
+        raise _missing(f"model {name!r}", name, names)
     if at:
-        found = session.get(ModelAlias, (name, alias))
+        found = _first(session, ModelAlias, "WHERE name = ? AND alias = ?", name, alias)
         if found is None:
             raise _missing(f"alias {alias!r} of model {name!r}", alias, [one.alias for one in aliases(session, name)])
-        return _got(session.get(ModelVersion, found.version_id), f"version of alias {reference!r}")
+        return model_version_by_id(session, found.version_id)
     chosen = [one for one in known if (str(one.version) == version if colon else one.state == "verified")]
     if not chosen:
         listed = ", ".join(f"{one.version} ({one.state})" for one in known)
@@ -277,10 +357,15 @@ def model_version(session: Session, reference: str) -> ModelVersion:
     return chosen[-1]
 
 
-def aliases(session: Session, name: str | None = None) -> list[ModelAlias]:
+def model_version_by_id(session: Reading, version_id: int) -> ModelVersion:
+    """The version with that row id; NotFound when there is none."""
+    return _got(_first(session, ModelVersion, "WHERE id = ?", version_id), f"model version with id {version_id}")
+
+
+def aliases(session: Reading, name: str | None = None) -> list[ModelAlias]:
     """Aliases by model and alias; of one model when named."""
-    query = select(ModelAlias).order_by(col(ModelAlias.name), col(ModelAlias.alias))
-    return list(session.exec(query if name is None else query.where(ModelAlias.name == name)))
+    where, values = _where({"name": name})
+    return _all(session, ModelAlias, f"{where} ORDER BY name, alias", *values)
 
 
 def _got(row: Row | None, what: str) -> Row:

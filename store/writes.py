@@ -1,6 +1,7 @@
 """Every INSERT and UPDATE, and the one table of allowed moves between states. It begins and ends no transaction.
 
-Each function takes the session of `Database.write`, so what a caller puts into one `with` block happens as one.
+Each function takes the session of `Database.write`, so what a caller puts into one `with` block happens as one. What it
+returns is a value as the row then was; later writes do not change it.
 Points of curves are stored in `metrics` and offered here as well. Over 400 lines because it is a flat list of short
 functions, grouped by table, that callers read as one catalogue.
 """
@@ -8,15 +9,12 @@ functions, grouped by table, that callers read as one catalogue.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-from sqlalchemy import func
-from sqlmodel import Session, select
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound, StoreError
 from bertdistill.store.metrics import store_points
-from bertdistill.store.models import (
+from bertdistill.store.rows import (
     Attempt,
     AttemptState,
     Checkpoint,
@@ -30,6 +28,9 @@ from bertdistill.store.models import (
     Trial,
     TrialState,
 )
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 __all__ = [
     "FINAL",
@@ -69,8 +70,6 @@ __all__ = [
     "undo_alias",
 ]
 
-Row = TypeVar("Row")
-
 _S = TrialState
 MOVES: Mapping[TrialState, frozenset[TrialState]] = {
     _S.WAITING: frozenset({_S.RUNNING, _S.INFEASIBLE, _S.PRUNED, _S.FAILED, _S.STOPPED}),
@@ -88,43 +87,47 @@ FINAL = frozenset({_S.COMPLETE, _S.PRUNED, _S.INFEASIBLE, _S.FAILED, _S.STOPPED}
 # ------------------------------------------------------------------------------------------------------------ studies
 
 
-def create_study(session: Session, *, name: str, task: str, spec: dict[str, Any], now: float) -> Study:
+def create_study(session: Writing, *, name: str, task: str, spec: dict[str, Any], now: float) -> Study:
     """A new running study; StoreError when the name is taken."""
-    if session.exec(select(Study.id).where(Study.name == name)).first() is not None:
+    if session.rows("SELECT id FROM study WHERE name = ?", name):
         raise StoreError(f"study {name!r} exists already", hint="Choose another name, or resume that study.")
-    return _added(session, Study(name=name, task=task, spec=spec, created_at=now))
+    return session.insert(Study(name=name, task=task, spec=spec, created_at=now))
 
 
-def set_study_state(session: Session, study_id: int, state: StudyState, *, now: float, diagnosis: str = "") -> None:
+def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: float, diagnosis: str = "") -> None:
     """Set the state and why (empty: no complaint); notes first start and end."""
-    study = reads.study_by_id(session, study_id)
-    study.state, study.diagnosis = state, diagnosis
-    if state == StudyState.RUNNING and study.started_at is None:
-        study.started_at = now
-    ended = state in (StudyState.COMPLETE, StudyState.FAILED, StudyState.STOPPED)
-    study.finished_at = now if ended else None
+    started = reads.study_by_id(session, study_id).started_at
+    session.change(
+        Study,
+        study_id,
+        state=state,
+        diagnosis=diagnosis,
+        started_at=now if state == StudyState.RUNNING and started is None else started,
+        finished_at=now if state in (StudyState.COMPLETE, StudyState.FAILED, StudyState.STOPPED) else None,
+    )
 
 
-def set_prepared(session: Session, study_id: int, facts: dict[str, Any]) -> None:
+def set_prepared(session: Writing, study_id: int, facts: dict[str, Any]) -> None:
     """Keep what the prepare attempt found."""
-    reads.study_by_id(session, study_id).prepared = dict(facts)
+    session.change(Study, study_id, prepared=dict(facts))
 
 
-def set_study_spec(session: Session, study_id: int, spec: dict[str, Any]) -> None:
+def set_study_spec(session: Writing, study_id: int, spec: dict[str, Any]) -> None:
     """Replace the spec in force."""
-    reads.study_by_id(session, study_id).spec = dict(spec)
+    session.change(Study, study_id, spec=dict(spec))
 
 
-def add_study_seconds(session: Session, study_id: int, seconds: float) -> None:
+def add_study_seconds(session: Writing, study_id: int, seconds: float) -> None:
     """Add to the time that the study was running."""
-    reads.study_by_id(session, study_id).busy_seconds += seconds
+    spent = reads.study_by_id(session, study_id).busy_seconds
+    session.change(Study, study_id, busy_seconds=spent + seconds)
 
 
 # ------------------------------------------------------------------------------------------------------------- trials
 
 
 def create_trial(
-    session: Session,
+    session: Writing,
     *,
     study_id: int,
     origin: str,
@@ -138,9 +141,8 @@ def create_trial(
     state: TrialState = TrialState.WAITING,
 ) -> Trial:
     """The next trial of a study; numbers count from 0 without a gap."""
-    last = session.exec(select(func.max(Trial.number)).where(Trial.study_id == study_id)).one()
-    return _added(
-        session,
+    [(last,)] = session.rows("SELECT max(number) FROM trial WHERE study_id = ?", study_id)
+    return session.insert(
         Trial(
             study_id=study_id,
             number=0 if last is None else last + 1,
@@ -160,47 +162,48 @@ def create_trial(
 
 
 def set_trial_state(
-    session: Session, trial_id: int, state: TrialState, *, now: float, reason: str = "", detail: str = ""
+    session: Writing, trial_id: int, state: TrialState, *, now: float, reason: str = "", detail: str = ""
 ) -> bool:
     """Make an allowed move (see MOVES) and note its time, reason class and sentence; False when it is not allowed."""
     trial = reads.trial_by_id(session, trial_id)
     if state not in MOVES[trial.state]:
         return False
-    if trial.state == TrialState.FAILED and state == TrialState.WAITING:
-        trial.failures = 0  # a person mended something, so its retries begin anew
-    trial.state, trial.reason, trial.detail = state, reason, detail
-    if state == TrialState.RUNNING and trial.started_at is None:
-        trial.started_at = now
-    if state == TrialState.COMPLETE:
-        trial.progress = 1.0
-    trial.finished_at = now if state in FINAL else None
+    mended = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a person: its retries begin anew
+    session.change(
+        Trial,
+        trial_id,
+        state=state,
+        reason=reason,
+        detail=detail,
+        failures=0 if mended else trial.failures,
+        started_at=now if state == TrialState.RUNNING and trial.started_at is None else trial.started_at,
+        progress=1.0 if state == TrialState.COMPLETE else trial.progress,
+        finished_at=now if state in FINAL else None,
+    )
     return True
 
 
 def set_trial_metrics(
-    session: Session, trial_id: int, metrics: Mapping[str, Any], *, progress: float | None = None
+    session: Writing, trial_id: int, metrics: Mapping[str, Any], *, progress: float | None = None
 ) -> None:
     """Replace the metrics, and the progress (0 to 1) when given."""
-    trial = reads.trial_by_id(session, trial_id)
-    trial.metrics = dict(metrics)
-    if progress is not None:
-        trial.progress = progress
+    given = {} if progress is None else {"progress": progress}
+    session.change(Trial, trial_id, metrics=dict(metrics), **given)
 
 
-def add_trial_failure(session: Session, trial_id: int) -> int:
+def add_trial_failure(session: Writing, trial_id: int) -> int:
     """Count one more failed attempt; returns the new count."""
-    trial = reads.trial_by_id(session, trial_id)
-    trial.failures += 1
-    return trial.failures
+    return session.change(Trial, trial_id, failures=reads.trial_by_id(session, trial_id).failures + 1).failures
 
 
-def add_trial_seconds(session: Session, trial_id: int, seconds: float) -> None:
+def add_trial_seconds(session: Writing, trial_id: int, seconds: float) -> None:
     """Add worker time."""
-    reads.trial_by_id(session, trial_id).busy_seconds += seconds
+    spent = reads.trial_by_id(session, trial_id).busy_seconds
+    session.change(Trial, trial_id, busy_seconds=spent + seconds)
 
 
 def edit_trial(
-    session: Session,
+    session: Writing,
     trial_id: int,
     *,
     note: str | None = None,
@@ -208,20 +211,15 @@ def edit_trial(
     archived: bool | None = None,
 ) -> None:
     """Change what people write about a trial; None leaves a field as it is."""
-    trial = reads.trial_by_id(session, trial_id)
-    if note is not None:
-        trial.note = note
-    if tags is not None:
-        trial.tags = list(tags)
-    if archived is not None:
-        trial.archived = archived
+    given = {"note": note, "tags": None if tags is None else list(tags), "archived": archived}
+    session.change(Trial, trial_id, **{name: value for name, value in given.items() if value is not None})
 
 
 # ----------------------------------------------------------------------------------------------------------- attempts
 
 
 def create_attempt(
-    session: Session,
+    session: Writing,
     *,
     study_id: int,
     trial_id: int | None,
@@ -232,12 +230,10 @@ def create_attempt(
     handle: dict[str, Any] | None = None,
 ) -> Attempt:
     """The next attempt for its trial, or for the study's preparation; `folder` is relative to the workspace."""
-    study = reads.study_by_id(session, study_id)
-    if study.started_at is None:
-        study.started_at = now
+    if reads.study_by_id(session, study_id).started_at is None:
+        session.change(Study, study_id, started_at=now)
     number = reads.next_attempt_number(session, study_id=study_id, trial_id=trial_id, kind=kind)
-    return _added(
-        session,
+    return session.insert(
         Attempt(
             study_id=study_id,
             trial_id=trial_id,
@@ -251,37 +247,35 @@ def create_attempt(
     )
 
 
-def set_attempt_handle(session: Session, attempt_id: int, handle: dict[str, Any]) -> None:
+def set_attempt_handle(session: Writing, attempt_id: int, handle: dict[str, Any]) -> None:
     """Keep what the launcher needs to find the attempt again."""
-    reads.attempt_by_id(session, attempt_id).handle = dict(handle)
+    session.change(Attempt, attempt_id, handle=dict(handle))
 
 
-def set_attempt_stop_reason(session: Session, attempt_id: int, reason: str) -> None:
+def set_attempt_stop_reason(session: Writing, attempt_id: int, reason: str) -> None:
     """Note why the runner asked it to stop."""
-    reads.attempt_by_id(session, attempt_id).stop_reason = reason
+    session.change(Attempt, attempt_id, stop_reason=reason)
 
 
 def set_attempt_progress(
-    session: Session, attempt_id: int, *, phase: str, done: float, total: float, rate: float, unit: str
+    session: Writing, attempt_id: int, *, phase: str, done: float, total: float, rate: float, unit: str
 ) -> None:
     """Keep the newest progress event; `rate` is in units a second."""
-    attempt = reads.attempt_by_id(session, attempt_id)
-    attempt.phase, attempt.done, attempt.total, attempt.rate, attempt.unit = phase, done, total, rate, unit
+    session.change(Attempt, attempt_id, phase=phase, done=done, total=total, rate=rate, unit=unit)
 
 
-def set_attempt_outcome(session: Session, attempt_id: int, outcome: Mapping[str, Any]) -> None:
+def set_attempt_outcome(session: Writing, attempt_id: int, outcome: Mapping[str, Any]) -> None:
     """Keep the worker's own word on how it ended."""
-    reads.attempt_by_id(session, attempt_id).outcome = dict(outcome)
+    session.change(Attempt, attempt_id, outcome=dict(outcome))
 
 
-def set_offset(session: Session, attempt_id: int, offset: int, bad_lines: int) -> None:
+def set_offset(session: Writing, attempt_id: int, offset: int, bad_lines: int) -> None:
     """Note up to which byte the events are stored, and how many lines in all were unreadable."""
-    attempt = reads.attempt_by_id(session, attempt_id)
-    attempt.ingest_offset, attempt.bad_lines = offset, bad_lines
+    session.change(Attempt, attempt_id, ingest_offset=offset, bad_lines=bad_lines)
 
 
 def end_attempt(
-    session: Session,
+    session: Writing,
     attempt_id: int,
     *,
     now: float,
@@ -292,17 +286,24 @@ def end_attempt(
     max_rss_mb: float | None = None,
 ) -> None:
     """Settle an attempt whose process is gone."""
-    attempt = reads.attempt_by_id(session, attempt_id)
-    attempt.state, attempt.ended_at = AttemptState.ENDED, now
-    attempt.exit_class, attempt.exit_code, attempt.exit_signal = exit_class, exit_code, exit_signal
-    attempt.log_tail, attempt.max_rss_mb = log_tail, max_rss_mb
+    session.change(
+        Attempt,
+        attempt_id,
+        state=AttemptState.ENDED,
+        ended_at=now,
+        exit_class=exit_class,
+        exit_code=exit_code,
+        exit_signal=exit_signal,
+        log_tail=log_tail,
+        max_rss_mb=max_rss_mb,
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- checkpoints
 
 
 def add_checkpoint(
-    session: Session,
+    session: Writing,
     *,
     trial_id: int,
     attempt_id: int,
@@ -315,15 +316,13 @@ def add_checkpoint(
     now: float,
 ) -> Checkpoint:
     """Record a checkpoint and mark the trial's older ones of that role dropped; the same one again changes nothing."""
-    known = session.exec(select(Checkpoint).where(Checkpoint.trial_id == trial_id, Checkpoint.role == role)).all()
+    known = [one for one in reads.checkpoints(session, trial_id, dropped=True) if one.role == role]
     for one in known:
         if (one.folder, one.sha256, one.step) == (folder, sha256, step):
             return one
     for one in known:
-        if one.dropped_at is None:
-            one.dropped_at = now
-    return _added(
-        session,
+        drop_checkpoint(session, one.id, now=now)
+    return session.insert(
         Checkpoint(
             trial_id=trial_id,
             attempt_id=attempt_id,
@@ -338,18 +337,17 @@ def add_checkpoint(
     )
 
 
-def drop_checkpoint(session: Session, checkpoint_id: int, *, now: float) -> None:
+def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None:
     """Note that its files were removed."""
-    checkpoint = session.get(Checkpoint, checkpoint_id)
-    if checkpoint is not None and checkpoint.dropped_at is None:
-        checkpoint.dropped_at = now
+    if session.rows("SELECT 1 FROM checkpoint WHERE id = ? AND dropped_at IS NULL", checkpoint_id):
+        session.change(Checkpoint, checkpoint_id, dropped_at=now)
 
 
 # ------------------------------------------------------------------------------------------------- requests and notices
 
 
 def add_request(
-    session: Session,
+    session: Writing,
     *,
     who: str,
     verb: str,
@@ -362,8 +360,7 @@ def add_request(
     outcome: str = "",
 ) -> Request:
     """Record what a person asked for; `handled` when it took effect in this very transaction."""
-    return _added(
-        session,
+    return session.insert(
         Request(
             at=now,
             who=who,
@@ -378,29 +375,27 @@ def add_request(
     )
 
 
-def finish_request(session: Session, request_id: int, *, outcome: str, now: float) -> None:
+def finish_request(session: Writing, request_id: int, *, outcome: str, now: float) -> Request:
     """Note that the runner honoured a request, and how."""
-    request = session.get(Request, request_id)
-    if request is None:
-        raise NotFound(f"request {request_id} does not exist")
-    request.handled_at, request.outcome = now, outcome
+    return session.change(Request, request_id, handled_at=now, outcome=outcome)
 
 
 def add_notice(
-    session: Session, *, level: str, text: str, now: float, study_id: int | None = None, trial_id: int | None = None
+    session: Writing, *, level: str, text: str, now: float, study_id: int | None = None, trial_id: int | None = None
 ) -> Notice:
     """A sentence for people; level is info, warning or error."""
-    return _added(session, Notice(at=now, level=level, text=text, study_id=study_id, trial_id=trial_id))
+    return session.insert(Notice(at=now, level=level, text=text, study_id=study_id, trial_id=trial_id))
 
 
 # -------------------------------------------------------------------------------------------------------------- lease
 
 
 def take_lease(
-    session: Session, *, host: str, pid: int, start_time: float, boot_id: str, now: float, log: str = ""
+    session: Writing, *, host: str, pid: int, start_time: float, boot_id: str, now: float, log: str = ""
 ) -> Lease:
     """Put this process down as the runner. The caller holds the lock file, which alone decides."""
-    return session.merge(
+    session.delete_row(Lease, 1)
+    return session.insert(
         Lease(
             id=1,
             host=host,
@@ -415,25 +410,23 @@ def take_lease(
     )
 
 
-def beat_lease(session: Session, *, now: float) -> None:
+def beat_lease(session: Writing, *, now: float) -> None:
     """Note that the runner is alive."""
-    lease = reads.lease(session)
-    if lease is not None:
-        lease.heartbeat_at = now
+    if reads.lease(session) is not None:
+        session.change(Lease, 1, heartbeat_at=now)
 
 
-def release_lease(session: Session, *, now: float) -> None:
+def release_lease(session: Writing, *, now: float) -> None:
     """Note that the runner left in good order."""
-    lease = reads.lease(session)
-    if lease is not None:
-        lease.released_at = now
+    if reads.lease(session) is not None:
+        session.change(Lease, 1, released_at=now)
 
 
 # ------------------------------------------------------------------------------------------------------------- models
 
 
 def create_model_version(
-    session: Session,
+    session: Writing,
     *,
     name: str,
     trial_id: int,
@@ -444,9 +437,8 @@ def create_model_version(
     forced: bool = False,
 ) -> ModelVersion:
     """The next version of a model, in state verifying; versions count from 1."""
-    last = session.exec(select(func.max(ModelVersion.version)).where(ModelVersion.name == name)).one()
-    return _added(
-        session,
+    [(last,)] = session.rows("SELECT max(version) FROM model_version WHERE name = ?", name)
+    return session.insert(
         ModelVersion(
             name=name,
             version=(last or 0) + 1,
@@ -460,14 +452,13 @@ def create_model_version(
     )
 
 
-def set_model_handle(session: Session, version_id: int, *, attempt_folder: str, handle: dict[str, Any]) -> None:
+def set_model_handle(session: Writing, version_id: int, *, attempt_folder: str, handle: dict[str, Any]) -> None:
     """Keep where its verification runs and what the launcher needs to find it again."""
-    version = _version(session, version_id)
-    version.attempt_folder, version.handle = attempt_folder, dict(handle)
+    session.change(ModelVersion, version_id, attempt_folder=attempt_folder, handle=dict(handle))
 
 
 def finish_model_version(
-    session: Session,
+    session: Writing,
     version_id: int,
     *,
     state: str,
@@ -479,58 +470,57 @@ def finish_model_version(
     detail: str = "",
 ) -> bool:
     """End a verification as verified, refused or failed; False when it has already ended."""
-    version = _version(session, version_id)
-    if version.state != "verifying":
+    if reads.model_version_by_id(session, version_id).state != "verifying":
         return False
-    version.state, version.finished_at, version.detail = state, now, detail
-    version.folder, version.sha256 = folder, sha256
-    version.metrics, version.report = dict(metrics or {}), dict(report or {})
+    session.change(
+        ModelVersion,
+        version_id,
+        state=state,
+        finished_at=now,
+        detail=detail,
+        folder=folder,
+        sha256=sha256,
+        metrics=dict(metrics or {}),
+        report=dict(report or {}),
+    )
     return True
 
 
-def set_alias(session: Session, *, name: str, alias: str, version_id: int, now: float) -> ModelAlias:
+def set_alias(session: Writing, *, name: str, alias: str, version_id: int, now: float) -> ModelAlias:
     """Let `name@alias` stand for a version of that model; what it stood for before is remembered."""
-    if _version(session, version_id).name != name:
+    if reads.model_version_by_id(session, version_id).name != name:
         raise StoreError(f"version {version_id} does not belong to model {name!r}")
-    found = session.get(ModelAlias, (name, alias))
+    found = _alias(session, name, alias)
     if found is None:
-        return _added(session, ModelAlias(name=name, alias=alias, version_id=version_id, set_at=now))
-    if found.version_id != version_id:
-        found.previous_version_id, found.version_id, found.set_at = found.version_id, version_id, now
-    return found
+        return session.insert(ModelAlias(name=name, alias=alias, version_id=version_id, set_at=now))
+    if found.version_id == version_id:
+        return found
+    return _move_alias(session, found, version_id, now)
 
 
-def put_alias(session: Session, *, name: str, alias: str, version_id: int | None, now: float) -> None:
+def put_alias(session: Writing, *, name: str, alias: str, version_id: int | None, now: float) -> None:
     """`set_alias`, and None takes the alias away."""
     if version_id is not None:
         set_alias(session, name=name, alias=alias, version_id=version_id, now=now)
-    elif (found := session.get(ModelAlias, (name, alias))) is not None:
-        session.delete(found)
-        session.flush()
+    else:
+        session.delete_row(ModelAlias, (name, alias))
 
 
-def undo_alias(session: Session, *, name: str, alias: str, now: float) -> ModelAlias | None:
+def undo_alias(session: Writing, *, name: str, alias: str, now: float) -> ModelAlias | None:
     """Let an alias stand for what it stood for before (undoing twice is a redo); None: it was new and is gone."""
-    found = session.get(ModelAlias, (name, alias))
+    found = _alias(session, name, alias)
     if found is None:
         raise NotFound(f"alias {alias!r} of model {name!r} does not exist")
     if found.previous_version_id is None:
-        session.delete(found)
-        session.flush()
+        session.delete_row(ModelAlias, (name, alias))
         return None
-    found.previous_version_id, found.version_id, found.set_at = found.version_id, found.previous_version_id, now
-    return found
+    return _move_alias(session, found, found.previous_version_id, now)
 
 
-def _version(session: Session, version_id: int) -> ModelVersion:
-    version = session.get(ModelVersion, version_id)
-    if version is None:
-        raise NotFound(f"model version with id {version_id} does not exist")
-    return version
+def _alias(session: Writing, name: str, alias: str) -> ModelAlias | None:
+    return next((one for one in reads.aliases(session, name) if one.alias == alias), None)
 
 
-def _added(session: Session, row: Row) -> Row:
-    """Insert at once, so that the row has its id."""
-    session.add(row)
-    session.flush()
-    return row
+def _move_alias(session: Writing, found: ModelAlias, version_id: int, now: float) -> ModelAlias:
+    changes = {"version_id": version_id, "previous_version_id": found.version_id, "set_at": now}
+    return session.change(ModelAlias, (found.name, found.alias), **changes)

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.config import StudySpec, dump, study_from_dict
+from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.contract import Device, RunPaths
 from bertdistill.engine.launch import COMMAND_VARIABLE, LocalLauncher, Slot
 from bertdistill.engine.runner import Runner
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
-from bertdistill.store.models import Attempt, Study, Trial
+from bertdistill.store.rows import Attempt, Study, Trial
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 FAKE_COMMAND = (sys.executable, "-I", "-S", str(FAKE_WORKER))
@@ -138,7 +139,7 @@ class House:
 
     def trials(self) -> list[Trial]:
         with self.db.read() as session:
-            return reads.trials(session, self.study().id or 0)
+            return reads.trials(session, self.study().id)
 
     def trial(self, number: int) -> Trial:
         return self.trials()[number]

@@ -211,7 +211,7 @@ def compare(
             raise UsageError("a trial is named twice", hint="Name each trial once.")
         views = {name: read_view(db, name) for name in dict.fromkeys(one.study for one in names)}
         with db.read() as session:
-            rows = [reads.trial(session, views[one.study].study.id or 0, one.number) for one in names]
+            rows = [reads.trial(session, views[one.study].study.id, one.number) for one in names]
     chosen = [outcome(views[name.study], row) for name, row in zip(names, rows, strict=True)]
     found = side_by_side(chosen, views[names[0].study].objectives)
     text = comparison_text(found, page_of_output(), every=every)

@@ -30,7 +30,7 @@ from bertdistill.app.session import (
 
 if TYPE_CHECKING:
     from bertdistill.engine.workspace import Workspace
-    from bertdistill.store.models import ModelVersion
+    from bertdistill.store.rows import ModelVersion
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, NAME:VERSION, NAME@ALIAS, or an exported folder.")

@@ -34,7 +34,7 @@ from bertdistill.app.session import (
 if TYPE_CHECKING:
     from bertdistill.engine.actions import Entry
     from bertdistill.engine.workspace import Workspace
-    from bertdistill.store.models import Request
+    from bertdistill.store.rows import Request
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A study, or a trial as STUDY/NUMBER.")]
 

@@ -30,7 +30,7 @@ from bertdistill.app.session import (
 if TYPE_CHECKING:
     from bertdistill.app.summary import Page
     from bertdistill.app.view import StudyView
-    from bertdistill.engine.config import StudySpec
+    from bertdistill.engine.study_spec import StudySpec
     from bertdistill.engine.workspace import Workspace
 
 INTERRUPTED = 130

@@ -48,7 +48,7 @@ def trials(
     from bertdistill.app.live import Reader
     from bertdistill.app.report import trial_row
     from bertdistill.app.summary import headline, ranked_list
-    from bertdistill.store.models import TrialState
+    from bertdistill.store.rows import TrialState
 
     if state and state not in list(TrialState):
         raise UsageError(f"there is no state {state!r}", hint=f"States: {', '.join(TrialState)}.")

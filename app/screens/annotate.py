@@ -18,7 +18,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.engine import actions
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 LONGEST_NOTE = 4000
 """Characters."""

@@ -37,7 +37,7 @@ from bertdistill.engine.error_analysis import (
 from bertdistill.engine.outcomes import size_and_score
 from bertdistill.engine.predictions import Predictions
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 MOST_EXAMPLES = 2_000
 """Examples listed at once; the title says how many there are, and classes and articles lead to the others."""

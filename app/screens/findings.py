@@ -14,7 +14,7 @@ from bertdistill.app.plan_process import Answer
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.study_check import Checked
 from bertdistill.app.study_form import concerns
-from bertdistill.engine.config import StudySpec
+from bertdistill.engine.study_spec import StudySpec
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from bertdistill.engine import actions
 from bertdistill.engine.contract import SCORES
 from bertdistill.engine.workspace import checked
 from bertdistill.store import reads
-from bertdistill.store.models import ModelAlias, ModelVersion, Study, Trial
+from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
 
 COLUMNS = (
     Column("model", "model", 18, grow=True),
@@ -139,7 +139,7 @@ ask a model something, with its teacher beside it.
             path = self.ui.workspace.path
             row = model_row(version, ours, study=study.name, trial=trial.number, workspace=path)
             found.append(Model(version, row, trial, study, ours))
-        return tuple(sorted(found, key=lambda one: -(one.version.id or 0)))
+        return tuple(sorted(found, key=lambda one: -(one.version.id)))
 
     # ---------------------------------------------------------------------------------------------------- showing
 

@@ -35,8 +35,9 @@ from bertdistill.app.study_form import Field
 from bertdistill.app.widgets.study_lines import FieldLabel, Form, PathSuggester, field_line
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.engine import actions
-from bertdistill.engine.config import StudySpec, to_toml
+from bertdistill.engine.config import to_toml
 from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.study_text import parse_override, read_toml
 from bertdistill.store.errors import BertDistillError
 

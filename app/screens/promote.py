@@ -38,7 +38,7 @@ from bertdistill.engine.promotions import AT_REST
 from bertdistill.engine.workspace import checked
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
-from bertdistill.store.models import Checkpoint, ModelVersion, Trial
+from bertdistill.store.rows import Checkpoint, ModelVersion, Trial
 
 COLUMNS = (
     Column("role", "checkpoint", 10),
@@ -122,7 +122,7 @@ app. A refused one can be taken by force: the card then says so.
         if verification.settle_ended(self.ui.workspace, [v for v in versions if v.trial_id == trial.id]):
             versions, aliases = self._models(reader)
         with reader.session() as session:
-            kept = {one.role: one for one in reads.checkpoints(session, trial_id=trial.id or 0)}
+            kept = {one.role: one for one in reads.checkpoints(session, trial_id=trial.id)}
         version = self._followed([v for v in versions if v.trial_id == trial.id])
         found = None if version is None else verification.look(self.ui.workspace, version)
         ours = [one for one in aliases if version is not None and one.name == version.name]

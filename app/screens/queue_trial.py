@@ -23,14 +23,14 @@ from bertdistill.app.view import COUNTS, StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
-from bertdistill.engine.config import StudySpec
 from bertdistill.engine.errors import InvalidRequest
 from bertdistill.engine.reruns import Forecast, filled, forecast_queued
 from bertdistill.engine.rules import used
 from bertdistill.engine.sections import shown
 from bertdistill.engine.space import Parameter, active, coerce, contains, describe
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.models import StudyState, Trial
+from bertdistill.store.rows import StudyState, Trial
 
 COLUMNS = (
     Column("parameter", "parameter", 16),

@@ -37,7 +37,7 @@ from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.store.errors import BertDistillError, NotFound
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 COLUMNS = (
     Column("setting", "setting", 18),

@@ -5,6 +5,7 @@ Every change goes through `engine.changes`, which records it with what it replac
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,13 +30,14 @@ from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.actions import Entry
 from bertdistill.engine.changes import SECTIONS, read_change, settled
-from bertdistill.engine.config import StudySpec, parse_override
+from bertdistill.engine.config import parse_override
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.ranges import dump_range, range_text
 from bertdistill.engine.rules import used
 from bertdistill.engine.sections import shown
 from bertdistill.engine.space import describe
-from bertdistill.store.models import StudyState
+from bertdistill.engine.study_spec import StudySpec
+from bertdistill.store.rows import StudyState
 
 COLUMNS = (
     Column("key", "setting", 28),
@@ -205,7 +207,7 @@ def _values(spec: StudySpec) -> Iterator[tuple[str, str]]:
     """(key, value as typed) of everything that can be changed."""
     for objective in spec.objectives:
         yield f"threshold.{objective.metric}", "" if objective.threshold is None else shown(objective.threshold)
-    sections = {f"{name}.{key}": value for name in SECTIONS for key, value in getattr(spec, name).model_dump().items()}
+    sections = {f"{name}.{key}": value for name in SECTIONS for key, value in vars(getattr(spec, name)).items()}
     for key in FIRST:
         yield key, _plain(sections[key])
     narrowed = {one.name: range_text(dump_range(one)) for one in spec.ranges}
@@ -283,5 +285,6 @@ def meaning(view: StudyView, key: str) -> str:
             return f"later proposals are drawn from this part of {describe(parameter)}; earlier trials stay"
         case "note":
             return "what people should know of the study"
-    words = type(getattr(view.spec, section)).model_fields[name].description or ""
+    keys = {field.name: field for field in dataclasses.fields(getattr(view.spec, section))}
+    words = str(keys[name].metadata["help"])
     return f"{words} {used(view.trials)} are used." if key == "budget.trials" else words

@@ -23,11 +23,10 @@ from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
-from bertdistill.engine import actions
-from bertdistill.engine.actions import RunnerStatus
+from bertdistill.engine.lease import RunnerStatus
 from bertdistill.engine.load import Load, read_load
 from bertdistill.store import reads
-from bertdistill.store.models import Attempt, StudyState
+from bertdistill.store.rows import Attempt, StudyState
 
 COLUMNS = (
     Column("study", "study", 20),
@@ -110,7 +109,7 @@ closed: a runner and its workers are processes of their own.
 
     def _row(self, view: StudyView, news: StudiesNews) -> Row:
         study, ascii_only = view.study, self.ui.ascii_only
-        live = news.live.get(study.id or 0, ())
+        live = news.live.get(study.id, ())
         growth = _growth(view)
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
@@ -171,6 +170,8 @@ closed: a runner and its workers are processes of their own.
     def action_archive(self) -> None:
         view, name = self._view(), self.study_name
         if view is not None and self.news is not None:
+            from bertdistill.engine import actions
+
             away = view.study.id not in self.news.archived
             self.ui.act(
                 lambda: actions.archive_study(self.ui.workspace, name, archived=away, who=self.ui.who),

@@ -29,11 +29,11 @@ from bertdistill.app.widgets.frontier import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.actions import RunnerStatus
 from bertdistill.engine.comparison import FEWEST, MOST
+from bertdistill.engine.lease import RunnerStatus
 from bertdistill.engine.load import Load, read_load
 from bertdistill.store import reads
-from bertdistill.store.models import Attempt, Notice, StudyState, Trial, TrialState
+from bertdistill.store.rows import Attempt, Notice, StudyState, Trial, TrialState
 
 PANES = ("trials", "frontier", "curves", "log")
 LEAST_COLUMNS = 60

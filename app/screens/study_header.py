@@ -10,7 +10,7 @@ from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView
 from bertdistill.engine.load import Load
-from bertdistill.store.models import Attempt, StudyState, TrialState
+from bertdistill.store.rows import Attempt, StudyState, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.app.screens.study import StudyNews

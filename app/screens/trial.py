@@ -36,7 +36,7 @@ from bertdistill.app.widgets.trial_facts import trial_of
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.scenarios import ScenarioTable
 from bertdistill.store import reads
-from bertdistill.store.models import ModelVersion, Trial, TrialState
+from bertdistill.store.rows import ModelVersion, Trial, TrialState
 
 PANES = ("facts", "curves", "runs", "log")
 LEAST_COLUMNS = 60

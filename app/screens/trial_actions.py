@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertdistill.app.screens.annotate import AnnotateDialogue
-from bertdistill.app.screens.dialogues import Confirm
-from bertdistill.engine import actions
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.app.ui import BertDistill
@@ -30,6 +27,8 @@ def sensible(action: str, trial: Trial | None) -> bool:
 
 def ask_to_stop(ui: BertDistill, study: str, number: int) -> None:
     """Stop a trial for good, if the person means it."""
+    from bertdistill.app.screens.dialogues import Confirm
+    from bertdistill.engine import actions
 
     def answered(yes: bool | None) -> None:
         if yes:
@@ -44,6 +43,8 @@ def ask_to_stop(ui: BertDistill, study: str, number: int) -> None:
 
 def archive(ui: BertDistill, study: str, trial: Trial) -> None:
     """Put a trial away, or bring it back."""
+    from bertdistill.engine import actions
+
     away = not trial.archived
     ui.act(
         lambda: actions.archive_trial(ui.workspace, study, trial.number, archived=away, who=ui.who),
@@ -53,4 +54,6 @@ def archive(ui: BertDistill, study: str, trial: Trial) -> None:
 
 def annotate(ui: BertDistill, study: str, trial: Trial) -> None:
     """Edit note and tags."""
+    from bertdistill.app.screens.annotate import AnnotateDialogue
+
     ui.push_screen(AnnotateDialogue(study, trial))

@@ -32,7 +32,7 @@ from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract import TASKS
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
-from bertdistill.store.models import ModelVersion, Study
+from bertdistill.store.rows import ModelVersion, Study
 
 QA = TASKS[0]
 SIDES = ("student", "teacher")

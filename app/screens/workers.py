@@ -44,7 +44,7 @@ from bertdistill.engine.load import Load, read_load
 from bertdistill.engine.slots import Room
 from bertdistill.engine.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
 from bertdistill.store import reads
-from bertdistill.store.models import Attempt, StudyState
+from bertdistill.store.rows import Attempt, StudyState
 
 SAMPLES = 60
 """Looks that the history of the load keeps."""

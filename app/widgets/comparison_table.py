@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from bertdistill.app import format as fmt
 from bertdistill.app.rank_card import short_gap
 from bertdistill.app.safe import safe_line
-from bertdistill.app.summary import remark
-from bertdistill.app.view import StudyView
+from bertdistill.app.view import StudyView, remark
 from bertdistill.app.widgets.table import Cell, Column, Row, Tone
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.comparison import Comparison, MetricRow, SettingRow
 from bertdistill.engine.contract import METRICS
-from bertdistill.store.models import Trial
+from bertdistill.store.rows import Trial
 
 NAME_WIDTH, NARROW_NAME = 19, 13
 NARROW = 60

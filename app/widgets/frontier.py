@@ -15,7 +15,7 @@ from bertdistill.app.charts import Point, frontier_drawing
 from bertdistill.app.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 
 class FrontierChart(Chart):

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from bertdistill.app.safe import safe_line
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row, Tone
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.store.models import Notice
+from bertdistill.store.rows import Notice
 
 TONES: dict[str, Tone] = {"info": "plain", "warning": "warn", "error": "bad"}
 

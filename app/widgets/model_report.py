@@ -16,7 +16,7 @@ from rich.text import Text
 from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.verification import Step
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
 
 CARD = "README.md"
 MOST_CARD = 200_000

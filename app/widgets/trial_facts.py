@@ -21,7 +21,7 @@ from bertdistill.app.widgets.table import Cell, Column, Row, Tone
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.outcomes import difference
-from bertdistill.store.models import ModelVersion, Trial
+from bertdistill.store.rows import ModelVersion, Trial
 
 NAME_WIDTH, NARROW_NAME = 18, 13
 NARROW = 60

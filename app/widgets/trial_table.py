@@ -9,11 +9,10 @@ from typing import Any
 
 from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
-from bertdistill.app.summary import remark
-from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.view import StudyView, all_metrics, remark
 from bertdistill.app.view import columns as metric_columns
 from bertdistill.app.widgets.table import Cell, Column, Row, Tone
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")
 """Columns that are neither a metric nor a parameter; `parameters` takes the width that is left."""

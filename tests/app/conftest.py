@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from bertdistill.engine.config import StudySpec, dump, study_from_dict
+from bertdistill.engine.config import dump, study_from_dict
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
 from bertdistill.store.db import Database, open_db
-from bertdistill.store.models import StudyState, TrialState
+from bertdistill.store.rows import StudyState, TrialState
 
 NOW = 1_700_000_000.0
 
@@ -116,7 +117,7 @@ def fill(db: Database, spec: StudySpec) -> None:
     """Trials 0 to 7: baseline, two on the frontier, dominated, under the threshold, killed, running, rerun of 1."""
     with db.write() as session:
         study = writes.create_study(session, name=spec.name, task=spec.task, spec=dump(spec), now=NOW)
-        study_id = study.id or 0
+        study_id = study.id
         writes.set_study_state(session, study_id, StudyState.RUNNING, now=NOW)
         writes.set_prepared(session, study_id, {"teacher_metrics": {"exact": 95.0}})
         ids: list[int] = []
@@ -135,7 +136,7 @@ def fill(db: Database, spec: StudySpec) -> None:
                 proposal_seed=7,
                 sampler="tpe" if origin == "sampler" else "",
             )
-            ids.append(made.id or 0)
+            ids.append(made.id)
             writes.set_trial_state(session, ids[-1], TrialState.RUNNING, now=NOW + len(ids))
             return ids[-1]
 
@@ -167,7 +168,7 @@ def fill(db: Database, spec: StudySpec) -> None:
             if exit_class:
                 writes.end_attempt(
                     session,
-                    attempt.id or 0,
+                    attempt.id,
                     now=NOW + 30,
                     exit_class=exit_class,
                     exit_signal=9,
@@ -175,7 +176,7 @@ def fill(db: Database, spec: StudySpec) -> None:
                 )
             else:
                 writes.set_attempt_progress(
-                    session, attempt.id or 0, phase="train", done=50, total=100, rate=12.5, unit="examples"
+                    session, attempt.id, phase="train", done=50, total=100, rate=12.5, unit="examples"
                 )
                 writes.store_points(
                     session, study_id, trial_id, [("train/loss", 1, 2.0, NOW), ("train/loss", 2, None, NOW)]

@@ -377,8 +377,8 @@ def add_predictions(ws: Workspace, train: Path) -> None:
         )
         writes.add_checkpoint(
             session,
-            trial_id=trial.id or 0,
-            attempt_id=attempt.id or 0,
+            trial_id=trial.id,
+            attempt_id=attempt.id,
             role="best",
             step=1,
             folder=ws.relative(folder),

@@ -113,14 +113,14 @@ def test_the_command_asks_both(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -
         made = writes.create_model_version(
             session, name="m", trial_id=2, checkpoint_id=1, who="ada", now=1.0, note="", forced=False
         )
-        writes.finish_model_version(session, made.id or 0, state="verified", now=2.0, folder="models/m/v1", metrics={})
+        writes.finish_model_version(session, made.id, state="verified", now=2.0, folder="models/m/v1", metrics={})
     with pytest.raises(NotFound, match="has no teacher"):
         promotion.ask_both(ws, "m:1", {"text": "x"}, as_json=True)
     folder = ws.caches / "teachers" / "abc"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     with db.write() as session:
-        writes.set_prepared(session, reads.study(session, "demo").id or 0, {"teacher_folder": str(folder)})
+        writes.set_prepared(session, reads.study(session, "demo").id, {"teacher_folder": str(folder)})
     db.close()
     monkeypatch.setattr(promotion, "AnswerProcess", lambda: AnswerProcess(FAKE))
     found = json.loads(promotion.ask_both(ws, "m:1", {"text": "x"}, as_json=True))

@@ -15,7 +15,7 @@ from bertdistill.engine.demo import write_demo
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
-from bertdistill.store.models import Attempt, Study, StudyState, Trial
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial
 
 SECONDS = 120.0
 STUDY = """
@@ -49,7 +49,7 @@ def read(ws: Workspace) -> tuple[Study, list[Trial], list[Attempt]]:
     try:
         with db.read() as session:
             study = reads.study(session, "tiny")
-            return study, reads.trials(session, study.id or 0), reads.attempts(session, study_id=study.id)
+            return study, reads.trials(session, study.id), reads.attempts(session, study_id=study.id)
     finally:
         db.close()
 

@@ -18,7 +18,7 @@ from bertdistill.engine.config import study_from_dict, to_toml
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
-from bertdistill.store.models import StudyState, TrialState
+from bertdistill.store.rows import StudyState, TrialState
 
 
 class Heard:
@@ -44,11 +44,11 @@ def end_trial(ws: Workspace, number: int, state: StudyState) -> None:
     db = open_db(ws.path)
     with db.write() as session:
         study = reads.study(session, "demo")
-        trial = reads.trial(session, study.id or 0, number)
-        writes.set_trial_metrics(session, trial.id or 0, {"exact": 60.0})
-        writes.set_trial_state(session, trial.id or 0, TrialState.COMPLETE, now=2e9)
+        trial = reads.trial(session, study.id, number)
+        writes.set_trial_metrics(session, trial.id, {"exact": 60.0})
+        writes.set_trial_state(session, trial.id, TrialState.COMPLETE, now=2e9)
         writes.add_notice(session, level="info", text="new \x1b[2Jnotice", now=2e9, study_id=study.id)
-        writes.set_study_state(session, study.id or 0, state, now=2e9)
+        writes.set_study_state(session, study.id, state, now=2e9)
     db.close()
 
 
@@ -82,7 +82,7 @@ def test_a_request_in_flight_is_waited_for(ws: Workspace, db: Database) -> None:
     writer = open_db(ws.path)
     with writer.write() as session:
         study = reads.study(session, "demo")
-        writes.set_study_state(session, study.id or 0, StudyState.PAUSED, now=2e9)
+        writes.set_study_state(session, study.id, StudyState.PAUSED, now=2e9)
         request = writes.add_request(session, who="me", verb="resume", now=2e9, study_id=study.id)
     looks: list[float] = []
 
@@ -90,7 +90,7 @@ def test_a_request_in_flight_is_waited_for(ws: Workspace, db: Database) -> None:
         looks.append(seconds)
         if len(looks) == 3:
             with writer.write() as session:
-                writes.finish_request(session, request.id or 0, outcome="refused", now=2e9)
+                writes.finish_request(session, request.id, outcome="refused", now=2e9)
 
     view = follow(db, "demo", Heard(), runner_alive=lambda: True, sleep=sleep)
     writer.close()

@@ -11,9 +11,10 @@ import pytest
 
 from bertdistill.app.plan import make_plan, plan_text, read_amount
 from bertdistill.engine.architecture import bert_shape, known_metrics
-from bertdistill.engine.config import StudySpec, changed, load_study, study_from_dict
+from bertdistill.engine.config import changed, load_study, study_from_dict
 from bertdistill.engine.contract import TeacherSpec
 from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.study_spec import StudySpec
 
 SHAPE = bert_shape(vocab_size=500, positions=512, hidden_size=64, ffn_size=128, layers=2, head_size=16)
 
@@ -89,7 +90,7 @@ def test_text_is_a_study_file(spec: StudySpec, tmp_path: Path) -> None:
 
 def test_size_from_the_config_of_a_folder(spec: StudySpec, tmp_path: Path) -> None:
     """A local teacher is read from its config.json; no weights are needed."""
-    local = spec.model_copy(update={"teacher": TeacherSpec(model=str(saved_config(tmp_path / "teacher")))})
+    local = dataclasses.replace(spec, teacher=TeacherSpec(model=str(saved_config(tmp_path / "teacher"))))
     assert make_plan(spec, say=lambda text: None)["sizes"] == make_plan(local, say=lambda text: None)["sizes"]
 
 
@@ -101,7 +102,7 @@ def test_unreachable_hub_is_said_and_the_rest_printed(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     said: list[str] = []
-    remote = spec.model_copy(update={"teacher": TeacherSpec(model="nobody/nothing")})
+    remote = dataclasses.replace(spec, teacher=TeacherSpec(model="nobody/nothing"))
     planned = make_plan(remote, say=said.append)
     assert planned["sizes"]["baseline"] is None
     assert {"baseline": 2, "least": 2, "most": 2} == planned["steps"]

@@ -10,7 +10,7 @@ from bertdistill.app.promotion import answer_text, ask_model, model_folder, veri
 from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store.errors import NotFound
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
 
 
 def test_verified_text_compares_the_record() -> None:

@@ -26,9 +26,9 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> StudyView:
     with db.write() as session:
         for trial in reads.trials(session, 1):
             if trial.number == 1:
-                writes.edit_trial(session, trial.id or 0, note="too slow, really", tags=["keep", "paper.1"])
+                writes.edit_trial(session, trial.id, note="too slow, really", tags=["keep", "paper.1"])
             if trial.number == 2:
-                writes.edit_trial(session, trial.id or 0, note="漢字 [red]x[/]", tags=["keeper"])
+                writes.edit_trial(session, trial.id, note="漢字 [red]x[/]", tags=["keeper"])
     found = read_view(db, "demo")
     db.close()
     return found

@@ -11,7 +11,7 @@ from bertdistill.app.tables import json_text
 from bertdistill.app.view import read_view
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.models import Checkpoint, ModelAlias, ModelVersion
+from bertdistill.store.rows import Checkpoint, ModelAlias, ModelVersion
 
 
 def test_trial_shape(db: Database) -> None:

@@ -7,7 +7,7 @@ from bertdistill.app.summary import Page
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
-from bertdistill.store.models import StudyState
+from bertdistill.store.rows import StudyState
 
 
 def pause(ws: Workspace, diagnosis: str) -> None:
@@ -15,7 +15,7 @@ def pause(ws: Workspace, diagnosis: str) -> None:
     writer = open_db(ws.path)
     with writer.write() as session:
         study = reads.study(session, "demo")
-        writes.set_study_state(session, study.id or 0, StudyState.PAUSED, now=2e9, diagnosis=diagnosis)
+        writes.set_study_state(session, study.id, StudyState.PAUSED, now=2e9, diagnosis=diagnosis)
     writer.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bertdistill.app.study_check import Taken, check, free_name, taken
 from bertdistill.engine.config import dump, study_from_dict, to_toml
-from bertdistill.store.models import Study, StudyState
+from bertdistill.store.rows import Study, StudyState
 
 
 @pytest.fixture

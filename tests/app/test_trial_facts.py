@@ -9,7 +9,7 @@ from bertdistill.app.details import read_details
 from bertdistill.app.view import read_view
 from bertdistill.app.widgets.trial_facts import others, runs_rows, signal_name, trial_of, wrapped
 from bertdistill.store.db import Database
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
 
 
 @pytest.mark.parametrize(

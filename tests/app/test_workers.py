@@ -15,7 +15,7 @@ from bertdistill.engine.load import GpuLoad, Load
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
 from bertdistill.store.db import open_db
-from bertdistill.store.models import StudyState
+from bertdistill.store.rows import StudyState
 
 
 def typed(capsys: pytest.CaptureFixture[str], ws: Workspace, *words: str) -> str:

@@ -16,7 +16,7 @@ from bertdistill.engine.contract import Settings
 from bertdistill.engine.errors import ActionRefused, BertDistillError, ConfigError
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound
-from bertdistill.store.models import ModelVersion, StudyState, Trial, TrialState
+from bertdistill.store.rows import ModelVersion, StudyState, Trial, TrialState
 
 WHO = {"who": "ada"}
 Make = Callable[..., House]
@@ -357,7 +357,7 @@ def promoted(of: House, name: str = "model", **more: Any) -> ModelVersion:
     assert made.state in ("verifying", "verified")
 
     def settled() -> ModelVersion | None:
-        found = actions.settle_promotion(of.workspace, made.id or 0)
+        found = actions.settle_promotion(of.workspace, made.id)
         return None if found.state == "verifying" else found
 
     version: ModelVersion = wait_for(settled, "the verification")
@@ -406,7 +406,7 @@ def test_a_promotion_that_dies_has_failed(house: Make) -> None:
     failed = promoted(of)
     assert failed.state == "failed"
     assert "FileNotFoundError" in failed.detail
-    assert actions.settle_promotion(of.workspace, failed.id or 0).finished_at == failed.finished_at
+    assert actions.settle_promotion(of.workspace, failed.id).finished_at == failed.finished_at
 
 
 def test_what_cannot_be_promoted(house: Make, tmp_path: Path) -> None:
@@ -446,7 +446,7 @@ def test_the_order_says_what_was_recorded(house: Make) -> None:
     version = promoted(of, note="n")
     spec = json.loads((of.workspace.absolute(version.attempt_folder) / "spec.json").read_text())
     with of.db.read() as session:
-        best = reads.best_checkpoint(session, of.trial(0).id or 0)
+        best = reads.best_checkpoint(session, of.trial(0).id)
     assert best is not None
     order = spec["promote"]
     assert (order["sha256"], order["device"], order["note"]) == (best.sha256, "cpu", "n")

@@ -16,7 +16,7 @@ from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.rules import used
 from bertdistill.engine.search import Proposal
 from bertdistill.store import reads
-from bertdistill.store.models import StudyState, TrialState
+from bertdistill.store.rows import StudyState, TrialState
 
 WHO = {"who": "ada"}
 Make = Callable[..., House]
@@ -47,7 +47,7 @@ def entries(of: House) -> list[Entry]:
 def change(of: House, **changes: Any) -> list[int]:
     """Change the study; dots are written as double underscores. The ids of the requests."""
     given = {key.replace("__", "."): value for key, value in changes.items()}
-    return [one.id or 0 for one in actions.change_study(of.workspace, "toy", given, **WHO)]
+    return [one.id for one in actions.change_study(of.workspace, "toy", given, **WHO)]
 
 
 def undo(of: House, request: int | None = None) -> Entry:
@@ -392,7 +392,7 @@ def test_an_alias_is_undone(house: Make, tmp_path: Path) -> None:
     of.run()
     for _ in range(2):
         made = actions.promote(of.workspace, "toy", 0, "model", **WHO)
-        wait_for(lambda: actions.settle_promotion(of.workspace, made.id or 0).state == "verified", "a version")  # noqa: B023 - used at once
+        wait_for(lambda: actions.settle_promotion(of.workspace, made.id).state == "verified", "a version")  # noqa: B023 - used at once
 
     def points_to() -> list[int]:
         with of.db.read() as session:

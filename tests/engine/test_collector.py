@@ -8,7 +8,7 @@ from tests.fakes import House, study_spec
 
 from bertdistill.engine import actions
 from bertdistill.store import reads, writes
-from bertdistill.store.models import TrialState
+from bertdistill.store.rows import TrialState
 
 
 def test_a_trial_can_be_stopped_at_once(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_stopping_at_once_is_a_request_with_a_record(tmp_path: Path) -> None:
     try:
         with house.db.write() as session:
             writes.create_trial(
-                session, study_id=house.study().id or 0, origin="queued", params={}, settings={}, known={}, now=1.0
+                session, study_id=house.study().id, origin="queued", params={}, settings={}, known={}, now=1.0
             )
         actions.stop_trial(house.workspace, "toy", 0, at_once=True, who="ada")
         with house.db.read() as session:

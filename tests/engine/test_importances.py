@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import study_dict
 
-from bertdistill.engine.config import StudySpec, dump, study_from_dict
+from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.frontier import Objective
 from bertdistill.engine.importances import (
@@ -27,10 +27,11 @@ from bertdistill.engine.importances import (
 )
 from bertdistill.engine.search import PastTrial
 from bertdistill.engine.space import Value, parse_search
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
 from bertdistill.store.db import open_db
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 SPACE = parse_search(
     {
@@ -202,16 +203,16 @@ def make_workspace(folder: Path, spec: StudySpec) -> Workspace:
         for row in rows(spec, 20):
             made = writes.create_trial(
                 session,
-                study_id=study.id or 0,
+                study_id=study.id,
                 origin="sampler",
                 params=row.params,
                 settings=row.settings,
                 known=row.known,
                 now=0.0,
             )
-            writes.set_trial_state(session, made.id or 0, TrialState.RUNNING, now=1.0)
-            writes.set_trial_metrics(session, made.id or 0, row.metrics, progress=1.0)
-            writes.set_trial_state(session, made.id or 0, TrialState.COMPLETE, now=2.0)
+            writes.set_trial_state(session, made.id, TrialState.RUNNING, now=1.0)
+            writes.set_trial_metrics(session, made.id, row.metrics, progress=1.0)
+            writes.set_trial_state(session, made.id, TrialState.COMPLETE, now=2.0)
     db.close()
     return workspace
 

@@ -21,7 +21,7 @@ from bertdistill.engine.contract import EventWriter, RunPaths
 from bertdistill.engine.ingest import Batch, digest, ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
-from bertdistill.store.models import Attempt, Notice, Series, Trial, TrialState
+from bertdistill.store.rows import Attempt, Notice, Series, Trial, TrialState
 
 
 class Place:
@@ -34,7 +34,7 @@ class Place:
             study = writes.create_study(session, name="squad", task="question-answering", spec={}, now=0.0)
             trial = writes.create_trial(
                 session,
-                study_id=study.id or 0,
+                study_id=study.id,
                 origin="sampler",
                 params={},
                 settings={},
@@ -42,7 +42,7 @@ class Place:
                 now=0.0,
                 state=TrialState.RUNNING,
             )
-            self.study_id, self.trial_id = study.id or 0, trial.id or 0
+            self.study_id, self.trial_id = study.id, trial.id
         self.attempt_id = self.add_attempt("runs/squad/0000-1", kind)
 
     def add_attempt(self, folder: str, kind: str = "trial") -> int:
@@ -58,7 +58,7 @@ class Place:
                 now=0.0,
             )
         (self.workspace / folder).mkdir(parents=True)
-        return attempt.id or 0
+        return attempt.id
 
     def attempt(self, attempt_id: int | None = None) -> Attempt:
         with self.db.read() as session:
@@ -93,7 +93,7 @@ class Place:
 
     def points(self, name: str) -> list[tuple[int, float | None, float]]:
         with self.db.read() as session:
-            return reads.points_after(session, self.series()[name].id or 0, -1, 1_000_000)
+            return reads.points_after(session, self.series()[name].id, -1, 1_000_000)
 
     def notices(self) -> list[Notice]:
         with self.db.read() as session:
@@ -498,5 +498,4 @@ def test_killing_the_ingester_at_random_moments_loses_and_doubles_nothing(place:
     assert (step, 0.0, (step - 1) / 8, step - 1) == (loss.points, loss.min_value, loss.max_value, loss.last_step)
     with place.db.read() as session:
         query = "SELECT sum(points), sum(sum_value) FROM metric_rollup WHERE series_id = ?"
-        summed = session.connection().exec_driver_sql(query, (loss.id,)).one()
-    assert (step, sum(steps) / 8) == tuple(summed)
+        assert [(step, sum(steps) / 8)] == session.rows(query, loss.id)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine import actions, process
-from bertdistill.engine.config import StudySpec, study_from_dict
+from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import METRICS_LOGGED, RunPaths, parse_event
 from bertdistill.engine.demo import write_demo
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
-from bertdistill.store.models import Attempt, Study, StudyState, Trial
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial
 
 KILLS = 10
 TRIALS = 3
@@ -72,7 +73,7 @@ class Ward:
         try:
             with db.read() as session:
                 study = reads.study(session, "tiny")
-                return study, reads.trials(session, study.id or 0), reads.attempts(session, study_id=study.id)
+                return study, reads.trials(session, study.id), reads.attempts(session, study_id=study.id)
         finally:
             db.close()
 
@@ -96,7 +97,7 @@ class Ward:
                 return {
                     (series.name, step): value
                     for series in reads.series(session, trial.study_id, trial.id)
-                    for step, value, _ in reads.points_after(session, series.id or 0, -1, 100_000)
+                    for step, value, _ in reads.points_after(session, series.id, -1, 100_000)
                 }
         finally:
             db.close()

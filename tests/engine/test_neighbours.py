@@ -9,7 +9,7 @@ import pytest
 from bertdistill.engine.contract import Settings
 from bertdistill.engine.neighbours import Neighbour, expected, nearest
 from bertdistill.engine.space import Parameter
-from bertdistill.store.models import Trial, TrialState
+from bertdistill.store.rows import Trial, TrialState
 
 SPACE = (
     Parameter("layers", "int", low=1, high=5),

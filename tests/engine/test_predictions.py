@@ -19,7 +19,7 @@ from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
 from bertdistill.store.db import open_db
 from bertdistill.store.errors import NotFound
-from bertdistill.store.models import TrialState
+from bertdistill.store.rows import TrialState
 
 GOLDS: dict[str, Any] = {
     "task": "question-answering",
@@ -63,12 +63,12 @@ class Finished:
             study = writes.create_study(session, name=name, task=task, spec=spec, now=0.0)
             for number in (0, 1):
                 trial = writes.create_trial(
-                    session, study_id=study.id or 0, origin="sampler", params={}, settings={}, known={}, now=0.0
+                    session, study_id=study.id, origin="sampler", params={}, settings={}, known={}, now=0.0
                 )
-                writes.set_trial_state(session, trial.id or 0, TrialState.RUNNING, now=1.0)
+                writes.set_trial_state(session, trial.id, TrialState.RUNNING, now=1.0)
                 attempt = writes.create_attempt(
                     session,
-                    study_id=study.id or 0,
+                    study_id=study.id,
                     trial_id=trial.id,
                     kind="trial",
                     folder=f"runs/toy/{number:04d}-1",
@@ -78,8 +78,8 @@ class Finished:
                 if number == 0:
                     writes.add_checkpoint(
                         session,
-                        trial_id=trial.id or 0,
-                        attempt_id=attempt.id or 0,
+                        trial_id=trial.id,
+                        attempt_id=attempt.id,
                         role="best",
                         step=3,
                         folder=self.workspace.relative(self.checkpoint),

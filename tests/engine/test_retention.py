@@ -10,7 +10,7 @@ from tests.fakes import House, study_spec
 
 from bertdistill.engine import retention
 from bertdistill.store import reads, writes
-from bertdistill.store.models import StudyState, TrialState
+from bertdistill.store.rows import StudyState, TrialState
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_promoted_checkpoints_stay(done: House) -> None:
     """Whatever its rank, a checkpoint behind a model version is kept."""
     spare = next(trial for trial in done.trials() if trial.number not in frontier(done) | {0})
     with done.db.write() as session:
-        best = reads.best_checkpoint(session, spare.id or 0)
+        best = reads.best_checkpoint(session, spare.id)
         assert best is not None
         given = {"trial_id": spare.id, "checkpoint_id": best.id, "who": "test", "now": 1.0}
         writes.create_model_version(session, name="m", **given)
@@ -89,8 +89,8 @@ def test_what_changed_since_the_look_stays(tmp_path: Path) -> None:
         seen = reads.checkpoints(session, study_id=1)
     best = next(one for one in seen if one.trial_id == house.trial(2).id)
     with house.db.write() as session:
-        writes.set_trial_state(session, house.trial(1).id or 0, TrialState.WAITING, now=1.0)
-        given = {"trial_id": best.trial_id, "checkpoint_id": best.id or 0, "who": "test", "now": 1.0}
+        writes.set_trial_state(session, house.trial(1).id, TrialState.WAITING, now=1.0)
+        given = {"trial_id": best.trial_id, "checkpoint_id": best.id, "who": "test", "now": 1.0}
         writes.create_model_version(session, name="m", **given)
     gone = retention.drop(
         house.db, house.workspace, [one for one in seen if one.trial_id != house.trial(0).id], now=2.0
@@ -102,16 +102,16 @@ def test_what_changed_since_the_look_stays(tmp_path: Path) -> None:
 def test_what_a_verification_reads_is_not_swept(done: House) -> None:
     """The trial was resumed meanwhile and has a newer best checkpoint; the older goes when the promotion is over."""
     with done.db.write() as session:
-        best = reads.best_checkpoint(session, done.trial(1).id or 0)
+        best = reads.best_checkpoint(session, done.trial(1).id)
         assert best is not None
-        given = {"trial_id": best.trial_id, "checkpoint_id": best.id or 0, "who": "test", "now": 1.0}
+        given = {"trial_id": best.trial_id, "checkpoint_id": best.id, "who": "test", "now": 1.0}
         version = writes.create_model_version(session, name="m", **given)
-        writes.drop_checkpoint(session, best.id or 0, now=2.0)
-    retention.sweep(done.db, done.workspace, done.trial(1).id or 0)
+        writes.drop_checkpoint(session, best.id, now=2.0)
+    retention.sweep(done.db, done.workspace, done.trial(1).id)
     assert kept(done, 1) == {"best-000006"}
     with done.db.write() as session:
-        writes.finish_model_version(session, version.id or 0, state="failed", now=3.0)
-    retention.sweep(done.db, done.workspace, done.trial(1).id or 0)
+        writes.finish_model_version(session, version.id, state="failed", now=3.0)
+    retention.sweep(done.db, done.workspace, done.trial(1).id)
     assert kept(done, 1) == set()
 
 

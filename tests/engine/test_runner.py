@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.errors import LaunchError
 from bertdistill.engine.launch import Slot
 from bertdistill.store import reads, writes
-from bertdistill.store.models import Attempt, StudyState, Trial, TrialState
+from bertdistill.store.rows import Attempt, StudyState, Trial, TrialState
 
 Make = Callable[..., House]
 
@@ -61,7 +62,7 @@ def test_curves_are_complete(house: Make) -> None:
     """Every step that a worker reported is a point."""
     done = house({"budget": {"trials": 2}}, steps=40).run()
     with done.db.read() as session:
-        series = reads.series(session, done.study().id or 0)
+        series = reads.series(session, done.study().id)
     assert {(one.name, one.points, one.last_step) for one in series if one.trial_id} == {
         ("train/loss", 40, 40),
         ("examples", 40, 40),
@@ -289,7 +290,7 @@ def test_a_budget_raised_at_the_last_moment_counts(house: Make) -> None:
     """The runner has just found the budget spent when a person raises it: the study goes on."""
     of = house({"budget": {"trials": 1}}).run()
     actions.set_budget(of.workspace, "toy", trials=2, who="test")
-    old = of.study().model_copy(update={"spec": dump(of.spec)})
+    old = dataclasses.replace(of.study(), spec=dump(of.spec))
     of.runner._complete(old, of.spec, of.trials(), [], 1.0)
     assert of.study().state == StudyState.RUNNING
     of.run()
@@ -309,7 +310,7 @@ def test_hours_end_the_study(house: Make) -> None:
     late = house({"budget": {"trials": 9, "hours": 1.0}})
     late.tick_until(lambda: states(late).get("complete"), "the first trial")
     with late.db.write() as session:
-        writes.add_study_seconds(session, late.study().id or 0, 3600.0)
+        writes.add_study_seconds(session, late.study().id, 3600.0)
         settings = dict(vars(late.spec.settings))
         made = {"params": {"layers": 1}, "known": {}, "settings": settings, "now": 1.0}
         writes.create_trial(session, study_id=late.study().id, origin="queued", **made)
@@ -405,10 +406,10 @@ def test_no_trial_joins_a_promotion_on_its_gpu(house: Make, tmp_path: Path, gpus
         given = {"trial_id": of.trial(0).id, "attempt_id": of.attempts(0)[0].id, "sha256": "", "metrics": {}}
         made = writes.add_checkpoint(session, role="best", step=99, folder="x", size_bytes=1, now=1.0, **given)
         version = writes.create_model_version(
-            session, name="m", trial_id=made.trial_id, checkpoint_id=made.id or 0, who="test", now=1.0
+            session, name="m", trial_id=made.trial_id, checkpoint_id=made.id, who="test", now=1.0
         )
         handle = {"device": {"kind": "cuda", "threads": 1, "uuid": "GPU-a", "memory_fraction": 1.0}}
-        writes.set_model_handle(session, version.id or 0, attempt_folder="runs/toy/promote-m-1", handle=handle)
+        writes.set_model_handle(session, version.id, attempt_folder="runs/toy/promote-m-1", handle=handle)
     of.ask("resume", study_id=of.study().id)
     hold.unlink()
     used: set[str] = set()
@@ -549,7 +550,7 @@ def check_books(of: House, steps: int) -> None:
     with of.db.read() as session:
         for trial in of.trials():
             series = {one.name: one for one in reads.series(session, trial.study_id, trial.id)}
-            points = reads.points_after(session, series["train/loss"].id or 0, -1, 10 * steps)
+            points = reads.points_after(session, series["train/loss"].id, -1, 10 * steps)
             assert [(step, 1.0 / step) for step in range(1, steps + 1)] == [(step, value) for step, value, _ in points]
             assert series["train/loss"].points == steps
     assert [] == leftovers(of)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bertdistill.engine.architecture import Shape, known_metrics
-from bertdistill.engine.config import StudySpec, dump, load_study, study_from_dict
+from bertdistill.engine.config import dump, load_study, study_from_dict
 from bertdistill.engine.space import resolve
+from bertdistill.engine.study_spec import StudySpec
 
 FOLDER = Path(__file__).parents[2] / "sample_configs"
 FILES = sorted(FOLDER.glob("*.toml"))

@@ -15,7 +15,7 @@ from bertdistill.engine.contract import Device
 from bertdistill.engine.launch import LocalLauncher, Slot
 from bertdistill.engine.slots import Place, Room, from_afar, look
 from bertdistill.engine.waiting import House, StudyNow
-from bertdistill.store.models import Attempt, Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
 FREE = Room((Place(Slot("cpu0", CPU)), Place(Slot("cpu1", CPU))), {(2, 1): 2}, 2)
 

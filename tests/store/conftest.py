@@ -10,7 +10,7 @@ import pytest
 
 from bertdistill.store import writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
-from bertdistill.store.models import Study, Trial
+from bertdistill.store.rows import Study, Trial
 
 
 @pytest.fixture(scope="session")
@@ -43,5 +43,5 @@ def trial(db: Database, study: Study) -> Trial:
     """Its waiting trial 0."""
     with db.write() as session:
         return writes.create_trial(
-            session, study_id=study.id or 0, origin="baseline", params={}, settings={}, known={"params": 9}, now=2.0
+            session, study_id=study.id, origin="baseline", params={}, settings={}, known={"params": 9}, now=2.0
         )

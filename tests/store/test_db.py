@@ -17,7 +17,7 @@ from bertdistill.store import db as db_module
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, HEAD, Database, open_db
 from bertdistill.store.errors import NotFound, StoreError
-from bertdistill.store.models import Study
+from bertdistill.store.rows import Study
 
 COUNT = """
 import sys
@@ -34,7 +34,7 @@ except StoreError:
     pass  # another process was faster
 for _ in range(int(sys.argv[2])):
     with db.write() as session:
-        reads.study(session, "counter").busy_seconds += 1
+        writes.add_study_seconds(session, reads.study(session, "counter").id, 1)
 """
 
 
@@ -79,7 +79,7 @@ def test_connections_that_switch_a_new_file_to_wal_at_once_wait_for_each_other(t
             path = tmp_path / f"{number}.db"
             db_module._create_private(path)
             gate.wait(timeout=30)
-            db_module._connect_writer(path).close()
+            db_module.connect_writer(path).close()
 
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(connect_all) for _ in range(4)]:
@@ -139,7 +139,7 @@ def test_reading_only_cannot_write_and_makes_nothing(tmp_path: Path, db: Databas
     with pytest.raises(StoreError, match="reading only"), reader.write():
         pass
     with pytest.raises(StoreError, match="cannot be written"), reader.read() as session:
-        session.connection().exec_driver_sql("DELETE FROM study")
+        session.rows("DELETE FROM study")
     reader.close()
     with pytest.raises(StoreError, match="does not exist"):
         open_db(tmp_path / "missing", read_only=True)
@@ -240,7 +240,5 @@ def test_the_connections_follow_the_measured_settings(db: Database) -> None:
         run = session.connection().exec_driver_sql
         assert ["wal", 1, 1, 16 << 20, 0, 0] == [run(f"PRAGMA {name}").scalar_one() for name in names]
     with db.read() as session:
-        run = session.connection().exec_driver_sql
-        assert [1, 0, 0] == [
-            run(f"PRAGMA {name}").scalar_one() for name in ("query_only", "wal_autocheckpoint", "mmap_size")
-        ]
+        names = ("query_only", "wal_autocheckpoint", "mmap_size")
+        assert [1, 0, 0] == [session.rows(f"PRAGMA {name}")[0][0] for name in names]

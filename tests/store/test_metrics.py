@@ -9,24 +9,23 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlmodel import Session
 
 from bertdistill.store import reads
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Reading
 from bertdistill.store.metrics import BUCKET, CurvePoint, Point, curve, points_after, store_points
-from bertdistill.store.models import Series, Study, Trial
+from bertdistill.store.rows import Series, Study, Trial
 
 
-def only_series(session: Session, study: Study) -> Series:
-    [series] = reads.series(session, study.id or 0, 0)
+def only_series(session: Reading, study: Study) -> Series:
+    [series] = reads.series(session, study.id, 0)
     return series
 
 
-def rollups(session: Session) -> list[tuple[object, ...]]:
+def rollups(session: Reading) -> list[tuple[object, ...]]:
     query = """SELECT series_id, bucket, points, not_finite,
         min_value, max_value, round(sum_value, 9), last_value, last_time
         FROM metric_rollup ORDER BY series_id, bucket"""
-    return [tuple(row) for row in session.connection().exec_driver_sql(query)]
+    return session.rows(query)
 
 
 def expected_rollups(series_id: int, points: dict[int, tuple[float | None, float]]) -> list[tuple[object, ...]]:
@@ -60,14 +59,14 @@ def test_summaries_equal_the_points_after_any_sequence_of_writes(
             session.connection().exec_driver_sql(f"DELETE FROM {table}")
     for clock, batch in enumerate(written):
         with db.write() as session:
-            store_points(session, study.id or 0, 0, [("x", step, value, float(clock)) for step, value in batch])
+            store_points(session, study.id, 0, [("x", step, value, float(clock)) for step, value in batch])
         last.update({step: (value, float(clock)) for step, value in batch})
     with db.read() as session:
         if not last:
-            assert [] == reads.series(session, study.id or 0)
+            assert [] == reads.series(session, study.id)
             return
         series = only_series(session, study)
-        assert expected_rollups(series.id or 0, last) == rollups(session)
+        assert expected_rollups(series.id, last) == rollups(session)
     finite = [value for value, _ in last.values() if value is not None]
     assert (len(last), len(last) - len(finite)) == (series.points, series.not_finite)
     assert (max(last), last[max(last)][0]) == (series.last_step, series.last_value)
@@ -80,20 +79,20 @@ def test_the_same_points_again_change_nothing(db: Database, study: Study, trial:
     found = []
     for _ in range(2):
         with db.write() as session:
-            store_points(session, study.id or 0, trial.id or 0, points)
+            store_points(session, study.id, trial.id, points)
         with db.read() as session:
-            found.append((rollups(session), [one.model_dump() for one in reads.series(session, study.id or 0)]))
+            found.append((rollups(session), reads.series(session, study.id)))
     assert found[0] == found[1]
 
 
 def test_series_of_trials_and_of_the_preparation_are_kept_apart(db: Database, study: Study, trial: Trial) -> None:
     """The same name may be used by each."""
     with db.write() as session:
-        store_points(session, study.id or 0, 0, [("train/loss", 0, 1.0, 1.0)])
-        store_points(session, study.id or 0, trial.id or 0, [("train/loss", 0, 2.0, 1.0)])
+        store_points(session, study.id, 0, [("train/loss", 0, 1.0, 1.0)])
+        store_points(session, study.id, trial.id, [("train/loss", 0, 2.0, 1.0)])
     with db.read() as session:
-        found = {one.trial_id: one.last_value for one in reads.series(session, study.id or 0)}
-        assert ["train/loss"] == [one.name for one in reads.series(session, study.id or 0, trial.id)]
+        found = {one.trial_id: one.last_value for one in reads.series(session, study.id)}
+        assert ["train/loss"] == [one.name for one in reads.series(session, study.id, trial.id)]
     assert {0: 1.0, trial.id: 2.0} == found
 
 
@@ -101,14 +100,14 @@ def fill(db: Database, study: Study, steps: Iterable[int]) -> int:
     """A series with a value at each step; returns its id."""
     points: list[Point] = [("x", step, math.sin(step / 5000) * 8 + step % 7, step / 10) for step in steps]
     with db.write() as session:
-        store_points(session, study.id or 0, 0, points)
+        store_points(session, study.id, 0, points)
         return only_series(session, study).id or 0
 
 
 def test_a_short_curve_is_every_point_by_itself(db: Database, study: Study) -> None:
     """Values that are not finite are left out."""
     with db.write() as session:
-        store_points(session, study.id or 0, 0, [("x", 10, 1.5, 3.0), ("x", 20, None, 4.0), ("x", 500, 2.5, 5.0)])
+        store_points(session, study.id, 0, [("x", 10, 1.5, 3.0), ("x", 20, None, 4.0), ("x", 500, 2.5, 5.0)])
         series_id = only_series(session, study).id or 0
     with db.read() as session:
         assert [CurvePoint(10, 1.5, 1.5, 1.5, 1.5, 3.0), CurvePoint(500, 2.5, 2.5, 2.5, 2.5, 5.0)] == curve(
@@ -151,7 +150,7 @@ def test_a_million_points_are_read_from_a_thousand_rows(db: Database, study: Stu
     """The statements that read a long curve do not touch its points but for the two ends."""
     with db.write() as session:
         run = session.connection().exec_driver_sql
-        store_points(session, study.id or 0, 0, [("x", 0, 1.0, 0.0), ("x", 999_999, 1.0, 0.0)])
+        store_points(session, study.id, 0, [("x", 0, 1.0, 0.0), ("x", 999_999, 1.0, 0.0)])
         run("DELETE FROM metric_rollup")
         run(
             "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 1000) "
@@ -171,7 +170,7 @@ def test_new_points_are_read_from_where_one_stopped(db: Database, study: Study) 
     """At most as many as asked for, those that are not finite included."""
     fill(db, study, range(10))
     with db.write() as session:
-        store_points(session, study.id or 0, 0, [("x", 10, None, time.time())])
+        store_points(session, study.id, 0, [("x", 10, None, time.time())])
         series_id = only_series(session, study).id or 0
     with db.read() as session:
         assert [6, 7] == [row[0] for row in points_after(session, series_id, 5, 2)]

@@ -29,7 +29,7 @@ def test_the_constants_name_the_revision_files() -> None:
 
 def test_upgrading_an_empty_file_gives_the_tables_of_the_models(db: Database) -> None:
     """Alembic itself finds no difference, and the statements that made the tables are the same."""
-    with db.read() as session:
+    with db.write() as session:
         connection = session.connection()
         assert [] == compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
         made = dict(connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all())
@@ -51,7 +51,7 @@ def test_metric_tables_are_clustered_on_their_key(db: Database) -> None:
     """WITHOUT ROWID halves the file; the dialect's option must really reach SQLite."""
     with db.read() as session:
         query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%WITHOUT ROWID%' ORDER BY name"
-        assert ["metric", "metric_rollup"] == list(session.connection().exec_driver_sql(query).scalars())
+        assert ["metric", "metric_rollup"] == [name for (name,) in session.rows(query)]
 
 
 def test_a_database_of_the_first_revision_still_opens(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_a_database_of_the_first_revision_still_opens(tmp_path: Path) -> None:
     db = open_db(tmp_path)
     with db.read() as session:
         study = reads.study(session, "squad")
-        [trial] = reads.trials(session, study.id or 0)
-        [series] = reads.series(session, study.id or 0, trial.id)
-        assert [(0, 2.5), (1, 1.5)] == [(one.step, one.value_last) for one in reads.curve(session, series.id or 0)]
-        version = session.connection().exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+        [trial] = reads.trials(session, study.id)
+        [series] = reads.series(session, study.id, trial.id)
+        assert [(0, 2.5), (1, 1.5)] == [(one.step, one.value_last) for one in reads.curve(session, series.id)]
+        [(version,)] = session.rows("SELECT version_num FROM alembic_version")
     db.close()
     assert ({"layers": 3}, "complete", HEAD) == (trial.params, trial.state.value, version)
 

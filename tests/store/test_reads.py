@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlmodel import Session
 
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Reading
 from bertdistill.store.errors import NotFound
-from bertdistill.store.models import ModelVersion, Study, Trial, TrialState
+from bertdistill.store.rows import ModelVersion, Study, Trial, TrialState
 
 
 def test_a_missing_study_names_the_nearest(db: Database, study: Study) -> None:
@@ -31,9 +29,9 @@ def test_a_missing_study_names_the_nearest(db: Database, study: Study) -> None:
 def test_a_missing_trial_says_which_numbers_there_are(db: Database, study: Study, trial: Trial) -> None:
     """People type trial numbers."""
     with db.read() as session:
-        assert trial.id == reads.trial(session, study.id or 0, 0).id
+        assert trial.id == reads.trial(session, study.id, 0).id
         with pytest.raises(NotFound, match="trial 7") as caught:
-            reads.trial(session, study.id or 0, 7)
+            reads.trial(session, study.id, 7)
         with pytest.raises(NotFound) as empty:
             reads.trial(session, 99, 0)
         with pytest.raises(NotFound):
@@ -48,7 +46,7 @@ def test_trials_come_by_number_and_are_counted_by_state(db: Database, study: Stu
         for state in states:
             writes.create_trial(
                 session,
-                study_id=study.id or 0,
+                study_id=study.id,
                 origin="sampler",
                 params={},
                 settings={},
@@ -58,20 +56,20 @@ def test_trials_come_by_number_and_are_counted_by_state(db: Database, study: Stu
             )
     with db.read() as session:
         assert [(number, state) for number, state in enumerate(states)] == [
-            (one.number, one.state) for one in reads.trials(session, study.id or 0)
+            (one.number, one.state) for one in reads.trials(session, study.id)
         ]
-        assert {"complete": 2, "waiting": 1, "running": 1} == reads.counts(session, study.id or 0)
+        assert {"complete": 2, "waiting": 1, "running": 1} == reads.counts(session, study.id)
 
 
 def test_the_newest_preparation_is_found(db: Database, study: Study, trial: Trial) -> None:
     """Attempts of trials are none."""
     with db.write() as session:
-        assert reads.attempt_for_prepare(session, study.id or 0) is None
+        assert reads.attempt_for_prepare(session, study.id) is None
         for trial_id, kind in ((None, "prepare"), (None, "prepare"), (trial.id, "trial")):
             writes.create_attempt(
-                session, study_id=study.id or 0, trial_id=trial_id, kind=kind, folder="x", slot="", now=1.0
+                session, study_id=study.id, trial_id=trial_id, kind=kind, folder="x", slot="", now=1.0
             )
-        found = reads.attempt_for_prepare(session, study.id or 0)
+        found = reads.attempt_for_prepare(session, study.id)
     assert found is not None
     assert ("prepare", 2) == (found.kind, found.number)
 
@@ -86,7 +84,7 @@ def test_the_newest_notices_come_in_their_order(db: Database, study: Study) -> N
         assert ["n4"] == [one.text for one in reads.notices(session, after_id=4)]
         assert ["n1", "n2", "n3", "n4"] == [one.text for one in reads.notices(session, study_id=study.id)]
         assert [True, False, False] == [
-            reads.has_notice(session, study.id or 0, trial_id, "n1", at=at)
+            reads.has_notice(session, study.id, trial_id, "n1", at=at)
             for trial_id, at in ((None, 1.0), (None, 2.0), (7, 1.0))
         ]
 
@@ -96,12 +94,12 @@ def models(db: Database, study: Study, trial: Trial) -> list[ModelVersion]:
     """Versions 1 to 3 of a model: verified, verified, refused; the first is live."""
     with db.write() as session:
         attempt = writes.create_attempt(
-            session, study_id=study.id or 0, trial_id=trial.id, kind="trial", folder="x", slot="", now=1.0
+            session, study_id=study.id, trial_id=trial.id, kind="trial", folder="x", slot="", now=1.0
         )
         checkpoint = writes.add_checkpoint(
             session,
-            trial_id=trial.id or 0,
-            attempt_id=attempt.id or 0,
+            trial_id=trial.id,
+            attempt_id=attempt.id,
             role="best",
             step=1,
             folder="x/best",
@@ -113,11 +111,11 @@ def models(db: Database, study: Study, trial: Trial) -> list[ModelVersion]:
         found = []
         for state in ("verified", "verified", "refused"):
             version = writes.create_model_version(
-                session, name="qa", trial_id=trial.id or 0, checkpoint_id=checkpoint.id or 0, who="ada", now=1.0
+                session, name="qa", trial_id=trial.id, checkpoint_id=checkpoint.id, who="ada", now=1.0
             )
-            writes.finish_model_version(session, version.id or 0, state=state, now=2.0)
+            writes.finish_model_version(session, version.id, state=state, now=2.0)
             found.append(version)
-        writes.set_alias(session, name="qa", alias="live", version_id=found[0].id or 0, now=3.0)
+        writes.set_alias(session, name="qa", alias="live", version_id=found[0].id, now=3.0)
     return found
 
 
@@ -150,7 +148,7 @@ def test_a_missing_model_says_what_there_is(
 
 SMALL = ("study", "model_version", "model_alias")
 """Tables that hold one row for each thing that a person made; reading all of them is what is asked for."""
-CALLS: dict[str, Callable[[Session], Any]] = {
+CALLS: dict[str, Callable[[Reading], Any]] = {
     "studies": reads.studies,
     "study": lambda s: reads.study(s, "squad"),
     "study_by_id": lambda s: reads.study_by_id(s, 1),
@@ -179,6 +177,7 @@ CALLS: dict[str, Callable[[Session], Any]] = {
     "lease": reads.lease,
     "model_versions": lambda s: reads.model_versions(s, "qa"),
     "model_version": lambda s: reads.model_version(s, "qa@live"),
+    "model_version_by_id": lambda s: reads.model_version_by_id(s, 1),
     "aliases": lambda s: reads.aliases(s, "qa"),
 }
 
@@ -194,21 +193,17 @@ def test_no_read_scans_a_table_that_grows(db: Database, models: list[ModelVersio
     with db.write() as session:
         writes.store_points(session, 1, 1, [("a", step, 1.0, 0.0) for step in range(10)])
         writes.store_points(session, 1, 1, [("b", step, 1.0, 0.0) for step in range(0, 200_000, 500)])
-    statements: list[tuple[str, Any]] = []
+    plans: list[str] = []
+
+    class Explained:
+        """A snapshot that asks for the plan of every statement before it runs it."""
+
+        def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+            plans.extend(str(row[3]) for row in session.rows(f"EXPLAIN QUERY PLAN {query}", *values))
+            return session.rows(query, *values)
+
     with db.read() as session:
-        connection = session.connection()
-
-        def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-            statements.append((statement, parameters))
-
-        event.listen(connection, "before_cursor_execute", note)
-        CALLS[name](session)
-        event.remove(connection, "before_cursor_execute", note)
-        plans = [
-            row[3]
-            for statement, parameters in statements
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        ]
+        CALLS[name](Explained())
     assert plans
     small = tuple(f"SCAN {table}" for table in (*SMALL, "part", "CONSTANT ROW"))
     assert [] == [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith(small)]

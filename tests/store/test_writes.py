@@ -5,20 +5,20 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from sqlmodel import Session
 
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound, StoreError
-from bertdistill.store.models import AttemptState, Checkpoint, ModelVersion, Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import AttemptState, Checkpoint, ModelVersion, Study, StudyState, Trial, TrialState
+from bertdistill.store.writing import Writing
 
 S = TrialState
 
 
-def add_trial(session: Session, study: Study, state: TrialState = S.WAITING, now: float = 3.0) -> Trial:
+def add_trial(session: Writing, study: Study, state: TrialState = S.WAITING, now: float = 3.0) -> Trial:
     return writes.create_trial(
         session,
-        study_id=study.id or 0,
+        study_id=study.id,
         origin="sampler",
         params={"layers": 3},
         settings={},
@@ -28,23 +28,23 @@ def add_trial(session: Session, study: Study, state: TrialState = S.WAITING, now
     )
 
 
-def add_attempt(session: Session, study: Study, trial: Trial | None, kind: str = "trial") -> int:
+def add_attempt(session: Writing, study: Study, trial: Trial | None, kind: str = "trial") -> int:
     attempt = writes.create_attempt(
         session,
-        study_id=study.id or 0,
+        study_id=study.id,
         trial_id=trial.id if trial else None,
         kind=kind,
         folder="runs/squad/x",
         slot="cpu-0",
         now=4.0,
     )
-    return attempt.id or 0
+    return attempt.id
 
 
-def add_checkpoint(session: Session, trial: Trial, attempt_id: int, step: int, role: str = "best") -> Checkpoint:
+def add_checkpoint(session: Writing, trial: Trial, attempt_id: int, step: int, role: str = "best") -> Checkpoint:
     return writes.add_checkpoint(
         session,
-        trial_id=trial.id or 0,
+        trial_id=trial.id,
         attempt_id=attempt_id,
         role=role,
         step=step,
@@ -64,15 +64,17 @@ def test_a_name_is_used_once(db: Database, study: Study) -> None:
 
 def test_a_study_keeps_when_it_started_and_ended(db: Database, study: Study) -> None:
     """The first attempt starts it, going on clears the end, a pause keeps its diagnosis."""
-    study_id = study.id or 0
+    study_id = study.id
     with db.write() as session:
         add_attempt(session, study, None, "prepare")
         writes.set_study_state(session, study_id, StudyState.PAUSED, now=5.0, diagnosis="three crashes")
         found = reads.study(session, "squad")
         assert (4.0, None, "three crashes") == (found.started_at, found.finished_at, found.diagnosis)
         writes.set_study_state(session, study_id, StudyState.STOPPED, now=6.0)
+        found = reads.study(session, "squad")
         assert (6.0, "") == (found.finished_at, found.diagnosis)
         writes.set_study_state(session, study_id, StudyState.RUNNING, now=7.0)
+        found = reads.study(session, "squad")
         assert (4.0, None) == (found.started_at, found.finished_at)
         writes.add_study_seconds(session, study_id, 1.5)
         writes.add_study_seconds(session, study_id, 2.0)
@@ -105,8 +107,9 @@ def test_only_allowed_moves_are_made(db: Database, study: Study) -> None:
     with db.write() as session:
         for old, new in itertools.product(S, S):
             trial = add_trial(session, study, old)
-            moved = writes.set_trial_state(session, trial.id or 0, new, now=9.0, reason="why")
-            assert (new if moved else old, "why" if moved else "") == (trial.state, trial.reason)
+            moved = writes.set_trial_state(session, trial.id, new, now=9.0, reason="why")
+            found = reads.trial_by_id(session, trial.id)
+            assert (new if moved else old, "why" if moved else "") == (found.state, found.reason)
             made |= {(old, new)} if moved else set()
     assert allowed == made
 
@@ -114,12 +117,12 @@ def test_only_allowed_moves_are_made(db: Database, study: Study) -> None:
 def test_a_trial_keeps_when_it_first_started_and_last_ended(db: Database, trial: Trial) -> None:
     """A retry clears the end and its reason; completing fills the progress."""
     with db.write() as session:
-        found = reads.trial_by_id(session, trial.id or 0)
         seen = []
         for now, (state, reason) in enumerate(
             [(S.RUNNING, ""), (S.FAILED, "crashed"), (S.WAITING, ""), (S.RUNNING, ""), (S.COMPLETE, "")], 10
         ):
-            assert writes.set_trial_state(session, found.id or 0, state, now=float(now), reason=reason)
+            assert writes.set_trial_state(session, trial.id, state, now=float(now), reason=reason)
+            found = reads.trial_by_id(session, trial.id)
             seen.append((found.started_at, found.finished_at, found.reason, found.progress))
     assert [
         (10.0, None, "", 0.0),
@@ -144,7 +147,7 @@ def test_a_revived_trial_has_all_its_retries(db: Database, trial: Trial) -> None
 
 def test_what_a_trial_collects(db: Database, trial: Trial) -> None:
     """Metrics are replaced, failures and seconds add up, edits leave the other fields alone."""
-    trial_id = trial.id or 0
+    trial_id = trial.id
     with db.write() as session:
         writes.set_trial_metrics(session, trial_id, {"exact": 1.0, "f1": 2.0}, progress=0.25)
         writes.set_trial_metrics(session, trial_id, {"exact": 3.0})
@@ -174,7 +177,7 @@ def test_attempts_are_numbered_for_their_trial_and_for_the_preparation(
             add_attempt(session, study, owner, kind)
         assert [1, 2, 1, 1, 1] == [one.number for one in reads.attempts(session, study_id=study.id)]
         assert [3, 2, 2, 2] == [
-            reads.next_attempt_number(session, study_id=study.id or 0, trial_id=owner, kind=kind)
+            reads.next_attempt_number(session, study_id=study.id, trial_id=owner, kind=kind)
             for owner, kind in ((trial.id, "trial"), (None, "prepare"), (other.id, "trial"), (trial.id, "promote"))
         ]
 
@@ -213,14 +216,14 @@ def test_a_newer_checkpoint_takes_the_place_of_older_ones_of_its_role(db: Databa
         assert [("best", 1, 2.0), ("last", 1, None), ("best", 2, 3.0), ("best", 3, None)] == [
             (one.role, one.step, one.dropped_at) for one in rows
         ]
-        best = reads.best_checkpoint(session, trial.id or 0)
+        best = reads.best_checkpoint(session, trial.id)
         assert best is not None
         assert (3, {"exact": 0.3}) == (best.step, best.metrics)
-        writes.drop_checkpoint(session, best.id or 0, now=50.0)
-        writes.drop_checkpoint(session, best.id or 0, now=60.0)
-    assert 50.0 == best.dropped_at
+        writes.drop_checkpoint(session, best.id, now=50.0)
+        writes.drop_checkpoint(session, best.id, now=60.0)
     with db.read() as session:
-        assert reads.best_checkpoint(session, trial.id or 0) is None
+        assert 50.0 == reads.checkpoints(session, trial.id, dropped=True)[-1].dropped_at
+        assert reads.best_checkpoint(session, trial.id) is None
         assert ["last"] == [one.role for one in reads.checkpoints(session, study_id=study.id)]
 
 
@@ -234,12 +237,12 @@ def test_requests_wait_until_they_are_finished(db: Database, study: Study, trial
             session, who="ada", verb="note", now=2.0, study_id=study.id, before={"note": ""}, handled=True
         )
         assert [waiting.id] == [one.id for one in reads.pending_requests(session)]
-        writes.finish_request(session, waiting.id or 0, outcome="stopped", now=3.0)
+        writes.finish_request(session, waiting.id, outcome="stopped", now=3.0)
         with pytest.raises(NotFound):
             writes.finish_request(session, 99, outcome="", now=3.0)
     with db.read() as session:
         assert [] == reads.pending_requests(session)
-        found = [(one.verb, one.handled_at, one.outcome) for one in reads.requests(session, study.id or 0)]
+        found = [(one.verb, one.handled_at, one.outcome) for one in reads.requests(session, study.id)]
     assert [("stop_trial", 3.0, "stopped"), ("note", 2.0, "")] == found
 
 
@@ -271,7 +274,7 @@ def versions(db: Database, study: Study, trial: Trial) -> list[ModelVersion]:
         checkpoint = add_checkpoint(session, trial, add_attempt(session, study, trial), 1)
         return [
             writes.create_model_version(
-                session, name="qa", trial_id=trial.id or 0, checkpoint_id=checkpoint.id or 0, who="ada", now=1.0
+                session, name="qa", trial_id=trial.id, checkpoint_id=checkpoint.id, who="ada", now=1.0
             )
             for _ in range(3)
         ]
@@ -279,7 +282,7 @@ def versions(db: Database, study: Study, trial: Trial) -> list[ModelVersion]:
 
 def test_a_verification_ends_once(db: Database, versions: list[ModelVersion]) -> None:
     """What came second changes nothing."""
-    first = versions[0].id or 0
+    first = versions[0].id
     with db.write() as session:
         writes.set_model_handle(session, first, attempt_folder="runs/squad/promote-qa-1", handle={"pid": 3})
         assert writes.finish_model_version(session, first, state="verified", now=5.0, folder="models/qa/v1", sha256="f")
@@ -292,14 +295,15 @@ def test_a_verification_ends_once(db: Database, versions: list[ModelVersion]) ->
 
 def test_an_alias_can_be_undone(db: Database, versions: list[ModelVersion]) -> None:
     """Back to what it stood for, again forward, and away if it was new."""
-    first, second, _ = (one.id or 0 for one in versions)
+    first, second, _ = (one.id for one in versions)
     with db.write() as session:
         for version_id in (first, second, second):
             alias = writes.set_alias(session, name="qa", alias="live", version_id=version_id, now=1.0)
         seen = [(alias.version_id, alias.previous_version_id)]
         for _ in range(2):
-            writes.undo_alias(session, name="qa", alias="live", now=2.0)
-            seen.append((alias.version_id, alias.previous_version_id))
+            moved = writes.undo_alias(session, name="qa", alias="live", now=2.0)
+            assert moved is not None
+            seen.append((moved.version_id, moved.previous_version_id))
         writes.set_alias(session, name="qa", alias="new", version_id=first, now=3.0)
         assert writes.undo_alias(session, name="qa", alias="new", now=4.0) is None
         with pytest.raises(NotFound, match="'new'"):

@@ -13,15 +13,16 @@ from tests.fakes import House, fake_environment, study_spec, wait_for
 from bertdistill.engine import process
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.db import Session, open_db
-from bertdistill.store.models import Request
+from bertdistill.store.db import open_db
+from bertdistill.store.rows import Request
+from bertdistill.store.writing import Writing
 
 
 @pytest.fixture
-def edit(ws: Workspace) -> Callable[[Callable[[Session], Any]], Any]:
+def edit(ws: Workspace) -> Callable[[Callable[[Writing], Any]], Any]:
     """Change the sample workspace behind the app's back, as its runner does: one writing transaction a call."""
 
-    def change(work: Callable[[Session], Any]) -> Any:
+    def change(work: Callable[[Writing], Any]) -> Any:
         db = open_db(ws.path)
         try:
             with db.write() as session:

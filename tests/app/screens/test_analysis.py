@@ -22,10 +22,10 @@ from bertdistill.engine.importances import Importances, Method, Weight
 from bertdistill.engine.predictions import Predictions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import TrialState
+from bertdistill.store.rows import TrialState
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 NOTE = "5 trials for 3 parameters: the order may be chance below 15"
 QUESTIONS = (
@@ -103,7 +103,7 @@ def command(pilot: Pilot[None]) -> str:
     return str(dict(reversed(screen.copies()))["command"])
 
 
-def finish(session: Session, trial_id: int = 7, exact: float = 92.0) -> None:
+def finish(session: Writing, trial_id: int = 7, exact: float = 92.0) -> None:
     """The running trial, number 6, completes as the best of all."""
     writes.set_trial_metrics(session, trial_id, {"exact": exact, "latency_ms": 1.0}, progress=1.0)
     writes.set_trial_state(session, trial_id, TrialState.COMPLETE, now=NOW + 500)
@@ -542,7 +542,7 @@ async def test_the_study_and_the_trial_screen_lead_here(ws: Workspace, importanc
 async def test_a_study_without_complete_trials(ws: Workspace, importances: Child, answers: Child, edit: Edit) -> None:
     """Every tab says what it waits for."""
 
-    def make(session: Session) -> None:
+    def make(session: Writing) -> None:
         from bertdistill.store import reads
 
         spec = {**reads.study(session, "demo").spec, "name": "young"}

@@ -13,10 +13,10 @@ from bertdistill.app.screens.annotate import AnnotateDialogue, parse_tags
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request
+from bertdistill.store.rows import Request
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 
 

@@ -15,9 +15,9 @@ from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 
 async def typed(pilot: Pilot[None], text: str) -> None:
@@ -105,9 +105,9 @@ async def test_the_filter_of_losses(ws: Workspace, edit: Edit) -> None:
 async def test_hostile_tags_are_harmless_in_the_filter(ws: Workspace, edit: Edit, size: tuple[int, int]) -> None:
     """A note is found by its words, and what is typed or completed drives no terminal."""
 
-    def write(session: Session) -> None:
+    def write(session: Writing) -> None:
         trial = reads.trial(session, 1, 2)
-        writes.edit_trial(session, trial.id or 0, note=HOSTILE, tags=["\x1b[31mred", "[b]bold[/]"])
+        writes.edit_trial(session, trial.id, note=HOSTILE, tags=["\x1b[31mred", "[b]bold[/]"])
 
     edit(write)
     async with playing(ws, StudyScreen("demo"), size) as pilot:

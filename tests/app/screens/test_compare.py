@@ -16,9 +16,9 @@ from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
-from bertdistill.store.db import Session
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 
 def row(pilot: Pilot[None], name: str) -> list[str]:
@@ -103,7 +103,7 @@ async def test_copy_offers_the_command(ws: Workspace) -> None:
 async def test_curves_of_all_trials_are_in_one_chart(ws: Workspace, edit: Edit) -> None:
     """Each named at its end."""
 
-    def draw(session: Session) -> None:
+    def draw(session: Writing) -> None:
         for trial_id in (1, 2, 8):
             points = [("train/loss", step, 2.0 / (step + trial_id), 1.0) for step in range(1, 30)]
             writes.store_points(session, 1, trial_id, points)

@@ -13,7 +13,7 @@ from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.engine import actions
 from bertdistill.engine.workspace import Workspace
-from bertdistill.store.models import Request
+from bertdistill.store.rows import Request
 
 Asked = Callable[[], list[Request]]
 

@@ -23,11 +23,11 @@ from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
 from bertdistill.engine import actions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
+from bertdistill.store.writing import Writing
 
 Make = Callable[..., House]
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 ONE = {"budget": {"trials": 1}}
 CARD = "---\ntags:\n- secret-metadata\n---\n\n# The card\n\n## How to load it\n\n```python\nload('here')\n```\n"
 
@@ -56,7 +56,7 @@ def promoted(of: House, name: str = "model", **more: Any) -> ModelVersion:
     made = actions.promote(of.workspace, "toy", 0, name, who="ada", **more)
 
     def settled() -> ModelVersion | None:
-        found = actions.settle_promotion(of.workspace, made.id or 0)
+        found = actions.settle_promotion(of.workspace, made.id)
         return None if found.state == "verifying" else found
 
     version: ModelVersion = wait_for(settled, "the verification")
@@ -312,12 +312,12 @@ async def test_hostile_answers_are_harmless(house: Make) -> None:
 async def test_questions_with_a_passage(ws: Workspace, edit: Edit, size: tuple[int, int]) -> None:
     """A reader has a question and a passage; enter goes on to an empty passage; a long answer scrolls."""
 
-    def promote(session: Session) -> None:
+    def promote(session: Writing) -> None:
         row = writes.create_model_version(
             session, name="qa", trial_id=2, checkpoint_id=1, who="ada", now=1.0, note="", forced=False
         )
         writes.finish_model_version(
-            session, row.id or 0, state="verified", now=2.0, folder="models/qa/v1", metrics={"params": 80_000}
+            session, row.id, state="verified", now=2.0, folder="models/qa/v1", metrics={"params": 80_000}
         )
 
     edit(lambda session: session.connection().exec_driver_sql("PRAGMA defer_foreign_keys = ON"))
@@ -338,7 +338,7 @@ async def test_questions_with_a_passage(ws: Workspace, edit: Edit, size: tuple[i
         assert "--question who" in dict(screen.copies())["command"]
 
 
-def _checkpoint(session: Session) -> None:
+def _checkpoint(session: Writing) -> None:
     """What a version of the sample workspace came from."""
     writes.add_checkpoint(
         session,

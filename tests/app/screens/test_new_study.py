@@ -20,13 +20,14 @@ from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.config import StudySpec, study_from_dict, to_toml
+from bertdistill.engine.config import study_from_dict, to_toml
+from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.db import Session
-from bertdistill.store.models import Study
+from bertdistill.store.rows import Study
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 
 @pytest.fixture

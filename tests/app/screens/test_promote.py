@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from bertdistill.engine import actions, process
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.models import ModelVersion
+from bertdistill.store.rows import ModelVersion
 
 Make = Callable[..., House]
 ONE = {"budget": {"trials": 1}}
@@ -195,7 +196,7 @@ async def test_an_alias_that_moves_says_from_where(house: Make) -> None:
     """Promoting under an alias in use names the version that loses it."""
     of = house(ONE)
     made = actions.promote(of.workspace, "toy", 0, "toy", alias="prod", who="ada")
-    wait_for(lambda: actions.settle_promotion(of.workspace, made.id or 0).state == "verified", "the verdict")
+    wait_for(lambda: actions.settle_promotion(of.workspace, made.id).state == "verified", "the verdict")
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
         await pilot.press("down", *"prod")
         await shown(pilot, "prod moves to it from toy:1")
@@ -244,7 +245,7 @@ def test_steps_follow_the_phases() -> None:
     seen = steps(("search split again", "report split"), {"phase": "report split", "done": 5, "total": 9}, base)
     assert ["complete", "complete", "complete", "running"] == [step.state for step in seen[:4]]
     assert seen[3].note.startswith("5 of 9")
-    failed = base.model_copy(update={"state": "failed"})
+    failed = dataclasses.replace(base, state="failed")
     assert "failed" == steps(("bootstrap",), {}, failed)[4].state
     assert "" == steps(("bootstrap",), {"phase": "report split"}, base)[4].note
 

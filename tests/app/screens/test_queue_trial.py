@@ -20,11 +20,11 @@ from bertdistill.engine import actions
 from bertdistill.engine.architecture import bert_shape
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request, StudyState
+from bertdistill.store.rows import Request, StudyState
+from bertdistill.store.writing import Writing
 
 Asked = Callable[[], list[Request]]
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 FACTS = {
     "teacher_shape": bert_shape(
         vocab_size=500, positions=64, hidden_size=64, ffn_size=128, layers=2, head_size=16
@@ -171,7 +171,7 @@ async def test_a_used_budget_and_a_broken_threshold_are_told_before(ws: Workspac
 async def test_a_study_that_is_not_prepared_has_no_sizes(ws: Workspace, edit: Edit) -> None:
     """It says so, and what to wait for."""
 
-    def forget(session: Session) -> None:
+    def forget(session: Writing) -> None:
         reads.study_by_id(session, 1).prepared = None
 
     edit(forget)
@@ -198,7 +198,7 @@ async def test_a_study_that_goes_on_gets_a_runner(
 async def test_hostile_text_is_harmless(ws: Workspace, edit: Edit) -> None:
     """A value that the search space does not hold is not taken over, whatever it is."""
 
-    def spoil(session: Session) -> None:
+    def spoil(session: Writing) -> None:
         trial = reads.trial(session, 1, 1)
         trial.settings = {**trial.settings, "hidden_size": HOSTILE}
 

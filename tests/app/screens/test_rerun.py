@@ -22,11 +22,11 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.db import Session
-from bertdistill.store.models import TrialState
+from bertdistill.store.rows import TrialState
+from bertdistill.store.writing import Writing
 
 Make = Callable[..., House]
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 SPACE = {"budget": {"trials": 3}}
 
 
@@ -233,7 +233,7 @@ async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
 async def test_a_study_that_is_not_prepared_says_so(ws: Workspace, edit: Edit) -> None:
     """Sizes are not known before the preparation: the refusal says what to wait for."""
 
-    def forget(session: Session) -> None:
+    def forget(session: Writing) -> None:
         reads.study(session, "demo").prepared = None
 
     edit(forget)

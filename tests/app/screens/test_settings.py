@@ -19,11 +19,11 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request, StudyState, TrialState
+from bertdistill.store.rows import Request, StudyState, TrialState
+from bertdistill.store.writing import Writing
 
 Asked = Callable[[], list[Request]]
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 
 async def type_value(pilot: Pilot[None], key: str, text: str) -> Ask:
@@ -156,7 +156,7 @@ async def test_a_complete_study_with_a_larger_budget_gets_a_runner(
     started: list[Workspace] = []
     monkeypatch.setattr(actions, "ensure_runner", started.append)
 
-    def complete(session: Session) -> None:
+    def complete(session: Writing) -> None:
         writes.set_trial_state(session, 7, TrialState.STOPPED, now=2e9)
         writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9)
 

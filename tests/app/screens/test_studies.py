@@ -16,10 +16,10 @@ from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request, StudyState
+from bertdistill.store.rows import Request, StudyState
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 
 
@@ -52,7 +52,7 @@ async def test_a_study_without_a_runner(ws: Workspace) -> None:
 async def test_a_study_that_is_prepared(ws: Workspace, edit: Edit, runner_here: None) -> None:
     """Before the first trial the study is prepared, and the list says so."""
 
-    def prepare(session: Session) -> None:
+    def prepare(session: Writing) -> None:
         writes.create_attempt(
             session, study_id=1, trial_id=None, kind="prepare", folder="runs/demo/prepare-1", slot="cpu1", now=2e9
         )
@@ -133,7 +133,7 @@ async def test_copies_name_study_and_commands(ws: Workspace) -> None:
 async def test_hostile_notes_and_diagnoses_are_harmless(ws: Workspace, edit: Edit) -> None:
     """What a study file or a worker wrote is text, cut to a line."""
 
-    def spoil(session: Session) -> None:
+    def spoil(session: Writing) -> None:
         study = reads.study_by_id(session, 1)
         writes.set_study_spec(session, 1, {**study.spec, "note": HOSTILE})
         writes.set_study_state(session, 1, StudyState.FAILED, now=2e9, diagnosis=HOSTILE)

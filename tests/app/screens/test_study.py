@@ -29,10 +29,11 @@ from bertdistill.engine.architecture import bert_shape
 from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session, open_db
-from bertdistill.store.models import Request, StudyState
+from bertdistill.store.db import open_db
+from bertdistill.store.rows import Request, StudyState
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 
 
@@ -44,7 +45,7 @@ def fresh(tmp_path: Any, raw_spec: dict[str, Any]) -> Workspace:
     spec = study_from_dict(raw_spec, where="test")
     with db.write() as session:
         study = writes.create_study(session, name="demo", task=spec.task, spec=raw_spec, now=1.0)
-        writes.set_study_state(session, study.id or 0, StudyState.RUNNING, now=1.0)
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=1.0)
     db.close()
     return found
 
@@ -140,7 +141,7 @@ async def test_before_the_first_trial(fresh: Workspace) -> None:
                 session, study_id=1, trial_id=None, kind="prepare", folder="runs/demo/prepare-1", slot="cpu1", now=1.0
             )
             writes.set_attempt_progress(
-                session, attempt.id or 0, phase=f"teacher {HOSTILE}", done=1200, total=4800, rate=60.0, unit="examples"
+                session, attempt.id, phase=f"teacher {HOSTILE}", done=1200, total=4800, rate=60.0, unit="examples"
             )
             points = [("train/loss", step, 4.0 / step, 1.0 + step) for step in range(1, 40)]
             writes.store_points(session, 1, 0, points)
@@ -228,9 +229,9 @@ async def test_starting_the_runner(ws: Workspace, monkeypatch: pytest.MonkeyPatc
 async def test_hostile_words_are_harmless(ws: Workspace, edit: Edit, size: tuple[int, int]) -> None:
     """Notes, tags, reasons and notices of others are text in every pane."""
 
-    def spoil(session: Session) -> None:
+    def spoil(session: Writing) -> None:
         trial = reads.trial(session, 1, 1)
-        writes.edit_trial(session, trial.id or 0, note=HOSTILE, tags=[HOSTILE])
+        writes.edit_trial(session, trial.id, note=HOSTILE, tags=[HOSTILE])
         writes.add_notice(session, level="error", text=HOSTILE, now=3e9, study_id=1)
 
     edit(spoil)
@@ -248,8 +249,8 @@ async def test_the_diagnosis_of_a_paused_study_stands_under_the_header(
 ) -> None:
     """With its state in words, harmless, and gone when the study goes on."""
 
-    def pause(session: Session) -> None:
-        study_id = reads.study(session, "demo").id or 0
+    def pause(session: Writing) -> None:
+        study_id = reads.study(session, "demo").id
         writes.set_study_state(session, study_id, StudyState.PAUSED, now=1.0, diagnosis=f"3 of 3 failed {HOSTILE}")
 
     edit(pause)
@@ -257,8 +258,8 @@ async def test_the_diagnosis_of_a_paused_study_stands_under_the_header(
         await shown(pilot, "paused: 3 of 3 failed [red]")
         assert set() == control_codes(pilot)
 
-        def go_on(session: Session) -> None:
-            writes.set_study_state(session, reads.study(session, "demo").id or 0, StudyState.RUNNING, now=2.0)
+        def go_on(session: Writing) -> None:
+            writes.set_study_state(session, reads.study(session, "demo").id, StudyState.RUNNING, now=2.0)
 
         edit(go_on)
         await until(pilot, lambda: "3 of 3 failed" not in words_on(pilot), "the diagnosis to go")

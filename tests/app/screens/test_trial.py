@@ -17,10 +17,10 @@ from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request
+from bertdistill.store.rows import Request
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 
 def on_facts(pilot: Pilot[None], key: object) -> None:
@@ -114,12 +114,12 @@ async def test_a_killed_trial_tells_how_it_died(ws: Workspace) -> None:
 async def test_text_from_outside_is_harmless(ws: Workspace, edit: Edit) -> None:
     """Escape sequences, markup and wide characters in note, reason, log, model name and file names."""
 
-    def spoil(session: Session) -> None:
+    def spoil(session: Writing) -> None:
         writes.edit_trial(session, 6, note=HOSTILE, tags=[HOSTILE])
         attempt = writes.create_attempt(
             session, study_id=1, trial_id=6, kind="trial", folder="runs/demo/6-2", slot=HOSTILE, now=1.0
         )
-        writes.end_attempt(session, attempt.id or 0, now=2.0, exit_class=HOSTILE, exit_signal=99, log_tail=HOSTILE)
+        writes.end_attempt(session, attempt.id, now=2.0, exit_class=HOSTILE, exit_signal=99, log_tail=HOSTILE)
 
     edit(spoil)
     log = ws.path / "runs/demo/6-2/log.txt"

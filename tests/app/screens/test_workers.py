@@ -19,10 +19,10 @@ from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Session
-from bertdistill.store.models import Request, StudyState, TrialState
+from bertdistill.store.rows import Request, StudyState, TrialState
+from bertdistill.store.writing import Writing
 
-Edit = Callable[[Callable[[Session], Any]], Any]
+Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 RUNNING = 7
 """Row id of the trial that runs; people know it as #6."""
@@ -34,13 +34,13 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def wait_trial(session: Session, **more: Any) -> int:
+def wait_trial(session: Writing, **more: Any) -> int:
     """A queued trial; its row id."""
     found = writes.create_trial(session, study_id=1, origin="queued", params={}, settings={}, known={}, now=2e9, **more)
-    return found.id or 0
+    return found.id
 
 
-def second_worker(session: Session, slots: int = 2) -> None:
+def second_worker(session: Writing, slots: int = 2) -> None:
     """Trial 8 runs beside 6, in a study that may have `slots` workers."""
     trial = wait_trial(session)
     writes.set_trial_state(session, trial, TrialState.RUNNING, now=2e9)
@@ -256,7 +256,7 @@ async def test_copies_name_the_log(ws: Workspace, runner_here: None) -> None:
 async def test_hostile_text_is_harmless(ws: Workspace, edit: Edit, runner_here: None) -> None:
     """Phases come from workers, diagnoses from their logs."""
 
-    def write(session: Session) -> None:
+    def write(session: Writing) -> None:
         writes.set_attempt_progress(session, 2, phase=HOSTILE, done=1, total=2, rate=1.0, unit="x")
         wait_trial(session)
         writes.set_study_state(session, 1, StudyState.PAUSED, now=2e9, diagnosis=HOSTILE)
