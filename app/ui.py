@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
@@ -40,6 +41,8 @@ from bertdistill.store.rows import StudyState
 Found = TypeVar("Found")
 CALM_SECONDS = 5.0
 """Longest time between two looks when nothing was committed: clocks and ages move too."""
+READY_SECONDS = 1.0
+"""How long after the first paint what only actions need is loaded (0.4 s of SQLAlchemy), so that none waits for it."""
 RESIZE_SECONDS = 0.1
 """How long after the app the screen has taken on a new size, usually; when not, the next look does the rest."""
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
@@ -96,9 +99,10 @@ class BertDistill(App[None]):
         self.set_interval(1 / self.options.refresh, self._poll)
         from bertdistill.app.screens.studies import StudiesScreen
 
-        self.push_screen(StudiesScreen())
         if self.options.open_study:
             self.open_study(self.options.open_study)
+        else:
+            self.push_screen(StudiesScreen())
         if self.options.study_file is not None:
             self.open_new_study(str(self.options.study_file))
 
@@ -190,6 +194,9 @@ class BertDistill(App[None]):
             if not gc.isenabled():  # see `cli`: what was made by now lives as long as the app
                 gc.freeze()
                 gc.enable()
+                self.set_timer(READY_SECONDS, partial(self.run_worker, _load_actions, thread=True, group="ready"))
+        else:
+            self.call_later(self._poll)  # the screen on top could not be read meanwhile
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
         """Keys for a screen that has yet to show something wait for it; see `early_keys`."""
@@ -312,9 +319,13 @@ class BertDistill(App[None]):
             self.screen.action_back()
 
     def leave_screen(self) -> None:
-        """One screen back; the last one stays."""
-        if len(self.screen_stack) > 2:
+        """One screen back; at the end of all ways back are the studies, which stay."""
+        from bertdistill.app.screens.studies import StudiesScreen
+
+        if len(self.screen_stack) > 2:  # the first one is Textual's own and empty
             self.pop_screen()
+        elif not isinstance(self.screen, StudiesScreen):
+            self.switch_screen(StudiesScreen())
 
     def toggle_study(self, name: str, state: str | None) -> None:
         """Pause a study that runs; go on with any other."""
@@ -449,6 +460,11 @@ class BertDistill(App[None]):
             lambda: actions.undo(self.workspace, study, who=self.who),
             lambda entry: f"Undone: {entry.words.partition(': ')[2]}. u again undoes more.",
         )
+
+
+def _load_actions() -> None:
+    for name in ("bertdistill.engine.actions", "bertdistill.store.writing"):
+        import_module(name)
 
 
 def _words(error: Exception) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
 
+from bertdistill.app.preferences import Options
 from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
+from bertdistill.app.ui import BertDistill
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, StudyState
@@ -70,6 +72,17 @@ async def test_keys_open_studies_and_screens(ws: Workspace) -> None:
             await until(pilot, lambda kind=kind: isinstance(pilot.app.screen, kind), f"the screen of {key}")
             await pilot.press("escape")
             await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+        await pilot.press("escape", "escape")
+        assert isinstance(pilot.app.screen, StudiesScreen)
+
+
+async def test_the_way_back_from_a_study_opened_first_ends_here(ws: Workspace) -> None:
+    """With --study no list was made; escape makes it, and then stays."""
+    async with BertDistill(Options(ws.path, open_study="demo")).run_test(size=SIZES[0]) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+        await shown(pilot, "demo")
         await pilot.press("escape", "escape")
         assert isinstance(pilot.app.screen, StudiesScreen)
 
