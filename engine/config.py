@@ -112,7 +112,7 @@ class RunnerSection(_Section):
     retries: int = Field(default=2, ge=0, le=20, description="Further attempts of a trial whose worker failed.")
     grace_seconds: float = Field(default=60.0, ge=1, description="Time between a polite stop and a kill.")
     pause_after_failures: int = Field(
-        default=3, ge=1, description="Failures of one class in a row that pause the study."
+        default=3, ge=1, description="Trials that fail in a row, all in the same way, before the study is paused."
     )
     min_free_gb: float = Field(
         default=2.0, ge=0, description="Free disk below which old checkpoints are dropped, then the queue pauses."
