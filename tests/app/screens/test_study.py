@@ -23,6 +23,7 @@ from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.widgets.frontier import FrontierChart
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.architecture import bert_shape
@@ -78,6 +79,32 @@ async def test_the_order_of_the_trials(ws: Workspace) -> None:
         await pilot.press("s", "s", "s", "s", "s", "s")
         await shown(pilot, "Trials by rank")
         assert ranked == numbers(screen)
+
+
+async def test_a_filter_is_one_for_table_and_chart(ws: Workspace) -> None:
+    """Other trials lose their marks, the steps stay those of the frontier over all; both titles name the filter."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        chart = screen.query_one(FrontierChart)
+        await pilot.press("g")
+        await until(pilot, lambda: "#0" in chart.drawing.text, "the chart")
+        kept = {trial.number for trial in screen.news.view.frontier[1:]} if screen.news else set()
+        edge = [point for _, point in chart._trials if point.edge]
+        await pilot.press("slash", *"-trial:0", "enter")
+        await shown(pilot, "filter -trial:0")
+        await until(pilot, lambda: "#0" not in chart.drawing.text, "the mark to go")
+        assert kept == {t.number for t, p in chart._trials if t is not None and p.edge}
+        assert sorted((p.x, p.y) for p in edge) == sorted((p.x, p.y) for _, p in chart._trials if p.edge)
+        assert screen.selected is not None
+        assert screen.selected.number == numbers(screen)[0] != 0
+        await pilot.press("2", "left", "left", "left", "left")
+        assert screen.selected is not None
+        assert screen.selected.number in numbers(screen)
+        assert any("--filter -trial:0" in text for _, text in screen.copies())
+        await pilot.press("slash", *["backspace"] * 8, *"exact>1000", "enter")
+        await shown(pilot, "No trial fits the filter")
+        assert [] == [t for t, _ in chart._trials if t is not None]
+        assert screen.selected is None
 
 
 async def test_marks_and_comparison(ws: Workspace) -> None:
