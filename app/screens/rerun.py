@@ -131,10 +131,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
 
     def _forecast(self, news: RerunNews, outlook: Outlook | None) -> Table:
         grid = Table.grid(padding=(0, 1, 0, 0))
-        rows = rerun_outlook.lines(news.view, news.trial, outlook) if outlook is not None else []
-        if outlook is not None and outlook.problem:
-            rows = [("refused" if outlook.twin is None else "twin", safe_line(outlook.problem, 500)), *rows]
-        for what, words in rows:
+        for what, words in rerun_outlook.lines(news.view, news.trial, outlook) if outlook is not None else ():
             grid.add_row(Text(what, "dim"), Text(words if not self.ui.ascii_only else words.replace("→", "->")))
         return grid
 
@@ -226,8 +223,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         try:
             forecast = actions.forecast_rerun(self.ui.workspace, self.study_name, self.number, key, text)
         except BertDistillError as error:
-            words = f"{error}. {error.hint}".replace("--set ", "") if error.hint else str(error).replace("--set ", "")
-            return Outlook(key, text, problem=words)
+            return Outlook(key, text, problem=". ".join(filter(None, (str(error), error.hint))))
         except (KeyError, TypeError) as error:  # a study that another version of this program prepared
             return Outlook(key, text, problem=f"it cannot be foretold: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
@@ -242,9 +238,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         if (number := outlook.twin) is not None:
             words = f"Trial #{number} has exactly these settings. Open it?"
             self.ui.push_screen(Confirm(words, yes="Open it", no="Go on here"), self._open_if)
-        elif outlook.problem:
-            self.ui.tell(f"Not started: {outlook.problem}", severity="warning")
-        else:
+        elif not outlook.problem:  # a refusal stands below the value already
             words = rerun_outlook.question(news.trial, outlook)
             asked = Confirm(words, yes="Start it", no="Not yet")
             self.ui.push_screen(asked, lambda yes: self._start(news, outlook) if yes else None)
