@@ -201,6 +201,13 @@ SHAPES: dict[str, dict[str, str]] = {
         "question": "text",
         "prediction": "text, empty when it abstained",
         "golds": "list of right answers; empty: there is none",
+        "passage": "with --passages: what stands around the answers (*passage*)",
+    },
+    "passage": {
+        "text": "part of the passage; ... stands where something was left out",
+        "golds": "list of right answers in it: first character, and the one behind the last",
+        "given": "the same of the prediction; null when it abstained",
+        "places": "how many places the prediction could be from, the first one is given; 1 when the worker recorded it",
     },
 }
 """Keys of each object with what they mean, in printed order."""

@@ -225,6 +225,10 @@ SCORES: dict[str, tuple[str, ...]] = {
     "text-classification": ("accuracy", "macro_f1", "matthews"),
 }
 """What scoring a set of predictions yields, by task; the first is the one that picks the best checkpoint by default."""
+PREDICTIONS = "predictions.json"
+"""In a best checkpoint: id of every example of the search split to its answer ("" abstains) or label."""
+STARTS = "starts.json"
+"""Beside it: id of every question that was answered to the character of its passage at which the answer begins."""
 
 
 # ------------------------------------------------------------------------------------------------- the attempt's folder
@@ -280,7 +284,7 @@ class RunPaths:
     @property
     def predictions(self) -> Path:
         """Of a promotion: predictions on the report split. Those of a trial lie in its best checkpoint."""
-        return self.folder / "predictions.json"
+        return self.folder / PREDICTIONS
 
 
 @dataclass(frozen=True)

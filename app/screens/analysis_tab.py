@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
@@ -70,7 +71,7 @@ class Tab(Ours, Vertical):
 
 
 class Words(VerticalScroll):
-    """Some lines of foreign text that scroll, never markup."""
+    """Some lines of foreign text, never markup; the arrow keys scroll what can have the focus."""
 
     DEFAULT_CSS = """
     Words { height: auto; max-height: 4; padding: 0 1; }
@@ -78,20 +79,20 @@ class Words(VerticalScroll):
     Words Static { height: auto; width: 1fr; }
     """
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, classes="-empty", can_focus=False)
+    def __init__(self, *, id: str, can_focus: bool = False) -> None:
+        super().__init__(id=id, classes="-empty pane" if can_focus else "-empty", can_focus=can_focus)
         self._inner = Static("", markup=False)
-        self._said = ""
+        self._said: str | Text = ""
 
     def compose(self) -> Any:
         yield self._inner
 
-    def say(self, text: str, limit: int = 4000) -> None:
-        """Show this text, made harmless here."""
+    def say(self, text: str | Text, limit: int = 4000) -> None:
+        """Show this text: a str is made harmless here, a Text is harmless already."""
         if text != self._said:
             self._said = text
             self.set_class(not text, "-empty")
-            self._inner.update(safe(text, limit))
+            self._inner.update(safe(text, limit) if isinstance(text, str) else text)
             self.scroll_home(animate=False)
 
 

@@ -87,7 +87,7 @@ class ErrorsTab(Tab):
         self._listed: Sequence[Judged | Classified] = ()
         self._groups = LineTable(id="error-groups", classes="pane")
         self._examples = LineTable(id="error-examples", classes="pane")
-        self._words = Words(id="error-words")
+        self._words = Words(id="error-words", can_focus=True)
 
     def compose(self) -> Iterable[Widget]:
         yield self._groups
@@ -239,12 +239,14 @@ class ErrorsTab(Tab):
 
     @on(LineTable.Moved, "#error-examples")
     def _tell(self) -> None:
+        """The example under the cursor in full."""
         place = self._examples.cursor_key
         one = self._listed[place] if isinstance(place, int) and place < len(self._listed) else None
-        if one is None:
-            self._words.say("")
+        entitle(self._words, title="In full")
+        if isinstance(one, Judged):
+            self._words.say(error_rows.question_words(one, ascii_only=self.ui.ascii_only))
         else:
-            self._words.say(error_rows.question_words(one) if isinstance(one, Judged) else error_rows.text_words(one))
+            self._words.say("" if one is None else error_rows.text_words(one))
 
     # ------------------------------------------------------------------------------------------------------- actions
 

@@ -19,6 +19,7 @@ from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.importances import Importances, Method, Weight
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.predictions import Predictions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
@@ -31,8 +32,22 @@ NOTE = "5 trials for 3 parameters: the order may be chance below 15"
 QUESTIONS = (
     Question("q1", "Normans", "Who came?", ("the Normans",), "Normans"),
     Question("q2", "Normans", "When did they come?", ("in the year 1066",), "year 1066"),
-    Question("q3", "Normans", "Where?", ("Hastings",), "France"),
-    Question("q4", f"Oxygen {HOSTILE}", f"Why {HOSTILE}?", (), f"because {HOSTILE}"),
+    Question(
+        "q3",
+        "Normans",
+        "Where?",
+        ("Hastings",),
+        "France",
+        Passage(f"From France to Hastings. {'They stayed. ' * 20}Then home.", ((15, 23),), (5, 11), 1),
+    ),
+    Question(
+        "q4",
+        f"Oxygen {HOSTILE}",
+        f"Why {HOSTILE}?",
+        (),
+        f"because {HOSTILE}",
+        Passage(f"So {HOSTILE} it is", (), (3, 9)),
+    ),
     Question("q5", f"Oxygen {HOSTILE}", "What burns?", (f"wood {HOSTILE}",), ""),
 )
 TEXTS = (
@@ -343,7 +358,8 @@ async def test_errors_of_the_best_frontier_trial(ws: Workspace, importances: Chi
         await shown(pilot, "right, F1 1.00; Normans; q1")
         await pilot.press("j", "j")
         await shown(pilot, "Examples: mostly wrong (1)")
-        await shown(pilot, "given: France")
+        await shown(pilot, "«given»: France")
+        await shown(pilot, "From «France» to [Hastings]. They stayed.")
 
 
 async def test_the_cut_moves(ws: Workspace, importances: Child, answers: Child) -> None:
@@ -383,13 +399,31 @@ async def test_hostile_answers_are_harmless(ws: Workspace, importances: Child, a
     async with playing(ws, AnalysisScreen("demo", 0)) as pilot:
         await shown(pilot, "Examples: wrong (4)")
         await pilot.press("tab", "j", "j")
-        await shown(pilot, f"given: because {HARMLESS}")
+        await shown(pilot, f"«given»: because {HARMLESS}")
+        assert "markup[/]" in words_on(pilot).split("So «")[1]
         assert set() == control_codes(pilot)
         await pilot.press("j")
-        await shown(pilot, f"right: wood {HARMLESS}")
+        await shown(pilot, f"[right]: wood {HARMLESS}")
+        assert "no passage was recorded" in words_on(pilot)
         await pilot.press("shift+tab", "t")
         await shown(pilot, "all articles")
         assert set() == control_codes(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_long_passage_scrolls(ws: Workspace, importances: Child, answers: Child, size: tuple[int, int]) -> None:
+    """Where it does not fit, it has the focus after another tab, more room, and the arrow keys; marks are ASCII."""
+    async with playing(ws, AnalysisScreen("demo", 0), size, marker="ascii") as pilot:
+        screen: Any = pilot.app.screen
+        await shown(pilot, "When did")
+        await pilot.press("tab", "j", "tab")
+        words = screen.query_one("#error-words")
+        assert screen.focused is words
+        await pilot.press("end")
+        await shown(pilot, "mostly wrong, F1 0.00; Normans; q3")
+        await until(pilot, lambda: words.scroll_offset.y == words.max_scroll_y, "the end of the text")
+        await pilot.press("home")
+        await shown(pilot, "<France>")
 
 
 async def test_confusion_of_a_classifier(ws: Workspace, importances: Child, monkeypatch: pytest.MonkeyPatch) -> None:
