@@ -194,7 +194,19 @@ class BertDistill(App[None]):
         """Keys for a screen that has yet to show something wait for it; see `early_keys`."""
         if not priority and self._is_coming() and self._early.keep(key):
             return True
-        return await super()._check_bindings(key, priority)
+        return await super()._check_bindings(key, priority) or (not priority and self._explain(key))
+
+    def _explain(self, key: str) -> bool:
+        """Say why a key does nothing now; False when it has no meaning here at all."""
+        for owner, keys in self.screen._modal_binding_chain:
+            for binding in keys.key_to_bindings.get(key, ()) if getattr(owner, "PLACE", "") != "table" else ():
+                name = binding.action.partition("(")[0]
+                if not getattr(owner, "PLACE", "") or owner.check_action(name, ()):
+                    continue
+                words = owner.why_not(name) if hasattr(owner, "why_not") else ""
+                self.tell(words or f"{binding.description}: not possible now.", severity="warning")
+                return True
+        return False
 
     def _is_coming(self) -> bool:
         """Whether the screen on top has yet to show what keys may mean."""
@@ -428,10 +440,13 @@ class BertDistill(App[None]):
             self.tell("There is nothing to copy here.")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self.why_not(action)
+
+    def why_not(self, action: str) -> str:
         """Undo works where it is plain which study it changes."""
-        if action == "undo" and self.screen_stack:
-            return bool(getattr(self.screen, "study_name", ""))
-        return True
+        if action == "undo" and self.screen_stack and not getattr(self.screen, "study_name", ""):
+            return "Which study? Open it, then u takes back its newest change."
+        return ""
 
     def action_undo(self) -> None:
         study: str = getattr(self.screen, "study_name", "")

@@ -95,6 +95,16 @@ class LiveScreen(Ours, Screen[Any]):
         """What `copy` offers here: (what it is, the text)."""
         return []
 
+    def why_not(self, action: str) -> str:
+        """Why an action makes no sense now and what to do instead, in one line; empty when it makes sense.
+
+        Footer and palette leave such an action out; its key says this.
+        """
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self.why_not(action)
+
     def header(self, text: Text) -> None:
         """The top line."""
         self.query_one("#header", Line).say(text)

@@ -252,17 +252,23 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
 
     # ------------------------------------------------------------------------------------------------------ actions
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str) -> str:
         """Only what makes sense for the trial under the cursor."""
-        trial = self.selected
         match action:
-            case "compare":
-                return len(self._compared()) >= FEWEST
-            case "unmark":
-                return bool(self.marked)
-            case "start_runner":
-                return self.news is not None and not self.news.runner.alive
-        return trial_actions.sensible(action, trial)
+            case "compare" if len(self._compared()) < FEWEST:
+                return "A comparison takes two trials: mark another with space, then press c."
+            case "unmark" if not self.marked:
+                return "No trial is marked; space marks one."
+            case "start_runner" if self.news is not None:
+                return study_header.why_no_runner(self.news.runner)
+            case "stop_study" if self.news is not None:
+                return study_header.why_not_stop(self.news.view.study)
+        words = trial_actions.why_not(action, self.selected)
+        return "No trial is chosen: the filter keeps none; / changes it." if words and self._hides_all else words
+
+    @property
+    def _hides_all(self) -> bool:
+        return self.news is not None and bool(self._filter_text) and not self._chosen(self.news.view)
 
     def action_open(self) -> None:
         if self._under_cursor is not None:

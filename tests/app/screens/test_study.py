@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
 from textual.events import Key
 from textual.pilot import Pilot
 
+from bertdistill.app.bindings import footer
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
@@ -127,6 +128,54 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
         assert len(screen.marked) == 5
         await pilot.press("U")
         assert () == screen.marked
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "words"),
+    [
+        (6, "P", "#6 is running: only a complete one can be promoted; wait for its end"),
+        (5, "P", "#5 is failed: only a complete one can be promoted; r reruns"),
+        (1, "x", "#1 is complete: only a running or waiting one can be stopped"),
+        (0, "c", "mark another with space, then press c"),
+        (0, "U", "No trial is marked"),
+        (0, "R", "A runner works here already: pid"),
+    ],
+)
+async def test_a_key_that_can_do_nothing_says_why(
+    ws: Workspace, runner_here: None, number: int, key: str, words: str
+) -> None:
+    """And what to do instead; the footer does not offer it."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        screen.query_one("#trials", LineTable).move_to(number)
+        await pilot.pause()
+        await pilot.press(key)
+        await told(pilot, words)
+        assert pilot.app.screen is screen
+        assert key not in [shown for shown, _ in footer(screen, {})]
+
+
+async def test_without_a_trial_every_key_says_so(fresh: Workspace) -> None:
+    """Before the first trial, and where a filter keeps none; other screens stay closed."""
+    screen = StudyScreen("demo")
+    async with playing(fresh, screen) as pilot:
+        for key in ("enter", "r", "P", "x", "space", "e", "A"):
+            before = len(toasts(pilot))
+            await pilot.press(key)
+            await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
+            assert "No trial is chosen: the list is empty." == toasts(pilot)[-1]
+        assert pilot.app.screen is screen
+
+
+async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
+    """No trial out of sight is rerun, promoted or stopped."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press("slash", *"exact>1000", "enter")
+        await shown(pilot, "No trial fits the filter")
+        await pilot.press("r")
+        await told(pilot, "the filter keeps none; / changes it")
+        assert pilot.app.screen is screen
 
 
 async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
