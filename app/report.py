@@ -165,7 +165,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "rule": "which trial serves it",
         "trial": "number, or null when none does",
         "metrics": "its objectives by name",
-        "differences": "by metric: absolute and percent, to the baseline, of `near the teacher` to the teacher",
+        "differences": "by metric: absolute and percent (or null), to the baseline, of `near the teacher` to the teacher",
         "remark": "why there is no trial, or that it is the baseline itself, else empty",
     },
     "step": {

@@ -186,6 +186,8 @@ class Metric:
     decimals: int = 2
     tasks: tuple[str, ...] = TASKS
     known_before: bool = False
+    signed: bool = False
+    """It may be negative, so one value of it is never a share of another."""
 
 
 _QA, _CLS = TASKS[:1], TASKS[1:]
@@ -196,10 +198,10 @@ _METRICS = (
     Metric("has_answer_f1", "f1 over the answerable questions", "maximize", "%", 2, _QA),
     Metric("no_answer_exact", "share of unanswerable questions left unanswered", "maximize", "%", 2, _QA),
     Metric("no_answer_f1", "the same as no_answer_exact, as the official script prints it", "maximize", "%", 2, _QA),
-    Metric("null_threshold", "abstention threshold tuned on the search split", "minimize", "", 3, _QA),
+    Metric("null_threshold", "abstention threshold tuned on the search split", "minimize", "", 3, _QA, signed=True),
     Metric("accuracy", "share of right labels", "maximize", "%", 2, _CLS),
     Metric("macro_f1", "unweighted mean of the F1 of every label", "maximize", "%", 2, _CLS),
-    Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, _CLS),
+    Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, _CLS, signed=True),
     Metric("search_loss", "mean hard loss on the search split", "minimize", "", 4),
     Metric("params", "parameters of the whole student, embeddings and head included", "minimize", "", 0, TASKS, True),
     Metric("encoder_params", "parameters of the layers, without embeddings and head", "minimize", "", 0, TASKS, True),
