@@ -19,6 +19,7 @@ from bertdistill.app.session import (
     find_study,
     find_trial,
     reading,
+    say,
     show,
     workspace,
 )
@@ -180,6 +181,8 @@ def _print(text: str, rows: list[dict[str, Any]], value: Any, *, as_json: bool, 
     from bertdistill.app.tables import csv_text, json_text
 
     show(json_text(value) if as_json else csv_text(rows) if as_csv else text)
+    if as_csv and not rows:
+        say(text)  # it tells why there are none
 
 
 def compare(

@@ -45,6 +45,7 @@ from bertdistill.app.report import SHAPES
 from bertdistill.app.summary import Page
 from bertdistill.app.tables import json_text
 from bertdistill.app.view import StudyView, read_view
+from bertdistill.engine.changes import set_threshold
 from bertdistill.engine.comparison import compare
 from bertdistill.engine.contract import AttemptSpec, Device, RunPaths
 from bertdistill.engine.distill.examples import cut, digest, load_examples
@@ -323,6 +324,18 @@ def test_misuse(type_: Type, words: list[str], message: str) -> None:
     """Exit status 2, nothing on stdout."""
     status, out, err = type_(*words)
     assert (2, "", True) == (status, out, message in err)
+
+
+def test_importance_of_too_few_trials(type_: Type, ws: Workspace) -> None:
+    """How many there are and how many are needed, on the screen and to scripts; the rows are none, and it says why."""
+    set_threshold(ws, "demo", "exact", 100.0, who="test")
+    words = "importance needs 5 complete feasible trials, there are 0"
+    status, out, err = type_("analysis", "--part", "importance")
+    assert (0, True, "") == (status, f"note: {words}" in out, err)
+    found = data(type_, "analysis", "--part", "importance")
+    assert [(0, [], words)] * 2 == [(one["trials"], one["weights"], one["problem"]) for one in found]
+    status, out, err = type_("analysis", "--part", "importance", "--csv")
+    assert (0, "", True) == (status, out.strip(), words in err)
 
 
 def test_compare_two_trials(type_: Type) -> None:

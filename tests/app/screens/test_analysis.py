@@ -15,6 +15,7 @@ from bertdistill.app.screens import errors_tab, importance_tab
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.engine.changes import set_threshold
 from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import WorkerFailed
@@ -138,6 +139,19 @@ async def test_importance_says_what_it_rests_on(ws: Workspace, importances: Chil
         assert f"exact: {NOTE}." in words_on(pilot)
         await pilot.press("G")
         await shown(pilot, "params is known before training; without effect: learning_rate.")
+
+
+async def test_too_few_trials_start_no_computation(ws: Workspace, importances: Child) -> None:
+    """It says how many are needed and how many there are, also when a threshold takes the old shares away."""
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        await until(pilot, lambda: row(pilot, "layers"), "the shares")
+        await asyncio.to_thread(set_threshold, ws, "demo", "exact", 87.0, who="test")
+        await shown(pilot, "Importance needs 5 complete feasible trials, there are ")
+        assert "more that miss a threshold." in words_on(pilot)
+        assert not row(pilot, "layers")
+        await pilot.press("t")
+        await shown(pilot, "importance by fANOVA")
+        assert ["ped-anova"] == importances.asked
 
 
 async def test_the_other_method_is_asked_once(ws: Workspace, importances: Child) -> None:
@@ -583,9 +597,8 @@ async def test_a_study_without_complete_trials(ws: Workspace, importances: Child
         writes.create_study(session, name="young", task=TASKS[0], spec=spec, now=NOW)
 
     edit(make)
-    importances.free.clear()
     async with playing(ws, AnalysisScreen("young")) as pilot:
-        await shown(pilot, "over 0 complete trials")
+        await shown(pilot, "Importance needs 5 complete feasible trials, there are 0.")
         for key, words in (
             ("2", "No trial is complete yet."),
             ("3", "No complete trial has this"),
