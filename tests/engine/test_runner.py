@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
 
-from bertdistill.engine import actions, collector, launch, process, rules, runner
+from bertdistill.engine import actions, collector, launch, process, proposals, rules, runner
 from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.errors import LaunchError
@@ -150,6 +150,14 @@ def test_failures_in_a_row_pause_the_study(house: Make, tmp_path: Path) -> None:
     sick.run()
     assert (sick.study().state, sick.study().diagnosis) == (StudyState.COMPLETE, "")
     assert states(sick) == {"failed": 2, "complete": 3}
+
+
+def test_a_trial_that_crashed_is_known_as_tried(house: Make) -> None:
+    """It teaches nothing, so without this the optimiser would want it again; it is remembered beside the history."""
+    done = house({"budget": {"trials": 3}, "runner": {"retries": 0}}, crash=[1]).run()
+    crashed = done.trial(1).params
+    assert [crashed] == proposals.tried(done.trials(), done.spec)
+    assert crashed not in [one.params for one in proposals.history(done.trials(), done.spec)]
 
 
 def test_one_trial_that_always_crashes_pauses_nothing(house: Make) -> None:
