@@ -148,7 +148,7 @@ class LiveScreen(Ours, Screen[Any]):
 
     def refresh_keys(self) -> None:
         """Rewrite the footer: which keys make sense may have changed."""
-        keys = footer(self, self.ui.options.keymap)
+        keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
         while len(keys) > 2 and sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
             del keys[-3]  # help and quit are the last two
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -159,6 +159,7 @@ class LiveScreen(Ours, Screen[Any]):
 
     def on_resize(self) -> None:
         self.refresh_keys()
+        self.call_after_refresh(self.refresh_keys)  # which panes there is room for is known then
 
     def action_back(self) -> None:
         self.ui.leave_screen()
