@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 from rich.text import Text
 from textual.app import App
 from textual.events import DescendantFocus
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -27,6 +28,7 @@ from bertdistill.app import terminal
 from bertdistill.app.bindings import LEAST, ActionCommands, Palette, bindings, has_room
 from bertdistill.app.early_keys import PATIENCE_SECONDS, EarlyKeys
 from bertdistill.app.live import Reader
+from bertdistill.app.plain import PlainLines
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.screens.live_screen import LiveScreen
@@ -78,6 +80,7 @@ class BertDistill(App[None]):
         self.reader = Reader(self.workspace)
         self.who = who()
         self.marker = options.marker
+        self._plain = PlainLines()
         self.paused = False
         self._reading = False
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
@@ -131,6 +134,10 @@ class BertDistill(App[None]):
     def ascii_only(self) -> bool:
         """Whether glyphs must stay within ASCII."""
         return self.marker == "ascii"
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """With ASCII markers borders, scrollbars and whatever else a widget draws are ASCII, too."""
+        return [*super().get_line_filters(), *([self._plain] if self.ascii_only else [])]
 
     # ------------------------------------------------------------------------------------------------------- news
 
@@ -416,6 +423,7 @@ class BertDistill(App[None]):
         self.marker = MARKERS[(MARKERS.index(self.marker) + 1) % len(MARKERS)]
         if isinstance(self.screen, LiveScreen):
             self.screen.use_marker()
+        self.refresh_css(animate=False)  # lines that were drawn before are not to be shown again
         self.look_again()
         self.tell(f"Charts are drawn with {self.marker} markers.")
 
