@@ -30,7 +30,7 @@ from bertdistill.app.early_keys import PATIENCE_SECONDS, EarlyKeys
 from bertdistill.app.live import Reader
 from bertdistill.app.plain import PlainLines
 from bertdistill.app.preferences import Marker, Options
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import error_line, error_words, safe, safe_line
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line, say, who
 from bertdistill.engine import actions, process
@@ -230,38 +230,51 @@ class BertDistill(App[None]):
         """On every screen as long as it lasts; in full only once, not twice a second."""
         text = f"{type(error).__name__}: {error}"
         if isinstance(self.screen, LiveScreen) and self.screen.is_mounted:
-            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {_words(error)}")
+            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
         if text != self._problem:
             self._problem = text
             self.tell_error(error, title="Cannot be read")
 
     # ---------------------------------------------------------------------------------------------------- actions
 
-    def act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None = None) -> None:
-        """Do `work` (an action of the engine) in a thread; then say what `done` returns, or why it was refused."""
-        self._acts.add(work)
-        self.run_worker(partial(self._act, work, done), thread=True, group="act", exit_on_error=False)
+    def act(
+        self,
+        work: Callable[[], Found],
+        done: Callable[[Found], str | None] | None = None,
+        refused: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Do `work` (an action of the engine) in a thread; then say what `done` returns, or why it was refused.
 
-    def _act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None) -> None:
+        `refused` says that in the place of this app, as a dialogue that keeps what was typed.
+        """
+        self._acts.add(work)
+        self.run_worker(partial(self._act, work, done, refused), thread=True, group="act", exit_on_error=False)
+
+    def _act(
+        self,
+        work: Callable[[], Found],
+        done: Callable[[Found], str | None] | None,
+        refused: Callable[[Exception], None] | None,
+    ) -> None:
         try:
             result = work()
         except BertDistillError as error:
-            self._refuse(error)
+            self._refuse(error, refused)
         except Exception as error:  # noqa: BLE001 - the edge of an action
             _LOG.exception("an action failed")
-            self._refuse(error)
+            self._refuse(error, refused)
         else:
             if not self._exit:
                 self.call_from_thread(self._acted, result, done)
         finally:
             self._acts.discard(work)
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: Exception, refused: Callable[[Exception], None] | None) -> None:
         """In a thread, perhaps after the app was left: a change that waited for a lock is still tried to its end."""
         if self._exit:
             self.refused.append(error)
         else:
-            self.call_from_thread(self.tell_error, error)
+            self.call_from_thread(refused or self.tell_error, error)
 
     def _acted(self, result: Any, done: Callable[[Any], str | None] | None) -> None:
         if done is not None and (words := done(result)):
@@ -275,12 +288,16 @@ class BertDistill(App[None]):
             self._driver.flush()
 
     def tell(self, words: str, *, severity: str = "information") -> None:
-        """A short-lived sentence; never markup."""
-        self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
+        """A short-lived sentence, in the line of the screen or in a toast; never markup."""
+        if not isinstance(self.screen, LiveScreen) or not self.screen.tell(words):
+            self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
 
     def tell_error(self, error: Exception, *, title: str = "Not done") -> None:
         """What went wrong and what to do about it."""
-        self.notify(safe(_words(error), 800), title=title, severity="error", timeout=8, markup=False)
+        mark = "x" if self.ascii_only else "✗"
+        words = f"{mark} {title}: {error_line(error)}"
+        if not isinstance(self.screen, LiveScreen) or not self.screen.tell(words):
+            self.notify(safe(error_words(error), 800), title=title, severity="error", timeout=8, markup=False)
 
     # ---------------------------------------------------------------------------------------------------- screens
 
@@ -464,17 +481,12 @@ class BertDistill(App[None]):
         )
 
 
-def _words(error: Exception) -> str:
-    """What an error says, and on a second line what to do about it."""
-    return f"{error}\n{getattr(error, 'hint', '')}".strip() or type(error).__name__
-
-
 def run(options: Options) -> int:
     """Show the app until it is left; the exit status that tells the truth."""
     app = BertDistill(options)
     app.run(mouse=options.mouse)
     for error in app.refused:
-        say(f"error: not done: {_words(error)}")
+        say(f"error: not done: {error_words(error)}")
     if app.return_code == 0 and process.held(app.workspace.runner_lock):
         say(f"What runs goes on without the app. See it with `{command_line('status', ws=app.workspace)}`.")
     return terminal.exit_status(app) or (1 if app.refused else 0)

@@ -16,7 +16,7 @@ from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
 from bertdistill.app.live import Reader
 from bertdistill.app.rerun_outlook import as_typed, cost, size
-from bertdistill.app.safe import safe_line
+from bertdistill.app.safe import error_line, safe_line
 from bertdistill.app.screens.dialogues import Ask, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
@@ -59,6 +59,7 @@ class QueueTrialScreen(LiveScreen):
     """Every searched parameter with a value, and what that trial would be."""
 
     PLACE = "queue"
+    tells = True
     BINDINGS: ClassVar = bindings("queue")
     HELP = """
 A trial with values that you choose, inside the search space. It begins with those of the trial that was under the
@@ -161,9 +162,7 @@ proposed trials and counts against the budget.
         if number is not None:
             question = f"Trial #{number} has exactly these values. Open it?"
             self.ui.push_screen(Confirm(question, yes="Open it", no="Go on here"), self._answer_twin)
-        elif self.outlook.problem:
-            self.ui.tell(f"Not queued: {self.outlook.problem}", severity="warning")
-        elif self.values:
+        elif self.values and not self.outlook.problem:  # what is wrong stands below the values already
             self.ui.act(self._queue, self._queued)
 
     def _answer_twin(self, yes: bool | None) -> None:
@@ -212,7 +211,7 @@ def look_ahead(view: StudyView, values: Mapping[str, Any]) -> Outlook:
     try:
         forecast = forecast_queued(view.study, view.spec, view.trials, values)
     except BertDistillError as error:
-        return Outlook(problem=". ".join(filter(None, (str(error), error.hint))))
+        return Outlook(problem=error_line(error))
     return Outlook(forecast, _problem(view, view.spec, forecast, values))
 
 

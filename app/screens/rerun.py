@@ -26,7 +26,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.charts import frontier_drawing
 from bertdistill.app.live import Reader
 from bertdistill.app.rerun_outlook import Choice, Outlook
-from bertdistill.app.safe import safe_line
+from bertdistill.app.safe import error_line, safe_line
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
@@ -62,6 +62,7 @@ class RerunScreen(LiveScreen):
     """Pick a setting, type a value, see what it would make, start it."""
 
     PLACE = "rerun"
+    tells = True
     BINDINGS: ClassVar = bindings("rerun")
     HELP = """
 A rerun differs from its parent in exactly one setting. Choose it with `enter`, type the value, and read what it would
@@ -223,7 +224,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         try:
             forecast = actions.forecast_rerun(self.ui.workspace, self.study_name, self.number, key, text)
         except BertDistillError as error:
-            return Outlook(key, text, problem=". ".join(filter(None, (str(error), error.hint))))
+            return Outlook(key, text, problem=error_line(error))
         except (KeyError, TypeError) as error:  # a study that another version of this program prepared
             return Outlook(key, text, problem=f"it cannot be foretold: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
