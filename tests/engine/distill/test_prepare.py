@@ -22,6 +22,7 @@ from bertdistill.engine.contract import (
     TeacherSpec,
 )
 from bertdistill.engine.distill import prepare as preparing
+from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.train import Stopped
@@ -138,3 +139,26 @@ def test_a_stop_is_heard_while_heads_are_weighed(tmp_path: Path, monkeypatch: py
     assert ([], 1) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))
     run.stop.clear()
     assert Path(prepare(run)["importance"]).name in caches(tmp_path, "importance")
+
+
+def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its training starts over; refused, every later attempt would be refused as well."""
+    tune = FineTuneSpec(epochs=1, batch_size=16)
+    teacher = TeacherSpec(model="scratch", layers=1, hidden_size=16, ffn_size=16, head_size=8, fine_tune=tune)
+    run, honest = make_run(tmp_path / "run", teacher), teaching.train
+
+    def stopped_at_its_start(job: Any) -> Any:
+        run.stop.set()
+        return honest(job)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(teaching, "train", stopped_at_its_start)
+        with pytest.raises(Stopped):
+            prepare(run)
+    run.stop.clear()
+    [weights] = (tmp_path / "caches" / "teachers").glob("*.training/checkpoints/last-*/model.safetensors")
+    weights.write_bytes(b"not what was written")
+    assert Path(prepare(run)["teacher_folder"]).is_dir()
+    assert "The training starts over" in run.paths.events.read_text()
