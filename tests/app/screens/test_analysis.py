@@ -11,7 +11,7 @@ from tests.app.conftest import NOW
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, until, words_on
 from textual.pilot import Pilot
 
-from bertdistill.app.screens import errors_tab, importance_tab
+from bertdistill.app.screens import errors_tab, growth_tab, importance_tab, parallel_tab, scenarios_tab, slices_tab
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
@@ -106,7 +106,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Child:
 
 def row(pilot: Pilot[None], first: str) -> str:
     """The line whose first word, behind gutter and star, is this one."""
-    for line in words_on(pilot).replace("││", "\n").split("\n"):
+    for line in words_on(pilot).replace("|", "│").replace("││", "\n").split("\n"):
         words = line.replace("│", " ").strip("›> ").split()
         if words and words[0].lstrip("★*") == first:
             return " ".join(words)
@@ -301,6 +301,59 @@ async def test_the_trial_goes_along_from_tab_to_tab(ws: Workspace, importances: 
         await pilot.press("3", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
         assert chosen == getattr(pilot.app.screen, "number", None)
+
+
+def wait_again(session: Session) -> None:
+    """The running trial waits: no trial that ended is another."""
+    assert writes.set_trial_state(session, 7, TrialState.WAITING, now=NOW + 400)
+
+
+def start_and_finish(session: Session) -> None:
+    """It runs again and completes."""
+    assert writes.set_trial_state(session, 7, TrialState.RUNNING, now=NOW + 450)
+    finish(session, exact=91.0)
+
+
+async def test_nothing_is_computed_or_drawn_again_without_a_change(
+    ws: Workspace, importances: Child, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While trials run and start a tab keeps its values and its chart; a trial that ends gives it new ones."""
+    made: list[str] = []
+
+    def counted(module: Any, name: str) -> None:
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, **more: made.append(name) or real(*given, **more))
+
+    counted(parallel_tab, "read_strands")
+    counted(parallel_tab, "draw_strands")
+    counted(slices_tab, "read_slice")
+    counted(slices_tab, "slice_points")
+    counted(growth_tab, "study_growth")
+    counted(growth_tab, "stairs")
+    counted(scenarios_tab, "study_scenarios")
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        screen: Any = pilot.app.screen
+        for key, waited, computed in (
+            ("2", "Lines: 6 trials", ["read_strands", "draw_strands"]),
+            ("3", "exact along layers", ["read_slice", "slice_points"]),
+            ("4", "after 7 trials", ["study_growth", "stairs"]),
+            ("5", "smallest feasible", ["study_scenarios"]),
+        ):
+            await pilot.press(key)
+            await shown(pilot, waited)
+            await until(pilot, lambda some=computed: set(some) <= set(made), "the first values")
+            await pilot.pause()
+        made.clear()
+        for place, change in enumerate((wait_again, start_and_finish)):
+            edit(change)
+            for key in "2345":
+                await pilot.press(key)
+                before = screen.news
+                screen.ui.look_again()
+                await until(pilot, lambda old=before: screen.news is not old, "the next look")
+                await pilot.pause()
+            assert bool(place) is bool(made)
+        assert {"read_strands", "read_slice", "study_growth", "study_scenarios", "slice_points", "stairs"} <= set(made)
 
 
 # ---------------------------------------------------------------------------------------------- hypervolume, scenarios
