@@ -83,6 +83,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     facts = {
         "trials": f"{planned['trials']} in the budget, "
         + ("a continuous space" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
+        "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "baseline": f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),

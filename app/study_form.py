@@ -6,6 +6,7 @@ Pure: it reads no file, and whether a value is right is judged by `engine.config
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from bertdistill.app.safe import safe_line
+from bertdistill.engine.changes import ZERO_MEANS
 from bertdistill.engine.config import MODELS, SECTIONS, StudySpec
 from bertdistill.engine.contract import FineTuneSpec
 from bertdistill.engine.sections import kind_of
@@ -38,6 +40,8 @@ COMMON = (
     "runner.slots",
 )
 """Keys of every form, in the order of a study file."""
+ITEM = re.compile(r"\[(?:objectives|references)\.\d+(?:\.\w+)?\] (?=[\w.]+ of )")
+"""The place of an item that is named by what it is about."""
 LONGEST = 2000
 """Characters of a value that are shown; an untouched value is never changed by that."""
 
@@ -50,6 +54,8 @@ class Key:
     help: str = ""
     default: str = ""
     is_text: bool = False
+    label: str = ""
+    """What the line of the form is called, where the dotted key says little."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,11 @@ def changes(fields: Sequence[Field], typed: Mapping[str, str]) -> list[str]:
     return found
 
 
+def plain(problem: str) -> str:
+    """The problem without the place of a list's item where it says what the item is about: `threshold of exact = …`."""
+    return ITEM.sub("", problem)
+
+
 def concerns(problem: str, name: str) -> bool:
     """Whether a problem, as `engine.config` and `plan` tell it, is about this dotted key."""
     table, _, leaf = name.rpartition(".")
@@ -139,7 +150,8 @@ def _model_key(model: Any, name: str, dotted: str) -> Key:
     choices = typing.get_args(info.annotation)
     is_text = info.annotation is str or bool(choices and all(isinstance(choice, str) for choice in choices))
     default = "" if info.is_required() else info.get_default(call_default_factory=True)
-    return Key(dotted, info.description or "", default if isinstance(default, str) else toml(default), is_text)
+    shown = default if isinstance(default, str) else ZERO_MEANS.get(dotted) if default == 0 else None
+    return Key(dotted, info.description or "", toml(default) if shown is None else shown, is_text)
 
 
 def _objectives(raw: Mapping[str, Any]) -> list[Any]:
@@ -154,7 +166,8 @@ def _objective_key(raw: Mapping[str, Any], name: str) -> Key | None:
         return None
     objective = _objectives(raw)[int(index)]
     metric = objective.get("metric") if isinstance(objective, Mapping) else None
-    return Key(name, f"The {metric} that a trial must reach, or stay within, to count; empty sets no threshold.")
+    words = f"The {metric} that a trial must reach, or stay within, to count; empty sets no threshold."
+    return Key(name, words, label=f"threshold of {safe_line(metric, 40)}")
 
 
 def _at(raw: Any, dotted: str) -> Any:

@@ -24,6 +24,7 @@ from bertdistill.app.safe import safe_line
 from bertdistill.app.screens.dialogues import Ask, Change
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
+from bertdistill.app.study_form import plain
 from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
@@ -187,7 +188,8 @@ def check(spec: StudySpec, key: str, text: str) -> None:
     try:
         settled(spec, read_change(key, typed(key, text)))
     except ConfigError as error:
-        raise ConfigError(str(error).replace("--set: ", "").replace("--set ", ""), hint=error.hint) from error
+        words = str(error).removeprefix(f"{spec.name}: ").replace("--set: ", "").replace("--set ", "")
+        raise ConfigError(plain(words), hint=error.hint) from error
 
 
 def settings_of(spec: StudySpec, filed: StudySpec, changes: Sequence[Entry]) -> tuple[Setting, ...]:
