@@ -15,6 +15,7 @@ from bertdistill.app.screens import errors_tab, growth_tab, importance_tab, para
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.widgets import error_rows
 from bertdistill.engine.changes import set_threshold
 from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import Classified, Question
@@ -315,7 +316,7 @@ def start_and_finish(session: Session) -> None:
 
 
 async def test_nothing_is_computed_or_drawn_again_without_a_change(
-    ws: Workspace, importances: Child, edit: Edit, monkeypatch: pytest.MonkeyPatch
+    ws: Workspace, importances: Child, answers: Child, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While trials run and start a tab keeps its values and its chart; a trial that ends gives it new ones."""
     made: list[str] = []
@@ -331,6 +332,7 @@ async def test_nothing_is_computed_or_drawn_again_without_a_change(
     counted(growth_tab, "study_growth")
     counted(growth_tab, "stairs")
     counted(scenarios_tab, "study_scenarios")
+    counted(error_rows, "chosen_questions")
     async with playing(ws, AnalysisScreen("demo")) as pilot:
         screen: Any = pilot.app.screen
         for key, waited, computed in (
@@ -338,6 +340,7 @@ async def test_nothing_is_computed_or_drawn_again_without_a_change(
             ("3", "exact along layers", ["read_slice", "slice_points"]),
             ("4", "after 7 trials", ["study_growth", "stairs"]),
             ("5", "smallest feasible", ["study_scenarios"]),
+            ("6", "Examples: wrong (4)", ["chosen_questions"]),
         ):
             await pilot.press(key)
             await shown(pilot, waited)
@@ -346,7 +349,7 @@ async def test_nothing_is_computed_or_drawn_again_without_a_change(
         made.clear()
         for place, change in enumerate((wait_again, start_and_finish)):
             edit(change)
-            for key in "2345":
+            for key in "23456":
                 await pilot.press(key)
                 before = screen.news
                 screen.ui.look_again()
