@@ -19,6 +19,7 @@ from bertdistill.engine.growth import Step, growth
 from bertdistill.engine.importances import Importances
 from bertdistill.engine.landscape import Parallel, Slice, slices
 from bertdistill.engine.outcomes import Difference, Outcome
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.scenarios import Scenario, ScenarioTable, scenarios
 from bertdistill.store.rows import Trial, TrialState
 
@@ -233,9 +234,10 @@ def tally_row(tally: Tally) -> dict[str, Any]:
     return {"article": tally.article, "total": tally.total, "classes": dict(tally.counts)}
 
 
-def judged_row(one: Judged) -> dict[str, Any]:
-    """One question."""
+def judged_row(one: Judged, *, passages: bool = False) -> dict[str, Any]:
+    """One question, with the marked part of its passage where that is asked for."""
     asked = one.question
+    part = {"passage": passage_row(asked.passage)} if passages and asked.passage else {}
     return {
         "id": asked.id,
         "article": asked.article,
@@ -244,6 +246,17 @@ def judged_row(one: Judged) -> dict[str, Any]:
         "question": asked.question,
         "prediction": asked.prediction,
         "golds": list(asked.golds),
+        **part,
+    }
+
+
+def passage_row(passage: Passage) -> dict[str, Any]:
+    """Part of a passage with the places of the answers in it."""
+    return {
+        "text": passage.text,
+        "golds": [list(span) for span in passage.golds],
+        "given": None if passage.given is None else list(passage.given),
+        "places": passage.places,
     }
 
 

@@ -14,6 +14,7 @@ from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.importances import Importances, Method
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.predictions import Predictions
 from bertdistill.engine.workspace import Workspace
 
@@ -36,7 +37,7 @@ async def ask_importances(
 
 async def ask_predictions(workspace: Workspace, study: str, number: int, program: Sequence[str] = ()) -> Predictions:
     """What a trial's best checkpoint answered, beside what is right; as `engine errors` tells it."""
-    words = ["errors", f"{study}/{number}", "--list", "all", "--json", "--workspace", str(workspace.path)]
+    words = ["errors", f"{study}/{number}", "--list", "all", "--passages", "--json", "--workspace", str(workspace.path)]
     command = [*(program or (*PYTHON, COMMANDS)), *words]
     return read_predictions(await _asked(command, f"the answers of {study}/{number} could not be read"))
 
@@ -44,13 +45,14 @@ async def ask_predictions(workspace: Workspace, study: str, number: int, program
 def read_predictions(raw: dict[str, Any]) -> Predictions:
     """Back from the JSON of `engine errors`; pure."""
     if raw["task"] == TASKS[0]:
-        questions = [
-            Question(row["id"], row["article"], row["question"], tuple(row["golds"]), row["prediction"])
-            for row in raw["questions"]
-        ]
-        return Predictions(raw["task"], raw["step"], questions=tuple(questions))
+        return Predictions(raw["task"], raw["step"], questions=tuple(_question(row) for row in raw["questions"]))
     texts = [Classified(row["id"], row["text"], row["label"], row["prediction"]) for row in raw["texts"]]
     return Predictions(raw["task"], raw["step"], texts=tuple(texts), labels=tuple(raw["labels"]))
+
+
+def _question(row: dict[str, Any]) -> Question:
+    passage = Passage.from_dict(row["passage"]) if "passage" in row else None
+    return Question(row["id"], row["article"], row["question"], tuple(row["golds"]), row["prediction"], passage)
 
 
 async def _asked(command: Sequence[str], failed: str) -> Any:

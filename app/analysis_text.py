@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from bertdistill.app import format as fmt
 from bertdistill.app.analysis import trial_names
 from bertdistill.app.charts import Curve, Look, curves_chart
-from bertdistill.app.safe import safe_line
+from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.summary import Page
 from bertdistill.app.tables import text_table
 from bertdistill.engine.comparison import Comparison, MetricRow
@@ -16,11 +18,17 @@ from bertdistill.engine.growth import Step, last_gain
 from bertdistill.engine.importances import Importances
 from bertdistill.engine.landscape import Axis, Parallel, Slice, Stretch, stretches
 from bertdistill.engine.outcomes import Difference
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.scenarios import Scenario, ScenarioTable
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")
 """Where on its axis a value lies, and the same in ASCII."""
+MARKS = (("«", "»"), ("<", ">"))
+"""Around the given answer in a passage, and the same in ASCII."""
+LONGEST_PASSAGE = 4000
+PieceKind = Literal["", "mark", "right", "given"]
+_SPACES = re.compile(r"\s+")
 ROUNDING = 1e-9
 """The middle of an axis is the middle, whatever its binary digits say."""
 
@@ -237,9 +245,9 @@ def _article(tally: Tally) -> list[str]:
     ]
 
 
-def questions_text(judged: Iterable[Judged]) -> str:
-    """Questions with what was given and what is right."""
-    blocks = []
+def questions_text(judged: Iterable[Judged], *, passages: bool = False, ascii_only: bool = False) -> str:
+    """Questions with what was given and what is right, and the marked part of the passage where that is asked for."""
+    blocks = [f"passages: {passage_legend(ascii_only=ascii_only)}\n"] if passages else []
     for one in judged:
         asked = one.question
         golds = " | ".join(dict.fromkeys(asked.golds)) or "(no answer)"
@@ -249,7 +257,49 @@ def questions_text(judged: Iterable[Judged]) -> str:
             f"  given:    {safe_line(asked.prediction, 300) or '(none)'}\n"
             f"  right:    {safe_line(golds, 300)}"
         )
+        if passages:
+            pieces = passage_pieces(asked.passage, ascii_only=ascii_only)
+            blocks[-1] += f"\n  passage:  {''.join(text for text, _ in pieces)}"
     return "\n".join(blocks)
+
+
+NO_PASSAGE = "no passage was recorded"
+
+
+def passage_legend(*, ascii_only: bool) -> str:
+    """What the marks in a passage mean."""
+    given = MARKS[ascii_only]
+    return f"[right], {given[0]}given{given[1]}"
+
+
+def passage_pieces(passage: Passage | None, *, ascii_only: bool) -> list[tuple[str, PieceKind]]:
+    """The passage in pieces with their kinds, made harmless; the marks are in the text, for eyes without colour."""
+    if passage is None:
+        return [(NO_PASSAGE, "")]
+    opening, closing = MARKS[ascii_only]
+    # At one place closing marks come before opening ones, and the given answer stands inside of the right one.
+    marks = [(end, 1, "]") for _, end in passage.golds] + [(begin, 2, "[") for begin, _ in passage.golds]
+    if passage.given is not None:
+        marks += [(passage.given[0], 3, opening), (passage.given[1], 0, closing)]
+    pieces: list[tuple[str, PieceKind]] = []
+    at = 0
+    for place, _, mark in sorted(marks):
+        pieces += [(_harmless(passage.text[at:place]), _kind(passage, at)), (mark, "mark")]
+        at = place
+    pieces.append((_harmless(passage.text[at:]), _kind(passage, at)))
+    if passage.places > 1:
+        pieces.append((f" (given: the first of {passage.places} places, the real one was not recorded)", "mark"))
+    return [piece for piece in pieces if piece[0]]
+
+
+def _harmless(text: str) -> str:
+    return _SPACES.sub(" ", safe(text, LONGEST_PASSAGE))
+
+
+def _kind(passage: Passage, at: int) -> PieceKind:
+    if any(begin <= at < end for begin, end in passage.golds):
+        return "right"
+    return "given" if passage.given is not None and passage.given[0] <= at < passage.given[1] else ""
 
 
 def confusion_text(found: Confusion, page: Page) -> str:

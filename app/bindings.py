@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.widgets import Input, TextArea
 
-from bertdistill.app.keymap import Action, of, shown_keys
+from bertdistill.app.keymap import Action, of, shown_keys, together
 
 LEAST = (40, 12)
 """Columns and rows below which only the size message is shown."""
@@ -40,20 +40,30 @@ def available(screen: Any) -> Iterator[tuple[Action, Any]]:
                 yield action, target
 
 
-def footer(screen: Any, keymap: Mapping[str, str]) -> list[tuple[str, str]]:
+def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) -> list[tuple[str, str]]:
     """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else.
 
     While text is typed, keys that are characters of a text are none; what has no other key is left out.
     """
     typing = isinstance(screen.focused, Input | TextArea)
-    shown: dict[str, tuple[str, int]] = {}
-    for action in sorted((a for a, _ in available(screen) if a.footer), key=lambda a: a.footer):
-        keys = [key for key in shown_keys(action, keymap) if not typing or len(key) > 1]
-        if keys and keys[0] not in {key for key, _ in shown.values()}:
-            shown.setdefault(action.short, (keys[0], action.footer))
-    useful = [(key, word) for word, (key, place) in shown.items() if place < LEADING_OUT]
-    out = [(key, word) for word, (key, place) in shown.items() if place >= LEADING_OUT]
+    wanted = [action for action, _ in available(screen) if action.footer and (not action.leads or one_pane(screen))]
+    shown: dict[str, tuple[int, list[str]]] = {}
+    for action in sorted(wanted, key=lambda a: (not a.leads, a.footer)):
+        key = next((key for key in shown_keys(action, keymap) if not typing or len(key) > 1), None)
+        place, keys = shown.get(action.short, (action.footer, []))
+        taken = any(key in others for _, others in shown.values())
+        if key is not None and not taken and (not keys or (place == action.footer and len(key + keys[0]) == 2)):
+            shown[action.short] = (place, [*keys, key])
+    words = [(place, together(keys, ascii_only=ascii_only), short) for short, (place, keys) in shown.items()]
+    out = [(keys, short) for place, keys, short in words if place >= LEADING_OUT]
+    useful = [(keys, short) for place, keys, short in words if place < LEADING_OUT]
     return [*useful[: FOOTER_KEYS - len(out)], *out]
+
+
+def one_pane(screen: Any) -> bool:
+    """Whether only one of the panes of a screen is to be seen: the window is narrow, or the pane maximised."""
+    panes = [screen.query_one(f"#{widget}") for widget in getattr(screen, "panes", {}).values()]
+    return [pane.is_on_screen for pane in panes].count(True) == 1
 
 
 class Palette(CommandPalette):

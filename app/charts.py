@@ -62,6 +62,9 @@ SERIES = 6
 _LETTERS = "abcdefgh"
 _ACROSS, _UP = ("┄", "-"), ("┆", "|")
 """What lines across and up are drawn with, and in ASCII."""
+_STEP = "="
+"""What the edge of the frontier is drawn with in ASCII; no mark and no other line has it."""
+_STEP_WORDS = f"{_STEP} frontier's edge"
 
 _DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("━━", ()),
@@ -87,6 +90,8 @@ class Point:
     label: str = ""
     edge: bool = False
     """On the frontier, whatever its kind: the step line passes through it."""
+    outside: bool = False
+    """Left out by a filter: no mark; what is on the frontier still bears the step line."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,8 @@ def frontier_chart(points: Sequence[Point], x: Axis, y: Axis, look: Look) -> str
     drawing = frontier_drawing(points, x, y, _roomy(look))
     if not drawing.drawn:
         return drawing.text
-    kinds = [word for word in drawing.legend if word in _kind_words(points, look)]
+    marks = [*_kind_words(points, look), _STEP_WORDS]
+    kinds = [word for word in drawing.legend if word in marks]
     lines = [word for word in drawing.legend if word not in kinds]
     said = [f"{drawing.hidden} points cannot be drawn (no finite value, or not above 0 on a log axis)"]
     return "\n".join(
@@ -180,24 +186,26 @@ def slice_drawing(points: Sequence[Point], x: Axis, y: Axis, look: Look, *, curs
 
 
 def _plane(points: Sequence[Point], x: Axis, y: Axis, look: Look, cursor: int | None, *, steps: bool) -> Drawing:
-    shown = [p for p in points if drawable(p.x, log=x.log) and drawable(p.y, log=y.log)]
-    hidden = len(points) - len(shown)
+    fit = [p for p in points if drawable(p.x, log=x.log) and drawable(p.y, log=y.log)]
+    hidden = len(points) - len(fit)
+    shown = [p for p in fit if not p.outside]
     if not shown:
         return Drawing("no point to draw yet", hidden=hidden, drawn=False)
     if _too_small(look):
         return _sorry(look, hidden)
     chosen = points[cursor] if cursor is not None and 0 <= cursor < len(points) and points[cursor] in shown else None
-    with _canvas(look, scale((p.x for p in shown), x), scale((p.y for p in shown), y)) as canvas:
+    edge = [p for p in fit if p.edge] if steps else []
+    with _canvas(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
         _lines(canvas, [(p.x, p.y) for p in shown], chosen)
-        if steps:
-            _steps(canvas, [p for p in shown if p.edge])
+        _steps(canvas, edge)
         _marks(canvas, shown, chosen)
         if chosen is not None:
             _cursor(canvas, chosen)
         _labels(canvas, [p for p in shown if p.label and p is not chosen])
         text = canvas.text()
     readings = ((x.title, chosen.x), (y.title, chosen.y)) if chosen else ()
-    return Drawing(text, (*_kind_words(shown, look), *_line_words(canvas)), hidden, readings)
+    drawn = [_STEP_WORDS] if look.plain and len(edge) > 1 else []
+    return Drawing(text, (*_kind_words(shown, look), *drawn, *_line_words(canvas)), hidden, readings)
 
 
 def _kind_words(points: Sequence[Point], look: Look) -> list[str]:
@@ -242,7 +250,7 @@ def _steps(canvas: _Canvas, frontier: Sequence[Point]) -> None:
     corners = [(order[0].x, order[0].y)]
     for point in order[1:]:
         corners += [(point.x, corners[-1][1]), (point.x, point.y)]
-    canvas.dotted([canvas.middle(a, b) for a, b in corners], ".", "frontier", ())
+    canvas.dotted([canvas.middle(a, b) for a, b in corners], _STEP, "frontier", ())
 
 
 def _marks(canvas: _Canvas, points: Sequence[Point], chosen: Point | None) -> None:

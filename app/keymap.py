@@ -6,7 +6,7 @@ Ids never change, because people remap them in their config.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 EVERYWHERE = "app"
@@ -60,15 +60,21 @@ class Action:
     footer: int = 0
     """Place in the footer from 1 on; 0 keeps it out. The footer shows the seven lowest that fit."""
     short: str = ""
-    """Word in the footer."""
+    """Word in the footer. Actions of one place and word stand there together: `←→ cross`."""
     palette: bool = True
     """Whether the palette offers it: movements would only fill it."""
+    leads: bool = False
+    """Whether it leads to another pane: the footer begins with it where one pane at a time is shown, else leaves it."""
     first: bool = False
     """Whether the key works whatever has the focus, dialogues and fields included."""
 
 
 def _move(id_: str, keys: str, name: str, words: str) -> Action:
     return Action(id_, keys, name, words, ("table",), "table", palette=False)
+
+
+def _pane(id_: str, key: str, name: str, words: str, place: str) -> Action:
+    return Action(id_, key, f"pane('{name}')", words, (place,), "view", 1, "panes", palette=False, leads=True)
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -124,7 +130,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("new-study", "n", "new_study", "New study from a config", ("studies",), "study", 2, "new"),
     Action("open-study", "enter", "open", "Open the study", ("studies",), "study", 1, "open", palette=False),
     Action("archive-study", "A", "archive", "Archive the study, or bring it back", ("studies",), "study"),
-    Action("show-archived", "H", "show_archived", "Show or hide what is archived", ("studies", "study"), "view"),
     # ---- study
     Action("open-trial", "enter", "open", "Open the trial", ("study",), "trial", 1, "open", palette=False),
     Action("rerun", "r", "rerun", "Rerun with one change", ("study", "trial"), "trial", 2, "rerun"),
@@ -141,25 +146,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("new-trial", "n", "queue_trial", "Queue a trial by hand", ("study",), "trial"),
     Action("note", "e", "note", "Edit note and tags", ("study", "trial"), "trial"),
     Action("archive-trial", "A", "archive", "Archive the trial, or bring it back", ("study", "trial"), "trial"),
+    Action("show-archived", "H", "show_archived", "Show or hide what is archived", ("studies", "study"), "view"),
     Action("settings", "E", "settings", "Change threshold, budget, ranges, slots", ("study",), "study"),
     Action("history", "h", "history", "Show what was changed, by whom", ("study", "studies", "settings"), "study"),
     Action("pause-study", "z", "pause_study", "Pause or resume the study", ("study", "workers", "studies"), "study"),
     Action("stop-study", "Z", "stop_study", "Stop the study", ("study", "workers", "studies"), "study"),
     Action("start-runner", "R", "start_runner", "Start the runner", ("studies", "study", "workers"), "study"),
-    Action("pane-trials", "1", "pane('trials')", "Trials", ("study",), "view", palette=False),
-    Action("pane-frontier", "2", "pane('frontier')", "Frontier", ("study",), "view", palette=False),
-    Action("pane-curves", "3", "pane('curves')", "Loss curves", ("study",), "view", palette=False),
-    Action("pane-log", "4", "pane('log')", "Log", ("study",), "view", palette=False),
+    _pane("pane-trials", "1", "trials", "Trials", "study"),
+    _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
+    _pane("pane-curves", "3", "curves", "Loss curves", "study"),
+    _pane("pane-log", "4", "log", "Log", "study"),
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial
     Action("open-related", "enter", "open", "Open that trial", ("trial",), "trial", 1, "open", palette=False),
     Action("next-trial", "J,right_square_bracket", "step_trial(1)", "Next by rank", ("trial",), "view", 5, "next"),
     Action("previous-trial", "K,left_square_bracket", "step_trial(-1)", "Previous by rank", ("trial",), "view"),
-    Action("pane-facts", "1", "pane('facts')", "Facts", ("trial",), "view", palette=False),
-    Action("pane-trial-curves", "2", "pane('curves')", "Curves", ("trial",), "view", palette=False),
-    Action("pane-runs", "3", "pane('runs')", "Attempts and checkpoints", ("trial",), "view", palette=False),
-    Action("pane-trial-log", "4", "pane('log')", "Log of the worker", ("trial",), "view", palette=False),
+    _pane("pane-facts", "1", "facts", "Facts", "trial"),
+    _pane("pane-trial-curves", "2", "curves", "Curves", "trial"),
+    _pane("pane-runs", "3", "runs", "Attempts and checkpoints", "trial"),
+    _pane("pane-trial-log", "4", "log", "Log of the worker", "trial"),
     # ---- compare
     Action("open-compared", "enter", "open", "Open the chosen trial", ("compare",), "trial", 1, "open", palette=False),
     Action("next-compared", "right_square_bracket", "pick(1)", "Choose the next", ("compare",), "trial", 2, "next"),
@@ -167,8 +173,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("reference", "r", "reference", "Compare with the chosen trial", ("compare",), "trial", 3, "reference"),
     Action("remove-compared", "x,delete", "remove", "Take the chosen trial out", ("compare",), "trial", 4, "remove"),
     Action("same-settings", "equals_sign", "same", "Show or hide what is the same", ("compare",), "view", 5, "same"),
-    Action("pane-compared", "1", "pane('table')", "Trials side by side", ("compare",), "view", palette=False),
-    Action("pane-compare-curves", "2", "pane('curves')", "Curves", ("compare",), "view", palette=False),
+    _pane("pane-compared", "1", "table", "Trials side by side", "compare"),
+    _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
     # ---- analysis
     Action("open-analysed", "enter", "open", "Open the trial, or the slices", ("analysis",), "trial", 1, "open"),
     Action("toggle-analysis", "t", "other_view", "Look at it the other way", ("analysis",), "view", 2, "switch"),
@@ -191,22 +197,64 @@ ACTIONS: tuple[Action, ...] = (
     Action("slice-next", "right", "turn(1)", "Next parameter", ("slices",), "view", palette=False),
     Action("slice-previous", "left", "turn(-1)", "Previous parameter", ("slices",), "view", palette=False),
     # ---- charts
-    Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart"),
-    Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart"),
+    Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart", 2, "axes"),
+    Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart", 2, "axes"),
     Action("objectives", "O", "objectives", "The objectives on the axes again", ("frontier",), "chart"),
-    Action("frontier-log", "L", "log_scale", "Logarithmic scale", ("frontier", "curves"), "chart"),
-    Action("point-left", "left", "step('x', -1)", "Next point to the left", ("frontier",), "chart", palette=False),
-    Action("point-right", "right", "step('x', 1)", "Next point to the right", ("frontier",), "chart", palette=False),
-    Action("point-up", "up", "step('y', 1)", "Next point upwards", ("frontier",), "chart", palette=False),
-    Action("point-down", "down", "step('y', -1)", "Next point downwards", ("frontier",), "chart", palette=False),
-    Action("crosshair-left", "left", "crosshair(-1)", "Crosshair to the left", ("curves",), "chart", palette=False),
-    Action("crosshair-right", "right", "crosshair(1)", "Crosshair to the right", ("curves",), "chart", palette=False),
+    Action("frontier-log", "L", "log_scale", "Logarithmic scale", ("frontier", "curves"), "chart", 2, "log"),
+    Action(
+        "point-left",
+        "left",
+        "step('x', -1)",
+        "Next point to the left",
+        ("frontier",),
+        "chart",
+        1,
+        "point",
+        palette=False,
+    ),
+    Action(
+        "point-right",
+        "right",
+        "step('x', 1)",
+        "Next point to the right",
+        ("frontier",),
+        "chart",
+        1,
+        "point",
+        palette=False,
+    ),
+    Action("point-up", "up", "step('y', 1)", "Next point upwards", ("frontier",), "chart", 1, "point", palette=False),
+    Action(
+        "point-down", "down", "step('y', -1)", "Next point downwards", ("frontier",), "chart", 1, "point", palette=False
+    ),
+    Action(
+        "crosshair-left",
+        "left",
+        "crosshair(-1)",
+        "Crosshair to the left",
+        ("curves",),
+        "chart",
+        1,
+        "cross",
+        palette=False,
+    ),
+    Action(
+        "crosshair-right",
+        "right",
+        "crosshair(1)",
+        "Crosshair to the right",
+        ("curves",),
+        "chart",
+        1,
+        "cross",
+        palette=False,
+    ),
     Action("crosshair-back", "down", "crosshair(-10)", "Ten to the left", ("curves",), "chart", palette=False),
     Action("crosshair-on", "up", "crosshair(10)", "Ten to the right", ("curves",), "chart", palette=False),
     Action("live", "t", "live", "Live or frozen", ("curves", "frontier"), "chart"),
     Action("smoothing", "o", "smoothing", "More smoothing", ("curves",), "chart"),
-    Action("x-axis", "X", "x_axis", "Next x axis: step, examples, wall time", ("curves",), "chart"),
-    Action("series", "v", "series", "Next set of curves: train, evaluation, all", ("curves",), "chart"),
+    Action("x-axis", "X", "x_axis", "Next x axis: step, examples, wall time", ("curves",), "chart", 1, "x axis"),
+    Action("series", "v", "series", "Next set of curves: train, evaluation, all", ("curves",), "chart", 1, "curves"),
     # ---- filter and columns of the study
     Action("filter-apply", "enter", "apply", "Use the filter; an empty one shows all", ("filter",), "view", 1, "apply"),
     Action("filter-complete", "tab", "complete", "Take the first completion", ("filter",), "view", 2, "complete"),
@@ -298,7 +346,21 @@ _SPELT = {
 }
 
 
-def shown_keys(action: Action, keymap: Mapping[str, str] | None = None) -> list[str]:
+_ARROWS = {glyph: key for key, glyph in _SPELT.items() if glyph in "←→↑↓"}
+
+
+def shown_keys(action: Action, keymap: Mapping[str, str] | None = None, *, ascii_only: bool = False) -> list[str]:
     """The keys of an action as people write them, `?` for `question_mark`; remapped ones instead of ours."""
     keys = (keymap or {}).get(action.id, action.keys).split(",")
-    return [_SPELT.get(key.strip(), key.strip()) for key in keys]
+    spelt = [_SPELT.get(key.strip(), key.strip()) for key in keys]
+    return [_ARROWS.get(key, key) for key in spelt] if ascii_only else spelt
+
+
+def together(keys: Sequence[str], *, ascii_only: bool = False) -> str:
+    """Keys of one character side by side, in the least room: `1–4`, `←→`, `XY`; in ASCII `1-4`, `left/right`, `XY`."""
+    text = "".join(keys)
+    if len(text) > 2 and text in "123456789":
+        return f"{text[0]}{'-' if ascii_only else '–'}{text[-1]}"
+    if not ascii_only or text.isascii():
+        return text
+    return "arrows" if set(text) == set(_ARROWS) else "/".join(_ARROWS.get(key, key) for key in keys)

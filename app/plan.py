@@ -14,29 +14,40 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app import format as fmt
+from bertdistill.app.amounts import Amounts, estimate, from_preparation
 from bertdistill.app.tables import pairs
 from bertdistill.engine import space
 from bertdistill.engine.architecture import Shape, bert_shape, known_metrics
 from bertdistill.engine.config import to_toml
-from bertdistill.engine.contract import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.contract import SCRATCH, TASKS, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.study_spec import StudySpec
 
 SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
+QA = TASKS[0]
 STEP_KEYS = ("batch_size", "accumulation", "epochs")
 MOST_STUDENTS = 20_000
-CHARACTERS_A_TOKEN = 4.2
-"""Of English text in WordPiece; a rough mean, only for the estimate of disk."""
 CACHE_BYTES_A_TOKEN = {"question-answering": 15, "text-classification": 3}
 """Ids, segment types, and for question answering character spans and two fp16 logits."""
+MODEL_FILES = {
+    "configuration": ("config.json",),
+    "weights that can be read": ("*.safetensors",),
+    "tokenizer": ("tokenizer.json", "vocab.txt", "vocab.json"),
+}
+"""What a folder must hold to start a study from it: one file of each line. Pickled weights are never read."""
 HUB_SECONDS = 5.0
 TRAINING_COPIES = 3
 """The last checkpoint holds weights and the two moments of AdamW."""
 
 
-def make_plan(spec: StudySpec, *, say: Callable[[str], None]) -> dict[str, Any]:
-    """Everything that can be known now; unknown parts are null. `say` hears why something is unknown."""
-    examples, tokens = _examples(spec, say)
+def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that can be known now; unknown parts are null. `say` hears why something is unknown.
+
+    `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
+    """
+    amounts = _amounts(spec, facts, say)
+    examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
+    _check_folders(spec)
     shape = _init_shape(spec, say)
     labels = len(spec.data.labels) or 2
     if spec.task == "text-classification" and not spec.data.labels:
@@ -51,7 +62,9 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None]) -> dict[str, Any]:
         "trials": spec.budget.trials,
         "distinct": space.count(spec.search, spec.settings),
         "train_examples": examples,
-        "steps": _steps_range(spec, baseline, examples),
+        "train_windows": windows,
+        "windows_estimated": amounts is not None and not amounts.exact and spec.task == QA,
+        "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
         "disk_bytes": _disk(spec, tokens, sizes),
     }
@@ -71,11 +84,10 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     facts = {
         "trials": f"{planned['trials']} in the budget, "
         + ("a continuous space" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
+        "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "baseline": f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
-        "examples": unknown
-        if planned["train_examples"] is None
-        else f"about {planned['train_examples']:,} to train on",
+        "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
         "caches": f"about {fmt.size(disk['caches'])}" if disk["caches"] is not None else unknown,
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
@@ -85,6 +97,14 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     for parameter in spec.search:
         facts[f"search {parameter.name}"] = space.describe(parameter)
     return facts
+
+
+def _examples_text(planned: Mapping[str, Any]) -> str:
+    examples, windows = planned["train_examples"], planned["train_windows"]
+    text = f"about {examples:,} to train on"
+    if planned["task"] != QA:
+        return text
+    return f"{text}, in {'an estimated ' if planned['windows_estimated'] else ''}{windows:,} windows"
 
 
 def _steps_text(steps: Mapping[str, int]) -> str:
@@ -158,6 +178,22 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
     return Shape.from_config(config) if config is not None else None
 
 
+def _check_folders(spec: StudySpec) -> None:
+    """Refuse a model folder that the preparation would refuse: it is not there, or a part of it is missing."""
+    for key, model in (("teacher.model", spec.teacher.model), ("student.init", spec.student.init)):
+        folder = Path(model)
+        if not folder.is_absolute():  # a hub id, or a word; paths were made absolute when the file was read
+            continue
+        if not folder.is_dir():
+            raise ConfigError(f"{key} = {model!r} is not a folder", hint="Correct the path, or give a hub id.")
+        for what, patterns in MODEL_FILES.items():
+            if not any(any(folder.glob(pattern)) for pattern in patterns):
+                raise ConfigError(
+                    f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}",
+                    hint="Give a folder that holds a saved model with its tokenizer, weights as safetensors.",
+                )
+
+
 def _scratch_teacher(teacher: TeacherSpec, data: DataSpec) -> Shape:
     return bert_shape(
         vocab_size=teacher.vocab_size,
@@ -215,24 +251,20 @@ def _unreachable() -> str:
     return ""
 
 
-# ---------------------------------------------------------------------------------------- examples, steps, disk
+# --------------------------------------------------------------------------------------------------------- steps, disk
 
 
-def _examples(spec: StudySpec, say: Callable[[str], None]) -> tuple[int | None, float | None]:
-    """Training examples after the search split is cut off, and tokens in both; None when the data is on the hub."""
+def _amounts(spec: StudySpec, facts: Mapping[str, Any] | None, say: Callable[[str], None]) -> Amounts | None:
+    """What there is to train on; None when the data is on the hub and nobody has read it yet."""
     data = spec.data
-    if not data.train:
-        say(f"note: the number of examples of {data.hub} is known once they are loaded")
-        return None, None
-    _check_report(Path(data.train), Path(data.report))
-    count, characters = read_amount(Path(data.train), spec.task)
-    if not count:
-        raise ConfigError(f"data.train = {data.train} holds no example", hint="Correct the path or the file.")
-    train = round(count * (1 - data.search_fraction))
-    train = min(train, data.max_train_examples or train)
-    share = min(1.0, (train + (data.max_search_examples or count - train)) / max(1, count))
-    tokens = min(characters * share / CHARACTERS_A_TOKEN, float(count) * share * data.max_length)
-    return train, tokens
+    if data.train:
+        _check_report(Path(data.train), Path(data.report))
+    if facts is not None:
+        return from_preparation(facts)
+    if data.train:
+        return estimate(data, spec.task)
+    say(f"note: the number of examples of {data.hub} is known once they are loaded")
+    return None
 
 
 def _check_report(train: Path, report: Path) -> None:
@@ -245,29 +277,8 @@ def _check_report(train: Path, report: Path) -> None:
         )
 
 
-def read_amount(path: Path, task: str) -> tuple[int, int]:
-    """Examples in a local file and the characters that a model would read; ConfigError when it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-        if task == "question-answering":
-            return _squad_amount(json.loads(text))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"data.train = {path} cannot be read: {error}", hint="Correct the path or the file."
-        ) from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    header = path.suffix in (".csv", ".tsv")
-    return max(0, len(lines) - header), len(text)
-
-
-def _squad_amount(raw: Mapping[str, Any]) -> tuple[int, int]:
-    paragraphs = [p for article in raw["data"] for p in article["paragraphs"]]
-    count = sum(len(p["qas"]) for p in paragraphs)
-    return count, sum(len(p["context"]) * len(p["qas"]) + sum(len(q["question"]) for q in p["qas"]) for p in paragraphs)
-
-
-def _steps_range(spec: StudySpec, baseline: Settings, examples: int | None) -> dict[str, int] | None:
-    if examples is None:
+def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int] | None:
+    if windows is None:
         return None
     values = {name: [float(getattr(spec.settings, name))] for name in STEP_KEYS}
     for parameter in spec.search:
@@ -276,7 +287,7 @@ def _steps_range(spec: StudySpec, baseline: Settings, examples: int | None) -> d
             values[parameter.name] = numbers or [float(parameter.low or 0), float(parameter.high or 0)]
 
     def steps(batch: float, accumulation: float, epochs: float) -> int:
-        return max(1, math.ceil(math.ceil(examples / (batch * accumulation)) * epochs))
+        return max(1, math.ceil(math.ceil(windows / batch) * epochs / accumulation))  # as training counts them
 
     batch, accumulation, epochs = (values[name] for name in STEP_KEYS)
     return {

@@ -82,7 +82,7 @@ def _lacks(view: StudyView, trial: Trial) -> Iterator[Fact]:
 
 def _gap_words(objective: Objective, value: float | None, other: float | None) -> str:
     """`exact 1.64 less`, `params 23 % more`; empty when the two are equal or one is missing."""
-    gap = difference(value, other)
+    gap = difference(objective.metric, value, other)
     if gap is None or not gap.absolute:
         return ""
     return (

@@ -167,7 +167,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "rule": "which trial serves it",
         "trial": "number, or null when none does",
         "metrics": "its objectives by name",
-        "differences": "by metric: absolute and percent, to the baseline, of `near the teacher` to the teacher",
+        "differences": "by metric: absolute and percent (or null), to the baseline, of `near the teacher` to the teacher",
         "remark": "why there is no trial, or that it is the baseline itself, else empty",
     },
     "step": {
@@ -203,6 +203,13 @@ SHAPES: dict[str, dict[str, str]] = {
         "question": "text",
         "prediction": "text, empty when it abstained",
         "golds": "list of right answers; empty: there is none",
+        "passage": "with --passages: what stands around the answers (*passage*)",
+    },
+    "passage": {
+        "text": "part of the passage; ... stands where something was left out",
+        "golds": "list of right answers in it: first character, and the one behind the last",
+        "given": "the same of the prediction; null when it abstained",
+        "places": "how many places the prediction could be from, the first one is given; 1 when the worker recorded it",
     },
 }
 """Keys of each object with what they mean, in printed order."""

@@ -15,14 +15,14 @@ from bertdistill.app.charts import Point
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import COUNTS, StudyView, chart_axes, chart_trials
 from bertdistill.engine.actions import Forecast
-from bertdistill.engine.contract import SEARCHABLE, Settings
+from bertdistill.engine.contract import Settings
 from bertdistill.engine.frontier import dominates, feasible, has_all, oriented
 from bertdistill.engine.neighbours import Neighbour, expected, nearest
+from bertdistill.engine.reruns import changeable
 from bertdistill.engine.sections import shown
 from bertdistill.engine.space import active, describe
+from bertdistill.engine.suggestions import fixed_parameter, limits
 from bertdistill.store.rows import StudyState, Trial
-
-FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Outlook:
 # ---------------------------------------------------------------------------------------------------------- the values
 
 
-def typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A value as a person types it, with every digit that it has."""
     return value if isinstance(value, str) else shown(value)
 
@@ -67,34 +67,26 @@ def typed(value: Any) -> str:
 def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
     """The searched settings in the order of the study, then the fixed ones that a rerun may change."""
     searched = {one.name: one for one in view.spec.search}
-    values = {name: trial.settings.get(name, getattr(view.spec.settings, name)) for name in SEARCHABLE}
+    names = changeable(view.spec)
+    values = {name: trial.settings.get(name, getattr(view.spec.settings, name)) for name in names}
     effective = active(view.spec.search, {name: values[name] for name in searched}, view.spec.settings)
     base = view.baseline.settings if view.baseline is not None else vars(view.spec.settings)
     found = []
-    for name in [*searched, *(one for one in SEARCHABLE if one not in searched)]:
+    for name in [*searched, *(one for one in names if one not in searched)]:
         parameter = searched.get(name)
-        options = parameter.choices if parameter is not None else FIELDS[name].metadata.get("choices") or ()
+        options = (parameter or fixed_parameter(name)).choices
         found.append(
             Choice(
                 name,
-                typed(values[name]),
-                describe(parameter) if parameter is not None else limits(name),
-                typed(base.get(name, values[name])),
+                as_typed(values[name]),
+                describe(parameter) if parameter is not None else limits(fixed_parameter(name)),
+                as_typed(base.get(name, values[name])),
                 parameter is not None,
                 parameter is not None and name not in effective,
                 tuple(str(one) for one in options),
             )
         )
     return tuple(found)
-
-
-def limits(name: str) -> str:
-    """What a fixed setting can be: `0 to 48`, `from 1 up`, or its words."""
-    metadata = FIELDS[name].metadata
-    if words := metadata.get("choices"):
-        return " or ".join([", ".join(words[:-1]), words[-1]])
-    low, high = metadata.get("low"), metadata.get("high")
-    return "" if low is None else f"{shown(low)} to {shown(high)}" if high is not None else f"from {shown(low)} up"
 
 
 def look_ahead(view: StudyView, parent: Trial, text: str, forecast: Forecast) -> Outlook:
@@ -153,7 +145,10 @@ def lines(view: StudyView, parent: Trial, outlook: Outlook) -> list[tuple[str, s
     if forecast is None:
         return []
     found = [
-        ("change", f"{forecast.key} {typed(forecast.before)} → {typed(forecast.after)}, all else as #{parent.number}")
+        (
+            "change",
+            f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}, all else as #{parent.number}",
+        )
     ]
     found.append(("size", _sizes(forecast)))
     found.append(("cost", cost(forecast)))
@@ -166,9 +161,13 @@ def _sizes(forecast: Forecast) -> str:
     for name, value in forecast.known.items():
         before = forecast.parent_known.get(name)
         change = f" ({value / before - 1:+.1%})" if before and abs(value / before - 1) >= 5e-4 else ""
-        number = fmt.exact(value) if name in COUNTS else fmt.metric(name, value, unit=True)
-        words.append(f"{name} {number}{change}")
+        words.append(f"{size(name, value)}{change}")
     return ", ".join(words)
+
+
+def size(name: str, value: float) -> str:
+    """`params 66,364,418` or `size_mb 265.5`: counts with every digit; the name says the unit."""
+    return f"{name} {fmt.exact(value) if name in COUNTS else fmt.metric(name, value)}"
 
 
 def cost(forecast: Forecast) -> str:
@@ -186,7 +185,7 @@ def _lands(view: StudyView, outlook: Outlook) -> str:
     x, y = chart_axes(view)
     place, forecast = landing(view, outlook), outlook.forecast
     at = place.get(x)
-    where = [f"at {x} {fmt.exact(at) if x in COUNTS else fmt.metric(x, at)}"] if at is not None else []
+    where = [f"at {size(x, at)}"] if at is not None else []
     guess = place.get(y)
     if guess is None:
         searched = forecast is not None and any(one.name == forecast.key for one in view.spec.search)
@@ -212,7 +211,7 @@ def question(parent: Trial, outlook: Outlook) -> str:
     forecast = outlook.forecast
     if forecast is None:
         return ""
-    change = f"{forecast.key} {typed(forecast.before)} → {typed(forecast.after)}"
+    change = f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}"
     size = f"{fmt.exact(forecast.known['params'])} parameters"
     return f"Rerun #{parent.number} with {change}? {size}; {cost(forecast)}. It comes on top of the budget."
 

@@ -24,3 +24,14 @@ def safe(text: object, limit: int = 2000) -> str:
 def safe_line(text: object, limit: int = 200) -> str:
     """The same on one line: runs of white space become one space."""
     return " ".join(safe(text, limit * 4).split())[:limit]
+
+
+def error_words(error: Exception) -> str:
+    """What an error says, and on a second line what to do about it; not yet safe."""
+    return f"{error}\n{getattr(error, 'hint', '')}".strip() or type(error).__name__
+
+
+def error_line(error: Exception) -> str:
+    """The same in one line, as sentences; not yet safe."""
+    *lines, last = error_words(error).splitlines()
+    return ". ".join([*(line.strip().rstrip(".") for line in lines), last])

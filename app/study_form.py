@@ -6,12 +6,14 @@ Pure: it reads no file, and whether a value is right is judged by `engine.config
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from bertdistill.app.safe import safe_line
+from bertdistill.engine.changes import ZERO_MEANS
 from bertdistill.engine.contract import FineTuneSpec
 from bertdistill.engine.sections import default_of, kind_of
 from bertdistill.engine.study_spec import KEYS, SECTIONS
@@ -37,6 +39,8 @@ COMMON = (
     "runner.slots",
 )
 """Keys of every form, in the order of a study file."""
+ITEM = re.compile(r"\[(?:objectives|references)\.\d+(?:\.\w+)?\] (?=[\w.]+ of )")
+"""The place of an item that is named by what it is about."""
 LONGEST = 2000
 """Characters of a value that are shown; an untouched value is never changed by that."""
 
@@ -49,6 +53,8 @@ class Key:
     help: str = ""
     default: str = ""
     is_text: bool = False
+    label: str = ""
+    """What the line of the form is called, where the dotted key says little."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,11 @@ def changes(fields: Sequence[Field], typed: Mapping[str, str]) -> list[str]:
     return found
 
 
+def plain(problem: str) -> str:
+    """The problem without the place of a list's item where it says what the item is about: `threshold of exact = …`."""
+    return ITEM.sub("", problem)
+
+
 def concerns(problem: str, name: str) -> bool:
     """Whether a problem, as `engine.config` and `plan` tell it, is about this dotted key."""
     table, _, leaf = name.rpartition(".")
@@ -130,7 +141,12 @@ def _keys(cls: type, section: str) -> Iterator[Key]:
 
 def _key(one: dataclasses.Field[Any], name: str) -> Key:
     default = default_of(one)
-    shown = "" if default is dataclasses.MISSING else default if isinstance(default, str) else toml(default)
+    if default is dataclasses.MISSING:
+        shown = ""
+    elif isinstance(default, str):
+        shown = default
+    else:
+        shown = ZERO_MEANS.get(name, toml(default)) if default == 0 else toml(default)
     return Key(name, str(one.metadata.get("help", "")), shown, kind_of(one) == "str")
 
 
@@ -146,7 +162,8 @@ def _objective_key(raw: Mapping[str, Any], name: str) -> Key | None:
         return None
     objective = _objectives(raw)[int(index)]
     metric = objective.get("metric") if isinstance(objective, Mapping) else None
-    return Key(name, f"The {metric} that a trial must reach, or stay within, to count; empty sets no threshold.")
+    words = f"The {metric} that a trial must reach, or stay within, to count; empty sets no threshold."
+    return Key(name, words, label=f"threshold of {safe_line(metric, 40)}")
 
 
 def _at(raw: Any, dotted: str) -> Any:

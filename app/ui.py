@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeVar
 from rich.text import Text
 from textual.app import App
 from textual.events import DescendantFocus
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -28,8 +29,9 @@ from bertdistill.app import terminal
 from bertdistill.app.bindings import LEAST, ActionCommands, Palette, bindings, has_room
 from bertdistill.app.early_keys import PATIENCE_SECONDS, EarlyKeys
 from bertdistill.app.live import Reader
+from bertdistill.app.plain import PlainLines
 from bertdistill.app.preferences import Marker, Options
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import error_line, error_words, safe, safe_line
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line, say, who
 from bertdistill.engine import process
@@ -82,6 +84,7 @@ class BertDistill(App[None]):
         self.reader = Reader(self.workspace)
         self.who = who()
         self.marker = options.marker
+        self._plain = PlainLines()
         self.paused = False
         self._reading = False
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
@@ -136,6 +139,10 @@ class BertDistill(App[None]):
     def ascii_only(self) -> bool:
         """Whether glyphs must stay within ASCII."""
         return self.marker == "ascii"
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """With ASCII markers borders, scrollbars and whatever else a widget draws are ASCII, too."""
+        return [*super().get_line_filters(), *([self._plain] if self.ascii_only else [])]
 
     # ------------------------------------------------------------------------------------------------------- news
 
@@ -202,7 +209,19 @@ class BertDistill(App[None]):
         """Keys for a screen that has yet to show something wait for it; see `early_keys`."""
         if not priority and self._is_coming() and self._early.keep(key):
             return True
-        return await super()._check_bindings(key, priority)
+        return await super()._check_bindings(key, priority) or (not priority and self._explain(key))
+
+    def _explain(self, key: str) -> bool:
+        """Say why a key does nothing now; False when it has no meaning here at all."""
+        for owner, keys in self.screen._modal_binding_chain:
+            for binding in keys.key_to_bindings.get(key, ()) if getattr(owner, "PLACE", "") != "table" else ():
+                name = binding.action.partition("(")[0]
+                if not getattr(owner, "PLACE", "") or owner.check_action(name, ()):
+                    continue
+                words = owner.why_not(name) if hasattr(owner, "why_not") else ""
+                self.tell(words or f"{binding.description}: not possible now.", severity="warning")
+                return True
+        return False
 
     def _is_coming(self) -> bool:
         """Whether the screen on top has yet to show what keys may mean."""
@@ -219,38 +238,51 @@ class BertDistill(App[None]):
         """On every screen as long as it lasts; in full only once, not twice a second."""
         text = f"{type(error).__name__}: {error}"
         if isinstance(self.screen, LiveScreen) and self.screen.is_mounted:
-            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {_words(error)}")
+            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
         if text != self._problem:
             self._problem = text
             self.tell_error(error, title="Cannot be read")
 
     # ---------------------------------------------------------------------------------------------------- actions
 
-    def act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None = None) -> None:
-        """Do `work` (an action of the engine) in a thread; then say what `done` returns, or why it was refused."""
-        self._acts.add(work)
-        self.run_worker(partial(self._act, work, done), thread=True, group="act", exit_on_error=False)
+    def act(
+        self,
+        work: Callable[[], Found],
+        done: Callable[[Found], str | None] | None = None,
+        refused: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Do `work` (an action of the engine) in a thread; then say what `done` returns, or why it was refused.
 
-    def _act(self, work: Callable[[], Found], done: Callable[[Found], str | None] | None) -> None:
+        `refused` says that in the place of this app, as a dialogue that keeps what was typed.
+        """
+        self._acts.add(work)
+        self.run_worker(partial(self._act, work, done, refused), thread=True, group="act", exit_on_error=False)
+
+    def _act(
+        self,
+        work: Callable[[], Found],
+        done: Callable[[Found], str | None] | None,
+        refused: Callable[[Exception], None] | None,
+    ) -> None:
         try:
             result = work()
         except BertDistillError as error:
-            self._refuse(error)
+            self._refuse(error, refused)
         except Exception as error:  # noqa: BLE001 - the edge of an action
             _LOG.exception("an action failed")
-            self._refuse(error)
+            self._refuse(error, refused)
         else:
             if not self._exit:
                 self.call_from_thread(self._acted, result, done)
         finally:
             self._acts.discard(work)
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: Exception, refused: Callable[[Exception], None] | None) -> None:
         """In a thread, perhaps after the app was left: a change that waited for a lock is still tried to its end."""
         if self._exit:
             self.refused.append(error)
         else:
-            self.call_from_thread(self.tell_error, error)
+            self.call_from_thread(refused or self.tell_error, error)
 
     def _acted(self, result: Any, done: Callable[[Any], str | None] | None) -> None:
         if done is not None and (words := done(result)):
@@ -264,12 +296,16 @@ class BertDistill(App[None]):
             self._driver.flush()
 
     def tell(self, words: str, *, severity: str = "information") -> None:
-        """A short-lived sentence; never markup."""
-        self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
+        """A short-lived sentence, in the line of the screen or in a toast; never markup."""
+        if not isinstance(self.screen, LiveScreen) or not self.screen.tell(words):
+            self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
 
     def tell_error(self, error: Exception, *, title: str = "Not done") -> None:
         """What went wrong and what to do about it."""
-        self.notify(safe(_words(error), 800), title=title, severity="error", timeout=8, markup=False)
+        mark = "x" if self.ascii_only else "✗"
+        words = f"{mark} {title}: {error_line(error)}"
+        if not isinstance(self.screen, LiveScreen) or not self.screen.tell(words):
+            self.notify(safe(error_words(error), 800), title=title, severity="error", timeout=8, markup=False)
 
     # ---------------------------------------------------------------------------------------------------- screens
 
@@ -423,6 +459,7 @@ class BertDistill(App[None]):
         self.marker = MARKERS[(MARKERS.index(self.marker) + 1) % len(MARKERS)]
         if isinstance(self.screen, LiveScreen):
             self.screen.use_marker()
+        self.refresh_css(animate=False)  # lines that were drawn before are not to be shown again
         self.look_again()
         self.tell(f"Charts are drawn with {self.marker} markers.")
 
@@ -447,10 +484,13 @@ class BertDistill(App[None]):
             self.tell("There is nothing to copy here.")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self.why_not(action)
+
+    def why_not(self, action: str) -> str:
         """Undo works where it is plain which study it changes."""
-        if action == "undo" and self.screen_stack:
-            return bool(getattr(self.screen, "study_name", ""))
-        return True
+        if action == "undo" and self.screen_stack and not getattr(self.screen, "study_name", ""):
+            return "Which study? Open it, then u takes back its newest change."
+        return ""
 
     def action_undo(self) -> None:
         from bertdistill.engine import actions
@@ -467,17 +507,12 @@ def _load_actions() -> None:
         import_module(name)
 
 
-def _words(error: Exception) -> str:
-    """What an error says, and on a second line what to do about it."""
-    return f"{error}\n{getattr(error, 'hint', '')}".strip() or type(error).__name__
-
-
 def run(options: Options) -> int:
     """Show the app until it is left; the exit status that tells the truth."""
     app = BertDistill(options)
     app.run(mouse=options.mouse)
     for error in app.refused:
-        say(f"error: not done: {_words(error)}")
+        say(f"error: not done: {error_words(error)}")
     if app.return_code == 0 and process.held(app.workspace.runner_lock):
         say(f"What runs goes on without the app. See it with `{command_line('status', ws=app.workspace)}`.")
     return terminal.exit_status(app) or (1 if app.refused else 0)

@@ -17,6 +17,7 @@ from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.ranges import typed
 from bertdistill.engine.recording import ask, record, study_and_spec, writing
 from bertdistill.engine.rules import out_of_hours, used
+from bertdistill.engine.sections import shown
 from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
@@ -29,6 +30,8 @@ SECTIONS = ("budget", "runner", "stopping")
 """Sections of the study file whose keys may change at any time: they say nothing about what a trial is."""
 KEYS = ("threshold.METRIC", "range.PARAMETER", "budget.trials", "budget.hours", "runner.slots", "note")
 """What is changed most, as `change_study` spells it."""
+ZERO_MEANS = {"budget.hours": "no limit"}
+"""What a 0 says, where it is no amount."""
 SPEC_VERBS = frozenset({"threshold", "budget", "runner", "stopping", "slots", "range", "note"})
 
 
@@ -133,6 +136,13 @@ def _change(
 
 
 # ------------------------------------------------------------------------------------------------------ keys and values
+
+
+def in_words(key: str, value: Any) -> str:
+    """A value as people read it: `no limit` where 0 means that, `none` for nothing."""
+    if value == 0 and key in ZERO_MEANS:
+        return ZERO_MEANS[key]
+    return "none" if value is None or value in ("", []) else shown(value)
 
 
 def read_change(key: str, value: Any) -> Change:

@@ -93,7 +93,7 @@ def _metric_row(name: str, outcomes: Sequence[Outcome], aimed: Mapping[str, str]
     values = tuple(finite(one.values.get(name)) for one in outcomes)
     known = METRICS.get(name)
     better = aimed.get(name) or ("" if known is None or name in NEUTRAL else known.direction)
-    gaps = [difference(value, values[0]) for value in values[1:]]
+    gaps = [difference(name, value, values[0]) for value in values[1:]]
     verdicts = [_verdict(gap, better) for gap in gaps]
     return MetricRow(name, values, (None, *gaps), ("", *verdicts), name in aimed)
 

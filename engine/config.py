@@ -189,7 +189,13 @@ def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem
     if not isinstance(raw, (list, tuple)):
         return (), [Problem("", "references", "must be a list of tables: [[references]]")]
     read = [read_dataclass(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
-    return tuple(point for point, _ in read if point is not None), [problem for _, wrong in read for problem in wrong]
+    names = [item.get("name") if isinstance(item, Mapping) else None for item in raw]
+    problems = [
+        dataclasses.replace(one, of=name) if isinstance(name, str) and one.key != "name" else one
+        for name, (_, wrong) in zip(names, read, strict=True)
+        for one in wrong
+    ]
+    return tuple(point for point, _ in read if point is not None), problems
 
 
 def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:

@@ -174,6 +174,8 @@ class Metric:
     decimals: int = 2
     tasks: tuple[str, ...] = TASKS
     known_before: bool = False
+    signed: bool = False
+    """It may be negative, so one value of it is never a share of another."""
 
 
 _QA, _CLS = TASKS[:1], TASKS[1:]
@@ -184,10 +186,10 @@ _METRICS = (
     Metric("has_answer_f1", "f1 over the answerable questions", "maximize", "%", 2, _QA),
     Metric("no_answer_exact", "share of unanswerable questions left unanswered", "maximize", "%", 2, _QA),
     Metric("no_answer_f1", "the same as no_answer_exact, as the official script prints it", "maximize", "%", 2, _QA),
-    Metric("null_threshold", "abstention threshold tuned on the search split", "minimize", "", 3, _QA),
+    Metric("null_threshold", "abstention threshold tuned on the search split", "minimize", "", 3, _QA, signed=True),
     Metric("accuracy", "share of right labels", "maximize", "%", 2, _CLS),
     Metric("macro_f1", "unweighted mean of the F1 of every label", "maximize", "%", 2, _CLS),
-    Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, _CLS),
+    Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, _CLS, signed=True),
     Metric("search_loss", "mean hard loss on the search split", "minimize", "", 4),
     Metric("params", "parameters of the whole student, embeddings and head included", "minimize", "", 0, TASKS, True),
     Metric("encoder_params", "parameters of the layers, without embeddings and head", "minimize", "", 0, TASKS, True),
@@ -213,6 +215,10 @@ SCORES: dict[str, tuple[str, ...]] = {
     "text-classification": ("accuracy", "macro_f1", "matthews"),
 }
 """What scoring a set of predictions yields, by task; the first is the one that picks the best checkpoint by default."""
+PREDICTIONS = "predictions.json"
+"""In a best checkpoint: id of every example of the search split to its answer ("" abstains) or label."""
+STARTS = "starts.json"
+"""Beside it: id of every question that was answered to the character of its passage at which the answer begins."""
 
 
 # ------------------------------------------------------------------------------------------------- the attempt's folder
@@ -268,7 +274,7 @@ class RunPaths:
     @property
     def predictions(self) -> Path:
         """Of a promotion: predictions on the report split. Those of a trial lie in its best checkpoint."""
-        return self.folder / "predictions.json"
+        return self.folder / PREDICTIONS
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ It decides neither what runs next nor where; it proposes nothing and settles not
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.architecture import Shape, known_metrics
+from bertdistill.engine.architecture import Shape, known_metrics, plan_student
 from bertdistill.engine.config import select_metric
 from bertdistill.engine.contract import METRICS, SCORES, SCRATCH, AttemptSpec, Device, RunPaths, Settings
 from bertdistill.engine.errors import LaunchError
@@ -57,6 +57,24 @@ def known(spec: StudySpec, prepared: Mapping[str, Any], settings: Settings) -> d
         labels=len(prepared["labels"]),
         mean_length=prepared["mean_length"],
     )
+
+
+def effect(spec: StudySpec, prepared: Mapping[str, Any], settings: Settings) -> Hashable:
+    """All that reaches the training: settings of equal effect make the same student and the same score.
+
+    Raises ConfigError when no student can be built from them.
+    """
+    scratch = spec.student.init == SCRATCH
+    init = Shape.from_dict(prepared["teacher_shape" if scratch else "init_shape"])
+    student = plan_student(init, settings, scratch=scratch)
+    idle = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}  # in the plan
+    if not student.pruned or settings.head_choice != "random":
+        idle.add("head_seed")
+    if not student.pruned:
+        idle.add("head_choice")
+    if settings.alpha == 0:
+        idle.add("temperature")
+    return student, tuple(value for name, value in vars(settings).items() if name not in idle)
 
 
 def measured(spec: StudySpec) -> list[str]:

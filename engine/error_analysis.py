@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bertdistill.engine import squad
+from bertdistill.engine.passages import Passage
 
 DEFAULT_CUT = 0.5
 BINS = 10
@@ -41,6 +42,8 @@ class Question:
     question: str
     golds: tuple[str, ...]
     prediction: str
+    passage: Passage | None = None
+    """None where it was not asked for."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine.changes import SPEC_VERBS, current, put, reopen
+from bertdistill.engine.changes import SPEC_VERBS, current, in_words, put, reopen
 from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.errors import ActionRefused
 from bertdistill.engine.ranges import range_text
 from bertdistill.engine.recording import record, writing
 from bertdistill.engine.rules import UNDONE, used
-from bertdistill.engine.sections import shown
 from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
@@ -113,27 +112,26 @@ def _entry(log: _Log, request: Request, study: str, trial: int | None) -> Entry:
 def _words(verb: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     match verb:
         case "threshold":
-            old, new = _shown(before.get("threshold")), _shown(after.get("threshold"))
-            return f"threshold.{after.get('metric')} {old} -> {new}"
+            return _from_to(f"threshold.{after.get('metric')}", before.get("threshold"), after.get("threshold"))
         case "range":
             old, new = range_text(before.get("range")), range_text(after.get("range"))
             return f"range.{after.get('parameter')} {old} -> {new}"
         case "budget" | "runner" | "stopping":
-            return ", ".join(f"{verb}.{key} {_shown(before.get(key))} -> {_shown(after[key])}" for key in after)
+            return ", ".join(_from_to(f"{verb}.{key}", before.get(key), after[key]) for key in after)
         case "slots" if "slots" in before:
-            return f"runner.slots {_shown(before['slots'])} -> {_shown(after['slots'])}"
+            return _from_to("runner.slots", before["slots"], after["slots"])
         case "note" | "tag" | "archive":
-            return ", ".join(f"{key} {_shown(before.get(key))} -> {_shown(after[key])}" for key in after)
+            return ", ".join(_from_to(key, before.get(key), after[key]) for key in after)
         case "rerun" if "parent" in after:
-            changed = [f"{key} {_shown(before.get(key))} -> {_shown(after[key])}" for key in after if key != "parent"]
+            changed = [_from_to(key, before.get(key), after[key]) for key in after if key != "parent"]
             return f"rerun of #{after['parent']}: {', '.join(changed)}"
         case "pause":
             return f"state {before.get('state', 'running')} -> {after.get('state', 'paused')}"
-    return " ".join([verb, *(f"{key}={_shown(value)}" for key, value in after.items())])
+    return " ".join([verb, *(f"{key}={in_words(key, value)}" for key, value in after.items())])
 
 
-def _shown(value: Any) -> str:
-    return "none" if value is None or value in ("", []) else shown(value)
+def _from_to(key: str, before: Any, after: Any) -> str:
+    return f"{key} {in_words(key, before)} -> {in_words(key, after)}"
 
 
 class _Log:

@@ -41,7 +41,7 @@ Method = Literal["ped-anova", "fanova"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 FEWEST_TRIALS = 5
-"""With fewer trials there are no numbers at all."""
+"""With fewer trials there are no numbers at all, and none for a parameter that is active in fewer."""
 TRIALS_A_PARAMETER = 5
 """Below this many trials a parameter, a sentence says that the order may be chance (SigOpt refused to show any)."""
 TOP_SHARE = 0.1
@@ -183,10 +183,12 @@ def importances(
     count = len(study.trials)
     active_in = {p.name: sum(p.name in trial.params for trial in study.trials) for p in space}
     idle = () if formula is None else _without_effect(formula, trials, space, settings or Settings())
-    weighed = [name for name, number in active_in.items() if number and name not in idle]
+    moving = [name for name in active_in if name not in idle]
+    weighed = [name for name in moving if active_in[name] >= FEWEST_TRIALS]
+    rare = {name: active_in[name] for name in moving if active_in[name] < FEWEST_TRIALS}
 
     found = Importances(objective.metric, method, count, (), without_effect=idle)
-    if problem := _hindrance(study, objective.metric, weighed):
+    if problem := _hindrance(study, objective.metric, moving) or ("" if weighed else _too_rare(rare)):
         return dataclasses.replace(found, problem=problem)
     shares = _shares(study, weighed, active_in, method)
     if not any(shares.values()):
@@ -194,19 +196,33 @@ def importances(
             found, problem=f"no parameter tells trials with a better {objective.metric} from the others"
         )
     weights = [Weight(name, share, active_in[name], active_in[name] < count) for name, share in shares.items()]
-    return dataclasses.replace(
-        found, weights=tuple(sorted(weights, key=lambda weight: -weight.share)), problem=_caution(count, len(weighed))
-    )
+    problem = "; ".join(part for part in (_caution(count, len(weighed)), _too_rare(rare)) if part)
+    return dataclasses.replace(found, weights=tuple(sorted(weights, key=lambda weight: -weight.share)), problem=problem)
 
 
-def _hindrance(study: OptunaStudy, metric: str, weighed: Sequence[str]) -> str:
+def too_few(count: int) -> str:
+    """What to wait for when only `count` complete trials reach every threshold; empty when they are enough."""
+    if count >= FEWEST_TRIALS:
+        return ""
+    return f"importance needs {FEWEST_TRIALS} complete feasible trials, there {'is' if count == 1 else 'are'} {count}"
+
+
+def _hindrance(study: OptunaStudy, metric: str, moving: Sequence[str]) -> str:
     """Why there can be no weights, else empty."""
     count = len(study.trials)
-    if count < FEWEST_TRIALS:
-        return f"{_trials(count)} complete and feasible: too few to weigh parameters, wait for {FEWEST_TRIALS}"
+    if problem := too_few(count):
+        return problem
     if len({trial.value for trial in study.trials}) < 2:
         return f"all {count} trials have the same {metric}, so no parameter mattered"
-    return "" if weighed else f"{metric} does not depend on any searched parameter"
+    return "" if moving else f"{metric} does not depend on any searched parameter"
+
+
+def _too_rare(rare: Mapping[str, int]) -> str:
+    """A sentence for the parameters that are active in so few trials that they get no share, else empty."""
+    if not rare:
+        return ""
+    named = ", ".join(f"{name} ({_trials(number)})" for name, number in rare.items())
+    return f"active in fewer than {FEWEST_TRIALS} trials and not weighed: {named}"
 
 
 def _caution(count: int, parameters: int) -> str:

@@ -10,8 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bertdistill.engine.contract import METRICS
 from bertdistill.engine.frontier import Objective, aims
 from bertdistill.engine.space import Value
+
+MOST_PERCENT = 1000.0
+"""More than this is told of a value beside next to nothing; the plain difference says it better."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,21 @@ class Difference:
 
     absolute: float
     percent: float | None
-    """Of the other value; None when that is 0."""
+    """Of the other value; None where that says nothing, see `difference`."""
 
 
-def difference(value: float | None, other: float | None) -> Difference | None:
-    """`value` minus `other`; None where one of them is not a finite number."""
+def difference(metric: str, value: float | None, other: float | None) -> Difference | None:
+    """`value` minus `other`; None where one of them is not a finite number.
+
+    Percent are only for metrics that cannot be negative, of another value above 0, and up to `MOST_PERCENT`.
+    """
     mine, theirs = finite(value), finite(other)
     if mine is None or theirs is None:
         return None
-    return Difference(mine - theirs, 100.0 * (mine - theirs) / abs(theirs) if theirs else None)
+    known = METRICS.get(metric)
+    signed = mine < 0 or theirs <= 0 or (known is not None and known.signed)
+    percent = None if signed else 100.0 * (mine - theirs) / theirs
+    return Difference(mine - theirs, percent if percent is not None and percent <= MOST_PERCENT else None)
 
 
 def size_and_score(objectives: Sequence[Objective], size: str = "", score: str = "") -> tuple[str, str]:

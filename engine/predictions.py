@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.contract import TASKS
+from bertdistill.engine.contract import PREDICTIONS, STARTS, TASKS
 from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.passages import excerpt
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
 from bertdistill.store.db import Reading, open_db
 from bertdistill.store.rows import Attempt, Checkpoint, Trial
 
 GOLDS_MODULE = "bertdistill.engine.distill.golds"
-FILE = "predictions.json"
 LARGEST_BYTES = 256_000_000
 """A prediction file beyond this is none of ours: a million questions take a tenth of it."""
 
@@ -54,8 +54,11 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
             attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
     finally:
         db.close()
-    texts = _predicted(workspace.absolute(checkpoint.folder) / FILE, f"{study}/{number}")
-    return joined(_golds(workspace, attempt), texts, checkpoint.step)
+    folder, name = workspace.absolute(checkpoint.folder), f"{study}/{number}"
+    texts = {key: str(text) for key, text in _told(folder / PREDICTIONS, name).items()}
+    # Checkpoints of older versions do not tell where their answers stand.
+    starts = _told(folder / STARTS, name) if (folder / STARTS).exists() else {}
+    return joined(_golds(workspace, attempt), texts, checkpoint.step, starts)
 
 
 def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
@@ -74,7 +77,7 @@ def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
     )
 
 
-def _predicted(path: Path, name: str) -> dict[str, str]:
+def _told(path: Path, name: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ActionRefused(f"{path} has {path.stat().st_size:,} bytes; it is no prediction file of a worker")
@@ -86,7 +89,7 @@ def _predicted(path: Path, name: str) -> dict[str, str]:
         ) from error
     if not isinstance(raw, dict):
         raise ActionRefused(f"{path} holds no JSON object of predictions", hint="Rerun the trial.")
-    return {str(key): str(text) for key, text in raw.items()}
+    return raw
 
 
 def _golds(workspace: Workspace, attempt: Attempt) -> dict[str, Any]:
@@ -100,8 +103,13 @@ def _golds(workspace: Workspace, attempt: Attempt) -> dict[str, Any]:
     return found
 
 
-def joined(golds: Mapping[str, Any], texts: Mapping[str, str], step: int) -> Predictions:
-    """Golds and predictions of the same examples; ActionRefused when an example has no prediction."""
+def joined(
+    golds: Mapping[str, Any], texts: Mapping[str, str], step: int, starts: Mapping[str, int] | None = None
+) -> Predictions:
+    """Golds and predictions of the same examples; ActionRefused when an example has no prediction.
+
+    `starts` tells of answered questions at which character of the passage their answer begins.
+    """
     missing = [row["id"] for row in golds["rows"] if row["id"] not in texts]
     if missing:
         raise ActionRefused(
@@ -109,10 +117,14 @@ def joined(golds: Mapping[str, Any], texts: Mapping[str, str], step: int) -> Pre
             hint="The data of the study changed since. Restore them.",
         )
     if golds["task"] == TASKS[0]:
-        questions = [
-            Question(row["id"], row["article"], row["question"], tuple(row["golds"]), texts[row["id"]])
-            for row in golds["rows"]
-        ]
+        questions = [_question(row, texts[row["id"]], (starts or {}).get(row["id"])) for row in golds["rows"]]
         return Predictions(golds["task"], step, questions=tuple(questions))
     rows = [Classified(row["id"], row["text"], row["label"], texts[row["id"]]) for row in golds["rows"]]
     return Predictions(golds["task"], step, texts=tuple(rows), labels=tuple(golds["labels"]))
+
+
+def _question(row: Mapping[str, Any], prediction: str, start: int | None) -> Question:
+    golds = tuple(row["golds"])
+    marks = list(zip(row["starts"], golds, strict=True))
+    passage = excerpt(row["passage"], marks, prediction, start if isinstance(start, int) else None)
+    return Question(row["id"], row["article"], row["question"], golds, prediction, passage)

@@ -5,7 +5,7 @@ It writes nothing. At most one question is open at a time, so every proposal kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -24,7 +24,7 @@ _AS: Mapping[TrialState, Told] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "running",
 }
-"""What the optimiser is told; it learns nothing from failed and stopped trials."""
+"""What the optimiser is told; it learns nothing from failed and stopped trials, but does not propose them again."""
 
 
 def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
@@ -34,6 +34,12 @@ def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
     """
     told = [trial for trial in trials if trial.state in _AS and _comparable(trial, spec)]
     return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in told]
+
+
+def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
+    """Parameters that taught nothing and that nobody wants again by himself: they crashed, or a person stopped them."""
+    begun = [trial for trial in trials if trial.state not in _AS and trial.started_at is not None]
+    return [trial.params for trial in begun if _comparable(trial, spec)]
 
 
 def _comparable(trial: Trial, spec: StudySpec) -> bool:
@@ -53,6 +59,9 @@ def next_proposal(trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[st
     def known(params: dict[str, Any]) -> dict[str, float]:
         return dispatch.plan(spec, prepared, params).known
 
+    def effect(params: Mapping[str, Any]) -> Hashable:
+        return dispatch.effect(spec, prepared, resolve(spec.search, params, spec.settings))
+
     return propose(
         history(trials, spec),
         spec.search,
@@ -64,6 +73,8 @@ def next_proposal(trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[st
         known=known,
         settings=spec.settings,
         within=spec.proposable,
+        effect=effect,
+        tried=tried(trials, spec),
     )
 
 

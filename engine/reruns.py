@@ -12,13 +12,16 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine import dispatch
-from bertdistill.engine.config import changed, nearest, parse_override
-from bertdistill.engine.contract import SEARCHABLE, Settings
-from bertdistill.engine.errors import ActionRefused, InvalidRequest
+from bertdistill.engine.config import nearest
+from bertdistill.engine.contract import SCRATCH, SEARCHABLE, Settings
+from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.recording import record, study_and_spec, writing
 from bertdistill.engine.rules import UNDONE, over_limit, used
+from bertdistill.engine.sections import shown
 from bertdistill.engine.space import active, check, coerce, contains, describe, in_order, middle
+from bertdistill.engine.study_checks import NEED_PRETRAINED, NEED_SCRATCH
 from bertdistill.engine.study_spec import StudySpec
+from bertdistill.engine.suggestions import example, fixed_parameter, read_fixed, suggested
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
@@ -87,8 +90,9 @@ def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         parent = reads.trial(session, found.id, number)
-        planned, old = _changed_trial(found, spec, parent, key, value)
-        _refuse_repeated(reads.trials(session, found.id), planned.settings)
+        trials = reads.trials(session, found.id)
+        planned, old = _changed_trial(found, spec, trials, parent, key, value)
+        _refuse_repeated(trials, planned.settings)
         _refuse_too_large(spec, planned)
         trial = _add_trial(session, found, planned, "rerun", parent.id)
         arguments = {"parent": number, key: getattr(planned.settings, key)}
@@ -127,7 +131,7 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
             trials = reads.trials(session, found.id)
     finally:
         db.close()
-    planned, old = _changed_trial(found, spec, parent, key, value)
+    planned, old = _changed_trial(found, spec, trials, parent, key, value)
     done = [one for one in trials if one.state == TrialState.COMPLETE]
     return Forecast(
         key=key,
@@ -164,16 +168,46 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
     )
 
 
-def _changed_trial(study: Study, spec: StudySpec, parent: Trial, key: str, value: Any) -> tuple[dispatch.Planned, Any]:
-    """The parent with one setting changed, made whole, and the old value."""
+def changeable(spec: StudySpec) -> tuple[str, ...]:
+    """The settings that a rerun may change: those that mean something for the students of this study."""
+    idle = NEED_PRETRAINED if spec.student.init == SCRATCH else NEED_SCRATCH
+    return tuple(name for name in SEARCHABLE if name not in idle)
+
+
+def _changed_trial(
+    study: Study, spec: StudySpec, trials: Sequence[Trial], parent: Trial, key: str, value: Any
+) -> tuple[dispatch.Planned, Any]:
+    """The parent with one setting changed, made whole, and the old value. What is refused names values that are not."""
     if key not in SEARCHABLE:
         near = nearest(key, SEARCHABLE)
         raise InvalidRequest(f"{key!r} is no setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
+    if key not in changeable(spec):
+        students = "from scratch" if spec.student.init == SCRATCH else "from a trained model"
+        raise InvalidRequest(f"{key} means nothing for students {students}", hint="Change another setting.")
+    old, text = getattr(Settings(**parent.settings), key), str(value).strip()
+    parameter = next((one for one in spec.search if one.name == key), None)
+    try:
+        new = coerce(parameter, text) if parameter is not None else read_fixed(key, text)
+        return _with_setting(study, spec, parent, key, new), old
+    except (ValueError, ConfigError, ActionRefused) as error:
+
+        def is_taken(other: Any) -> bool:
+            try:
+                planned = _with_setting(study, spec, parent, key, other)
+            except (ConfigError, ActionRefused):
+                return False
+            return over_limit(spec, planned.known) is None and _repeated(trials, planned.settings) is None
+
+        hint = example(suggested(parameter or fixed_parameter(key), text, old, is_taken))
+        leaf = InvalidRequest if isinstance(error, ValueError) else type(error)
+        raise leaf(str(error), hint=hint or getattr(error, "hint", "")) from error
+
+
+def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: Any) -> dispatch.Planned:
+    """The parent with this value; ActionRefused when that changes nothing, ConfigError when no student can be built."""
     settings = Settings(**parent.settings)
-    new = _read_value(spec, key, value)
-    old = getattr(settings, key)
-    if new == old:
-        raise ActionRefused(f"{key} is {old} already in trial {parent.number}", hint="Give another value.")
+    if new == getattr(settings, key):
+        raise ActionRefused(f"{key} is {shown(new)} already in trial {parent.number}")
     settings = dataclasses.replace(settings, **{key: new})
     searched = {one.name: getattr(settings, one.name) for one in spec.search}
     params = dict(active(spec.search, searched, spec.settings))
@@ -184,19 +218,7 @@ def _changed_trial(study: Study, spec: StudySpec, parent: Trial, key: str, value
     # What this change makes inactive takes the fixed setting, as in any trial: else equal trials would look different.
     idle = {name: getattr(spec.settings, name) for name in searched if name not in params}
     settings = dataclasses.replace(settings, **idle)
-    return dispatch.Planned(params, settings, dispatch.known(spec, _prepared(study), settings)), old
-
-
-def _read_value(spec: StudySpec, key: str, value: Any) -> Any:
-    """A typed or given value, checked against the range of the search space or, for fixed settings, of the key."""
-    parameter = next((one for one in spec.search if one.name == key), None)
-    if parameter is None:
-        override = parse_override(f"settings.{key}={value}")
-        return getattr(changed(spec, f"settings.{key}", override.value).settings, key)
-    try:
-        return coerce(parameter, str(value))
-    except ValueError as error:
-        raise InvalidRequest(str(error), hint="Give a value inside the range.") from error
+    return dispatch.Planned(params, settings, dispatch.known(spec, _prepared(study), settings))
 
 
 def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:

@@ -41,9 +41,17 @@ def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] |
     return None
 
 
-def place_in_queue(trial: Trial) -> tuple[bool, bool, int]:
-    """Trials that had begun go on first, then what people asked for, then the rest, each by number."""
-    return trial.started_at is None, trial.origin not in ("queued", "rerun", "baseline"), trial.number
+def place_in_queue(trial: Trial) -> tuple[bool, bool, bool, int]:
+    """Trials that had begun go on first, then what people asked for, then the rest, each by number.
+
+    Trials that have failed come after all of these: each says once how it fares before one is tried again.
+    """
+    return (
+        trial.failures > 0,
+        trial.started_at is None,
+        trial.origin not in ("queued", "rerun", "baseline"),
+        trial.number,
+    )
 
 
 def gpu_loads(devices: Iterable[Device]) -> dict[str, float]:

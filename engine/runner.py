@@ -168,7 +168,7 @@ class Runner:
             self._complete(study, spec, trials, live, now)
 
     def _diagnose(self, study: Study, spec: StudySpec, now: float) -> bool:
-        """Pause a study whose attempts fail one after another in the same way. Looks after a failure only."""
+        """Pause a study whose trials fail one after another in the same way. Looks after a failure only."""
         study_id = study.id
         if study.prepared is None or (study_id in self._looked_into and study_id not in self._collector.failed):
             return False
@@ -178,7 +178,7 @@ class Runner:
             name, rows = settle.failures_in_a_row(
                 reads.attempts(session, study_id=study.id), settle.since(session, study)
             )
-            if len(rows) < spec.runner.pause_after_failures:
+            if not settle.is_evidence(rows, spec.runner.pause_after_failures, spec.budget.trials):
                 return False
             number = reads.trial_by_id(session, row(rows[0].trial_id)).number
         self._pause(study, settle.diagnosis(study.name, name, rows, number), now)
@@ -241,7 +241,8 @@ class Runner:
         return count == len(trials) and asked_of is spec
 
     def _wants_proposal(self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt]) -> bool:
-        if not self._proposer.free or any(trial.state == TrialState.WAITING for trial in trials):
+        fresh = any(trial.state == TrialState.WAITING and not trial.failures for trial in trials)
+        if not self._proposer.free or fresh:  # another trial than one that failed shows whether the machine is at fault
             return False
         return bool(self._scheduler.free_slots(spec, study, live))
 

@@ -143,7 +143,7 @@ def _near_teacher(ground: _Field, teacher: Mapping[str, float | None], margin: f
 
 
 def _differences(values: Mapping[str, float | None], others: Mapping[str, float | None]) -> dict[str, Difference]:
-    found = {name: difference(value, others.get(name)) for name, value in values.items()}
+    found = {name: difference(name, value, others.get(name)) for name, value in values.items()}
     return {name: gap for name, gap in found.items() if gap is not None}
 
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -73,6 +73,8 @@ class Proposal:
 
 Known = Callable[[dict[str, Value]], Mapping[str, float]]
 """From a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
+Effect = Callable[[Mapping[str, Value]], Hashable]
+"""Equal for two parameter sets that make the same training; raises ConfigError for an impossible student."""
 
 
 def propose(
@@ -87,17 +89,20 @@ def propose(
     known: Known | None = None,
     settings: Settings | None = None,
     within: Space | None = None,
+    effect: Effect | None = None,
+    tried: Sequence[Mapping[str, Value]] = (),
 ) -> Proposal:
     """The next parameter set; raises SpaceExhausted when there is no new one within the limits.
 
     `index` tells apart proposals that are made from the same history. `settings` are the fixed ones, which conditions
     look at where a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals
-    keep to it, and trials of the whole `space` go on to teach. Never a set that the history holds.
+    keep to it, and trials of the whole `space` go on to teach. Never a set that the history or `tried` (what teaches
+    nothing) holds, nor one of the same `effect`: a temperature without soft loss changes nothing.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
-    here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived)
-    seen = {here.key(trial.params) for trial in history}
+    here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived, effect)
+    seen = {here.key(params) for params in (*(trial.params for trial in history), *tried)}
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
@@ -154,6 +159,7 @@ class _Search:
     known: Known | None
     kind: str
     seed: int
+    effect: Effect | None = None
     codes: dict[str, Code] = field(init=False)
     dice: random.Random = field(init=False)
 
@@ -165,14 +171,18 @@ class _Search:
 
     # -------------------------------------------------------------------------------- what may be proposed
 
-    def key(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
-        """Equal for parameter sets that are the same after rounding."""
+    def key(self, params: Mapping[str, Value]) -> Hashable:
+        """Equal for parameter sets that are the same after rounding, or have the same effect."""
         wide, now = ({parameter.name: parameter for parameter in space} for space in (self.space, self.within))
         kept = active(self.space, params, self.settings)
-        return tuple(
-            (name, rounded(now[name] if contains(now[name], kept[name]) else wide[name], kept[name]))
+        same = {
+            name: rounded(now[name] if contains(now[name], kept[name]) else wide[name], kept[name])
             for name in sorted(kept)
-        )
+        }
+        try:
+            return self.effect(same) if self.effect else tuple(same.items())
+        except ConfigError:
+            return tuple(same.items())
 
     def allowed(self, params: dict[str, Value]) -> bool:
         """Whether the student can be built and its known metrics reach their thresholds."""

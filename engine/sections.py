@@ -19,11 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend. `table` is the TOML table, "" for the top of the file; `key` is the key in it."""
+    """One thing to mend. `table` is the TOML table, "" for the top of the file; `key` is the key in it.
+
+    `of` names what an item of a list is about, such as the metric of an objective: its place there says little.
+    """
 
     table: str
     key: str
     text: str
+    of: str = ""
 
     @property
     def path(self) -> str:
@@ -31,7 +35,8 @@ class Problem:
         return ".".join(part for part in (self.table, self.key) if part)
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.table and f"[{self.table}]", self.key, self.text) if part)
+        of = self.of and f"of {self.of}"
+        return " ".join(part for part in (self.table and f"[{self.table}]", self.key, of, self.text) if part)
 
 
 # ---------------------------------------------------------------------------------------------------------- one value

@@ -220,6 +220,15 @@ def failures_in_a_row(attempts: Sequence[Attempt], start: float) -> tuple[str, l
     return (rows[0].exit_class if rows else ""), rows
 
 
+def is_evidence(rows: Sequence[Attempt], wanted: int, trials: int) -> bool:
+    """Whether these failures in a row speak against the machine or the code, and not against one trial.
+
+    So many as `wanted`, and of as many different trials: the retries of one trial repeat its own trouble. A study of
+    fewer `trials` has no more witnesses than these.
+    """
+    return len(rows) >= wanted and len({one.trial_id for one in rows}) >= min(wanted, trials)
+
+
 def diagnosis(study: str, name: str, rows: Sequence[Attempt], trial_number: int) -> str:
     """Why the study was paused and what to do, for a person."""
     lines = [line for line in rows[0].log_tail.splitlines() if line.strip()][-_LOG_LINES:]

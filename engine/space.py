@@ -262,7 +262,12 @@ def coerce(parameter: Parameter, text: str) -> Value:
     number = _number(text, whole=kind_of(SETTING[parameter.name]) == "int")
     if number is not None and contains(parameter, number):
         return number
-    raise ValueError(f"{parameter.name} = {text} is outside of the search space: {describe(parameter)}")
+    wrong = f"= {text} is outside of the search space:"
+    if not text:
+        wrong = "is empty; it can be"
+    elif number is None and parameter.kind != "choice":
+        wrong = f"= {text} is no {'whole ' if parameter.kind == 'int' else ''}number; it can be"
+    raise ValueError(f"{parameter.name} {wrong} {describe(parameter)}")
 
 
 # ---------------------------------------------------------------------------------------------------------- the grid

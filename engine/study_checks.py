@@ -85,7 +85,10 @@ def read_objectives(raw: Any) -> tuple[tuple[Objective, ...] | None, list[Proble
     problems: list[Problem] = []
     for index, item in enumerate(raw):
         objective, wrong = _read_objective(item, f"objectives.{index}")
-        problems += wrong
+        metric = item.get("metric") if isinstance(item, Mapping) else None
+        problems += [
+            dataclasses.replace(one, of=metric) if metric in METRICS and one.key != "metric" else one for one in wrong
+        ]
         if objective is not None:
             objectives.append(objective)
     names = [objective.metric for objective in objectives]
@@ -161,10 +164,10 @@ def _fits_task(name: str, task: str, table: str, key: str) -> Iterator[Problem]:
 
 
 def _references(parts: Parts) -> Iterator[Problem]:
-    for index, (_, metrics) in enumerate(parts.references):
+    for index, (label, metrics) in enumerate(parts.references):
         for name in metrics:
             if name not in METRICS:
-                yield Problem(f"references.{index}.metrics", name, f"is no metric{did_you_mean(name, METRICS)}")
+                yield Problem(f"references.{index}.metrics", name, f"is no metric{did_you_mean(name, METRICS)}", label)
 
 
 # ------------------------------------------------------------------------------------------------------- data, teacher

@@ -57,7 +57,9 @@ class RunnerSection:
     slots_per_gpu: int = key(1, low=1, high=16, help="Workers that share one GPU, only when asked for.")
     retries: int = key(2, low=0, high=20, help="Further attempts of a trial whose worker failed.")
     grace_seconds: float = key(60.0, low=1, help="Time between a polite stop and a kill.")
-    pause_after_failures: int = key(3, low=1, help="Failures of one class in a row that pause the study.")
+    pause_after_failures: int = key(
+        3, low=1, help="Trials that fail in a row, all in the same way, before the study is paused."
+    )
     min_free_gb: float = key(
         2.0, low=0, help="Free disk below which old checkpoints are dropped, then the queue pauses."
     )

@@ -19,6 +19,7 @@ from bertdistill.app.session import (
     find_study,
     find_trial,
     reading,
+    say,
     show,
     workspace,
 )
@@ -180,6 +181,8 @@ def _print(text: str, rows: list[dict[str, Any]], value: Any, *, as_json: bool, 
     from bertdistill.app.tables import csv_text, json_text
 
     show(json_text(value) if as_json else csv_text(rows) if as_csv else text)
+    if as_csv and not rows:
+        say(text)  # it tells why there are none
 
 
 def compare(
@@ -233,6 +236,10 @@ def errors(
     which: Annotated[
         str, typer.Option("--list", metavar="CLASS", help="List examples, too: all, wrong, right or another class.")
     ] = "",
+    passages: Annotated[
+        bool,
+        typer.Option("--passages", help="With the listed questions what stands around the answers in their passages."),
+    ] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -251,12 +258,16 @@ def errors(
         name = find_trial(db, trial, study)
         task = find_study(db, name.study).task
     _check_list(which, by_article=by_article, questions=task == TASKS[0])
+    if passages and not (which or as_csv):
+        raise UsageError("--passages needs a list of questions", hint="For example --list wrong.")
     found = read_predictions(ws, name.study, name.number)
     value = {"study": name.study, "trial": name.number, "task": found.task, "step": found.step}
     if found.task == TASKS[0]:
         from bertdistill.engine.error_analysis import question_errors
 
-        text, rows, more = _questions(question_errors(found.questions, cut), which, by_article=by_article)
+        text, rows, more = _questions(
+            question_errors(found.questions, cut), which, by_article=by_article, passages=passages
+        )
     else:
         from bertdistill.engine.error_analysis import confusion
 
@@ -274,17 +285,18 @@ def _check_list(which: str, *, by_article: bool, questions: bool) -> None:
         raise UsageError(f"there is no class {which!r}", hint=f"Classes: {', '.join(known)}.")
 
 
-def _questions(found: Any, which: str, *, by_article: bool) -> Printed:
+def _questions(found: Any, which: str, *, by_article: bool, passages: bool) -> Printed:
     from bertdistill.app.analysis import judged_row, listed_questions, question_errors_row, tally_row
     from bertdistill.app.analysis_text import question_errors_text, questions_text
 
     listed = listed_questions(found, which or "all")
-    text = question_errors_text(found, page_of_output(), by_article=by_article)
-    value = question_errors_row(found)
+    page = page_of_output()
+    text, value = question_errors_text(found, page, by_article=by_article), question_errors_row(found)
     if which:
-        text += f"\n\n{questions_text(listed)}".rstrip()
-        value["questions"] = [judged_row(one) for one in listed]
-    rows = [tally_row(one) for one in found.articles] if by_article else [judged_row(one) for one in listed]
+        text += f"\n\n{questions_text(listed, passages=passages, ascii_only=page.ascii_only)}".rstrip()
+        value["questions"] = [judged_row(one, passages=passages) for one in listed]
+    every = [tally_row(one) for one in found.articles]
+    rows = every if by_article else [judged_row(one, passages=passages) for one in listed]
     return text, rows, value
 
 

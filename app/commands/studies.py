@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,10 +51,22 @@ def plan(
     from bertdistill.engine.config import load_study
 
     spec = load_study(study, changes or ())
-    planned = make_plan(spec, say=say)
+    planned = make_plan(spec, say=say, facts=_prepared_before(workspace(where), spec))
     show(json_text(planned) if as_json else plan_text(spec, planned))
     settings = [word for change in changes or () for word in ("--set", change)]
     say(f"start it with: {command_line('run', str(study), *settings, ws=workspace(where))}")
+
+
+def _prepared_before(ws: Workspace, spec: StudySpec) -> Mapping[str, Any] | None:
+    """What an earlier study of the workspace has counted in the same data; None without a workspace."""
+    from bertdistill.app.amounts import prepared_before
+    from bertdistill.store.errors import StoreError
+
+    try:
+        with reading(ws) as db:
+            return prepared_before(db, spec)
+    except StoreError:
+        return None
 
 
 def run(

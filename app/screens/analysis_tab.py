@@ -5,19 +5,38 @@ A tab computes in `read`, in a thread, and draws in `show`; looks that take a pr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
+from rich.text import Text
+from textual import on
 from textual.containers import Vertical, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app.charts import Kind
+from bertdistill.app.charts import Drawing, Kind
 from bertdistill.app.safe import safe
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.view import StudyView
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
+
+T = TypeVar("T")
 
 REST = 5.0
 """A look that took a second is not repeated for five: looks that nobody asked for take a sixth of a core at most."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a tab made of the trials that ended, with everything that it could follow from."""
+
+    ranked: Mapping[int, Any]
+    asked: tuple[Any, ...]
+    ended: tuple[Any, ...]
+    made: Any
 
 
 class Tab(Ours, Vertical):
@@ -27,6 +46,25 @@ class Tab(Ours, Vertical):
     """In the line of tabs and in the key table."""
     FIRST: ClassVar[str] = "LineTable"
     """Which of its widgets has the focus first."""
+
+    _made: _Kept | None = None
+
+    def made_once(self, view: StudyView, make: Callable[[], T], *asked: Any) -> T:
+        """What `make` gives, kept until a trial ends, one that ended changes, or the study or `asked` is another.
+
+        Starting a trial or asking for something makes a new view of the same trials: that computes nothing again.
+        """
+        kept, asked = self._made, (*asked, view.spec, (view.study.prepared or {}).get("teacher_metrics"))
+        if kept is not None and kept.ranked is view.ranked and kept.asked == asked:
+            return cast(T, kept.made)
+        ended = tuple(
+            (trial.number, trial.params, view.values(trial), trial.state, trial.finished_at, trial.busy_seconds)
+            for trial in view.trials
+            if trial.finished_at is not None or trial.number in view.ranked
+        )
+        same = kept is not None and kept.asked == asked and kept.ended == ended
+        self._made = _Kept(view.ranked, asked, ended, kept.made if kept is not None and same else make())
+        return cast(T, self._made.made)
 
     def read(self, view: StudyView) -> Any:
         """The values to show; in a thread, so it touches plain attributes only. Cheap while no trial has ended."""
@@ -69,8 +107,63 @@ class Tab(Ours, Vertical):
         """Draw at once, for another size or after a change of the view."""
 
 
+class ChartTab(Tab):
+    """A chart above, or beside, the list of its trials; the trial under the cursor stands out in the chart."""
+
+    def __init__(self, study_name: str, kind: str, table: type[LineTable] = LineTable) -> None:
+        super().__init__(id=f"tab-{self.NAME}")
+        self._study = study_name
+        self._chart = Chart(id=f"{kind}-chart", classes="pane")
+        self._chart.can_focus = False
+        self._table = table(id=f"{kind}-trials", classes="pane")
+        self._wanted: int | None = None
+        self._drawn: tuple[Any, ...] = ()
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._chart
+        yield self._table
+
+    def draw(self) -> None:
+        """Draw the chart for the trial under the cursor."""
+        raise NotImplementedError
+
+    @on(LineTable.Moved)
+    def _moved(self) -> None:
+        self.draw()
+
+    def is_drawn(self, *what: Any) -> bool:
+        """Whether the chart already shows this; the next time it does. Changes of its look it follows by itself."""
+        same = self._drawn == what
+        self._drawn = what
+        return same
+
+    @on(Chart.Drawn)
+    def _subtitle(self, event: Chart.Drawn) -> None:
+        entitle(self._chart, subtitle=self.subtitle(event.drawing))
+
+    def subtitle(self, drawing: Drawing) -> str:
+        """Below the chart: what its marks mean."""
+        return "  ".join(drawing.legend)
+
+    @property
+    def number(self) -> int | None:
+        key = self._table.cursor_key
+        return key if isinstance(key, int) else None
+
+    def go_to(self, number: int | None) -> None:
+        self._wanted = number
+        if number is not None:
+            self._table.move_to(number)
+
+    def go_where_wanted(self) -> None:
+        """Put the cursor where `go_to` wanted it, once the list holds that trial."""
+        if self._wanted is not None:
+            self._table.move_to(self._wanted)
+            self._wanted = None
+
+
 class Words(VerticalScroll):
-    """Some lines of foreign text that scroll, never markup."""
+    """Some lines of foreign text, never markup; the arrow keys scroll what can have the focus."""
 
     DEFAULT_CSS = """
     Words { height: auto; max-height: 4; padding: 0 1; }
@@ -78,20 +171,20 @@ class Words(VerticalScroll):
     Words Static { height: auto; width: 1fr; }
     """
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, classes="-empty", can_focus=False)
+    def __init__(self, *, id: str, can_focus: bool = False) -> None:
+        super().__init__(id=id, classes="-empty pane" if can_focus else "-empty", can_focus=can_focus)
         self._inner = Static("", markup=False)
-        self._said = ""
+        self._said: str | Text = ""
 
     def compose(self) -> Any:
         yield self._inner
 
-    def say(self, text: str, limit: int = 4000) -> None:
-        """Show this text, made harmless here."""
+    def say(self, text: str | Text, limit: int = 4000) -> None:
+        """Show this text: a str is made harmless here, a Text is harmless already."""
         if text != self._said:
             self._said = text
             self.set_class(not text, "-empty")
-            self._inner.update(safe(text, limit))
+            self._inner.update(safe(text, limit) if isinstance(text, str) else text)
             self.scroll_home(animate=False)
 
 

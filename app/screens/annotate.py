@@ -11,12 +11,11 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, TextArea
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
-from bertdistill.app.screens.live_screen import Ours
+from bertdistill.app.screens.dialogues import Writing
 from bertdistill.engine import actions
 from bertdistill.store.rows import Trial
 
@@ -33,7 +32,7 @@ def parse_tags(text: str) -> tuple[list[str], str]:
     return tags, f"{safe_line(bad, 40)} is no tag: use up to 32 letters, digits, dots, dashes and underscores."
 
 
-class AnnotateDialogue(Ours, ModalScreen[None]):
+class AnnotateDialogue(Writing):
     """Two fields; enter in the tags, or the button, writes both."""
 
     PLACE = "annotate"
@@ -62,7 +61,7 @@ class AnnotateDialogue(Ours, ModalScreen[None]):
 
     @on(Input.Changed)
     def judge(self, event: Input.Changed) -> None:
-        self.query_one("#problem", Label).update(Text(parse_tags(event.value)[1]))
+        self.say(parse_tags(event.value)[1])
 
     @on(Input.Submitted)
     def submitted(self) -> None:
@@ -73,30 +72,27 @@ class AnnotateDialogue(Ours, ModalScreen[None]):
         if event.button.id == "write":
             self.action_write()
         else:
-            self.dismiss()
-
-    def action_cancel(self) -> None:
-        self.dismiss()
+            self.action_cancel()
 
     def action_write(self) -> None:
-        """Write what was changed; a tag that is none keeps the dialogue open."""
+        """Write what was changed; a tag that is none, or a database that cannot be written, keeps the dialogue open."""
         note, typed = self.query_one("#note", TextArea).text, self.query_one("#tags", Input).value
         if len(note) > LONGEST_NOTE:
-            words = f"The note has {len(note):,} characters; at most {LONGEST_NOTE:,} are kept. Shorten it."
-            self.query_one("#problem", Label).update(Text(words))
+            self.say(f"The note has {len(note):,} characters; at most {LONGEST_NOTE:,} are kept. Shorten it.")
             return
         tags, problem = parse_tags(typed)
         new_note = note.strip() if note != self._note else None
         new_tags = tags if typed != self._tags else None
         if problem and new_tags is not None:
             return
-        if new_note is not None or new_tags is not None:
-            study, number, ui = self._study, self._number, self.ui
-            ui.act(
-                lambda: actions.annotate(ui.workspace, study, number, note=new_note, tags=new_tags, who=ui.who),
-                lambda _: f"Trial #{number}: {_written(new_note, new_tags)}. u undoes it.",
-            )
-        self.dismiss()
+        if new_note is None and new_tags is None:
+            self.action_cancel()
+            return
+        study, number, ui = self._study, self._number, self.ui
+        self.write(
+            lambda: actions.annotate(ui.workspace, study, number, note=new_note, tags=new_tags, who=ui.who),
+            lambda _: f"Trial #{number}: {_written(new_note, new_tags)}. u undoes it.",
+        )
 
 
 def _written(note: str | None, tags: list[str] | None) -> str:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual import on
@@ -14,13 +14,18 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
+from bertdistill.app.safe import LONGEST_LINE, error_line, safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.terminal import copy_sequence
 from bertdistill.store.errors import BertDistillError
+
+Found = TypeVar("Found")
+Change = tuple[Callable[[], Any], Callable[[Any], str]]
+"""An action of the engine, and what to tell of its result."""
 
 
 class Confirm(ModalScreen[bool]):
@@ -54,17 +59,76 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class Ask(ModalScreen[str | None]):
-    """One line to type; `check` says what is wrong with it while it is typed, by raising our error."""
+class Writing(Ours, ModalScreen[Any]):
+    """A dialogue that writes: it stays, with what was typed, until that is done; when it is not, it says why."""
+
+    _busy = False
+    _had_focus: Widget | None = None
+
+    def say(self, words: str) -> None:
+        """Show what is wrong, or what goes on, in the line `#problem`."""
+        line = self.query_one("#problem", Label)
+        line.update(Text(safe(words, 800)))
+        if words:
+            self.call_after_refresh(line.scroll_visible, animate=False)
+
+    def write(self, work: Callable[[], Found], done: Callable[[Found], str]) -> None:
+        """Do `work` in a thread, then close and tell what `done` says; once at a time."""
+        if self._busy:
+            return
+        self._set_busy(True)
+        self.say("It is being written.")
+
+        def written(result: Found) -> str:
+            self._set_busy(False)
+            self.say("")
+            if self.is_current:
+                self.dismiss(None)
+            return done(result)
+
+        self.ui.act(work, written, self._refused)
+
+    def _refused(self, error: Exception) -> None:
+        self._set_busy(False)
+        self.say(f"Not written: {error_line(error)}")
+
+    def _set_busy(self, busy: bool) -> None:
+        """Nothing can be typed while it is written: that would be lost when the dialogue closes."""
+        if busy:
+            self._had_focus = self.focused
+        self._busy = busy
+        self.query_one(".dialogue").disabled = busy
+        if not busy and self._had_focus is not None:
+            self._had_focus.focus()
+
+    def action_cancel(self) -> None:
+        if self._busy:
+            self.say("It is being written; something else holds the database. It closes when that is done.")
+        else:
+            self.dismiss(None)
+
+
+class Ask(Writing):
+    """One line to type; `check` says what is wrong with it while it is typed, by raising our error.
+
+    With `write` the line is written before it closes: it returns the action for what was typed, and what to tell.
+    """
 
     PLACE = "dialogue"
     BINDINGS: ClassVar = bindings("dialogue")
 
     def __init__(
-        self, title: str, *, value: str = "", placeholder: str = "", check: Callable[[str], object] | None = None
+        self,
+        title: str,
+        *,
+        value: str = "",
+        placeholder: str = "",
+        check: Callable[[str], object] | None = None,
+        write: Callable[[str], Change] | None = None,
     ) -> None:
         super().__init__()
-        self._title, self._value, self._placeholder, self._check = title, value, placeholder, check
+        self._title, self._value, self._placeholder = title, value, placeholder
+        self._check, self._write = check, write
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
@@ -72,26 +136,27 @@ class Ask(ModalScreen[str | None]):
             yield Input(self._value, placeholder=self._placeholder, max_length=LONGEST_LINE)
             yield Label("", id="problem", markup=False)
 
-    def action_cancel(self) -> None:
-        self.dismiss(None)
-
     def problem(self, text: str) -> str:
         """What is wrong with `text`, empty when nothing is."""
         try:
             if self._check is not None:
                 self._check(text)
         except BertDistillError as error:
-            return ". ".join(filter(None, (str(error), error.hint)))
+            return error_line(error)
         return ""
 
     @on(Input.Changed)
     def judge(self, event: Input.Changed) -> None:
-        self.query_one("#problem", Label).update(Text(safe(self.problem(event.value), 600)))
+        self.say(self.problem(event.value))
 
     @on(Input.Submitted)
     def submit(self, event: Input.Submitted) -> None:
-        if not self.problem(event.value):
+        if self.problem(event.value):
+            return
+        if self._write is None:
             self.dismiss(event.value)
+        else:
+            self.write(*self._write(event.value))
 
 
 class Choice(ModalScreen[str | None]):

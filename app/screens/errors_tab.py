@@ -84,10 +84,11 @@ class ErrorsTab(Tab):
         self._rest = Rest()
         self._chosen = Chosen(None)
         self._found: tuple[Any, QuestionErrors | Confusion | None] = ((), None)
+        self._shown: tuple[Any, ...] = ()
         self._listed: Sequence[Judged | Classified] = ()
         self._groups = LineTable(id="error-groups", classes="pane")
         self._examples = LineTable(id="error-examples", classes="pane")
-        self._words = Words(id="error-words")
+        self._words = Words(id="error-words", can_focus=True)
 
     def compose(self) -> Iterable[Widget]:
         yield self._groups
@@ -115,7 +116,13 @@ class ErrorsTab(Tab):
                 self.run_worker(self._ask(content.number, content.mark), exclusive=True, group="errors")
             elif kept is not None and self.errors is None and kept.predictions is not None:
                 self.run_worker(self._judge(), exclusive=True, group="cut")
-        self.again()
+        if self._shown != self._state:
+            self.again()
+
+    @property
+    def _state(self) -> tuple[Any, ...]:
+        """What a look can change; listing thousands of examples again takes long."""
+        return (self.errors, self._number, self._empty_words(), self.ui.ascii_only)
 
     async def _ask(self, number: int, mark: Any) -> None:
         began = time.monotonic()
@@ -154,6 +161,7 @@ class ErrorsTab(Tab):
     # ------------------------------------------------------------------------------------------------------- drawing
 
     def again(self) -> None:
+        self._shown = self._state
         found, empty = self.errors, self._empty_words()
         if isinstance(found, QuestionErrors):
             columns, rows = self._question_groups(found)
@@ -239,12 +247,14 @@ class ErrorsTab(Tab):
 
     @on(LineTable.Moved, "#error-examples")
     def _tell(self) -> None:
+        """The example under the cursor in full."""
         place = self._examples.cursor_key
         one = self._listed[place] if isinstance(place, int) and place < len(self._listed) else None
-        if one is None:
-            self._words.say("")
+        entitle(self._words, title="In full")
+        if isinstance(one, Judged):
+            self._words.say(error_rows.question_words(one, ascii_only=self.ui.ascii_only))
         else:
-            self._words.say(error_rows.question_words(one) if isinstance(one, Judged) else error_rows.text_words(one))
+            self._words.say("" if one is None else error_rows.text_words(one))
 
     # ------------------------------------------------------------------------------------------------------- actions
 

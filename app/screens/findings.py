@@ -13,7 +13,7 @@ from bertdistill.app.plan import plan_facts
 from bertdistill.app.plan_process import Answer
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.study_check import Checked
-from bertdistill.app.study_form import concerns
+from bertdistill.app.study_form import concerns, plain
 from bertdistill.engine.study_spec import StudySpec
 
 
@@ -41,7 +41,7 @@ class Findings:
     def verdict(self) -> str:
         """All of it in one line."""
         if self.problems:
-            return f"{self._mark} {len(self.problems)} to mend: {self.problems[0]}"
+            return f"{self._mark} {len(self.problems)} to mend: {plain(self.problems[0])}"
         if self.answer is None or self.checked.spec is None:
             return f"{self._mark} valid; the plan follows"
         if self.checked.goes_on:
@@ -55,7 +55,7 @@ class Findings:
         head, facts, tail = Text(), Table.grid(padding=(0, 2, 0, 0)), Text()
         spec, answer = self.checked.spec, self.answer
         for problem in self.problems:
-            head.append(f"{self._mark} {safe(problem, 1000)}\n", "red")
+            head.append(f"{self._mark} {safe(plain(problem), 1000)}\n", "red")
         if spec is not None and not self.problems:
             head.append(f"{self._mark} valid{'' if answer else '; the plan follows'}\n", "green")
         if spec is not None and self.checked.goes_on:

@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
-
-from textual import on
-from textual.widget import Widget
 
 from bertdistill.app import format as fmt
 from bertdistill.app.analysis import study_growth
 from bertdistill.app.analysis_text import since_words
-from bertdistill.app.charts import Curve, curves_drawing
-from bertdistill.app.screens.analysis_tab import Tab, numbered
+from bertdistill.app.charts import Curve, Drawing, curves_drawing
+from bertdistill.app.screens.analysis_tab import ChartTab, numbered
 from bertdistill.app.view import StudyView
-from bertdistill.app.widgets.chart import Chart
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.table import Cell, Column, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.growth import Step
 
 BAR = 12
 
 
-class GrowthTab(Tab):
+class GrowthTab(ChartTab):
     """A curve of steps, and a row with its gain for each trial that ended."""
 
     NAME: ClassVar[str] = "hypervolume"
 
     def __init__(self, study_name: str) -> None:
-        super().__init__(id="tab-hypervolume")
-        self._study = study_name
+        super().__init__(study_name, "growth")
         self._hours = False
         self._by_gain = False
-        self._cache: tuple[Any, list[Step]] | None = None
         self._steps: list[Step] = []
         self._front: frozenset[int] = frozenset()
         self._began = False
-        self._drawn: tuple[Any, ...] = (None,)
-        self._wanted: int | None = None
-        self._chart = Chart(id="growth-chart", classes="pane")
-        self._chart.can_focus = False
-        self._table = LineTable(id="growth-trials", classes="pane")
-
-    def compose(self) -> Iterable[Widget]:
-        yield self._chart
-        yield self._table
+        self._listed: tuple[Any, ...] = (None,)
 
     def read(self, view: StudyView) -> list[Step]:
-        """A trial that was read again after it ended comes with a new ranking."""
-        if self._cache is None or self._cache[0] is not view.ranked:
-            self._cache = (view.ranked, study_growth(view))
-        return self._cache[1]
+        return self.made_once(view, lambda: study_growth(view))
 
     def show(self, view: StudyView, content: list[Step]) -> None:
         self._front = frozenset(number for number, row in view.ranked.items() if row.on_frontier)
@@ -61,17 +44,15 @@ class GrowthTab(Tab):
     # ------------------------------------------------------------------------------------------------------- drawing
 
     def again(self) -> None:
-        drawn = (self._by_gain, self.ui.ascii_only)
-        if self._drawn[0] is not self._steps or self._drawn[1:] != drawn:
-            self._drawn = (self._steps, *drawn)
+        how = (self._by_gain, self.ui.ascii_only)
+        if self._listed[0] is not self._steps or self._listed[1:] != how:
+            self._listed = (self._steps, *how)
             self._list()
         if self._wanted is None and not self._began and self._steps:
             self._wanted = max(self._steps, key=lambda s: (s.gain or 0.0, s.trials)).number
         self._began = self._began or bool(self._steps)
-        if self._wanted is not None:
-            self._table.move_to(self._wanted)
-            self._wanted = None
-        self._draw_chart()
+        self.go_where_wanted()
+        self.draw()
 
     def _list(self) -> None:
         most = max((step.gain or 0.0 for step in self._steps), default=0.0)
@@ -100,10 +81,11 @@ class GrowthTab(Tab):
         )
         return Row(step.number, cells, dim=not gain)
 
-    @on(LineTable.Moved)
-    def _draw_chart(self) -> None:
+    def draw(self) -> None:
+        if self.is_drawn(self._steps, self._hours, self._by_gain, self.number):
+            return
         axis = "worker-hours" if self._hours else "trials"
-        step = next((one for one in self._steps if one.number == self.number), None)
+        step = self._step
         at = None if step is None else step.worker_hours if self._hours else float(step.trials)
         empty = "The curve begins with the first trial that ends."
         if self._steps:
@@ -112,21 +94,22 @@ class GrowthTab(Tab):
         else:
             self._chart.draw(None, empty=empty)
         entitle(self._chart, title=f"Hypervolume over {axis}")
-        words = "" if step is None else f"after #{step.number}: {step.hypervolume:.3f}, {step.trials} trials, "
-        entitle(self._chart, subtitle="" if step is None else f"{words}{step.worker_hours:.3f} worker-hours")
         entitle(self._table, title="Trials by gain" if self._by_gain else "Trials as they ended")
 
-    # ------------------------------------------------------------------------------------------------------- actions
-
     @property
-    def number(self) -> int | None:
-        key = self._table.cursor_key
-        return key if isinstance(key, int) else None
+    def _step(self) -> Step | None:
+        """That of the trial under the cursor."""
+        return next((one for one in self._steps if one.number == self.number), None)
 
-    def go_to(self, number: int | None) -> None:
-        self._wanted = number
-        if number is not None:
-            self._table.move_to(number)
+    def subtitle(self, drawing: Drawing) -> str:
+        """There is one curve: where it is under the cursor says more than its name."""
+        step = self._step
+        if step is None:
+            return ""
+        hours = f"{step.worker_hours:.3f} worker-hours"
+        return f"after #{step.number}: {step.hypervolume:.3f}, {step.trials} trials, {hours}"
+
+    # ------------------------------------------------------------------------------------------------------- actions
 
     def headline(self) -> str:
         if not self._steps:
@@ -140,7 +123,7 @@ class GrowthTab(Tab):
     def toggle(self) -> None:
         """Over trials, or over the time of the workers."""
         self._hours = not self._hours
-        self._draw_chart()
+        self.draw()
 
     def order(self) -> None:
         """The largest gain first, or as they ended."""

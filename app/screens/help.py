@@ -18,9 +18,12 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.screens.live_screen import Ours
 
+GENERAL = "table"
+"""Place of keys that only move: people who ask for help look for others first."""
+
 
 class HelpScreen(Ours, ModalScreen[None]):
-    """Help for the focused pane first, then the screen, then what works everywhere."""
+    """The keys of the focused chart and of the screen first, then movement in tables and what works everywhere."""
 
     PLACE = "reading"
     BINDINGS: ClassVar = bindings("reading")
@@ -40,19 +43,22 @@ class HelpScreen(Ours, ModalScreen[None]):
         self.query_one(VerticalScroll).focus()
 
     def _parts(self) -> Iterator[Any]:
-        for owner in (self._behind.focused, self._behind, self.ui):
-            place = getattr(owner, "PLACE", "")
+        pane, screen = self._behind.focused, self._behind
+        moves = getattr(pane, "PLACE", "") == GENERAL
+        for owner in (screen, pane, self.ui) if moves else (pane, screen, self.ui):
+            if place := getattr(owner, "PLACE", ""):
+                yield key_table(place, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
             if words := getattr(owner, "HELP", ""):
-                yield Markdown(words)
-            if place:
-                yield key_table(place, self.ui.options.keymap)
+                yield Markdown(words.strip())
+            yield Text()
 
 
-def key_table(place: str, keymap: Any) -> Table:
+def key_table(place: str, keymap: Any, *, ascii_only: bool = False) -> Table:
     """Keys and what they do, of one place."""
-    table = Table(title=PLACES[place], title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.title, table.title_justify, table.title_style = PLACES[place], "left", "bold"
     table.add_column(no_wrap=True)
     table.add_column()
     for action in of(place):
-        table.add_row(Text("  ".join(shown_keys(action, keymap)), "bold"), Text(action.words))
+        table.add_row(Text("  ".join(shown_keys(action, keymap, ascii_only=ascii_only)), "bold"), Text(action.words))
     return table

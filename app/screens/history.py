@@ -45,6 +45,7 @@ class HistoryScreen(LiveScreen):
     """The changes of a study, or (no name) of the workspace."""
 
     PLACE = "history"
+    tells = True
     BINDINGS: ClassVar = bindings("history")
     HELP = """
 Every request with who made it and what it replaced, newest first. `enter` takes the chosen one back; what cannot be

@@ -21,7 +21,7 @@ from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.importances import METHODS, Importances, Method
+from bertdistill.engine.importances import METHODS, Importances, Method, too_few
 from bertdistill.store.errors import BertDistillError
 
 Mark = tuple[Any, ...]
@@ -35,6 +35,8 @@ class Basis:
     mark: Mark
     trials: int
     """Complete trials."""
+    feasible: int
+    """Those that reach every threshold."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,17 @@ class ImportanceTab(Tab):
         yield self._words
 
     def read(self, view: StudyView) -> Basis:
-        return Basis((tuple(sorted(view.ranked)), view.spec.search, view.objectives), len(view.ranked))
+        feasible = sum(row.feasible for row in view.ranked.values())
+        return Basis((tuple(sorted(view.ranked)), view.spec.search, view.objectives), len(view.ranked), feasible)
 
     def show(self, view: StudyView, content: Basis) -> None:
         self._basis = content
         kept = self._kept.get(self._method)
         stale = kept is None or kept.mark != content.mark
         busy = self._computing is not None and self._computing[0] == self._method
-        if stale and not busy and (kept is None or self._rest.over(time.monotonic())):
+        if too_few(content.feasible):
+            self._kept.clear()  # a threshold that was moved can leave too few
+        elif stale and not busy and (kept is None or self._rest.over(time.monotonic())):
             self._computing = (self._method, content.mark)
             self.run_worker(self._compute(self._method, content.mark), exclusive=True, group="importance")
         self.again()
@@ -133,7 +138,10 @@ class ImportanceTab(Tab):
             return f"Not computed: {safe_line(kept.problem, 400)}"
         if kept is not None:
             return "This study has no objective."
-        trials = self._basis.trials if self._basis else 0
+        trials, feasible = (self._basis.trials, self._basis.feasible) if self._basis else (0, 0)
+        if problem := too_few(feasible):
+            missed = f", and {trials - feasible} more that miss a threshold" if trials > feasible else ""
+            return f"{problem.capitalize()}{missed}."
         return f"Computing {METHOD_NAMES[self._method]} over {trials} complete trials, in a process of its own."
 
     def _age(self, kept: Found | None) -> str:

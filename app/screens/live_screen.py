@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -23,6 +24,9 @@ from bertdistill.app.widgets.table import LineTable
 
 if TYPE_CHECKING:
     from bertdistill.app.ui import BertDistill
+
+OUTCOME_SECONDS = 12.0
+"""How long it can be read what came of an action."""
 
 
 class Line(Static):
@@ -61,9 +65,12 @@ class LiveScreen(Ours, Screen[Any]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual types it
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it
 
+    tells: ClassVar[bool] = False
+    """Whether what came of an action stands in a line above the footer: a toast would hide the end of the page."""
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
+    _quiet: Timer | None = None
 
     news: Any
     """What `read` returned last; None until then."""
@@ -71,11 +78,15 @@ class LiveScreen(Ours, Screen[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.made = time.monotonic()
+        self.outcome = ""
+        """What was told last and may still be read."""
 
     def compose(self) -> ComposeResult:
         yield Line(id="header")
         yield Static("", id="trouble", markup=False)
         yield from self.body()
+        if self.tells:
+            yield Line(id="outcome")
         yield Line(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
 
@@ -95,6 +106,16 @@ class LiveScreen(Ours, Screen[Any]):
         """What `copy` offers here: (what it is, the text)."""
         return []
 
+    def why_not(self, action: str) -> str:
+        """Why an action makes no sense now and what to do instead, in one line; empty when it makes sense.
+
+        Footer and palette leave such an action out; its key says this.
+        """
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self.why_not(action)
+
     def header(self, text: Text) -> None:
         """The top line."""
         self.query_one("#header", Line).say(text)
@@ -107,6 +128,18 @@ class LiveScreen(Ours, Screen[Any]):
             line = self.query_one("#trouble", Static)
             line.set_class(bool(text), "-told")
             line.update(text)
+
+    def tell(self, words: str) -> bool:
+        """Say this in the screen's own line for a while; False when it has none, or none any more."""
+        if not self.query("#outcome"):
+            return False
+        self.outcome = safe_line(words, 600)
+        self.query_one("#outcome", Line).say(Text(self.outcome, "bold"))
+        self.set_class(bool(words), "-told")
+        if self._quiet is not None:
+            self._quiet.stop()
+        self._quiet = self.set_timer(OUTCOME_SECONDS, lambda: self.tell("")) if words else None
+        return True
 
     def on_mount(self) -> None:
         self.use_marker()
@@ -138,7 +171,7 @@ class LiveScreen(Ours, Screen[Any]):
 
     def refresh_keys(self) -> None:
         """Rewrite the footer: which keys make sense may have changed."""
-        keys = footer(self, self.ui.options.keymap)
+        keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
         while len(keys) > 2 and sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
             del keys[-3]  # help and quit are the last two
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -149,6 +182,7 @@ class LiveScreen(Ours, Screen[Any]):
 
     def on_resize(self) -> None:
         self.refresh_keys()
+        self.call_after_refresh(self.refresh_keys)  # which panes there is room for is known then
 
     def action_back(self) -> None:
         self.ui.leave_screen()

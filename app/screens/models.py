@@ -24,7 +24,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.live import Reader
 from bertdistill.app.report import model_row
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens.dialogues import Ask, Choice, Confirm
+from bertdistill.app.screens.dialogues import Ask, Change, Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.verification import VERIFYING
@@ -82,6 +82,7 @@ class ModelsScreen(LiveScreen):
     """Versions on the left; report and card of the chosen one on the right, or on `2` where the window is narrow."""
 
     PLACE = "models"
+    tells = True
     BINDINGS: ClassVar = bindings("models")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
@@ -242,19 +243,19 @@ ask a model something, with its teacher beside it.
         if model is None:
             return
 
-        def answered(alias: str | None) -> None:
-            if alias and (word := alias.strip()):
-                name, version = model.version.name, model.version.version
-                self.ui.act(
-                    lambda: actions.set_alias(self.ui.workspace, name, word, version, who=self.ui.who),
-                    lambda _: f"{name}@{word} is version {version} now. U undoes it.",
-                )
+        name, version = model.version.name, model.version.version
 
-        known = sorted({one.alias for other in self._of(model.version.name) for one in other.aliases})
+        def change(text: str) -> Change:
+            return (
+                lambda: actions.set_alias(self.ui.workspace, name, text.strip(), version, who=self.ui.who),
+                lambda _: f"{name}@{text.strip()} is version {version} now. U undoes it.",
+            )
+
+        known = sorted({one.alias for other in self._of(name) for one in other.aliases})
         there = f" There are: {', '.join(known)}." if known else ""
         title = f"Which alias shall stand for {model.name}?{there}"
-        asked = Ask(title, placeholder="production", check=lambda text: checked(text.strip(), "alias"))
-        self.ui.push_screen(asked, answered)
+        asked = Ask(title, placeholder="production", check=lambda text: checked(text.strip(), "alias"), write=change)
+        self.ui.push_screen(asked)
 
     def _of(self, name: str) -> list[Model]:
         return [one for one in self.news.models if one.version.name == name] if self.news else []

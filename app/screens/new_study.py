@@ -58,6 +58,7 @@ class NewStudyScreen(LiveScreen):
     """First the list of study files, then the form of the chosen one. Nothing typed is lost on the way between them."""
 
     PLACE = "new"
+    tells = True
     BINDINGS: ClassVar = bindings("new")
     HELP = """
 Choose a study file, or type the path of one. Each line of the form is a key of the file; an emptied line takes the key
@@ -405,9 +406,10 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     def action_start(self) -> None:
         """Ask once more, with what it costs, then start it and open it."""
         spec = self.checked.spec if self.checked else None
-        if self.problems or spec is None:
-            words = self.problems[0] if self.problems else "the file is still being checked; try again in a moment"
-            self.ui.tell(f"Not started: {words}", severity="warning")
+        if self.problems:  # the first of them stands above the footer already
+            return
+        if spec is None:
+            self.ui.tell("Not started: the file is still being checked; try again in a moment.", severity="warning")
             return
         begin = f"Go on with study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
         question = f"{begin}? {costs(spec, self.answer)} It goes on when this app is closed."

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
-
-from textual import on
-from textual.widget import Widget
 
 from bertdistill.app import charts
 from bertdistill.app import format as fmt
 from bertdistill.app.analysis import outcomes
 from bertdistill.app.charts import Drawing, Look, Strand, parallel_drawing
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens.analysis_tab import Tab, baseline_of, kind_of, numbered
+from bertdistill.app.screens.analysis_tab import ChartTab, baseline_of, kind_of, numbered
 from bertdistill.app.view import StudyView, all_metrics
-from bertdistill.app.widgets.chart import Chart
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.table import Cell, Column, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.landscape import Axis, Line, parallel
@@ -44,37 +40,22 @@ class Strands:
     """So many of the axes are parameters; they come first."""
 
 
-class ParallelTab(Tab):
+class ParallelTab(ChartTab):
     """The chart with the trials below it; the line of the trial under the cursor lies on top."""
 
     NAME: ClassVar[str] = "parallel"
 
     def __init__(self, study_name: str) -> None:
-        super().__init__(id="tab-parallel")
-        self._study = study_name
+        super().__init__(study_name, "parallel")
         self._names: tuple[str, ...] = ()
         """Axes that were chosen; empty for all parameters and the objectives."""
         self._first = 0
-        self._cache: tuple[tuple[Any, ...], Strands] | None = None
         self._content: Strands | None = None
-        self._drawn: tuple[Strands | None, bool] = (None, False)
-        self._asked: tuple[Any, ...] = ()
-        self._wanted: int | None = None
-        self._chart = Chart(id="parallel-chart", classes="pane")
-        self._chart.can_focus = False
-        self._table = LineTable(id="parallel-trials", classes="pane")
-
-    def compose(self) -> Iterable[Widget]:
-        yield self._chart
-        yield self._table
+        self._listed: tuple[Strands | None, bool] = (None, False)
 
     def read(self, view: StudyView) -> Strands:
         names = self._names
-        if self._cache is not None and self._cache[0][0] is view.ranked and self._cache[0][1:] == (names, view.spec):
-            return self._cache[1]
-        found = read_strands(view, names)
-        self._cache = ((view.ranked, names, view.spec), found)
-        return found
+        return self.made_once(view, lambda: read_strands(view, names), names)
 
     def show(self, view: StudyView, content: Strands) -> None:
         self._content = content
@@ -86,16 +67,14 @@ class ParallelTab(Tab):
         content = self._content
         if content is None:
             return
-        if self._drawn[0] is not content or self._drawn[1] != self.ui.ascii_only:
-            self._drawn = (content, self.ui.ascii_only)
+        if self._listed[0] is not content or self._listed[1] != self.ui.ascii_only:
+            self._listed = (content, self.ui.ascii_only)
             columns = [Column("number", "#", 5, "right")]
             columns += [Column(a.name, safe_line(a.name), max(7, min(12, len(a.name))), "right") for a in content.axes]
             rows = [self._row(content, line) for line in content.lines]
             self._table.show(columns, rows, empty="No trial is complete yet.")
-            if self._wanted is not None:
-                self._table.move_to(self._wanted)
-                self._wanted = None
-        self._draw_chart()
+        self.go_where_wanted()
+        self.draw()
 
     def _row(self, content: Strands, line: Line) -> Row:
         number = numbered(line.number, frontier=line.frontier, ascii_only=self.ui.ascii_only)
@@ -103,18 +82,15 @@ class ParallelTab(Tab):
         cells += [Cell(safe_line(value_text(a, v))) for a, v in zip(content.axes, line.values, strict=True)]
         return Row(line.number, tuple(cells), dim=not line.frontier)
 
-    @on(LineTable.Moved)
-    def _draw_chart(self) -> None:
+    def draw(self) -> None:
         content = self._content
         if content is None:
             return
         here = next((i for i, line in enumerate(content.lines) if line.number == self.number), None)
         drawn = [i for i, s in enumerate(content.strands) if i < MOST_STRANDS or i == here or s.kind == "baseline"]
         places = self._window(content)
-        asked = (content, places, tuple(drawn), here, self.ui.marker)
-        if self._asked == asked:
+        if self.is_drawn(content, places, tuple(drawn), here):
             return
-        self._asked = asked
         axes = tuple(content.axes[i] for i in places)
         strands = [content.strands[i] for i in drawn]
         strands = [Strand([s.values[i] for i in places], s.kind, s.label) for s in strands]
@@ -140,21 +116,7 @@ class ParallelTab(Tab):
         self._first = max(0, min(self._first, parameters - room))
         return (*range(self._first, min(parameters, self._first + room)), *range(parameters, every))[:fit]
 
-    @on(Chart.Drawn)
-    def _name_marks(self, event: Chart.Drawn) -> None:
-        entitle(self._chart, subtitle="  ".join(event.drawing.legend))
-
     # ------------------------------------------------------------------------------------------------------- actions
-
-    @property
-    def number(self) -> int | None:
-        key = self._table.cursor_key
-        return key if isinstance(key, int) else None
-
-    def go_to(self, number: int | None) -> None:
-        self._wanted = number
-        if number is not None:
-            self._table.move_to(number)
 
     def headline(self) -> str:
         return "parallel coordinates"
@@ -168,7 +130,7 @@ class ParallelTab(Tab):
     def turn(self, by: int) -> None:
         """Other parameters, where not all fit."""
         self._first = max(0, self._first + by)
-        self._draw_chart()
+        self.draw()
 
     @property
     def known(self) -> tuple[str, ...]:

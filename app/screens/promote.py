@@ -22,7 +22,7 @@ from bertdistill.app import verification
 from bertdistill.app.bindings import bindings
 from bertdistill.app.live import Reader
 from bertdistill.app.report import model_row
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.safe import error_line, safe, safe_line
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
@@ -77,6 +77,7 @@ class PromoteScreen(LiveScreen):
     """A form, then the steps of the verification, then its report."""
 
     PLACE = "promote"
+    tells = True
     BINDINGS: ClassVar = bindings("promote")
     HELP = """
 A promotion loads the checkpoint in a clean process, scores it again, refuses it when the score differs from the record,
@@ -243,7 +244,7 @@ app. A refused one can be taken by force: the card then says so.
             if alias := self._word("alias"):
                 checked(alias, "alias")
         except BertDistillError as error:
-            return f"{error}. {error.hint}" if error.hint else str(error)
+            return error_line(error)
         return ""
 
     def _model(self, news: PromoteNews) -> str:
@@ -317,9 +318,7 @@ app. A refused one can be taken by force: the card then says so.
     def action_promote(self) -> None:
         """Ask, then start the verification."""
         news, chosen = self.news, self.checkpoint
-        if problem := self.problem():
-            self.ui.tell(f"Not started: {problem}", severity="warning")
-        elif news is not None and chosen is not None:
+        if news is not None and chosen is not None and not self.problem():  # which stands below the form already
             scores = score_words(chosen, news.view.spec.task)
             question = (
                 f"Verify the {chosen.role} checkpoint of #{self.number} ({scores}) and export it as "
@@ -373,9 +372,10 @@ app. A refused one can be taken by force: the card then says so.
         self.ui.look_again()
 
     def action_back(self) -> None:
-        if self.news is not None and self.news.followed is not None and self.news.followed.version.state == VERIFYING:
-            self.ui.tell("The verification goes on; P on the trial, or M, shows how far it is.")
+        followed = self.news.followed if self.news is not None else None
         self.ui.leave_screen()
+        if followed is not None and followed.version.state == VERIFYING:
+            self.ui.tell("The verification goes on; P on the trial, or M, shows how far it is.")
 
 
 # --------------------------------------------------------------------------------------------------------------- words

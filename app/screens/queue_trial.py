@@ -15,18 +15,18 @@ from textual.widgets import Static
 from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
 from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.rerun_outlook import as_typed, cost, size
+from bertdistill.app.safe import error_line, safe_line
 from bertdistill.app.screens.dialogues import Ask, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
-from bertdistill.app.view import COUNTS, StudyView, all_metrics
+from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.errors import InvalidRequest
 from bertdistill.engine.reruns import Forecast, filled, forecast_queued
 from bertdistill.engine.rules import used
-from bertdistill.engine.sections import shown
 from bertdistill.engine.space import Parameter, active, coerce, contains, describe
 from bertdistill.engine.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
@@ -59,6 +59,7 @@ class QueueTrialScreen(LiveScreen):
     """Every searched parameter with a value, and what that trial would be."""
 
     PLACE = "queue"
+    tells = True
     BINDINGS: ClassVar = bindings("queue")
     HELP = """
 A trial with values that you choose, inside the search space. It begins with those of the trial that was under the
@@ -109,7 +110,7 @@ proposed trials and counts against the budget.
         return True
 
     def copies(self) -> list[tuple[str, str]]:
-        words = [word for name, value in self._chosen().items() for word in ("--set", f"{name}={shown_value(value)}")]
+        words = [word for name, value in self._chosen().items() for word in ("--set", f"{name}={as_typed(value)}")]
         command = command_line("queue", self.study_name, *words, ws=self.ui.workspace)
         return [("values", fmt.settings(self._chosen())), ("command", command)]
 
@@ -140,7 +141,7 @@ proposed trials and counts against the budget.
                 self._take({parameter.name: typed(parameter, text)})
 
         title = f"{parameter.name}: {describe(parameter)}"
-        value = shown_value(self.values[parameter.name])
+        value = as_typed(self.values[parameter.name])
         self.ui.push_screen(Ask(title, value=value, check=lambda text: typed(parameter, text)), answered)
 
     def action_from_baseline(self) -> None:
@@ -161,9 +162,7 @@ proposed trials and counts against the budget.
         if number is not None:
             question = f"Trial #{number} has exactly these values. Open it?"
             self.ui.push_screen(Confirm(question, yes="Open it", no="Go on here"), self._answer_twin)
-        elif self.outlook.problem:
-            self.ui.tell(f"Not queued: {self.outlook.problem}", severity="warning")
-        elif self.values:
+        elif self.values and not self.outlook.problem:  # what is wrong stands below the values already
             self.ui.act(self._queue, self._queued)
 
     def _answer_twin(self, yes: bool | None) -> None:
@@ -207,17 +206,12 @@ def typed(parameter: Parameter, text: str) -> Any:
         raise InvalidRequest(str(error)) from error
 
 
-def shown_value(value: Any) -> str:
-    """A value as a person types it, with every digit that it has."""
-    return value if isinstance(value, str) else shown(value)
-
-
 def look_ahead(view: StudyView, values: Mapping[str, Any]) -> Outlook:
     """What these values would make, and the first reason for which they cannot be queued."""
     try:
         forecast = forecast_queued(view.study, view.spec, view.trials, values)
     except BertDistillError as error:
-        return Outlook(problem=". ".join(filter(None, (str(error), error.hint))))
+        return Outlook(problem=error_line(error))
     return Outlook(forecast, _problem(view, view.spec, forecast, values))
 
 
@@ -248,11 +242,11 @@ def parameter_row(
     """One parameter; pale where it has no effect, marked where it differs from the baseline."""
     name = parameter.name
     idle, differs = name not in effective, values[name] != base[name]
-    value = f"{shown_value(values[name])}" + (" (no effect)" if idle else "")
+    value = f"{as_typed(values[name])}" + (" (no effect)" if idle else "")
     cells = (
         Cell(safe_line(name, 60)),
         Cell(safe_line(value, 80), "plain" if idle else "bright"),
-        Cell(safe_line(shown_value(base[name]), 80), "dim"),
+        Cell(safe_line(as_typed(base[name]), 80), "dim"),
         Cell(safe_line(describe(parameter), 200), "dim"),
     )
     return Row(name, cells, dim=idle, mark=differs)
@@ -268,26 +262,12 @@ def outlook_text(view: StudyView, outlook: Outlook) -> Text:
         text.append(f"Q queues it; {left} of {view.spec.budget.trials} trials of the budget are left.", "bold")
     if (forecast := outlook.forecast) is not None:
         params, *others = forecast.known.items()
-        text.append(f"\n{_size(*params)}{_against(view, forecast)}, {', '.join(_size(*one) for one in others)}")
-        text.append(f"\n{_expected(forecast)}")
+        text.append(f"\n{size(*params)}{_against(view, forecast)}, {', '.join(size(*one) for one in others)}")
+        text.append(f"\n{cost(forecast)}")
     return text
-
-
-def _size(name: str, value: float) -> str:
-    return f"{name} {fmt.exact(value)}" if name in COUNTS else f"{name} {fmt.metric(name, value)}"
 
 
 def _against(view: StudyView, forecast: Forecast) -> str:
     """` (43% of the baseline)`."""
     base = all_metrics(view.baseline).get("params") if view.baseline is not None else None
     return f" ({forecast.known['params'] / base:.0%} of the baseline)" if base else ""
-
-
-def _expected(forecast: Forecast) -> str:
-    if forecast.minutes is None and forecast.memory_mb is None:
-        return "no complete trial to judge time and memory by"
-    minutes = None if forecast.minutes is None else fmt.duration(forecast.minutes * 60)
-    parts = [f"{minutes} of training"] if minutes else []
-    parts += [f"{fmt.size(forecast.memory_mb * 1e6)} of memory"] if forecast.memory_mb is not None else []
-    number = forecast.judged_by
-    return f"{', '.join(parts)}, judged by {number} complete {'trial' if number == 1 else 'trials'}"

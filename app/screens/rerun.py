@@ -26,7 +26,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.charts import frontier_drawing
 from bertdistill.app.live import Reader
 from bertdistill.app.rerun_outlook import Choice, Outlook
-from bertdistill.app.safe import safe_line
+from bertdistill.app.safe import error_line, safe_line
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
@@ -62,6 +62,7 @@ class RerunScreen(LiveScreen):
     """Pick a setting, type a value, see what it would make, start it."""
 
     PLACE = "rerun"
+    tells = True
     BINDINGS: ClassVar = bindings("rerun")
     HELP = """
 A rerun differs from its parent in exactly one setting. Choose it with `enter`, type the value, and read what it would
@@ -131,10 +132,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
 
     def _forecast(self, news: RerunNews, outlook: Outlook | None) -> Table:
         grid = Table.grid(padding=(0, 1, 0, 0))
-        rows = rerun_outlook.lines(news.view, news.trial, outlook) if outlook is not None else []
-        if outlook is not None and outlook.problem:
-            rows = [("refused" if outlook.twin is None else "twin", safe_line(outlook.problem, 500)), *rows]
-        for what, words in rows:
+        for what, words in rerun_outlook.lines(news.view, news.trial, outlook) if outlook is not None else ():
             grid.add_row(Text(what, "dim"), Text(words if not self.ui.ascii_only else words.replace("→", "->")))
         return grid
 
@@ -226,8 +224,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         try:
             forecast = actions.forecast_rerun(self.ui.workspace, self.study_name, self.number, key, text)
         except BertDistillError as error:
-            words = f"{error}. {error.hint}".replace("--set ", "") if error.hint else str(error).replace("--set ", "")
-            return Outlook(key, text, problem=words)
+            return Outlook(key, text, problem=error_line(error))
         except (KeyError, TypeError) as error:  # a study that another version of this program prepared
             return Outlook(key, text, problem=f"it cannot be foretold: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
@@ -242,9 +239,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         if (number := outlook.twin) is not None:
             words = f"Trial #{number} has exactly these settings. Open it?"
             self.ui.push_screen(Confirm(words, yes="Open it", no="Go on here"), self._open_if)
-        elif outlook.problem:
-            self.ui.tell(f"Not started: {outlook.problem}", severity="warning")
-        else:
+        elif not outlook.problem:  # a refusal stands below the value already
             words = rerun_outlook.question(news.trial, outlook)
             asked = Confirm(words, yes="Start it", no="Not yet")
             self.ui.push_screen(asked, lambda yes: self._start(news, outlook) if yes else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.widget import Widget
@@ -26,7 +26,6 @@ class ScenariosTab(Tab):
     def __init__(self, study_name: str) -> None:
         super().__init__(id="tab-scenarios")
         self._study = study_name
-        self._cache: tuple[Any, ScenarioTable] | None = None
         self._view: StudyView | None = None
         self._rows: dict[str, Scenario] = {}
         self._table = LineTable(id="scenarios", classes="pane")
@@ -37,10 +36,7 @@ class ScenariosTab(Tab):
         yield self._words
 
     def read(self, view: StudyView) -> ScenarioTable:
-        """The teacher is measured before the first trial, so the ranking tells when to look again."""
-        if self._cache is None or self._cache[0] is not view.ranked:
-            self._cache = (view.ranked, study_scenarios(view))
-        return self._cache[1]
+        return self.made_once(view, lambda: study_scenarios(view))
 
     def show(self, view: StudyView, content: ScenarioTable) -> None:
         self._view = view

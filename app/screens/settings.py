@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -21,15 +22,16 @@ from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
 from bertdistill.app.live import Reader
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens.dialogues import Ask
+from bertdistill.app.screens.dialogues import Ask, Change
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
+from bertdistill.app.study_form import plain
 from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.actions import Entry
-from bertdistill.engine.changes import SECTIONS, read_change, settled
+from bertdistill.engine.changes import SECTIONS, ZERO_MEANS, read_change, settled
 from bertdistill.engine.config import parse_override
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.ranges import dump_range, range_text
@@ -72,6 +74,7 @@ class SettingsScreen(LiveScreen):
     """Threshold, budget, slots, ranges and note of a study."""
 
     PLACE = "settings"
+    tells = True
     BINDINGS: ClassVar = bindings("settings")
     HELP = """
 What may change while a study runs. `enter` edits the value in one line, which is checked while you type; an empty line
@@ -148,18 +151,18 @@ takes a threshold off and widens a range again. Every change is recorded, `u` ta
         if setting is None or news is None:
             return
 
-        def answered(text: str | None) -> None:
-            if text is not None:
-                self._change(setting.key, text)
-
         title = f"{setting.key}: {meaning(news.view, setting.key)}"
-        hint = "empty: none" if setting.key.startswith("threshold.") else "empty: the whole range, or 2..4, or 16,32"
-        hint = hint if setting.key.startswith(("threshold.", "range.")) else ""
         spec = news.view.spec
-        asked = Ask(title, value=setting.value, placeholder=hint, check=lambda text: check(spec, setting.key, text))
-        self.ui.push_screen(asked, answered)
+        asked = Ask(
+            title,
+            value=setting.value,
+            placeholder=hint(setting.key),
+            check=lambda text: check(spec, setting.key, text),
+            write=partial(self._change, setting.key),
+        )
+        self.ui.push_screen(asked)
 
-    def _change(self, key: str, text: str) -> None:
+    def _change(self, key: str, text: str) -> Change:
         complete = self.news is not None and self.news.view.study.state == StudyState.COMPLETE
 
         def work() -> int:
@@ -171,7 +174,7 @@ takes a threshold off and widens a range again. Every change is recorded, `u` ta
         def words(made: int) -> str:
             return f"{key} is changed; u takes it back." if made else f"{key} is that already."
 
-        self.ui.act(work, words)
+        return work, words
 
 
 # ---------------------------------------------------------------------------------------------------------- the values
@@ -187,7 +190,8 @@ def check(spec: StudySpec, key: str, text: str) -> None:
     try:
         settled(spec, read_change(key, typed(key, text)))
     except ConfigError as error:
-        raise ConfigError(str(error).replace("--set: ", "").replace("--set ", ""), hint=error.hint) from error
+        words = str(error).removeprefix(f"{spec.name}: ").replace("--set: ", "").replace("--set ", "")
+        raise ConfigError(plain(words), hint=error.hint) from error
 
 
 def settings_of(spec: StudySpec, filed: StudySpec, changes: Sequence[Entry]) -> tuple[Setting, ...]:
@@ -252,10 +256,12 @@ def _keys(entry: Entry) -> set[str]:
 def setting_row(setting: Setting) -> Row:
     """One setting; a changed one has a mark and says who and when."""
     empty = "whole range" if setting.key.startswith("range.") else "none"
+    zero = ZERO_MEANS.get(setting.key, "0")
+    value, filed = (zero if text == "0" else safe_line(text, 200) for text in (setting.value, setting.filed))
     cells = (
         Cell(setting.key),
-        Cell(safe_line(setting.value, 200) or empty, "bright" if setting.change else "plain"),
-        Cell(safe_line(setting.filed, 200) or "none", "dim"),
+        Cell(value or empty, "bright" if setting.change else "plain"),
+        Cell(filed or "none", "dim"),
         Cell(change_words(setting)),
     )
     return Row(setting.key, cells, mark=setting.change is not None)
@@ -268,6 +274,13 @@ def change_words(setting: Setting) -> str:
         return ""
     when = time.strftime("%m-%d %H:%M", time.localtime(entry.at))
     return f"by {safe_line(entry.who, 40)} {when} (#{entry.id})"
+
+
+def hint(key: str) -> str:
+    """What to type, shown in an empty line."""
+    if key.startswith("threshold."):
+        return "empty: none"
+    return "empty: the whole range, or 2..4, or 16,32" if key.startswith("range.") else ""
 
 
 def meaning(view: StudyView, key: str) -> str:

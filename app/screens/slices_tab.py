@@ -16,12 +16,11 @@ from bertdistill.app import format as fmt
 from bertdistill.app.analysis import as_objective, outcomes
 from bertdistill.app.charts import Point, slice_drawing
 from bertdistill.app.safe import safe_line
-from bertdistill.app.screens.analysis_tab import Tab, Words, baseline_of, kind_of, numbered
+from bertdistill.app.screens.analysis_tab import ChartTab, Words, baseline_of, kind_of, numbered
 from bertdistill.app.screens.parallel_tab import drawn_axis
 from bertdistill.app.view import StudyView, all_metrics, chart_axis
-from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.slice_table import SliceTable
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.table import Cell, Column, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.landscape import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
 from bertdistill.engine.space import Value
@@ -43,38 +42,27 @@ class SliceNews:
     """Complete trials, also those in which the parameter is inactive."""
 
 
-class SlicesTab(Tab):
+class SlicesTab(ChartTab):
     """The chart, and the trials by their value of the parameter."""
 
     NAME: ClassVar[str] = "slices"
 
     def __init__(self, study_name: str) -> None:
-        super().__init__(id="tab-slices")
-        self._study = study_name
+        super().__init__(study_name, "slice", SliceTable)
         self.parameter = ""
         self.metric = ""
-        self._cache: tuple[tuple[Any, ...], SliceNews] | None = None
         self._view: StudyView | None = None
         self._news: SliceNews | None = None
-        self._wanted: int | None = None
-        self._drawn: tuple[SliceNews | None, bool] = (None, False)
-        self._chart = Chart(id="slice-chart", classes="pane")
-        self._chart.can_focus = False
-        self._table = SliceTable(id="slice-trials", classes="pane")
+        self._listed: tuple[SliceNews | None, bool] = (None, False)
         self._words = Words(id="slice-words")
 
     def compose(self) -> Iterable[Widget]:
-        yield self._chart
-        yield self._table
+        yield from super().compose()
         yield self._words
 
     def read(self, view: StudyView) -> SliceNews:
-        asked = (self.parameter, self.metric, view.spec)
-        if self._cache is not None and self._cache[0][0] is view.ranked and self._cache[0][1:] == asked:
-            return self._cache[1]
-        found = read_slice(view, self.parameter, self.metric)
-        self._cache = ((view.ranked, *asked), found)
-        return found
+        parameter, metric = self.parameter, self.metric
+        return self.made_once(view, lambda: read_slice(view, parameter, metric), parameter, metric)
 
     def show(self, view: StudyView, content: SliceNews) -> None:
         self._view, self._news = view, content
@@ -86,13 +74,11 @@ class SlicesTab(Tab):
         view, news = self._view, self._news
         if view is None or news is None:
             return
-        if self._drawn[0] is not news or self._drawn[1] != self.ui.ascii_only:
-            self._drawn = (news, self.ui.ascii_only)
+        if self._listed[0] is not news or self._listed[1] != self.ui.ascii_only:
+            self._listed = (news, self.ui.ascii_only)
             self._list(view, news)
-        if self._wanted is not None:
-            self._table.move_to(self._wanted)
-            self._wanted = None
-        self._draw_chart()
+        self.go_where_wanted()
+        self.draw()
 
     def _list(self, view: StudyView, news: SliceNews) -> None:
         found = news.found
@@ -119,9 +105,10 @@ class SlicesTab(Tab):
         )
         return Row(point.number, cells, dim=not point.frontier)
 
-    @on(LineTable.Moved)
-    def _draw_chart(self) -> None:
+    def draw(self) -> None:
         view, news = self._view, self._news
+        if self.is_drawn(news, view and view.objectives, self.number, self.ui.ascii_only):
+            return
         if view is None or news is None or news.found is None:
             self._chart.draw(None, empty="There is nothing to draw yet.")
             return
@@ -143,21 +130,7 @@ class SlicesTab(Tab):
         x = drawn_axis(found.axis, ascii_only=ascii_only)
         return dataclasses.replace(x, choices=tuple(safe_line(fmt.setting(c), 40) for c in tick_choices(found))), y
 
-    @on(Chart.Drawn)
-    def _name_marks(self, event: Chart.Drawn) -> None:
-        entitle(self._chart, subtitle="  ".join(event.drawing.legend))
-
     # ------------------------------------------------------------------------------------------------------- actions
-
-    @property
-    def number(self) -> int | None:
-        key = self._table.cursor_key
-        return key if isinstance(key, int) else None
-
-    def go_to(self, number: int | None) -> None:
-        self._wanted = number
-        if number is not None:
-            self._table.move_to(number)
 
     def headline(self) -> str:
         news = self._news

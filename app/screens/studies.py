@@ -16,8 +16,8 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.charts import sparkline
 from bertdistill.app.live import Reader
 from bertdistill.app.safe import safe_line
+from bertdistill.app.screens import study_header
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.screens.study_header import load_words
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
@@ -104,7 +104,7 @@ closed: a runner and its workers are processes of their own.
         elif any(v.study.state == StudyState.RUNNING for v in news.views):
             gone = f"runner gone: pid {runner.pid} on {safe_line(runner.host, 40)}, R starts one  "
             text.append(gone if runner.pid else "no runner, R starts one  ", "bold red")
-        text.append("  ".join(load_words(news.load)))
+        text.append("  ".join(study_header.load_words(news.load)))
         return text
 
     def _row(self, view: StudyView, news: StudiesNews) -> Row:
@@ -135,16 +135,16 @@ closed: a runner and its workers are processes of their own.
         name = self.study_name
         return next((v for v in self.news.views if v.study.name == name), None) if self.news else None
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str) -> str:
         view = self._view() if self.is_mounted else None
         match action:
-            case "open" | "history" | "archive" | "pause_study":
-                return view is not None
-            case "stop_study":
-                return view is not None and view.study.state in (StudyState.RUNNING, StudyState.PAUSED)
-            case "start_runner":
-                return self.news is not None and not self.news.runner.alive and bool(self.news.views)
-        return True
+            case "open" | "history" | "archive" | "pause_study" | "stop_study" | "undo" if view is None:
+                return "There is no study here yet: n begins one."
+            case "stop_study" if view is not None:
+                return study_header.why_not_stop(view.study)
+            case "start_runner" if self.news is not None:
+                return study_header.why_no_runner(self.news.runner, idle=not self.news.views)
+        return ""
 
     def copies(self) -> list[tuple[str, str]]:
         ws = self.ui.workspace

@@ -141,8 +141,12 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
 
     def _show_charts(self) -> None:
         if self.news is not None:
-            self._frontier.show(self.news.view, self._selected)
+            self._show_frontier(self.news)
             self._curves.show(self.news.curves, self.news.series)
+
+    def _show_frontier(self, news: StudyNews) -> None:
+        kept = None if self._keep is None else {trial.number for trial in self._chosen(news.view)}
+        self._frontier.show(news.view, self._selected, kept, self._filter_text)
 
     def _show_trials(self, news: StudyNews) -> None:
         view, table = news.view, self.query_one("#trials", LineTable)
@@ -160,6 +164,9 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         if self._selected is None and rows:
             self._selected = _first(view, trials)
             table.move_to(self._selected)
+        elif all(trial.number != self._selected for trial in trials):  # a filter took it away
+            key = table.cursor_key
+            self._selected = key if isinstance(key, int) else None
         order = f"by {'number' if self._sort == 'trial' else self._sort or 'rank'}"
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
         if self._filter_text:  # the numbers first: a narrow border cuts the end
@@ -204,7 +211,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         if self.focused is self._frontier and self._frontier.selected is not None:
             return self._frontier.selected
         key = self.query_one("#trials", LineTable).cursor_key if self.is_mounted else None
-        return key if isinstance(key, int) else self._selected
+        return key if isinstance(key, int) else None
 
     @on(LineTable.Moved, "#trials")
     def moved(self, event: LineTable.Moved) -> None:
@@ -225,7 +232,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             return
         self._selected = key
         if self.news is not None:
-            self._frontier.show(self.news.view, self._selected)
+            self._show_frontier(self.news)
         self.refresh_keys()
         self.ui.look_again()
 
@@ -240,21 +247,28 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
-        return [*found, ("list", command_line("trials", self.study_name, "--csv", ws=self.ui.workspace))]
+        chosen = ("--filter", self._filter_text) if self._filter_text else ()
+        return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
 
     # ------------------------------------------------------------------------------------------------------ actions
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str) -> str:
         """Only what makes sense for the trial under the cursor."""
-        trial = self.selected
         match action:
-            case "compare":
-                return len(self._compared()) >= FEWEST
-            case "unmark":
-                return bool(self.marked)
-            case "start_runner":
-                return self.news is not None and not self.news.runner.alive
-        return trial_actions.sensible(action, trial)
+            case "compare" if len(self._compared()) < FEWEST:
+                return "A comparison takes two trials: mark another with space, then press c."
+            case "unmark" if not self.marked:
+                return "No trial is marked; space marks one."
+            case "start_runner" if self.news is not None:
+                return study_header.why_no_runner(self.news.runner)
+            case "stop_study" if self.news is not None:
+                return study_header.why_not_stop(self.news.view.study)
+        words = trial_actions.why_not(action, self.selected)
+        return "No trial is chosen: the filter keeps none; / changes it." if words and self._hides_all else words
+
+    @property
+    def _hides_all(self) -> bool:
+        return self.news is not None and bool(self._filter_text) and not self._chosen(self.news.view)
 
     def action_open(self) -> None:
         if self._under_cursor is not None:

@@ -9,8 +9,9 @@ from rich.text import Text
 from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView
+from bertdistill.engine.actions import RunnerStatus
 from bertdistill.engine.load import Load
-from bertdistill.store.rows import Attempt, StudyState, TrialState
+from bertdistill.store.rows import Attempt, Study, StudyState, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.app.screens.study import StudyNews
@@ -114,3 +115,17 @@ def progress_words(attempt: Attempt) -> str:
     if attempt.total:
         words += f" {attempt.done:,.0f}/{attempt.total:,.0f} {safe_line(attempt.unit, 20)}".rstrip()
     return words
+
+
+def why_not_stop(study: Study) -> str:
+    """Why a study cannot be stopped, empty when it can."""
+    if study.state in (StudyState.RUNNING, StudyState.PAUSED):
+        return ""
+    return f"The study is {study.state}: nothing of it runs, so there is nothing to stop."
+
+
+def why_no_runner(runner: RunnerStatus, *, idle: bool = False) -> str:
+    """Why no runner is to be started, empty when one is."""
+    if runner.alive:
+        return f"A runner works here already: pid {runner.pid} on {safe_line(runner.host, 40)}."
+    return "A runner would have nothing to do: n begins a study." if idle else ""

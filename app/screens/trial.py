@@ -97,6 +97,8 @@ speaks of another trial goes there, `escape` comes back.
 
     def on_mount(self) -> None:
         self.add_class("-show-facts")
+        for name in ("runs", "log"):
+            self.query_one(f"#trial-{name}", LineTable).opens = False
         self.query_one("#trial-facts").focus()
 
     def on_resize(self) -> None:
@@ -187,8 +189,9 @@ speaks of another trial goes there, `escape` comes back.
 
     def _name_target(self) -> None:
         """The lower border says where enter goes."""
-        number = self._target
-        entitle(self.query_one("#trial-facts"), subtitle="" if number is None else f"enter opens #{number}")
+        number, table = self._target, self.query_one("#trial-facts", LineTable)
+        table.opens = number is not None
+        entitle(table, subtitle="" if number is None else f"enter opens #{number}")
 
     @property
     def _target(self) -> int | None:
@@ -219,10 +222,12 @@ speaks of another trial goes there, `escape` comes back.
         """The trial as it was read last."""
         return self.news.trial if self.news is not None and self.news.trial.number == self.number else None
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "open":
-            return self._target is not None
-        return trial_actions.sensible(action, self.trial)
+    def why_not(self, action: str) -> str:
+        if action == "open" and isinstance(self.focused, LineTable) and not self.focused.opens:
+            if self.focused.id == "trial-facts":
+                return "This line names no other trial; enter opens one where the lower border says so."
+            return "Nothing opens from here; y copies the folders and the log."
+        return trial_actions.why_not(action, self.trial)
 
     def copies(self) -> list[tuple[str, str]]:
         trial, ws = self.trial, self.ui.workspace

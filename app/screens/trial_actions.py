@@ -12,17 +12,20 @@ from bertdistill.store.rows import Trial, TrialState
 if TYPE_CHECKING:
     from bertdistill.app.ui import BertDistill
 
+GOING = (TrialState.RUNNING, TrialState.WAITING)
 
-def sensible(action: str, trial: Trial | None) -> bool:
-    """Whether an action on a trial makes sense in the state that it is in; true of every other action."""
+
+def why_not(action: str, trial: Trial | None) -> str:
+    """Why an action makes no sense for a trial in its state, and what to do instead; empty when it does."""
     match action:
-        case "open" | "note" | "archive" | "mark" | "rerun":
-            return trial is not None
-        case "promote":
-            return trial is not None and trial.state == TrialState.COMPLETE
-        case "stop_trial":
-            return trial is not None and trial.state in (TrialState.RUNNING, TrialState.WAITING)
-    return True
+        case "open" | "note" | "archive" | "mark" | "rerun" | "promote" | "stop_trial" if trial is None:
+            return "No trial is chosen: the list is empty."
+        case "promote" if trial is not None and trial.state != TrialState.COMPLETE:
+            remedy = "wait for its end" if trial.state in GOING else "r reruns it with one change"
+            return f"Trial #{trial.number} is {trial.state}: only a complete one can be promoted; {remedy}."
+        case "stop_trial" if trial is not None and trial.state not in GOING:
+            return f"Trial #{trial.number} is {trial.state}: only a running or waiting one can be stopped."
+    return ""
 
 
 def ask_to_stop(ui: BertDistill, study: str, number: int) -> None:

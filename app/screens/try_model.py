@@ -58,6 +58,7 @@ class TryScreen(LiveScreen):
     """Fields on top, the two answers below."""
 
     PLACE = "try"
+    tells = True
     BINDINGS: ClassVar = bindings("try")
     HELP = """
 `enter` in a line, or `f5` anywhere, asks the model and its teacher. Both answer on one CPU thread; the latency is the

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.text import Text
+
 from bertdistill.app import format as fmt
 from bertdistill.app.analysis import listed_questions
+from bertdistill.app.analysis_text import MARKS, PieceKind, passage_pieces
 from bertdistill.app.safe import safe_line
 from bertdistill.app.widgets.table import Cell, Column, Row, Tone
 from bertdistill.engine.error_analysis import CLASSES, Classified, Confusion, ErrorClass, Judged, QuestionErrors, Tally
@@ -22,6 +25,7 @@ TONES: dict[ErrorClass, Tone] = {
     "not_answered": "bad",
     "answered": "bad",
 }
+STYLES: dict[PieceKind, str] = {"": "", "mark": "bold", "right": "bold", "given": "bold underline"}
 _SHORT: dict[ErrorClass, str] = {
     "right": "right",
     "mostly_correct": "mostly right",
@@ -29,8 +33,6 @@ _SHORT: dict[ErrorClass, str] = {
     "not_answered": "not answered",
     "answered": "answered",
 }
-
-GROUP, EXAMPLE = "group", "example"
 
 
 def class_table(found: QuestionErrors, bar: int, *, ascii_only: bool) -> tuple[list[Column], list[Row]]:
@@ -139,15 +141,17 @@ def text_table(texts: Sequence[Classified]) -> tuple[list[Column], list[Row]]:
     ]
 
 
-def question_words(one: Judged) -> str:
-    """All of one question."""
+def question_words(one: Judged, *, ascii_only: bool) -> Text:
+    """All of one question; the answers in its passage stand out by their brackets."""
     asked = one.question
-    return (
-        f"{safe_line(asked.question, 1000)}\n"
-        f"given: {safe_line(asked.prediction, 1000) or ABSTAINED}\n"
-        f"right: {safe_line(_golds(one), 1000)}\n"
-        f"{CLASSES[one.kind]}, F1 {one.f1:.2f}; {safe_line(asked.article, 100)}; {safe_line(asked.id, 60)}"
-    )
+    opening, closing = MARKS[ascii_only]
+    text = Text(f"{safe_line(asked.question, 1000)}\n")
+    text.append(f"{opening}given{closing}: {safe_line(asked.prediction, 1000) or ABSTAINED}\n")
+    text.append(f"[right]: {safe_line(_golds(one), 1000)}\n")
+    for piece, kind in passage_pieces(asked.passage, ascii_only=ascii_only):
+        text.append(piece, STYLES[kind])
+    about = f"{CLASSES[one.kind]}, F1 {one.f1:.2f}; {safe_line(asked.article, 100)}; {safe_line(asked.id, 60)}"
+    return text.append(f"\n{about}", "dim")
 
 
 def text_words(one: Classified) -> str:

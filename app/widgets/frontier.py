@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from textual.message import Message
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.charts import Point, frontier_drawing
+from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
@@ -25,7 +27,8 @@ class FrontierChart(Chart):
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
 `★` frontier trials are joined by steps, `·` dominated ones lie behind, `×` miss a threshold, `▷` run at their exact
-size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point.
+size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point. A filter takes
+the marks of other trials away; the steps stay those of the frontier over all trials.
 """
 
     class Moved(Message):
@@ -44,12 +47,19 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
     _x = _y = ""
     _log = False
     _live = True
+    _kept: AbstractSet[int] | None = None
+    _filter = ""
 
-    def show(self, view: StudyView, selected: int | None) -> None:
-        """Draw this study with the cursor on trial `selected`; a frozen chart keeps its points."""
+    def show(
+        self, view: StudyView, selected: int | None, kept: AbstractSet[int] | None = None, filter_text: str = ""
+    ) -> None:
+        """Draw this study with the cursor on trial `selected`; a frozen chart keeps its points.
+
+        Of a filter's trials, `kept`, the marks are shown; the edge of the frontier stays that of all trials.
+        """
         if self._live or self._view is None:
             self._view = view
-        self._selected = selected
+        self._selected, self._kept, self._filter = selected, kept, filter_text
         self._draw()
 
     @property
@@ -67,9 +77,10 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
         if view is None:
             return
         x, y = self._axes()
-        self._trials = self._read_points(view, x, y)
+        self._trials = self._fitting(self._read_points(view, x, y))
         points = [point for _, point in self._trials]
         state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
+        state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
         drawn = (points, x, y, state, self._selected, view.spec, self.marker)
         if drawn == self._drawn:
             return
@@ -81,7 +92,8 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
             (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
         )
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
-        self.draw(make, empty="The first point appears when a trial has both scores.")
+        nothing = "No trial that fits the filter has both scores." if self._filter else ""
+        self.draw(make, empty=nothing or "The first point appears when a trial has both scores.")
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
@@ -93,6 +105,15 @@ size with their newest score, `◆` is the baseline, `○` a published model. Ar
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
         return [*self._settled, *chart_trials(view, x, y, [trial for trial in view.trials if _moves(trial)])]
+
+    def _fitting(self, pairs: Sequence[tuple[Trial | None, Point]]) -> Sequence[tuple[Trial | None, Point]]:
+        """Without the trials that a filter leaves out; those on the frontier stay as corners of its edge."""
+        kept = self._kept
+        if kept is None:
+            return pairs
+        inside = [(trial, point) for trial, point in pairs if trial is None or trial.number in kept]
+        outside = [(t, p) for t, p in pairs if t is not None and t.number not in kept and p.edge]
+        return [*inside, *((None, dataclasses.replace(point, outside=True)) for _, point in outside)]
 
     @on(Chart.Drawn)
     def name_marks(self, event: Chart.Drawn) -> None:

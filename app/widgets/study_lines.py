@@ -35,9 +35,9 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 class FieldLabel(Label):
     """The dotted key of a line, with a sign before it where there is something to mend."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, words: str = "") -> None:
         super().__init__("", markup=False)
-        self.key = key
+        self.key, self._words = key, words or key
 
     def on_mount(self) -> None:
         self.tell(" ", wrong=False)
@@ -45,7 +45,7 @@ class FieldLabel(Label):
     def tell(self, sign: str, *, wrong: bool) -> None:
         """Show the key with this sign."""
         self.set_class(wrong, "-wrong")
-        self.update(Text(f"{sign} {safe_line(self.key)}", no_wrap=True, overflow="ellipsis"))
+        self.update(Text(f"{sign} {safe_line(self._words)}", no_wrap=True, overflow="ellipsis"))
 
 
 def field_line(field: Field, value: str) -> Widget:
@@ -61,4 +61,4 @@ def field_line(field: Field, value: str) -> Widget:
         select_on_focus=False,
         max_length=LONGEST_LINE,
     )
-    return Horizontal(FieldLabel(name), field_input, classes="field")
+    return Horizontal(FieldLabel(name, field.key.label), field_input, classes="field")

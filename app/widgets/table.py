@@ -138,9 +138,12 @@ class LineTable(ScrollView, can_focus=True):
         self._styles: dict[str, Style] = {}
         self._strips: dict[Hashable, tuple[Row, Strip]] = {}
 
+    opens = True
+    """Whether something opens from the row under the cursor; where not, enter is a key of the screen."""
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """There is nothing to open in an empty table."""
-        return bool(self._rows) if action == "choose" else True
+        return bool(self._rows) and self.opens if action == "choose" else True
 
     # ------------------------------------------------------------------------------------------------------- content
 

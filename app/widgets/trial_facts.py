@@ -199,12 +199,12 @@ def _against(name: str, mine: float | None, theirs: float | None) -> str:
     """`86.99 (-4.62)`: the other's value, and how far this one lies above or below it."""
     if theirs is None:
         return ""
-    gap = short_gap(name, difference(mine, theirs))
+    gap = short_gap(name, difference(name, mine, theirs))
     return fmt.metric(name, theirs) + (f" ({gap})" if gap else "")
 
 
 def _tone(mine: float | None, other: Other, name: str, better: str) -> Tone:
-    gap = difference(mine, other.values.get(name))
+    gap = difference(name, mine, other.values.get(name))
     if gap is None or not gap.absolute or not better:
         return "plain"
     return "good" if (gap.absolute > 0) == (better == "maximize") else "bad"

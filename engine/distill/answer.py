@@ -123,7 +123,7 @@ def _answer(opened: Opened, question: str, context: str) -> Answered:
     examples = Examples(QA, [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
         features, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
-        odds, texts = answer_spans(examples, features, outputs, data)
+        odds, texts, _ = answer_spans(examples, features, outputs, data)
         score = float(best_spans(features, outputs, data)[0].max())
     if not np.isfinite(score):
         raise ConfigError("the passage holds no token that the model knows how to read")

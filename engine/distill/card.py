@@ -73,7 +73,7 @@ def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
         "## Data",
         _table(("key", "value"), _code_rows(_data_rows(facts.data))),
     ]
-    card = ModelCard(f"---\n{_card_data(facts).to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
+    card = ModelCard(f"---\n{_card_data(facts, pruned=pruned).to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
     return str(card)
 
 
@@ -116,8 +116,9 @@ def _load_code(task: str, class_name: str, *, pruned: bool, onnx: bool) -> str:
     text = "\n".join(lines)
     if pruned:
         text = (
-            "Attention heads were removed from this model, which the plain format cannot express, so `modeling.py` "
-            "beside this file builds it. It needs torch, transformers and safetensors.\n\n" + text
+            "Attention heads were removed from this model, which the plain format cannot express. `from_pretrained` of "
+            "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
+            "`modeling.py` beside this file builds it. It needs torch, transformers and safetensors.\n\n" + text
         )
     return text + ("\n\n`model.onnx` holds the same model for ONNX Runtime; batch and length are free." if onnx else "")
 
@@ -165,7 +166,8 @@ def _public(model_id: str) -> str:
     return Path(model_id).name if Path(model_id).is_absolute() or model_id.startswith((".", "~")) else model_id
 
 
-def _card_data(facts: CardFacts) -> ModelCardData:
+def _card_data(facts: CardFacts, *, pruned: bool) -> ModelCardData:
+    """The library is the one that loads the folder: with it, the hub shows people how to."""
     source = facts.data.hub or Path(facts.data.report).name
     results = [
         EvalResult(
@@ -181,9 +183,9 @@ def _card_data(facts: CardFacts) -> ModelCardData:
         if name in _INDEX_NAMES and source
     ]
     return ModelCardData(
-        library_name="transformers",
+        library_name="pytorch" if pruned else "transformers",
         pipeline_tag=facts.task,
-        tags=["distillation", "bertdistill-tui"],
+        tags=["distillation", "bertdistill-tui", *(["pruned-heads"] if pruned else [])],
         datasets=[facts.data.hub] if facts.data.hub else None,
         model_name=facts.name,
         eval_results=results or None,

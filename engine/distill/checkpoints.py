@@ -3,8 +3,9 @@
 Weights and optimiser travel as safetensors, the rest as JSON; nothing is pickled. It decides neither when to save nor
 what is best.
 
-A checkpoint is a folder `checkpoints/<role>-<step>` holding `model.safetensors`, `config.json`, `state.json` and, for
-the role `last`, `trainer.safetensors`; the link `checkpoints/<role>` names the newest and moves by one rename.
+A checkpoint is a folder `checkpoints/<role>-<step>` (with `-2` behind it where that name is taken) holding
+`model.safetensors`, `config.json`, `state.json` and, for the role `last`, `trainer.safetensors`; the link
+`checkpoints/<role>` names the newest and moves by one rename.
 """
 
 from __future__ import annotations
@@ -70,10 +71,9 @@ def save(
     an older folder that stays.
     """
     paths.checkpoints.mkdir(exist_ok=True)
-    target = paths.checkpoints / f"{role}-{position.step:08d}"
+    target = _free(paths.checkpoints / f"{role}-{position.step:08d}")
     temporary = paths.checkpoints / f".{target.name}.tmp"
-    for stale in (temporary, target):  # left by an attempt that died in this very place
-        shutil.rmtree(stale, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)  # left by an attempt that died in this very place
     temporary.mkdir()
     write_model(temporary)
     sha256 = file_sha256(temporary / "model.safetensors")
@@ -89,6 +89,15 @@ def save(
     _point(paths.checkpoints / role, target)
     discard(paths, role, keep=(str(target), keep))
     return Saved(target, sha256, sum(file.stat().st_size for file in target.iterdir()))
+
+
+def _free(wanted: Path) -> Path:
+    """`wanted`, or a name beside it: a teacher that is stopped twice at one step must keep what it resumed from."""
+    n, folder = 1, wanted
+    while folder.exists():
+        n += 1
+        folder = wanted.with_name(f"{wanted.name}-{n}")
+    return folder
 
 
 def discard(paths: RunPaths, role: str, *, keep: Collection[str]) -> None:
@@ -112,6 +121,16 @@ def read_position(folder: Path) -> Position:
         return Position(**state["position"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkerFailed(f"{folder}: this checkpoint cannot be read: {error}") from error
+
+
+def resumable(folder: Path, notice: Callable[[str, str], None]) -> Path | None:
+    """The checkpoint to go on from; None, said in a warning, when it is damaged: that costs time, not the work."""
+    try:
+        read_position(folder)
+    except WorkerFailed as error:
+        notice("warning", f"{error}. The training starts over.")
+        return None
+    return folder
 
 
 def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:

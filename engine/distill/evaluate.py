@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
-from bertdistill.engine.contract import DataSpec
+from bertdistill.engine.contract import PREDICTIONS, STARTS, DataSpec
 from bertdistill.engine.distill.examples import Examples
 from bertdistill.engine.distill.features import Features
 from bertdistill.engine.distill.losses import MASKED
@@ -34,7 +34,7 @@ class Evaluator:
     null_threshold: float | None = None
 
     def evaluate(self, model: PreTrainedModel, run: Run, precision: torch.dtype) -> Evaluation:
-        """Predict the split and score it; the files are the predictions, for error analysis and promotion."""
+        """Predict the split and score it; the files are the predictions and where they stand, for error analysis."""
         features = features_for(model, self.features)
         outputs = predict(
             model,
@@ -50,7 +50,9 @@ class Evaluator:
         )
         metrics = {**scored.metrics, "search_loss": mean_hard_loss(outputs, features)}
         sign = 1 if self.direction == "maximize" else -1
-        files = {"predictions.json": json.dumps(scored.predictions, ensure_ascii=False)}
+        files = {PREDICTIONS: json.dumps(scored.predictions, ensure_ascii=False)}
+        if scored.starts:
+            files[STARTS] = json.dumps(scored.starts)
         if scored.null_odds:
             files["null_odds.json"] = json.dumps({key: round(value, 4) for key, value in scored.null_odds.items()})
         return Evaluation(sign * metrics[self.select], metrics, files)

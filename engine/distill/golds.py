@@ -18,8 +18,8 @@ from bertdistill.store.errors import BertDistillError
 def golds(folder: Path) -> dict[str, Any]:
     """`task`, `labels` and `rows` of the search split; raises ConfigError when the data changed or is gone.
 
-    A row of question answering has id, article, question and golds (none: no answer), one of classification id, text
-    and label; a second sentence stands behind the first.
+    A row of question answering has id, article, question, golds (none: no answer), the passage and the characters at
+    which the golds begin in it; one of classification id, text and label, a second sentence behind the first.
     """
     spec = AttemptSpec.read(RunPaths(folder).spec)
     examples = search_examples(spec)
@@ -28,7 +28,14 @@ def golds(folder: Path) -> dict[str, Any]:
 
 
 def _question(row: QAExample) -> dict[str, Any]:
-    return {"id": row.id, "article": row.title, "question": row.question, "golds": list(row.answers)}
+    return {
+        "id": row.id,
+        "article": row.title,
+        "question": row.question,
+        "golds": list(row.answers),
+        "passage": row.context,
+        "starts": list(row.starts),
+    }
 
 
 def _text(row: Any, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from bertdistill.engine.contract import NOTICE, PROGRESS, AttemptSpec, Device, EventWriter, RunPaths
+from bertdistill.engine.distill.train import Stopped
 
 PROGRESS_SECONDS = 0.5
 
@@ -39,12 +40,14 @@ class Run:
         self.events.emit(NOTICE, level=level, text=text)
 
     def progress(self, phase: str, unit: str) -> Callable[[int, int], None]:
-        """A callback (done, total) that reports `phase` at a calm rate."""
+        """A callback (done, total) that reports `phase` at a calm rate; raises Stopped when asked to leave."""
         print(f"{phase} …", flush=True)  # noqa: T201 - the worker's stdout is log.txt
         started = said = monotonic()
 
         def report(done: int, total: int) -> None:
             nonlocal said
+            if self.stop.is_set():
+                raise Stopped
             now = monotonic()
             if now - said < PROGRESS_SECONDS and done < total:
                 return

@@ -5,7 +5,7 @@ It trains nothing and reads no files; exact match and F1 are those of `engine.sq
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,6 +39,8 @@ class Scored:
     """(examples,) float64, 0 or 1: exact match or right label."""
     partial: Array
     """(examples,) float64, 0 to 1: F1 of the answer; for classes the same as `correct`."""
+    starts: dict[str, int] = field(default_factory=dict)
+    """Questions that were answered: character of the passage at which the answer begins."""
 
 
 class Score(Protocol):
@@ -83,7 +85,7 @@ def score_spans(
     score exceeds the threshold. Without `null_threshold` the best one on these very questions is taken, or none when
     all of them are answerable. Texts are compared by the rules of SQuAD 2.0.
     """
-    null_odds, texts = answer_spans(examples, features, outputs, data)
+    null_odds, texts, starts = answer_spans(examples, features, outputs, data)
     golds = [squad.golds(row.answers) for row in examples.rows]
     impossible = np.array([row.impossible for row in examples.rows])
     exact = np.array([squad.exact(text, gold) for text, gold in zip(texts, golds, strict=True)], float)
@@ -103,11 +105,14 @@ def score_spans(
         null_odds=dict(zip(ids, null_odds.tolist(), strict=True)),
         correct=exact,
         partial=f1,
+        starts={key: at for key, text, at, no in zip(ids, texts, starts, abstain, strict=True) if text and not no},
     )
 
 
-def answer_spans(examples: Examples, features: Features, outputs: Array, data: DataSpec) -> tuple[Array, list[str]]:
-    """(null odds (examples,) float64, best answer text of every example), before any abstention."""
+def answer_spans(
+    examples: Examples, features: Features, outputs: Array, data: DataSpec
+) -> tuple[Array, list[str], list[int]]:
+    """(null odds (examples,) float64, best answer texts, characters at which they begin), before any abstention."""
     if features.char_spans is None or outputs.shape != (int(features.offsets[-1]), 2):
         raise ValueError(
             f"outputs of shape {outputs.shape} do not fit the {features.offsets[-1]} tokens of a span task"
@@ -129,12 +134,13 @@ def answer_spans(examples: Examples, features: Features, outputs: Array, data: D
     odds = np.full(count, NO_SPAN)
     odds[has_span] = null_by_example[has_span] - score[has_span]
     char_spans = features.char_spans
-    texts = [""] * count
+    texts, starts = [""] * count, [0] * count
     for i in np.flatnonzero(has_span):
         base = firsts[windows[i]]
         begin, stop = char_spans[base + start[windows[i]], 0], char_spans[base + end[windows[i]], 1]
-        texts[i] = examples.rows[i].context[begin:stop].strip()
-    return odds, texts
+        text = examples.rows[i].context[begin:stop]
+        texts[i], starts[i] = text.strip(), int(begin) + len(text) - len(text.lstrip())
+    return odds, texts, starts
 
 
 def best_spans(features: Features, outputs: Array, data: DataSpec) -> tuple[Array, Array, Array]:

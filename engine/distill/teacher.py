@@ -187,7 +187,7 @@ def _train(
             pad_id=_pad_id(tokenizer),
             write_model=lambda target: save_student(model, kept, target),
             evaluate=lambda: evaluator.evaluate(model, run, precision),
-            resume_from=work.last.resolve() if work.last.exists() else None,
+            resume_from=checkpoints.resumable(work.last.resolve(), run.notice) if work.last.exists() else None,
             phase="teacher",
         )
     )

@@ -33,7 +33,7 @@ PROGRESS_SECONDS = 1.0
 
 
 class Stopped(Exception):
-    """Training was asked to stop; the checkpoint `last` has been written."""
+    """Asked to leave. A training has written its checkpoint `last`; a cache that was being made is not there."""
 
 
 class Diverged(Exception):

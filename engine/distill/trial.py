@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from bertdistill.engine.architecture import Shape
 from bertdistill.engine.contract import SCORES, SCRATCH, STARTED, AttemptSpec
 from bertdistill.engine.distill.batches import IntArray, by_length, collate, pad_edges
-from bertdistill.engine.distill.checkpoints import read_position
+from bertdistill.engine.distill.checkpoints import resumable
 from bertdistill.engine.distill.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.examples import search_examples
 from bertdistill.engine.distill.features import Features, open_features
@@ -25,7 +25,7 @@ from bertdistill.engine.distill.measure import example_inputs, latency, peak_mem
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.students import build_student, load_student, save_student
 from bertdistill.engine.distill.train import Job, choose_precision, schedule, train
-from bertdistill.engine.errors import ConfigError, WorkerFailed
+from bertdistill.engine.errors import ConfigError
 
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
@@ -74,25 +74,12 @@ def run_trial(run: Run) -> dict[str, float]:
             write_model=lambda target: save_student(model, kept, target),
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             teacher=_teacher(facts, spec.settings.alpha),
-            resume_from=_resumable(run),
+            resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )
     known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
-
-
-def _resumable(run: Run) -> Path | None:
-    """The checkpoint to go on from. A damaged one costs the time already spent, not the trial."""
-    if not run.spec.resume_from:
-        return None
-    folder = Path(run.spec.resume_from)
-    try:
-        read_position(folder)
-    except WorkerFailed as error:
-        run.notice("warning", f"{error}. The trial starts over.")
-        return None
-    return folder
 
 
 def _student(spec: AttemptSpec) -> tuple[PreTrainedModel, list[list[int]]]:

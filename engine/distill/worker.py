@@ -60,7 +60,7 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
         run = Run(spec, paths, events, stop, open_device(spec.device))
         events.emit(contract.RESULT, **WORK[spec.kind](run))
     except Stopped:
-        return contract.EXIT_STOPPED, "stopped", "stopped", "asked to stop; the checkpoint is written"
+        return contract.EXIT_STOPPED, "stopped", "stopped", "asked to stop; what was done until then is kept"
     except Diverged as error:
         return contract.EXIT_DIVERGED, "infeasible", "diverged", str(error)
     except BertDistillError as error:  # a person must mend something first; trying again would say the same

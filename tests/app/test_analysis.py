@@ -33,6 +33,7 @@ from bertdistill.app.analysis_text import (
     growth_text,
     importances_text,
     parallel_text,
+    passage_pieces,
     question_errors_text,
     questions_text,
     scenarios_text,
@@ -44,6 +45,7 @@ from bertdistill.app.report import SHAPES
 from bertdistill.app.summary import Page
 from bertdistill.app.tables import json_text
 from bertdistill.app.view import StudyView, read_view
+from bertdistill.engine.changes import set_threshold
 from bertdistill.engine.comparison import compare
 from bertdistill.engine.contract import AttemptSpec, Device, RunPaths
 from bertdistill.engine.distill.examples import cut, digest, load_examples
@@ -51,6 +53,7 @@ from bertdistill.engine.error_analysis import Classified, Question, confusion, q
 from bertdistill.engine.importances import Importances, Weight
 from bertdistill.engine.landscape import parallel
 from bertdistill.engine.outcomes import Difference
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
 from bertdistill.store.db import Database, open_db
@@ -100,14 +103,15 @@ def test_growth_agrees_with_the_gains_of_the_view(view: StudyView) -> None:
 def test_rows_have_the_documented_keys(view: StudyView) -> None:
     """Keys in the documented order; JSON reads back."""
     found = parallel(outcomes(view), view.spec.search, view.objectives)
-    judged = question_errors([Question("1", "a", "?", ("x",), "x")]).judged[0]
+    judged = question_errors([Question("1", "a", "?", ("x",), "x", Passage("x", ((0, 1),), (0, 1), 1))]).judged[0]
     rows = {
         "importance": importance_row(Importances("exact", "fanova", 3, (Weight("layers", 1.0, 3, False),))),
         "scenario": scenario_rows(study_scenarios(view))[1],
         "step": step_row(study_growth(view)[0]),
         "line": line_rows(found)[0],
         "point": point_rows(study_slices(view))[0],
-        "question": judged_row(judged),
+        "question": judged_row(judged, passages=True),
+        "passage": judged_row(judged, passages=True)["passage"],
     }
     assert {name: list(SHAPES[name]) for name in rows} == {name: list(row) for name, row in rows.items()}
     assert rows == json.loads(json_text(rows))
@@ -313,12 +317,25 @@ def test_named_metrics_and_parameters(type_: Type) -> None:
         (["compare", "1", "demo/1"], "a trial is named twice"),
         (["errors", "1", "--list", "odd"], "there is no class 'odd'"),
         (["errors", "1", "--cut", "1.5"], "--cut"),
+        (["errors", "1", "--passages"], "--passages needs a list of questions"),
     ],
 )
 def test_misuse(type_: Type, words: list[str], message: str) -> None:
     """Exit status 2, nothing on stdout."""
     status, out, err = type_(*words)
     assert (2, "", True) == (status, out, message in err)
+
+
+def test_importance_of_too_few_trials(type_: Type, ws: Workspace) -> None:
+    """How many there are and how many are needed, on the screen and to scripts; the rows are none, and it says why."""
+    set_threshold(ws, "demo", "exact", 100.0, who="test")
+    words = "importance needs 5 complete feasible trials, there are 0"
+    status, out, err = type_("analysis", "--part", "importance")
+    assert (0, True, "") == (status, f"note: {words}" in out, err)
+    found = data(type_, "analysis", "--part", "importance")
+    assert [(0, [], words)] * 2 == [(one["trials"], one["weights"], one["problem"]) for one in found]
+    status, out, err = type_("analysis", "--part", "importance", "--csv")
+    assert (0, "", True) == (status, out.strip(), words in err)
 
 
 def test_compare_two_trials(type_: Type) -> None:
@@ -351,6 +368,7 @@ def add_predictions(ws: Workspace, train: Path) -> None:
     folder = ws.path / "runs/demo/0000-1/checkpoints/best-00000001"
     folder.mkdir(parents=True)
     (folder / "predictions.json").write_text(json.dumps({row.id: "red" for row in search.rows}))
+    (folder / "starts.json").write_text(json.dumps({row.id: 9 for row in search.rows}))
     spec = view.spec
     AttemptSpec(
         kind="trial",
@@ -403,3 +421,36 @@ def test_errors_of_a_trial(type_: Type, ws: Workspace, tmp_path: Path) -> None:
     assert ["2"] == [row["total"] for row in table(type_, "errors", "0", "--by-article")]
     status, out, _ = type_("errors", "demo/0", "--by-article", "--list", "right")
     assert (0, True, True) == (status, "has no answer, one given" in out, "question: Colour?" in out)
+
+
+def test_passages_of_the_listed_questions(type_: Type, ws: Workspace, tmp_path: Path) -> None:
+    """Right and given answer are marked in the text; scripts get their places. Without the option there is none."""
+    add_predictions(ws, tmp_path / "train.json")
+    status, out, _ = type_("errors", "0", "--list", "all", "--passages")
+    assert (0, True) == (status, "passages: [right], «given»" in out)
+    assert ["[«red»]", "«red»"] == [line.split()[-1].rstrip(".") for line in out.splitlines() if "passage: " in line]
+    passage = {"text": "Box 0 is red.", "golds": [[9, 12]], "given": [9, 12], "places": 1}
+    assert passage == data(type_, "errors", "0", "--list", "right", "--passages")["questions"][0]["passage"]
+    assert "passage" not in data(type_, "errors", "0", "--list", "right")["questions"][0]
+    assert "Box 0 is red." == table(type_, "errors", "0", "--passages")[0]["passage.text"]
+
+
+@pytest.mark.parametrize(
+    ("passage", "ascii_only", "expected"),
+    [
+        (Passage("red, blue", ((0, 3),), (5, 9), 1), False, "[red], «blue»"),
+        (Passage("red, blue", ((0, 3),), (5, 9), 1), True, "[red], <blue>"),
+        (Passage("the year 1066 on", ((4, 13),), (9, 16), 1), False, "the [year «1066] on»"),
+        (Passage("the year 1066 on", ((9, 13),), (4, 13), 1), False, "the «year [1066»]"),
+        (Passage("redblue", ((0, 3),), (3, 7), 1), False, "[red]«blue»"),
+        (Passage("red", ((0, 3),), (0, 3), 2), False, "[«red»] (given: the first of 2 places"),
+        (Passage("a\n\x1b[31mred[red]\x9b2J", ((7, 10),)), False, "a [red][red]"),
+        (Passage(""), False, ""),
+        (None, False, "no passage was recorded"),
+    ],
+)
+def test_marks_in_a_passage(passage: Passage | None, ascii_only: bool, expected: str) -> None:
+    """For eyes without colour; foreign text is made harmless between the marks."""
+    found = "".join(text for text, _ in passage_pieces(passage, ascii_only=ascii_only))
+    assert expected == found[: len(expected)]
+    assert found.isprintable()

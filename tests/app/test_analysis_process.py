@@ -17,10 +17,15 @@ from bertdistill.app.analysis_process import ask_importances, ask_predictions, c
 from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import Classified, Question, confusion, question_errors
 from bertdistill.engine.errors import WorkerFailed
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.predictions import Predictions
 from bertdistill.engine.workspace import Workspace
 
-QUESTIONS = (Question("a", "T", "Who?", ("me", "I"), "me"), Question("b", "T", "Why?", (), ""))
+QUESTIONS = (
+    Question("a", "T", "Who?", ("me", "I"), "me", Passage("I, me", ((0, 1), (3, 5)), (3, 5), 1)),
+    Question("b", "T", "Why?", (), "", Passage("I, me")),
+    Question("c", "T", "How?", (), ""),
+)
 TEXTS = (Classified("1", "fine", "good", "good"), Classified("2", "dull", "bad", "good"))
 
 
@@ -28,7 +33,7 @@ def test_questions_come_back_as_they_were() -> None:
     """From the JSON of `engine errors`."""
     found = question_errors(QUESTIONS)
     raw = {"task": TASKS[0], "step": 7, **question_errors_row(found)}
-    raw["questions"] = [judged_row(one) for one in found.judged]
+    raw["questions"] = [judged_row(one, passages=True) for one in found.judged]
     assert Predictions(TASKS[0], 7, questions=QUESTIONS) == read_predictions(json.loads(json.dumps(raw)))
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from bertdistill.app.charts import (
+    GLYPHS,
     Axis,
     Curve,
     Look,
@@ -49,9 +51,29 @@ def test_steps_pass_through_frontier_points_only() -> None:
     """The step line climbs at each point of the edge, a baseline among them, and needs two points."""
     stepped = frontier_chart(POINTS, X, Y, Look(ascii_only=True))
     alone = frontier_chart([*POINTS[:1], *POINTS[2:3]], X, Y, Look(ascii_only=True))
-    assert "*#3...." in stepped
-    assert "*#7...." in stepped
-    assert "...." not in alone
+    assert "*#3====" in stepped
+    assert "*#7====" in stepped
+    assert "====" not in alone
+
+
+def test_every_mark_and_line_in_ascii_has_its_own_character() -> None:
+    """A dominated point is no piece of the step line, and the legend names both."""
+    drawing = frontier_drawing(POINTS, X, Y, Look(marker="ascii"))
+    glyphs = [plain for _, plain in GLYPHS.values()]
+    assert len({*glyphs, "=", "-", "|"}) == len(glyphs) + 3
+    assert ("= frontier's edge", ". dominated") == tuple(w for w in reversed(drawing.legend) if w[0] in "=.")
+    assert not any(word.startswith("=") for word in frontier_drawing(POINTS, X, Y, Look()).legend)
+
+
+def test_a_point_left_out_has_no_mark_but_stays_a_corner_of_the_edge() -> None:
+    """So a filter changes what is marked and not what was reached."""
+    left_out = [replace(point, outside=True) if point.label == "#3" else point for point in POINTS]
+    whole, part = (frontier_drawing(points, X, Y, Look(marker="ascii")) for points in (POINTS, left_out))
+    row, column = _cell(whole.text, "*#3")
+    assert "=" == part.text.split("\n")[row][column]
+    assert ("#3" in whole.text, "#3" in part.text) == (True, False)
+    nothing = frontier_drawing([replace(point, outside=True) for point in POINTS], X, Y, Look())
+    assert not nothing.drawn
 
 
 def test_ascii_chart_is_ascii() -> None:
@@ -262,7 +284,7 @@ def test_steps_meet_their_marks() -> None:
     """The step line rises in the column of the mark that it leads to."""
     text = frontier_drawing(POINTS[:2], X, Y, Look(marker="ascii")).text
     row, column = _cell(text, "#7*")
-    assert "." == text.split("\n")[row + 1][column + 2]
+    assert "=" == text.split("\n")[row + 1][column + 2]
 
 
 def test_lines_up_and_off_the_chart() -> None:
@@ -285,7 +307,7 @@ def test_a_slice_has_no_steps() -> None:
     choices = Axis("layers kept", "minimize", choices=("even", "first", "last"))
     points = [Point(0, 40, "frontier", "#1", edge=True), Point(2, 60, "frontier", "#2", edge=True)]
     text = slice_drawing(points, choices, Y, Look(marker="ascii")).text
-    assert "..." not in text
+    assert "==" not in text
     assert [True] * 3 == [word in text for word in ("even", "first", "last")]
 
 

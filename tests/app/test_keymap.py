@@ -8,15 +8,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import playing, told, until
+from tests.app.screens.driving import playing, shown, told, until, words_on
 from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
 from bertdistill.app import screens, widgets
-from bertdistill.app.bindings import FOOTER_KEYS, ActionCommands, available, footer
-from bertdistill.app.keymap import ACTIONS, PLACES, Action, ids, of, shown_keys
+from bertdistill.app.bindings import FOOTER_KEYS, ActionCommands, available, footer, one_pane
+from bertdistill.app.keymap import ACTIONS, PLACES, Action, ids, of, shown_keys, together
 from bertdistill.app.reference import keys_page
 from bertdistill.app.screens.help import key_table
 from bertdistill.app.screens.study import StudyScreen
@@ -115,12 +115,57 @@ async def test_footer_and_palette_offer_what_the_table_and_the_screen_allow(ws: 
     async with playing(ws, StudyScreen("demo")) as pilot:
         app = pilot.app
         now = [action for action, _ in available(app.screen)]
-        shown = footer(app.screen, {})
-        assert FOOTER_KEYS >= len(shown)
-        assert [] == [key for key, _ in shown if key not in {shown_keys(a)[0] for a in now}]
+        found = footer(app.screen, {})
+        assert FOOTER_KEYS >= len(found)
+        assert [] == [key for key, _ in found if key not in {shown_keys(a)[0] for a in now}]  # none stands together
         offered = [words async for words in palette(app)]
         assert sorted(f"{a.group}: {a.words}" for a in now if a.palette) == sorted(offered)
         assert "trial: Compare the marked trials" not in offered
+
+
+async def test_the_footer_follows_the_focus_and_the_window(ws: Workspace) -> None:
+    """The keys of a chart that has the focus; where one pane is shown, first those that lead to the others."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen, size=(120, 40)) as pilot:
+
+        async def keys(size: tuple[int, int], pane: str) -> str:
+            await pilot.resize_terminal(*size)
+            await pilot.press(pane)
+            await until(pilot, lambda: one_pane(screen) == (size[0] < 100), "the panes that have room")
+            screen.refresh_keys()
+            await pilot.pause()
+            return words_on(pilot).splitlines()[-1].rstrip()
+
+        assert " ←→↑↓ point  enter open  XY axes  L log  r rerun  ? help  q quit" == await keys((120, 40), "2")
+        assert " ←→ cross  X x axis  v curves  enter open  L log  ? help  q quit" == await keys((120, 40), "3")
+        assert " 1–4 panes  ←→↑↓ point  enter open  XY axes  L log  ? help  q quit" == await keys((80, 24), "2")
+        assert (await keys((80, 24), "1")).startswith(" 1–4 panes  enter open  r rerun  P promote")
+        assert " 1–4 panes  ←→ cross  ? help  q quit" == await keys((40, 12), "3")
+        assert " 1–4 panes  enter open  ? help  q quit" == await keys((40, 12), "1")
+
+
+async def test_the_footer_learns_by_itself_that_one_pane_is_left(ws: Workspace) -> None:
+    """After the window has shrunk, and after m."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await pilot.resize_terminal(80, 24)
+        await shown(pilot, "1–4 panes")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "1–4 panes" not in words_on(pilot), "all panes")
+        await pilot.press("m")
+        await shown(pilot, "1–4 panes")
+
+
+def test_keys_side_by_side() -> None:
+    """In the least room; in ASCII arrows are words."""
+    digits, arrows = list("1234"), list("←→↑↓")
+    assert ("1–4", "←→↑↓", "XY", "12") == (
+        together(digits),
+        together(arrows),
+        together(["X", "Y"]),
+        together(["1", "2"]),
+    )
+    plain = [together(keys, ascii_only=True) for keys in (digits, arrows, arrows[:2], ["X", "Y"])]
+    assert ["1-4", "arrows", "left/right", "XY"] == plain
 
 
 async def palette(app: App[Any]) -> Any:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bertdistill.app.plan import make_plan, plan_text, read_amount
+from bertdistill.app.plan import make_plan, plan_text
 from bertdistill.engine.architecture import bert_shape, known_metrics
 from bertdistill.engine.config import changed, load_study, study_from_dict
-from bertdistill.engine.contract import TeacherSpec
+from bertdistill.engine.contract import StudentSpec, TeacherSpec
 from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.study_spec import StudySpec
 
@@ -26,9 +26,11 @@ def size(spec: StudySpec, **settings: int) -> int:
     return int(known["params"])
 
 
-def saved_config(folder: Path) -> Path:
-    """A folder with the config.json of a model shaped like the sample teacher, and no weights."""
+def saved_model(folder: Path) -> Path:
+    """A folder with the config.json of a model shaped like the sample teacher; its weights are never read."""
     folder.mkdir()
+    (folder / "model.safetensors").touch()
+    (folder / "vocab.txt").touch()
     config = {"model_type": "bert", "vocab_size": 500, "hidden_size": 64, "intermediate_size": 128}
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2, "num_attention_heads": 4}))
     return folder
@@ -52,6 +54,36 @@ def test_steps_and_examples(spec: StudySpec) -> None:
     assert (7, {"baseline": 2, "least": 2, "most": 2}) == (planned["train_examples"], planned["steps"])
 
 
+def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
+    """A step counts windows: passages of ten times their length need several, and the plan says that it guesses."""
+    train = Path(spec.data.train)
+    raw = json.loads(train.read_text())
+    for article in raw["data"]:
+        for paragraph in article["paragraphs"]:
+            paragraph["context"] += " and so on it went for a good while" * 40
+    train.write_text(json.dumps(raw))
+    planned = make_plan(changed(spec, "settings.batch_size", 1), say=lambda text: None)
+    assert (7, True) == (planned["train_examples"], planned["windows_estimated"])
+    assert 7 * 5 < planned["train_windows"] < 7 * 20
+    assert 2 * planned["train_windows"] == planned["steps"]["baseline"]
+    assert f"in an estimated {planned['train_windows']:,} windows" in plan_text(spec, planned)
+
+
+def test_what_a_preparation_counted_is_no_guess(spec: StudySpec) -> None:
+    """Steps follow from the windows that an earlier study of the same data has made."""
+    facts = {"train_examples": 7, "train_features": 33, "search_features": 5, "mean_length": 40.0}
+    planned = make_plan(spec, say=lambda text: None, facts=facts)
+    assert (33, False, 6) == (planned["train_windows"], planned["windows_estimated"], planned["steps"]["baseline"])
+    assert ", in 33 windows" in plan_text(spec, planned)
+
+
+def test_accumulated_passes_are_counted_as_training_counts_them(spec: StudySpec) -> None:
+    """Accumulation goes on over the end of an epoch: 7 passes twice, three a step, are five steps and not six."""
+    facts = {"train_examples": 7, "train_features": 7, "search_features": 1, "mean_length": 40.0}
+    small = changed(changed(spec, "settings.batch_size", 1), "settings.accumulation", 3)
+    assert 5 == make_plan(small, say=lambda text: None, facts=facts)["steps"]["baseline"]
+
+
 def test_steps_span_the_searched_batch_sizes_and_epochs(raw_spec: dict[str, Any]) -> None:
     """Largest batch and fewest epochs give the least steps, the opposite the most."""
     del raw_spec["settings"]["epochs"]
@@ -70,7 +102,7 @@ def test_conditions_are_honoured(spec: StudySpec) -> None:
 
 def test_impossible_architectures_are_counted(raw_spec: dict[str, Any], tmp_path: Path) -> None:
     """Evenly spaced layers that the initial model does not have are named, not hidden."""
-    raw_spec["teacher"] = {"model": str(saved_config(tmp_path / "teacher"))}
+    raw_spec["teacher"] = {"model": str(saved_model(tmp_path / "teacher"))}
     raw_spec["student"] = {"init": "teacher"}
     raw_spec["settings"] = {"layer_choice": "even"}
     raw_spec["search"] = {"layers": {"low": 1, "high": 3}}
@@ -89,9 +121,27 @@ def test_text_is_a_study_file(spec: StudySpec, tmp_path: Path) -> None:
 
 
 def test_size_from_the_config_of_a_folder(spec: StudySpec, tmp_path: Path) -> None:
-    """A local teacher is read from its config.json; no weights are needed."""
-    local = dataclasses.replace(spec, teacher=TeacherSpec(model=str(saved_config(tmp_path / "teacher"))))
+    """A local teacher is read from its config.json."""
+    local = dataclasses.replace(spec, teacher=TeacherSpec(model=str(saved_model(tmp_path / "teacher"))))
     assert make_plan(spec, say=lambda text: None)["sizes"] == make_plan(local, say=lambda text: None)["sizes"]
+
+
+@pytest.mark.parametrize("lacking", ["", "config.json", "model.safetensors", "vocab.txt"])
+def test_a_folder_that_no_study_can_begin_with_is_refused(spec: StudySpec, tmp_path: Path, lacking: str) -> None:
+    """A missing folder, or one without weights: the preparation would refuse it, so the plan does."""
+    teacher = saved_model(tmp_path / "teacher") / lacking if lacking else tmp_path / "nowhere"
+    teacher.unlink(missing_ok=True)
+    folder = tmp_path / ("teacher" if lacking else "nowhere")
+    local = dataclasses.replace(spec, teacher=TeacherSpec(model=str(folder)))
+    with pytest.raises(ConfigError, match=rf"teacher\.model = .*{lacking.partition('.')[2] or 'not a folder'}"):
+        make_plan(local, say=lambda text: None)
+
+
+def test_a_start_model_is_looked_at_too(spec: StudySpec, tmp_path: Path) -> None:
+    """Students may begin with another model than the teacher."""
+    init = StudentSpec(init=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"student\.init = .*not a folder"):
+        dataclasses.replace(make_plan(spec, student=init), say=lambda text: None)
 
 
 def test_unreachable_hub_is_said_and_the_rest_printed(
@@ -115,25 +165,6 @@ def test_disk_grows_with_the_budget(spec: StudySpec) -> None:
     less = make_plan(spec, say=lambda text: None)["disk_bytes"]["checkpoints"]
     more = make_plan(changed(spec, "budget.trials", 80), say=lambda text: None)["disk_bytes"]["checkpoints"]
     assert 4 * size(spec, layers=2, hidden_size=64) * 72 == more - less
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [("a.csv", "sentence,label\ngood,1\n\nbad,0\n", 2), ("a.txt", "good;1\nbad;0\n", 2), ("a.jsonl", '{"a":1}\n', 1)],
-)
-def test_amount_of_text_files(tmp_path: Path, name: str, text: str, expected: int) -> None:
-    """Empty lines and the header are no examples."""
-    path = tmp_path / name
-    path.write_text(text)
-    assert (expected, len(text)) == read_amount(path, "text-classification")
-
-
-def test_unreadable_data_is_a_config_error(tmp_path: Path) -> None:
-    """A file that is no SQuAD JSON is named with the key."""
-    path = tmp_path / "broken.json"
-    path.write_text("{}")
-    with pytest.raises(ConfigError, match=r"data\.train = .*broken\.json"):
-        read_amount(path, "question-answering")
 
 
 @pytest.mark.parametrize("state", ["missing", "linked", "empty"])

@@ -75,9 +75,11 @@ def test_the_smallest_near_the_teacher(db: Database) -> None:
         ("latency_ms", 10.2, 10.0, "+2.0 %"),
         ("latency_ms", 10.0, 10.0, "0 %"),
         ("search_loss", 0.5, 0.0, "+0.5000"),
+        ("null_threshold", 0.409, -1.211, "+1.620"),
+        ("null_threshold", 1.0, 0.5, "+0.500"),
         ("exact", None, 70.0, ""),
     ],
 )
 def test_gaps_are_points_or_percent(metric: str, value: float | None, other: float, expected: str) -> None:
-    """Points for percentages, percent for all else, points again where there is nothing to divide by."""
-    assert expected == short_gap(metric, difference(value, other))
+    """Points for percentages, percent for all else, points again where a ratio says nothing."""
+    assert expected == short_gap(metric, difference(metric, value, other))

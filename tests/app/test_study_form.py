@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bertdistill.app.study_form import changes, concerns, field, form, known_keys, toml
+from bertdistill.app.study_form import changes, concerns, field, form, known_keys, plain, toml
 from bertdistill.engine.config import load_study, to_toml
 from bertdistill.engine.config import study_from_dict as study
+from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.study_text import read_toml
 
 
@@ -38,6 +39,21 @@ def test_a_file_that_is_all_wrong_has_a_form(raw: dict[str, Any]) -> None:
     wrong = {"name": 3, "data": "x", "search": 1, "objectives": "exact", "teacher": [1], "budget": {"trials": {}}}
     assert "3" == field(wrong, "name").value
     assert [] == [line for line in form(wrong) if line.key.name.startswith("objectives")]
+
+
+def test_an_objective_is_named_by_its_metric(raw: dict[str, Any]) -> None:
+    """Its place in the list says nothing to a person; the problem is still found at its line."""
+    raw["objectives"][0]["threshold"] = 0.5
+    raw["references"] = [{"name": "published", "metrics": {"exact": "x"}}]
+    with pytest.raises(ConfigError) as caught:
+        study(raw, where="test")
+    threshold, reference = [line.removeprefix("test: ") for line in reversed(str(caught.value).splitlines())]
+    assert "threshold of exact = 0.5 is a fraction; scores are percentages: 50" == plain(threshold)
+    assert concerns(threshold, "objectives.0.threshold")
+    assert plain(reference).startswith('metrics.exact of published = "x" must be a number')
+    assert "threshold of exact" == field(raw, "objectives.0.threshold").key.label
+    assert "[objectives.0] must be a table" == plain("[objectives.0] must be a table")
+    assert "no limit" == known_keys()["budget.hours"].default
 
 
 def test_nothing_typed_changes_nothing(raw: dict[str, Any]) -> None:

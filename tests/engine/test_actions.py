@@ -13,7 +13,7 @@ from tests.fakes import House, behave, fake_environment, study_spec, wait_for
 from bertdistill.engine import actions, process, proposals, requests
 from bertdistill.engine.config import changed
 from bertdistill.engine.contract import Settings
-from bertdistill.engine.errors import ActionRefused, BertDistillError, ConfigError
+from bertdistill.engine.errors import ActionRefused, BertDistillError, ConfigError, InvalidRequest
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import ModelVersion, StudyState, Trial, TrialState
@@ -217,7 +217,7 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
     of.run()
     made = actions.rerun(of.workspace, "toy", 0, "dropout", "0.2", **WHO)
     assert (made.settings["dropout"], made.params) == (0.2, of.trial(0).params)
-    with pytest.raises(ConfigError, match="dropout"):
+    with pytest.raises(InvalidRequest, match=r"dropout = 7 is above 0\.9"):
         actions.rerun(of.workspace, "toy", 0, "dropout", "7", **WHO)
 
 
@@ -226,7 +226,9 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
     [
         ("layers", "4", "already"),
         ("layers", "9", "outside of the search space"),
-        ("layers", "many", "outside of the search space"),
+        ("layers", "many", "no whole number; it can be 1 to 4"),
+        ("batch_size", "", "batch_size is empty; it can be 1 to 4096"),
+        ("hidden_size", "64", "means nothing for students from a trained model"),
         ("layer", "2", "no setting"),
         ("name", "x", "no setting"),
     ],

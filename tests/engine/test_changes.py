@@ -70,7 +70,7 @@ def test_several_changes_are_one(house: Make) -> None:
     assert [
         "threshold.accuracy none -> 60",
         "range.layers whole range -> 2..3",
-        "budget.hours 0 -> 2",
+        "budget.hours no limit -> 2",
         "runner.slots 2 -> 1",
         'note none -> "hm"',
     ] == [one.words for one in entries(of)[1:]]

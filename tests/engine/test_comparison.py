@@ -15,7 +15,7 @@ OBJECTIVES = (Objective("exact", "maximize"), Objective("params", "minimize"))
 def trial(number: int, exact: float | None, params: float, *, layers: int, study: str = "s") -> Outcome:
     """A trial with a searched and two fixed settings."""
     settings = {"alpha": 0.5, "layers": layers, "seed": 42}
-    values = {"params": params, "exact": exact, "null_threshold": float(number)}
+    values = {"params": params, "exact": exact, "null_threshold": number + 0.5}
     return Outcome(number, {"layers": layers}, values, settings, study=study)
 
 

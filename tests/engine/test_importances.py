@@ -112,7 +112,26 @@ def test_few_trials_are_a_caution_and_fewer_are_none() -> None:
     assert (3, "6 trials for 3 parameters: the order may be chance below 15") == (len(few.weights), few.problem)
     none = importances(told(at_random(1)), SPACE, EXACT)
     assert ((), 1) == (none.weights, none.trials)
-    assert "1 trial complete and feasible: too few to weigh parameters, wait for 5" == none.problem
+    assert "importance needs 5 complete feasible trials, there is 1" == none.problem
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_no_share_rests_on_nothing(method: Method, count: int) -> None:
+    """Too few trials have no shares at all, a parameter that is active in too few of many has none: both say so."""
+    found = importances(told(at_random(count)), SPACE, EXACT, method=method)
+    assert () == found.weights
+    assert f"needs 5 complete feasible trials, there {'is' if count == 1 else 'are'} {count}" in found.problem
+    trials = []
+    for i, params in enumerate(at_random(20)):
+        chosen: dict[str, Value] = {"layers": params["layers"], "head_choice": "importance"}
+        if i < count:
+            chosen |= {"head_choice": "random", "heads": 1 + i}
+        trials.append(PastTrial(chosen, "complete", (float(i % 7),)))
+    rare = importances(trials, CONDITIONAL, EXACT, method=method)
+    assert "heads" not in {weight.parameter for weight in rare.weights}
+    assert rare.weights
+    assert f"not weighed: heads ({count} trial{'' if count == 1 else 's'})" in rare.problem
 
 
 def test_equal_values_weigh_nothing() -> None:

@@ -32,12 +32,28 @@ def test_a_named_part_is_kept() -> None:
 
 
 def test_difference() -> None:
-    """Percent of the size of the other value, so that a negative one turns no sign; nothing is no number."""
-    assert Difference(2.0, 50.0) == difference(6.0, 4.0)
-    assert Difference(-1.0, -50.0) == difference(-3.0, -2.0)
-    assert Difference(3.0, None) == difference(3.0, 0.0)
-    assert difference(None, 1.0) is None
-    assert difference(1.0, float("nan")) is None
+    """Of a metric that cannot be negative also in percent; nothing is no number."""
+    assert Difference(2.0, 50.0) == difference("latency_ms", 6.0, 4.0)
+    assert Difference(-4.0, -100.0) == difference("exact", 0.0, 4.0)
+    assert difference("exact", None, 1.0) is None
+    assert difference("exact", 1.0, float("nan")) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "other"),
+    [
+        ("null_threshold", 0.41, -1.21),
+        ("null_threshold", 1.5, 0.5),
+        ("matthews", 10.0, 5.0),
+        ("exact", 3.0, 0.0),
+        ("has_answer_exact", 45.0, 0.25),
+        ("made_up", -3.0, -2.0),
+        ("made_up", -3.0, 2.0),
+    ],
+)
+def test_where_a_ratio_says_nothing(metric: str, value: float, other: float) -> None:
+    """Across zero, from zero or from next to nothing there is only the plain difference."""
+    assert Difference(value - other, None) == difference(metric, value, other)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.5, 1.5), (None, None), (float("inf"), None)])

@@ -14,6 +14,7 @@ from bertdistill.engine.contract import AttemptSpec, Device, RunPaths
 from bertdistill.engine.distill.examples import cut, digest, load_examples
 from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.predictions import joined, read_predictions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
@@ -24,7 +25,7 @@ from bertdistill.store.rows import TrialState
 GOLDS: dict[str, Any] = {
     "task": "question-answering",
     "labels": [],
-    "rows": [{"id": "1", "article": "a", "question": "?", "golds": ["red"]}],
+    "rows": [{"id": "1", "article": "a", "question": "?", "golds": ["red"], "passage": "red", "starts": [0]}],
 }
 
 
@@ -159,7 +160,16 @@ def test_data_that_are_gone(finished: Finished) -> None:
 def test_questions_are_joined_by_their_ids() -> None:
     """An abstention is the empty text."""
     found = joined(GOLDS, {"1": "", "2": "other"}, 5)
-    assert (Question("1", "a", "?", ("red",), ""),) == found.questions
+    assert (Question("1", "a", "?", ("red",), "", Passage("red", ((0, 3),))),) == found.questions
+
+
+def test_the_place_of_an_answer_is_the_recorded_one() -> None:
+    """What is no number is none; then the answer is looked for."""
+    golds = {**GOLDS, "rows": [{**GOLDS["rows"][0], "passage": "red, blue or blue"}]}
+    for starts, given, places in (({"1": 13}, (13, 17), 1), ({"1": "x"}, (5, 9), 2), (None, (5, 9), 2)):
+        passage = joined(golds, {"1": "blue"}, 5, starts).questions[0].passage
+        assert passage is not None
+        assert (given, places) == (passage.given, passage.places)
 
 
 def test_an_example_without_a_prediction() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
 
-from bertdistill.engine import actions, collector, launch, process, rules, runner
+from bertdistill.engine import actions, collector, launch, process, proposals, rules, runner
 from bertdistill.engine.config import dump, study_from_dict
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.errors import LaunchError
@@ -153,6 +153,37 @@ def test_failures_in_a_row_pause_the_study(house: Make, tmp_path: Path) -> None:
     assert states(sick) == {"failed": 2, "complete": 3}
 
 
+def test_a_trial_that_crashed_is_known_as_tried(house: Make) -> None:
+    """It teaches nothing, so without this the optimiser would want it again; it is remembered beside the history."""
+    done = house({"budget": {"trials": 3}, "runner": {"retries": 0}}, crash=[1]).run()
+    crashed = done.trial(1).params
+    assert [crashed] == proposals.tried(done.trials(), done.spec)
+    assert crashed not in [one.params for one in proposals.history(done.trials(), done.spec)]
+
+
+def test_one_trial_that_always_crashes_pauses_nothing(house: Make) -> None:
+    """Its retries say nothing about the others, even as the first one on the only slot; it is given up alone."""
+    spec = {"runner": {"slots": 1, "retries": 2, "pause_after_failures": 3}}
+    done = house(spec, crash=[0]).run()
+    assert (done.study().state, done.study().diagnosis) == (StudyState.COMPLETE, "")
+    assert (states(done), len(done.attempts(0))) == ({"failed": 1, "complete": 4}, 3)
+
+
+def test_trials_that_all_crash_pause_the_study_before_their_retries_are_used_up(house: Make) -> None:
+    """Another trial is tried before one is repeated, so three bad trials show after five attempts at most."""
+    spec = {"runner": {"slots": 1, "retries": 2, "pause_after_failures": 3}}
+    sick = house(spec, crash=list(range(9))).run()
+    assert (sick.study().state, len(sick.trials())) == (StudyState.PAUSED, 3)
+    assert 5 >= sum(attempt.kind == "trial" for attempt in sick.attempts())
+
+
+def test_a_study_of_one_trial_is_paused_by_its_retries(house: Make) -> None:
+    """There is no other trial to ask, and a study that ends without a result needs a diagnosis."""
+    spec = {"budget": {"trials": 1}, "runner": {"slots": 1, "retries": 2, "pause_after_failures": 3}}
+    sick = house(spec, crash=[0]).run()
+    assert (sick.study().state, len(sick.attempts(0))) == (StudyState.PAUSED, 3)
+
+
 def test_a_preparation_is_retried(house: Make) -> None:
     """It is prepared in the second attempt, and the trials follow."""
     done = house({"budget": {"trials": 1}}, crash_prepare=1).run()
@@ -258,10 +289,10 @@ def test_stopping_the_runner_leaves_the_study_running(house: Make, tmp_path: Pat
 
 
 def test_queued_trials_go_first() -> None:
-    """Trials that had begun go on first, then what people asked for, then proposals; each by number."""
+    """Trials that had begun go on first, then what people asked for, then proposals, then failed ones; by number."""
 
-    def trial(number: int, origin: str, started_at: float | None = None) -> Trial:
-        return Trial(study_id=1, number=number, origin=origin, started_at=started_at, created_at=0.0)
+    def trial(number: int, origin: str, started_at: float | None = None, failures: int = 0) -> Trial:
+        return Trial(study_id=1, number=number, origin=origin, started_at=started_at, created_at=0.0, failures=failures)
 
     waiting = [
         trial(1, "sampler"),
@@ -269,8 +300,9 @@ def test_queued_trials_go_first() -> None:
         trial(3, "sampler", 5.0),
         trial(4, "rerun"),
         trial(0, "baseline"),
+        trial(5, "sampler", 4.0, failures=1),
     ]
-    assert [3, 0, 2, 4, 1] == [one.number for one in sorted(waiting, key=rules.place_in_queue)]
+    assert [3, 0, 2, 4, 1, 5] == [one.number for one in sorted(waiting, key=rules.place_in_queue)]
 
 
 def test_a_baseline_runs_although_a_queued_trial_came_first(house: Make) -> None:

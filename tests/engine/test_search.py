@@ -166,6 +166,33 @@ def test_a_finite_space_is_walked_through_once(kind: str) -> None:
         ask(history, kind, space=SMALL, objectives=FREE)
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_what_was_tried_without_a_lesson_is_not_proposed_again(kind: str) -> None:
+    """A trial that crashed teaches nothing, so the model would want it again; the second answer is repeatable."""
+    history = random_history(18)
+    first = ask(history, kind).params
+    second = ask(history, kind, tried=[first])
+    assert second.params != first
+    assert second == ask(history, kind, tried=[first])
+
+
+@pytest.mark.parametrize("kind", [*MODELS, "grid"])
+def test_sets_of_one_effect_are_tried_once(kind: str) -> None:
+    """Without soft loss every temperature makes the same training: of six sets, four are worth a trial."""
+    space = parse_search({"alpha": {"choices": [0.0, 0.5]}, "temperature": {"choices": [1.0, 2.0, 4.0]}})
+
+    def effect(params: Mapping[str, Any]) -> tuple[float, float]:
+        return params["alpha"], params["temperature"] if params["alpha"] else 0.0
+
+    history: list[PastTrial] = []
+    for n in range(4):
+        params = ask(history, kind, space=space, startup_trials=2, effect=effect).params
+        history.append(PastTrial(params, "complete", (float(n), 1e7)))
+    with pytest.raises(SpaceExhausted):
+        ask(history, kind, space=space, startup_trials=2, effect=effect)
+    assert sorted([(0.0, 0.0), (0.5, 1.0), (0.5, 2.0), (0.5, 4.0)]) == sorted(effect(one.params) for one in history)
+
+
 def test_an_empty_space_has_one_set() -> None:
     """Without searched parameters the fixed settings are tried once."""
     assert {} == ask([], "auto", space=(), objectives=FREE).params

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,17 @@ def edit(ws: Workspace) -> Callable[[Callable[[Writing], Any]], Any]:
             db.close()
 
     return change
+
+
+@pytest.fixture
+def rename_study(ws: Workspace) -> Callable[[str, str], None]:
+    """Rename a study from outside, so that whatever is written to it under the old name is refused."""
+
+    def rename(old: str, new: str) -> None:
+        with closing(sqlite3.connect(ws.database, isolation_level=None)) as other:
+            other.execute("UPDATE study SET name = ? WHERE name = ?", (new, old))
+
+    return rename
 
 
 @pytest.fixture

@@ -58,8 +58,8 @@ async def shown(pilot: Pilot[None], words: str) -> None:
 
 
 async def told(pilot: Pilot[None], words: str) -> None:
-    """Wait until a toast says these words."""
-    await until(pilot, lambda: any(words in toast for toast in toasts(pilot)), f"a toast with {words!r}")
+    """Wait until a toast, or the line of the screen, says these words."""
+    await until(pilot, lambda: any(words in told for told in toasts(pilot)), f"{words!r} to be told")
 
 
 def words_on(pilot: Pilot[None]) -> str:
@@ -69,8 +69,9 @@ def words_on(pilot: Pilot[None]) -> str:
 
 
 def toasts(pilot: Pilot[None]) -> list[str]:
-    """What the app told since it began."""
-    return [str(toast.message) for toast in pilot.app._notifications]  # no public way either
+    """What the app told since it began, and what the line of the screen says."""
+    line = getattr(pilot.app.screen, "outcome", "")
+    return [str(toast.message) for toast in pilot.app._notifications] + [line] * bool(line)  # no public way either
 
 
 def control_codes(pilot: Pilot[None]) -> set[str]:

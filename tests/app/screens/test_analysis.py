@@ -11,14 +11,17 @@ from tests.app.conftest import NOW
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, until, words_on
 from textual.pilot import Pilot
 
-from bertdistill.app.screens import errors_tab, importance_tab
+from bertdistill.app.screens import errors_tab, growth_tab, importance_tab, parallel_tab, scenarios_tab, slices_tab
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.widgets import error_rows
+from bertdistill.engine.changes import set_threshold
 from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import Classified, Question
 from bertdistill.engine.errors import WorkerFailed
 from bertdistill.engine.importances import Importances, Method, Weight
+from bertdistill.engine.passages import Passage
 from bertdistill.engine.predictions import Predictions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
@@ -31,8 +34,22 @@ NOTE = "5 trials for 3 parameters: the order may be chance below 15"
 QUESTIONS = (
     Question("q1", "Normans", "Who came?", ("the Normans",), "Normans"),
     Question("q2", "Normans", "When did they come?", ("in the year 1066",), "year 1066"),
-    Question("q3", "Normans", "Where?", ("Hastings",), "France"),
-    Question("q4", f"Oxygen {HOSTILE}", f"Why {HOSTILE}?", (), f"because {HOSTILE}"),
+    Question(
+        "q3",
+        "Normans",
+        "Where?",
+        ("Hastings",),
+        "France",
+        Passage(f"From France to Hastings. {'They stayed. ' * 20}Then home.", ((15, 23),), (5, 11), 1),
+    ),
+    Question(
+        "q4",
+        f"Oxygen {HOSTILE}",
+        f"Why {HOSTILE}?",
+        (),
+        f"because {HOSTILE}",
+        Passage(f"So {HOSTILE} it is", (), (3, 9)),
+    ),
     Question("q5", f"Oxygen {HOSTILE}", "What burns?", (f"wood {HOSTILE}",), ""),
 )
 TEXTS = (
@@ -90,7 +107,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Child:
 
 def row(pilot: Pilot[None], first: str) -> str:
     """The line whose first word, behind gutter and star, is this one."""
-    for line in words_on(pilot).replace("││", "\n").split("\n"):
+    for line in words_on(pilot).replace("|", "│").replace("││", "\n").split("\n"):
         words = line.replace("│", " ").strip("›> ").split()
         if words and words[0].lstrip("★*") == first:
             return " ".join(words)
@@ -123,6 +140,19 @@ async def test_importance_says_what_it_rests_on(ws: Workspace, importances: Chil
         assert f"exact: {NOTE}." in words_on(pilot)
         await pilot.press("G")
         await shown(pilot, "params is known before training; without effect: learning_rate.")
+
+
+async def test_too_few_trials_start_no_computation(ws: Workspace, importances: Child) -> None:
+    """It says how many are needed and how many there are, also when a threshold takes the old shares away."""
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        await until(pilot, lambda: row(pilot, "layers"), "the shares")
+        await asyncio.to_thread(set_threshold, ws, "demo", "exact", 87.0, who="test")
+        await shown(pilot, "Importance needs 5 complete feasible trials, there are ")
+        assert "more that miss a threshold." in words_on(pilot)
+        assert not row(pilot, "layers")
+        await pilot.press("t")
+        await shown(pilot, "importance by fANOVA")
+        assert ["ped-anova"] == importances.asked
 
 
 async def test_the_other_method_is_asked_once(ws: Workspace, importances: Child) -> None:
@@ -274,6 +304,61 @@ async def test_the_trial_goes_along_from_tab_to_tab(ws: Workspace, importances: 
         assert chosen == getattr(pilot.app.screen, "number", None)
 
 
+def wait_again(session: Writing) -> None:
+    """The running trial waits: no trial that ended is another."""
+    assert writes.set_trial_state(session, 7, TrialState.WAITING, now=NOW + 400)
+
+
+def start_and_finish(session: Writing) -> None:
+    """It runs again and completes."""
+    assert writes.set_trial_state(session, 7, TrialState.RUNNING, now=NOW + 450)
+    finish(session, exact=91.0)
+
+
+async def test_nothing_is_computed_or_drawn_again_without_a_change(
+    ws: Workspace, importances: Child, answers: Child, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While trials run and start a tab keeps its values and its chart; a trial that ends gives it new ones."""
+    made: list[str] = []
+
+    def counted(module: Any, name: str) -> None:
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, **more: made.append(name) or real(*given, **more))
+
+    counted(parallel_tab, "read_strands")
+    counted(parallel_tab, "draw_strands")
+    counted(slices_tab, "read_slice")
+    counted(slices_tab, "slice_points")
+    counted(growth_tab, "study_growth")
+    counted(growth_tab, "stairs")
+    counted(scenarios_tab, "study_scenarios")
+    counted(error_rows, "chosen_questions")
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        screen: Any = pilot.app.screen
+        for key, waited, computed in (
+            ("2", "Lines: 6 trials", ["read_strands", "draw_strands"]),
+            ("3", "exact along layers", ["read_slice", "slice_points"]),
+            ("4", "after 7 trials", ["study_growth", "stairs"]),
+            ("5", "smallest feasible", ["study_scenarios"]),
+            ("6", "Examples: wrong (4)", ["chosen_questions"]),
+        ):
+            await pilot.press(key)
+            await shown(pilot, waited)
+            await until(pilot, lambda some=computed: set(some) <= set(made), "the first values")
+            await pilot.pause()
+        made.clear()
+        for place, change in enumerate((wait_again, start_and_finish)):
+            edit(change)
+            for key in "23456":
+                await pilot.press(key)
+                before = screen.news
+                screen.ui.look_again()
+                await until(pilot, lambda old=before: screen.news is not old, "the next look")
+                await pilot.pause()
+            assert bool(place) is bool(made)
+        assert {"read_strands", "read_slice", "study_growth", "study_scenarios", "slice_points", "stairs"} <= set(made)
+
+
 # ---------------------------------------------------------------------------------------------- hypervolume, scenarios
 
 
@@ -343,7 +428,8 @@ async def test_errors_of_the_best_frontier_trial(ws: Workspace, importances: Chi
         await shown(pilot, "right, F1 1.00; Normans; q1")
         await pilot.press("j", "j")
         await shown(pilot, "Examples: mostly wrong (1)")
-        await shown(pilot, "given: France")
+        await shown(pilot, "«given»: France")
+        await shown(pilot, "From «France» to [Hastings]. They stayed.")
 
 
 async def test_the_cut_moves(ws: Workspace, importances: Child, answers: Child) -> None:
@@ -383,13 +469,31 @@ async def test_hostile_answers_are_harmless(ws: Workspace, importances: Child, a
     async with playing(ws, AnalysisScreen("demo", 0)) as pilot:
         await shown(pilot, "Examples: wrong (4)")
         await pilot.press("tab", "j", "j")
-        await shown(pilot, f"given: because {HARMLESS}")
+        await shown(pilot, f"«given»: because {HARMLESS}")
+        assert "markup[/]" in words_on(pilot).split("So «")[1]
         assert set() == control_codes(pilot)
         await pilot.press("j")
-        await shown(pilot, f"right: wood {HARMLESS}")
+        await shown(pilot, f"[right]: wood {HARMLESS}")
+        assert "no passage was recorded" in words_on(pilot)
         await pilot.press("shift+tab", "t")
         await shown(pilot, "all articles")
         assert set() == control_codes(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_long_passage_scrolls(ws: Workspace, importances: Child, answers: Child, size: tuple[int, int]) -> None:
+    """Where it does not fit, it has the focus after another tab, more room, and the arrow keys; marks are ASCII."""
+    async with playing(ws, AnalysisScreen("demo", 0), size, marker="ascii") as pilot:
+        screen: Any = pilot.app.screen
+        await shown(pilot, "When did")
+        await pilot.press("tab", "j", "tab")
+        words = screen.query_one("#error-words")
+        assert screen.focused is words
+        await pilot.press("end")
+        await shown(pilot, "mostly wrong, F1 0.00; Normans; q3")
+        await until(pilot, lambda: words.scroll_offset.y == words.max_scroll_y, "the end of the text")
+        await pilot.press("home")
+        await shown(pilot, "<France>")
 
 
 async def test_confusion_of_a_classifier(ws: Workspace, importances: Child, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -549,9 +653,8 @@ async def test_a_study_without_complete_trials(ws: Workspace, importances: Child
         writes.create_study(session, name="young", task=TASKS[0], spec=spec, now=NOW)
 
     edit(make)
-    importances.free.clear()
     async with playing(ws, AnalysisScreen("young")) as pilot:
-        await shown(pilot, "over 0 complete trials")
+        await shown(pilot, "Importance needs 5 complete feasible trials, there are 0.")
         for key, words in (
             ("2", "No trial is complete yet."),
             ("3", "No complete trial has this"),

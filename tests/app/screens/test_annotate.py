@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
-from tests.app.screens.driving import HARMLESS, HOSTILE, control_codes, playing, shown, told, until, words_on
+import pytest
+from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
 from textual.events import Paste
 from textual.widgets import Input, TextArea
 
@@ -98,3 +101,36 @@ async def test_a_note_that_is_too_long_is_not_cut_in_silence(ws: Workspace, aske
         pilot.app.post_message(Paste("keep"))
         await until(pilot, lambda: pilot.app.screen.query_one(Input).value == "keep", "the second paste")
     assert [] == asked()
+
+
+async def test_a_note_that_cannot_be_written_is_not_lost(
+    ws: Workspace, asked: Asked, rename_study: Callable[[str, str], None]
+) -> None:
+    """The dialogue stays with note, tags and the reason; once it can be written, the same key writes it."""
+    async with playing(ws, TrialScreen("demo", 3)) as pilot:
+        await pilot.press("e", *"mine", "tab", *"keep")
+        rename_study("demo", "away")
+        await pilot.press("enter")
+        await shown(pilot, "Not written: study 'demo' does not exist")
+        dialogue = pilot.app.screen
+        assert ("mine", "keep") == (dialogue.query_one(TextArea).text, dialogue.query_one(Input).value)
+        assert dialogue.query_one(Input).has_focus
+        rename_study("away", "demo")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the dialogue to close")
+        assert [{"note": "mine", "tags": ["keep"]}] == [request.arguments for request in asked()]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_waits_for_a_database_that_is_held(ws: Workspace, asked: Asked, size: tuple[int, int]) -> None:
+    """Until then it says so, takes no further letter and cannot be closed by mistake."""
+    async with playing(ws, TrialScreen("demo", 3), size) as pilot:
+        with closing(sqlite3.connect(ws.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await pilot.press("e", *"late", "f10")
+            await shown(pilot, "It is being written.")
+            await pilot.press("x", "escape", "f10")
+            await shown(pilot, "written; something")
+            assert [] == asked()
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the dialogue to close")
+        assert [{"note": "late"}] == [request.arguments for request in asked()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.app.conftest import spec_dict, squad_file
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, until, words_on
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -126,7 +126,7 @@ async def test_a_file_of_the_command_line_opens_its_form(ws: Workspace, file: Pa
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_mistakes_are_told_at_their_line(ws: Workspace, file: Path, size: tuple[int, int]) -> None:
-    """An unknown word, a bad number, a taken name: the key carries the sign, and start says why it does not."""
+    """An unknown word, a bad number, a taken name: the key carries the sign, and start does nothing."""
     screen = NewStudyScreen(str(file))
     async with playing(ws, screen, size) as pilot:
         await laid_out(pilot, screen)
@@ -139,7 +139,7 @@ async def test_mistakes_are_told_at_their_line(ws: Workspace, file: Path, size: 
         await until(pilot, lambda: len(screen.problems) == 2, "both problems")
         await shown(pilot, "2 to mend")
         await pilot.press("f5")
-        await told(pilot, "Not started: name")
+        assert [] == toasts(pilot)
         assert pilot.app.screen is screen
         line(screen, "name").value = "fresh"
         line(screen, "budget.trials").value = "5"
@@ -343,4 +343,4 @@ async def test_hostile_files_are_harmless(
         await shown(pilot, "to mend")
         assert set() == control_codes(pilot)
         await pilot.press("f5")
-        await told(pilot, "Not started")
+        assert (screen, []) == (pilot.app.screen, toasts(pilot))

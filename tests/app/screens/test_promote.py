@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
 from tests.fakes import House, behave, wait_for
 from textual.events import Paste
 from textual.widgets import Input
@@ -145,7 +145,7 @@ async def test_what_cannot_be_promoted_says_why(house: Make) -> None:
         await pilot.press(*"/..")
         await shown(pilot, "✗ the model name 'toy/..'")
         await pilot.press("enter")
-        await told(pilot, "Not started: the model name")
+        assert (screen, []) == (pilot.app.screen, toasts(pilot))
         screen.query_one("#name", Input).value = "toy"
         await pilot.press("down", *"a b")
         await shown(pilot, "✗ the alias 'a b'")

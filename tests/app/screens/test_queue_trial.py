@@ -155,14 +155,14 @@ async def test_b_takes_the_baseline(ws: Workspace) -> None:
 
 
 async def test_a_used_budget_and_a_broken_threshold_are_told_before(ws: Workspace, asked: Asked) -> None:
-    """Both name what to change; Q says so again and asks for nothing."""
+    """Both name what to change; Q asks for nothing then."""
     actions.set_budget(ws, "demo", trials=7, who="ada")
     actions.set_threshold(ws, "demo", "params", 1000, who="ada")
     async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
         await put(pilot, "learning_rate", "0.005")
         await shown(pilot, "above the threshold 1,000; choose a smaller student")
         await pilot.press("Q")
-        await told(pilot, "Not queued: params is")
+        await pilot.app.workers.wait_for_complete()
         actions.set_threshold(ws, "demo", "params", None, who="ada")
         await shown(pilot, "the budget of 7 trials is used up; raise budget.trials")
         assert ["budget", "threshold", "threshold"] == [request.verb for request in asked()]
@@ -208,3 +208,19 @@ async def test_hostile_text_is_harmless(ws: Workspace, edit: Edit) -> None:
         assert "hidden_size 64 64" in line_of(pilot, "hidden_size")
         assert HARMLESS not in words_on(pilot)
         assert set() == control_codes(pilot)
+
+
+async def test_values_that_cannot_be_queued_are_not_lost(
+    ws: Workspace, asked: Asked, rename_study: Callable[[str, str], None]
+) -> None:
+    """They stay in the form with the reason; Q tries again."""
+    async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
+        await put(pilot, "learning_rate", "0.005")
+        rename_study("demo", "away")
+        await pilot.press("Q")
+        await told(pilot, "Not done: study 'demo' does not exist")
+        assert "0.005" in line_of(pilot, "learning_rate")
+        rename_study("away", "demo")
+        await pilot.press("Q")
+        await told(pilot, "Trial #8 waits")
+        assert 0.005 == asked()[-1].arguments["learning_rate"]

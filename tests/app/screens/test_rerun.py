@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import (
+    HARMLESS,
+    HOSTILE,
+    SIZES,
+    control_codes,
+    playing,
+    shown,
+    toasts,
+    told,
+    until,
+    words_on,
+)
 from tests.fakes import House
 from textual.events import Paste
 from textual.pilot import Pilot
@@ -58,6 +69,7 @@ async def test_a_change_is_foretold_and_started(house: Make) -> None:
         assert "layers 4 → 3, all else as #0" in words
         exact = actions.forecast_rerun(of.workspace, "toy", 0, "layers", 3).known["params"]
         assert f"params {exact:,.0f} (-" in words
+        assert "MB" not in words.split("size_mb")[1].split(",")[0]
         assert "of training" in words
         assert "judged by 3 complete trials" in words
         assert "accuracy perhaps" in words
@@ -109,24 +121,28 @@ async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("layers", "9", "outside of the search space: 1 to 4"),
-        ("layers", "4", "layers is 4 already in trial 0"),
-        ("batch_size", "0", "use a value from 1"),
-        ("precision", "fp64", "auto, fp32 or bf16"),
+        ("layers", "9", "layers = 9 is outside of the search space: 1 to 4. For example 2 or 3."),
+        ("layers", "4", "layers is 4 already in trial 0. For example 2 or 3."),
+        ("layers", "", "layers is empty; it can be 1 to 4. For example 2 or 3."),
+        ("layers", "abc", "layers = abc is no whole number; it can be 1 to 4. For example 2 or 3."),
+        ("batch_size", "0", "batch_size = 0 is below 1; use a value from 1 to 4096. For example 1 or 2."),
+        ("batch_size", "", "batch_size is empty; it can be 1 to 4096. For example 15 or 17."),
+        ("precision", "fp64", 'precision = "fp64" is not possible; use auto, fp32 or bf16. For example fp32 or bf16.'),
     ],
 )
 async def test_refused_values_say_why(house: Make, key: str, value: str, words: str) -> None:
-    """Outside of the range, no change, not a word of the setting: the reason is told, enter starts nothing."""
+    """The reason with values that are taken, below the value and nowhere else; enter starts nothing."""
     of = house(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, key, value)
         await shown(pilot, "refused")
         assert screen.outlook is not None
-        assert words in screen.outlook.problem
+        assert words == screen.outlook.problem
         await pilot.press("enter")
-        await told(pilot, "Not started: ")
+        await pilot.app.workers.wait_for_complete()
         assert pilot.app.screen is screen
+        assert ([], 1) == (toasts(pilot), words_on(pilot).count("refused"))
     assert 3 == len(of.trials())
 
 
@@ -143,7 +159,8 @@ async def test_what_a_threshold_excludes_is_refused(house: Make) -> None:
         await shown(pilot, "refused")
         assert "130" in (screen.outlook.problem if screen.outlook else "")
         await pilot.press("enter")
-        await told(pilot, "Not started: ")
+        await pilot.app.workers.wait_for_complete()
+        assert ([], True) == (toasts(pilot), pilot.app.screen is screen)
 
 
 async def test_fixed_settings_may_change_too(house: Make) -> None:

@@ -180,3 +180,34 @@ async def test_hostile_text_is_harmless(ws: Workspace) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen), "the settings")
         words = [text for _, text in pilot.app.screen.copies()]  # type: ignore[attr-defined]  # it is a LiveScreen
         assert f"note={HARMLESS}" in words
+
+
+async def test_a_value_that_cannot_be_written_is_not_lost(
+    ws: Workspace, asked: Asked, rename_study: Callable[[str, str], None]
+) -> None:
+    """The line stays with what was typed and the reason; enter tries again."""
+    async with playing(ws, SettingsScreen("demo")) as pilot:
+        ask = await type_value(pilot, "note", "a long thought")
+        rename_study("demo", "away")
+        await pilot.press("enter")
+        await shown(pilot, "Not written: study 'demo' does not exist")
+        assert "a long thought" == ask.query_one(Input).value
+        rename_study("away", "demo")
+        await pilot.press("enter")
+        await told(pilot, "note is changed")
+        assert {"note": "a long thought"} == asked()[-1].arguments
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_came_of_it_hides_nothing(ws: Workspace, size: Any) -> None:
+    """It stands in a line of its own above the footer, not over the page; no hours are no limit."""
+    async with playing(ws, SettingsScreen("demo"), size) as pilot:
+        await type_value(pilot, "budget.hours", "2")
+        await pilot.press("enter")
+        await shown(pilot, "budget.hours is changed; u takes it")
+        assert 0 == len(pilot.app._notifications)
+        assert "budget.hours" in pilot.app.screen.copies()[0][1]  # type: ignore[attr-defined]  # it is a LiveScreen
+        assert "Start no new trial" in words_on(pilot)
+        await type_value(pilot, "budget.hours", "0")
+        await pilot.press("enter")
+        await until(pilot, lambda: "no limit" in line_of(pilot, "budget.hours"), "no limit")

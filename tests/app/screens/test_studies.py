@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
 
 from bertdistill.app.preferences import Options
 from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
@@ -85,6 +85,22 @@ async def test_the_way_back_from_a_study_opened_first_ends_here(ws: Workspace) -
         await shown(pilot, "demo")
         await pilot.press("escape", "escape")
         assert isinstance(pilot.app.screen, StudiesScreen)
+
+
+async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace, edit: Edit) -> None:
+    """In an empty workspace all of them do; a study that is complete has nothing to stop."""
+    async with playing(Workspace(tmp_path / "empty")) as pilot:
+        for key in ("enter", "h", "A", "z", "Z", "u"):
+            before = len(toasts(pilot))
+            await pilot.press(key)
+            await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
+        assert ["There is no study here yet: n begins one."] * 5 == toasts(pilot)[:5]
+        await pilot.press("R")
+        await told(pilot, "A runner would have nothing to do")
+    edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
+    async with playing(ws) as pilot:
+        await pilot.press("Z")
+        await told(pilot, "The study is complete: nothing of it runs")
 
 
 async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:

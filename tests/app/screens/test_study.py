@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
 from textual.events import Key
 from textual.pilot import Pilot
 
+from bertdistill.app.bindings import footer
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
@@ -23,6 +24,7 @@ from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.widgets.frontier import FrontierChart
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.architecture import bert_shape
@@ -81,6 +83,32 @@ async def test_the_order_of_the_trials(ws: Workspace) -> None:
         assert ranked == numbers(screen)
 
 
+async def test_a_filter_is_one_for_table_and_chart(ws: Workspace) -> None:
+    """Other trials lose their marks, the steps stay those of the frontier over all; both titles name the filter."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        chart = screen.query_one(FrontierChart)
+        await pilot.press("g")
+        await until(pilot, lambda: "#0" in chart.drawing.text, "the chart")
+        kept = {trial.number for trial in screen.news.view.frontier[1:]} if screen.news else set()
+        edge = [point for _, point in chart._trials if point.edge]
+        await pilot.press("slash", *"-trial:0", "enter")
+        await shown(pilot, "filter -trial:0")
+        await until(pilot, lambda: "#0" not in chart.drawing.text, "the mark to go")
+        assert kept == {t.number for t, p in chart._trials if t is not None and p.edge}
+        assert sorted((p.x, p.y) for p in edge) == sorted((p.x, p.y) for _, p in chart._trials if p.edge)
+        assert screen.selected is not None
+        assert screen.selected.number == numbers(screen)[0] != 0
+        await pilot.press("2", "left", "left", "left", "left")
+        assert screen.selected is not None
+        assert screen.selected.number in numbers(screen)
+        assert any("--filter -trial:0" in text for _, text in screen.copies())
+        await pilot.press("slash", *["backspace"] * 8, *"exact>1000", "enter")
+        await shown(pilot, "No trial fits the filter")
+        assert [] == [t for t, _ in chart._trials if t is not None]
+        assert screen.selected is None
+
+
 async def test_marks_and_comparison(ws: Workspace) -> None:
     """space marks, c compares from two on, a seventh is refused, U unmarks all."""
     screen = StudyScreen("demo")
@@ -101,6 +129,54 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
         assert len(screen.marked) == 5
         await pilot.press("U")
         assert () == screen.marked
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "words"),
+    [
+        (6, "P", "#6 is running: only a complete one can be promoted; wait for its end"),
+        (5, "P", "#5 is failed: only a complete one can be promoted; r reruns"),
+        (1, "x", "#1 is complete: only a running or waiting one can be stopped"),
+        (0, "c", "mark another with space, then press c"),
+        (0, "U", "No trial is marked"),
+        (0, "R", "A runner works here already: pid"),
+    ],
+)
+async def test_a_key_that_can_do_nothing_says_why(
+    ws: Workspace, runner_here: None, number: int, key: str, words: str
+) -> None:
+    """And what to do instead; the footer does not offer it."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        screen.query_one("#trials", LineTable).move_to(number)
+        await pilot.pause()
+        await pilot.press(key)
+        await told(pilot, words)
+        assert pilot.app.screen is screen
+        assert key not in [shown for shown, _ in footer(screen, {})]
+
+
+async def test_without_a_trial_every_key_says_so(fresh: Workspace) -> None:
+    """Before the first trial, and where a filter keeps none; other screens stay closed."""
+    screen = StudyScreen("demo")
+    async with playing(fresh, screen) as pilot:
+        for key in ("enter", "r", "P", "x", "space", "e", "A"):
+            before = len(toasts(pilot))
+            await pilot.press(key)
+            await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
+            assert "No trial is chosen: the list is empty." == toasts(pilot)[-1]
+        assert pilot.app.screen is screen
+
+
+async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
+    """No trial out of sight is rerun, promoted or stopped."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press("slash", *"exact>1000", "enter")
+        await shown(pilot, "No trial fits the filter")
+        await pilot.press("r")
+        await told(pilot, "the filter keeps none; / changes it")
+        assert pilot.app.screen is screen
 
 
 async def test_panes_of_a_narrow_window(ws: Workspace) -> None:

@@ -214,6 +214,20 @@ async def test_only_sensible_actions_are_offered(ws: Workspace) -> None:
         assert "P promote" not in words_on(pilot)
 
 
+async def test_a_key_that_can_do_nothing_says_why(ws: Workspace) -> None:
+    """P and x on a trial that failed, enter where no line names another trial and in panes that open nothing."""
+    async with playing(ws, TrialScreen("demo", 5)) as pilot:
+        for key, words in (
+            ("P", "#5 is failed: only a complete one can be promoted"),
+            ("x", "only a running or waiting one can be stopped"),
+            ("enter", "This line names no other trial"),
+        ):
+            await pilot.press(key)
+            await told(pilot, words)
+        await pilot.press("4", "enter")
+        await told(pilot, "Nothing opens from here")
+
+
 async def test_copy_offers_names_and_commands(ws: Workspace) -> None:
     """The trial's name, its parameters, its folder, the command that prints it."""
     screen = TrialScreen("demo", 5)

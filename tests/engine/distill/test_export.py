@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from tests.tiny import Kind, make_checkpoint
-from transformers import AutoTokenizer
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract import TASKS, DataSpec, Settings
 from bertdistill.engine.distill import export
@@ -249,9 +250,24 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
         assert words in text
     assert "somebody" not in text
     data = ModelCard(text).data
-    assert ("transformers", QA, "tiny") == (data.library_name, data.pipeline_tag, data.model_name)
+    assert (QA, "tiny") == (data.pipeline_tag, data.model_name)
     results = data.eval_results or []
     assert [("exact_match", 66.1249), ("f1", 70.0)] == [(r.metric_type, r.metric_value) for r in results]
+
+
+def test_the_card_names_the_library_that_loads_the_folder(tmp_path: Path) -> None:
+    """With transformers in the metadata, the hub would tell people to call what refuses a student with pruned heads."""
+    for heads, library, loads in ((0, "transformers", True), (3, "pytorch", False)):
+        student, tokenizer = make_student(tmp_path / str(heads), "bert", QA, heads)
+        target = tmp_path / f"v{heads}"
+        export_model(student, target, card_facts=facts(), tokenizer=tokenizer, onnx=False)
+        card = ModelCard((target / "README.md").read_text())
+        assert (library, loads) == (
+            card.data.library_name,
+            "`from_pretrained` of transformers refuses it" not in card.text,
+        )
+        with nullcontext() if loads else pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+            AutoModelForQuestionAnswering.from_pretrained(target)
 
 
 def test_model_card_of_hub_data(tmp_path: Path) -> None:

@@ -61,9 +61,11 @@ def test_questions_with_article_and_golds(tmp_path: Path, capsys: pytest.Capture
     found = json.loads(capsys.readouterr().out)
     title = found["rows"][0]["article"]
     expected = [
-        {"id": f"{title}1", "article": title, "question": "Colour?", "golds": ["red"]},
-        {"id": f"{title}2", "article": title, "question": "Weight?", "golds": []},
+        {"id": f"{title}1", "article": title, "question": "Colour?", "golds": ["red"], "starts": [11]},
+        {"id": f"{title}2", "article": title, "question": "Weight?", "golds": [], "starts": []},
     ]
+    for row in expected:
+        row["passage"] = "Box one is red."
     assert expected == found["rows"]
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,14 +21,19 @@ from bertdistill.engine.contract import (
     StudentSpec,
     TeacherSpec,
 )
+from bertdistill.engine.distill import prepare as preparing
+from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run
+from bertdistill.engine.distill.train import Stopped
 from bertdistill.engine.errors import ConfigError
 
 LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
 
 
-def make_run(folder: Path, teacher: TeacherSpec, *, init: str = "scratch", max_length: int = 16) -> Run:
+def make_run(
+    folder: Path, teacher: TeacherSpec, *, init: str = "scratch", max_length: int = 16, importance: bool = False
+) -> Run:
     """A preparation in this process: sixty sentences of two classes."""
     folder.mkdir(parents=True, exist_ok=True)
     train = folder.parent / "train.txt"
@@ -43,6 +49,7 @@ def make_run(folder: Path, teacher: TeacherSpec, *, init: str = "scratch", max_l
         settings=Settings(),
         device=Device(),
         caches=str(folder.parent / "caches"),
+        importance=importance,
     )
     return Run(spec, paths, EventWriter(paths.events), threading.Event(), torch.device("cpu"))
 
@@ -95,3 +102,63 @@ def test_a_trained_teacher_leaves_no_checkpoints(tmp_path: Path) -> None:
     assert [Path(facts["teacher_folder"]).name] == [
         entry.name for entry in (tmp_path / "caches" / "teachers").iterdir() if entry.is_dir()
     ]
+
+
+def caches(folder: Path, kind: str) -> list[str]:
+    """Names of the finished caches of one kind."""
+    return [entry.name for entry in (folder / "caches" / kind).glob("*") if not entry.name.startswith(".")]
+
+
+def test_a_stop_is_heard_while_tokenising(tmp_path: Path) -> None:
+    """No half cache stays behind, and the next attempt makes it whole."""
+    teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
+    run = make_run(tmp_path / "run", teacher)
+    run.stop.set()
+    with pytest.raises(Stopped):
+        prepare(run)
+    assert [] == caches(tmp_path, "features")
+    run.stop.clear()
+    prepare(run)
+    assert 2 == len(caches(tmp_path, "features"))
+
+
+def test_a_stop_is_heard_while_heads_are_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The phase takes minutes on a large model; what was made before it is kept."""
+    teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
+    run = make_run(tmp_path / "run", teacher, init="teacher", importance=True)
+    weigh = preparing.head_importance
+
+    def stopped_at_its_start(*given: Any) -> Any:
+        run.stop.set()
+        return weigh(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(preparing, "head_importance", stopped_at_its_start)
+        with pytest.raises(Stopped):
+            prepare(run)
+    assert ([], 1) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))
+    run.stop.clear()
+    assert Path(prepare(run)["importance"]).name in caches(tmp_path, "importance")
+
+
+def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its training starts over; refused, every later attempt would be refused as well."""
+    tune = FineTuneSpec(epochs=1, batch_size=16)
+    teacher = TeacherSpec(model="scratch", layers=1, hidden_size=16, ffn_size=16, head_size=8, fine_tune=tune)
+    run, honest = make_run(tmp_path / "run", teacher), teaching.train
+
+    def stopped_at_its_start(job: Any) -> Any:
+        run.stop.set()
+        return honest(job)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(teaching, "train", stopped_at_its_start)
+        with pytest.raises(Stopped):
+            prepare(run)
+    run.stop.clear()
+    [weights] = (tmp_path / "caches" / "teachers").glob("*.training/checkpoints/last-*/model.safetensors")
+    weights.write_bytes(b"not what was written")
+    assert Path(prepare(run)["teacher_folder"]).is_dir()
+    assert "The training starts over" in run.paths.events.read_text()

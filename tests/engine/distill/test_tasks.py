@@ -78,6 +78,7 @@ def test_the_answer_is_cut_from_the_passage_as_it_stands() -> None:
     scored = score(rows, features, logits(features, {5: (4, 0), 7: (0, 4)}))
     assert {"q": "a Red CAT"} == scored.predictions
     assert ([1.0], [1.0]) == (scored.correct.tolist(), scored.partial.tolist())  # the article does not count
+    assert {"q": context.index("a Red")} == scored.starts
 
 
 def test_an_answer_never_leaves_the_passage_or_runs_backwards() -> None:
@@ -105,7 +106,8 @@ def test_the_best_window_of_a_question_answers() -> None:
     features = span_features([(0, "one two three"), (0, "three four")], [context])
     rows = [question("q", context, "four")]
     better = logits(features, {3: (3, 3)}, {4: (4, 4)})
-    assert "four" == score(rows, features, better).predictions["q"]
+    found = score(rows, features, better)
+    assert ("four", context.index("four")) == (found.predictions["q"], found.starts["q"])
     tie = logits(features, {3: (3, 3)}, {4: (3, 3)})
     assert "one" == score(rows, features, tie).predictions["q"]
 
@@ -128,6 +130,7 @@ def test_abstains_above_the_threshold_only() -> None:
     scored = score(rows, features, outputs, null_threshold=0.0)
     assert {"a": "one", "b": ""} == scored.predictions
     assert {"a": 0.0, "b": 1.0} == scored.null_odds
+    assert {"a": 0} == scored.starts
     assert 100.0 == scored.metrics["exact"]
     assert 0.0 == scored.metrics["null_threshold"]
     assert {"a": "", "b": ""} == score(rows, features, outputs, null_threshold=-1.0).predictions

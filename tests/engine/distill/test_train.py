@@ -22,6 +22,7 @@ from bertdistill.engine.contract import (
     Settings,
     parse_event,
 )
+from bertdistill.engine.distill.checkpoints import read_position
 from bertdistill.engine.distill.features import Features
 from bertdistill.engine.distill.train import (
     Diverged,
@@ -278,3 +279,25 @@ def test_only_the_student_is_trained_towards_the_teacher(tmp_path: Path) -> None
     train(job)
     soft = [e["values"]["train/soft_loss"] for e in events(job, METRICS_LOGGED) if "train/soft_loss" in e["values"]]
     assert soft[-1] < soft[0]
+
+
+def test_a_second_stop_at_one_step_keeps_the_checkpoint_until_the_next_is_whole(tmp_path: Path) -> None:
+    """A teacher goes on in the folder of the attempt before; killed while it writes, it has what it resumed from."""
+
+    def interrupted() -> Evaluation:
+        raise Stopped
+
+    def killed(target: Path) -> None:
+        raise KeyboardInterrupt
+
+    first = make_job(tmp_path / "run", evaluate=interrupted)
+    with pytest.raises(Stopped):
+        train(first)
+    left = first.paths.last.resolve()
+    with pytest.raises(KeyboardInterrupt):
+        train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left, write_model=killed))
+    assert left == first.paths.last.resolve()
+    with pytest.raises(Stopped):
+        train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left))
+    assert [first.paths.last.resolve()] == list(first.paths.checkpoints.glob("last-*"))
+    assert read_position(left.parent / first.paths.last.resolve().name).step > 0

@@ -153,6 +153,8 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     assert all((mine[name] == theirs[name]).all() for name in mine)
     predictions = json.loads((RunPaths(whole).best / "predictions.json").read_text())
     assert spec.prepared["search_examples"] == len(predictions)
+    starts = json.loads((RunPaths(whole).best / "starts.json").read_text())
+    assert {key for key, text in predictions.items() if text} == set(starts)
 
 
 def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
