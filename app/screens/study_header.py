@@ -9,7 +9,7 @@ from rich.text import Text
 from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView
-from bertdistill.engine.actions import RunnerStatus
+from bertdistill.engine.lease import RunnerStatus
 from bertdistill.engine.load import Load
 from bertdistill.store.rows import Attempt, Study, StudyState, TrialState
 
