@@ -174,7 +174,7 @@ class Reader:
         same_spec = kept is not None and kept.spec_dict == study.spec
         spec = kept.spec if kept and same_spec else study_from_dict(study.spec, where=f"study {study.name}")
         trials = reads.trials(session, study_id)
-        view = make_view(study, spec, trials)
+        view = make_view(study, spec, trials, kept.view if kept else None)
         places = {t.id: place for place, t in enumerate(view.trials)}
         kept = _Kept(mark, study.spec, spec, view, _losses(session, study_id, trials), places)
         self._views[study.name] = kept

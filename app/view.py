@@ -101,15 +101,19 @@ def read_view(db: Database, name: str) -> StudyView:
     return make_view(study, study_from_dict(study.spec, where=f"study {study.name}"), trials)
 
 
-def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial]) -> StudyView:
-    """Rank the trials; pure."""
+def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: StudyView | None = None) -> StudyView:
+    """Rank the trials; pure. `before` is an older view of the same study: what holds of it still is not made again."""
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     values = {t.number: all_metrics(t) for t in complete}
-    ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
+    if before is not None and (before.spec.objectives, before.measured) == (spec.objectives, values):
+        ranked, gain = before.ranked, before.gain
+    else:
+        ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
+        feasible = [t for t in complete if t.number in ranked and ranked[t.number].feasible]
+        gain = _gains(feasible, values, spec.objectives)
     order = {number: place for place, number in enumerate(ranked)}
     states = Counter(t.state for t in trials)
     took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
-    gain = _gains([t for t in complete if t.number in ranked and ranked[t.number].feasible], values, spec.objectives)
     return StudyView(
         study,
         spec,

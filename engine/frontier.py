@@ -12,6 +12,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import le
 from typing import Generic, Literal, TypeVar
 
 Point = tuple[float, ...]
@@ -68,16 +69,23 @@ class RankedRow(Generic[Key]):
 
 def has_all(values: Mapping[str, float | None], objectives: Objectives) -> bool:
     """Whether every objective has a finite value."""
-    found = (values.get(objective.metric) for objective in objectives)
-    return all(value is not None and math.isfinite(value) for value in found)
+    return None not in _finite(values, objectives)
+
+
+def _finite(values: Mapping[str, float | None], objectives: Objectives) -> list[float | None]:
+    """The value of each objective, None for one that is missing or not finite."""
+    found = [values.get(objective.metric) for objective in objectives]
+    return [value if value is not None and math.isfinite(value) else None for value in found]
 
 
 def oriented(values: Mapping[str, float | None], objectives: Objectives) -> Point:
     """The aims as a point in which smaller is better; raises ValueError when one is missing."""
-    missing = [o.metric for o in aims(objectives) if not has_all(values, [o])]
-    if missing:
+    wanted = aims(objectives)
+    found = _finite(values, wanted)
+    if None in found:
+        missing = [objective.metric for objective, value in zip(wanted, found, strict=True) if value is None]
         raise ValueError(f"no value for {', '.join(missing)}")
-    return tuple(_sign(objective) * float(values[objective.metric] or 0.0) for objective in aims(objectives))
+    return tuple([_sign(objective) * float(value or 0.0) for objective, value in zip(wanted, found, strict=True)])
 
 
 def feasible(values: Mapping[str, float | None], objectives: Objectives) -> bool:
@@ -87,7 +95,7 @@ def feasible(values: Mapping[str, float | None], objectives: Objectives) -> bool
 
 def dominates(first: Point, second: Point) -> bool:
     """Whether `first` is nowhere worse and somewhere better. Equal points do not dominate each other."""
-    return first != second and all(a <= b for a, b in zip(first, second, strict=True))
+    return first != second and all(map(le, first, second))
 
 
 def non_dominated(points: Sequence[Point]) -> list[bool]:
@@ -169,7 +177,7 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
 
 def _shortfall(point: Point, goal: Point) -> float:
     """How far `point` must move to be nowhere worse than `goal` (the distance of IGD+, Ishibuchi et al. 2015)."""
-    return math.hypot(*(max(0.0, a - b) for a, b in zip(point, goal, strict=True)))
+    return math.hypot(*[a - b if a > b else 0.0 for a, b in zip(point, goal, strict=True)])
 
 
 def _scaled_limits(points: Sequence[Point], objectives: Objectives) -> Point:

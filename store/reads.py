@@ -70,10 +70,18 @@ Row = TypeVar("Row")
 
 # ------------------------------------------------------------------------------------------------------ rows to values
 
+_decode = json.JSONDecoder().raw_decode
+
+
+def _json(text: str) -> Any:
+    """What `json.loads` returns for text that it wrote itself, without looking for space around it: twice as fast."""
+    return _decode(text)[0]
+
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
-    "dict[str, Any]": json.loads,
-    "dict[str, Any] | None": lambda text: None if text is None else json.loads(text),
-    "list[str]": json.loads,
+    "dict[str, Any]": _json,
+    "dict[str, Any] | None": lambda text: None if text is None else _json(text),
+    "list[str]": _json,
     "bool": bool,
     "StudyState": StudyState.__members__.__getitem__,
     "TrialState": TrialState.__members__.__getitem__,
