@@ -162,7 +162,7 @@ class BertDistill(App[None]):
             version = self.reader.version()
         except BertDistillError as error:
             self._seen = (screen, None, 0.0)  # as soon as it can be read again, it is
-            self._tell_problem(error)
+            self._tell_problem(screen, error)
             return
         now = time.monotonic()
         if not first and self._seen[1] == version and now - self._seen[2] < CALM_SECONDS:
@@ -176,10 +176,10 @@ class BertDistill(App[None]):
         try:
             news = screen.read(self.reader)
         except BertDistillError as error:
-            self.call_from_thread(self._tell_problem, error)
+            self.call_from_thread(self._tell_problem, screen, error)
         except Exception as error:  # noqa: BLE001 - the edge of the UI poll
             _LOG.exception("cannot read what %s shows", type(screen).__name__)
-            self.call_from_thread(self._tell_problem, error)
+            self.call_from_thread(self._tell_problem, screen, error)
         else:
             self.post_message(SnapshotRead(screen, news))
         finally:
@@ -226,14 +226,17 @@ class BertDistill(App[None]):
         for key in self._early.give_back():
             self.post_message(key)
 
-    def _tell_problem(self, error: Exception) -> None:
-        """On every screen as long as it lasts; in full only once, not twice a second."""
+    def _tell_problem(self, screen: LiveScreen, error: Exception) -> None:
+        """On the screen that has it, as long as it lasts; in full only once, not twice a second."""
+        if screen not in self.screen_stack:  # it was left meanwhile, and nobody misses its news
+            return
         text = f"{type(error).__name__}: {error}"
-        if isinstance(self.screen, LiveScreen) and self.screen.is_mounted:
-            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
+        if screen.is_mounted:
+            screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
         if text != self._problem:
             self._problem = text
-            self.tell_error(error, title="Cannot be read")
+            if not screen.tells:  # the line under its header says it already
+                self.tell_error(error, title="Cannot be read")
 
     # ---------------------------------------------------------------------------------------------------- actions
 

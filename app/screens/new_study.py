@@ -115,7 +115,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     # ------------------------------------------------------------------------------------------- reading, showing
 
     def read(self, reader: Reader) -> NewStudyNews:
-        folders = [("here", Path()), ("workspace", self.ui.workspace.path)]
+        folders = [("here", Path()), ("workspace", reader.workspace.path)]
         return NewStudyNews(tuple(find_configs(folders)), taken(reader.studies()))
 
     def show(self, news: NewStudyNews) -> None:
@@ -145,8 +145,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._findings(Text(safe(config.about, 6000) or "This file has no comment at its top.") if config else Text())
 
     def _highlighted(self) -> Config | None:
-        key = self.query_one("#configs", LineTable).cursor_key
-        return next((c for c in self.news.configs if str(c.path) == key), None) if self.news else None
+        return self.under_cursor(self.news.configs if self.news else (), lambda one: str(one.path), "#configs")
 
     def _findings(self, text: Text | Group) -> None:
         self.query_one("#findings", Static).update(text)

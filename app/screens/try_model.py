@@ -118,8 +118,8 @@ answer takes some seconds, because the process that answers must load torch and 
             study = reads.study_by_id(session, trial.study_id)
         if not version.folder:
             raise NotFound(f"{self.model} has no exported folder; it is {version.state}")
-        folder = self.ui.workspace.absolute(version.folder)
-        return TryNews(version, study, folder, teacher_of(self.ui.workspace, study.prepared))
+        folder = reader.workspace.absolute(version.folder)
+        return TryNews(version, study, folder, teacher_of(reader.workspace, study.prepared))
 
     def show(self, news: TryNews) -> None:
         first, self.news = self.news is None, news
