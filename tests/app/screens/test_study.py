@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
+from tests.app.screens.driving import (
+    HARMLESS,
+    HOSTILE,
+    SIZES,
+    control_codes,
+    playing,
+    shown,
+    toasts,
+    told,
+    until,
+    words_on,
+)
 from textual.events import Key
 from textual.pilot import Pilot
 
@@ -25,6 +36,7 @@ from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.widgets.frontier import FrontierChart
+from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.architecture import bert_shape
@@ -188,6 +200,34 @@ async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
             others = {"trials", "frontier", "curves"} - {name}
             assert screen.query_one(f"#{name}").region.area > 0
             assert [0] * len(others) == [screen.query_one(f"#{other}").region.area for other in others]
+
+
+async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
+    """It stands at its end, grows with what comes, and enter opens the trial of a line; m gives it the whole screen."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        log = screen.query_one(LogPane)
+        await pilot.press("4")
+        await shown(pilot, "Log: starts, ends, requests, notices")
+        await until(pilot, lambda: log.region.height > 0, "the log")
+        keys = [row.key for row in log._rows]
+        assert keys[-1] == log.cursor_key
+        await shown(pilot, "complete, exact 86.00, params 80.0k")
+        edit(lambda s: writes.add_notice(s, level="warning", text=HOSTILE, now=2e9, study_id=1))
+        await until(pilot, lambda: len(log._rows) == len(keys) + 1, "the notice")
+        await shown(pilot, HARMLESS)
+        assert log._rows[-1].key == log.cursor_key
+        assert set() == control_codes(pilot)
+        await pilot.press("enter")
+        await told(pilot, "This line is about no trial")
+        log.move_to("end 3")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial of the line")
+        assert pilot.app.screen.number == 3
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen, "the study")
+        await pilot.press("m")
+        await until(pilot, lambda: log.region.height > 30, "the log alone")
 
 
 async def test_panes_of_a_wide_window(ws: Workspace) -> None:
