@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import optuna
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bertdistill.engine.contract import Settings
@@ -252,8 +252,8 @@ class _Search:
         return None
 
     def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
-        """Optuna's sampler, or for a narrowed space the Gaussian process that looks for its optimum in there only."""
-        if kind == "gp" and self.within != self.space:
+        """Optuna's sampler, or our Gaussian process, which may look in a narrowed space only."""
+        if kind == "gp":
             from bertdistill.engine.narrow_gp import NarrowGP  # it leans on optuna's insides, which few proposals need
 
             drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
@@ -282,8 +282,6 @@ class _Search:
 
 
 def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:
-    if kind == "gp":
-        return GPSampler(seed=seed, n_startup_trials=startup_trials, warn_independent_sampling=False)
     if kind == "nsga2":
         return NSGAIISampler(seed=seed, population_size=POPULATION)
     # Independent, not multivariate: measured worse on spaces of this kind.

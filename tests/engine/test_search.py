@@ -400,6 +400,29 @@ PART = narrowed(
 )
 
 
+def test_the_process_does_not_hide_in_corners() -> None:
+    """With little known, an acquisition function is highest in the corners, of which a study learns next to nothing."""
+    space = parse_search(
+        {
+            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+            "alpha": {"low": 0.0, "high": 1.0},
+            "temperature": {"low": 1.0, "high": 8.0},
+            "dropout": {"low": 0.0, "high": 0.4},
+        }
+    )
+    dice = random.Random(4)
+    ends = 0
+    for seed in range(6):
+        history = []
+        for _ in range(8):
+            params: dict[str, Any] = ask([], "random", space=space, seed=dice.randrange(10**6)).params
+            score = 60 - 40 * (params["alpha"] - 0.6) ** 2 - 5 * (math.log10(params["learning_rate"]) + 4) ** 2
+            history.append(PastTrial(params, "complete", (score, 1e7 * (1 + params["dropout"]))))
+        found = ask(history, "gp", space=space, objectives=FREE, startup_trials=5, seed=seed).params
+        ends += sum(found[one.name] in (one.low, one.high) for one in space)
+    assert 2 >= ends
+
+
 @pytest.mark.parametrize("trials", [0, 6, 18])
 @pytest.mark.parametrize("kind", MODELS)
 def test_proposals_keep_to_a_narrowed_range(kind: str, trials: int) -> None:
