@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -478,10 +479,20 @@ class BertDistill(App[None]):
 
     def action_undo(self) -> None:
         study: str = getattr(self.screen, "study_name", "")
-        self.act(
-            lambda: actions.undo(self.workspace, study, who=self.who),
-            lambda entry: f"Undone: {entry.words.partition(': ')[2]}. u again undoes more.",
-        )
+
+        def undo() -> tuple[actions.Entry, str]:
+            """The undo, and who had made the change: several people may be at one workspace."""
+            entry = actions.undo(self.workspace, study, who=self.who)
+            with closing(Reader(self.workspace)) as reader:
+                return entry, next((e.who for e in reader.changes(study) if e.id == entry.undoes), self.who)
+
+        def words(done: tuple[actions.Entry, str]) -> str:
+            entry, who = done
+            whose = "" if who == self.who else f" what {who} had changed"
+            where = "" if entry.trial is None else f" on #{entry.trial}"
+            return f"Undone{whose}{where}: {entry.words.partition(': ')[2]}. u again undoes more."
+
+        self.act(undo, words)
 
 
 def run(options: Options) -> int:

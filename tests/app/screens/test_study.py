@@ -35,6 +35,7 @@ from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.session import who
 from bertdistill.app.widgets.frontier import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
@@ -188,6 +189,26 @@ async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
         await pilot.press("r")
         await told(pilot, "the filter keeps none; / changes it")
         assert pilot.app.screen is screen
+
+
+async def test_undo_says_whose_change_it_took_back(ws: Workspace) -> None:
+    """With two people at one workspace the newest change may be the other one's; nothing else is lost."""
+    actions.annotate(ws, "demo", 2, note="mine", who=who())
+    actions.annotate(ws, "demo", 3, note=HOSTILE, who="anna")
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press("u")
+        await told(pilot, "Undone what anna had changed on #3: note")
+        actions.annotate(ws, "demo", 1, note="again", who="anna")
+        actions.undo(ws, "demo", who="anna")
+        await pilot.press("u")
+        await told(pilot, 'Undone on #2: note "mine" -> none')
+        await until(pilot, lambda: screen.news and not any(t.note for t in screen.news.view.trials), "empty notes")
+        before = len(toasts(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: len(toasts(pilot)) > before, "why there is nothing to undo")
+        assert "nothing" in toasts(pilot)[-1]
+        assert set() == control_codes(pilot)
 
 
 async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
