@@ -47,10 +47,15 @@ CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
 
 @dataclass(frozen=True)
 class NewStudyNews:
-    """All that the screen shows before anything was chosen."""
+    """The study files, the studies that are there, and what the chosen file says now."""
 
     configs: tuple[Config, ...]
     studies: Mapping[str, Taken]
+    path: Path | None = None
+    raw: Mapping[str, Any] | None = None
+    """Its tables; None while nothing is chosen and when it cannot be read."""
+    problem: str = ""
+    """Why it cannot be read."""
 
 
 class NewStudyScreen(LiveScreen):
@@ -73,6 +78,10 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.answer: Answer | None = None
         self._file = file
         self._raw: dict[str, Any] = {}
+        self._whole: StudySpec | None = None
+        """The study when it was valid last: to be had with `copies` when its file is gone."""
+        self._gone = ""
+        """Why the chosen file cannot be read any more, empty while it can."""
         self._typed: dict[Path, dict[str, str]] = {}
         self._added: dict[Path, list[str]] = {}
 
@@ -116,7 +125,12 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     def read(self, reader: Reader) -> NewStudyNews:
         folders = [("here", Path()), ("workspace", reader.workspace.path)]
-        return NewStudyNews(tuple(find_configs(folders)), taken(reader.studies()))
+        found, studies = tuple(find_configs(folders)), taken(reader.studies())
+        path = self.config.path if self.config is not None else None
+        try:
+            return NewStudyNews(found, studies, path, None if path is None else read_toml(path))
+        except ConfigError as error:
+            return NewStudyNews(found, studies, path, problem=str(error))
 
     def show(self, news: NewStudyNews) -> None:
         fresh = self.news is None or self.news.studies.keys() != news.studies.keys()
@@ -129,9 +143,24 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._title()
         if self.config is None:
             self._preview()
-        elif fresh:
+        elif self._take_file(news) or fresh:
             self._judge()
         self.refresh_keys()
+
+    def _take_file(self, news: NewStudyNews) -> bool:
+        """Whether the chosen file went away, came back or says something else: then the form says so, too.
+
+        What was typed stays, and so do the values of a file that is gone.
+        """
+        if self.config is None or news.path != self.config.path:
+            return False
+        before, self._gone = self._gone, news.problem
+        if news.raw is None or news.raw == self._raw:
+            return before != self._gone
+        self._raw = dict(news.raw)
+        self._lay_out(getattr(self.focused, "name", None) or "")
+        self.ui.tell(f"{self.config.path.name} was changed on disk: its new values stand here, what you typed is kept.")
+        return False
 
     def _title(self) -> None:
         text = Text("New study", "bold", no_wrap=True, overflow="ellipsis")
@@ -197,7 +226,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         except BertDistillError as error:
             self._refuse(str(config.path), ConfigError("\n".join(problems(error, config.path))))
             return
-        self.config = config
+        self.config, self._gone, self._whole = config, "", None
         if config.is_demo:
             self._typed.setdefault(config.path, demo_study.data_paths(self.ui.workspace))
         self.remove_class("-choosing")
@@ -270,7 +299,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.query_one("#form").border_title = Text(safe_line(self.config.path.name if self.config else "", 80))
         inputs = {str(i.name): i for i in box.query(Input)}
         chosen = inputs.get(focus) or next(iter(inputs.values()), None)
-        if chosen is not None:
+        if chosen is not None and (focus or getattr(self.focused, "id", "") not in ("other-key", "start")):
             chosen.focus()
         self._judge()
         self.refresh_keys()
@@ -346,6 +375,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
                 await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
             studies = self.news.studies if self.news else {}
             self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
+            self._whole = self.checked.spec or self._whole
             self._show_findings()
             if self.checked.spec is not None:
                 await asyncio.sleep(PLAN_SECONDS)
@@ -357,6 +387,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     @property
     def problems(self) -> list[str]:
         """What must be mended before the study can start."""
+        if self._gone:
+            return [f"{self._gone}. What you typed is kept: put the file back as it was, or f4 chooses another"]
         checked = self.checked.problems if self.checked else ()
         return [*checked, *(self.answer.problems if self.answer else ())]
 
@@ -394,8 +426,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         if self.config is None:
             return []
         found = [("command", self.command), ("path", str(self.config.path))]
-        spec = self.checked.spec if self.checked else None
-        return found if spec is None else [*found, ("study file", to_toml(spec))]
+        return found if self._whole is None else [*found, ("study file", to_toml(self._whole))]
 
     @on(Button.Pressed, "#start")
     def start_pressed(self) -> None:
