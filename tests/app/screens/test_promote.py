@@ -152,6 +152,21 @@ async def test_what_cannot_be_promoted_says_why(house: Make) -> None:
         assert [] == reads.model_versions(session)
 
 
+async def test_a_form_that_cannot_be_written_is_not_lost(house: Make) -> None:
+    """The study is gone when it is to be started: the reason is told, name and note stand there still."""
+    of = house(ONE)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        screen.query_one("#note", Input).value = "the best so far"
+        await pilot.press("f5")
+        await shown(pilot, "Promote it")
+        with of.db.write() as session:
+            reads.study(session, "toy").name = "away"
+        await pilot.press("y")
+        await told(pilot, "Not done: study 'toy' does not exist")
+        assert (screen, "the best so far") == (pilot.app.screen, screen.query_one("#note", Input).value)
+
+
 async def test_a_running_trial_waits(ws: Workspace) -> None:
     """A trial that runs, and one without a checkpoint, say what to do."""
     async with playing(ws, PromoteScreen("demo", 6)) as pilot:

@@ -98,6 +98,21 @@ async def test_the_safe_answer_starts_nothing(house: Make) -> None:
     assert 3 == len(of.trials())
 
 
+async def test_a_value_that_cannot_be_written_is_not_lost(house: Make) -> None:
+    """The study is gone when it is to be started: the reason is told and the value stands there still."""
+    of = house(SPACE)
+    screen = RerunScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await choose(pilot, screen, "layers", "3")
+        await pilot.press("enter")
+        await shown(pilot, "Rerun #0 with layers 4 → 3?")
+        with of.db.write() as session:
+            reads.study(session, "toy").name = "away"
+        await pilot.press("y")
+        await told(pilot, "Not done: study 'toy' does not exist")
+        assert (screen, "3") == (pilot.app.screen, screen.query_one(Input).value)
+
+
 async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
     """The same settings again name the trial that has them; y opens it, and so does o from the list."""
     of = house(SPACE)
