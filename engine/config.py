@@ -96,7 +96,7 @@ class SamplerSection(_Section):
     """`[sampler]`: how settings are proposed."""
 
     kind: SamplerKind = Field(
-        default="auto", description="auto, tpe, gp, nsga2, random or grid; auto is gp up to 300 trials, then tpe."
+        default="auto", description="auto, tpe, gp, nsga2, random or grid; auto is gp from 12 to 300 trials, else tpe."
     )
     seed: int = Field(default=0, ge=0, description="Seed of the proposals: same history and seed, same proposal.")
     startup_trials: int = Field(default=10, ge=1, description="Random trials before the sampler begins to model.")

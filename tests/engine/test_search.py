@@ -18,6 +18,7 @@ from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, hypervolume, non_dominated
 from bertdistill.engine.ranges import inside, narrow, present, typed
 from bertdistill.engine.search import (
+    FIRST_GP,
     GP_TRIALS,
     POPULATION,
     PastTrial,
@@ -288,8 +289,9 @@ def test_conditions_are_kept(kind: str) -> None:
 
 
 def test_auto() -> None:
-    """gp while it is quick, tpe for long studies, for conditions and for many objectives."""
+    """gp while it is quick, tpe before there is much to learn, in long studies, for conditions and many objectives."""
     done = [PastTrial({}, "complete", (1.0, 1.0))] * GP_TRIALS
+    assert ["tpe", "gp"] == [choose_kind("auto", done[:n], SPACE, FREE) for n in (FIRST_GP - 1, FIRST_GP)]
     assert "gp" == choose_kind("auto", done, SPACE, FREE)
     assert "gp" == choose_kind("auto", [*done, PastTrial({}, "running")], SPACE, FREE)
     assert "tpe" == choose_kind("auto", [*done, done[0]], SPACE, FREE)
