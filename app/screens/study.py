@@ -282,6 +282,8 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
+        if log := self.query_one(LogPane).text:
+            found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
 

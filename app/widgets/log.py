@@ -33,6 +33,11 @@ class LogPane(LineTable):
         entitle(self, title="Log: starts, ends, requests, notices")
 
     @property
+    def text(self) -> str:
+        """All lines, whole."""
+        return "\n".join(" ".join(cell.text for cell in row.cells if cell.text) for row in self._rows)
+
+    @property
     def trial(self) -> int | None:
         """The trial that the line under the cursor is about."""
         return self._trials.get(self.cursor_key)

@@ -239,6 +239,7 @@ async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
         await shown(pilot, HARMLESS)
         assert log._rows[-1].key == log.cursor_key
         assert set() == control_codes(pilot)
+        assert "#5 failed, killed_by_signal_9: [/red] gone" in dict(screen.copies())["log"]
         await pilot.press("enter")
         await told(pilot, "This line is about no trial")
         log.move_to("end 3")

@@ -7,7 +7,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import (
+    HARMLESS,
+    HOSTILE,
+    SIZES,
+    control_codes,
+    playing,
+    shown,
+    toasts,
+    told,
+    until,
+    words_on,
+)
 from textual.pilot import Pilot
 
 from bertdistill.app.keymap import of
@@ -220,12 +231,15 @@ async def test_a_key_that_can_do_nothing_says_why(ws: Workspace) -> None:
         for key, words in (
             ("P", "#5 is failed: only a complete one can be promoted"),
             ("x", "only a running or waiting one can be stopped"),
-            ("enter", "This line names no other trial"),
+            ("enter", "The chosen fact names no other trial"),
         ):
             await pilot.press(key)
             await told(pilot, words)
         await pilot.press("4", "enter")
         await told(pilot, "Nothing opens from here")
+        before = len(toasts(pilot))
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: len(toasts(pilot)) > before, "what enter says in the curves")
 
 
 async def test_copy_offers_names_and_commands(ws: Workspace) -> None:
