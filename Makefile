@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/pip install --disable-pip-version-check --progress-bar on --constraint constraints.txt
+
+ANNOUNCE = echo 'Installing into $(VENV), once: torch and transformers are large, so this takes minutes.'
 
 .PHONY: demo test check static docs setup clean
 
@@ -32,10 +34,12 @@ $(VENV)/bin/python:
 
 # The stamps make a second run quick: pip is asked again only after a change of what it is asked for.
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(ANNOUNCE)
 	$(PIP) --editable .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(ANNOUNCE)
 	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/installed
 

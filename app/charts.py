@@ -243,14 +243,27 @@ def _lines(canvas: _Canvas, marks: Sequence[tuple[float, float]], chosen: Point 
 
 
 def _steps(canvas: _Canvas, frontier: Sequence[Point]) -> None:
-    """The edge of what is reached: along x a frontier point stands for everything up to the next one."""
-    order = sorted(frontier, key=lambda p: p.x, reverse=canvas.x.axis.better == "maximize")
+    """The edge of what is reached: along x a frontier point stands for everything up to the next one.
+
+    A point of the frontier that another one beats in these two metrics is on it for a third: the edge passes it by.
+    """
+    order = _reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)
     if len(order) < 2:
         return
     corners = [(order[0].x, order[0].y)]
     for point in order[1:]:
         corners += [(point.x, corners[-1][1]), (point.x, point.y)]
     canvas.dotted([canvas.middle(a, b) for a, b in corners], _STEP, "frontier", ())
+
+
+def _reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
+    """Those that no other beats in x and y, the best x first."""
+    x, y = (1 if better == "minimize" else -1 for better in (across, up))
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (x * p.x, y * p.y)):
+        if not found or y * point.y < y * found[-1].y:
+            found.append(point)
+    return found
 
 
 def _marks(canvas: _Canvas, points: Sequence[Point], chosen: Point | None) -> None:

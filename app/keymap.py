@@ -359,8 +359,8 @@ def shown_keys(action: Action, keymap: Mapping[str, str] | None = None, *, ascii
 def together(keys: Sequence[str], *, ascii_only: bool = False) -> str:
     """Keys of one character side by side, in the least room: `1–4`, `←→`, `XY`; in ASCII `1-4`, `left/right`, `XY`."""
     text = "".join(keys)
-    if len(text) > 2 and text in "123456789":
-        return f"{text[0]}{'-' if ascii_only else '–'}{text[-1]}"
+    if len(text) > 1 and text in "123456789":
+        return f"{text[0]}{'/' if len(text) == 2 else '-' if ascii_only else '–'}{text[-1]}"
     if not ascii_only or text.isascii():
         return text
     return "arrows" if set(text) == set(_ARROWS) else "/".join(_ARROWS.get(key, key) for key in keys)

@@ -51,6 +51,10 @@ class Wishes:
     keymap: Mapping[str, str] = field(default_factory=dict)
 
 
+POOR_FONT = re.compile(r"linux(-.*)?|vt\d+.*|cons25.*")
+"""Values of TERM of consoles whose fonts have no braille and no stars, and often no more than ASCII."""
+
+
 def options(
     workspace: Path,
     typed: Wishes,
@@ -69,7 +73,7 @@ def options(
         study_file=study_file,
         open_study=open_study,
         theme=typed.theme or filed.theme or "auto",
-        marker=typed.marker or filed.marker or "braille",
+        marker=typed.marker or filed.marker or ("ascii" if POOR_FONT.fullmatch(environ.get("TERM", "")) else "braille"),
         mouse=next((wish for wish in (typed.mouse, filed.mouse) if wish is not None), True),
         refresh=typed.refresh or filed.refresh or (REMOTE_REFRESH if slow else LOCAL_REFRESH),
         keymap={**filed.keymap, **typed.keymap},

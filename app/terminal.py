@@ -31,6 +31,8 @@ Background = Literal["dark", "light"]
 
 NO_SCREEN = ("dumb", "unknown")
 """Values of TERM that mean: no cursor movement."""
+COLOURLESS = re.compile(r"vt\d+.*|.+-(m|mono)")
+"""Values of TERM of terminals without colours."""
 INSTEAD = "bertdistill-tui engine status"
 """What to use without a terminal; every view has a text twin there."""
 LARGEST_COPY = 74_994
@@ -80,6 +82,8 @@ def _help() -> str:
 
 def tame(environ: MutableMapping[str, str]) -> None:
     """Mend variables that textual reads otherwise than people mean them; to be called before textual is imported."""
+    if COLOURLESS.fullmatch(environ.get("TERM", "")):
+        environ["NO_COLOR"] = "1"  # textual does not ask what the terminal can do, and sends it RGB colours
     if not environ.get("NO_COLOR"):
         environ.pop("NO_COLOR", None)  # empty means unset (no-color.org); textual takes it for set
     else:

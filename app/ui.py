@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -167,7 +168,7 @@ class BertDistill(App[None]):
             version = self.reader.version()
         except BertDistillError as error:
             self._seen = (screen, None, 0.0)  # as soon as it can be read again, it is
-            self._tell_problem(error)
+            self._tell_problem(screen, error)
             return
         now = time.monotonic()
         if not first and self._seen[1] == version and now - self._seen[2] < CALM_SECONDS:
@@ -181,10 +182,10 @@ class BertDistill(App[None]):
         try:
             news = screen.read(self.reader)
         except BertDistillError as error:
-            self.call_from_thread(self._tell_problem, error)
+            self.call_from_thread(self._tell_problem, screen, error)
         except Exception as error:  # noqa: BLE001 - the edge of the UI poll
             _LOG.exception("cannot read what %s shows", type(screen).__name__)
-            self.call_from_thread(self._tell_problem, error)
+            self.call_from_thread(self._tell_problem, screen, error)
         else:
             self.post_message(SnapshotRead(screen, news))
         finally:
@@ -234,14 +235,17 @@ class BertDistill(App[None]):
         for key in self._early.give_back():
             self.post_message(key)
 
-    def _tell_problem(self, error: Exception) -> None:
-        """On every screen as long as it lasts; in full only once, not twice a second."""
+    def _tell_problem(self, screen: LiveScreen, error: Exception) -> None:
+        """On the screen that has it, as long as it lasts; in full only once, not twice a second."""
+        if screen not in self.screen_stack:  # it was left meanwhile, and nobody misses its news
+            return
         text = f"{type(error).__name__}: {error}"
-        if isinstance(self.screen, LiveScreen) and self.screen.is_mounted:
-            self.screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
+        if screen.is_mounted:
+            screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
         if text != self._problem:
             self._problem = text
-            self.tell_error(error, title="Cannot be read")
+            if not screen.tells:  # the line under its header says it already
+                self.tell_error(error, title="Cannot be read")
 
     # ---------------------------------------------------------------------------------------------------- actions
 
@@ -496,10 +500,20 @@ class BertDistill(App[None]):
         from bertdistill.engine import actions
 
         study: str = getattr(self.screen, "study_name", "")
-        self.act(
-            lambda: actions.undo(self.workspace, study, who=self.who),
-            lambda entry: f"Undone: {entry.words.partition(': ')[2]}. u again undoes more.",
-        )
+
+        def undo() -> tuple[actions.Entry, str]:
+            """The undo, and who had made the change: several people may be at one workspace."""
+            entry = actions.undo(self.workspace, study, who=self.who)
+            with closing(Reader(self.workspace)) as reader:
+                return entry, next((e.who for e in reader.changes(study) if e.id == entry.undoes), self.who)
+
+        def words(done: tuple[actions.Entry, str]) -> str:
+            entry, who = done
+            whose = "" if who == self.who else f" what {who} had changed"
+            where = "" if entry.trial is None else f" on #{entry.trial}"
+            return f"Undone{whose}{where}: {entry.words.partition(': ')[2]}. u again undoes more."
+
+        self.act(undo, words)
 
 
 def _load_actions() -> None:

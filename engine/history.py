@@ -21,7 +21,7 @@ from bertdistill.engine.settle import row
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
-from bertdistill.store.rows import Request, StudyState, TrialState
+from bertdistill.store.rows import Request, StudyState, Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
@@ -64,6 +64,8 @@ class Entry:
     undone_by: int | None = None
     obstacle: str = ""
     """Why it cannot be undone now; empty when it can."""
+    instead: str = ""
+    """What to do then, as a sentence."""
     about: str = ""
     """The verb of the change that an undo is about; else its own."""
 
@@ -84,13 +86,17 @@ def history(db: Database, study: str | None = None) -> list[Entry]:
         study_id = reads.study(session, study).id if study else None
         log = _Log(reads.requests(session))  # all: an alias may have been moved by a trial of another study
         chosen = [one for one in log.requests if study_id is None or one.study_id == study_id]
-        numbers: dict[int | None, int] = {
-            one.trial_id: reads.trial_by_id(session, one.trial_id).number for one in chosen if one.trial_id is not None
+        trials: dict[int | None, Trial] = {
+            one.trial_id: reads.trial_by_id(session, one.trial_id) for one in chosen if one.trial_id is not None
         }
-    return [_entry(log, one, names.get(one.study_id, ""), numbers.get(one.trial_id)) for one in chosen]
+    return [_entry(log, one, names.get(one.study_id, ""), trials.get(one.trial_id)) for one in chosen]
 
 
-def _entry(log: _Log, request: Request, study: str, trial: int | None) -> Entry:
+def _entry(log: _Log, request: Request, study: str, trial: Trial | None) -> Entry:
+    obstacle = log.obstacle(request)
+    instead = _hint(log, request) if obstacle else ""
+    if not obstacle and trial is not None and log.root(request).verb in MADE and trial.reason != UNDONE:
+        obstacle, instead = _begun(trial)
     undoes = request.arguments.get("undoes") if request.verb == UNDO else None
     return Entry(
         id=request.id,
@@ -98,13 +104,14 @@ def _entry(log: _Log, request: Request, study: str, trial: int | None) -> Entry:
         who=request.who,
         verb=request.verb,
         study=study,
-        trial=trial,
+        trial=trial.number if trial is not None else None,
         after={key: value for key, value in request.arguments.items() if key != "undoes"},
         before=request.before,
         outcome=request.outcome,
         undoes=undoes,
         undone_by=log.undone_by.get(request.id),
-        obstacle=log.obstacle(request),
+        obstacle=obstacle,
+        instead=instead,
         about=log.root(request).verb,
     )
 
@@ -300,13 +307,27 @@ def _put_study_state(session: Writing, first: Request, values: Mapping[str, Any]
     return {"state": before.value}
 
 
+def _begun(trial: Trial) -> tuple[str, str]:
+    """Why a trial cannot be taken out of the queue any more, and what to do instead; empty while it can."""
+    number = trial.number
+    if trial.state == TrialState.WAITING and trial.started_at is None:
+        return "", ""
+    if trial.state in (TrialState.WAITING, TrialState.RUNNING):
+        goes_on = " and waits to go on" if trial.state == TrialState.WAITING else ""
+        stop = f"bertdistill-tui engine stop STUDY --trial {number}"
+        return f"trial {number} has begun{goes_on}", f"Stop it: x on the trial, or {stop}."
+    words = f"trial {number} has run since it was asked for and is {trial.state}; what it found stays"
+    return words, f"Put it out of sight: A on the trial, or bertdistill-tui engine archive STUDY/{number}."
+
+
 def _put_trial_state(session: Writing, first: Request, wanted: str) -> dict[str, Any]:
     """Take a trial that has not begun out of the queue (`undone`), or put it back (`waiting`)."""
     trial = reads.trial_by_id(session, row(first.trial_id))
     if wanted == UNDONE:
-        if trial.state != TrialState.WAITING or trial.started_at is not None:
-            hint = "Stop it with: bertdistill-tui engine stop --trial"
-            raise ActionRefused(f"trial {trial.number} has begun and is {trial.state}", hint=hint)
+        words, instead = _begun(trial)
+        if words:
+            older = "Older changes: undo them one by one, by their number in history."
+            raise ActionRefused(words, hint=f"{instead} {older}")
         writes.set_trial_state(session, trial.id, TrialState.STOPPED, now=time.time(), reason=UNDONE)
         return {"state": "waiting"}
     study = reads.study_by_id(session, trial.study_id)

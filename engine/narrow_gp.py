@@ -1,7 +1,9 @@
-"""A Gaussian process that learns from the whole search space and looks for its next point in a part of it only.
+"""A Gaussian process that learns from the whole search space and looks for its next point in a part of it, or in all.
 
-It knows no trials and no parameters beyond optuna's distributions. Optuna has nothing for this: with a smaller range
-its sampler forgets the parameter, and a frozen one leaves the model although it still explains the scores.
+It knows no trials and no parameters beyond optuna's distributions. Optuna has nothing for a part: with a smaller range
+its sampler forgets the parameter, and a frozen one leaves the model although it still explains the scores. And it
+climbs to the very top of the acquisition function, which lies in a corner of the space for as long as little is known:
+half of all proposals were corners. Here the best of many candidates is taken, which hardly ever lie there.
 """
 
 from __future__ import annotations
@@ -11,17 +13,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from optuna._gp import optim_mixed
 from optuna._gp.search_space import SearchSpace
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import GPSampler
+
+CANDIDATES = 2048
+"""Points drawn at random; then half as many around the best of them, for each of SPREADS."""
+CENTRES = 16
+SPREADS = (0.1, 0.03)
+"""Standard deviations around a centre, in shares of a parameter's range."""
+SWAPPED = 0.2
+"""Share of the coordinates of a centre that are drawn anew."""
 
 Part = tuple[BaseDistribution, BaseDistribution, tuple[int, ...]]
 """The whole distribution, the one that is drawn from, and the categories (by index) that may be drawn."""
 
 
 class NarrowGP(GPSampler):
-    """Optuna's sampler with its search for the best acquisition value confined to `parts`.
+    """Optuna's sampler with its own search for the best acquisition value, confined to `parts`.
 
     Overrides `_optimize_acqf`, which optuna leaves open for another way of optimising and may rename between versions;
     the versions are pinned and a test proposes with it.
@@ -38,19 +47,38 @@ class NarrowGP(GPSampler):
         return super().sample_relative(study, trial, search_space)
 
     def _optimize_acqf(self, acqf: Any, best_params: np.ndarray | None) -> np.ndarray:
-        """The best point of the part, in the coordinates of the whole.
-
-        The best past trials, from which optuna would start, may lie outside of the part.
-        """
+        """The best candidate of the part, in the coordinates of the whole."""
         inner = _Inner(acqf, [self._parts[name] for name in self._names])
-        found, _ = optim_mixed.optimize_acqf_mixed(
-            inner,  # type: ignore[arg-type]  # it has all that is used of optuna's own class
-            n_preliminary_samples=self._n_preliminary_samples,
-            n_local_search=self._n_local_search,
-            tol=self._tol,
-            rng=self._rng.rng,
-        )
-        return inner.outward(found)
+        centres = None if best_params is None else inner.inward(best_params)
+        return inner.outward(best_candidate(inner, centres, self._rng.rng))
+
+
+def best_candidate(acqf: Any, centres: np.ndarray | None, rng: np.random.RandomState) -> np.ndarray:
+    """The candidate with the highest acquisition value, (parameters,) in the unit box.
+
+    Candidates are random points and points around the best of these, and around `centres` (points, parameters).
+    """
+    space = acqf.search_space
+    points = space.sample_normalized_params(CANDIDATES, rng=rng)
+    values = acqf.eval_acqf_no_grad(points)
+    for spread in SPREADS:
+        best = points[np.argsort(-values, kind="stable")[:CENTRES]]
+        around = best if centres is None else np.vstack([best, centres])
+        near = _around(around, spread, space, rng)
+        points = np.vstack([points, near])
+        values = np.concatenate([values, acqf.eval_acqf_no_grad(near)])
+    found: np.ndarray = points[int(np.argmax(values))]
+    return found
+
+
+def _around(centres: np.ndarray, spread: float, space: Any, rng: np.random.RandomState) -> np.ndarray:
+    """Points near the centres; the borders are mirrors, because clipping would pile points up on them."""
+    points = centres[rng.randint(len(centres), size=CANDIDATES // 2)]
+    points = np.where(rng.rand(*points.shape) < SWAPPED, space.sample_normalized_params(len(points), rng=rng), points)
+    continuous = np.asarray(space.continuous_indices, dtype=int)
+    moved = np.abs(points[:, continuous] + spread * rng.randn(len(points), len(continuous)))
+    points[:, continuous] = np.clip(1 - np.abs(1 - moved), 0, 1)
+    return points
 
 
 class _Inner:
@@ -69,17 +97,9 @@ class _Inner:
             for i, (whole, _, indices) in enumerate(parts)
             if isinstance(whole, CategoricalDistribution)
         }
-        self.length_scales = acqf.length_scales / np.where(self._width > 0, self._width, 1.0)
-
-    def eval_acqf(self, x: Any) -> Any:
-        """Values at torch points `(…, parameters)` of the part."""
-        carried = x * x.new_tensor(self._width) + x.new_tensor(self._start)
-        for i, table in self._tables.items():
-            carried[..., i] = x.new_tensor(table)[x[..., i].long()]
-        return self._acqf.eval_acqf(carried)
 
     def eval_acqf_no_grad(self, x: np.ndarray) -> np.ndarray:
-        """The same for numpy points."""
+        """Values at points (points, parameters) of the part."""
         values: np.ndarray = self._acqf.eval_acqf_no_grad(self.outward(x))
         return values
 
@@ -89,6 +109,15 @@ class _Inner:
         for i, table in self._tables.items():
             carried[..., i] = table[x[..., i].astype(int)]
         return carried
+
+    def inward(self, x: np.ndarray) -> np.ndarray:
+        """Those of the points of the whole that lie in the part, in its coordinates."""
+        carried = (x - self._start) / np.where(self._width > 0, self._width, 1.0)
+        for i, table in self._tables.items():
+            carried[..., i] = [np.flatnonzero(table == index)[0] if index in table else -1 for index in x[..., i]]
+        ends = np.array([len(self._tables[i]) - 1.0 if i in self._tables else 1.0 for i in range(x.shape[-1])])
+        found: np.ndarray = carried[((carried >= 0) & (carried <= ends)).all(axis=-1)]
+        return found
 
 
 def _kept(drawn: BaseDistribution, indices: tuple[int, ...]) -> BaseDistribution:

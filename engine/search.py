@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import optuna
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bertdistill.engine.contract import Settings
@@ -30,6 +30,8 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 KINDS = ("auto", "tpe", "gp", "nsga2", "random", "grid")
 
+FIRST_GP = 12
+"""Finished trials before `auto` takes the Gaussian process: of fewer it learns less than tpe does."""
 GP_TRIALS = 300
 """Finished trials up to which `auto` takes the Gaussian process: beyond, one proposal costs seconds."""
 GP_OBJECTIVES = 3
@@ -136,14 +138,15 @@ def derive_seed(seed: int, trials: int, index: int) -> int:
 
 
 def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective]) -> str:
-    """What `auto` stands for here: gp to 300 finished trials, then tpe; tpe with conditions, which gp cannot model."""
+    """What `auto` stands for here: tpe, but gp from 12 to 300 finished trials where no condition is in its way."""
     if kind not in KINDS:
         raise ConfigError(f"sampler {kind!r} is unknown; use {', '.join(KINDS)}")
     if kind != "auto":
         return kind
     finished = sum(trial.state != "running" for trial in history)
     conditional = any(parameter.when for parameter in space)
-    return "tpe" if conditional or finished > GP_TRIALS or len(aims(objectives)) > GP_OBJECTIVES else "gp"
+    fitting = FIRST_GP <= finished <= GP_TRIALS and len(aims(objectives)) <= GP_OBJECTIVES
+    return "gp" if fitting and not conditional else "tpe"
 
 
 @dataclass
@@ -252,8 +255,8 @@ class _Search:
         return None
 
     def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
-        """Optuna's sampler, or for a narrowed space the Gaussian process that looks for its optimum in there only."""
-        if kind == "gp" and self.within != self.space:
+        """Optuna's sampler, or our Gaussian process, which may look in a narrowed space only."""
+        if kind == "gp":
             from bertdistill.engine.narrow_gp import NarrowGP  # it leans on optuna's insides, which few proposals need
 
             drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
@@ -282,8 +285,6 @@ class _Search:
 
 
 def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:
-    if kind == "gp":
-        return GPSampler(seed=seed, n_startup_trials=startup_trials, warn_independent_sampling=False)
     if kind == "nsga2":
         return NSGAIISampler(seed=seed, population_size=POPULATION)
     # Independent, not multivariate: measured worse on spaces of this kind.

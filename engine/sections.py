@@ -48,7 +48,7 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
     if kind in ("list[str]", "list[int]"):
         return _list_problem(value, whole=kind == "list[int]")
     if kind == "dict[str, float]":
-        return _numbers_problem(value)
+        return "" if isinstance(value, Mapping) else f"= {shown(value)} must be a table"
     if kind == "str":
         choices = field.metadata.get("choices")
         if not isinstance(value, str):
@@ -92,13 +92,6 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
     return field.default if made is dataclasses.MISSING else made()
 
 
-def _numbers_problem(value: Any) -> str:
-    if not isinstance(value, Mapping):
-        return f"= {shown(value)} must be a table"
-    wrong = [name for name, number in value.items() if not is_number(number)]
-    return f"has {wrong[0]} = {shown(value[wrong[0]])}, which is not a number" if wrong else ""
-
-
 def kind_of(field: dataclasses.Field[Any]) -> str:
     """The annotation of a key's field, which is text: int, float, str, list[int], list[str] or dict[str, float]."""
     return str(field.type)
@@ -133,9 +126,18 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
             problems += wrong
         elif text := value_problem(field, raw[name]):
             problems.append(Problem(table, name, text))
+        elif wrong := _wrong_numbers(field, raw[name], table):
+            problems += wrong
         else:
             values[name] = _converted(kind_of(field), raw[name])
     return (None if problems else cls(**values)), problems
+
+
+def _wrong_numbers(field: dataclasses.Field[Any], value: Any, table: str) -> list[Problem]:
+    """What is wrong inside a table of numbers; nothing when the field is none."""
+    inner = value.items() if kind_of(field) == "dict[str, float]" else ()
+    wrong = [(key, number) for key, number in inner if not is_number(number)]
+    return [Problem(table, f"{field.name}.{key}", f"= {shown(number)} must be a number") for key, number in wrong]
 
 
 def _converted(kind: str, value: Any) -> Any:

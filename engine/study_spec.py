@@ -43,7 +43,7 @@ class SamplerSection:
     kind: str = key(
         "auto",
         choices=("auto", "tpe", "gp", "nsga2", "random", "grid"),
-        help="auto, tpe, gp, nsga2, random or grid; auto is gp up to 300 trials, then tpe.",
+        help="auto, tpe, gp, nsga2, random or grid; auto is gp from 12 to 300 trials, else tpe.",
     )
     seed: int = key(0, low=0, help="Seed of the proposals: same history and seed, same proposal.")
     startup_trials: int = key(10, low=1, help="Random trials before the sampler begins to model.")

@@ -117,7 +117,7 @@ class ChartTab(Tab):
         self._chart.can_focus = False
         self._table = table(id=f"{kind}-trials", classes="pane")
         self._wanted: int | None = None
-        self._drawn: tuple[Any, ...] = ()
+        self._drawn: tuple[Any, tuple[Any, ...]] = (None, ())
 
     def compose(self) -> Iterable[Widget]:
         yield self._chart
@@ -131,10 +131,10 @@ class ChartTab(Tab):
     def _moved(self) -> None:
         self.draw()
 
-    def is_drawn(self, *what: Any) -> bool:
-        """Whether the chart already shows this; the next time it does. Changes of its look it follows by itself."""
-        same = self._drawn == what
-        self._drawn = what
+    def is_drawn(self, content: Any, *how: Any) -> bool:
+        """Whether the chart shows this very content in this way; from now on it does. It follows its look by itself."""
+        same = self._drawn[0] is content and self._drawn[1] == how
+        self._drawn = (content, how)
         return same
 
     @on(Chart.Drawn)

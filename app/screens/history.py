@@ -94,8 +94,7 @@ taken back says why and what to do instead. An undo is a request itself, so it c
     @property
     def chosen(self) -> Entry | None:
         """The entry under the cursor."""
-        key = self.query_one(LineTable).cursor_key if self.is_mounted else None
-        return next((entry for entry in self.news.entries if entry.id == key), None) if self.news else None
+        return self.under_cursor(self.news.entries if self.news else (), lambda one: one.id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "undo_chosen":
@@ -158,4 +157,8 @@ def outcome_words(entry: Entry) -> str:
 
 def remedy_words(entry: Entry) -> str:
     """Whether it can be undone, else why not."""
-    return "enter undoes it" if not entry.obstacle else safe_line(entry.obstacle, 300)
+    if not entry.obstacle:
+        return "enter undoes it"
+    if entry.undone_by is not None:  # which the outcome says already
+        return safe_line(entry.instead, 300)
+    return safe_line(". ".join(filter(None, (entry.obstacle, entry.instead))), 500)

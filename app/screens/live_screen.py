@@ -6,8 +6,8 @@ It knows no store: the App calls `read` in a thread and then `show` on the UI th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -25,6 +25,7 @@ from bertdistill.app.widgets.table import LineTable
 if TYPE_CHECKING:
     from bertdistill.app.ui import BertDistill
 
+Item = TypeVar("Item")
 OUTCOME_SECONDS = 12.0
 """How long it can be read what came of an action."""
 
@@ -95,7 +96,10 @@ class LiveScreen(Ours, Screen[Any]):
         raise NotImplementedError
 
     def read(self, reader: Reader) -> Any:
-        """Everything that the screen shows now, as values. Runs in a thread: touches no widget."""
+        """Everything that the screen shows now, as values. Runs in a thread, perhaps when the screen is gone already.
+
+        So it touches no widget and not the app; the workspace is `reader.workspace`.
+        """
         raise NotImplementedError
 
     def show(self, news: Any) -> None:
@@ -128,6 +132,11 @@ class LiveScreen(Ours, Screen[Any]):
             line = self.query_one("#trouble", Static)
             line.set_class(bool(text), "-told")
             line.update(text)
+
+    def under_cursor(self, items: Iterable[Item], key: Callable[[Item], Any], table: str = "LineTable") -> Item | None:
+        """The one of `items` whose row has the cursor in a table (a selector); None without any."""
+        at = self.query_one(table, LineTable).cursor_key if self.is_mounted else None
+        return next((one for one in items if key(one) == at), None) if at is not None else None
 
     def tell(self, words: str) -> bool:
         """Say this in the screen's own line for a while; False when it has none, or none any more."""

@@ -121,7 +121,7 @@ ask a model something, with its teacher beside it.
         if reader.db is None:
             return ModelsNews((), "", "")
         models = self._models(reader)
-        if verification.settle_ended(self.ui.workspace, [one.version for one in models]):
+        if verification.settle_ended(reader.workspace, [one.version for one in models]):
             models = self._models(reader)
         chosen = self._chosen or (models[0].name if models else "")
         folder = next((one.row["folder"] for one in models if one.name == chosen), None)
@@ -137,7 +137,7 @@ ask a model something, with its teacher beside it.
             trial = trials[version.trial_id]
             study = studies[trial.study_id]
             ours = tuple(one for one in aliases if one.version_id == version.id)
-            path = self.ui.workspace.path
+            path = reader.workspace.path
             row = model_row(version, ours, study=study.name, trial=trial.number, workspace=path)
             found.append(Model(version, row, trial, study, ours))
         return tuple(sorted(found, key=lambda one: -(one.version.id)))
@@ -174,8 +174,7 @@ ask a model something, with its teacher beside it.
     @property
     def chosen(self) -> Model | None:
         """The version under the cursor."""
-        key = self.query_one("#models", LineTable).cursor_key if self.is_mounted else None
-        return next((one for one in self.news.models if one.name == key), None) if self.news else None
+        return self.under_cursor(self.news.models if self.news else (), lambda one: one.name, "#models")
 
     @on(LineTable.Moved, "#models")
     def moved(self) -> None:

@@ -48,10 +48,15 @@ CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
 
 @dataclass(frozen=True)
 class NewStudyNews:
-    """All that the screen shows before anything was chosen."""
+    """The study files, the studies that are there, and what the chosen file says now."""
 
     configs: tuple[Config, ...]
     studies: Mapping[str, Taken]
+    path: Path | None = None
+    raw: Mapping[str, Any] | None = None
+    """Its tables; None while nothing is chosen and when it cannot be read."""
+    problem: str = ""
+    """Why it cannot be read."""
 
 
 class NewStudyScreen(LiveScreen):
@@ -74,6 +79,10 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.answer: Answer | None = None
         self._file = file
         self._raw: dict[str, Any] = {}
+        self._whole: StudySpec | None = None
+        """The study when it was valid last: to be had with `copies` when its file is gone."""
+        self._gone = ""
+        """Why the chosen file cannot be read any more, empty while it can."""
         self._typed: dict[Path, dict[str, str]] = {}
         self._added: dict[Path, list[str]] = {}
 
@@ -116,8 +125,13 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     # ------------------------------------------------------------------------------------------- reading, showing
 
     def read(self, reader: Reader) -> NewStudyNews:
-        folders = [("here", Path()), ("workspace", self.ui.workspace.path)]
-        return NewStudyNews(tuple(find_configs(folders)), taken(reader.studies()))
+        folders = [("here", Path()), ("workspace", reader.workspace.path)]
+        found, studies = tuple(find_configs(folders)), taken(reader.studies())
+        path = self.config.path if self.config is not None else None
+        try:
+            return NewStudyNews(found, studies, path, None if path is None else read_toml(path))
+        except ConfigError as error:
+            return NewStudyNews(found, studies, path, problem=str(error))
 
     def show(self, news: NewStudyNews) -> None:
         fresh = self.news is None or self.news.studies.keys() != news.studies.keys()
@@ -130,9 +144,24 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._title()
         if self.config is None:
             self._preview()
-        elif fresh:
+        elif self._take_file(news) or fresh:
             self._judge()
         self.refresh_keys()
+
+    def _take_file(self, news: NewStudyNews) -> bool:
+        """Whether the chosen file went away, came back or says something else: then the form says so, too.
+
+        What was typed stays, and so do the values of a file that is gone.
+        """
+        if self.config is None or news.path != self.config.path:
+            return False
+        before, self._gone = self._gone, news.problem
+        if news.raw is None or news.raw == self._raw:
+            return before != self._gone
+        self._raw = dict(news.raw)
+        self._lay_out(getattr(self.focused, "name", None) or "")
+        self.ui.tell(f"{self.config.path.name} was changed on disk: its new values stand here, what you typed is kept.")
+        return False
 
     def _title(self) -> None:
         text = Text("New study", "bold", no_wrap=True, overflow="ellipsis")
@@ -146,8 +175,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._findings(Text(safe(config.about, 6000) or "This file has no comment at its top.") if config else Text())
 
     def _highlighted(self) -> Config | None:
-        key = self.query_one("#configs", LineTable).cursor_key
-        return next((c for c in self.news.configs if str(c.path) == key), None) if self.news else None
+        return self.under_cursor(self.news.configs if self.news else (), lambda one: str(one.path), "#configs")
 
     def _findings(self, text: Text | Group) -> None:
         self.query_one("#findings", Static).update(text)
@@ -199,7 +227,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         except BertDistillError as error:
             self._refuse(str(config.path), ConfigError("\n".join(problems(error, config.path))))
             return
-        self.config = config
+        self.config, self._gone, self._whole = config, "", None
         if config.is_demo:
             self._typed.setdefault(config.path, demo_study.data_paths(self.ui.workspace))
         self.remove_class("-choosing")
@@ -272,7 +300,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.query_one("#form").border_title = Text(safe_line(self.config.path.name if self.config else "", 80))
         inputs = {str(i.name): i for i in box.query(Input)}
         chosen = inputs.get(focus) or next(iter(inputs.values()), None)
-        if chosen is not None:
+        if chosen is not None and (focus or getattr(self.focused, "id", "") not in ("other-key", "start")):
             chosen.focus()
         self._judge()
         self.refresh_keys()
@@ -348,6 +376,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
                 await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
             studies = self.news.studies if self.news else {}
             self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
+            self._whole = self.checked.spec or self._whole
             self._show_findings()
             if self.checked.spec is not None:
                 await asyncio.sleep(PLAN_SECONDS)
@@ -359,6 +388,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     @property
     def problems(self) -> list[str]:
         """What must be mended before the study can start."""
+        if self._gone:
+            return [f"{self._gone}. What you typed is kept: put the file back as it was, or f4 chooses another"]
         checked = self.checked.problems if self.checked else ()
         return [*checked, *(self.answer.problems if self.answer else ())]
 
@@ -396,8 +427,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         if self.config is None:
             return []
         found = [("command", self.command), ("path", str(self.config.path))]
-        spec = self.checked.spec if self.checked else None
-        return found if spec is None else [*found, ("study file", to_toml(spec))]
+        return found if self._whole is None else [*found, ("study file", to_toml(self._whole))]
 
     @on(Button.Pressed, "#start")
     def start_pressed(self) -> None:

@@ -120,17 +120,17 @@ app. A refused one can be taken by force: the card then says so.
         if trial is None:
             raise NotFound(f"study {self.study_name!r} has no trial {self.number}")
         versions, aliases = self._models(reader)
-        if verification.settle_ended(self.ui.workspace, [v for v in versions if v.trial_id == trial.id]):
+        if verification.settle_ended(reader.workspace, [v for v in versions if v.trial_id == trial.id]):
             versions, aliases = self._models(reader)
         with reader.session() as session:
             kept = {one.role: one for one in reads.checkpoints(session, trial_id=trial.id)}
         version = self._followed([v for v in versions if v.trial_id == trial.id])
-        found = None if version is None else verification.look(self.ui.workspace, version)
+        found = None if version is None else verification.look(reader.workspace, version)
         ours = [one for one in aliases if version is not None and one.name == version.name]
         row = (
             {}
             if version is None
-            else model_row(version, ours, study=self.study_name, trial=trial.number, workspace=self.ui.workspace.path)
+            else model_row(version, ours, study=self.study_name, trial=trial.number, workspace=reader.workspace.path)
         )
         names = {v.id: f"{v.name}:{v.version}" for v in versions}
         return PromoteNews(
@@ -227,8 +227,7 @@ app. A refused one can be taken by force: the card then says so.
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The chosen checkpoint."""
-        key = self.query_one("#checkpoints", LineTable).cursor_key if self.is_mounted else None
-        return next((one for one in self.news.checkpoints if one.role == key), None) if self.news else None
+        return self.under_cursor(self.news.checkpoints if self.news else (), lambda one: one.role, "#checkpoints")
 
     def problem(self) -> str:
         """Why the form cannot be started, empty when it can."""

@@ -125,8 +125,7 @@ takes a threshold off and widens a range again. Every change is recorded, `u` ta
     @property
     def chosen(self) -> Setting | None:
         """The setting under the cursor."""
-        key = self.query_one(LineTable).cursor_key if self.is_mounted else None
-        return next((one for one in self.news.settings if one.key == key), None) if self.news else None
+        return self.under_cursor(self.news.settings if self.news else (), lambda one: one.key)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.chosen is not None if action == "edit" else True

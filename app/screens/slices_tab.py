@@ -107,7 +107,7 @@ class SlicesTab(ChartTab):
 
     def draw(self) -> None:
         view, news = self._view, self._news
-        if self.is_drawn(news, view and view.objectives, self.number, self.ui.ascii_only):
+        if self.is_drawn(news, self.number, self.ui.ascii_only):
             return
         if view is None or news is None or news.found is None:
             self._chart.draw(None, empty="There is nothing to draw yet.")

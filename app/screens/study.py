@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.containers import Horizontal, Vertical
@@ -22,6 +22,7 @@ from bertdistill.app.safe import safe_line
 from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
+from bertdistill.app.study_log import study_log
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets import trial_table
 from bertdistill.app.widgets.curves import CurvesChart
@@ -35,7 +36,11 @@ from bertdistill.engine.load import Load, read_load
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, Notice, StudyState, Trial, TrialState
 
+if TYPE_CHECKING:
+    from bertdistill.engine.history import Entry
+
 PANES = ("trials", "frontier", "curves", "log")
+BY_RANK = "★ frontier, then front by front"
 LEAST_COLUMNS = 60
 """Points of a curve that are read at least; as many as the chart has columns where that is more."""
 
@@ -53,6 +58,10 @@ class StudyNews:
     load: Load
     curves: list[TrialCurve] = field(default_factory=list)
     series: list[str] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    """What people asked for, oldest first."""
+    preparation: Attempt | None = None
+    """The newest one."""
 
 
 class StudyScreen(LiveScreen):
@@ -62,8 +71,10 @@ class StudyScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("study")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
-The ranked list on the left has the frontier first (`★`), then everything else by its distance from it. The chart shows
-the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
+The ranked list goes front by front: first the frontier (`★`), then the trials that would be the frontier without those,
+and so on; within a front the nearest to the frontier first. So a small trial stands high when nothing as small is
+better, however weak it is. Then come trials that miss a threshold, then those without a rank. The chart shows the same
+trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
 """
 
     def __init__(self, study_name: str) -> None:
@@ -77,6 +88,7 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         self._filter_text = ""
         self._keep: Callable[[StudyView, Trial], bool] | None = None
         self._archived = False
+        self._log_of: tuple[Any, ...] = ()
         self._rows = trial_table.RowKeeper()
         self._frontier = FrontierChart(id="frontier", classes="pane")
         self._curves = CurvesChart(id="curves", classes="pane")
@@ -102,12 +114,22 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         with reader.session() as session:
             live = [a for a in reads.live_attempts(session) if a.study_id == view.study.id]
             notices = reads.notices(session, study_id=view.study.id, limit=100)
+            preparation = reads.attempt_for_prepare(session, view.study.id)
         numbers = self._drawn(view)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         several = 3 if numbers == (PREPARATION,) else len(numbers)  # a teacher has no soft loss: one curve is enough
         curves, names = reader.curves(view, numbers, lambda names: self._curves.wanted(names, several), columns)
         return StudyNews(
-            view, reader.losses(self.study_name), live, notices, reader.runner(), read_load(), curves, names
+            view,
+            reader.losses(self.study_name),
+            live,
+            notices,
+            reader.runner(),
+            read_load(),
+            curves,
+            names,
+            reader.changes(self.study_name),
+            preparation,
         )
 
     def _drawn(self, view: StudyView) -> tuple[int, ...]:
@@ -136,13 +158,21 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
             self.call_after_refresh(self._show_charts)
         else:
             self._show_charts()
-        self.query_one(LogPane).show_notices(news.notices, {t.id: t.number for t in news.view.trials})
+        self._show_log(news)
         self.refresh_keys()
 
     def _show_charts(self) -> None:
         if self.news is not None:
             self._show_frontier(self.news)
             self._curves.show(self.news.curves, self.news.series)
+
+    def _show_log(self, news: StudyNews) -> None:
+        """Made anew when one of its lines may be another; most looks bring only progress."""
+        view, ready = news.view, news.preparation and (news.preparation.id, news.preparation.ended_at)
+        made_of = (view.ranked, view.tally, view.study.state, [n.id for n in news.notices], news.entries, ready)
+        if made_of != self._log_of:
+            self._log_of = made_of
+            self.query_one(LogPane).show_events(study_log(view, news.notices, news.entries, news.preparation))
 
     def _show_frontier(self, news: StudyNews) -> None:
         kept = None if self._keep is None else {trial.number for trial in self._chosen(news.view)}
@@ -174,9 +204,9 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         entitle(table, title=title, subtitle=self._marked_words())
 
     def _marked_words(self) -> str:
-        """The marked trials in the order of their columns when they are compared."""
+        """The marked trials in the order of their columns when they are compared; without any, what ranks them."""
         if not self.marked:
-            return ""
+            return "" if self._sort else BY_RANK
         numbers = " ".join(f"#{number}" for number in self.marked)
         return f"marked: {numbers}, c compares them" if len(self.marked) > 1 else f"marked: {numbers}, mark another"
 
@@ -222,6 +252,14 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
         self._select(event.key)
         self.action_open()
 
+    @on(LineTable.Chosen, "#log")
+    def line_chosen(self) -> None:
+        number = self.query_one(LogPane).trial
+        if number is None:
+            self.ui.tell("This line is about no trial, so nothing opens.")
+        else:
+            self.ui.open_trial(self.study_name, number)
+
     @on(FrontierChart.Moved)
     def point_moved(self, event: FrontierChart.Moved) -> None:
         self.query_one("#trials", LineTable).move_to(event.number)
@@ -247,6 +285,8 @@ the same trials; the cursor of both is the same trial. Closing this screen, or t
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
+        if log := self.query_one(LogPane).text:
+            found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
 

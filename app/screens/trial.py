@@ -223,10 +223,11 @@ speaks of another trial goes there, `escape` comes back.
         return self.news.trial if self.news is not None and self.news.trial.number == self.number else None
 
     def why_not(self, action: str) -> str:
-        if action == "open" and isinstance(self.focused, LineTable) and not self.focused.opens:
-            if self.focused.id == "trial-facts":
-                return "This line names no other trial; enter opens one where the lower border says so."
-            return "Nothing opens from here; y copies the folders and the log."
+        if action == "open" and self.is_mounted:
+            if self.focused is not None and self.focused.id in ("trial-runs", "trial-log"):
+                return "Nothing opens from here; y copies the folders and the log."
+            if self._target is None:
+                return "The chosen fact names no other trial; enter opens one where the lower border says so."
         return trial_actions.why_not(action, self.trial)
 
     def copies(self) -> list[tuple[str, str]]:

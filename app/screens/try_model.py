@@ -36,6 +36,12 @@ from bertdistill.store.rows import ModelVersion, Study
 
 QA = TASKS[0]
 SIDES = ("student", "teacher")
+HINTS = {
+    "question": "Type a question, such as: Who wrote the letter?",
+    "passage": "Paste or type the passage in which the answer may stand",
+    "text": "Type a sentence, such as: A fine film.",
+    "pair": "Leave it empty unless the model was trained on pairs",
+}
 LONGEST_ANSWER = 20_000
 """Characters of an answer or a label that are shown."""
 
@@ -63,7 +69,8 @@ class TryScreen(LiveScreen):
     HELP = """
 `enter` in a line, or `f5` anywhere, asks the model and its teacher. Both answer on one CPU thread; the latency is the
 median of up to five forward passes over this very input, which may be several windows of a long passage. The first
-answer takes some seconds, because the process that answers must load torch and the weights.
+answer takes some seconds, because the process that answers must load torch and the weights. Answers to something else
+than what stands in the fields now are pale and say so.
 """
 
     def __init__(self, model: str) -> None:
@@ -81,15 +88,17 @@ answer takes some seconds, because the process that answers must load torch and 
     def body(self) -> Iterable[Widget]:
         with Vertical(id="try-fields"):
             yield Label("Question", classes="for-qa", markup=False)
-            yield Field(id="question", classes="for-qa", compact=True, select_on_focus=False, placeholder="Question")
-            yield Label("Passage", classes="for-qa", markup=False)
-            yield TextField(id="passage", classes="for-qa", compact=True, tab_behavior="focus", placeholder="Passage")
-            yield Label("Sentence", classes="for-text", markup=False)
-            yield Field(id="text", classes="for-text", compact=True, select_on_focus=False, placeholder="Sentence")
-            yield Label("Second sentence, if the model takes pairs", classes="for-text", markup=False)
             yield Field(
-                id="pair", classes="for-text", compact=True, select_on_focus=False, placeholder="Second, if any"
+                id="question", classes="for-qa", compact=True, select_on_focus=False, placeholder=HINTS["question"]
             )
+            yield Label("Passage", classes="for-qa", markup=False)
+            yield TextField(
+                id="passage", classes="for-qa", compact=True, tab_behavior="focus", placeholder=HINTS["passage"]
+            )
+            yield Label("Sentence", classes="for-text", markup=False)
+            yield Field(id="text", classes="for-text", compact=True, select_on_focus=False, placeholder=HINTS["text"])
+            yield Label("Second sentence, if the model takes pairs", classes="for-text", markup=False)
+            yield Field(id="pair", classes="for-text", compact=True, select_on_focus=False, placeholder=HINTS["pair"])
         yield Line(id="verdict")
         with Horizontal(id="answers"):
             for side in SIDES:
@@ -118,8 +127,8 @@ answer takes some seconds, because the process that answers must load torch and 
             study = reads.study_by_id(session, trial.study_id)
         if not version.folder:
             raise NotFound(f"{self.model} has no exported folder; it is {version.state}")
-        folder = self.ui.workspace.absolute(version.folder)
-        return TryNews(version, study, folder, teacher_of(self.ui.workspace, study.prepared))
+        folder = reader.workspace.absolute(version.folder)
+        return TryNews(version, study, folder, teacher_of(reader.workspace, study.prepared))
 
     def show(self, news: TryNews) -> None:
         first, self.news = self.news is None, news
@@ -135,8 +144,10 @@ answer takes some seconds, because the process that answers must load torch and 
     def _show_answers(self, news: TryNews) -> None:
         params = news.version.metrics.get("params")
         size = f", {fmt.count(params)} parameters" if isinstance(params, (int, float)) else ""
-        entitle(self.query_one("#student-pane"), title=f"Student: {self.model}{size}")
-        entitle(self.query_one("#teacher-pane"), title="Teacher")
+        before = "Before: " if self.is_stale else ""
+        entitle(self.query_one("#student-pane"), title=f"{before}Student: {self.model}{size}")
+        entitle(self.query_one("#teacher-pane"), title=f"{before}Teacher")
+        self.set_class(self.is_stale, "-stale")
         for side in SIDES:
             text: Text | Group = Text()
             if side in self.replies:
@@ -147,9 +158,14 @@ answer takes some seconds, because the process that answers must load torch and 
         self._show_verdict()
 
     def _show_verdict(self) -> None:
-        words = ""
-        if self._since:
+        words, missing = "", self.problem(self._request())
+        if self.is_stale:
+            again = f"{missing}, then f5 asks again" if missing else "f5 asks again"
+            words = f"Changed since it was asked; {again}."
+        elif self._since:
             words = f"Asked {fmt.duration(time.monotonic() - self._since)} ago; the first answer waits for the weights."
+        elif missing:
+            words = f"{missing[:1].upper()}{missing[1:]}; f5 asks then."
         elif len(self.replies) == len(SIDES) and not any(reply.error for reply in self.replies.values()):
             words = comparison(self.replies["student"], self.replies["teacher"])
         self.query_one("#verdict", Line).say(Text(words, "bold"))
@@ -159,6 +175,17 @@ answer takes some seconds, because the process that answers must load torch and 
             self._show_verdict()
 
     # ----------------------------------------------------------------------------------------------------- asking
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether something else was asked than what stands in the fields now."""
+        return bool(self._asked) and self._asked != self._request()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def typed(self) -> None:
+        if self.news is not None:
+            self._show_answers(self.news)
 
     def _request(self) -> dict[str, str]:
         """What is typed, as `ask` takes it; empty parts are left out."""
@@ -174,7 +201,7 @@ answer takes some seconds, because the process that answers must load torch and 
             return "the model is still being read"
         needed = {"question": "a question", "passage": "a passage"} if self.news.task == QA else {"text": "a sentence"}
         missing = [words for key, words in needed.items() if key not in request]
-        return f"type {' and '.join(missing)} first" if missing else ""
+        return f"type {' and '.join(missing)}" if missing else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.news is not None if action == "ask" else True
@@ -189,8 +216,7 @@ answer takes some seconds, because the process that answers must load torch and 
     def action_ask(self) -> None:
         """Ask both; a question that is asked while another is answered takes its place."""
         request = self._request()
-        if problem := self.problem(request):
-            self.ui.tell(f"Not asked: {problem}.", severity="warning")
+        if self.problem(request):  # which stands below the fields already
             return
         self.replies, self._asked = {}, request
         self._since = time.monotonic()

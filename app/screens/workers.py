@@ -104,7 +104,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views)
         room = self._slots(studies, live, runner.host if runner.alive else "")
         with reader.session() as session:
-            return gather(session, self.ui.workspace, studies, runner=runner, load=load, room=room, now=time.time())
+            return gather(session, reader.workspace, studies, runner=runner, load=load, room=room, now=time.time())
 
     def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Room:
         mark = (host, *((s.spec.runner.slots, s.spec.runner.slots_per_gpu) for s in studies), *(a.id for a in live))

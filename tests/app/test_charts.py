@@ -56,6 +56,14 @@ def test_steps_pass_through_frontier_points_only() -> None:
     assert "====" not in alone
 
 
+def test_the_edge_passes_by_what_is_on_the_frontier_for_a_third_objective() -> None:
+    """With three objectives the line still only climbs; every mark is there."""
+    third = Point(70_000, 30, "frontier", "#5", edge=True)
+    with_it, without = (frontier_drawing(p, X, Y, Look(marker="ascii")).text for p in ([*POINTS, third], POINTS))
+    assert "#5" in with_it
+    assert without.count("=") == with_it.count("=")
+
+
 def test_every_mark_and_line_in_ascii_has_its_own_character() -> None:
     """A dominated point is no piece of the step line, and the legend names both."""
     drawing = frontier_drawing(POINTS, X, Y, Look(marker="ascii"))

@@ -158,7 +158,7 @@ async def test_the_footer_learns_by_itself_that_one_pane_is_left(ws: Workspace) 
 def test_keys_side_by_side() -> None:
     """In the least room; in ASCII arrows are words."""
     digits, arrows = list("1234"), list("←→↑↓")
-    assert ("1–4", "←→↑↓", "XY", "12") == (
+    assert ("1–4", "←→↑↓", "XY", "1/2") == (
         together(digits),
         together(arrows),
         together(["X", "Y"]),

@@ -40,6 +40,16 @@ def test_defaults_without_a_config_file(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("term", "marker"), [("linux", "ascii"), ("vt100", "ascii"), ("xterm-256color", "braille"), ("vte", "braille")]
+)
+def test_a_console_with_a_poor_font_gets_ascii(tmp_path: Path, term: str, marker: str) -> None:
+    """Unless somebody chose another marker."""
+    environ = {"TERM": term}
+    assert marker == options(tmp_path, Wishes(), environ, ()).marker
+    assert "hd" == options(tmp_path, Wishes(marker="hd"), environ, ()).marker
+
+
 def test_the_config_file_beats_the_defaults(tmp_path: Path, file: Path) -> None:
     """Every key; also over SSH, where the default would be slower. Blanks in a list of keys do not count."""
     file.write_text(FULL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bertdistill.app.analysis import study_scenarios
@@ -22,7 +24,10 @@ def card(db: Database, number: int) -> dict[str, Fact]:
 def test_a_dominated_trial(db: Database) -> None:
     """It names the trial above it, which is where the line leads, and what it lacks in each objective."""
     found = card(db, 3)
-    assert "dominated by #1 (exact 88.00 against 70.00, params 80.0k against 90.0k)" in found["rank"].words
+    assert "front by front; front 2 is what the frontier would be without front 1" == found["order"].words
+    assert (
+        ", in front 3, dominated by #1 (exact 88.00 against 70.00, params 80.0k against 90.0k)" in found["rank"].words
+    )
     assert found["distance"].words.startswith("to #1: exact 18.00 less, params 12 % more; ")
     assert found["distance"].words.endswith(" % of the ranges away")
     assert [1, 1] == [found["rank"].trial, found["distance"].trial]
@@ -54,7 +59,8 @@ def test_a_trial_without_rank(db: Database) -> None:
 def test_the_smallest_near_the_teacher(db: Database) -> None:
     """The trial itself says so, the others name it."""
     view = read_view(db, "demo")
-    view.study.prepared = {"teacher_metrics": {"exact": 88.5}}
+    study = dataclasses.replace(view.study, prepared={"teacher_metrics": {"exact": 88.5}})
+    view = dataclasses.replace(view, study=study)
     table = study_scenarios(view)
     words = {}
     for number in (1, 0):

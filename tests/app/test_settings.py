@@ -95,7 +95,7 @@ def test_history_and_undo(shell: Shell) -> None:
     """Who, when, what; what was undone is marked; a number alone is enough."""
     shell.ok("set", "toy", "budget.hours=3")
     shell.ok("tag", "toy/0", "keep")
-    assert "#4 undo #2: budget.hours 3 -> 0\n" == shell.ok("undo", "2")
+    assert "#4 undo #2: budget.hours 3 -> no limit\n" == shell.ok("undo", "2")
     rows = shell.data("history", "toy")
     assert [list(SHAPES["request"])] * 4 == [list(row) for row in rows]
     assert [None, 4, None, None] == [row["undone_by"] for row in rows]

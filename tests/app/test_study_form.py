@@ -77,7 +77,7 @@ def test_typed_values_arrive(raw: dict[str, Any], tmp_path: Path) -> None:
     found = load_study(path, changes(form(raw, ["metrics.stored", "data.labels"]), typed))
     assert ("2024", typed["note"], 12) == (found.name, found.note, found.budget.trials)
     assert found.objectives[0].threshold is None
-    assert ("latency_ms", "throughput") == found.metrics.stored
+    assert ["latency_ms", "throughput"] == found.metrics.stored
 
 
 def test_problems_find_their_line(raw: dict[str, Any], tmp_path: Path) -> None:

@@ -154,6 +154,17 @@ def test_tame_mends_what_textual_misreads() -> None:
     assert {"SSH_CONNECTION": "1 2 3 4", "TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"} == environ
 
 
+@pytest.mark.parametrize(
+    ("term", "colourless"),
+    [("vt100", True), ("vt220", True), ("xterm-mono", True), ("screen", False), ("linux", False), ("vte", False)],
+)
+def test_tame_sends_no_colours_to_a_terminal_without(term: str, colourless: bool) -> None:
+    """TERM says so; textual does not look."""
+    environ = {"TERM": term}
+    tame(environ)
+    assert colourless == ("NO_COLOR" in environ)
+
+
 def test_tame_keeps_what_people_chose() -> None:
     """A set NO_COLOR stays and needs a palette theme from the start; a chosen animation level stays."""
     environ = {"NO_COLOR": "1", "SSH_CONNECTION": "1 2 3 4", "TEXTUAL_ANIMATIONS": "full"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from rich.cells import cell_len
 
@@ -51,8 +53,8 @@ def test_a_parent_that_is_the_baseline_takes_one_column(db: Database) -> None:
     trial, baseline = view.trial(7), view.baseline
     assert trial is not None
     assert baseline is not None
-    trial.parent_id = baseline.id
-    assert ["baseline #0, parent", "teacher"] == [other.title for other in others(view, trial)]
+    child = dataclasses.replace(trial, parent_id=baseline.id)
+    assert ["baseline #0, parent", "teacher"] == [other.title for other in others(view, child)]
 
 
 def test_rows_have_keys_of_their_own(db: Database) -> None:

@@ -15,7 +15,7 @@ from bertdistill.engine.config import changed, dump, study_from_dict
 from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.rules import used
 from bertdistill.engine.search import Proposal
-from bertdistill.store import reads
+from bertdistill.store import reads, writes
 from bertdistill.store.rows import StudyState, TrialState
 
 WHO = {"who": "ada"}
@@ -382,8 +382,25 @@ def test_a_trial_that_waits_is_taken_out_of_the_queue(house: Make) -> None:
     actions.resume_study(of.workspace, "toy", retry_failed=True, **WHO)
     of.run()
     assert [TrialState.COMPLETE, TrialState.STOPPED, TrialState.COMPLETE] == [one.state for one in of.trials()]
-    with pytest.raises(ActionRefused, match="has begun"):
-        undo(of, next(one.id for one in reversed(entries(of)) if one.verb == "queue"))
+    made = next(one for one in reversed(entries(of)) if one.verb == "queue")
+    words = "trial 2 has run since it was asked for and is complete; what it found stays"
+    assert (words, True) == (made.obstacle, "engine archive STUDY/2" in made.instead)
+    with pytest.raises(ActionRefused, match=words):
+        undo(of, made.id)
+
+
+def test_a_trial_that_has_begun_is_not_taken_back(house: Make) -> None:
+    """Neither while it runs nor while it waits to go on: it can be stopped, and the history says so before."""
+    of = house({"budget": {"trials": 3}})
+    of.tick_until(lambda: of.trials(), "the baseline")
+    made = actions.queue_trial(of.workspace, "toy", {"layers": 2}, **WHO)
+    assert "" == entries(of)[-1].obstacle
+    for state, words in ((TrialState.RUNNING, "has begun"), (TrialState.WAITING, "has begun and waits to go on")):
+        with of.db.write() as session:
+            writes.set_trial_state(session, made.id, state, now=2.0)
+        assert f"trial {made.number} {words}" == entries(of)[-1].obstacle
+        with pytest.raises(ActionRefused, match=f"trial {made.number} {words}$"):
+            undo(of)
 
 
 def test_an_alias_is_undone(house: Make, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, hypervolume, non_dominated
 from bertdistill.engine.ranges import inside, narrow, present, typed
 from bertdistill.engine.search import (
+    FIRST_GP,
     GP_TRIALS,
     POPULATION,
     PastTrial,
@@ -288,8 +289,9 @@ def test_conditions_are_kept(kind: str) -> None:
 
 
 def test_auto() -> None:
-    """gp while it is quick, tpe for long studies, for conditions and for many objectives."""
+    """gp while it is quick, tpe before there is much to learn, in long studies, for conditions and many objectives."""
     done = [PastTrial({}, "complete", (1.0, 1.0))] * GP_TRIALS
+    assert ["tpe", "gp"] == [choose_kind("auto", done[:n], SPACE, FREE) for n in (FIRST_GP - 1, FIRST_GP)]
     assert "gp" == choose_kind("auto", done, SPACE, FREE)
     assert "gp" == choose_kind("auto", [*done, PastTrial({}, "running")], SPACE, FREE)
     assert "tpe" == choose_kind("auto", [*done, done[0]], SPACE, FREE)
@@ -398,6 +400,29 @@ def narrowed(space: Space = SPACE, **ranges: str) -> Space:
 PART = narrowed(
     layers="2..4", heads="3", alpha="0.5", learning_rate="1e-5..1e-4", batch_size="8,32", head_choice="random"
 )
+
+
+def test_the_process_does_not_hide_in_corners() -> None:
+    """With little known, an acquisition function is highest in the corners, of which a study learns next to nothing."""
+    space = parse_search(
+        {
+            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+            "alpha": {"low": 0.0, "high": 1.0},
+            "temperature": {"low": 1.0, "high": 8.0},
+            "dropout": {"low": 0.0, "high": 0.4},
+        }
+    )
+    dice = random.Random(4)
+    ends = 0
+    for seed in range(6):
+        history = []
+        for _ in range(8):
+            params: dict[str, Any] = ask([], "random", space=space, seed=dice.randrange(10**6)).params
+            score = 60 - 40 * (params["alpha"] - 0.6) ** 2 - 5 * (math.log10(params["learning_rate"]) + 4) ** 2
+            history.append(PastTrial(params, "complete", (score, 1e7 * (1 + params["dropout"]))))
+        found = ask(history, "gp", space=space, objectives=FREE, startup_trials=5, seed=seed).params
+        ends += sum(found[one.name] in (one.low, one.high) for one in space)
+    assert 2 >= ends
 
 
 @pytest.mark.parametrize("trials", [0, 6, 18])

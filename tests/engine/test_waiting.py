@@ -21,7 +21,8 @@ FREE = Room((Place(Slot("cpu0", CPU)), Place(Slot("cpu1", CPU))), {(2, 1): 2}, 2
 
 
 def attempt(id_: int, *, study: int = 1, trial: int | None = 1, slot: str = "cpu0", **more: Any) -> Attempt:
-    return Attempt(id=id_, study_id=study, trial_id=trial, kind="trial", number=1, folder="", slot=slot, **more)
+    given = {"kind": "trial", "number": 1, "folder": "", "started_at": 1.0, **more}
+    return Attempt(id=id_, study_id=study, trial_id=trial, slot=slot, **given)
 
 
 def trial(number: int, **more: Any) -> Trial:

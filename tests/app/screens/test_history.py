@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.fakes import House
 
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.dialogues import Confirm
@@ -68,6 +69,20 @@ async def test_what_cannot_be_undone_says_why(ws: Workspace, asked: Asked) -> No
         await pilot.press("enter")
         await told(pilot, "#1 stays: a later change stands over it: #2 (threshold)")
         assert 2 == len(asked())
+
+
+async def test_a_trial_that_has_run_says_what_to_do_instead(house: Callable[..., House]) -> None:
+    """Before anything is asked, and in the words of u as well."""
+    of = house({"budget": {"trials": 1}})
+    actions.rerun(of.workspace, "toy", 0, "layers", 2, who="ada")
+    of.run()
+    async with playing(of.workspace, HistoryScreen("toy"), (120, 24)) as pilot:
+        await shown(pilot, "trial 1 has run since it was asked for and is complete; what it found stays.")
+        await pilot.press("enter")
+        await told(pilot, "stays: trial 1 has run since it was asked for")
+        await pilot.press("u")
+        await told(pilot, "Put it out of sight: A on the trial")
+        assert 1 == len(of.trials()) - 1
 
 
 async def test_u_undoes_the_newest(ws: Workspace, asked: Asked) -> None:

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import (
+    HARMLESS,
+    HOSTILE,
+    SIZES,
+    control_codes,
+    playing,
+    shown,
+    toasts,
+    told,
+    until,
+    words_on,
+)
 from tests.fakes import House, behave, wait_for
 from textual.events import Paste
 from textual.pilot import Pilot
@@ -190,8 +201,8 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
     made = promoted(of, note=HOSTILE)
     (of.workspace.path / made.folder / "README.md").write_text(f"# {HOSTILE}\n")
     with of.db.write() as session:
-        row: Any = reads.model_version(session, "model:1")
-        row.report = {**row.report, "remarks": [HOSTILE]}
+        report = {**made.report, "remarks": [HOSTILE]}
+        session.change(ModelVersion, made.id, report=report)
     async with playing(of.workspace, ModelsScreen()) as pilot:
         await shown(pilot, "# [red]markup[/]")
         assert 3 == words_on(pilot).count(HARMLESS.split()[0])
@@ -260,8 +271,32 @@ async def test_enter_in_the_list_tries_the_model(house: Make) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, TryScreen), "the screen for trying")
         await shown(pilot, "Try model:1")
+        await shown(pilot, "Type a sentence; f5 asks then.")
+        await shown(pilot, "Type a sentence, such as: A fine film.")
         await pilot.press("f5")
-        await told(pilot, "Not asked: type a sentence first.")
+        await pilot.pause()
+        assert ({}, []) == (pilot.app.screen.replies, toasts(pilot))  # type: ignore[attr-defined]  # a TryScreen
+
+
+async def test_an_answer_never_stands_beside_another_question(house: Make) -> None:
+    """What is typed over makes the answers those of before; typed back, or asked again, they are of now."""
+    of = house(ONE)
+    promoted(of)
+    with_teacher(of)
+    screen = trying("model:1")
+    async with playing(of.workspace, screen) as pilot:
+        await ask(pilot, screen, "a fine film")
+        assert "Before: " not in words_on(pilot)
+        await pilot.press("s")
+        await shown(pilot, "Changed since it was asked; f5 asks again.")
+        assert 2 == words_on(pilot).count("Before: ")
+        await pilot.press("backspace")
+        await shown(pilot, "Both say the same.")
+        screen.query_one("#text", Input).value = ""
+        await shown(pilot, "Changed since it was asked; type a sentence, then f5 asks again.")
+        await ask(pilot, screen, "another one")
+        await shown(pilot, "Both say the same.")
+        assert "Before: " not in words_on(pilot)
 
 
 async def test_a_teacher_that_is_gone_is_said(house: Make) -> None:

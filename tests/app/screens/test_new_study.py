@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.app.conftest import spec_dict, squad_file
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, until, words_on
+from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -344,3 +344,51 @@ async def test_hostile_files_are_harmless(
         assert set() == control_codes(pilot)
         await pilot.press("f5")
         assert (screen, []) == (pilot.app.screen, toasts(pilot))
+
+
+def epochs(screen: NewStudyScreen) -> float | None:
+    """Of the study as it was checked last, while it is valid."""
+    spec = screen.checked.spec if screen.checked else None
+    return spec.settings.epochs if spec is not None else None
+
+
+async def test_a_file_that_goes_away_takes_nothing_along(ws: Workspace, file: Path) -> None:
+    """The form keeps its lines and says what happened; the whole file can be copied; back again, it may start."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        line(screen, "settings.epochs").value = "5"
+        await until(pilot, lambda: epochs(screen) == 5.0, "a valid study")
+        text = file.read_text()
+        file.unlink()
+        pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
+        await shown(pilot, "fresh.toml: no such file. What you typed is kept")
+        assert ("5", "8") == (line(screen, "settings.epochs").value, line(screen, "budget.trials").value)
+        line(screen, "budget.trials").value = "9"
+        await until(pilot, lambda: screen.changes == ["settings.epochs=5", "budget.trials=9"], "another change")
+        await pilot.press("f5")
+        assert (screen, True) == (pilot.app.screen, "epochs = 5.0" in dict(screen.copies())["study file"])
+        file.write_text(text)
+        pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
+        await until(pilot, lambda: epochs(screen) == 5.0 and not screen.problems, "the file again")
+        assert "trials = 9" in dict(screen.copies())["study file"]
+
+
+async def test_a_file_that_was_changed_meanwhile_is_read_again(ws: Workspace, file: Path) -> None:
+    """Lines that nobody touched say what it says now, the others what was typed; one that is broken is said to be."""
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        line(screen, "settings.epochs").value = "5"
+        await pilot.pause()
+        good = file.read_text()
+        file.write_text(good.replace("trials = 8", "trials = 11"))
+        pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
+        await told(pilot, "fresh.toml was changed on disk: its new values stand here, what you typed is kept.")
+        await until(pilot, lambda: screen.checked and screen.checked.spec, "a valid study")
+        await until(pilot, lambda: line(screen, "budget.trials").value == "11", "its new value")
+        assert "5" == line(screen, "settings.epochs").value
+        file.write_text("[[[")
+        pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
+        await shown(pilot, "fresh.toml: not valid TOML")
+        assert "5" == line(screen, "settings.epochs").value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
@@ -20,7 +19,7 @@ from bertdistill.engine import actions, process
 from bertdistill.engine.contract import RunPaths
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.rows import ModelVersion
+from bertdistill.store.rows import ModelVersion, Study
 
 Make = Callable[..., House]
 ONE = {"budget": {"trials": 1}}
@@ -153,6 +152,21 @@ async def test_what_cannot_be_promoted_says_why(house: Make) -> None:
         assert [] == reads.model_versions(session)
 
 
+async def test_a_form_that_cannot_be_written_is_not_lost(house: Make) -> None:
+    """The study is gone when it is to be started: the reason is told, name and note stand there still."""
+    of = house(ONE)
+    screen = PromoteScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        screen.query_one("#note", Input).value = "the best so far"
+        await pilot.press("f5")
+        await shown(pilot, "Promote it")
+        with of.db.write() as session:
+            session.change(Study, reads.study(session, "toy").id, name="away")
+        await pilot.press("y")
+        await told(pilot, "Not done: study 'toy' does not exist")
+        assert (screen, "the best so far") == (pilot.app.screen, screen.query_one("#note", Input).value)
+
+
 async def test_a_running_trial_waits(ws: Workspace) -> None:
     """A trial that runs, and one without a checkpoint, say what to do."""
     async with playing(ws, PromoteScreen("demo", 6)) as pilot:
@@ -220,8 +234,9 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
         pilot.app.look_again()  # type: ignore[attr-defined]  # our App
         await until(pilot, lambda: state_of(screen) == "verified", "the verdict")
         with of.db.write() as session:
-            row: Any = reads.model_version(session, "model:1")
-            row.report = {**row.report, "problem": HOSTILE, "remarks": [HOSTILE], "accuracy_repeated": 1.0}
+            report = reads.model_version(session, "model:1").report
+            more = {"problem": HOSTILE, "remarks": [HOSTILE], "accuracy_repeated": 1.0}
+            session.change(ModelVersion, made.id, report={**report, **more})
         await shown(pilot, "taken by force: [red]markup[/]")
         assert set() == control_codes(pilot)
 

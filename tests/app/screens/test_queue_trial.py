@@ -20,7 +20,7 @@ from bertdistill.engine import actions
 from bertdistill.engine.architecture import bert_shape
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.rows import Request, StudyState
+from bertdistill.store.rows import Request, Study, StudyState, Trial
 from bertdistill.store.writing import Writing
 
 Asked = Callable[[], list[Request]]
@@ -172,7 +172,7 @@ async def test_a_study_that_is_not_prepared_has_no_sizes(ws: Workspace, edit: Ed
     """It says so, and what to wait for."""
 
     def forget(session: Writing) -> None:
-        reads.study_by_id(session, 1).prepared = None
+        session.change(Study, 1, prepared=None)
 
     edit(forget)
     async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
@@ -200,7 +200,7 @@ async def test_hostile_text_is_harmless(ws: Workspace, edit: Edit) -> None:
 
     def spoil(session: Writing) -> None:
         trial = reads.trial(session, 1, 1)
-        trial.settings = {**trial.settings, "hidden_size": HOSTILE}
+        session.change(Trial, trial.id, settings={**trial.settings, "hidden_size": HOSTILE})
 
     edit(spoil)
     async with playing(ws, QueueTrialScreen("demo", 1), (160, 40)) as pilot:

@@ -33,7 +33,7 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads
-from bertdistill.store.rows import TrialState
+from bertdistill.store.rows import Study, TrialState
 from bertdistill.store.writing import Writing
 
 Make = Callable[..., House]
@@ -96,6 +96,21 @@ async def test_the_safe_answer_starts_nothing(house: Make) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is screen, "the question to close")
     assert 3 == len(of.trials())
+
+
+async def test_a_value_that_cannot_be_written_is_not_lost(house: Make) -> None:
+    """The study is gone when it is to be started: the reason is told and the value stands there still."""
+    of = house(SPACE)
+    screen = RerunScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await choose(pilot, screen, "layers", "3")
+        await pilot.press("enter")
+        await shown(pilot, "Rerun #0 with layers 4 → 3?")
+        with of.db.write() as session:
+            session.change(Study, reads.study(session, "toy").id, name="away")
+        await pilot.press("y")
+        await told(pilot, "Not done: study 'toy' does not exist")
+        assert (screen, "3") == (pilot.app.screen, screen.query_one(Input).value)
 
 
 async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
@@ -251,7 +266,7 @@ async def test_a_study_that_is_not_prepared_says_so(ws: Workspace, edit: Edit) -
     """Sizes are not known before the preparation: the refusal says what to wait for."""
 
     def forget(session: Writing) -> None:
-        reads.study(session, "demo").prepared = None
+        session.change(Study, reads.study(session, "demo").id, prepared=None)
 
     edit(forget)
     screen = RerunScreen("demo", 1)

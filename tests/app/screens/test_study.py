@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
+from tests.app.screens.driving import (
+    HARMLESS,
+    HOSTILE,
+    SIZES,
+    control_codes,
+    playing,
+    shown,
+    toasts,
+    told,
+    until,
+    words_on,
+)
 from textual.events import Key
 from textual.pilot import Pilot
 
@@ -24,7 +35,9 @@ from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.session import who
 from bertdistill.app.widgets.frontier import FrontierChart
+from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.architecture import bert_shape
@@ -179,6 +192,26 @@ async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
         assert pilot.app.screen is screen
 
 
+async def test_undo_says_whose_change_it_took_back(ws: Workspace) -> None:
+    """With two people at one workspace the newest change may be the other one's; nothing else is lost."""
+    actions.annotate(ws, "demo", 2, note="mine", who=who())
+    actions.annotate(ws, "demo", 3, note=HOSTILE, who="anna")
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press("u")
+        await told(pilot, "Undone what anna had changed on #3: note")
+        actions.annotate(ws, "demo", 1, note="again", who="anna")
+        actions.undo(ws, "demo", who="anna")
+        await pilot.press("u")
+        await told(pilot, 'Undone on #2: note "mine" -> none')
+        await until(pilot, lambda: screen.news and not any(t.note for t in screen.news.view.trials), "empty notes")
+        before = len(toasts(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: len(toasts(pilot)) > before, "why there is nothing to undo")
+        assert "nothing" in toasts(pilot)[-1]
+        assert set() == control_codes(pilot)
+
+
 async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
     """One at a time, by its number; each gets the focus."""
     screen = StudyScreen("demo")
@@ -189,6 +222,35 @@ async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
             others = {"trials", "frontier", "curves"} - {name}
             assert screen.query_one(f"#{name}").region.area > 0
             assert [0] * len(others) == [screen.query_one(f"#{other}").region.area for other in others]
+
+
+async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
+    """It stands at its end, grows with what comes, and enter opens the trial of a line; m gives it the whole screen."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        log = screen.query_one(LogPane)
+        await pilot.press("4")
+        await shown(pilot, "Log: starts, ends, requests, notices")
+        await until(pilot, lambda: log.region.height > 0, "the log")
+        keys = [row.key for row in log._rows]
+        assert keys[-1] == log.cursor_key
+        await shown(pilot, "complete, exact 86.00, params 80.0k")
+        edit(lambda s: writes.add_notice(s, level="warning", text=HOSTILE, now=2e9, study_id=1))
+        await until(pilot, lambda: len(log._rows) == len(keys) + 1, "the notice")
+        await shown(pilot, HARMLESS)
+        assert log._rows[-1].key == log.cursor_key
+        assert set() == control_codes(pilot)
+        assert "#5 failed, killed_by_signal_9: [/red] gone" in dict(screen.copies())["log"]
+        await pilot.press("enter")
+        await told(pilot, "This line is about no trial")
+        log.move_to("end 3")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial of the line")
+        assert pilot.app.screen.number == 3
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen, "the study")
+        await pilot.press("m")
+        await until(pilot, lambda: log.region.height > 30, "the log alone")
 
 
 async def test_panes_of_a_wide_window(ws: Workspace) -> None:

@@ -7,7 +7,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
+from tests.app.screens.driving import (
+    HARMLESS,
+    HOSTILE,
+    SIZES,
+    control_codes,
+    playing,
+    shown,
+    toasts,
+    told,
+    until,
+    words_on,
+)
 from textual.pilot import Pilot
 
 from bertdistill.app.keymap import of
@@ -49,7 +60,7 @@ async def test_facts_of_a_rerun(ws: Workspace) -> None:
         assert "demo/7 ✓ complete 4 of 6 exact 86.00 params 80.0k" in " ".join(words_on(pilot).split("\n")[0].split())
         assert "exact ↑ 86.00 90.00 (-4.00) 88.00 (-2.00)" in line_with(pilot, "exact ↑")
         assert "params ↓ 80,000 120k (-33 %) 80.0k (0 %)" in line_with(pilot, "params ↓")
-        assert "rank 4 of 6, dominated by #1 (exact 88.00 against" in line_with(pilot, "dominated by")
+        assert "rank 4 of 6, in front 2, dominated by #1" in line_with(pilot, "dominated by")
         assert "distance to #1: exact 2.00 less" in line_with(pilot, "to #1")
         assert "learning_rate 0.002 0.001 0.001" in line_with(pilot, "learning_rate")
         assert "hidden_size 64 = =" in line_with(pilot, "hidden_size")
@@ -220,12 +231,15 @@ async def test_a_key_that_can_do_nothing_says_why(ws: Workspace) -> None:
         for key, words in (
             ("P", "#5 is failed: only a complete one can be promoted"),
             ("x", "only a running or waiting one can be stopped"),
-            ("enter", "This line names no other trial"),
+            ("enter", "The chosen fact names no other trial"),
         ):
             await pilot.press(key)
             await told(pilot, words)
         await pilot.press("4", "enter")
         await told(pilot, "Nothing opens from here")
+        before = len(toasts(pilot))
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: len(toasts(pilot)) > before, "what enter says in the curves")
 
 
 async def test_copy_offers_names_and_commands(ws: Workspace) -> None:

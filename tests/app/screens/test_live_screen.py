@@ -1,0 +1,78 @@
+"""What every screen shares: its news is read without the app, and news of a screen that was left matter to nobody."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.app.screens.driving import playing, toasts, until, words_on
+
+from bertdistill.app.live import Reader
+from bertdistill.app.screens.analysis import AnalysisScreen
+from bertdistill.app.screens.compare import CompareScreen
+from bertdistill.app.screens.history import HistoryScreen
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.screens.models import ModelsScreen
+from bertdistill.app.screens.new_study import NewStudyScreen
+from bertdistill.app.screens.promote import PromoteScreen
+from bertdistill.app.screens.queue_trial import QueueTrialScreen
+from bertdistill.app.screens.rerun import RerunScreen
+from bertdistill.app.screens.settings import SettingsScreen
+from bertdistill.app.screens.studies import StudiesScreen
+from bertdistill.app.screens.study import StudyScreen
+from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.screens.workers import WorkersScreen
+from bertdistill.engine.workspace import Workspace
+
+SCREENS: dict[str, Callable[[], LiveScreen]] = {
+    "studies": StudiesScreen,
+    "study": lambda: StudyScreen("demo"),
+    "trial": lambda: TrialScreen("demo", 1),
+    "compare": lambda: CompareScreen("demo", (0, 1)),
+    "analysis": lambda: AnalysisScreen("demo", 1),
+    "rerun": lambda: RerunScreen("demo", 1),
+    "promote": lambda: PromoteScreen("demo", 1),
+    "queue": lambda: QueueTrialScreen("demo", 1),
+    "settings": lambda: SettingsScreen("demo"),
+    "history": lambda: HistoryScreen("demo"),
+    "new": NewStudyScreen,
+    "models": ModelsScreen,
+    "workers": WorkersScreen,
+}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_news_are_read_without_the_app(ws: Workspace, name: str) -> None:
+    """The thread that reads may be at work when the screen has left the app already."""
+    reader = Reader(ws)
+    try:
+        assert SCREENS[name]().read(reader) is not None
+    finally:
+        reader.close()
+
+
+class Slow(HistoryScreen):
+    """One whose read waits to be let go, and then fails."""
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(study_name)
+        self.reads, self.go_on = threading.Event(), threading.Event()
+
+    def read(self, reader: Reader) -> None:  # type: ignore[override]  # it never has news
+        self.reads.set()
+        assert self.go_on.wait(30)
+        raise LookupError("a read that came too late")
+
+
+async def test_a_read_that_fails_after_its_screen_was_left_is_not_told(ws: Workspace) -> None:
+    """Neither on the screen below nor in a toast."""
+    screen = Slow("demo")
+    async with playing(ws) as pilot:
+        pilot.app.push_screen(screen)
+        await until(pilot, screen.reads.is_set, "the read")
+        await pilot.app.pop_screen()
+        screen.go_on.set()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert ([], False) == (toasts(pilot), "cannot be read" in words_on(pilot))
