@@ -106,7 +106,7 @@ def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: St
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     values = {t.number: all_metrics(t) for t in complete}
     if before is not None and (before.spec.objectives, before.measured) == (spec.objectives, values):
-        ranked, gain = before.ranked, before.gain
+        ranked, gain = dict(before.ranked), before.gain  # another dict: screens take the same one for nothing new
     else:
         ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
         feasible = [t for t in complete if t.number in ranked and ranked[t.number].feasible]

@@ -61,7 +61,7 @@ class StudyNews:
     entries: list[Entry] = field(default_factory=list)
     """What people asked for, oldest first."""
     preparation: Attempt | None = None
-    """The newest one."""
+    """The newest one; this and `entries` only for the log, while it is seen."""
 
 
 class StudyScreen(LiveScreen):
@@ -92,6 +92,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
         self._rows = trial_table.RowKeeper()
         self._frontier = FrontierChart(id="frontier", classes="pane")
         self._curves = CurvesChart(id="curves", classes="pane")
+        self._log = LogPane(id="log", classes="pane")
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -101,7 +102,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
             with Vertical(id="charts"):
                 yield self._frontier
                 yield self._curves
-        yield LogPane(id="log", classes="pane")
+        yield self._log
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
@@ -114,7 +115,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
         with reader.session() as session:
             live = [a for a in reads.live_attempts(session) if a.study_id == view.study.id]
             notices = reads.notices(session, study_id=view.study.id, limit=100)
-            preparation = reads.attempt_for_prepare(session, view.study.id)
+            preparation = reads.attempt_for_prepare(session, view.study.id) if self._log.display else None
         numbers = self._drawn(view)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         several = 3 if numbers == (PREPARATION,) else len(numbers)  # a teacher has no soft loss: one curve is enough
@@ -128,7 +129,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
             read_load(),
             curves,
             names,
-            reader.changes(self.study_name),
+            reader.changes(self.study_name) if self._log.display else [],
             preparation,
         )
 
@@ -167,12 +168,14 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
             self._curves.show(self.news.curves, self.news.series)
 
     def _show_log(self, news: StudyNews) -> None:
-        """Made anew when one of its lines may be another; most looks bring only progress."""
+        """Made anew when one of its lines may be another; most looks bring only progress. A hidden one is not made."""
+        if not self._log.display:
+            return
         view, ready = news.view, news.preparation and (news.preparation.id, news.preparation.ended_at)
         made_of = (view.ranked, view.tally, view.study.state, [n.id for n in news.notices], news.entries, ready)
         if made_of != self._log_of:
             self._log_of = made_of
-            self.query_one(LogPane).show_events(study_log(view, news.notices, news.entries, news.preparation))
+            self._log.show_events(study_log(view, news.notices, news.entries, news.preparation))
 
     def _show_frontier(self, news: StudyNews) -> None:
         kept = None if self._keep is None else {trial.number for trial in self._chosen(news.view)}
@@ -254,7 +257,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
 
     @on(LineTable.Chosen, "#log")
     def line_chosen(self) -> None:
-        number = self.query_one(LogPane).trial
+        number = self._log.trial
         if number is None:
             self.ui.tell("This line is about no trial, so nothing opens.")
         else:
@@ -285,7 +288,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
-        if log := self.query_one(LogPane).text:
+        if log := self._log.text:
             found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]

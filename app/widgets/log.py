@@ -47,6 +47,10 @@ class LogPane(LineTable):
         rows = [Row(number, (Cell(f"{number}", "dim"), Cell(safe_line(text, 2000)))) for number, text in lines]
         self._show_at_end([Column("line", "line", 6, "right"), Column("text", "text", 40, grow=True)], rows, empty)
 
+    def on_show(self) -> None:
+        """Its lines were not read while nobody saw them."""
+        self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
+
     def on_resize(self) -> None:
         """A pane that was hidden had no lines to show the cursor in."""
         self._bring_into_view()
