@@ -1,7 +1,7 @@
 """`bertdistill-tui` and its `engine` commands: the words a person types. It does no work of its own.
 
-Each command lives in `commands` and imports what it needs inside its function, so that `--help` loads nothing heavy.
-Without a command it starts the terminal app.
+Without a command it starts the terminal app, and then the commands, which live in `commands`, are not even imported.
+Each of them imports what it needs inside its function, so that `--help` loads nothing heavy.
 Exit status, an interface: 0 done, 1 failed, 2 misuse (also a wrong study or config file, and a terminal that cannot
 show the app), 130 interrupted; the app adds 128 and the number of a signal that ended it.
 """
@@ -19,14 +19,14 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
-from bertdistill.app.commands import analysis, machine, models, settings, studies, trials
+from bertdistill.app.plain_values import spare_checks
 from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
-from bertdistill.app.session import PROGRAM, ReaderGone, UsageError, WorkspaceOption, folder, say
+from bertdistill.app.session import DEBUG, PROGRAM, ReaderGone, UsageError, WorkspaceOption, say, set_workspace
 from bertdistill.store.errors import BertDistillError
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
-DEBUG = "BERTDISTILL_DEBUG"
 
 
 class Root(TyperGroup):
@@ -62,25 +62,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-engine = typer.Typer(
-    name="engine",
-    help="Run and inspect studies from the command line. Data goes to stdout, speech to stderr.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(engine)
-
-PANELS = (
-    studies.COMMANDS,
-    trials.COMMANDS,
-    settings.COMMANDS,
-    analysis.COMMANDS,
-    models.COMMANDS,
-    machine.COMMANDS,
-)
-for commands in PANELS:
-    for name, function in commands.items():
-        engine.command(name)(function)
 
 
 @app.callback()
@@ -130,7 +111,7 @@ def start(
             f"{names} belong to the app, not to {context.invoked_subcommand}",
             hint=f"Leave them out; see {PROGRAM} {context.invoked_subcommand} --help.",
         )
-    _set_workspace(where)
+    set_workspace(where)
 
 
 def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study: str, demo: bool) -> int:
@@ -172,6 +153,8 @@ def _check_study_file(path: Path) -> None:
     """A word that is neither file nor command is a slip of the pen, whatever the terminal can do."""
     if path.is_file():
         return
+    from bertdistill.app.commands.engine import PANELS
+
     word = str(path)
     if any(word in commands for commands in PANELS):
         raise UsageError(f"{word} is a command of `engine`", hint=f"Type {PROGRAM} engine {word}.")
@@ -179,27 +162,15 @@ def _check_study_file(path: Path) -> None:
     raise UsageError(f"{word}: {what}", hint=f"Give a study file (TOML), or see {PROGRAM} --help.")
 
 
-@engine.callback()
-def start_engine(
-    workspace: Annotated[
-        Path | None,
-        typer.Option("--workspace", "-w", metavar="DIR", parser=folder, help="The same as after a command."),
-    ] = None,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error (or BERTDISTILL_DEBUG=1).")
-    ] = False,
-) -> None:
-    """Run and inspect studies from the command line. Data goes to stdout, speech to stderr."""
-    _set_workspace(workspace)
-    if debug:
-        os.environ[DEBUG] = "1"
+def command_line(words: Sequence[str]) -> Any:
+    """What understands these words: the app alone, unless they may mean a command of `engine` or ask for help."""
+    if {"engine", "--help"} & set(words) and not app.registered_groups:
+        from bertdistill.app.commands.engine import engine
 
-
-def _set_workspace(option: Path | None) -> None:
-    if option is not None:
-        from bertdistill.engine.workspace import VARIABLE
-
-        os.environ[VARIABLE] = str(option.expanduser().resolve())
+        app.add_typer(engine)
+    command = get_command(app)
+    spare_checks(command)
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -235,7 +206,8 @@ def _reader_gone(descriptor: int) -> bool:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        app(arguments, prog_name=PROGRAM)
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        command_line(words)(words, prog_name=PROGRAM)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
     except KeyboardInterrupt:

@@ -93,12 +93,9 @@ Relative paths are looked for in the working directory first, then beside the st
 
 def commands_page() -> str:
     """`docs/commands.md`."""
-    from typer.main import get_command
+    from bertdistill.app.cli import command_line
 
-    from bertdistill.app.cli import app
-
-    root: Any = get_command(app)
-    group = root.commands["engine"]
+    group = command_line(["engine"]).commands["engine"]
     parts = [COMMANDS_HEAD, _group_options(group)]
     parts += [_command(name, command) for name, command in group.commands.items()]
     parts += [SHAPES_HEAD, *(_shape(name, keys) for name, keys in SHAPES.items())]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bertdistill.store.rows import Study
 
 PROGRAM = "bertdistill-tui"
+DEBUG = "BERTDISTILL_DEBUG"
+"""Environment variable: show the traceback of an error."""
 
 
 def folder(text: str) -> Path:
@@ -34,6 +36,14 @@ def folder(text: str) -> Path:
     if not text.strip():
         raise typer.BadParameter("the folder is empty; give its path, or `.` for this one")
     return Path(text)
+
+
+def set_workspace(option: Path | None) -> None:
+    """A workspace named before a command is that of the command."""
+    if option is not None:
+        from bertdistill.engine.workspace import VARIABLE
+
+        os.environ[VARIABLE] = str(option.expanduser().resolve())
 
 
 WorkspaceOption = Annotated[

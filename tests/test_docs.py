@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertdistill.app.cli import PANELS
+from bertdistill.app.commands.engine import PANELS
 from bertdistill.app.reference import PAGES
 
 ROOT = Path(__file__).parent.parent

@@ -1,0 +1,47 @@
+"""The `engine` group: every command of it, and what stands before a command. It does no work of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertdistill.app.commands import analysis, machine, models, settings, studies, trials
+from bertdistill.app.session import DEBUG, folder, set_workspace
+
+engine = typer.Typer(
+    name="engine",
+    help="Run and inspect studies from the command line. Data goes to stdout, speech to stderr.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+PANELS = (
+    studies.COMMANDS,
+    trials.COMMANDS,
+    settings.COMMANDS,
+    analysis.COMMANDS,
+    models.COMMANDS,
+    machine.COMMANDS,
+)
+for commands in PANELS:
+    for name, function in commands.items():
+        engine.command(name)(function)
+
+
+@engine.callback()
+def start_engine(
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", "-w", metavar="DIR", parser=folder, help="The same as after a command."),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (or BERTDISTILL_DEBUG=1).")
+    ] = False,
+) -> None:
+    """Run and inspect studies from the command line. Data goes to stdout, speech to stderr."""
+    set_workspace(workspace)
+    if debug:
+        os.environ[DEBUG] = "1"
