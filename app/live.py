@@ -47,8 +47,6 @@ class _Kept:
     view: StudyView
     losses: dict[int, float] = field(default_factory=dict)
     """Newest training loss by trial number."""
-    places: dict[int, int] = field(default_factory=dict)
-    """Where each trial stands in the view, by row id."""
 
 
 @dataclass
@@ -168,15 +166,15 @@ class Reader:
         mark = (study_id, counts, request, [t.id for t in running])
         kept = self._views.get(study.name)
         if kept is not None and kept.mark == mark and kept.spec_dict == study.spec:
-            kept.view = dataclasses.replace(kept.view, study=study, trials=_updated(kept, running))
+            updated = _updated(kept.view, running)
+            kept.view = dataclasses.replace(kept.view, study=study, trials=updated, running=tuple(running))
             kept.losses |= _losses(session, study_id, running)
             return kept
         same_spec = kept is not None and kept.spec_dict == study.spec
         spec = kept.spec if kept and same_spec else study_from_dict(study.spec, where=f"study {study.name}")
         trials = reads.trials(session, study_id)
         view = make_view(study, spec, trials, kept.view if kept else None)
-        places = {t.id: place for place, t in enumerate(view.trials)}
-        kept = _Kept(mark, study.spec, spec, view, _losses(session, study_id, trials), places)
+        kept = _Kept(mark, study.spec, spec, view, _losses(session, study_id, trials))
         self._views[study.name] = kept
         return kept
 
@@ -231,7 +229,7 @@ class Reader:
         self._changes.clear()
 
 
-def _losses(session: Reading, study_id: int, trials: list[Trial]) -> dict[int, float]:
+def _losses(session: Reading, study_id: int, trials: Sequence[Trial]) -> dict[int, float]:
     numbers = {t.id: t.number for t in trials if t.id is not None}
     found = reads.last_values(session, study_id, LOSS, list(numbers))
     return {numbers[trial_id]: value for trial_id, value in found.items()}
@@ -252,8 +250,8 @@ def _examples_per_step(series: Series | None) -> float:
     return series.last_value / series.last_step
 
 
-def _updated(kept: _Kept, moving: Sequence[Trial]) -> tuple[Trial, ...]:
-    trials = list(kept.view.trials)
+def _updated(view: StudyView, moving: Sequence[Trial]) -> tuple[Trial, ...]:
+    trials = list(view.trials)
     for trial in moving:
-        trials[kept.places[trial.id]] = trial
+        trials[view.places[trial.number]] = trial
     return tuple(trials)

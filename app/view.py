@@ -47,6 +47,11 @@ class StudyView:
     """Trials that have ended and count against the budget."""
     typical_seconds: float | None = None
     """Median worker time of complete trials."""
+    running: tuple[Trial, ...] = ()
+    waiting: tuple[Trial, ...] = ()
+    places: Mapping[int, int] = field(default_factory=dict)
+    """Where in `trials` each trial stands, by its number."""
+    baseline_number: int | None = None
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -59,14 +64,15 @@ class StudyView:
 
     @property
     def baseline(self) -> Trial | None:
-        return next((t for t in self.trials if t.origin == "baseline"), None)
+        return None if self.baseline_number is None else self.trial(self.baseline_number)
 
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""
         return self.measured[trial.number] if trial.number in self.measured else all_metrics(trial)
 
     def trial(self, number: int) -> Trial | None:
-        return next((t for t in self.trials if t.number == number), None)
+        place = self.places.get(number)
+        return None if place is None else self.trials[place]
 
     def parent(self, trial: Trial) -> Trial | None:
         """The trial that this one is a rerun of."""
@@ -80,15 +86,14 @@ class StudyView:
 
     def progress(self) -> float:
         """Finished trials of the budget, running ones by their share, from 0 to 1."""
-        done = self.finished + sum(t.progress for t in self.trials if t.state == TrialState.RUNNING and in_budget(t))
+        done = self.finished + sum(t.progress for t in self.running if in_budget(t))
         return min(1.0, done / max(1, self.spec.budget.trials))
 
     def seconds_left(self, slots: int) -> float | None:
         """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
         if self.typical_seconds is None or self.study.state != StudyState.RUNNING:
             return None
-        waiting = (TrialState.RUNNING, TrialState.WAITING)
-        extra = sum(1.0 - t.progress for t in self.trials if t.state in waiting and not in_budget(t))
+        extra = sum(1.0 - t.progress for t in (*self.running, *self.waiting) if not in_budget(t))
         left = max(0.0, 1.0 - self.progress()) * self.spec.budget.trials + extra
         return left * self.typical_seconds / max(1, slots)
 
@@ -114,10 +119,11 @@ def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: St
     order = {number: place for place, number in enumerate(ranked)}
     states = Counter(t.state for t in trials)
     took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
+    in_order = tuple(sorted(trials, key=lambda t: (order.get(t.number, len(order)), t.number)))
     return StudyView(
         study,
         spec,
-        tuple(sorted(trials, key=lambda t: (order.get(t.number, len(order)), t.number))),
+        in_order,
         ranked,
         gain,
         sum(gain.values()),
@@ -125,6 +131,10 @@ def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: St
         {state.value: number for state in TrialState if (number := states[state])},
         sum(t.finished_at is not None for t in trials if in_budget(t)),
         median(took) if took else None,
+        tuple(t for t in in_order if t.state == TrialState.RUNNING),
+        tuple(t for t in in_order if t.state == TrialState.WAITING),
+        {t.number: place for place, t in enumerate(in_order)},
+        next((t.number for t in in_order if t.origin == "baseline"), None),
     )
 
 

@@ -43,7 +43,7 @@ class Line(Static):
         """Show this text, already safe."""
         if text != self._text:
             self._text = text
-            self.update(text)
+            self.update(text, layout=False)  # it is one line high whatever it says
 
 
 class Ours:

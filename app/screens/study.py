@@ -34,7 +34,7 @@ from bertdistill.engine.comparison import FEWEST, MOST
 from bertdistill.engine.lease import RunnerStatus
 from bertdistill.engine.load import Load, read_load
 from bertdistill.store import reads
-from bertdistill.store.rows import Attempt, Notice, StudyState, Trial, TrialState
+from bertdistill.store.rows import Attempt, Notice, StudyState, Trial
 
 if TYPE_CHECKING:
     from bertdistill.engine.history import Entry
@@ -142,7 +142,7 @@ trials; the cursor of both is the same trial. Closing this screen, or the app, s
             return self.marked
         if not view.trials:
             return (PREPARATION,)
-        running = [t.number for t in view.trials if t.state == TrialState.RUNNING]
+        running = [t.number for t in view.running]
         selected = _first(view, view.trials) if self._selected is None else self._selected
         return tuple(dict.fromkeys([selected, *running]))[:2]
 

@@ -11,7 +11,7 @@ from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView
 from bertdistill.engine.lease import RunnerStatus
 from bertdistill.engine.load import Load
-from bertdistill.store.rows import Attempt, Study, StudyState, TrialState
+from bertdistill.store.rows import Attempt, Study, StudyState
 
 if TYPE_CHECKING:
     from bertdistill.app.screens.study import StudyNews
@@ -93,7 +93,7 @@ def load_words(load: Load) -> list[str]:
 
 def _safe_to(view: StudyView, news: StudyNews) -> str:
     """Up to which step the numbers of the newest running trial are stored, and survive any kill."""
-    running = {t.number for t in view.trials if t.state == TrialState.RUNNING}
+    running = {t.number for t in view.running}
     steps = [c.points[-1].step for c in news.curves if c.trial in running and c.points]
     return f"safe to step {max(steps):,}" if steps else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -22,6 +23,8 @@ SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the search split begin with this."""
+LEAST_SECONDS = 0.9
+"""The same curves with more points are drawn again after this time: a look costs half as much, and nobody sees more."""
 
 
 class CurvesChart(Chart):
@@ -41,6 +44,7 @@ border; points that are not finite are counted in the title and never drawn.
     _smooth = 0
     _log = False
     _live = True
+    _drawn_at = 0.0
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
 
@@ -59,11 +63,15 @@ border; points that are not finite are counted in the title and never drawn.
         """Draw these, unless they are the ones that are drawn; a frozen chart keeps its curves."""
         if self._curves and (self._curves, self._names) == (curves, names):
             return
+        grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
+        if grown and time.monotonic() - self._drawn_at < LEAST_SECONDS:
+            return  # a later look brings these points, too
         if self._live or not self._curves:
             self._curves, self._names = curves, names
         self._draw()
 
     def _draw(self) -> None:
+        self._drawn_at = time.monotonic()
         axis = AXES[self._axis]
         drawn = [_curve(c, axis, several=len({c.trial for c in self._curves}) > 1) for c in self._curves]
         steps = [s for curve in drawn for s in curve.steps]

@@ -104,7 +104,7 @@ the marks of other trials away; the steps stay those of the frontier over all tr
         ):
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
-        return [*self._settled, *chart_trials(view, x, y, [trial for trial in view.trials if _moves(trial)])]
+        return [*self._settled, *chart_trials(view, x, y, [*view.running, *view.waiting])]
 
     def _fitting(self, pairs: Sequence[tuple[Trial | None, Point]]) -> Sequence[tuple[Trial | None, Point]]:
         """Without the trials that a filter leaves out; those on the frontier stay as corners of its edge."""

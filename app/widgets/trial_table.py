@@ -11,7 +11,7 @@ from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView, all_metrics, remark
 from bertdistill.app.view import columns as metric_columns
-from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.table import Cell, Column, LateCells, Row, Tone
 from bertdistill.store.rows import Trial, TrialState
 
 FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")
@@ -76,7 +76,7 @@ class RowKeeper:
 
     def __init__(self) -> None:
         self._for: tuple[Any, ...] = ()
-        self._rows: dict[int, tuple[tuple[Trial, float | None, bool], Row]] = {}
+        self._rows: dict[int, tuple[Trial, float | None, bool, Row]] = {}
 
     def rows(
         self,
@@ -92,26 +92,15 @@ class RowKeeper:
         shared = (view.ranked, view.spec, tuple(names), ascii_only)
         if len(self._for) != len(shared) or not all(a is b or a == b for a, b in zip(self._for, shared, strict=True)):
             self._for, self._rows = shared, {}
-        return [self._kept(view, trial, names, losses, marked, ascii_only=ascii_only) for trial in trials]
-
-    def _kept(
-        self,
-        view: StudyView,
-        trial: Trial,
-        names: Sequence[str],
-        losses: Mapping[int, float],
-        marked: AbstractSet[int],
-        *,
-        ascii_only: bool,
-    ) -> Row:
-        number = trial.number
-        loss, mark = losses.get(number), number in marked
-        kept = self._rows.get(number)
-        if kept is not None and kept[0][0] is trial and kept[0][1:] == (loss, mark):
-            return kept[1]
-        row = _row(view, trial, names, losses, mark=mark, ascii_only=ascii_only)
-        self._rows[number] = ((trial, loss, mark), row)
-        return row
+        rows = []
+        for trial in trials:
+            number = trial.number
+            kept, loss, mark = self._rows.get(number), losses.get(number), number in marked
+            if kept is None or kept[0] is not trial or kept[1] != loss or kept[2] != mark:
+                row = _row(view, trial, names, losses, mark=mark, ascii_only=ascii_only)
+                kept = self._rows[number] = (trial, loss, mark, row)
+            rows.append(kept[3])
+        return rows
 
 
 def _row(
@@ -120,11 +109,14 @@ def _row(
     ranked = view.ranked.get(trial.number)
     star = "*" if ascii_only else "★"
     front = bool(ranked and ranked.on_frontier)
-    number = Cell(f"{star if front else ''}{trial.number}", "bright" if front else "plain")
-    values = view.values(trial)
-    cells = (number, *(_cell(view, trial, name, values, losses, ascii_only=ascii_only) for name in names))
     pale = trial.archived or (ranked is not None and not front)
-    return Row(trial.number, cells, dim=pale, mark=mark)
+
+    def cells() -> tuple[Cell, ...]:
+        number = Cell(f"{star if front else ''}{trial.number}", "bright" if front else "plain")
+        values = view.values(trial)
+        return (number, *(_cell(view, trial, name, values, losses, ascii_only=ascii_only) for name in names))
+
+    return Row(trial.number, LateCells(cells), dim=pale, mark=mark)
 
 
 def _cell(
