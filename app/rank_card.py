@@ -16,7 +16,7 @@ from bertdistill.engine.outcomes import Difference, difference
 from bertdistill.engine.scenarios import NEAR_TEACHER, ScenarioTable
 from bertdistill.store.rows import Trial
 
-FRONTS = "front by front; front 2 is what the frontier would be without front 1"
+ORDER = "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"
 """Why a small, weak trial may stand above a strong one: only those that are as small and better keep it back."""
 
 
@@ -50,14 +50,14 @@ def _place(view: StudyView, trial: Trial) -> Iterator[Fact]:
         limits = ", ".join(f"{o.metric} {fmt.metric(o.metric, o.threshold)}" for o in _missed(view, trial))
         yield Fact("rank", f"{place}, misses the threshold {limits}")
     elif other is None:
-        yield Fact("rank", f"{place}, in front {ranked.rank + 1}")
+        yield Fact("rank", place)
     else:
         mine, theirs = all_metrics(trial), all_metrics(other)
         pairs = [(o.metric, *(fmt.metric(o.metric, v.get(o.metric)) for v in (theirs, mine))) for o in view.objectives]
         by = ", ".join(f"{name} {above} against {here}" for name, above, here in pairs)
-        yield Fact("rank", f"{place}, in front {ranked.rank + 1}, dominated by #{other.number} ({by})", other.number)
+        yield Fact("rank", f"{place}, dominated by #{other.number} ({by})", other.number)
     if ranked.feasible and not ranked.on_frontier:
-        yield Fact("order", FRONTS)
+        yield Fact("order", ORDER)
 
 
 def _missed(view: StudyView, trial: Trial) -> list[Objective]:

@@ -57,7 +57,6 @@ class RankedRow(Generic[Key]):
     """One row of the ranked list. `distance` is 0 on the frontier; see `ranking` for its unit."""
 
     key: Key
-    rank: int
     on_frontier: bool
     feasible: bool
     dominated_by: Key | None
@@ -143,35 +142,31 @@ def _ranks_any(order: Sequence[Point]) -> dict[Point, int]:
 
 
 def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: Objectives) -> list[RankedRow[Key]]:
-    """The ranked list: frontier first (best first objective on top), then by rank and distance, infeasible rows last.
+    """The ranked list: frontier first (best first objective on top), then by distance to it, infeasible rows last.
 
     The distance of a feasible row is how far it must improve to equal a frontier row, that of an infeasible row how far
     to reach the thresholds. Each objective is measured in its own range over these rows: 0.1 is a tenth of it.
-    `dominated_by` is the nearest frontier row that dominates it. Infeasible rows share the rank after the last. Rows
-    without a value for every objective are left out.
+    `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are left out.
     """
     complete = [(key, values) for key, values in rows if has_all(values, objectives)]
     points = [oriented(values, objectives) for _, values in complete]
     fit = [feasible(values, objectives) for _, values in complete]
     scaled = _by_range([on_scale(point, aims(objectives)) for point in points])
     inside = [i for i, ok in enumerate(fit) if ok]
-    rank_of = dict(zip(inside, ranks([points[i] for i in inside]), strict=True))
-    frontier = [i for i in inside if rank_of[i] == 0]
-    last = max(rank_of.values(), default=-1) + 1
+    best = non_dominated([points[i] for i in inside])
+    frontier = [i for i, on_frontier in zip(inside, best, strict=True) if on_frontier]
+    edge = set(frontier)
     limits = _scaled_limits(points, aims(objectives))
     result: list[tuple[tuple[float, ...], RankedRow[Key]]] = []
     for i, (key, _) in enumerate(complete):
-        rank = rank_of.get(i, last)
-        if fit[i]:
-            distance = min(_shortfall(scaled[i], scaled[j]) for j in frontier) if rank else 0.0
-        else:
+        if not fit[i]:
             distance = _shortfall(scaled[i], limits)
-        above = [j for j in frontier if dominates(points[j], points[i])] if rank and fit[i] else []
+        else:
+            distance = 0.0 if i in edge else min(_shortfall(scaled[i], scaled[j]) for j in frontier)
+        above = [j for j in frontier if dominates(points[j], points[i])] if fit[i] and i not in edge else []
         nearest = min(above, key=lambda j: math.dist(scaled[i], scaled[j])) if above else None
-        row = RankedRow(
-            key, rank, fit[i] and not rank, fit[i], None if nearest is None else complete[nearest][0], distance
-        )
-        result.append(((not fit[i], rank, distance, *points[i]), row))
+        row = RankedRow(key, i in edge, fit[i], None if nearest is None else complete[nearest][0], distance)
+        result.append(((not fit[i], i not in edge, distance, *points[i]), row))
     return [row for _, row in sorted(result, key=lambda pair: pair[0])]
 
 

@@ -43,7 +43,7 @@ def trials(
 ) -> None:
     """The ranked list of a study.
 
-    Frontier first, then front by front, then what has no rank. The filter is that of the app: docs/guide/filter.md.
+    Frontier first, then by distance to it, then what has no rank. The filter is that of the app: docs/guide/filter.md.
     """
     from bertdistill.app.live import Reader
     from bertdistill.app.report import trial_row

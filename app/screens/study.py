@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bertdistill.engine.history import Entry
 
 PANES = ("trials", "frontier", "curves", "log")
-BY_RANK = "★ frontier, then front by front"
+BY_RANK = "★ frontier, then by distance to it"
 LEAST_COLUMNS = 60
 """Points of a curve that are read at least; as many as the chart has columns where that is more."""
 
@@ -71,10 +71,10 @@ class StudyScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("study")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
-The ranked list goes front by front: first the frontier (`★`), then the trials that would be the frontier without those,
-and so on; within a front the nearest to the frontier first. So a small trial stands high when nothing as small is
-better, however weak it is. Then come trials that miss a threshold, then those without a rank. The chart shows the same
-trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
+The ranked list has the frontier first (`★`), then the other trials by their distance to it: how far they must improve
+to equal a frontier trial, in shares of the objectives' ranges, sizes as logarithms. So a small trial stands high when
+nothing as small is much better, however weak it is. Then come trials that miss a threshold, then those without a rank.
+The chart shows the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
 """
 
     def __init__(self, study_name: str) -> None:

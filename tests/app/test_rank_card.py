@@ -24,10 +24,11 @@ def card(db: Database, number: int) -> dict[str, Fact]:
 def test_a_dominated_trial(db: Database) -> None:
     """It names the trial above it, which is where the line leads, and what it lacks in each objective."""
     found = card(db, 3)
-    assert "front by front; front 2 is what the frontier would be without front 1" == found["order"].words
     assert (
-        ", in front 3, dominated by #1 (exact 88.00 against 70.00, params 80.0k against 90.0k)" in found["rank"].words
+        "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"
+        == found["order"].words
     )
+    assert ", dominated by #1 (exact 88.00 against 70.00, params 80.0k against 90.0k)" in found["rank"].words
     assert found["distance"].words.startswith("to #1: exact 18.00 less, params 12 % more; ")
     assert found["distance"].words.endswith(" % of the ranges away")
     assert [1, 1] == [found["rank"].trial, found["distance"].trial]

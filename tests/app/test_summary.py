@@ -60,7 +60,7 @@ def test_page_of_a_dominated_trial(db: Database) -> None:
     view = read_view(db, "demo")
     trial, details = read_details(db, view, 7)
     text = details_text(view, trial, details, Page())
-    assert "4 of 6, in front 2, dominated by #1 (exact 88.00 against 86.00, params 80.0k against 80.0k)" in text
+    assert "4 of 6, dominated by #1 (exact 88.00 against 86.00, params 80.0k against 80.0k)" in text
     assert "rerun of #1" in text
     assert "parent 0.001" in text
 

@@ -66,7 +66,6 @@ def test_published_frontier() -> None:
     rows = ranking(PUBLISHED, ACCURACY_AND_SIZE)
     assert ["best", "6 x 11", "4 x 11", "baseline"] == [row.key for row in rows]
     assert [True, True, True, False] == [row.on_frontier for row in rows]
-    assert [0, 0, 0, 1] == [row.rank for row in rows]
     assert "6 x 11" == rows[-1].dominated_by
     assert [0.0, 0.0, 0.0] == [row.distance for row in rows[:3]]
 
@@ -152,7 +151,6 @@ def test_infeasible_rows_come_last() -> None:
     result = ranking(rows, objectives)
     assert ["best", "6 x 11", "4 x 11", "baseline", "near", "far"] == [row.key for row in result]
     assert [False, False] == [row.feasible or row.on_frontier for row in result[-2:]]
-    assert [2, 2] == [row.rank for row in result[-2:]]
     assert 0.0 < result[-2].distance < result[-1].distance
 
 
@@ -220,3 +218,11 @@ def test_a_constraint_decides_who_is_feasible_and_nothing_else() -> None:
     assert (-90.0, 5.0) == oriented(rows[0][1], objectives)
     assert 2 == len(reference_point([(-80.0, 5.0)], objectives))
     assert 0 < coverage([(-80.0, 5.0), (-70.0, 4.0)], objectives) <= 1
+
+
+def test_dominated_rows_go_by_distance_alone() -> None:
+    """A strong row that several others beat by little stands above a weak one that nothing as small beats."""
+    objectives = (Objective("exact", "maximize"), Objective("latency_ms", "minimize"))
+    values = {"best": (90.0, 50.0), "small": (40.0, 5.0), "a": (89.0, 51.0), "b": (88.0, 52.0), "weak": (20.0, 6.0)}
+    rows = [(name, {"exact": exact, "latency_ms": ms}) for name, (exact, ms) in values.items()]
+    assert ["best", "small", "a", "b", "weak"] == [row.key for row in ranking(rows, objectives)]

@@ -60,7 +60,7 @@ async def test_facts_of_a_rerun(ws: Workspace) -> None:
         assert "demo/7 ✓ complete 4 of 6 exact 86.00 params 80.0k" in " ".join(words_on(pilot).split("\n")[0].split())
         assert "exact ↑ 86.00 90.00 (-4.00) 88.00 (-2.00)" in line_with(pilot, "exact ↑")
         assert "params ↓ 80,000 120k (-33 %) 80.0k (0 %)" in line_with(pilot, "params ↓")
-        assert "rank 4 of 6, in front 2, dominated by #1" in line_with(pilot, "dominated by")
+        assert "rank 4 of 6, dominated by #1" in line_with(pilot, "dominated by")
         assert "distance to #1: exact 2.00 less" in line_with(pilot, "to #1")
         assert "learning_rate 0.002 0.001 0.001" in line_with(pilot, "learning_rate")
         assert "hidden_size 64 = =" in line_with(pilot, "hidden_size")
