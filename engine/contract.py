@@ -3,9 +3,10 @@
 Standard library only, because both sides import it, one without torch and one without a database. It opens no database,
 starts no process and decides nothing.
 
-Every key that a person may type is a dataclass field here with its help, range or choices in the metadata: the study
-file is validated from it, the reference in `docs/` is printed from it, and the worker reads the very same objects. That
-one list of keys, with its help texts, is what makes this module longer than 400 lines.
+Every key of the study file that a worker is told is a dataclass field here with its help, range or choices in the
+metadata (the others are in `study_spec`): the study file is validated from it, the reference in `docs/` is printed from
+it, and the worker reads the very same objects. That one list of keys, with its help texts, is what makes this module
+longer than 400 lines.
 """
 
 from __future__ import annotations

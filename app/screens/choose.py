@@ -19,7 +19,9 @@ from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.live_screen import Ours
 from bertdistill.app.session import UsageError
 from bertdistill.app.view import StudyView
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 
 SHOWN_COMPLETIONS = 8
 EXAMPLE = "layers<=4 exact>65 -state:failed tag:keep"

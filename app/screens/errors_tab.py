@@ -21,7 +21,9 @@ from bertdistill.app.safe import safe_line
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets import error_rows
-from bertdistill.app.widgets.table import Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract import TASKS
 from bertdistill.engine.error_analysis import (

@@ -12,7 +12,8 @@ from bertdistill.app.analysis_text import since_words
 from bertdistill.app.charts import Curve, Drawing, curves_drawing
 from bertdistill.app.screens.analysis_tab import ChartTab, numbered
 from bertdistill.app.view import StudyView
-from bertdistill.app.widgets.table import Cell, Column, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.growth import Step
 

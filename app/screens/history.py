@@ -19,7 +19,9 @@ from bertdistill.app.safe import safe_line
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.actions import Entry

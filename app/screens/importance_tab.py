@@ -19,7 +19,9 @@ from bertdistill.app.analysis_text import METHOD_NAMES
 from bertdistill.app.safe import safe_line
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.view import StudyView
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.importances import METHODS, Importances, Method, too_few
 from bertdistill.store.errors import BertDistillError

@@ -32,8 +32,10 @@ from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.study_check import Checked, Taken, check, problems, taken
 from bertdistill.app.study_form import Field
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.study_lines import FieldLabel, Form, PathSuggester, field_line
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine import actions
 from bertdistill.engine.config import to_toml
 from bertdistill.engine.errors import ConfigError

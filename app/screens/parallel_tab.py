@@ -14,7 +14,8 @@ from bertdistill.app.charts import Drawing, Look, Strand, parallel_drawing
 from bertdistill.app.safe import safe_line
 from bertdistill.app.screens.analysis_tab import ChartTab, baseline_of, kind_of, numbered
 from bertdistill.app.view import StudyView, all_metrics
-from bertdistill.app.widgets.table import Cell, Column, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.landscape import Axis, Line, parallel

@@ -29,8 +29,10 @@ from bertdistill.app.session import command_line
 from bertdistill.app.verification import VERIFYING, Verification
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets import model_report
+from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.fields import Field
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.contract import SCORES

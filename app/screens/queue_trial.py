@@ -21,7 +21,9 @@ from bertdistill.app.screens.dialogues import Ask, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView, all_metrics
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.engine.errors import InvalidRequest

@@ -32,8 +32,10 @@ from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.fields import Field
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
 from bertdistill.store.errors import BertDistillError, NotFound

@@ -13,7 +13,9 @@ from bertdistill.app.analysis import study_scenarios
 from bertdistill.app.analysis_text import gap_text
 from bertdistill.app.screens.analysis_tab import Tab, Words
 from bertdistill.app.view import StudyView
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 

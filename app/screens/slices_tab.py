@@ -19,8 +19,9 @@ from bertdistill.app.safe import safe_line
 from bertdistill.app.screens.analysis_tab import ChartTab, Words, baseline_of, kind_of, numbered
 from bertdistill.app.screens.parallel_tab import drawn_axis
 from bertdistill.app.view import StudyView, all_metrics, chart_axis
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.slice_table import SliceTable
-from bertdistill.app.widgets.table import Cell, Column, Row
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.landscape import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
 from bertdistill.engine.space import Value

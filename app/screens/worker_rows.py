@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterable
 
 from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
-from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.app.workers import (
     BAR,
     WorkersNow,

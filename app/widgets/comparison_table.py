@@ -8,7 +8,8 @@ from bertdistill.app import format as fmt
 from bertdistill.app.rank_card import short_gap
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView, remark
-from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.comparison import Comparison, MetricRow, SettingRow
 from bertdistill.engine.contract import METRICS

@@ -10,7 +10,8 @@ from bertdistill.app import format as fmt
 from bertdistill.app.analysis import listed_questions
 from bertdistill.app.analysis_text import MARKS, PieceKind, passage_pieces
 from bertdistill.app.safe import safe_line
-from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.engine.error_analysis import CLASSES, Classified, Confusion, ErrorClass, Judged, QuestionErrors, Tally
 
 WRONG = "wrong"

@@ -7,7 +7,9 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from bertdistill.app.safe import safe_line
 from bertdistill.app.study_log import WHAT_STANDS_HERE, Event
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row, Tone
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 
 TONES: dict[str, Tone] = {"warning": "warn", "error": "bad", "asked": "accent", "start": "dim", "waits": "dim"}

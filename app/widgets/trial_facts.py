@@ -17,7 +17,8 @@ from bertdistill.app.rank_card import Fact, short_gap
 from bertdistill.app.safe import safe, safe_line
 from bertdistill.app.summary import progress_text
 from bertdistill.app.view import StudyView, all_metrics, differences
-from bertdistill.app.widgets.table import Cell, Column, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.outcomes import difference

@@ -11,7 +11,8 @@ from bertdistill.app import format as fmt
 from bertdistill.app.safe import safe_line
 from bertdistill.app.view import StudyView, all_metrics, remark
 from bertdistill.app.view import columns as metric_columns
-from bertdistill.app.widgets.table import Cell, Column, LateCells, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.rows import Cell, LateCells, Row, Tone
 from bertdistill.store.rows import Trial, TrialState
 
 FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")

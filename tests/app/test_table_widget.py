@@ -10,8 +10,9 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from bertdistill.app.widgets.columns import fit, lay_out
-from bertdistill.app.widgets.table import Cell, Column, LineTable, Row
+from bertdistill.app.widgets.columns import Column, fit, lay_out
+from bertdistill.app.widgets.rows import Cell, Row
+from bertdistill.app.widgets.table import LineTable
 
 COLUMNS = [
     Column("number", "#", 5, "right"),

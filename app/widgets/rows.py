@@ -1,0 +1,58 @@
+"""What a table shows, as values: cells and rows. It draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell; `text` is one safe line and never markup."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+class LateCells(Sequence[Cell]):
+    """Cells that are made when somebody looks at them: of 1,000 rows thirty are on screen."""
+
+    def __init__(self, make: Callable[[], tuple[Cell, ...]]) -> None:
+        self._make = make
+        self._made: tuple[Cell, ...] | None = None
+
+    def _all(self) -> tuple[Cell, ...]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    @overload
+    def __getitem__(self, index: int) -> Cell: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Cell, ...]: ...
+    def __getitem__(self, index: int | slice) -> Cell | tuple[Cell, ...]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, LateCells) and self._all() == other._all())
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. A dim row is drawn pale where its cells are plain; a marked row has a glyph in the gutter."""
+
+    key: Hashable
+    cells: Sequence[Cell]
+    dim: bool = False
+    mark: bool = False
+    wide: bool = False
+    """The second cell is a sentence: it takes the rest of the line, whatever the columns are."""
