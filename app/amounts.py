@@ -82,8 +82,8 @@ def estimate(data: DataSpec, task: str) -> Amounts:
         raise ConfigError(f"data.train = {data.train} holds no example", hint="Correct the path or the file.")
     count = len(found)
     train = round(count * (1 - data.search_fraction))
-    train = min(train, data.max_train_examples or train)
     search = min(count - train, data.max_search_examples or count)
+    train = min(train, data.max_train_examples or train)
     windows = sum(windows for windows, _ in found) / count
     tokens = sum(tokens for _, tokens in found) / count
     return Amounts(train, round(train * windows), tokens * (train + search))

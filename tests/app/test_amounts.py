@@ -82,6 +82,18 @@ def test_a_text_is_one_window(tmp_path: Path) -> None:
     assert 10 * 16 > found.tokens > 16
 
 
+def test_a_limit_of_one_split_leaves_the_other(tmp_path: Path) -> None:
+    """What is not trained on is not searched with: the cut comes before the limits."""
+    path = tmp_path / "a.txt"
+    path.write_text("some words;1\n" * 100)
+    whole, few = (
+        estimate(DataSpec(train=str(path), search_fraction=0.2, max_train_examples=limit), "text-classification")
+        for limit in (0, 10)
+    )
+    assert (80, 10) == (whole.examples, few.examples)
+    assert few.tokens / whole.tokens == pytest.approx((10 + 20) / (80 + 20))
+
+
 def test_unreadable_data_is_a_config_error(tmp_path: Path) -> None:
     """A file that is no SQuAD JSON is named with the key."""
     path = tmp_path / "broken.json"
