@@ -86,9 +86,8 @@ def read_objectives(raw: Any) -> tuple[tuple[Objective, ...] | None, list[Proble
     for index, item in enumerate(raw):
         objective, wrong = _read_objective(item, f"objectives.{index}")
         metric = item.get("metric") if isinstance(item, Mapping) else None
-        problems += [
-            dataclasses.replace(one, of=metric) if metric in METRICS and one.key != "metric" else one for one in wrong
-        ]
+        of = metric if isinstance(metric, str) and metric in METRICS else ""
+        problems += [one if one.key == "metric" else dataclasses.replace(one, of=of) for one in wrong]
         if objective is not None:
             objectives.append(objective)
     names = [objective.metric for objective in objectives]

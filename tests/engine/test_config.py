@@ -134,6 +134,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"objectives": "exact"}, "objectives must be a list"),
         ({"objectives": ["exact", "params"]}, "[objectives.0] must be a table"),
         ({"objectives": [EXACT, EXACT]}, "objectives has exact twice"),
+        ({"objectives": [{"metric": ["exact"]}, SIZE]}, '[objectives.0] metric = ["exact"] is no metric'),
         ({"objectives": [{"metric": "exat"}, SIZE]}, "[objectives.0] metric = \"exat\" is no metric; did"),
         ({"objectives": [{"metrc": "exact"}, SIZE]}, "[objectives.0] metrc is no key here; did you mean"),
         ({"objectives": [{"metric": "accuracy"}, SIZE]}, "does not exist for question-answering"),
