@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, behave, fake_environment, study_spec, wait_for
+from tests.fakes import House, behave, wait_for
 
 from bertdistill.engine import actions, process, proposals, requests
 from bertdistill.engine.config import changed
@@ -20,24 +20,6 @@ from bertdistill.store.rows import ModelVersion, StudyState, Trial, TrialState
 
 WHO = {"who": "ada"}
 Make = Callable[..., House]
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """A workspace whose workers are fakes, also in runners that actions start."""
-    made: list[House] = []
-
-    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
-        for name, value in fake_environment(tmp_path, **behaviour).items():
-            monkeypatch.setenv(name, value)
-        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour))
-        actions.start_study(made[-1].workspace, made[-1].spec, **WHO)
-        return made[-1]
-
-    yield make
-    for one in made:
-        wait_for(lambda: not process.held(one.workspace.runner_lock), "runners to leave")  # noqa: B023 - used at once
-        one.close()
 
 
 def verbs(of: House) -> list[str]:

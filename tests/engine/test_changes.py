@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, behave, fake_environment, study_spec, wait_for
+from tests.fakes import House, behave, wait_for
 
-from bertdistill.engine import actions, process, proposals
+from bertdistill.engine import actions, proposals
 from bertdistill.engine.actions import Entry
 from bertdistill.engine.config import changed, dump, study_from_dict
 from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
@@ -20,24 +20,6 @@ from bertdistill.store.rows import StudyState, TrialState
 
 WHO = {"who": "ada"}
 Make = Callable[..., House]
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """A workspace with a study whose workers are fakes, also in runners that actions start."""
-    made: list[House] = []
-
-    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
-        for name, value in fake_environment(tmp_path, **behaviour).items():
-            monkeypatch.setenv(name, value)
-        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour))
-        actions.start_study(made[-1].workspace, made[-1].spec, **WHO)
-        return made[-1]
-
-    yield make
-    for one in made:
-        wait_for(lambda: not process.held(one.workspace.runner_lock), "runners to leave")  # noqa: B023 - used at once
-        one.close()
 
 
 def entries(of: House) -> list[Entry]:
