@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,6 +64,7 @@ class Database:
         status = path.stat()
         self._identity = (status.st_dev, status.st_ino)
         self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
         self._writer: Writer | None = None
         self._writer_lock = threading.Lock()
         self._watch: sqlite3.Connection | None = None
@@ -109,6 +110,8 @@ class Database:
                 connection.close()
                 raise
             self._idle.append(connection)
+            if self._closed:  # while this was reading
+                self._close_idle()
 
     def data_version(self) -> int:
         """A number that changes whenever another connection, of this process or another, has committed. About 5 µs."""
@@ -155,12 +158,17 @@ class Database:
             if self._watch is not None:
                 self._watch.close()
                 self._watch = None
-        while self._idle:
-            self._idle.pop().close()
+        self._closed = True
+        self._close_idle()
         with self._writer_lock:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):  # other threads take from it, too
+            while True:
+                self._idle.pop().close()
 
 
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:

@@ -135,9 +135,8 @@ def _value(kind: type[Row], table: _Table, row: tuple[Any, ...]) -> Row:
     held = dict(zip(table.names, row, strict=True))
     for name, convert in table.converted:
         held[name] = convert(held[name])
-    value = object.__new__(
-        kind
-    )  # the constructor of a frozen dataclass would set every field by itself, 5 times slower
+    # The constructor of a frozen dataclass would set every field by itself, 5 times slower.
+    value = object.__new__(kind)
     value.__dict__.update(held)
     return value
 

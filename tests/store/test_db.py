@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bertdistill.store import db as db_module
@@ -111,6 +112,14 @@ def test_a_view_is_consistent_and_stops_no_writer(db: Database, study: Study) ->
         assert before == len(reads.studies(view))
     with db.read() as view:
         assert before + 1 == len(reads.studies(view))
+
+
+def test_a_view_that_is_open_while_the_database_is_closed_ends_with_its_connection(db: Database, study: Study) -> None:
+    """It goes on to its end, and then nothing holds the file open."""
+    with db.read() as session:
+        db.close()
+        assert study == reads.study(session, "squad")
+    assert [] == [file.path for file in psutil.Process().open_files() if file.path.startswith(str(db.path))]
 
 
 def test_numbers_that_are_not_finite_become_null_in_json(db: Database) -> None:

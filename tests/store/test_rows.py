@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlmodel import SQLModel
 
 from bertdistill.store import models, reads, rows, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Reading
 
 VALUES = [table for table in vars(models).values() if hasattr(table, "__table__") and hasattr(rows, table.__name__)]
 
@@ -60,6 +61,47 @@ def test_what_is_written_is_read_the_same(db: Database) -> None:
         assert study == reads.study(session, "squad")
         assert inside == reads.trial(session, study.id, 0)
     assert dataclasses.replace(trial, tags=["keep", "b"], archived=True) == inside
+
+
+SAMPLES: dict[str, Any] = {
+    "int": 1,
+    "float": 1.5,
+    "str": "ü",
+    "bool": True,
+    "dict[str, Any]": {"a": [1, None, "ü"]},
+    "list[str]": ["keep", "b"],
+    "StudyState": rows.StudyState.PAUSED,
+    "TrialState": rows.TrialState.PRUNED,
+    "AttemptState": rows.AttemptState.ENDED,
+}
+"""A value for every type of a field."""
+READS: dict[type[Any], Callable[[Reading], Any]] = {
+    rows.Study: reads.studies,
+    rows.Trial: lambda s: reads.trials(s, 1),
+    rows.Attempt: reads.attempts,
+    rows.Series: lambda s: reads.series(s, 1),
+    rows.Checkpoint: lambda s: reads.checkpoints(s, dropped=True),
+    rows.Request: reads.requests,
+    rows.Notice: reads.notices,
+    rows.ModelVersion: reads.model_versions,
+    rows.ModelAlias: reads.aliases,
+    rows.Lease: lambda s: [reads.lease(s)],
+}
+"""In an order in which each row finds those that it points to."""
+
+
+def test_every_column_is_read_as_it_was_written(db: Database) -> None:
+    """A field of a new type needs a way back from what SQLite holds."""
+    assert {table.__name__ for table in VALUES} == {kind.__name__ for kind in READS}
+    for kind, read in READS.items():
+        types = {field.name: str(field.type).removesuffix(" | None") for field in dataclasses.fields(kind)}
+        value = kind(**{name: SAMPLES[word] for name, word in types.items()})
+        with db.write() as session:
+            assert value == session.insert(value)
+        with db.read() as session:
+            (found,) = read(session)
+        assert value == found
+        assert [type(held) for held in vars(value).values()] == [type(held) for held in vars(found).values()]
 
 
 def test_reading_needs_no_sqlalchemy(db: Database) -> None:
