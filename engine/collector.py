@@ -135,12 +135,11 @@ class Collector:
         self._killed.discard(attempt.id)
         if found is None:
             return
-        verdict, trial = found
-        log.info("%s ended: %s %s", attempt.folder, verdict.state, verdict.reason)
-        if verdict.failure:
+        log.info("%s ended: %s %s", attempt.folder, found.state, found.reason)
+        if found.failure:
             self.failed.add(attempt.study_id)
-        if trial is not None:
-            retention.finish(self.db, self.workspace, trial.id, now=now)
+        if attempt.trial_id is not None:
+            retention.finish(self.db, self.workspace, attempt.trial_id, now=now)
 
     def _explained(self, attempt: Attempt, ended: Exit) -> Exit:
         """A lost attempt that nobody can be blamed for gets a class of its own."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.launch import Exit
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
-from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
@@ -105,14 +105,14 @@ def last_line(text: str) -> str:
 
 
 def row(value: int | None) -> int:
-    """The id of a stored row: one that came out of the database has it."""
+    """The id in a column that may be empty, but not in this kind of row."""
     assert value is not None
     return value
 
 
 def settle(
     db: Database, attempt_id: int, ended: Exit, *, wanted: Sequence[str], retries: int, now: float
-) -> tuple[Verdict, Trial | None] | None:
+) -> Verdict | None:
     """File an ended attempt whose events are all stored, and move its trial (or its study, for a preparation).
 
     `wanted` are the metrics without which a trial is not complete. None when it was settled before: a runner that died
@@ -123,8 +123,7 @@ def settle(
         if attempt.state != AttemptState.RUNNING:
             return None
         if attempt.trial_id is None:
-            found = _settle_prepare(session, attempt, ended, retries=retries, now=now)
-            return found, None
+            return _settle_prepare(session, attempt, ended, retries=retries, now=now)
         trial = reads.trial_by_id(session, attempt.trial_id)
         values = {**trial.known, **trial.metrics}
         found = verdict(
@@ -145,7 +144,7 @@ def settle(
         if text := _said(f"Trial {trial.number}", found, exit_class(ended, found)):
             level = "warning" if found.state == TrialState.WAITING else "error"
             writes.add_notice(session, level=level, text=text, now=now, study_id=trial.study_id, trial_id=trial_id)
-        return found, trial
+        return found
 
 
 def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries: int, now: float) -> Verdict:
