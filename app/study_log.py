@@ -104,10 +104,9 @@ def _end(view: StudyView, trial: Trial) -> str:
     words = [trial.state.value]
     if trial.reason:
         words.append(f"{trial.reason}: {trial.detail}" if trial.detail else trial.reason)
-    scores = [f"{o.metric} {fmt.metric(o.metric, value)}" for o in view.objectives if (value := values.get(o.metric))]
     ranked = view.ranked.get(trial.number)
     if ranked is not None:
-        words += scores
+        words += [f"{o.metric} {fmt.metric(o.metric, values.get(o.metric))}" for o in view.objectives]
         if gain := view.gain.get(trial.number):
             words.append(f"gain {fmt.signed(gain, 3)}")
         words += ["on the frontier"] if ranked.on_frontier else []

@@ -31,7 +31,7 @@ OUTCOME_SECONDS = 12.0
 
 
 class Line(Static):
-    """One line of text that is never read as markup and repaints only when its words change."""
+    """Text that is never read as markup and repaints only when its words change; one line, or what its style says."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
 
@@ -43,7 +43,8 @@ class Line(Static):
         """Show this text, already safe."""
         if text != self._text:
             self._text = text
-            self.update(text, layout=False)  # it is one line high whatever it says
+            height = self.styles.height  # with a fixed one nothing else has to move
+            self.update(text, layout=height is not None and height.is_auto)
 
 
 class Ours:

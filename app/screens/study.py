@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from bertdistill.app import format as fmt
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import bindings, one_pane
 from bertdistill.app.curves import PREPARATION, TrialCurve
 from bertdistill.app.live import Reader
 from bertdistill.app.safe import safe_line
@@ -288,7 +288,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
-        if log := self._log.text:
+        if self._log.display and (log := self._log.text):  # one that is hidden is not made anew
             found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
@@ -383,7 +383,11 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self._again()
 
     def action_log(self) -> None:
-        self.toggle_class("-log")
+        """Below the other panes; where one at a time is shown go to it and back."""
+        if one_pane(self):
+            self.action_pane("trials" if self._log.display else "log")
+        else:
+            self.toggle_class("-log")
 
     def action_maximise(self) -> None:
         name = self.focused.id if self.focused is not None and self.focused.id in PANES else "trials"

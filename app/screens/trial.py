@@ -283,7 +283,7 @@ speaks of another trial goes there, `escape` comes back.
         """In a narrow window go to the log and back; in a wide one give its room to the curves and back."""
         if self.has_class("-narrow") or self.has_class("-maximised"):
             self.action_pane("facts" if self.has_class("-show-log") else "log")
-        elif self.has_class("-without-log"):
+        elif not self.query_one("#trial-log").display:  # by this key, or because the window is low
             self.action_pane("log")
         else:
             if self.focused is self.query_one("#trial-log"):

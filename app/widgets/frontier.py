@@ -98,10 +98,9 @@ the marks of other trials away; the steps stay those of the frontier over all tr
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
         """All points; those of trials that have ended are made once."""
-        made_of = (view.ranked, view.spec, len(view.trials), x, y)
-        if len(self._made_of) != len(made_of) or not all(
-            a is b or a == b for a, b in zip(self._made_of, made_of, strict=True)
-        ):
+        ended = [trial for trial in view.trials if not _moves(trial)]  # the same objects until one is read again
+        made_of = (ended, view.ranked, view.spec, x, y)
+        if self._made_of != made_of:
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
         return [*self._settled, *chart_trials(view, x, y, [*view.running, *view.waiting])]

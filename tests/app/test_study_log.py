@@ -41,6 +41,13 @@ def test_starts_and_ends_of_trials(ws: Workspace) -> None:
     assert ["start"] == [kind for kind, _, _ in lines(events, 6)]
 
 
+def test_a_score_of_zero_is_told(ws: Workspace) -> None:
+    """A model that answers nothing right has a score, too."""
+    view = view_of(ws)
+    poor = dataclasses.replace(view, measured={**view.measured, 2: {"exact": 0.0, "params": 15_000}})
+    assert "exact 0.00" in lines(study_log(poor, [], [], None), 2)[-1][1]
+
+
 def test_a_trial_that_waits_for_long_has_a_line_for_it(ws: Workspace) -> None:
     """A proposal that starts at once has one line, not two."""
     view = view_of(ws)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from tests.app.screens.driving import playing, toasts, until, words_on
+from tests.app.screens.driving import SIZES, playing, shown, toasts, until, words_on
 
 from bertdistill.app.live import Reader
 from bertdistill.app.screens.analysis import AnalysisScreen
@@ -76,3 +76,11 @@ async def test_a_read_that_fails_after_its_screen_was_left_is_not_told(ws: Works
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
         assert ([], False) == (toasts(pilot), "cannot be read" in words_on(pilot))
+
+
+async def test_a_long_outcome_has_room_after_a_short_one(ws: Workspace) -> None:
+    """The line above the footer grows with its words; the end of a reason says what to do."""
+    async with playing(ws, SettingsScreen("demo"), SIZES[1]) as pilot:
+        for words in ("short", "Not done: " + "because of something " * 5 + "the end"):
+            pilot.app.tell(words)
+            await shown(pilot, words[-7:].strip())

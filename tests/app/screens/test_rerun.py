@@ -161,6 +161,16 @@ async def test_refused_values_say_why(house: Make, key: str, value: str, words: 
     assert 3 == len(of.trials())
 
 
+async def test_a_long_reason_has_room_in_a_narrow_window(house: Make) -> None:
+    """The values that would be taken stand at its end."""
+    of = house(SPACE)
+    screen = RerunScreen("toy", 0)
+    async with playing(of.workspace, screen, SIZES[1]) as pilot:
+        await choose(pilot, screen, "layers", "9999999")
+        await until(pilot, lambda: screen.query_one("#verdict").size.height > 1, "a second line")
+        await shown(pilot, "2 or 3.")
+
+
 async def test_what_a_threshold_excludes_is_refused(house: Make) -> None:
     """A size known to break a threshold needs no run."""
     objectives = [

@@ -222,6 +222,9 @@ async def test_panes_of_a_narrow_window(ws: Workspace) -> None:
             others = {"trials", "frontier", "curves"} - {name}
             assert screen.query_one(f"#{name}").region.area > 0
             assert [0] * len(others) == [screen.query_one(f"#{other}").region.area for other in others]
+        for name in ("log", "trials"):
+            await pilot.press("l")
+            await until(pilot, lambda name=name: screen.query_one(f"#{name}").region.area > 0, name)
 
 
 async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
@@ -241,6 +244,9 @@ async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
         assert log._rows[-1].key == log.cursor_key
         assert set() == control_codes(pilot)
         assert "#5 failed, killed_by_signal_9: [/red] gone" in dict(screen.copies())["log"]
+        await pilot.press("l")
+        assert "log" not in dict(screen.copies())  # it is hidden and grows old
+        await pilot.press("4")
         await pilot.press("enter")
         await told(pilot, "This line is about no trial")
         log.move_to("end 3")
@@ -338,13 +344,16 @@ async def test_stopping_asks_and_the_safe_answer_has_the_focus(ws: Workspace, ru
 
 
 async def test_archive_and_bring_back(ws: Workspace, edit: Edit) -> None:
-    """A puts the trial under the cursor away, H shows it, A brings it back."""
+    """A puts the trial under the cursor away, from the list and the chart; H shows it, A brings it back."""
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
+        chart = screen.query_one(FrontierChart)
+        await until(pilot, lambda: 4 in {t.number for t, _ in chart._trials if t}, "the point")
         screen.query_one("#trials", LineTable).move_to(4)
         await until(pilot, lambda: screen.selected and screen.selected.number == 4, "the trial")
         await pilot.press("A")
         await until(pilot, lambda: 4 not in numbers(screen), "one row less")
+        await until(pilot, lambda: 4 not in {t.number for t, _ in chart._trials if t}, "one point less")
         await pilot.press("H")
         await until(pilot, lambda: 4 in numbers(screen), "the row again")
         screen.query_one("#trials", LineTable).move_to(4)

@@ -293,6 +293,13 @@ async def test_panes_of_a_wide_window(ws: Workspace, size: tuple[int, int]) -> N
         await until(pilot, lambda: pilot.app.screen.query_one("#trial-log").has_focus, "the log again")
 
 
+async def test_l_shows_the_log_where_a_low_window_hides_it(ws: Workspace) -> None:
+    """One press is enough, although nobody hid it."""
+    async with playing(ws, TrialScreen("demo", 6), (120, 24)) as pilot:
+        await pilot.press("l")
+        await until(pilot, partial(_in_use, pilot, "log"), "the log")
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("number", [5, 6, 7])
 async def test_it_says_the_same_without_colour_and_in_ascii(
