@@ -151,9 +151,9 @@ class Ask(Writing):
 
     @on(Input.Submitted)
     def submit(self, event: Input.Submitted) -> None:
-        if self.problem(event.value):
-            return
-        if self._write is None:
+        if problem := self.problem(event.value):
+            self.say(problem)  # of an empty line nothing was said yet
+        elif self._write is None:
             self.dismiss(event.value)
         else:
             self.write(*self._write(event.value))

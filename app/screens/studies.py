@@ -42,6 +42,8 @@ COLUMNS = (
     Column("note", "note", 20),
 )
 EMPTY = "No study yet. Press n to begin one; the demo, first of its list, needs no data and no network."
+NONE_YET = "There is no study here yet: n begins one."
+ALL_AWAY = "All studies are archived. Press H to see them."
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ closed: a runner and its workers are processes of their own.
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
         rows = [self._row(view, news) for view in views]
-        table.show(COLUMNS, rows, empty=EMPTY if not news.views else "All studies are archived. Press H to see them.")
+        table.show(COLUMNS, rows, empty=ALL_AWAY if news.views else EMPTY)
         hidden = len(news.views) - len(views)
         entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
@@ -141,7 +143,9 @@ closed: a runner and its workers are processes of their own.
         view = self._view() if self.is_mounted else None
         match action:
             case "open" | "history" | "archive" | "pause_study" | "stop_study" | "undo" if view is None:
-                return "There is no study here yet: n begins one."
+                return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
+            case "show_archived" if self.news is not None and not self.news.archived:
+                return "No study is archived; A puts one away."
             case "stop_study" if view is not None:
                 return study_header.why_not_stop(view.study)
             case "start_runner" if self.news is not None:

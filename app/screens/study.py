@@ -300,6 +300,8 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         match action:
             case "compare" if len(self._compared()) < FEWEST:
                 return "A comparison takes two trials: mark another with space, then press c."
+            case "show_archived" if self.news is not None and not any(t.archived for t in self.news.view.trials):
+                return "No trial is archived; A puts one away."
             case "unmark" if not self.marked:
                 return "No trial is marked; space marks one."
             case "start_runner" if self.news is not None:

@@ -134,6 +134,8 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
         assert not screen.check_action("undo_alias", ())
         await pilot.press("a")
         await shown(pilot, "There are: prod.")
+        await pilot.press("enter")
+        await shown(pilot, "the alias ''")
         await pilot.press(*"a b")
         await shown(pilot, "the alias 'a b'")
         await pilot.press("enter")

@@ -101,6 +101,8 @@ async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace,
     async with playing(ws) as pilot:
         await pilot.press("Z")
         await told(pilot, "The study is complete: nothing of it runs")
+        await pilot.press("H")
+        await told(pilot, "No study is archived")
 
 
 async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
@@ -110,6 +112,8 @@ async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
         await pilot.press("A")
         await shown(pilot, "All studies are archived")
         await shown(pilot, "1 archived, H shows them")
+        await pilot.press("enter")
+        await told(pilot, "All studies are archived. Press H to see them.")
         await pilot.press("H")
         await until(pilot, lambda: pilot.app.screen.study_name == "demo", "the archived study")
         await pilot.press("A")

@@ -152,6 +152,7 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
         (1, "x", "#1 is complete: only a running or waiting one can be stopped"),
         (0, "c", "mark another with space, then press c"),
         (0, "U", "No trial is marked"),
+        (0, "H", "No trial is archived"),
         (0, "R", "A runner works here already: pid"),
     ],
 )
