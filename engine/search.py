@@ -224,12 +224,16 @@ class _Search:
         total = count(self.within, self.settings)
         if total is None:
             raise ConfigError("sampler grid needs choices or a step for every parameter; use another sampler")
-        rest = [params for params in grid(self.within, self.settings) if self.key(params) not in seen]
-        random.Random(seed).shuffle(rest)
-        for params in rest:
+        every = list(grid(self.within, self.settings))
+        random.Random(seed).shuffle(every)
+        refused = 0
+        for params in every:  # looked at one by one: the effect of a whole grid takes seconds
+            if self.key(params) in seen:
+                continue
             if self.allowed(params):
                 return params
-        left = f"the thresholds exclude the other {len(rest):,}" if rest else "all were tried"
+            refused += 1
+        left = f"the thresholds exclude the other {refused:,}" if refused else "all were tried"
         hint = "widen [search]" if self.within == self.space else "widen a range again"
         raise SpaceExhausted(f"the space has {total:,} parameter sets and {left}", hint=hint)
 

@@ -194,6 +194,18 @@ def test_sets_of_one_effect_are_tried_once(kind: str) -> None:
     assert sorted([(0.0, 0.0), (0.5, 1.0), (0.5, 2.0), (0.5, 4.0)]) == sorted(effect(one.params) for one in history)
 
 
+def test_a_grid_is_weighed_as_far_as_the_first_new_set() -> None:
+    """The effect of a set is costly, and a grid may have a hundred thousand of them."""
+    weighed: list[Mapping[str, Any]] = []
+
+    def effect(params: Mapping[str, Any]) -> int:
+        weighed.append(params)
+        return len(weighed)
+
+    ask([], "grid", space=SMALL, objectives=FREE, effect=effect)
+    assert 1 == len(weighed)
+
+
 def test_an_empty_space_has_one_set() -> None:
     """Without searched parameters the fixed settings are tried once."""
     assert {} == ask([], "auto", space=(), objectives=FREE).params
