@@ -234,7 +234,8 @@ def diagnosis(study: str, name: str, rows: Sequence[Attempt], trial_number: int)
     text = "\n".join(lines)
     tail = f" The log of trial {trial_number} ends:\n{text}\n" if lines else " "
     remedy = _REMEDIES.get(name, "Read that log, mend the cause")
+    several = "1 attempt" if len(rows) == 1 else f"{len(rows)} attempts in a row"
     return (
-        f"{len(rows)} attempts in a row ended with {name}, so nothing new is started.{tail}"
+        f"{several} ended with {name}, so nothing new is started.{tail}"
         f"{remedy} ({rows[0].folder}/log.txt), then: bertdistill-tui engine resume {study}"
     )
