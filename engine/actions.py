@@ -104,8 +104,8 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
                 study = writes.create_study(session, name=spec.name, task=spec.task, spec=dump(spec), now=time.time())
                 record(session, who, "start", study.id)
                 return study
-            study = found[0]
-            _take_over(session, study, spec, who)
+            _take_over(session, found[0], spec, who)
+            study = reads.study_by_id(session, found[0].id)  # a larger budget has perhaps set it running
         return _resume(workspace, db, study, who, retry_failed)
 
 

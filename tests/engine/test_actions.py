@@ -55,6 +55,15 @@ def test_a_file_with_a_larger_budget_goes_on(house: Make) -> None:
     assert len(of.run().trials()) == 3
 
 
+def test_a_larger_budget_and_a_retry_go_on_by_themselves(house: Make, tmp_path: Path) -> None:
+    """The budget has set the study running already, so there is nothing to resume."""
+    of = house({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1]).run()
+    behave(tmp_path)
+    actions.start_study(of.workspace, changed(of.spec, "budget.trials", 3), retry_failed=True, **WHO)
+    assert of.study().state == StudyState.RUNNING
+    assert verbs(of)[-2:] == ["settings", "retry"]
+
+
 def test_a_study_that_never_began_takes_the_mended_file(house: Make) -> None:
     """A typo in a path must not use up the name of the study."""
     of = house(refuse_prepare=True).run()
