@@ -141,7 +141,7 @@ def test_a_start_model_is_looked_at_too(spec: StudySpec, tmp_path: Path) -> None
     """Students may begin with another model than the teacher."""
     init = StudentSpec(init=str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"student\.init = .*not a folder"):
-        dataclasses.replace(make_plan(spec, student=init), say=lambda text: None)
+        make_plan(dataclasses.replace(spec, student=init), say=lambda text: None)
 
 
 def test_unreachable_hub_is_said_and_the_rest_printed(

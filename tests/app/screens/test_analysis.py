@@ -219,8 +219,8 @@ async def test_parallel_follows_the_cursor(ws: Workspace, importances: Child) ->
     async with playing(ws, AnalysisScreen("demo")) as pilot:
         await pilot.press("2")
         await shown(pilot, "Lines: 6 trials")
-        assert "exact ↑" in words_on(pilot)
-        assert "learning_rate" in words_on(pilot)
+        await shown(pilot, "exact ↑")
+        await shown(pilot, "learning_rate")
         screen: Any = pilot.app.screen
         assert screen.parallel.number == 0
         await pilot.press("j")
