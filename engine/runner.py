@@ -174,11 +174,14 @@ class Runner:
             return False
         self._looked_into.add(study_id)
         self._collector.failed.discard(study_id)
+        return self._pause_failing(study, spec, spec.budget.trials, now)
+
+    def _pause_failing(self, study: Study, spec: StudySpec, trials: int, now: float) -> bool:
+        """Pause a study when its failures say more than that one trial is bad; `trials` is how many it can have."""
         with self.db.read() as session:
-            name, rows = settle.failures_in_a_row(
-                reads.attempts(session, study_id=study.id), settle.since(session, study)
-            )
-            if not settle.is_evidence(rows, spec.runner.pause_after_failures, spec.budget.trials):
+            attempts = reads.attempts(session, study_id=study.id)
+            name, rows = settle.failures_in_a_row(attempts, settle.since(session, study))
+            if not settle.is_evidence(rows, spec.runner.pause_after_failures, trials):
                 return False
             number = reads.trial_by_id(session, row(rows[0].trial_id)).number
         self._pause(study, settle.diagnosis(study.name, name, rows, number), now)
@@ -256,6 +259,8 @@ class Runner:
         late = [trial for trial in waiting if trial.started_at is None] if out_of_hours(study, spec) else []
         if len(late) < len(waiting):
             return
+        if self._pause_failing(study, spec, len(trials), now):
+            return  # a small space holds no further trial that could be asked
         early = used(trials) < spec.budget.trials
         with self.db.write() as session:
             if reads.study_by_id(session, study.id).spec != study.spec:

@@ -184,6 +184,17 @@ def test_a_study_of_one_trial_is_paused_by_its_retries(house: Make) -> None:
     assert (sick.study().state, len(sick.attempts(0))) == (StudyState.PAUSED, 3)
 
 
+def test_a_small_space_without_a_result_is_paused(house: Make) -> None:
+    """The budget has room for others, but there is nothing else to try; a resume ends the study."""
+    spec: dict[str, Any] = {"search": {"layers": {"choices": [1, 2]}}, "baseline": None, "budget": {"trials": 9}}
+    spec["runner"] = {"slots": 1, "retries": 2, "pause_after_failures": 3}
+    sick = house(spec, crash=[0, 1]).run()
+    assert (sick.study().state, states(sick)) == (StudyState.PAUSED, {"failed": 2})
+    assert "engine resume toy" in sick.study().diagnosis
+    sick.ask("resume", study_id=sick.study().id)
+    assert sick.run().study().state == StudyState.COMPLETE
+
+
 def test_a_preparation_is_retried(house: Make) -> None:
     """It is prepared in the second attempt, and the trials follow."""
     done = house({"budget": {"trials": 1}}, crash_prepare=1).run()
