@@ -214,6 +214,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return INTERRUPTED
     except BertDistillError as error:
         return _tell(str(error), error.hint, MISUSE if _is_misuse(error) else FAILED)
+    except UnicodeEncodeError as error:  # bytes of the command line that are no text; nothing we made has such a name
+        return _tell(f"{error.object.encode(errors='replace').decode()}: not UTF-8 text", "Type it in UTF-8.", MISUSE)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return _tell(f"{name}{error.strerror or error}", "", FAILED)

@@ -127,7 +127,7 @@ def run(kind: str, seed: int, trials: int, counts: Counter[str]) -> dict[int, fl
     tried = [dict(BASELINE)]
     found = {}
     while True:
-        if len(tried) > 1 or trials == 1:
+        if len(tried) > 1:
             params = tried[len(done)]
             noisy = score(resolve(SPACE, params, Settings())) + dice.gauss(0, NOISE)
             done.append(PastTrial(params, "complete", (noisy, known(params)["params"])))

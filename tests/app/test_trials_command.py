@@ -40,3 +40,8 @@ def test_a_mistake_is_misuse(ws: Workspace, capsys: pytest.CaptureFixture[str]) 
     assert (2, "", "error: there is no 'exakt' to filter by\nhint: Did you mean exact?\n") == typed(
         ws, ["--filter", "exakt>3"], capsys
     )
+
+
+def test_a_name_that_is_no_text_is_misuse(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes that are not UTF-8 reach Python as half of a surrogate pair, which SQLite cannot be asked for."""
+    assert (2, "", "error: a?: not UTF-8 text\nhint: Type it in UTF-8.\n") == typed(ws, ["a\udcff"], capsys)
