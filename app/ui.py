@@ -22,7 +22,6 @@ from textual.app import App
 from textual.events import DescendantFocus
 from textual.filter import LineFilter
 from textual.message import Message
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
@@ -410,16 +409,12 @@ class BertDistill(App[None]):
     def action_workers(self) -> None:
         from bertdistill.app.screens.workers import WorkersScreen
 
-        self._push_once(WorkersScreen)
+        self.push_screen(WorkersScreen())
 
     def action_models(self) -> None:
         from bertdistill.app.screens.models import ModelsScreen
 
-        self._push_once(ModelsScreen)
-
-    def _push_once(self, kind: type[Screen[Any]]) -> None:
-        if not isinstance(self.screen, kind):
-            self.push_screen(kind())
+        self.push_screen(ModelsScreen())
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette) and has_room(self.size):
@@ -491,9 +486,13 @@ class BertDistill(App[None]):
         return not self.why_not(action)
 
     def why_not(self, action: str) -> str:
-        """Undo works where it is plain which study it changes."""
-        if action == "undo" and self.screen_stack and not getattr(self.screen, "study_name", ""):
-            return "Which study? Open it, then u takes back its newest change."
+        """Undo works where it is plain which study it changes; no screen opens itself once more."""
+        screen = self.screen if self.screen_stack else None
+        match action:
+            case "undo" if screen is not None and not getattr(screen, "study_name", ""):
+                return "Which study? Open it, then u takes back its newest change."
+            case "workers" | "models" if getattr(screen, "PLACE", "") == action:
+                return f"The {action} are on this screen; escape goes back."
         return ""
 
     def action_undo(self) -> None:

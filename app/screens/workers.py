@@ -260,6 +260,8 @@ not. Workers and runner are processes of their own: closing this app stops none 
             self.ui.open_trial(row.study, row.trial)
         elif row is not None:
             self.ui.open_study(row.study)
+        else:
+            self.ui.tell("Nothing works here now, so nothing opens.")
 
     def action_pause_study(self) -> None:
         if now := self._now():

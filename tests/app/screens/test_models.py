@@ -193,7 +193,8 @@ async def test_without_a_model_it_says_how(tmp_path: Path, ws: Workspace) -> Non
     for place in (Workspace(tmp_path / "nothing"), ws):
         async with playing(place, ModelsScreen()) as pilot:
             await shown(pilot, "No model yet.")
-            await pilot.press("enter", "a", "U", "o")
+            await pilot.press("enter", "a", "U", "o", "M")
+            await told(pilot, "The models are on this screen")
             await shown(pilot, "No model yet.")
 
 

@@ -283,7 +283,10 @@ async def test_an_empty_workspace_has_slots_and_no_queue(tmp_path: Any) -> None:
         assert "free" in words_on(pilot)
         await pilot.press("plus", "minus", "x", "z", "Z", "K", "R", "enter")
         await pilot.pause()
-        assert isinstance(pilot.app.screen, WorkersScreen)
+        await told(pilot, "Nothing works here now")
+        await pilot.press("w")
+        await told(pilot, "The workers are on this screen")
+        assert [WorkersScreen] == [type(screen) for screen in pilot.app.screen_stack[2:]]
         assert not (tmp_path / "none" / "tracker.db").exists()
 
 
