@@ -15,7 +15,7 @@ import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -23,8 +23,21 @@ from typer.main import get_command
 
 from bertdistill.app.plain_values import spare_checks
 from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
-from bertdistill.app.session import DEBUG, PROGRAM, ReaderGone, UsageError, WorkspaceOption, say, set_workspace
+from bertdistill.app.session import (
+    DEBUG,
+    PROGRAM,
+    ReaderGone,
+    UsageError,
+    WorkspaceOption,
+    find_study,
+    reading,
+    say,
+    set_workspace,
+)
 from bertdistill.store.errors import BertDistillError
+
+if TYPE_CHECKING:
+    from bertdistill.engine.workspace import Workspace
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
@@ -130,15 +143,15 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
     from bertdistill.app.preferences import options
     from bertdistill.engine.workspace import resolve_workspace
 
-    found = options(
-        resolve_workspace(where, os.environ).path, typed, os.environ, ids(), study_file=study_file, open_study=study
-    )
+    ws = resolve_workspace(where, os.environ)
+    if study:
+        _check_study(ws, study)
+    found = options(ws.path, typed, os.environ, ids(), study_file=study_file, open_study=study)
     if demo:
         from bertdistill.app.demo_study import start_demo
-        from bertdistill.engine.workspace import Workspace
 
         say(f"the demo study begins in {found.workspace}; leaving the app stops nothing")
-        found = dataclasses.replace(found, open_study=start_demo(Workspace(found.workspace)))
+        found = dataclasses.replace(found, open_study=start_demo(ws))
     terminal.tame(os.environ)
     if found.theme == "auto" and not os.environ.get("NO_COLOR"):
         theme = terminal.theme_name("auto", os.environ, terminal.ask_background(os.environ))
@@ -147,6 +160,12 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
     from bertdistill.app.ui import run  # not before `tame`: textual reads the environment while it is imported
 
     return run(found)
+
+
+def _check_study(ws: Workspace, name: str) -> None:
+    """A study that is not there is told before the terminal is touched."""
+    with reading(ws) as db:
+        find_study(db, name)
 
 
 def _check_study_file(path: Path) -> None:

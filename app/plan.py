@@ -45,9 +45,9 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str
 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
     """
+    check_inputs(spec)
     amounts = _amounts(spec, facts, say)
     examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
-    _check_folders(spec)
     shape = _init_shape(spec, say)
     labels = len(spec.data.labels) or 2
     if spec.task == "text-classification" and not spec.data.labels:
@@ -257,8 +257,6 @@ def _unreachable() -> str:
 def _amounts(spec: StudySpec, facts: Mapping[str, Any] | None, say: Callable[[str], None]) -> Amounts | None:
     """What there is to train on; None when the data is on the hub and nobody has read it yet."""
     data = spec.data
-    if data.train:
-        _check_report(Path(data.train), Path(data.report))
     if facts is not None:
         return from_preparation(facts)
     if data.train:
@@ -267,11 +265,20 @@ def _amounts(spec: StudySpec, facts: Mapping[str, Any] | None, say: Callable[[st
     return None
 
 
-def _check_report(train: Path, report: Path) -> None:
+def check_inputs(spec: StudySpec) -> None:
+    """Refuse local data and models that are not there: a study that starts without them fails a moment later."""
+    _check_folders(spec)
+    if spec.data.train:
+        _check_data(Path(spec.data.train), Path(spec.data.report))
+
+
+def _check_data(train: Path, report: Path) -> None:
     """The report file is not read; that it is missing must not come out after the search."""
+    if not train.is_file():
+        raise ConfigError(f"data.train = {train} is not a file", hint="Correct the path.")
     if not report.is_file():
         raise ConfigError(f"data.report = {report} is not a file", hint="Correct the path; a promotion needs it.")
-    if train.exists() and report.samefile(train):
+    if report.samefile(train):
         raise ConfigError(
             f"data.report = {report} is the training file under another name", hint="Use other data for the report."
         )

@@ -156,7 +156,10 @@ def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries:
     text = _said("The preparation", found, exit_class(ended, found))
     if found.state in (TrialState.FAILED, TrialState.INFEASIBLE):
         text = text or f"The preparation ended with {found.reason}: {found.detail}."
-        hint = f"Log: {attempt.folder}/log.txt. Mend the cause, then: bertdistill-tui engine resume {study.name}"
+        hint = (
+            f"Log: {attempt.folder}/log.txt. Mend the cause; run the study file again if it is in there, else: "
+            f"bertdistill-tui engine resume {study.name}"
+        )
         writes.set_study_state(session, attempt.study_id, StudyState.FAILED, now=now, diagnosis=f"{text} {hint}")
     if text:
         level = "warning" if found.state == TrialState.WAITING else "error"
@@ -181,7 +184,7 @@ def _said(who: str, found: Verdict, filed: str) -> str:
     if not found.failure:
         return ""
     then = "It is started again from its last checkpoint." if found.state == TrialState.WAITING else "It is given up."
-    return f"{who} ended with {filed}: {found.detail or 'no word in its log'}. {then}"
+    return f"{who} ended with {filed}: {(found.detail or 'no word in its log').rstrip('.')}. {then}"
 
 
 # ------------------------------------------------------------------------------------------------- failures in a row

@@ -85,9 +85,23 @@ def run(
 
     Ctrl-c detaches and stops nothing. Ends with the ranked list, the frontier chart and the next commands to try.
     """
+    from bertdistill.app.plan import check_inputs
     from bertdistill.engine.config import load_study
 
-    _run(workspace(where), load_study(study, changes or ()), detach, retry_failed, plain, as_json, as_csv)
+    ws, spec = workspace(where), load_study(study, changes or ())
+    if not _is_there(ws, spec.name):  # attaching to a study needs no data any more
+        check_inputs(spec)
+    _run(ws, spec, detach, retry_failed, plain, as_json, as_csv)
+
+
+def _is_there(ws: Workspace, name: str) -> bool:
+    """Whether the workspace has a study of that name."""
+    from bertdistill.store import reads
+
+    if not ws.database.is_file():
+        return False
+    with reading(ws) as db, db.read() as session:
+        return any(one.name == name for one in reads.studies(session))
 
 
 def demo(

@@ -453,3 +453,12 @@ def test_files_are_private(finished_folder: Path) -> None:
     paths = [finished_folder / "runs", *(finished_folder / "runs").rglob("*")]
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in paths if not path.is_symlink()}
     assert [] == [path for path, mode in modes.items() if mode & 0o077]
+
+
+def test_a_study_without_its_data_is_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would fail a moment later and stay in the list; the plan refuses it, too."""
+    study = Path(__file__).parent.parent.parent / "sample_configs" / "sst2-minilm.toml"
+    with pytest.raises(SystemExit) as ended:
+        main(["engine", "run", str(study), "--detach", "-w", str(tmp_path / "ws")])
+    assert (2, True) == (ended.value.code, "data.train" in capsys.readouterr().err)
+    assert not (tmp_path / "ws").exists()

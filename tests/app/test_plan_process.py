@@ -35,8 +35,8 @@ async def test_data_that_are_missing(file: Path, monkeypatch: pytest.MonkeyPatch
     """Only the plan looks at the data; it says which key, and what to do, also where tracebacks were asked for."""
     monkeypatch.setenv("BERTDISTILL_DEBUG", "1")
     (problem,) = (await ask(file, ["data.train=/nowhere/x.json"])).problems
-    assert problem.startswith("data.train = /nowhere/x.json cannot be read")
-    assert problem.endswith("Correct the path or the file.")
+    assert problem.startswith("data.train = /nowhere/x.json is not a file")
+    assert problem.endswith("Correct the path.")
 
 
 def test_answers_that_are_no_plan() -> None:
