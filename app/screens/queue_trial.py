@@ -17,7 +17,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.live import Reader
 from bertdistill.app.rerun_outlook import as_typed, cost, size
 from bertdistill.app.safe import error_line, safe_line
-from bertdistill.app.screens.dialogues import Ask, Confirm
+from bertdistill.app.screens.dialogues import Ask
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.session import command_line
 from bertdistill.app.view import StudyView, all_metrics
@@ -160,16 +160,10 @@ proposed trials and counts against the budget.
             self.ui.open_trial(self.study_name, number)
 
     def action_queue(self) -> None:
-        number = self._twin()
-        if number is not None:
-            question = f"Trial #{number} has exactly these values. Open it?"
-            self.ui.push_screen(Confirm(question, yes="Open it", no="Go on here"), self._answer_twin)
-        elif self.values and not self.outlook.problem:  # what is wrong stands below the values already
+        if self.outlook.problem:  # told, not asked: a question would take the keys that are meant for the values
+            self.ui.tell(f"{'x' if self.ui.ascii_only else '✗'} Not queued: {self.outlook.problem}")
+        elif self.values:
             self.ui.act(self._queue, self._queued)
-
-    def _answer_twin(self, yes: bool | None) -> None:
-        if yes:
-            self.action_open_twin()
 
     def _queue(self) -> Trial:
         trial = actions.queue_trial(self.ui.workspace, self.study_name, self._chosen(), who=self.ui.who)

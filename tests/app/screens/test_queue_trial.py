@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from bertdistill.app.keymap import of
-from bertdistill.app.screens.dialogues import Ask, Confirm
+from bertdistill.app.screens.dialogues import Ask
 from bertdistill.app.screens.queue_trial import QueueTrialScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.ui import BertDistill
@@ -119,18 +119,17 @@ async def test_the_size_is_that_of_the_architecture(ws: Workspace, edit: Edit) -
 async def test_a_repeated_trial_is_refused_and_can_be_opened(
     ws: Workspace, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says which; o opens it, and so does the answer to Q."""
+    """It says which, and Q says it again without taking the next key: enter opens the editor at once."""
     opened: list[Any] = []
     monkeypatch.setattr(BertDistill, "open_trial", lambda _, *where: opened.append(where))
     async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
         await shown(pilot, "Cannot be queued: trial #1 (complete) has exactly these values; o opens it")
+        await pilot.press("Q", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask), "the editor")
+        await pilot.press("escape")
+        await told(pilot, "Not queued: trial #1 (complete) has exactly these values; o opens it")
         await pilot.press("o")
-        await pilot.press("Q")
-        await shown(pilot, "Trial #1 has exactly these values. Open it?")
-        assert isinstance(pilot.app.screen, Confirm)
-        await pilot.press("y")
-        await until(pilot, lambda: len(opened) == 2, "the trial to be opened twice")
-        assert [("demo", 1), ("demo", 1)] == opened
+        assert [("demo", 1)] == opened
         assert [] == asked()
 
 
@@ -155,13 +154,14 @@ async def test_b_takes_the_baseline(ws: Workspace) -> None:
 
 
 async def test_a_used_budget_and_a_broken_threshold_are_told_before(ws: Workspace, asked: Asked) -> None:
-    """Both name what to change; Q asks for nothing then."""
+    """Both name what to change; Q says it again and asks for nothing then."""
     actions.set_budget(ws, "demo", trials=7, who="ada")
     actions.set_threshold(ws, "demo", "params", 1000, who="ada")
     async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
         await put(pilot, "learning_rate", "0.005")
         await shown(pilot, "above the threshold 1,000; choose a smaller student")
         await pilot.press("Q")
+        await told(pilot, "Not queued: ")
         await pilot.app.workers.wait_for_complete()
         actions.set_threshold(ws, "demo", "params", None, who="ada")
         await shown(pilot, "the budget of 7 trials is used up; raise budget.trials")
