@@ -30,6 +30,10 @@ SETTINGS = frozenset(field.name for field in dataclasses.fields(Settings))
 KEYS = (*FACTS, "tag", "trial", "number", "reason", *METRICS, *sorted(SETTINGS))
 """Every key there is; one that no trial has is no error, it fits nothing."""
 SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9}
+NAMED = ("state", "reason", "tag", "note", "origin", "number", "loss", "gain", "time")
+"""Keys that are neither metric nor setting, as `docs/guide/filter.md` lists them."""
+RIGHT = {"=>": ">=", "=<": "<=", "=!": "!=", "==": "="}
+"""What people mean by an operator that there is not."""
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of `time`."""
 
@@ -128,6 +132,9 @@ def _term(match: re.Match[str], known: Collection[str]) -> Term:
     word, key = match[0], match["key"] or ""
     sign, value = match["operator"] or match["colon"] or "", match["value"]
     quoted = value[:1] in ("'", '"')
+    if not quoted and (right := RIGHT.get(sign + value[:1])):
+        hint = f"Write {key}{right}{value[1:]}." if value[1:] else f"Write {right}, for example {key}{right}4."
+        raise UsageError(f"{word.strip()}: there is no {sign}{value[0]}", hint=hint)
     value = value[1:-1] if quoted else value
     if not key:
         if not value:
@@ -135,7 +142,7 @@ def _term(match: re.Match[str], known: Collection[str]) -> Term:
         return Term("", "", value, bool(match["minus"]), quoted)
     if key not in known:
         close = nearest(key, known)
-        hint = f"Did you mean {close}?" if close else f"Keys: {', '.join(WORDS)}, trial, metrics and parameters."
+        hint = f"Did you mean {close}?" if close else f"Keys: {', '.join(NAMED)}, metrics and settings."
         raise UsageError(f"there is no {key!r} to filter by", hint=hint)
     key = ALIASES.get(key, key)
     _check_value(word, key, sign, value)

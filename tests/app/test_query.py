@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.app.conftest import fill, spec_dict, squad_file
 
-from bertdistill.app.query import complete, number, parse
+from bertdistill.app.query import NAMED, complete, number, parse
 from bertdistill.app.session import UsageError
 from bertdistill.app.view import StudyView, read_view
 from bertdistill.engine.config import study_from_dict
 from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
 
+ROOT = Path(__file__).parents[2]
 LOSSES = {0: 0.5, 1: 1.25}
 
 
@@ -105,6 +108,10 @@ def test_what_is_missing_fits_no_comparison(kept: Callable[[str], list[int]]) ->
         ("layer<=4", "there is no 'layer' to filter by", "Did you mean layers?"),
         ("exakt>4", "there is no 'exakt' to filter by", "Did you mean exact?"),
         ("zzzz:4", "there is no 'zzzz' to filter by", "Keys: state"),
+        ("exact=>3", "exact=>3: there is no =>", "Write exact>=3."),
+        ("-exact =< 3", "-exact =<: there is no =<", "Write <=, for example exact<=4."),
+        ("state=!failed", "state=!failed: there is no =!", "Write state!=failed."),
+        ("layers==2", "layers==2: there is no ==", "Write layers=2."),
         ("layers<=four", "layers<=four: 'four' is no number", "Write a number"),
         ("exact>nan", "exact>nan: 'nan' is no number", "Write a number"),
         ("exact>", "exact>: a value is missing", "exact>4"),
@@ -121,6 +128,23 @@ def test_what_is_mistyped_is_told(text: str, message: str, hint: str) -> None:
         parse(text)
     assert message in str(raised.value)
     assert hint in raised.value.hint
+
+
+def test_an_operator_in_quotes_is_a_value(kept: Callable[[str], list[int]]) -> None:
+    """Quotes keep signs together with what they stand before."""
+    assert [] == kept('note="=>3"') + kept('note=">3"')
+
+
+def test_the_keys_of_the_error_are_those_of_the_guide() -> None:
+    """Each once, in its order, and each a key."""
+    guide = (ROOT / "docs/guide/filter.md").read_text(encoding="utf-8").partition("Keys are ")[2].partition("Small ")[0]
+    said = [name for name in re.findall(r"`(\w+)`", guide) if name not in ("baseline", "sampler", "queued", "rerun")]
+    assert list(NAMED) == said
+    with pytest.raises(UsageError) as raised:
+        parse("zzzz:4")
+    assert f"Keys: {', '.join(said)}, metrics and settings." == raised.value.hint
+    for name in said:
+        parse(f"{name}:")
 
 
 @pytest.mark.parametrize(
