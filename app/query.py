@@ -19,7 +19,7 @@ from bertdistill.app.session import UsageError
 from bertdistill.app.view import StudyView
 from bertdistill.app.widgets.trial_table import FACTS, known_columns, sort_value
 from bertdistill.engine.contract import METRICS, Settings
-from bertdistill.engine.sections import nearest
+from bertdistill.engine.sections import amount, nearest
 from bertdistill.store.rows import Trial, TrialState
 
 ALIASES = {"tag": "tags", "number": "trial"}
@@ -29,7 +29,6 @@ WORDS = ("state", "reason", "tags", "origin", "note", "parameters")
 SETTINGS = frozenset(field.name for field in dataclasses.fields(Settings))
 KEYS = (*FACTS, "tag", "trial", "number", "reason", *METRICS, *sorted(SETTINGS))
 """Every key there is; one that no trial has is no error, it fits nothing."""
-SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9}
 NAMED = ("state", "reason", "tag", "note", "origin", "number", "loss", "gain", "time")
 """Keys that are neither metric nor setting, as `docs/guide/filter.md` lists them."""
 RIGHT = {"=>": ">=", "=<": "<=", "=!": "!=", "==": "="}
@@ -164,14 +163,8 @@ def _check_value(word: str, key: str, sign: str, value: str) -> None:
 @lru_cache(maxsize=256)
 def number(text: str, key: str = "") -> float | None:
     """`65`, `3e-5`, `66M`, `#7`, and for `time` `5m`; None when it is no finite number."""
-    units = SECONDS if key == "time" else SUFFIXES
     text = text.removeprefix("#") if key == "trial" else text
-    factor = units.get(text[-1:].casefold(), 0.0)
-    try:
-        value = float(text[:-1]) * factor if factor else float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    return amount(text, SECONDS) if key == "time" else amount(text)
 
 
 def _value(view: StudyView, trial: Trial, key: str, losses: Mapping[int, float]) -> Any:

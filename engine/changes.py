@@ -17,7 +17,7 @@ from bertdistill.engine.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.ranges import typed
 from bertdistill.engine.recording import ask, record, study_and_spec, writing
 from bertdistill.engine.rules import out_of_hours, used
-from bertdistill.engine.sections import shown
+from bertdistill.engine.sections import amount, shown
 from bertdistill.engine.study_spec import StudySpec
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
@@ -151,7 +151,7 @@ def read_change(key: str, value: Any) -> Change:
     if key.strip() == "note":
         return Change("note", {"note": "" if value is None else str(value)})
     if dot and section == "threshold":
-        return Change("threshold", {"metric": name, "threshold": value})
+        return Change("threshold", {"metric": name, "threshold": _threshold(name, value)})
     if dot and section == "range":
         return Change("range", {"parameter": name, "range": value})
     if (section, name) == ("runner", "slots"):
@@ -161,6 +161,17 @@ def read_change(key: str, value: Any) -> Change:
     near = nearest(key, ["note", "threshold", "range", *SECTIONS]) or ""
     hint = f"Keys: {', '.join(KEYS)} and the other keys of [runner] and [stopping]."
     raise InvalidRequest(f"{key!r} cannot be changed{f'; did you mean {near}?' if near else ''}", hint=hint)
+
+
+def _threshold(metric: str, value: Any) -> Any:
+    """What was typed as a number: `60M`, `40k`; InvalidRequest when it is none. Others are checked as in a file."""
+    if not isinstance(value, str):
+        return value
+    found = amount(value.strip())
+    if found is None:
+        hint = f"For example threshold.{metric}={'60M' if metric.endswith('params') else 60}."
+        raise InvalidRequest(f"threshold.{metric} = {value!r} is no number", hint=hint)
+    return found
 
 
 def settled(spec: StudySpec, change: Change) -> tuple[dict[str, Any], StudySpec, dict[str, Any]]:

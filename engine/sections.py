@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from bertdistill.engine.contract import FineTuneSpec
 
 T = TypeVar("T")
+SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+"""What stands behind a large number."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,16 @@ def is_number(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def amount(text: str, units: Mapping[str, float] = SUFFIXES) -> float | None:
+    """`65`, `3e-5`, `66M`, with a unit of one letter, small or capital; None when it is no finite number."""
+    factor = units.get(text[-1:].casefold(), 0.0)
+    try:
+        value = float(text[:-1]) * factor if factor else float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 # ---------------------------------------------------------------------------------------------------------- one table

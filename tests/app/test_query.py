@@ -153,6 +153,7 @@ def test_the_keys_of_the_error_are_those_of_the_guide() -> None:
         ("65", "exact", 65.0),
         ("66M", "params", 66e6),
         ("1.5k", "params", 1500.0),
+        ("1.5B", "params", 1.5e9),
         ("5m", "time", 300.0),
         ("2h", "time", 7200.0),
         ("#12", "trial", 12.0),

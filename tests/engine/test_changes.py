@@ -62,6 +62,26 @@ def test_several_changes_are_one(house: Make) -> None:
     assert ("hm", 6) == (spec_of(of).note, len(entries(of)))
 
 
+@pytest.mark.parametrize(("typed", "value"), [("60M", 60e6), ("40k", 40e3), ("0.5G", 5e8), ("1.5b", 1.5e9)])
+def test_a_threshold_may_have_a_unit(house: Make, typed: str, value: float) -> None:
+    """As the app prints numbers, and the filter takes them; the same number in digits is no change."""
+    of = house()
+    change(of, threshold__params=typed)
+    assert value == next(one.threshold for one in spec_of(of).objectives if one.metric == "params")
+    assert [] == change(of, threshold__params=value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "example"), [("params", "threshold.params=60M"), ("accuracy", "threshold.accuracy=60")]
+)
+def test_a_threshold_that_is_no_number_names_metric_and_example(house: Make, metric: str, example: str) -> None:
+    """With what to type instead."""
+    of = house()
+    with pytest.raises(InvalidRequest, match=f"threshold.{metric} = '60 bits' is no number") as caught:
+        change(of, **{f"threshold__{metric}": "60 bits"})
+    assert example in caught.value.hint
+
+
 def test_what_is_in_force_is_not_recorded(house: Make) -> None:
     """A second click changes nothing, and neither does a range that is the whole one."""
     of = house()

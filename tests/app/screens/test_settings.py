@@ -70,6 +70,7 @@ async def test_ranges_name_the_space_of_the_study_file(ws: Workspace) -> None:
     ("key", "text", "verb", "arguments"),
     [
         ("threshold.exact", "65.5", "threshold", {"metric": "exact", "threshold": 65.5}),
+        ("threshold.params", "40k", "threshold", {"metric": "params", "threshold": 40_000}),
         ("threshold.exact", "", "threshold", {"metric": "exact", "threshold": None}),
         ("budget.trials", "12", "budget", {"trials": 12}),
         ("budget.hours", "1.5", "budget", {"hours": 1.5}),
