@@ -105,8 +105,12 @@ def gather(
         memory, on_gpu = worker_memory(RunPaths(ws.absolute(attempt.folder)), load.gpus)
         number = None if attempt.trial_id is None else numbers.get(attempt.trial_id)
         workers.append(Worker(attempt, names.get(attempt.study_id, ""), number, memory, on_gpu))
-    queue = waiting(studies, House(live, room, runner.alive, going))
-    return WorkersNow(now, runner, load, room, tuple(workers), tuple(queue), tuple(studies), going)
+    away = reads.archived_studies(session)
+    listed = [one for one in studies if one.study.id not in away or one.study.state == StudyState.RUNNING]
+    queue = waiting(listed, House(live, room, runner.alive, going))
+    kept = {one.study.id for one in listed} | {attempt.study_id for attempt in live}
+    shown = [one for one in studies if one.study.id in kept]
+    return WorkersNow(now, runner, load, room, tuple(workers), tuple(queue), tuple(shown), going)
 
 
 # --------------------------------------------------------------------------------------------------------------- words

@@ -93,7 +93,8 @@ def _of_study(now: StudyNow, house: House) -> Iterator[Waiting]:
         reason, why = _blocked(now, house) or _held_back(now, trial, mine) or _for_a_slot(now, house, place)
         yield Waiting(name, "trial", trial.number, place + 1, reason, why, _behind(trial, now.spec))
     wants_more = used(now.trials) < now.spec.budget.trials and not out_of_hours(now.study, now.spec)
-    open_ = state in (StudyState.RUNNING, StudyState.PAUSED) and now.study.prepared is not None
+    begun = now.study.prepared is not None or mine  # while it is prepared, the first proposal waits for that
+    open_ = state in (StudyState.RUNNING, StudyState.PAUSED) and begun
     if open_ and not trials and wants_more:
         reason, why = _blocked(now, house) or _for_a_slot(now, house, 0)
         if reason == "next":

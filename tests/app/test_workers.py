@@ -11,6 +11,7 @@ import pytest
 from bertdistill.app.cli import main
 from bertdistill.app.report import SHAPES
 from bertdistill.app.workers import load_lines
+from bertdistill.engine import actions
 from bertdistill.engine.load import GpuLoad, Load
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import writes
@@ -73,6 +74,20 @@ def test_a_diagnosis_is_told_as_the_reason(ws: Workspace, capsys: pytest.Capture
     text = typed(capsys, ws)
     assert "demo/8  the study is paused: 3 attempts crashed" in text
     assert "go on with a study: " in text
+
+
+def test_what_was_put_away_does_not_wait(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failed study stands in the queue until it is archived, and again when it comes back."""
+    db = open_db(ws.path)
+    with db.write() as session:
+        writes.end_attempt(session, 2, now=2e9, exit_class="crashed")
+        writes.set_study_state(session, 1, StudyState.FAILED, now=2e9, diagnosis="no data")
+    db.close()
+    assert "demo/8  the study failed: no data" in typed(capsys, ws)
+    actions.archive_study(ws, "demo", who="ada")
+    assert "nothing waits" in typed(capsys, ws)
+    actions.archive_study(ws, "demo", archived=False, who="ada")
+    assert "demo/8  the study failed: no data" in typed(capsys, ws)
 
 
 def test_gpus_have_a_line_each() -> None:

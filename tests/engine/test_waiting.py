@@ -97,6 +97,14 @@ def test_the_preparation_comes_first(tmp_path: Path) -> None:
     assert [("trial", 1, 1, "preparing")] == desk.items(attempt(1, trial=None))
 
 
+def test_while_a_study_is_prepared_its_first_proposal_waits(tmp_path: Path) -> None:
+    """So the queue says what comes next, and that the preparation comes first."""
+    desk = Desk(tmp_path, prepared=None)
+    assert [("preparation", None, 1, "next")] == desk.items()
+    assert [("proposal", None, 1, "preparing")] == desk.items(attempt(1, trial=None))
+    assert ["the preparation of the study comes first; "] == desk.why(attempt(1, trial=None))
+
+
 def test_a_budget_of_hours_that_is_used_up_holds_up_what_has_not_begun(tmp_path: Path) -> None:
     """What had begun goes on to its end."""
     trials = [trial(1), trial(2, started_at=2.0)]
