@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +19,11 @@ from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import App
+from textual.binding import Binding
 from textual.events import DescendantFocus
 from textual.filter import LineFilter
 from textual.message import Message
+from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
@@ -49,6 +51,8 @@ RESIZE_SECONDS = 0.1
 """How long after the app the screen has taken on a new size, usually; when not, the next look does the rest."""
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 FINISHING = "What you asked for last is still being done; this ends when it is."
+BLIND = frozenset({"leave", "interrupt", "suspend_process"})
+"""Actions that make sense in a window that shows nothing."""
 MARKERS: tuple[Marker, ...] = ("braille", "hd", "ascii")
 _LOG = logging.getLogger(__name__)
 
@@ -146,6 +150,16 @@ class BertDistill(App[None]):
 
     # ------------------------------------------------------------------------------------------------------- news
 
+    @property
+    def _seen_screen(self) -> LiveScreen | None:
+        """The screen on top, or the one behind its dialogues: who decides there looks at it."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, LiveScreen):
+                return screen
+            if not isinstance(screen, ModalScreen):
+                break
+        return None
+
     def look_again(self) -> None:
         """Read what the screen shows at once, changed or not."""
         self._seen = (None, None, 0.0)
@@ -157,8 +171,8 @@ class BertDistill(App[None]):
         self._focus_again()
         if not self._is_coming():
             self._give_back()
-        screen = self.screen
-        if self._reading or not isinstance(screen, LiveScreen) or not screen.is_mounted:
+        screen = self._seen_screen
+        if self._reading or screen is None or not screen.is_mounted:
             return
         first = self._seen[0] is not screen
         if self.paused and not first:
@@ -193,7 +207,7 @@ class BertDistill(App[None]):
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         screen = message.screen
         # One that is being taken down has no widgets, and then no screen may be left at all.
-        if screen.is_current and screen is self.screen and screen.display:
+        if screen.is_current and screen is self._seen_screen and screen.display:
             self._problem = ""
             screen.show(message.news)
             screen.trouble()
@@ -206,22 +220,31 @@ class BertDistill(App[None]):
             self.call_later(self._poll)  # the screen on top could not be read meanwhile
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        """Keys for a screen that has yet to show something wait for it; see `early_keys`."""
+        """Keys for a screen that has yet to show something wait for it; see `early_keys`.
+
+        In a window that is too small to show anything nothing but leaving works: nobody sees what a key does.
+        """
+        if not has_room(self.size) and not any(name in BLIND for *_, name in self._bound(key)):
+            return True
         if not priority and self._is_coming() and self._early.keep(key):
             return True
         return await super()._check_bindings(key, priority) or (not priority and self._explain(key))
 
     def _explain(self, key: str) -> bool:
         """Say why a key does nothing now; False when it has no meaning here at all."""
-        for owner, keys in self.screen._modal_binding_chain:
-            for binding in keys.key_to_bindings.get(key, ()) if getattr(owner, "PLACE", "") != "table" else ():
-                name = binding.action.partition("(")[0]
-                if not getattr(owner, "PLACE", "") or owner.check_action(name, ()):
-                    continue
-                words = owner.why_not(name) if hasattr(owner, "why_not") else ""
-                self.tell(words or f"{binding.description}: not possible now.", severity="warning")
-                return True
+        for owner, binding, name in self._bound(key):
+            if getattr(owner, "PLACE", "") in ("", "table") or owner.check_action(name, ()):
+                continue
+            words = owner.why_not(name) if hasattr(owner, "why_not") else ""
+            self.tell(words or f"{binding.description}: not possible now.", severity="warning")
+            return True
         return False
+
+    def _bound(self, key: str) -> Iterator[tuple[Any, Binding, str]]:
+        """Whoever has a binding for a key, the binding, and the name of its action; the focused widget first."""
+        for owner, keys in self.screen._modal_binding_chain:
+            for binding in keys.key_to_bindings.get(key, ()):
+                yield owner, binding, binding.action.partition("(")[0]
 
     def _is_coming(self) -> bool:
         """Whether the screen on top has yet to show what keys may mean."""

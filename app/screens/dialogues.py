@@ -103,7 +103,7 @@ class Writing(Ours, ModalScreen[Any]):
 
     def action_cancel(self) -> None:
         if self._busy:
-            self.say("It is being written; something else holds the database. It closes when that is done.")
+            self.say("It is being written, and waits for the database. It closes when that is done.")
         else:
             self.dismiss(None)
 

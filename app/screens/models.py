@@ -34,7 +34,7 @@ from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine import actions
-from bertdistill.engine.contract import SCORES
+from bertdistill.engine.contract import SCORES, TASKS
 from bertdistill.engine.workspace import checked
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
@@ -207,9 +207,10 @@ ask a model something, with its teacher beside it.
             return [("command", command_line("models", ws=self.ui.workspace))]
         found = [("model", model.name), ("command", command_line("models", model.version.name, ws=self.ui.workspace))]
         if model.row["folder"]:
-            code = model_report.how_to_load(self.news.card if self.news else "")
+            code = model_report.how_to_load(self.news.card if self.news else "", model.row["folder"])
+            text = ["-q", "QUESTION", "-p", "PASSAGE"] if model.study.task == TASKS[0] else ["TEXT"]
             found += [("folder", model.row["folder"]), ("sha256", model.version.sha256)]
-            found += [("ask it", command_line("ask", model.name, ws=self.ui.workspace)), ("load it", code)]
+            found += [("ask it", command_line("ask", model.name, *text, ws=self.ui.workspace)), ("load it", code)]
         return found
 
     @on(LineTable.Chosen, "#models")

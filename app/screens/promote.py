@@ -143,7 +143,7 @@ app. A refused one can be taken by force: the card then says so.
             {(one.name, one.alias): names.get(one.version_id, "") for one in aliases},
             found,
             row,
-            model_report.how_to_load(model_report.read_card(row["folder"])) if row else "",
+            model_report.how_to_load(model_report.read_card(row["folder"]), row["folder"]) if row else "",
         )
 
     def _models(self, reader: Reader) -> tuple[list[ModelVersion], list[Any]]:

@@ -5,6 +5,7 @@ Everything in it passes `safe`, because names, notes and the card's text come fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,14 @@ def read_card(folder: str | None) -> str:
         return ""
 
 
-def how_to_load(card: str) -> str:
-    """The code that the card shows for loading the model, empty when it has none."""
+def how_to_load(card: str, folder: str) -> str:
+    """The code that the card shows for loading the model, from wherever it is run; empty when it has none."""
     _, _, rest = card.partition("## How to load it")
     _, fence, code = rest.partition("```python\n")
-    return code.partition("```")[0].strip() if fence else ""
+    if not fence:
+        return ""
+    code = code.partition("```")[0].strip()
+    return re.sub(r'^folder = "\."[^\n]*', lambda _: f"folder = {folder!r}", code, flags=re.MULTILINE)
 
 
 def steps_text(steps: tuple[Step, ...], *, ascii_only: bool = False) -> Text:

@@ -21,12 +21,12 @@ class LateCells(Sequence[Cell]):
     """Cells that are made when somebody looks at them: of 1,000 rows thirty are on screen."""
 
     def __init__(self, make: Callable[[], tuple[Cell, ...]]) -> None:
-        self._make = make
-        self._made: tuple[Cell, ...] | None = None
+        self._make: Callable[[], tuple[Cell, ...]] | None = make
+        self._made: tuple[Cell, ...] = ()
 
     def _all(self) -> tuple[Cell, ...]:
-        if self._made is None:
-            self._made = self._make()
+        if self._make is not None:
+            self._made, self._make = self._make(), None  # what it was made of may go
         return self._made
 
     @overload

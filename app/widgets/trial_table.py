@@ -108,12 +108,13 @@ def _row(
     view: StudyView, trial: Trial, names: Sequence[str], losses: Mapping[int, float], *, mark: bool, ascii_only: bool
 ) -> Row:
     ranked = view.ranked.get(trial.number)
-    star = "*" if ascii_only else "★"
+    star, cross = ("*", "x") if ascii_only else ("★", "×")
     front = bool(ranked and ranked.on_frontier)
     pale = trial.archived or (ranked is not None and not front)
+    glyph = star if front else cross if ranked is not None and not ranked.feasible else ""
 
     def cells() -> tuple[Cell, ...]:
-        number = Cell(f"{star if front else ''}{trial.number}", "bright" if front else "plain")
+        number = Cell(f"{glyph}{trial.number}", "bright" if front else "plain")
         values = view.values(trial)
         return (number, *(_cell(view, trial, name, values, losses, ascii_only=ascii_only) for name in names))
 

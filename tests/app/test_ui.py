@@ -89,6 +89,20 @@ async def test_the_focus_comes_back_with_the_room(ws: Workspace, key: str) -> No
         await until(pilot, lambda: pilot.app.screen.focused is before, "the focus to be back")
 
 
+async def test_in_a_window_that_shows_nothing_only_leaving_works(ws: Workspace) -> None:
+    """Nobody sees what a key does there: no trial is put away and no dialogue opens, and q still quits."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.resize_terminal(20, 5)
+        await pilot.press("A", "y", "question_mark", "enter", "escape", "ctrl+p")
+        await pilot.pause()
+        assert screen is pilot.app.screen
+        await pilot.press("q")
+        await until(
+            pilot, lambda: not pilot.app.is_running or pilot.app.screen is not screen, "the end, or its question"
+        )
+
+
 async def test_hiding_the_pane_with_the_focus_leaves_no_dead_keys(ws: Workspace) -> None:
     """The log is shown, gets the focus and is hidden again: the list of trials has it."""
     async with playing(ws, StudyScreen("demo")) as pilot:

@@ -32,6 +32,7 @@ from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
 from bertdistill.engine import actions
+from bertdistill.engine.contract import TASKS
 from bertdistill.engine.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion
@@ -40,7 +41,8 @@ from bertdistill.store.writing import Writing
 Make = Callable[..., House]
 Edit = Callable[[Callable[[Writing], Any]], Any]
 ONE = {"budget": {"trials": 1}}
-CARD = "---\ntags:\n- secret-metadata\n---\n\n# The card\n\n## How to load it\n\n```python\nload('here')\n```\n"
+CODE = 'folder = "."  # here\nload(folder)'
+CARD = f"---\ntags:\n- secret-metadata\n---\n\n# The card\n\n## How to load it\n\n```python\n{CODE}\n```\n"
 
 FAKE_CHILD = """
 import json, sys
@@ -121,8 +123,12 @@ async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> Non
         assert "secret-metadata" not in words
         assert f"accuracy  {of.trial(0).metrics['accuracy']:.2f} %" in words
         copies = dict(screen.copies())
-        assert ("model:1", "load('here')") == (copies["model"], copies["load it"])
-        assert str(of.workspace.path / "models/model/v1") == copies["folder"]
+        folder = str(of.workspace.path / "models/model/v1")
+        assert ("model:1", folder) == (copies["model"], copies["folder"])
+        assert f"folder = {folder!r}\nload(folder)" == copies["load it"]
+        assert (
+            copies["ask it"].split("ask ")[1].startswith("model:1 TEXT" if of.spec.task != TASKS[0] else "model:1 -q")
+        )
 
 
 async def test_an_alias_is_set_and_undone(house: Make) -> None:

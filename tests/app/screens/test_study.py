@@ -432,3 +432,16 @@ async def test_keys_typed_in_one_breath_mean_the_trial_that_the_cursor_has_reach
 
 def _top(pilot: Pilot[None], kind: type[Any]) -> Any:
     return pilot.app.screen if isinstance(pilot.app.screen, kind) else None
+
+
+async def test_the_screen_behind_a_dialogue_goes_on(ws: Workspace, edit: Edit) -> None:
+    """Who answers a question about a trial sees how it stands meanwhile."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        await pilot.press("slash")
+        await until(pilot, lambda: pilot.app.screen is not screen, "the dialogue")
+        running = screen.news.view.running[0] if screen.news else None
+        assert running is not None
+        edit(lambda session: writes.set_trial_metrics(session, running.id, {}, progress=0.87))
+        await until(pilot, lambda: screen.news and screen.news.view.running[0].progress == 0.87, "the news behind it")
+        assert pilot.app.screen is not screen
