@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bertdistill.app.format import value_of
 from bertdistill.app.view import StudyView, all_metrics
 from bertdistill.engine.comparison import Comparison
 from bertdistill.engine.contract import METRICS
@@ -50,10 +49,8 @@ def outcomes(view: StudyView) -> list[Outcome]:
 
 
 def study_scenarios(view: StudyView) -> ScenarioTable:
-    """The scenario table against the baseline and the teacher's scores on the search split."""
-    given = (view.study.prepared or {}).get("teacher_metrics") or {}
-    teacher = {name: value_of(given, name) for name in given}
-    return scenarios(outcomes(view), view.objectives, teacher)
+    """The scenario table against the baseline and the teacher: its size, and its scores on the search split."""
+    return scenarios(outcomes(view), view.objectives, view.teacher)
 
 
 def study_growth(view: StudyView) -> list[Step]:

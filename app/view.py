@@ -16,7 +16,7 @@ from bertdistill.app.format import arrow, metric, value_of
 from bertdistill.engine.config import study_from_dict
 from bertdistill.engine.contract import METRICS
 from bertdistill.engine.frontier import Objective, RankedRow, oriented, ranking, shares
-from bertdistill.engine.outcomes import size_and_score
+from bertdistill.engine.outcomes import size_and_score, teacher_sizes
 from bertdistill.engine.rules import in_budget
 from bertdistill.engine.study_spec import ReferencePoint, StudySpec
 from bertdistill.store import reads
@@ -65,6 +65,13 @@ class StudyView:
     @property
     def baseline(self) -> Trial | None:
         return None if self.baseline_number is None else self.trial(self.baseline_number)
+
+    @property
+    def teacher(self) -> dict[str, float | None]:
+        """The teacher's size and its scores on the search split; empty until the preparation is done."""
+        prepared = self.study.prepared or {}
+        scores = prepared.get("teacher_metrics") or {}
+        return {**teacher_sizes(prepared, self.spec.task), **{name: value_of(scores, name) for name in scores}}
 
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract import METRICS
+from bertdistill.engine.contract import METRICS, Settings
+from bertdistill.engine.errors import ConfigError
 from bertdistill.engine.frontier import Objective, aims
 from bertdistill.engine.space import Value
 
@@ -79,3 +80,23 @@ def size_and_score(objectives: Sequence[Objective], size: str = "", score: str =
 def finite(value: float | None) -> float | None:
     """The value, None when it is not a finite number."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def teacher_sizes(prepared: Mapping[str, Any], task: str) -> dict[str, float | None]:
+    """Size and cost of the teacher, counted as those of its students, from the facts of the preparation; empty before.
+
+    A student that keeps everything is as large as its teacher.
+    """
+    if "teacher_shape" not in prepared:
+        return {}
+    from bertdistill.engine.architecture import Shape, known_metrics  # here: the first picture of the app needs none
+
+    shape, labels = Shape.from_dict(prepared["teacher_shape"]), len(prepared["labels"])
+    try:
+        return dict(
+            known_metrics(
+                shape, Settings(), scratch=False, task=task, labels=labels, mean_length=prepared["mean_length"]
+            )
+        )
+    except ConfigError:
+        return {}

@@ -51,9 +51,8 @@ def others(view: StudyView, trial: Trial) -> list[Other]:
         found.append(Other(f"baseline #{baseline.number}{both}", all_metrics(baseline), baseline.settings))
     if parent is not None and (baseline is None or parent.id != baseline.id):
         found.append(Other(f"parent #{parent.number}", all_metrics(parent), parent.settings))
-    given = (view.study.prepared or {}).get("teacher_metrics") or {}
-    if given:
-        found.append(Other("teacher", {name: fmt.value_of(given, name) for name in given}))
+    if given := view.teacher:
+        found.append(Other("teacher", given))
     return found
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from bertdistill.engine.architecture import bert_shape, known_metrics
+from bertdistill.engine.contract import Settings
 from bertdistill.engine.frontier import Objective
-from bertdistill.engine.outcomes import Difference, difference, finite, size_and_score
+from bertdistill.engine.outcomes import Difference, difference, finite, size_and_score, teacher_sizes
 
 EXACT = Objective("exact", "maximize")
 PARAMS = Objective("params", "minimize")
@@ -60,3 +64,15 @@ def test_where_a_ratio_says_nothing(metric: str, value: float, other: float) -> 
 def test_finite(value: float | None, expected: float | None) -> None:
     """Infinities are no numbers."""
     assert expected == finite(value)
+
+
+def test_the_teacher_is_as_large_as_a_student_that_keeps_everything() -> None:
+    """Counted from its shape; before the preparation nothing is known."""
+    shape = bert_shape(vocab_size=500, positions=512, hidden_size=64, ffn_size=128, layers=2, head_size=16)
+    facts = {"teacher_shape": dataclasses.asdict(shape), "labels": ["a", "b"], "mean_length": 40.0}
+    kept = known_metrics(
+        shape, Settings(), scratch=False, task="text-classification", labels=2, mean_length=facts["mean_length"]
+    )
+    assert kept == teacher_sizes(facts, "text-classification")
+    assert kept["params"] > kept["encoder_params"] > 0
+    assert {} == teacher_sizes({}, "text-classification")
