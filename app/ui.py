@@ -20,6 +20,7 @@ from typing import Any, ClassVar, TypeVar
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.events import DescendantFocus
 from textual.filter import LineFilter
 from textual.message import Message
@@ -218,6 +219,13 @@ class BertDistill(App[None]):
                 self.set_timer(READY_SECONDS, partial(self.run_worker, _load_actions, thread=True, group="ready"))
         else:
             self.call_later(self._poll)  # the screen on top could not be read meanwhile
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A screen that opens while the app is left finds its widgets gone: that is nobody's fault."""
+        if isinstance(error, NoMatches) and (self._exit or not self._running):
+            _LOG.debug("a screen was left while it opened: %s", error)
+            return
+        super()._handle_exception(error)
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
         """Keys for a screen that has yet to show something wait for it; see `early_keys`.

@@ -89,6 +89,13 @@ async def test_the_focus_comes_back_with_the_room(ws: Workspace, key: str) -> No
         await until(pilot, lambda: pilot.app.screen.focused is before, "the focus to be back")
 
 
+async def test_leaving_while_a_screen_opens_is_no_fault(ws: Workspace) -> None:
+    """Its widgets may be gone before it is mounted; that must not end in a traceback."""
+    for number in range(6):
+        async with playing(ws) as pilot:
+            pilot.app.push_screen(TrialScreen("demo", number))
+
+
 async def test_in_a_window_that_shows_nothing_only_leaving_works(ws: Workspace) -> None:
     """Nobody sees what a key does there: no trial is put away and no dialogue opens, and q still quits."""
     screen = StudyScreen("demo")

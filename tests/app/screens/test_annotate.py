@@ -130,7 +130,7 @@ async def test_it_waits_for_a_database_that_is_held(ws: Workspace, asked: Asked,
             await pilot.press("e", *"late", "f10")
             await shown(pilot, "It is being written.")
             await pilot.press("x", "escape", "f10")
-            await shown(pilot, "written; something")
+            await shown(pilot, "being written")
             assert [] == asked()
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the dialogue to close")
         assert [{"note": "late"}] == [request.arguments for request in asked()]
