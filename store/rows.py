@@ -1,6 +1,6 @@
 """Rows of the tables as plain values, and the words for states: what reads and writes hand out.
 
-It knows no database: importing it costs a millisecond, where the tables in `models` need SQLAlchemy (0.4 s).
+It knows no database: importing it costs some milliseconds, where the tables in `models` need SQLAlchemy (0.4 s).
 
 Times are Unix seconds. Dictionaries hold what only the engine understands; the store never looks inside.
 """
