@@ -19,7 +19,7 @@ from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from bertdistill.app.terminal import install_signals
+from bertdistill.app.terminal import Background, brightness, install_signals
 
 _NOT_KEYS = re.compile(
     rb"\x1b\[M...|\x1b\]1[01];[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[\?[0-9;]*c",
@@ -44,11 +44,16 @@ class InputDecoder:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         self._rest = b""
+        self.background: Background | None = None
+        """What the terminal said of its background, if it has answered here: later than the app could wait for it."""
         self._pasting, self._before = False, ""
 
     def decode(self, data: bytes) -> str:
         """The text of the next bytes; what may be the beginning of something unfinished waits for the rest."""
-        data = _NOT_KEYS.sub(b"", self._rest + data)
+        whole = self._rest + data
+        data = _NOT_KEYS.sub(b"", whole)
+        if len(data) < len(whole):
+            self.background = brightness(whole) or self.background
         tail = _UNFINISHED.search(data)
         cut = tail.start() if tail is not None and len(tail[0]) <= _LONGEST else len(data)
         self._rest = data[cut:]
@@ -189,8 +194,17 @@ class SteadyDriver(LinuxDriver):
                     if text := decoder.decode(data):  # for the parser nothing means the end
                         for event in parser.feed(text):
                             self.process_message(event)
+                    if decoder.background is not None:
+                        self._late_background(decoder)
                 for event in parser.tick():
                     self.process_message(event)
+
+    def _late_background(self, decoder: InputDecoder) -> None:
+        """The app had to begin without this answer; a slow line or a busy machine is no reason for the wrong theme."""
+        background, decoder.background = decoder.background, None
+        listen = getattr(self._app, "use_background", None)
+        if listen is not None:
+            self._loop.call_soon_threadsafe(listen, background)
 
     def _hang_up(self) -> None:
         """The terminal is gone, and perhaps nobody said so."""

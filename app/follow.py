@@ -109,12 +109,15 @@ def follow(
     *,
     runner_alive: Callable[[], bool],
     sleep: Callable[[float], None] = time.sleep,
+    since: float = float("inf"),
 ) -> StudyView:
     """Tell what happens until the study is no longer running, or its runner is gone; the last view.
 
+    What ended before this call but after `since` (Unix time) is told, too.
+
     KeyboardInterrupt passes through after the stage is closed: the caller says what detaching means.
     """
-    news = _News(db, name)
+    news = _News(db, name, since)
     seen_version, missing = -1, 0
     try:
         view = news.view
@@ -137,13 +140,13 @@ def follow(
 class _News:
     """What has been told already."""
 
-    def __init__(self, db: Database, name: str) -> None:
+    def __init__(self, db: Database, name: str, since: float) -> None:
         self._db, self._name = db, name
         self.view = read_view(db, name)
-        self._told = {t.number for t in self.view.trials if t.finished_at is not None}
+        self._told = {t.number for t in self.view.trials if t.finished_at is not None and t.finished_at < since}
         with db.read() as session:
             old = reads.notices(session, study_id=self.view.study.id)
-        self._notice = max((n.id for n in old), default=0)
+        self._notice = max((n.id for n in old if n.at < since), default=0)
 
     def tell(self, target: Stage) -> StudyView:
         """One line for every trial that ended and every notice since the last call."""

@@ -93,7 +93,7 @@ Relative paths are looked for in the working directory first, then beside the st
 
 def commands_page() -> str:
     """`docs/commands.md`."""
-    from bertdistill.app.cli import command_line
+    from bertdistill.app.commands.root import command_line
 
     group = command_line(["engine"]).commands["engine"]
     parts = [COMMANDS_HEAD, _group_options(group)]

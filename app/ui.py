@@ -485,6 +485,11 @@ class BertDistill(App[None]):
         place = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(place + 1) % len(names)]
 
+    def use_background(self, background: terminal.Background) -> None:
+        """The terminal's answer came after the app had begun: take the theme that it means, if nobody chose another."""
+        if self.options.theme == "auto" and self.theme == THEMES[terminal.theme_name("auto", os.environ)]:
+            self.theme = THEMES[terminal.theme_name("auto", os.environ, background)]
+
     def action_next_marker(self) -> None:
         self.marker = MARKERS[(MARKERS.index(self.marker) + 1) % len(MARKERS)]
         if isinstance(self.screen, LiveScreen):

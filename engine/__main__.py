@@ -10,4 +10,5 @@ import sys
 from bertdistill.app.cli import main
 
 if __name__ == "__main__":
-    main(["engine", *sys.argv[1:]])
+    sys.argv.insert(1, "engine")
+    main()

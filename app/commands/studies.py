@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,6 +130,7 @@ def _run(
 ) -> None:
     from bertdistill.engine import actions
 
+    began = time.time()
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
     with _detaching(ws, study.name):
         status = actions.ensure_runner(ws)
@@ -136,7 +138,7 @@ def _run(
         if detach:
             say(f"watch it with: {command_line('watch', study.name, ws=ws)}")
             return
-        view = _follow(ws, study.name, plain)
+        view = _follow(ws, study.name, plain, since=began)
     _conclude(ws, view, as_json, as_csv)
 
 
@@ -151,12 +153,13 @@ def _detaching(ws: Workspace, name: str) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0) -> StudyView:
+def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: float = float("inf")) -> StudyView:
     from bertdistill.app.follow import follow, stage
     from bertdistill.engine.actions import runner_status
 
     with reading(ws) as db:
-        return follow(db, name, stage(plain=plain, every=every), runner_alive=lambda: runner_status(ws).alive)
+        target = stage(plain=plain, every=every)
+        return follow(db, name, target, runner_alive=lambda: runner_status(ws).alive, since=since)
 
 
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:

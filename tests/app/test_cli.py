@@ -448,6 +448,27 @@ def test_program_without_a_command_does_not_pretend(tmp_path: Path) -> None:
     assert "bertdistill-tui engine" in ended.stderr
 
 
+INTERRUPTED_IMPORT = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            exec("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(20)")
+
+sys.meta_path.insert(0, Interrupt())
+from bertdistill.app.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_is_still_being_imported() -> None:
+    """Exit status 130 like any interrupt, without a traceback; through `exec`, as while a dataclass is being made."""
+    command = [sys.executable, "-P", "-c", INTERRUPTED_IMPORT, "--version"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (130, "", "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
 def test_files_are_private(finished_folder: Path) -> None:
     """Folders are 0700 and files 0600 in the whole workspace."""
     paths = [finished_folder / "runs", *(finished_folder / "runs").rglob("*")]

@@ -70,6 +70,17 @@ def test_news_is_told_once(ws: Workspace, db: Database) -> None:
     assert heard.closed
 
 
+def test_what_ended_while_the_command_was_starting_is_told(ws: Workspace, db: Database) -> None:
+    """A busy machine may be done with a trial before `run` has loaded what follows it."""
+    heard = Heard()
+    with db.read() as session:
+        ended = [trial for trial in reads.trials(session, 1) if trial.finished_at is not None]
+    last = max(ended, key=lambda trial: trial.finished_at)
+    end_trial(ws, 6, StudyState.COMPLETE)
+    follow(db, "demo", heard, runner_alive=lambda: True, sleep=lambda _: None, since=last.finished_at)
+    assert [f"#{last.number}", "#6"] == [line.split()[0] for line in heard.lines if line.startswith("#")]
+
+
 def test_a_runner_that_is_gone_ends_it(db: Database) -> None:
     """A study that says running without a runner is not waited for."""
     heard = Heard()

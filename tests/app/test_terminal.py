@@ -337,13 +337,33 @@ def test_colours_are_what_the_terminal_has(tmp_path: Path, environ: dict[str, st
         assert max(len(line.rstrip()) for line in terminal.text.splitlines()) > 110
 
 
+def test_an_answer_that_comes_late_still_sets_the_theme(tmp_path: Path) -> None:
+    """Over a slow line the app has begun in its dark theme before the terminal says that it is light."""
+    with PtyTerminal(PROGRAM, cwd=tmp_path) as terminal:
+        terminal.wait_for(READY)
+        assert max(backgrounds(terminal.output)) < 128
+        begun = len(terminal.output)
+        terminal.send(b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\")
+        terminal.wait(
+            "a light screen", lambda: backgrounds(terminal.output[begun:]) - backgrounds(terminal.output[:begun])
+        )
+        terminal.wait_silence()
+        assert max(backgrounds(terminal.output[begun:])) > 128
+        terminal.send("\x11")
+        assert 0 == terminal.wait_end()
+
+
+def backgrounds(output: bytes) -> set[int]:
+    """The red part of every background colour that was sent."""
+    return {int(red) for red in re.findall(rb"48;2;([0-9]+);", output)}
+
+
 def test_light_terminal_without_mouse(tmp_path: Path) -> None:
     """The terminal answers that it is light; `--no-mouse` turns no mouse mode on."""
     answers = {ASK: b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\"}
     with PtyTerminal((*PROGRAM, "--no-mouse"), cwd=tmp_path, answers=answers) as terminal:
         terminal.wait_for(READY)
+        terminal.wait("a light screen", lambda: max(backgrounds(terminal.output)) > 128)
         assert set() == {1000, 1003, 1006, 1015, 1016} & (terminal.modes - FRESH)
         terminal.send("\x11")
         assert 0 == terminal.wait_end()
-        backgrounds = {int(red) for red in re.findall(rb"48;2;([0-9]+);", terminal.output)}
-        assert min(backgrounds) > 128

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.closeness import assert_fp32_equal
 from torch import Tensor, nn
 from transformers import AutoModelForQuestionAnswering, BertConfig, DistilBertConfig, RobertaConfig
 
@@ -90,9 +91,9 @@ def test_attention_without_dropout_is_that_of_torch(
     weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     for outputs in (ours, torchs):
         (outputs * weights).sum().backward()
-    torch.testing.assert_close(ours, torchs, atol=1e-6, rtol=1e-5)  # the scores pass through fp32
+    assert_fp32_equal(ours, torchs)  # the scores pass through fp32
     for a, b in zip(found, wanted, strict=True):
-        torch.testing.assert_close(a.grad, b.grad, atol=1e-6, rtol=1e-5)
+        assert_fp32_equal(a.grad, b.grad)
 
 
 def test_attention_drops_weights_and_its_gradient_knows_which() -> None:
@@ -110,9 +111,9 @@ def test_attention_drops_weights_and_its_gradient_knows_which() -> None:
     wanted = (plain @ again[2]).transpose(1, 2)
     for outputs in (ours, wanted):
         outputs.square().sum().backward()
-    torch.testing.assert_close(ours, wanted, atol=1e-6, rtol=1e-5)
+    assert_fp32_equal(ours, wanted)
     for a, b in zip((query, key, value), again, strict=True):
-        torch.testing.assert_close(a.grad, b.grad, atol=1e-6, rtol=1e-5)
+        assert_fp32_equal(a.grad, b.grad)
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.config.model_type)
@@ -139,7 +140,7 @@ def test_a_model_drops_with_it_inside_only(model: Any) -> None:
     model.eval()
     plain = outputs()
     with cheap_dropout(model, CPU):
-        torch.testing.assert_close(plain, outputs(), atol=1e-5, rtol=1e-4)
+        assert_fp32_equal(plain, outputs())
 
 
 def test_other_devices_are_left_alone() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from tests.closeness import assert_fp32_equal
 from tests.tiny import Kind, make_checkpoint
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
@@ -104,7 +105,7 @@ def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Pat
     assert len(kinds) * 4 == len(found)
     for folder, logits in expected.items():
         for mine, other in zip(logits, found[folder], strict=True):
-            assert torch.allclose(mine, torch.tensor(other), atol=1e-5)
+            assert_fp32_equal(mine, other)
 
 
 def test_the_code_in_the_card_runs(tmp_path: Path, hostile: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.closeness import assert_fp32_equal
 from transformers import BertConfig, BertForQuestionAnswering
 
 from bertdistill.engine.contract import (
@@ -270,7 +271,7 @@ def test_prediction_does_not_depend_on_the_batch() -> None:
     together = predict(model, features, device=torch.device("cpu"), batch_tokens=4000)
     alone = predict(model, features, device=torch.device("cpu"), batch_tokens=1)
     assert together.shape == (len(features.input_ids), 2)
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert_fp32_equal(together, alone)
 
 
 def test_only_the_student_is_trained_towards_the_teacher(tmp_path: Path) -> None:
