@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
-    from bertdistill.engine.sections import Problem
+    from bertdistill.engine.study.sections import Problem
 
 Theme = Literal["auto", "dark", "light", "ansi"]
 Marker = Literal["braille", "hd", "ascii"]
@@ -92,8 +92,8 @@ def config_path(environ: Mapping[str, str]) -> Path | None:
 
 def read_config(path: Path, action_ids: Collection[str]) -> Wishes:
     """The config file, or no wishes when there is none; raises ConfigError with every problem on a line."""
-    from bertdistill.engine.errors import ConfigError
-    from bertdistill.engine.study_text import read_toml
+    from bertdistill.engine.contract.errors import ConfigError
+    from bertdistill.engine.study.study_text import read_toml
 
     if not path.exists():
         return Wishes()
@@ -113,7 +113,7 @@ def read_config(path: Path, action_ids: Collection[str]) -> Wishes:
 
 
 def _problems(raw: Mapping[str, Any], action_ids: Collection[str]) -> list[Problem]:
-    from bertdistill.engine.sections import Problem, not_a_table, unknown_keys
+    from bertdistill.engine.study.sections import Problem, not_a_table, unknown_keys
 
     problems = unknown_keys(raw, KEYS, "")
     for key, check in _CHECKS.items():
@@ -131,19 +131,19 @@ def _problems(raw: Mapping[str, Any], action_ids: Collection[str]) -> list[Probl
 
 
 def _choice_problem(value: Any, choices: tuple[str, ...]) -> str:
-    from bertdistill.engine.sections import one_of, shown
+    from bertdistill.engine.study.sections import one_of, shown
 
     return "" if value in choices else f"= {shown(value)} is not possible; use {one_of(choices)}"
 
 
 def _mouse_problem(value: Any) -> str:
-    from bertdistill.engine.sections import shown
+    from bertdistill.engine.study.sections import shown
 
     return "" if isinstance(value, bool) else f"= {shown(value)} must be true or false, without quotes"
 
 
 def _refresh_problem(value: Any) -> str:
-    from bertdistill.engine.sections import is_number, limit_problem, shown
+    from bertdistill.engine.study.sections import is_number, limit_problem, shown
 
     if not is_number(value):
         return f"= {shown(value)} must be a number: looks a second, {SLOWEST:g} to {FASTEST:g}"
@@ -159,7 +159,7 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
 
 
 def _keys_problem(value: Any) -> str:
-    from bertdistill.engine.sections import shown
+    from bertdistill.engine.study.sections import shown
 
     if not isinstance(value, str):
         return f'= {shown(value)} must be text: keys with commas between, as "r,ctrl+r"'

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertdistill.app.format import setting
 from bertdistill.app.keymap import PLACES, of, shown_keys
-from bertdistill.app.report import SHAPES
-from bertdistill.engine.contract import METRICS, FineTuneSpec
-from bertdistill.engine.sections import default_of
-from bertdistill.engine.study_spec import KEYS, SECTIONS, ReferencePoint
+from bertdistill.app.report.records import SHAPES
+from bertdistill.app.text.format import setting
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.contract.spec import FineTuneSpec
+from bertdistill.engine.study.sections import default_of
+from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
 
 COMMANDS_HEAD = """# Commands
 
@@ -271,44 +272,58 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 MODULES_HEAD = """# Modules
 
-Made from the code by `make docs`: what every module is for, in its own first words. How they work together is in
-[architecture.md](architecture.md).
+Made from the code by `make docs`: every room with what it is for, and every module in its own first words. Rooms stand
+in the order of imports: each may import what stands below it (`pyproject.toml`, `[tool.importlinter]`). How they work
+together is in [architecture.md](architecture.md).
 """
 
 HOUSES = {
     "app": "What a person touches. Nothing in `engine` or `store` knows it.",
     "engine": "What runs a study, without a terminal and without torch.",
-    "engine/distill": "What a worker process does; the only place for torch, transformers and datasets.",
+    "engine/distill": "What a worker process does; the only place for torch, transformers, datasets and scikit-learn.",
     "store": "What is remembered; the only place for SQL.",
 }
+ROOMS = (
+    "app",
+    *(f"app/{room}" for room in ("commands", "screens", "widgets", "report", "children", "views", "draw", "terminal")),
+    "app/text",
+    "engine",
+    *(f"engine/{room}" for room in ("steering", "runner", "search", "analysis", "launch", "study")),
+    *(f"engine/{room}" for room in ("families", "tasks", "pareto", "contract")),
+    "engine/distill",
+    *(f"engine/distill/{room}" for room in ("export", "training", "families", "data")),
+    "store",
+    "store/migrations",
+)
+"""Every folder of modules, in the order of imports; a test compares it with the folders."""
 
 
 def modules_page() -> str:
     """`docs/modules.md`."""
     parts = [MODULES_HEAD]
-    for house, about in HOUSES.items():
-        paths = sorted(_folder(house).glob("*.py"))
-        if "/" not in house:
-            paths += sorted(
-                path for path in _folder(house).glob("*/*.py") if path.parent.name not in ("distill", "versions")
-            )
-        rows = [[f"`{path.relative_to(_folder(house)).as_posix()}`", _line(_purpose(path))] for path in paths]
-        parts.append(f"## {house}/\n\n{about}\n")
+    for room in ROOMS:
+        folder = _folder(room)
+        about = HOUSES.get(room) or _line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
+        rows = [[f"`{path.name}`", _line(_purpose(path))] for path in sorted(folder.glob("*.py"))]
+        parts.append(f"## {room}/\n" + (f"\n{about}\n" if about else ""))
         parts.append(_table(["module", "purpose"], [row for row in rows if row[1]]))
     return "\n".join(parts)
 
 
-def _folder(house: str) -> Path:
-    found = importlib.util.find_spec(f"bertdistill.{house.replace('/', '.')}")
+def _folder(room: str) -> Path:
+    found = importlib.util.find_spec(f"bertdistill.{room.replace('/', '.')}")
     assert found is not None
     assert found.origin is not None
     return Path(found.origin).parent
 
 
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _purpose(path: Path) -> str:
-    """The first paragraph of a module's docstring; empty for the package files, which hold none."""
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return "" if path.name == "__init__.py" else text.split("\n\n")[0]
+    """The first paragraph of a module's docstring; empty for the package files, which describe their room."""
+    return "" if path.name == "__init__.py" else (ast.get_docstring(_parsed(path)) or "").split("\n\n")[0]
 
 
 KEYS_HEAD = """# Keys of the app

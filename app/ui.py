@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import App
@@ -28,18 +28,20 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from bertdistill.app import terminal
 from bertdistill.app.bindings import LEAST, ActionCommands, Palette, bindings, has_room
-from bertdistill.app.early_keys import PATIENCE_SECONDS, EarlyKeys
-from bertdistill.app.live import Reader
-from bertdistill.app.plain import PlainLines
+from bertdistill.app.draw.plain import PlainLines
 from bertdistill.app.preferences import Marker, Options
-from bertdistill.app.safe import error_line, error_words, safe, safe_line
+from bertdistill.app.reader import Reader
+from bertdistill.app.screens.host import Host
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line, say, who
-from bertdistill.engine import process
-from bertdistill.engine.lease import RunnerStatus
-from bertdistill.engine.workspace import Workspace
+from bertdistill.app.terminal import terminal
+from bertdistill.app.terminal.early_keys import PATIENCE_SECONDS, EarlyKeys
+from bertdistill.app.terminal.streams import say, who
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import error_line, error_words, safe, safe_line
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
+from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import StudyState
 
@@ -399,7 +401,7 @@ class BertDistill(App[None]):
 
     def toggle_study(self, name: str, state: str | None) -> None:
         """Pause a study that runs; go on with any other."""
-        from bertdistill.engine import actions
+        from bertdistill.engine.steering import actions
 
         if state == StudyState.RUNNING:
             self.act(
@@ -411,7 +413,7 @@ class BertDistill(App[None]):
 
     def ask_to_stop_study(self, name: str) -> None:
         from bertdistill.app.screens.dialogues import Confirm
-        from bertdistill.engine import actions
+        from bertdistill.engine.steering import actions
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -424,7 +426,7 @@ class BertDistill(App[None]):
         self.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
 
     def start_runner(self) -> None:
-        from bertdistill.engine import actions
+        from bertdistill.engine.steering import actions
 
         def words(status: RunnerStatus) -> str:
             return f"A runner works here: pid {status.pid}."
@@ -432,7 +434,7 @@ class BertDistill(App[None]):
         self.act(lambda: actions.ensure_runner(self.workspace), words)
 
     def _resume(self, name: str) -> None:
-        from bertdistill.engine import actions
+        from bertdistill.engine.steering import actions
 
         actions.resume_study(self.workspace, name, who=self.who)
         actions.ensure_runner(self.workspace)
@@ -532,7 +534,7 @@ class BertDistill(App[None]):
         return ""
 
     def action_undo(self) -> None:
-        from bertdistill.engine import actions
+        from bertdistill.engine.steering import actions
 
         study: str = getattr(self.screen, "study_name", "")
 
@@ -551,8 +553,12 @@ class BertDistill(App[None]):
         self.act(undo, words)
 
 
+if TYPE_CHECKING:
+    _is_host: type[Host] = BertDistill  # what screens are promised
+
+
 def _load_actions() -> None:
-    for name in ("bertdistill.engine.actions", "bertdistill.store.writing"):
+    for name in ("bertdistill.engine.steering.actions", "bertdistill.store.writing"):
         import_module(name)
 
 

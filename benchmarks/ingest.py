@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bertdistill.engine.contract import EventWriter, RunPaths
-from bertdistill.engine.ingest import ingest
+from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.runner.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
 from bertdistill.store.rows import TrialState

@@ -20,9 +20,9 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # as the runner does: threads of torch and scipy get into each other's way
 
-from bertdistill.engine.frontier import Objective
-from bertdistill.engine.search import PastTrial, propose
-from bertdistill.engine.space import Space, Value, parse_search
+from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.search.optimiser import PastTrial, propose
+from bertdistill.engine.study.space import Space, Value, parse_search
 
 SPACE: Space = parse_search(
     {

@@ -25,11 +25,12 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # as the runner does: threads of torch and scipy get into each other's way
 
-from bertdistill.engine.architecture import Shape, known_metrics
-from bertdistill.engine.contract import TASKS, Settings
-from bertdistill.engine.frontier import Objective
-from bertdistill.engine.search import PastTrial, propose
-from bertdistill.engine.space import Parameter, Space, Value, parse_search, resolve
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.transformer import Shape, known_metrics
+from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.search.optimiser import PastTrial, propose
+from bertdistill.engine.study.space import Parameter, Space, Value, parse_search, resolve
 
 SPACE: Space = parse_search(
     {

@@ -66,8 +66,8 @@ def main() -> None:
 
 def environment(options: argparse.Namespace, folder: str) -> dict[str, str]:
     """That of a worker with all threads."""
-    from bertdistill.engine.contract import Device
-    from bertdistill.engine.launch import worker_environment
+    from bertdistill.engine.contract.spec import Device
+    from bertdistill.engine.launch.launchers import worker_environment
 
     return worker_environment(os.environ, Device("cpu", options.threads), Path(folder))
 
@@ -195,13 +195,13 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     import torch
     from transformers import AutoTokenizer
 
-    from bertdistill.engine.architecture import Shape
-    from bertdistill.engine.contract import DataSpec
-    from bertdistill.engine.distill.examples import Examples, load_examples
-    from bertdistill.engine.distill.features import build_features
-    from bertdistill.engine.distill.students import load_encoder, new_encoder, save_student
-    from bertdistill.engine.distill.train import choose_precision, predict
-    from bertdistill.engine.distill.vocabulary import train_wordpiece
+    from bertdistill.engine.contract.spec import DataSpec
+    from bertdistill.engine.distill.data.examples import Examples, load_examples
+    from bertdistill.engine.distill.data.features import build_features
+    from bertdistill.engine.distill.data.vocabulary import train_wordpiece
+    from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder, save_student
+    from bertdistill.engine.distill.training.train import choose_precision, predict
+    from bertdistill.engine.families.transformer import Shape
 
     torch.set_num_threads(options.threads)
     count = options.examples
@@ -246,7 +246,7 @@ def made_examples(count: int) -> Any:
     """Questions of 12 words on passages of random words, every word one token, as long in all as SQuAD's are."""
     import numpy as np
 
-    from bertdistill.engine.distill.examples import Examples, QAExample
+    from bertdistill.engine.distill.data.examples import Examples, QAExample
 
     generator = np.random.default_rng(1)
     syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
@@ -263,14 +263,14 @@ def made_examples(count: int) -> Any:
 
 def read(folder: Path, part: str) -> Any:
     """Features of a part; as many as asked for, whatever the number of windows of the examples."""
-    from bertdistill.engine.distill.features import open_features
+    from bertdistill.engine.distill.data.features import open_features
 
     return open_features(folder / part)
 
 
 def student(options: argparse.Namespace, folder: Path) -> tuple[Any, list[list[int]], Any]:
-    from bertdistill.engine.contract import Settings
-    from bertdistill.engine.distill.students import build_student, read_shape
+    from bertdistill.engine.contract.spec import Settings
+    from bertdistill.engine.distill.families.transformer import build_student, read_shape
 
     settings = Settings(
         layers=options.student_layers,
@@ -290,8 +290,8 @@ def student(options: argparse.Namespace, folder: Path) -> tuple[Any, list[list[i
 def held_out_loss(model: Any, folder: Path) -> float:
     import torch
 
-    from bertdistill.engine.distill.evaluate import mean_hard_loss
-    from bertdistill.engine.distill.train import predict
+    from bertdistill.engine.distill.training.evaluate import mean_hard_loss
+    from bertdistill.engine.distill.training.train import predict
 
     features = read(folder, "held_out")
     return mean_hard_loss(predict(model, features, device=torch.device("cpu")), features)
@@ -306,8 +306,8 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     import torch
     from torch.nn import functional
 
-    from bertdistill.engine.distill.batches import collate
-    from bertdistill.engine.distill.students import load_student
+    from bertdistill.engine.distill.data.batches import collate
+    from bertdistill.engine.distill.families.transformer import load_student
 
     torch.set_num_threads(options.threads)
     model, _, settings = student(options, folder)
@@ -351,7 +351,7 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def rate_at(step: int, features: int, settings: Any) -> float:
-    from bertdistill.engine.distill.train import learning_rate, schedule
+    from bertdistill.engine.distill.training.train import learning_rate, schedule
 
     rate: float = learning_rate(step, schedule(features, settings), settings.learning_rate)
     return rate
@@ -362,9 +362,10 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from bertdistill.engine.contract import METRICS_LOGGED, EventWriter, RunPaths, parse_event
-    from bertdistill.engine.distill.students import save_student
-    from bertdistill.engine.distill.train import Evaluation, Job, choose_precision, schedule, train
+    from bertdistill.engine.contract.events import METRICS_LOGGED, EventWriter, parse_event
+    from bertdistill.engine.contract.folder import RunPaths
+    from bertdistill.engine.distill.families.transformer import save_student
+    from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
 
     torch.set_num_threads(options.threads)
     model, kept, settings = student(options, folder)
@@ -412,7 +413,7 @@ def result(
 ) -> dict[str, float]:
     import torch
 
-    from bertdistill.engine.distill.measure import peak_memory_mb
+    from bertdistill.engine.distill.training.measure import peak_memory_mb
 
     tail = losses[-max(1, len(losses) // 5) :]
     return {

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from bertdistill.engine.config import dump, load_study
+from bertdistill.engine.study.config import dump, load_study
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.metrics import store_points

@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertdistill.app import terminal
 from bertdistill.app.preferences import Marker, Options, Theme
+from bertdistill.app.terminal import terminal
 
 FOLDER = Path(__file__).parent / "pictures"
 SETTLE_SECONDS = 60.0

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bertdistill.engine.contract import Device, RunPaths
-from bertdistill.engine.errors import LaunchError
-from bertdistill.engine.ingest import ingest
-from bertdistill.engine.launch import Exit, LocalLauncher, read_exit
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch.launchers import Exit, LocalLauncher, read_exit
+from bertdistill.engine.runner.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
 from bertdistill.store.disk import network_filesystem, sqlite_version
@@ -37,7 +38,8 @@ PROOF_STEPS = 200
 _TOY = """
 import os, sys
 from pathlib import Path
-from bertdistill.engine.contract import EventWriter, RunPaths
+from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.folder import RunPaths
 paths = RunPaths(Path(sys.argv[1]))
 writer = EventWriter(paths.events)
 noted = os.open(paths.folder / "noted", os.O_WRONLY | os.O_CREAT, 0o600)

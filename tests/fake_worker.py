@@ -1,4 +1,4 @@
-"""A worker that obeys `engine/contract.py` and trains nothing: its behaviour comes from a JSON file.
+"""A worker that obeys `bertdistill.engine.contract` and trains nothing: its behaviour comes from a JSON file.
 
 Started as ``python fake_worker.py RUN_FOLDER``. BERTDISTILL_FAKE names the file; keys it does not have take the
 defaults of `DEFAULTS`. Standard library only, so that a kill test starts hundreds of them.
@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-# The contract alone, without the package around it: a tenth of a second a worker.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
-
-import contract
+from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.folder import RunPaths, write_json
+from bertdistill.engine.contract.spec import AttemptSpec
 
 DEFAULTS: dict[str, Any] = {
     "steps": 6,
@@ -76,7 +76,7 @@ def behaviour() -> dict[str, Any]:
     return {**DEFAULTS, **given}
 
 
-def score(spec: contract.AttemptSpec, share: float) -> float:
+def score(spec: AttemptSpec, share: float) -> float:
     """A score that grows with the size of the student and with the share of training done; deterministic."""
     settings = spec.settings
     layers = settings.layers or 4
@@ -85,7 +85,7 @@ def score(spec: contract.AttemptSpec, share: float) -> float:
 
 
 def checkpoint(
-    paths: contract.RunPaths, events: contract.EventWriter, role: str, step: int, metrics: dict[str, float], size: int
+    paths: RunPaths, events: EventWriter, role: str, step: int, metrics: dict[str, float], size: int
 ) -> None:
     """Write one checkpoint as the real worker does: complete under its final name, then the event; the old one goes."""
     folder = paths.checkpoints / f"{role}-{step:06d}"
@@ -100,7 +100,7 @@ def checkpoint(
     temporary.rename(folder)
     sha = hashlib.sha256(weights).hexdigest()
     events.emit(
-        contract.CHECKPOINT,
+        ev.CHECKPOINT,
         role=role,
         step=step,
         folder=str(folder.resolve()),
@@ -113,15 +113,15 @@ def checkpoint(
             shutil.rmtree(old, ignore_errors=True)
 
 
-def prepare(spec: contract.AttemptSpec, events: contract.EventWriter, how: dict[str, Any]) -> int:
+def prepare(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int:
     """Report the facts that a study needs; no data is touched."""
     for done in range(1, 4):
-        events.emit(contract.PROGRESS, phase="tokenise", done=done, total=3, rate=100.0, unit="examples")
+        events.emit(ev.PROGRESS, phase="tokenise", done=done, total=3, rate=100.0, unit="examples")
     if how["refuse_prepare"]:
-        return end(events, "refused", "vocabulary", "the teacher has another vocabulary", contract.EXIT_REFUSED)
+        return end(events, "refused", "vocabulary", "the teacher has another vocabulary", ev.EXIT_REFUSED)
     if spec.attempt <= how["crash_prepare"]:
         sys.stderr.write("RuntimeError: preparation broke" + "\n")
-        return int(contract.EXIT_CRASHED)
+        return int(ev.EXIT_CRASHED)
     caches = Path(spec.caches)
     facts = {
         "train_examples": 100,
@@ -140,37 +140,35 @@ def prepare(spec: contract.AttemptSpec, events: contract.EventWriter, how: dict[
         "importance": "",
         "abstain": {},
     }
-    events.emit(contract.RESULT, metrics={"accuracy": 95.0}, facts=facts)
-    return end(events, "complete", "", "", contract.EXIT_COMPLETE)
+    events.emit(ev.RESULT, metrics={"accuracy": 95.0}, facts=facts)
+    return end(events, "complete", "", "", ev.EXIT_COMPLETE)
 
 
-def end(events: contract.EventWriter, status: str, reason: str, detail: str, code: int) -> int:
+def end(events: EventWriter, status: str, reason: str, detail: str, code: int) -> int:
     """Say how it ended, in words and as exit code."""
-    events.emit(contract.ENDED, status=status, reason=reason, detail=detail)
+    events.emit(ev.ENDED, status=status, reason=reason, detail=detail)
     return code
 
 
-def mishap(spec: contract.AttemptSpec, events: contract.EventWriter, how: dict[str, Any]) -> int | None:
+def mishap(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int | None:
     """What goes wrong at half of the steps, if anything does."""
     number = spec.trial
     if number in how["crash"] or (number in how["crash_once"] and spec.attempt == 1):
         sys.stderr.write("Traceback (most recent call last):\nRuntimeError: the fake crashed" + "\n")
-        return int(contract.EXIT_CRASHED)
+        return int(ev.EXIT_CRASHED)
     if number in how["diverge"]:
-        return end(events, "infeasible", "diverged", "the loss is not a number", contract.EXIT_DIVERGED)
+        return end(events, "infeasible", "diverged", "the loss is not a number", ev.EXIT_DIVERGED)
     if number in how["cuda_oom"]:
         sys.stderr.write("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB" + "\n")
-        return int(contract.EXIT_OUT_OF_MEMORY)
+        return int(ev.EXIT_OUT_OF_MEMORY)
     if number in how["refuse"]:
-        return end(events, "refused", "params", "another size than promised", contract.EXIT_REFUSED)
+        return end(events, "refused", "params", "another size than promised", ev.EXIT_REFUSED)
     if how["kill_self"]:
         os.kill(os.getpid(), how["kill_self"])
     return None
 
 
-def train(
-    spec: contract.AttemptSpec, paths: contract.RunPaths, events: contract.EventWriter, how: dict[str, Any]
-) -> int:
+def train(spec: AttemptSpec, paths: RunPaths, events: EventWriter, how: dict[str, Any]) -> int:
     """Walk through the steps of a trial."""
     steps, size = how["steps"], how["checkpoint_bytes"]
     first = 0
@@ -182,9 +180,9 @@ def train(
             time.sleep(0.01)
         if stopping:
             checkpoint(paths, events, "last", step - 1, {}, size)
-            return end(events, "stopped", "", "", contract.EXIT_STOPPED)
+            return end(events, "stopped", "", "", ev.EXIT_STOPPED)
         events.metrics(step, {"train/loss": 1.0 / step, "examples": float(step * 10)})
-        events.emit(contract.PROGRESS, phase="train", done=step, total=steps, rate=10.0, unit="steps")
+        events.emit(ev.PROGRESS, phase="train", done=step, total=steps, rate=10.0, unit="steps")
         if step % how["evaluate_every"] == 0:
             value = score(spec, step / steps)
             events.metrics(step, {"search/accuracy": value, "examples": float(step * 10)})
@@ -195,43 +193,41 @@ def train(
             return code
     if not how["no_result"]:
         metrics = {"accuracy": score(spec, 1.0), "params": float(spec.expected_params), "train_minutes": 0.1}
-        events.emit(contract.RESULT, metrics=metrics)
-    return end(events, "complete", "", "", contract.EXIT_COMPLETE)
+        events.emit(ev.RESULT, metrics=metrics)
+    return end(events, "complete", "", "", ev.EXIT_COMPLETE)
 
 
-def promote(
-    spec: contract.AttemptSpec, paths: contract.RunPaths, events: contract.EventWriter, how: dict[str, Any]
-) -> int:
+def promote(spec: AttemptSpec, paths: RunPaths, events: EventWriter, how: dict[str, Any]) -> int:
     """Verify a checkpoint and export it, as far as a fake can."""
     order = spec.promote
     weights = (Path(order["checkpoint"]) / "model.safetensors").read_bytes()
     found = float(order["recorded"]["accuracy"]) - how["worse"]
     problem = "accuracy differs from the record" if found != order["recorded"]["accuracy"] else ""
     os.write(1, "search split again …\n".encode())
-    events.emit(contract.PROGRESS, phase="search split again", done=3, total=6, rate=1.0, unit="windows")
+    events.emit(ev.PROGRESS, phase="search split again", done=3, total=6, rate=1.0, unit="windows")
     while how["hold_promotion"] and Path(how["hold_promotion"]).exists():
         time.sleep(0.01)
     if problem and not order.get("force"):
         scores = {"accuracy_recorded": order["recorded"]["accuracy"], "accuracy_repeated": found}
-        contract.write_json(paths.folder / "report.json", {**scores, "problem": problem})
-        return end(events, "refused", "mismatch", problem, contract.EXIT_REFUSED)
+        write_json(paths.folder / "report.json", {**scores, "problem": problem})
+        return end(events, "refused", "mismatch", problem, ev.EXIT_REFUSED)
     target = Path(order["target"])
     target.mkdir(parents=True)
     (target / "model.safetensors").write_bytes(weights)
     sha = hashlib.sha256(weights).hexdigest()
     report = {"sha256": sha, "folder": str(target), "problem": problem}
-    events.emit(contract.RESULT, metrics={"accuracy": found}, report=report)
-    return end(events, "complete", "", "", contract.EXIT_COMPLETE)
+    events.emit(ev.RESULT, metrics={"accuracy": found}, report=report)
+    return end(events, "complete", "", "", ev.EXIT_COMPLETE)
 
 
 def main(argv: list[str]) -> int:
     """Run one attempt."""
     how = behaviour()
     signal.signal(signal.SIGTERM, signal.SIG_IGN if how["ignore_term"] else on_term)
-    paths = contract.RunPaths(Path(argv[0]))
-    spec = contract.AttemptSpec.read(paths.spec)
-    events = contract.EventWriter(paths.events)
-    events.emit(contract.STARTED, pid=os.getpid(), device="cpu", params=spec.expected_params, steps=how["steps"])
+    paths = RunPaths(Path(argv[0]))
+    spec = AttemptSpec.read(paths.spec)
+    events = EventWriter(paths.events)
+    events.emit(ev.STARTED, pid=os.getpid(), device="cpu", params=spec.expected_params, steps=how["steps"])
     if how["log"]:
         sys.stderr.write(how["log"] + "\n")
     if how["linger"]:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.config import dump, study_from_dict
-from bertdistill.engine.contract import Device, RunPaths
-from bertdistill.engine.launch import COMMAND_VARIABLE, LocalLauncher, Slot
-from bertdistill.engine.runner import Runner
-from bertdistill.engine.study_spec import StudySpec
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.launchers import COMMAND_VARIABLE, LocalLauncher, Slot
+from bertdistill.engine.runner.runner import Runner
+from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.rows import Attempt, Study, Trial

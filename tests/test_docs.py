@@ -22,15 +22,21 @@ def test_reference_pages_are_up_to_date(name: str) -> None:
 
 
 def test_every_module_says_its_purpose() -> None:
-    """A module without a docstring is missing from the list of modules."""
-    page = (ROOT / "docs/modules.md").read_text(encoding="utf-8")
+    """Every room is on the page of modules, and every module under its own, if it has a docstring."""
+    sections = dict(re.findall(r"^## (\S+)/\n(.*?)(?=^## |\Z)", PAGES["modules.md"](), re.M | re.DOTALL))
     modules = [
-        path.relative_to(ROOT / house).as_posix().removeprefix("distill/")
+        path.relative_to(ROOT)
         for house in ("app", "engine", "store")
         for path in sorted((ROOT / house).rglob("*.py"))
         if path.name != "__init__.py" and "versions" not in path.parts
     ]
-    assert [] == [module for module in modules if f"| `{module}` |" not in page]
+    assert {path.parent.as_posix() for path in modules} == set(sections)
+    assert [] == [str(path) for path in modules if f"| `{path.name}` |" not in sections[path.parent.as_posix()]]
+
+
+def test_every_room_says_its_purpose() -> None:
+    """The page of modules has a sentence under each heading."""
+    assert [] == re.findall(r"^## \S+\n\n\|", PAGES["modules.md"](), re.M)
 
 
 @pytest.mark.parametrize(

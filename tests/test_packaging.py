@@ -71,9 +71,9 @@ def hostile(tmp_path: Path) -> Path:
 def test_wheel_imports_from_a_hostile_folder(installed: Path, hostile: Path) -> None:
     """Our packages come from the wheel even where `app.py`, `engine/` and `store/` lie in the way."""
     code = (
-        "import bertdistill.app.cli, bertdistill.engine.contract, bertdistill.store.errors as e\n"
+        "import bertdistill.app.cli as a, bertdistill.engine.contract.spec as c, bertdistill.store.errors as e\n"
         "import bertdistill.sample_configs as s\n"
-        "print(bertdistill.app.cli.__file__, bertdistill.engine.contract.__file__, e.__file__, s.__file__, sep='\\n')"
+        "print(a.__file__, c.__file__, e.__file__, s.__file__, sep='\\n')"
     )
     lines = run(sys.executable, "-c", code, cwd=hostile, PYTHONPATH=str(installed)).splitlines()
     assert [True] * 4 == [Path(line).is_relative_to(installed) for line in lines]

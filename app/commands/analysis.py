@@ -8,26 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.studies import AnyStudy, page_of_output
-from bertdistill.app.commands.trials import TrialArgument
-from bertdistill.app.session import (
+from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     StudyOption,
-    UsageError,
     WorkspaceOption,
     find_study,
     find_trial,
     reading,
-    say,
-    show,
     workspace,
 )
+from bertdistill.app.commands.studies import AnyStudy, page_of_output
+from bertdistill.app.commands.trials import TrialArgument
+from bertdistill.app.errors import UsageError
+from bertdistill.app.terminal.streams import say, show
 
 if TYPE_CHECKING:
-    from bertdistill.app.summary import Page
-    from bertdistill.app.view import StudyView
-    from bertdistill.engine.workspace import Workspace
+    from bertdistill.app.report.summary import Page
+    from bertdistill.app.views.view import StudyView
+    from bertdistill.engine.contract.workspace import Workspace
 
 METHODS = ("ped-anova", "fanova")
 EXCLUSIVE = UsageError("--json and --csv exclude each other", hint="Give one of them.")
@@ -51,9 +50,9 @@ class _Asked:
 
 
 def _importance(asked: _Asked) -> Printed:
-    from bertdistill.app.analysis import importance_row, importance_rows
-    from bertdistill.app.analysis_text import importances_text
-    from bertdistill.engine import importances
+    from bertdistill.app.report.analysis_text import importances_text
+    from bertdistill.app.views.analysis import importance_row, importance_rows
+    from bertdistill.engine.search import importances
 
     method = next(known for known in importances.METHODS if known == asked.method)
     every = importances.read_importances(asked.ws, asked.view.study.name, method)
@@ -62,8 +61,8 @@ def _importance(asked: _Asked) -> Printed:
 
 
 def _scenarios(asked: _Asked) -> Printed:
-    from bertdistill.app.analysis import scenario_rows, study_scenarios
-    from bertdistill.app.analysis_text import scenarios_text
+    from bertdistill.app.report.analysis_text import scenarios_text
+    from bertdistill.app.views.analysis import scenario_rows, study_scenarios
 
     table = study_scenarios(asked.view)
     rows = scenario_rows(table)
@@ -71,8 +70,8 @@ def _scenarios(asked: _Asked) -> Printed:
 
 
 def _hypervolume(asked: _Asked) -> Printed:
-    from bertdistill.app.analysis import step_row, study_growth
-    from bertdistill.app.analysis_text import growth_text
+    from bertdistill.app.report.analysis_text import growth_text
+    from bertdistill.app.views.analysis import step_row, study_growth
 
     steps = study_growth(asked.view)
     rows = [step_row(step) for step in steps]
@@ -80,9 +79,9 @@ def _hypervolume(asked: _Asked) -> Printed:
 
 
 def _parallel(asked: _Asked) -> Printed:
-    from bertdistill.app.analysis import line_rows, outcomes, parallel_row
-    from bertdistill.app.analysis_text import parallel_text
-    from bertdistill.engine.landscape import parallel
+    from bertdistill.app.report.analysis_text import parallel_text
+    from bertdistill.app.views.analysis import line_rows, outcomes, parallel_row
+    from bertdistill.engine.analysis.coordinates import parallel
 
     spec = asked.view.spec
     found = parallel(outcomes(asked.view), spec.search, spec.objectives, params=asked.params, metrics=asked.metrics)
@@ -90,8 +89,8 @@ def _parallel(asked: _Asked) -> Printed:
 
 
 def _slices(asked: _Asked) -> Printed:
-    from bertdistill.app.analysis import point_rows, study_slices
-    from bertdistill.app.analysis_text import slices_text
+    from bertdistill.app.report.analysis_text import slices_text
+    from bertdistill.app.views.analysis import point_rows, study_slices
 
     every = study_slices(asked.view, asked.metrics)
     found = [one for one in every if not asked.params or one.axis.name in asked.params]
@@ -137,7 +136,7 @@ def analysis(
     Importance of parameters, scenarios against the baseline, hypervolume over trials and worker-hours; parallel
     coordinates and slices when they are asked for. docs/analysis.md says how to read them.
     """
-    from bertdistill.app.view import read_view
+    from bertdistill.app.views.view import read_view
 
     if part and part not in PARTS:
         raise UsageError(f"there is no part {part!r}", hint=f"Parts: {', '.join(PARTS)}.")
@@ -163,7 +162,7 @@ def analysis(
 
 def _check_names(asked: _Asked, part: str) -> None:
     """UsageError for a metric or parameter that the study does not have."""
-    from bertdistill.app.view import all_metrics
+    from bertdistill.app.views.view import all_metrics
 
     known = {objective.metric for objective in asked.view.objectives}
     if part not in ("", "importance"):
@@ -178,7 +177,7 @@ def _check_names(asked: _Asked, part: str) -> None:
 
 
 def _print(text: str, rows: list[dict[str, Any]], value: Any, *, as_json: bool, as_csv: bool) -> None:
-    from bertdistill.app.tables import csv_text, json_text
+    from bertdistill.app.text.tables import csv_text, json_text
 
     show(json_text(value) if as_json else csv_text(rows) if as_csv else text)
     if as_csv and not rows:
@@ -197,11 +196,11 @@ def compare(
 
     They may come from different studies; the objectives are those of the first.
     """
-    from bertdistill.app.analysis import comparison_row, comparison_rows, outcome
-    from bertdistill.app.analysis_text import comparison_text
-    from bertdistill.app.view import read_view
-    from bertdistill.engine.comparison import FEWEST, MOST
-    from bertdistill.engine.comparison import compare as side_by_side
+    from bertdistill.app.report.analysis_text import comparison_text
+    from bertdistill.app.views.analysis import comparison_row, comparison_rows, outcome
+    from bertdistill.app.views.view import read_view
+    from bertdistill.engine.analysis.comparison import FEWEST, MOST
+    from bertdistill.engine.analysis.comparison import compare as side_by_side
     from bertdistill.store import reads
 
     if as_csv and as_json:
@@ -248,8 +247,8 @@ def errors(
     Question answering: classes of answers, article by article when asked. Classification: the confusion table with
     precision and recall. CSV prints the articles with --by-article, else the examples.
     """
-    from bertdistill.engine.contract import TASKS
-    from bertdistill.engine.predictions import read_predictions
+    from bertdistill.engine.analysis.predictions import read_predictions
+    from bertdistill.engine.contract.metrics import TASKS
 
     if as_csv and as_json:
         raise EXCLUSIVE
@@ -263,20 +262,20 @@ def errors(
     found = read_predictions(ws, name.study, name.number)
     value = {"study": name.study, "trial": name.number, "task": found.task, "step": found.step}
     if found.task == TASKS[0]:
-        from bertdistill.engine.error_analysis import question_errors
+        from bertdistill.engine.analysis.error_analysis import question_errors
 
         text, rows, more = _questions(
             question_errors(found.questions, cut), which, by_article=by_article, passages=passages
         )
     else:
-        from bertdistill.engine.error_analysis import confusion
+        from bertdistill.engine.analysis.error_analysis import confusion
 
         text, rows, more = _texts(confusion(found.texts, found.labels), which)
     _print(text, rows, value | more, as_json=as_json, as_csv=as_csv)
 
 
 def _check_list(which: str, *, by_article: bool, questions: bool) -> None:
-    from bertdistill.app.analysis import LISTS
+    from bertdistill.app.views.analysis import LISTS
 
     if by_article and not questions:
         raise UsageError("texts to classify have no articles", hint="Leave out --by-article.")
@@ -286,8 +285,8 @@ def _check_list(which: str, *, by_article: bool, questions: bool) -> None:
 
 
 def _questions(found: Any, which: str, *, by_article: bool, passages: bool) -> Printed:
-    from bertdistill.app.analysis import judged_row, listed_questions, question_errors_row, tally_row
-    from bertdistill.app.analysis_text import question_errors_text, questions_text
+    from bertdistill.app.report.analysis_text import question_errors_text, questions_text
+    from bertdistill.app.views.analysis import judged_row, listed_questions, question_errors_row, tally_row
 
     listed = listed_questions(found, which or "all")
     page = page_of_output()
@@ -301,8 +300,8 @@ def _questions(found: Any, which: str, *, by_article: bool, passages: bool) -> P
 
 
 def _texts(found: Any, which: str) -> Printed:
-    from bertdistill.app.analysis import confusion_row, listed_texts, text_row
-    from bertdistill.app.analysis_text import confusion_text, texts_text
+    from bertdistill.app.report.analysis_text import confusion_text, texts_text
+    from bertdistill.app.views.analysis import confusion_row, listed_texts, text_row
 
     listed = listed_texts(found, which or "all")
     text, value = confusion_text(found, page_of_output()), confusion_row(found)

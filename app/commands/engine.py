@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bertdistill.app.commands import analysis, machine, models, settings, studies, trials
-from bertdistill.app.session import DEBUG, folder, set_workspace
+from bertdistill.app.commands.session import DEBUG, folder, set_workspace
 
 engine = typer.Typer(
     name="engine",

@@ -7,18 +7,9 @@ from typing import Any
 
 import typer
 
-from bertdistill.app.session import (
-    CsvOption,
-    JsonOption,
-    WorkspaceOption,
-    command_line,
-    reading,
-    say,
-    show,
-    show_rows,
-    unicode_ok,
-    workspace,
-)
+from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, reading, workspace
+from bertdistill.app.terminal.streams import say, show, show_rows, unicode_ok
+from bertdistill.app.text.command_line import command_line
 
 CPU_SECONDS = 0.2
 """How long the load of the processor is measured."""
@@ -29,13 +20,20 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
     import time
 
     from bertdistill.app.commands.studies import page_of_output
-    from bertdistill.app.tables import json_text
-    from bertdistill.app.view import read_view
-    from bertdistill.app.workers import gather, look_at_slots, wanted, worker_row, workers_object, workers_text
-    from bertdistill.engine.actions import runner_status
-    from bertdistill.engine.launch import LocalLauncher
-    from bertdistill.engine.load import read_load
-    from bertdistill.engine.waiting import StudyNow
+    from bertdistill.app.report.workers import (
+        gather,
+        look_at_slots,
+        wanted,
+        worker_row,
+        workers_object,
+        workers_text,
+    )
+    from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.view import read_view
+    from bertdistill.engine.launch.launchers import LocalLauncher
+    from bertdistill.engine.launch.load import read_load
+    from bertdistill.engine.runner.waiting import StudyNow
+    from bertdistill.engine.steering.actions import runner_status
     from bertdistill.store import reads
 
     ws = workspace(where)
@@ -68,8 +66,8 @@ def doctor(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
 
     Python, torch, GPUs, disk, SQLite, the database; and a toy worker is killed to prove that nothing is lost.
     """
-    from bertdistill.app.summary import checks_text
-    from bertdistill.app.tables import json_text
+    from bertdistill.app.report.summary import checks_text
+    from bertdistill.app.text.tables import json_text
     from bertdistill.engine.doctor import run_checks
 
     rows = []

@@ -9,27 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.studies import page_of_output
-from bertdistill.app.commands.trials import TrialArgument
-from bertdistill.app.session import (
+from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     StudyOption,
-    UsageError,
     WorkspaceOption,
-    command_line,
     find_trial,
     reading,
-    say,
-    show,
-    show_rows,
-    unicode_only,
-    who,
     workspace,
 )
+from bertdistill.app.commands.studies import page_of_output
+from bertdistill.app.commands.trials import TrialArgument
+from bertdistill.app.errors import UsageError
+from bertdistill.app.terminal.streams import say, show, show_rows, who
+from bertdistill.app.text.command_line import command_line, unicode_only
 
 if TYPE_CHECKING:
-    from bertdistill.engine.workspace import Workspace
+    from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.store.rows import ModelVersion
 
 ModelArgument = Annotated[
@@ -54,9 +50,9 @@ def promote(
 
     A clean process loads it, scores it on the report split and compares with the record; a mismatch is refused.
     """
-    from bertdistill.app.promotion import follow_promotion, verified_text
-    from bertdistill.app.tables import json_text
-    from bertdistill.engine import actions
+    from bertdistill.app.commands.promotion import follow_promotion, verified_text
+    from bertdistill.app.text.tables import json_text
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -82,7 +78,7 @@ def promote(
 
 
 def _row(ws: Workspace, version: ModelVersion) -> dict[str, Any]:
-    from bertdistill.app.promotion import read_models
+    from bertdistill.app.commands.promotion import read_models
 
     return next(r for r in read_models(ws, version.name) if r["version"] == version.version)
 
@@ -103,8 +99,8 @@ def models(
 
     With an option it moves an alias first.
     """
-    from bertdistill.app.promotion import read_models
-    from bertdistill.app.summary import models_text
+    from bertdistill.app.commands.promotion import read_models
+    from bertdistill.app.report.summary import models_text
     from bertdistill.store.errors import NotFound
 
     ws = workspace(where)
@@ -121,7 +117,7 @@ def models(
 
 
 def _move_alias(ws: Workspace, name: str, change: str, undo: str) -> None:
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     if not name or (change and undo):
         raise UsageError("an alias belongs to one model", hint="Write: models NAME --set-alias ALIAS=VERSION.")
@@ -147,7 +143,7 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a promoted model a question, or for the class of a text."""
-    from bertdistill.app.promotion import ask_both, ask_model, model_folder
+    from bertdistill.app.commands.promotion import ask_both, ask_model, model_folder
 
     if bool(text) == bool(question):
         raise UsageError(
@@ -178,8 +174,8 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score a prediction file as the official SQuAD scripts do."""
-    from bertdistill.app.tables import json_text, pairs
-    from bertdistill.engine.squad import score_files
+    from bertdistill.app.text.tables import json_text, pairs
+    from bertdistill.engine.tasks.squad import score_files
 
     found = score_files(data, predictions, null_odds)
     for message in found.messages():

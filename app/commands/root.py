@@ -19,23 +19,16 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bertdistill.app.plain_values import spare_checks
+from bertdistill.app.commands.plain_values import spare_checks
+from bertdistill.app.commands.session import DEBUG, WorkspaceOption, find_study, reading, set_workspace
+from bertdistill.app.errors import UsageError
 from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
-from bertdistill.app.session import (
-    DEBUG,
-    PROGRAM,
-    ReaderGone,
-    UsageError,
-    WorkspaceOption,
-    find_study,
-    reading,
-    say,
-    set_workspace,
-)
+from bertdistill.app.terminal.streams import ReaderGone, say, who
+from bertdistill.app.text.command_line import PROGRAM
 from bertdistill.store.errors import BertDistillError
 
 if TYPE_CHECKING:
-    from bertdistill.engine.workspace import Workspace
+    from bertdistill.engine.contract.workspace import Workspace
 
 DONE, FAILED, MISUSE = 0, 1, 2
 
@@ -127,7 +120,7 @@ def start(
 
 def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study: str, demo: bool) -> int:
     """The exit status of the app. What can be wrong is told before the terminal is touched."""
-    from bertdistill.app import terminal
+    from bertdistill.app.terminal import terminal
 
     streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     if study_file is not None:
@@ -139,17 +132,17 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
         return MISUSE
     from bertdistill.app.keymap import ids
     from bertdistill.app.preferences import options
-    from bertdistill.engine.workspace import resolve_workspace
+    from bertdistill.engine.contract.workspace import resolve_workspace
 
     ws = resolve_workspace(where, os.environ)
     if study:
         _check_study(ws, study)
     found = options(ws.path, typed, os.environ, ids(), study_file=study_file, open_study=study)
     if demo:
-        from bertdistill.app.demo_study import start_demo
+        from bertdistill.engine.steering.demo_study import start_demo
 
         say(f"the demo study begins in {found.workspace}; leaving the app stops nothing")
-        found = dataclasses.replace(found, open_study=start_demo(ws))
+        found = dataclasses.replace(found, open_study=start_demo(ws, who()))
     terminal.tame(os.environ)
     if found.theme == "auto" and not os.environ.get("NO_COLOR"):
         background = terminal.ask_background(os.environ)
@@ -237,7 +230,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _is_misuse(error: BertDistillError) -> bool:
-    from bertdistill.engine.errors import ConfigError, InvalidRequest
+    from bertdistill.engine.contract.errors import ConfigError, InvalidRequest
 
     return isinstance(error, (UsageError, ConfigError, InvalidRequest))
 

@@ -10,30 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
-from bertdistill.app.commands.trials import TrialArgument
-from bertdistill.app.session import (
+from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     StudyOption,
     TrialName,
-    UsageError,
     WorkspaceOption,
-    command_line,
     find_study,
     find_trial,
     reading,
-    say,
-    show,
-    show_rows,
-    unicode_only,
-    who,
     workspace,
 )
+from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
+from bertdistill.app.commands.trials import TrialArgument
+from bertdistill.app.errors import UsageError
+from bertdistill.app.terminal.streams import say, show, show_rows, who
+from bertdistill.app.text.command_line import command_line, unicode_only
 
 if TYPE_CHECKING:
-    from bertdistill.engine.actions import Entry
-    from bertdistill.engine.workspace import Workspace
+    from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.engine.steering.actions import Entry
     from bertdistill.store.rows import Request
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A study, or a trial as STUDY/NUMBER.")]
@@ -61,7 +57,7 @@ def set_settings(
     range.layers=2..4, range.alpha=0.5 or range.layer_choice=even,top. Later proposals keep to it; earlier trials stay.
     `undo` takes a change back.
     """
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -73,7 +69,7 @@ def set_settings(
 
 def read_changes(words: Sequence[str]) -> dict[str, Any]:
     """`key=value` words as a study file would hold them; a note stays as it was typed."""
-    from bertdistill.engine.config import parse_override
+    from bertdistill.engine.study.config import parse_override
 
     found: dict[str, Any] = {}
     for word in words:
@@ -99,7 +95,7 @@ def queue(
 
     What is not given comes from the baseline, or is the middle of its range. Refused when that trial already ran.
     """
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -120,9 +116,9 @@ def _texts(words: Sequence[str]) -> dict[str, str]:
 
 
 def _print_trial(ws: Workspace, study: str, number: int, as_json: bool) -> None:
-    from bertdistill.app.report import trial_row
-    from bertdistill.app.tables import json_text
-    from bertdistill.app.view import read_view
+    from bertdistill.app.report.records import trial_row
+    from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.view import read_view
 
     if not as_json:
         say(f"look at it with: {command_line('show', f'{study}/{number}', ws=ws)}")
@@ -143,7 +139,7 @@ def tag(
     where: WorkspaceOption = None,
 ) -> None:
     """Put tags on a trial, or take them off."""
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     if not add and not remove:
         raise UsageError("no tag is given", hint="Write: tag STUDY/NUMBER keep, or --remove keep.")
@@ -159,7 +155,7 @@ def note(
     where: WorkspaceOption = None,
 ) -> None:
     """Write a note on a study or a trial; it replaces the one before."""
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     text = unicode_only(text)
@@ -184,7 +180,7 @@ def unarchive(target: Target, where: WorkspaceOption = None) -> None:
 
 
 def _archive(target: str, where: Any, *, archived: bool) -> None:
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     found = _target(ws, target)
@@ -212,9 +208,9 @@ def history(
     as_csv: CsvOption = False,
 ) -> None:
     """What people asked for: who, when, what, from what to what, and what was undone."""
-    from bertdistill.app.report import request_row
-    from bertdistill.app.requests import requests_text
-    from bertdistill.engine import actions
+    from bertdistill.app.report.history import requests_text
+    from bertdistill.app.report.records import request_row
+    from bertdistill.engine.steering import actions
 
     with reading(workspace(where)) as db:
         found = actions.history(db, study)
@@ -233,7 +229,7 @@ def undo(
     Thresholds, budget, slots, ranges, notes, tags, archiving, aliases, pauses and trials that still wait can be undone.
     The undo of an undo, by its number, has the change back.
     """
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
     from bertdistill.store import reads
 
     ws = workspace(where)
@@ -253,7 +249,7 @@ def undo(
 
 
 def _entries(ws: Workspace, made: Sequence[Request]) -> list[Entry]:
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ids = {one.id for one in made}
     with reading(ws) as db:
@@ -261,9 +257,9 @@ def _entries(ws: Workspace, made: Sequence[Request]) -> list[Entry]:
 
 
 def _print(ws: Workspace, entries: Sequence[Entry], as_json: bool, *, otherwise: str) -> None:
-    from bertdistill.app.report import request_row
-    from bertdistill.app.safe import safe_line
-    from bertdistill.app.tables import json_text
+    from bertdistill.app.report.records import request_row
+    from bertdistill.app.text.safe import safe_line
+    from bertdistill.app.text.tables import json_text
 
     if as_json:
         show(json_text([request_row(entry) for entry in entries]))
@@ -277,7 +273,7 @@ def _print(ws: Workspace, entries: Sequence[Entry], as_json: bool, *, otherwise:
 
 def _runner_if_reopened(ws: Workspace, study: str, before: Any) -> None:
     """A change may let a complete or paused study go on; then it needs a runner."""
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     with reading(ws) as db:
         now = find_study(db, study).state

@@ -10,29 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.session import (
+from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     SetOption,
     WorkspaceOption,
-    colour_ok,
-    columns,
-    command_line,
     find_study,
     reading,
-    say,
-    show,
-    show_rows,
-    unicode_ok,
-    who,
     workspace,
 )
+from bertdistill.app.terminal.streams import colour_ok, columns, say, show, show_rows, unicode_ok, who
+from bertdistill.app.text.command_line import command_line
 
 if TYPE_CHECKING:
-    from bertdistill.app.summary import Page
-    from bertdistill.app.view import StudyView
-    from bertdistill.engine.study_spec import StudySpec
-    from bertdistill.engine.workspace import Workspace
+    from bertdistill.app.report.summary import Page
+    from bertdistill.app.views.view import StudyView
+    from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.engine.study.study_spec import StudySpec
 
 INTERRUPTED = 130
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.")]
@@ -47,9 +41,9 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Check a study file and say what it would cost. Starts nothing."""
-    from bertdistill.app.plan import make_plan, plan_text
-    from bertdistill.app.tables import json_text
-    from bertdistill.engine.config import load_study
+    from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.plan import make_plan, plan_text
+    from bertdistill.engine.study.config import load_study
 
     spec = load_study(study, changes or ())
     planned = make_plan(spec, say=say, facts=_prepared_before(workspace(where), spec))
@@ -60,7 +54,7 @@ def plan(
 
 def _prepared_before(ws: Workspace, spec: StudySpec) -> Mapping[str, Any] | None:
     """What an earlier study of the workspace has counted in the same data; None without a workspace."""
-    from bertdistill.app.amounts import prepared_before
+    from bertdistill.app.views.amounts import prepared_before
     from bertdistill.store.errors import StoreError
 
     try:
@@ -86,8 +80,8 @@ def run(
 
     Ctrl-c detaches and stops nothing. Ends with the ranked list, the frontier chart and the next commands to try.
     """
-    from bertdistill.app.plan import check_inputs
-    from bertdistill.engine.config import load_study
+    from bertdistill.app.views.plan import check_inputs
+    from bertdistill.engine.study.config import load_study
 
     ws, spec = workspace(where), load_study(study, changes or ())
     if not _is_there(ws, spec.name):  # attaching to a study needs no data any more
@@ -117,7 +111,7 @@ def demo(
 
     Makes a question answering data set from templates, trains a tiny teacher on it and searches students.
     """
-    from bertdistill.app.demo_study import FOLDER, load_demo
+    from bertdistill.engine.steering.demo_study import FOLDER, load_demo
 
     ws = workspace(where)
     spec = load_demo(ws, changes or ())
@@ -128,7 +122,7 @@ def demo(
 def _run(
     ws: Workspace, spec: StudySpec, detach: bool, retry_failed: bool, plain: bool, as_json: bool, as_csv: bool
 ) -> None:
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     began = time.time()
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
@@ -154,8 +148,8 @@ def _detaching(ws: Workspace, name: str) -> Iterator[None]:
 
 
 def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: float = float("inf")) -> StudyView:
-    from bertdistill.app.follow import follow, stage
-    from bertdistill.engine.actions import runner_status
+    from bertdistill.app.commands.follow import follow, stage
+    from bertdistill.engine.steering.actions import runner_status
 
     with reading(ws) as db:
         target = stage(plain=plain, every=every)
@@ -163,7 +157,7 @@ def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: f
 
 
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
-    from bertdistill.app.report import trial_row
+    from bertdistill.app.report.records import trial_row
 
     show_rows([trial_row(view, t) for t in view.trials], _ending(ws, view), json=as_json, csv=as_csv)
     if problem := _problem(view):
@@ -184,7 +178,7 @@ def _problem(view: StudyView) -> str:
 
 
 def _ending(ws: Workspace, view: StudyView) -> str:
-    from bertdistill.app.summary import chart, headline, ranked_list
+    from bertdistill.app.report.summary import chart, headline, ranked_list
 
     page = page_of_output()
     if not view.trials:
@@ -194,7 +188,7 @@ def _ending(ws: Workspace, view: StudyView) -> str:
 
 
 def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
-    from bertdistill.app.summary import one_change
+    from bertdistill.app.report.summary import one_change
 
     best = view.frontier[0] if view.frontier else None
     if best is None:
@@ -206,7 +200,7 @@ def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
         "change one parameter": command_line("rerun", name, "--set", one_change(view.spec, best.params), ws=ws),
         "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
     }
-    from bertdistill.app.tables import pairs
+    from bertdistill.app.text.tables import pairs
 
     return ["next", pairs(steps)]
 
@@ -223,8 +217,8 @@ def stop(
 
     Workers write a checkpoint first, so `resume` goes on where they were.
     """
-    from bertdistill.app.session import find_trial
-    from bertdistill.engine import actions
+    from bertdistill.app.commands.session import find_trial
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     if runner:
@@ -244,7 +238,7 @@ def stop(
 
 def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
     """Launch nothing new in a study. Trials that run go on to their end."""
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -261,7 +255,7 @@ def resume(
     ] = False,
 ) -> None:
     """Go on with a paused or stopped study. Starts a runner when there is none."""
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -278,8 +272,8 @@ def status(
     as_csv: CsvOption = False,
 ) -> None:
     """Every study, the runner, what runs now and the newest notices."""
-    from bertdistill.app.status import read_status, status_text
-    from bertdistill.app.tables import json_text
+    from bertdistill.app.report.status import read_status, status_text
+    from bertdistill.app.text.tables import json_text
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -309,7 +303,7 @@ def watch(
 
 def page_of_output() -> Page:
     """What stdout can show."""
-    from bertdistill.app.summary import Page
+    from bertdistill.app.report.summary import Page
 
     return Page(columns(), not unicode_ok(), colour_ok())
 

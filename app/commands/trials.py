@@ -8,23 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
-from bertdistill.app.session import (
+from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     StudyOption,
-    UsageError,
     WorkspaceOption,
-    command_line,
     find_study,
     find_trial,
     reading,
-    say,
-    show,
-    show_rows,
-    who,
     workspace,
 )
+from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
+from bertdistill.app.errors import UsageError
+from bertdistill.app.terminal.streams import say, show, show_rows, who
+from bertdistill.app.text.command_line import command_line
 
 TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="STUDY/NUMBER, or the number with --study.")]
 FORMATS = ("csv", "json", "toml")
@@ -45,9 +42,9 @@ def trials(
 
     Frontier first, then by distance to it, then what has no rank. The filter is that of the app: docs/guide/filter.md.
     """
-    from bertdistill.app.live import Reader
-    from bertdistill.app.report import trial_row
-    from bertdistill.app.summary import headline, ranked_list
+    from bertdistill.app.reader import Reader
+    from bertdistill.app.report.records import trial_row
+    from bertdistill.app.report.summary import headline, ranked_list
     from bertdistill.store.rows import TrialState
 
     if state and state not in list(TrialState):
@@ -59,7 +56,7 @@ def trials(
         view, losses = reader.view(name), reader.losses(name)
     chosen = [t for t in view.trials if (archived or not t.archived) and state in ("", t.state.value)]
     if words.strip():
-        from bertdistill.app.query import parse  # brings the widgets along, and with them textual
+        from bertdistill.app.views.query import parse  # brings the widgets along, and with them textual
 
         query = parse(words)
         chosen = [t for t in chosen if query.matches(view, t, losses)]
@@ -78,9 +75,9 @@ def frontier(
     as_csv: CsvOption = False,
 ) -> None:
     """The frontier trials of a study, with a chart of all trials."""
-    from bertdistill.app.report import trial_row
-    from bertdistill.app.summary import chart, ranked_list
-    from bertdistill.app.view import all_metrics, read_view
+    from bertdistill.app.report.records import trial_row
+    from bertdistill.app.report.summary import chart, ranked_list
+    from bertdistill.app.views.view import all_metrics, read_view
 
     with reading(workspace(where)) as db:
         view = read_view(db, find_study(db, study).name)
@@ -100,10 +97,10 @@ def show_trial(
 
     Rank, metrics, settings that differ, attempts with cause of death, checkpoints, curves.
     """
-    from bertdistill.app.details import read_details
-    from bertdistill.app.summary import details_text
-    from bertdistill.app.tables import json_text
-    from bertdistill.app.view import read_view
+    from bertdistill.app.report.details import read_details
+    from bertdistill.app.report.summary import details_text
+    from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.view import read_view
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -123,7 +120,7 @@ def rerun(
 
     Refused when that trial already ran. Prints the name of the new trial.
     """
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     if len(changes) != 1:
         raise UsageError(
@@ -160,10 +157,10 @@ def export(
 
     The study file is the one in force, changes made while it ran included.
     """
-    from bertdistill.app.report import trial_row
-    from bertdistill.app.tables import csv_text, json_text
-    from bertdistill.app.view import read_view
-    from bertdistill.engine.config import to_toml
+    from bertdistill.app.report.records import trial_row
+    from bertdistill.app.text.tables import csv_text, json_text
+    from bertdistill.app.views.view import read_view
+    from bertdistill.engine.study.config import to_toml
 
     if kind not in FORMATS:
         raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")

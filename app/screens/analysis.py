@@ -15,8 +15,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.analysis_tab import Tab
 from bertdistill.app.screens.errors_tab import ErrorsTab
 from bertdistill.app.screens.growth_tab import GrowthTab
@@ -25,8 +24,9 @@ from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.screens.parallel_tab import ParallelTab
 from bertdistill.app.screens.scenarios_tab import ScenariosTab
 from bertdistill.app.screens.slices_tab import SlicesTab
-from bertdistill.app.session import command_line
-from bertdistill.app.view import StudyView
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.table import LineTable
 
 SHORT_ROWS = 18

@@ -15,10 +15,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app.charts import Drawing, Kind
-from bertdistill.app.safe import safe
-from bertdistill.app.screens.live_screen import Ours
-from bertdistill.app.view import StudyView
+from bertdistill.app.draw.charts import Drawing, Kind
+from bertdistill.app.screens.host import Hosted
+from bertdistill.app.text.safe import safe
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -39,7 +39,7 @@ class _Kept:
     made: Any
 
 
-class Tab(Ours, Vertical):
+class Tab(Hosted, Vertical):
     """One tab. Subclasses define NAME, `read` and `show`, and what their keys do."""
 
     NAME: ClassVar[str] = ""

@@ -14,9 +14,9 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Input, Label, TextArea
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.screens.dialogues import Writing
-from bertdistill.engine import actions
+from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
+from bertdistill.engine.steering import actions
 from bertdistill.store.rows import Trial
 
 LONGEST_NOTE = 4000

@@ -13,14 +13,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.errors import UsageError
 from bertdistill.app.keymap import of, shown_keys
-from bertdistill.app.query import complete, last_word, parse
-from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
-from bertdistill.app.screens.live_screen import Ours
-from bertdistill.app.session import UsageError
-from bertdistill.app.view import StudyView
+from bertdistill.app.screens.host import Hosted
+from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
+from bertdistill.app.views.query import complete, last_word, parse
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 
 SHOWN_COMPLETIONS = 8
@@ -33,7 +33,7 @@ def hint(place: str, keymap: Mapping[str, str]) -> Text:
     return Text("  ".join(f"{shown_keys(action, keymap)[0]} {action.short}" for action in of(place)), "dim")
 
 
-class FilterDialogue(Ours, ModalScreen[str | None]):
+class FilterDialogue(Hosted, ModalScreen[str | None]):
     """A filter while it is typed: what it keeps, what may follow, what is wrong with it. Escape keeps the old one."""
 
     PLACE = "filter"
@@ -100,7 +100,7 @@ class FilterDialogue(Ours, ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class ChooseColumns(Ours, ModalScreen[tuple[str, ...] | None]):
+class ChooseColumns(Hosted, ModalScreen[tuple[str, ...] | None]):
     """Which columns the table shows, in which order. Without any the study's own choice comes back."""
 
     PLACE = "columns"

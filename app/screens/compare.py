@@ -13,19 +13,19 @@ from rich.text import Text
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app.analysis import outcome
 from bertdistill.app.bindings import bindings
-from bertdistill.app.curves import TrialCurve
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.view import StudyView
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.analysis import outcome
+from bertdistill.app.views.curves import TrialCurve
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.comparison_table import comparison_columns, comparison_rows
-from bertdistill.app.widgets.curves import CurvesChart
+from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.comparison import FEWEST, Comparison, compare
+from bertdistill.engine.analysis.comparison import FEWEST, Comparison, compare
 
 PANES = {"table": "compared", "curves": "compare-curves"}
 """Name of each pane in the key table, with the id of its widget."""

@@ -18,9 +18,9 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.safe import LONGEST_LINE, error_line, safe, safe_line
-from bertdistill.app.screens.live_screen import Ours
-from bertdistill.app.terminal import copy_sequence
+from bertdistill.app.screens.host import Hosted
+from bertdistill.app.terminal.terminal import copy_sequence
+from bertdistill.app.text.safe import LONGEST_LINE, error_line, safe, safe_line
 from bertdistill.store.errors import BertDistillError
 
 Found = TypeVar("Found")
@@ -59,7 +59,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class Writing(Ours, ModalScreen[Any]):
+class Writing(Hosted, ModalScreen[Any]):
     """A dialogue that writes: it stays, with what was typed, until that is done; when it is not, it says why."""
 
     _busy = False
@@ -191,7 +191,7 @@ class Choice(ModalScreen[str | None]):
         self.dismiss(self._choices[event.option_index][0])
 
 
-class CopyDialogue(Ours, ModalScreen[None]):
+class CopyDialogue(Hosted, ModalScreen[None]):
     """Choose what to copy; the text goes to the terminal's clipboard, or to a file where there is none."""
 
     PLACE = "copying"

@@ -15,18 +15,17 @@ from textual import on
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from bertdistill.app.analysis_process import ask_predictions
-from bertdistill.app.charts import sparkline
-from bertdistill.app.safe import safe_line
+from bertdistill.app.children.analysis_process import ask_predictions
+from bertdistill.app.draw.charts import sparkline
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
-from bertdistill.app.view import StudyView
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import error_rows
+from bertdistill.app.widgets.cells import Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract import TASKS
-from bertdistill.engine.error_analysis import (
+from bertdistill.engine.analysis.error_analysis import (
     CLASSES,
     DEFAULT_CUT,
     Classified,
@@ -36,8 +35,9 @@ from bertdistill.engine.error_analysis import (
     confusion,
     question_errors,
 )
-from bertdistill.engine.outcomes import size_and_score
-from bertdistill.engine.predictions import Predictions
+from bertdistill.engine.analysis.outcomes import size_and_score
+from bertdistill.engine.analysis.predictions import Predictions
+from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import Trial
 

@@ -8,13 +8,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bertdistill.app import format as fmt
-from bertdistill.app.plan import plan_facts
-from bertdistill.app.plan_process import Answer
-from bertdistill.app.safe import safe, safe_line
-from bertdistill.app.study_check import Checked
-from bertdistill.app.study_form import concerns, plain
-from bertdistill.engine.study_spec import StudySpec
+from bertdistill.app.children.plan_process import Answer
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.views.plan import plan_facts
+from bertdistill.app.views.study_check import Checked
+from bertdistill.app.views.study_form import concerns, plain
+from bertdistill.engine.study.study_spec import StudySpec
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis import study_growth
-from bertdistill.app.analysis_text import since_words
-from bertdistill.app.charts import Curve, Drawing, curves_drawing
+from bertdistill.app.draw.charts import Curve, Drawing, curves_drawing
+from bertdistill.app.report.analysis_text import since_words
 from bertdistill.app.screens.analysis_tab import ChartTab, numbered
-from bertdistill.app.view import StudyView
+from bertdistill.app.text import format as fmt
+from bertdistill.app.views.analysis import study_growth
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.growth import Step
+from bertdistill.engine.analysis.growth import Step
 
 BAR = 12
 

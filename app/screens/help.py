@@ -16,13 +16,13 @@ from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.keymap import PLACES, of, shown_keys
-from bertdistill.app.screens.live_screen import Ours
+from bertdistill.app.screens.host import Hosted
 
 GENERAL = "table"
 """Place of keys that only move: people who ask for help look for others first."""
 
 
-class HelpScreen(Ours, ModalScreen[None]):
+class HelpScreen(Hosted, ModalScreen[None]):
     """The keys of the focused chart and of the screen first, then movement in tables and what works everywhere."""
 
     PLACE = "reading"

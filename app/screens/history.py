@@ -14,17 +14,17 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine import actions
-from bertdistill.engine.actions import Entry
+from bertdistill.engine.steering import actions
+from bertdistill.engine.steering.actions import Entry
 
 COLUMNS = (
     Column("id", "id", 5, "right"),

@@ -13,17 +13,17 @@ from typing import Any, ClassVar
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis_process import ask_importances
-from bertdistill.app.analysis_text import METHOD_NAMES
-from bertdistill.app.safe import safe_line
+from bertdistill.app.children.analysis_process import ask_importances
+from bertdistill.app.report.analysis_text import METHOD_NAMES
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
-from bertdistill.app.view import StudyView
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.importances import METHODS, Importances, Method, too_few
+from bertdistill.engine.search.importances import METHODS, Importances, Method, too_few
 from bertdistill.store.errors import BertDistillError
 
 Mark = tuple[Any, ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,13 +17,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from bertdistill.app.bindings import LEAST, footer
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
+from bertdistill.app.screens.host import Hosted
+from bertdistill.app.text.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.table import LineTable
-
-if TYPE_CHECKING:
-    from bertdistill.app.ui import BertDistill
 
 Item = TypeVar("Item")
 OUTCOME_SECONDS = 12.0
@@ -47,15 +45,7 @@ class Line(Static):
             self.update(text, layout=height is not None and height.is_auto)
 
 
-class Ours:
-    """Gives a screen the App of this program under its own type."""
-
-    @property
-    def ui(self) -> BertDistill:
-        return self.app  # type: ignore[attr-defined,no-any-return]  # every screen that mixes this in has an app
-
-
-class LiveScreen(Ours, Screen[Any]):
+class LiveScreen(Hosted, Screen[Any]):
     """A screen that shows what the database says. Subclasses define PLACE, `body`, `read` and `show`."""
 
     PLACE: ClassVar[str] = ""

@@ -18,24 +18,24 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app import format as fmt
-from bertdistill.app import verification
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.report import model_row
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
+from bertdistill.app.report.records import model_row
 from bertdistill.app.screens.dialogues import Ask, Change, Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.verification import VERIFYING
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views import verification
+from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine import actions
-from bertdistill.engine.contract import SCORES, TASKS
-from bertdistill.engine.workspace import checked
+from bertdistill.engine.contract.metrics import SCORES, TASKS
+from bertdistill.engine.contract.workspace import checked
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
 

@@ -20,27 +20,28 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from bertdistill.app import demo_study, plan_process, study_form
 from bertdistill.app.bindings import bindings
-from bertdistill.app.configs import Config, checked_path, find_configs
-from bertdistill.app.live import Reader
-from bertdistill.app.plan_process import Answer
-from bertdistill.app.safe import LONGEST_LINE, safe, safe_line
+from bertdistill.app.children import plan_process
+from bertdistill.app.children.plan_process import Answer
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.findings import Findings, costs
 from bertdistill.app.screens.live_screen import Line, LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.study_check import Checked, Taken, check, problems, taken
-from bertdistill.app.study_form import Field
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
+from bertdistill.app.views import study_form
+from bertdistill.app.views.configs import Config, checked_path, find_configs
+from bertdistill.app.views.study_check import Checked, Taken, check, problems, taken
+from bertdistill.app.views.study_form import Field
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.study_lines import FieldLabel, Form, PathSuggester, field_line
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import actions
-from bertdistill.engine.config import to_toml
-from bertdistill.engine.errors import ConfigError
-from bertdistill.engine.study_spec import StudySpec
-from bertdistill.engine.study_text import parse_override, read_toml
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.steering import actions, demo_study
+from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.study.study_text import parse_override, read_toml
 from bertdistill.store.errors import BertDistillError
 
 COLUMNS = (Column("config", "study file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from bertdistill.app import charts
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis import outcomes
-from bertdistill.app.charts import Drawing, Look, Strand, parallel_drawing
-from bertdistill.app.safe import safe_line
+from bertdistill.app.draw import charts
+from bertdistill.app.draw.charts import Drawing, Look, Strand, parallel_drawing
 from bertdistill.app.screens.analysis_tab import ChartTab, baseline_of, kind_of, numbered
-from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.analysis import outcomes
+from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract import METRICS
-from bertdistill.engine.landscape import Axis, Line, parallel
-from bertdistill.engine.space import Value
+from bertdistill.engine.analysis.coordinates import Axis, Line, parallel
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.study.space import Value
 
 SLOT = 9
 """Columns that an axis needs so that its name can be read."""

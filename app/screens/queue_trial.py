@@ -12,25 +12,25 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.rerun_outlook import as_typed, cost, size
-from bertdistill.app.safe import error_line, safe_line
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import error_line, safe_line
+from bertdistill.app.views.rerun_outlook import as_typed, cost, size
+from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine import actions
-from bertdistill.engine.errors import InvalidRequest
-from bertdistill.engine.reruns import Forecast, filled, forecast_queued
-from bertdistill.engine.rules import used
-from bertdistill.engine.space import Parameter, active, coerce, contains, describe
-from bertdistill.engine.study_spec import StudySpec
+from bertdistill.engine.contract.errors import InvalidRequest
+from bertdistill.engine.runner.rules import used
+from bertdistill.engine.steering import actions
+from bertdistill.engine.steering.reruns import Forecast, filled, forecast_queued
+from bertdistill.engine.study.space import Parameter, active, coerce, contains, describe
+from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import StudyState, Trial
 

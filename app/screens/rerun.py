@@ -20,24 +20,24 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from bertdistill.app import format as fmt
-from bertdistill.app import rerun_outlook
 from bertdistill.app.bindings import bindings
-from bertdistill.app.charts import frontier_drawing
-from bertdistill.app.live import Reader
-from bertdistill.app.rerun_outlook import Choice, Outlook
-from bertdistill.app.safe import error_line, safe_line
+from bertdistill.app.draw.charts import frontier_drawing
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import error_line, safe_line
+from bertdistill.app.views import rerun_outlook
+from bertdistill.app.views.rerun_outlook import Choice, Outlook
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.fields import Field
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine import actions
+from bertdistill.engine.steering import actions
 from bertdistill.store.errors import BertDistillError, NotFound
 from bertdistill.store.rows import Trial
 

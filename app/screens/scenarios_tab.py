@@ -8,16 +8,16 @@ from typing import ClassVar
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis import study_scenarios
-from bertdistill.app.analysis_text import gap_text
+from bertdistill.app.report.analysis_text import gap_text
 from bertdistill.app.screens.analysis_tab import Tab, Words
-from bertdistill.app.view import StudyView
+from bertdistill.app.text import format as fmt
+from bertdistill.app.views.analysis import study_scenarios
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
+from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 
 
 class ScenariosTab(Tab):

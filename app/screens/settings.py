@@ -18,29 +18,29 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask, Change
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.study_form import plain
-from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.study_form import plain
+from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine import actions
-from bertdistill.engine.actions import Entry
-from bertdistill.engine.changes import SECTIONS, ZERO_MEANS, read_change, settled
-from bertdistill.engine.config import parse_override
-from bertdistill.engine.errors import ConfigError
-from bertdistill.engine.ranges import dump_range, range_text
-from bertdistill.engine.rules import used
-from bertdistill.engine.sections import shown
-from bertdistill.engine.space import describe
-from bertdistill.engine.study_spec import StudySpec
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.runner.rules import used
+from bertdistill.engine.steering import actions
+from bertdistill.engine.steering.actions import Entry
+from bertdistill.engine.steering.changes import SECTIONS, ZERO_MEANS, read_change, settled
+from bertdistill.engine.study.config import parse_override
+from bertdistill.engine.study.ranges import dump_range, range_text
+from bertdistill.engine.study.sections import shown
+from bertdistill.engine.study.space import describe
+from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import StudyState
 
 COLUMNS = (

@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis import as_objective, outcomes
-from bertdistill.app.charts import Point, slice_drawing
-from bertdistill.app.safe import safe_line
+from bertdistill.app.draw.charts import Point, slice_drawing
 from bertdistill.app.screens.analysis_tab import ChartTab, Words, baseline_of, kind_of, numbered
 from bertdistill.app.screens.parallel_tab import drawn_axis
-from bertdistill.app.view import StudyView, all_metrics, chart_axis
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.analysis import as_objective, outcomes
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axis
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.slice_table import SliceTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.landscape import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
-from bertdistill.engine.space import Value
+from bertdistill.engine.analysis.coordinates import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
+from bertdistill.engine.study.space import Value
 
 MOST_TICKS = 12
 """Whole numbers between the ends of an axis that each get a tick."""

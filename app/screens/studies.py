@@ -11,22 +11,22 @@ from rich.text import Text
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.charts import sparkline
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.draw.charts import sparkline
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
-from bertdistill.engine.lease import RunnerStatus
-from bertdistill.engine.load import Load, read_load
+from bertdistill.engine.launch.load import Load, read_load
+from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, StudyState
 
@@ -176,7 +176,7 @@ closed: a runner and its workers are processes of their own.
     def action_archive(self) -> None:
         view, name = self._view(), self.study_name
         if view is not None and self.news is not None:
-            from bertdistill.engine import actions
+            from bertdistill.engine.steering import actions
 
             away = view.study.id not in self.news.archived
             self.ui.act(

@@ -14,30 +14,31 @@ from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings, one_pane
-from bertdistill.app.curves import PREPARATION, TrialCurve
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.study_log import study_log
-from bertdistill.app.view import StudyView
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views import trial_columns
+from bertdistill.app.views.curves import PREPARATION, TrialCurve
+from bertdistill.app.views.study_log import study_log
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import trial_table
-from bertdistill.app.widgets.curves import CurvesChart
-from bertdistill.app.widgets.frontier import FrontierChart
+from bertdistill.app.widgets.curve_chart import CurvesChart
+from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.comparison import FEWEST, MOST
-from bertdistill.engine.lease import RunnerStatus
-from bertdistill.engine.load import Load, read_load
+from bertdistill.engine.analysis.comparison import FEWEST, MOST
+from bertdistill.engine.launch.load import Load, read_load
+from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, Notice, StudyState, Trial
 
 if TYPE_CHECKING:
-    from bertdistill.engine.history import Entry
+    from bertdistill.engine.steering.history import Entry
 
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
@@ -183,10 +184,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def _show_trials(self, news: StudyNews) -> None:
         view, table = news.view, self.query_one("#trials", LineTable)
-        names = self._columns or trial_table.default_columns(view)
+        names = self._columns or trial_columns.default_columns(view)
         trials = self._chosen(view)
         if self._sort:
-            key = trial_table.sort_key(view, self._sort, news.losses)
+            key = trial_columns.sort_key(view, self._sort, news.losses)
             trials = sorted(trials, key=key, reverse=self._reverse)
         elif self._reverse:
             trials = trials[::-1]
@@ -399,7 +400,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def action_sort(self) -> None:
         if self.news is None:
             return
-        names = ["", "trial", *(self._columns or trial_table.default_columns(self.news.view))]
+        names = ["", "trial", *(self._columns or trial_columns.default_columns(self.news.view))]
         self._sort = names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else ""
         self._again()
 
@@ -427,14 +428,14 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
                 self._columns = names or None
                 self._again()
 
-        shown = self._columns or trial_table.default_columns(self.news.view)
-        self.ui.push_screen(ChooseColumns(trial_table.known_columns(self.news.view), shown), answered)
+        shown = self._columns or trial_columns.default_columns(self.news.view)
+        self.ui.push_screen(ChooseColumns(trial_columns.known_columns(self.news.view), shown), answered)
 
     def action_filter(self) -> None:
         if self.news is None:
             return
-        from bertdistill.app.query import parse
         from bertdistill.app.screens.choose import FilterDialogue
+        from bertdistill.app.views.query import parse
 
         def answered(text: str | None) -> None:
             if text is not None:

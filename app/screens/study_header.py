@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from bertdistill.app import format as fmt
-from bertdistill.app.safe import safe_line
-from bertdistill.app.view import StudyView
-from bertdistill.engine.lease import RunnerStatus
-from bertdistill.engine.load import Load
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import StudyView
+from bertdistill.engine.launch.load import Load
+from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store.rows import Attempt, Study, StudyState
 
 if TYPE_CHECKING:

@@ -14,27 +14,27 @@ from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis import study_scenarios
 from bertdistill.app.bindings import bindings
-from bertdistill.app.curves import TrialCurve
-from bertdistill.app.live import Reader
-from bertdistill.app.rank_card import Fact, rank_card
-from bertdistill.app.safe import safe_line
+from bertdistill.app.reader import Reader
+from bertdistill.app.report.summary import progress_text
 from bertdistill.app.screens import trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.session import command_line
-from bertdistill.app.summary import progress_text
-from bertdistill.app.tail import Tail
-from bertdistill.app.view import StudyView, all_metrics
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.analysis import study_scenarios
+from bertdistill.app.views.curves import TrialCurve
+from bertdistill.app.views.rank_card import Fact, rank_card
+from bertdistill.app.views.tail import Tail
+from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.widgets import trial_facts
-from bertdistill.app.widgets.curves import CurvesChart
+from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_facts import trial_of
-from bertdistill.engine.contract import RunPaths
-from bertdistill.engine.scenarios import ScenarioTable
+from bertdistill.engine.analysis.scenarios import ScenarioTable
+from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelVersion, Trial, TrialState
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bertdistill.store.rows import Trial, TrialState
 
 if TYPE_CHECKING:
-    from bertdistill.app.ui import BertDistill
+    from bertdistill.app.screens.host import Host
 
 GOING = (TrialState.RUNNING, TrialState.WAITING)
 
@@ -28,10 +28,10 @@ def why_not(action: str, trial: Trial | None) -> str:
     return ""
 
 
-def ask_to_stop(ui: BertDistill, study: str, number: int) -> None:
+def ask_to_stop(ui: Host, study: str, number: int) -> None:
     """Stop a trial for good, if the person means it."""
     from bertdistill.app.screens.dialogues import Confirm
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     def answered(yes: bool | None) -> None:
         if yes:
@@ -44,9 +44,9 @@ def ask_to_stop(ui: BertDistill, study: str, number: int) -> None:
     ui.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
 
 
-def archive(ui: BertDistill, study: str, trial: Trial) -> None:
+def archive(ui: Host, study: str, trial: Trial) -> None:
     """Put a trial away, or bring it back."""
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     away = not trial.archived
     ui.act(
@@ -55,7 +55,7 @@ def archive(ui: BertDistill, study: str, trial: Trial) -> None:
     )
 
 
-def annotate(ui: BertDistill, study: str, trial: Trial) -> None:
+def annotate(ui: Host, study: str, trial: Trial) -> None:
     """Edit note and tags."""
     from bertdistill.app.screens.annotate import AnnotateDialogue
 

@@ -20,16 +20,16 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static, TextArea
 
-from bertdistill.app import format as fmt
-from bertdistill.app.answers import AnswerProcess, Reply, Teacher, order_for, teacher_of
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.children.ask_process import AnswerProcess, Reply, Teacher, order_for, teacher_of
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.live_screen import Line, LiveScreen
-from bertdistill.app.session import command_line, unicode_only
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line, unicode_only
+from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.fields import Field, TextField
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract import TASKS
+from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
 from bertdistill.store.rows import ModelVersion, Study

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from bertdistill.app import format as fmt
-from bertdistill.app.safe import safe_line
-from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row, Tone
-from bertdistill.app.workers import (
+from bertdistill.app.report.workers import (
     BAR,
     WorkersNow,
     device_words,
@@ -19,8 +15,12 @@ from bertdistill.app.workers import (
     state_words,
     why_words,
 )
-from bertdistill.engine.slots import Place
-from bertdistill.engine.waiting import Waiting
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.widgets.cells import Cell, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.engine.launch.slots import Place
+from bertdistill.engine.runner.waiting import Waiting
 
 SLOT_COLUMNS = (
     Column("slot", "slot", 7),

@@ -16,17 +16,9 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app import format as fmt
 from bertdistill.app.bindings import bindings
-from bertdistill.app.live import Reader
-from bertdistill.app.safe import safe, safe_line
-from bertdistill.app.screens.dialogues import Choice, Confirm
-from bertdistill.app.screens.live_screen import LiveScreen
-from bertdistill.app.screens.study_header import load_words
-from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, SLOT_COLUMNS, queue_key, queue_row, slot_row, trace
-from bertdistill.app.session import command_line
-from bertdistill.app.widgets.table import LineTable
-from bertdistill.app.workers import (
+from bertdistill.app.reader import Reader
+from bertdistill.app.report.workers import (
     Worker,
     WorkersNow,
     gather,
@@ -38,11 +30,19 @@ from bertdistill.app.workers import (
     wanted,
     why_words,
 )
-from bertdistill.engine import actions
-from bertdistill.engine.launch import LocalLauncher
-from bertdistill.engine.load import Load, read_load
-from bertdistill.engine.slots import Room
-from bertdistill.engine.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
+from bertdistill.app.screens.dialogues import Choice, Confirm
+from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.screens.study_header import load_words
+from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, SLOT_COLUMNS, queue_key, queue_row, slot_row, trace
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.command_line import command_line
+from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine.launch.launchers import LocalLauncher
+from bertdistill.engine.launch.load import Load, read_load
+from bertdistill.engine.launch.slots import Room
+from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, StudyState
 

@@ -19,7 +19,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from bertdistill.app.charts import LEAST, Colour, Drawing, Look, Marker
+from bertdistill.app.draw.charts import LEAST, Colour, Drawing, Look, Marker
 
 _SHADES: dict[str, tuple[str, float]] = {
     "frontier": ("text-success", 1.0),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bertdistill.app import format as fmt
-from bertdistill.app.rank_card import short_gap
-from bertdistill.app.safe import safe_line
-from bertdistill.app.view import StudyView, remark
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.rank_card import short_gap
+from bertdistill.app.views.view import StudyView, remark
+from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.app.widgets.trial_table import TONES
-from bertdistill.engine.comparison import Comparison, MetricRow, SettingRow
-from bertdistill.engine.contract import METRICS
+from bertdistill.engine.analysis.comparison import Comparison, MetricRow, SettingRow
+from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.store.rows import Trial
 
 NAME_WIDTH, NARROW_NAME = 19, 13

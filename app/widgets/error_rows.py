@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from bertdistill.app import format as fmt
-from bertdistill.app.analysis import listed_questions
-from bertdistill.app.analysis_text import MARKS, PieceKind, passage_pieces
-from bertdistill.app.safe import safe_line
+from bertdistill.app.report.analysis_text import MARKS, PieceKind, passage_pieces
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.analysis import listed_questions
+from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row, Tone
-from bertdistill.engine.error_analysis import CLASSES, Classified, Confusion, ErrorClass, Judged, QuestionErrors, Tally
+from bertdistill.engine.analysis.error_analysis import (
+    CLASSES,
+    Classified,
+    Confusion,
+    ErrorClass,
+    Judged,
+    QuestionErrors,
+    Tally,
+)
 
 WRONG = "wrong"
 """Key of the row that stands for every wrong answer."""

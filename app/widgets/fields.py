@@ -8,7 +8,7 @@ from __future__ import annotations
 from textual.events import Paste
 from textual.widgets import Input, TextArea
 
-from bertdistill.app.safe import safe, safe_line
+from bertdistill.app.text.safe import safe, safe_line
 
 MOST_PASTED = 200_000
 """Characters; the longest passages of SQuAD have 4,000."""

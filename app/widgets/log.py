@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Mapping, Sequence
 
-from bertdistill.app.safe import safe_line
-from bertdistill.app.study_log import WHAT_STANDS_HERE, Event
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.study_log import WHAT_STANDS_HERE, Event
+from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 

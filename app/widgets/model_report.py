@@ -14,9 +14,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bertdistill.app import format as fmt
-from bertdistill.app.safe import safe, safe_line
-from bertdistill.app.verification import Step
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.views.verification import Step
 from bertdistill.store.rows import ModelVersion
 
 CARD = "README.md"

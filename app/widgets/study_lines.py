@@ -13,9 +13,9 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from bertdistill.app.configs import completion
-from bertdistill.app.safe import LONGEST_LINE, safe_line
-from bertdistill.app.study_form import Field
+from bertdistill.app.text.safe import LONGEST_LINE, safe_line
+from bertdistill.app.views.configs import completion
+from bertdistill.app.views.study_form import Field
 
 
 class PathSuggester(Suggester):

@@ -22,8 +22,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column, Layout, fit, is_whole, joined, lay_out
-from bertdistill.app.widgets.rows import Cell, Row
 
 GUTTERS: dict[str, tuple[str, str]] = {
     "cursor": ("›", ">"),

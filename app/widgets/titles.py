@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from rich.text import Text
 from textual.widget import Widget
 
-from bertdistill.app.safe import safe_line
+from bertdistill.app.text.safe import safe_line
 
 _SHOWN: WeakKeyDictionary[Widget, dict[str, str]] = WeakKeyDictionary()
 _BORDER = {"title": "border_title", "subtitle": "border_subtitle"}

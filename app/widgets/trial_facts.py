@@ -12,16 +12,16 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
-from bertdistill.app import format as fmt
-from bertdistill.app.rank_card import Fact, short_gap
-from bertdistill.app.safe import safe, safe_line
-from bertdistill.app.summary import progress_text
-from bertdistill.app.view import StudyView, all_metrics, differences
+from bertdistill.app.report.summary import progress_text
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.views.rank_card import Fact, short_gap
+from bertdistill.app.views.view import StudyView, all_metrics, differences
+from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.rows import Cell, Row, Tone
 from bertdistill.app.widgets.trial_table import TONES
-from bertdistill.engine.contract import METRICS
-from bertdistill.engine.outcomes import difference
+from bertdistill.engine.analysis.outcomes import difference
+from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.store.rows import ModelVersion, Trial
 
 NAME_WIDTH, NARROW_NAME = 18, 13

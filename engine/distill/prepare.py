@@ -13,20 +13,21 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from bertdistill.engine.contract import SCORES, SCRATCH, Settings
-from bertdistill.engine.distill.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
-from bertdistill.engine.distill.caches import build_once, cache_key
-from bertdistill.engine.distill.checkpoints import model_sha256
-from bertdistill.engine.distill.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.examples import Examples, cut, digest, load_examples
-from bertdistill.engine.distill.features import Features, build_features, feature_key
-from bertdistill.engine.distill.importance import head_importance, save_importance
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
+from bertdistill.engine.distill.data.caches import build_once, cache_key
+from bertdistill.engine.distill.data.examples import Examples, cut, digest, load_examples
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key
+from bertdistill.engine.distill.data.sources import source_file
+from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.students import load_encoder, read_shape, same_vocabulary
-from bertdistill.engine.distill.tables import source_file
 from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
-from bertdistill.engine.distill.train import batch_loss, forward
-from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.distill.training.checkpoints import model_sha256
+from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.training.train import batch_loss, forward
 
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096

@@ -14,10 +14,15 @@ from typing import TypeVar
 
 import torch
 
-from bertdistill.engine.contract import NOTICE, PROGRESS, AttemptSpec, Device, EventWriter, RunPaths
-from bertdistill.engine.distill.train import Stopped
+from bertdistill.engine.contract.events import NOTICE, PROGRESS, EventWriter
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import AttemptSpec, Device
 
 PROGRESS_SECONDS = 0.5
+
+
+class Stopped(Exception):
+    """Asked to leave. A training has written its checkpoint `last`; a cache that was being made is not there."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bertdistill.engine import squad
-from bertdistill.engine.contract import SCORES, DataSpec
-from bertdistill.engine.distill.examples import Examples
-from bertdistill.engine.distill.features import Features
+from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.distill.data.examples import Examples
+from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.tasks import squad
 
 Array = NDArray[Any]
 

@@ -15,25 +15,22 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from bertdistill.engine.architecture import bert_shape
-from bertdistill.engine.contract import SCORES, SCRATCH, FineTuneSpec, RunPaths, Settings, TeacherSpec
-from bertdistill.engine.distill import checkpoints
-from bertdistill.engine.distill.batches import padded_length
-from bertdistill.engine.distill.caches import build_once, cache_key
-from bertdistill.engine.distill.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.examples import Examples, digest
-from bertdistill.engine.distill.features import Features
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, TeacherSpec
+from bertdistill.engine.distill.data.batches import padded_length
+from bertdistill.engine.distill.data.caches import build_once, cache_key
+from bertdistill.engine.distill.data.examples import Examples, digest
+from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.data.vocabulary import train_wordpiece
+from bertdistill.engine.distill.families.transformer import load_encoder, load_student, new_encoder, save_student
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.students import (
-    load_encoder,
-    load_student,
-    new_encoder,
-    save_student,
-)
 from bertdistill.engine.distill.tasks import TASKS
-from bertdistill.engine.distill.train import Job, choose_precision, predict, train
-from bertdistill.engine.distill.vocabulary import train_wordpiece
-from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.distill.training import checkpoints
+from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.training.train import Job, choose_precision, predict, train
+from bertdistill.engine.families.transformer import bert_shape
 
 OUTPUTS = "outputs.npy"
 

@@ -13,19 +13,21 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
-from bertdistill.engine.architecture import Shape
-from bertdistill.engine.contract import SCORES, SCRATCH, STARTED, AttemptSpec
-from bertdistill.engine.distill.batches import IntArray, by_length, collate, pad_edges
-from bertdistill.engine.distill.checkpoints import resumable
-from bertdistill.engine.distill.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.examples import search_examples
-from bertdistill.engine.distill.features import Features, open_features
-from bertdistill.engine.distill.importance import load_importance
-from bertdistill.engine.distill.measure import example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.events import STARTED
+from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
+from bertdistill.engine.distill.data.examples import search_examples
+from bertdistill.engine.distill.data.features import Features, open_features
+from bertdistill.engine.distill.families.importance import load_importance
+from bertdistill.engine.distill.families.transformer import build_student, load_student, save_student
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.students import build_student, load_student, save_student
-from bertdistill.engine.distill.train import Job, choose_precision, schedule, train
-from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.distill.training.checkpoints import resumable
+from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.training.measure import example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
+from bertdistill.engine.families.transformer import Shape
 
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine import contract
-from bertdistill.engine.contract import AttemptSpec, EventWriter, RunPaths
+from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import AttemptSpec
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.run import Run
@@ -37,8 +39,8 @@ def main(arguments: list[str]) -> int:
         code, status, reason, detail = _run(paths, events, stop)
     except Exception as error:  # noqa: BLE001 - the worker's edge: whatever happened is recorded, with its traceback in the log
         traceback.print_exc()
-        code, status, reason, detail = contract.EXIT_CRASHED, "failed", type(error).__name__, str(error)
-    events.emit(contract.ENDED, status=status, reason=reason, detail=detail[:2000])
+        code, status, reason, detail = ev.EXIT_CRASHED, "failed", type(error).__name__, str(error)
+    events.emit(ev.ENDED, status=status, reason=reason, detail=detail[:2000])
     events.close()
     return code
 
@@ -50,29 +52,29 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
     spec = AttemptSpec.read(paths.spec)
     import torch
 
-    from bertdistill.engine.distill.run import Run, open_device
-    from bertdistill.engine.distill.train import Diverged, Stopped
+    from bertdistill.engine.distill.run import Run, Stopped, open_device
+    from bertdistill.engine.distill.training.train import Diverged
     from bertdistill.store.errors import BertDistillError
 
     if stop.is_set():
-        return contract.EXIT_STOPPED, "stopped", "stopped", "stopped before it began"
+        return ev.EXIT_STOPPED, "stopped", "stopped", "stopped before it began"
     try:
         run = Run(spec, paths, events, stop, open_device(spec.device))
-        events.emit(contract.RESULT, **WORK[spec.kind](run))
+        events.emit(ev.RESULT, **WORK[spec.kind](run))
     except Stopped:
-        return contract.EXIT_STOPPED, "stopped", "stopped", "asked to stop; what was done until then is kept"
+        return ev.EXIT_STOPPED, "stopped", "stopped", "asked to stop; what was done until then is kept"
     except Diverged as error:
-        return contract.EXIT_DIVERGED, "infeasible", "diverged", str(error)
+        return ev.EXIT_DIVERGED, "infeasible", "diverged", str(error)
     except BertDistillError as error:  # a person must mend something first; trying again would say the same
         hint = f" ({error.hint})" if error.hint else ""
-        return contract.EXIT_REFUSED, "refused", type(error).__name__, f"{error}{hint}"
+        return ev.EXIT_REFUSED, "refused", type(error).__name__, f"{error}{hint}"
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         reason = out_of_memory(error)
         if not reason:
             raise
         traceback.print_exc()
-        return contract.EXIT_OUT_OF_MEMORY, "infeasible", reason, str(error).partition("\n")[0] or reason
-    return contract.EXIT_COMPLETE, "complete", "", ""
+        return ev.EXIT_OUT_OF_MEMORY, "infeasible", reason, str(error).partition("\n")[0] or reason
+    return ev.EXIT_COMPLETE, "complete", "", ""
 
 
 def out_of_memory(error: Exception) -> str:
@@ -100,7 +102,7 @@ def _trial(run: Run) -> dict[str, Any]:
 
 
 def _promote(run: Run) -> dict[str, Any]:
-    from bertdistill.engine.distill.promotion import verify
+    from bertdistill.engine.distill.export.promotion import verify
 
     verified: dict[str, Any] = verify(run.spec, run.events, run.paths, stop=run.stop, device=run.device)
     return verified

@@ -1,3 +1,5 @@
+"""The schema of the database over time, by alembic."""
+
 if (
     __name__ != "bertdistill.store.migrations"
 ):  # a second copy under another name would define every table and type twice

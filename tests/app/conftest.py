@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bertdistill.engine.config import dump, study_from_dict
-from bertdistill.engine.study_spec import StudySpec
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.rows import StudyState, TrialState

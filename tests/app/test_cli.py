@@ -20,10 +20,10 @@ import pytest
 from tests.fakes import fake_environment, study_dict, wait_for
 
 from bertdistill.app.cli import main
-from bertdistill.app.report import SHAPES
-from bertdistill.engine import actions
-from bertdistill.engine.config import study_from_dict, to_toml
-from bertdistill.engine.workspace import Workspace
+from bertdistill.app.report.records import SHAPES
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import actions
+from bertdistill.engine.study.config import study_from_dict, to_toml
 
 PROGRAM = (sys.executable, "-P", "-m", "bertdistill.engine")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tests.app.pty_terminal import PROGRAM, PtyTerminal
 
-from bertdistill.engine import actions, process
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.demo import write_demo
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.launch import process
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial

@@ -21,7 +21,7 @@ from bertdistill.app.reference import keys_page
 from bertdistill.app.screens.help import key_table
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 
 MULTIPLEXED = {"ctrl+s", "ctrl+b", "ctrl+a", "ctrl+h", "ctrl+j", "ctrl+m", "ctrl+i"}
 """Keys that terminals and multiplexers keep for themselves, or that are the same as another key."""

@@ -9,7 +9,7 @@ from tests.app.pty_terminal import PROGRAM, PtyTerminal
 
 from bertdistill.app.keymap import ids
 from bertdistill.app.preferences import Options, Wishes, config_path, options, read_config
-from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.contract.errors import ConfigError
 
 IDS = ("quit", "rerun", "stop-trial")
 FULL = """

@@ -16,8 +16,8 @@ from bertdistill.app.preferences import Options
 from bertdistill.app.screens import studies, study
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.ui import BertDistill
-from bertdistill.engine.load import Load
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.load import Load
 
 pytestmark = pytest.mark.snapshot
 

@@ -25,8 +25,8 @@ from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import process
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
 
 READY = "q quit"
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.fakes import House, fake_environment, study_spec, wait_for
 
-from bertdistill.engine import actions, process
+from bertdistill.engine.launch import process
+from bertdistill.engine.steering import actions
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bertdistill.engine.contract import DataSpec
+from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.demo import KINDS, NAMES, SOURCE, DemoFiles, write_demo
-from bertdistill.engine.distill.examples import QAExample, cut, load_examples
+from bertdistill.engine.distill.data.examples import QAExample, cut, load_examples
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.fakes import House, fake_environment, study_spec, wait_for
 
-from bertdistill.engine import process
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 from bertdistill.store.rows import Request

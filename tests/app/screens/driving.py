@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from bertdistill.app.preferences import Options
 from bertdistill.app.ui import BertDistill
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 
 DEADLINE = 30.0
 """Seconds after which a wait has failed; reached only by a defect."""

@@ -16,14 +16,14 @@ from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.widgets import error_rows
-from bertdistill.engine.changes import set_threshold
-from bertdistill.engine.contract import TASKS
-from bertdistill.engine.error_analysis import Classified, Question
-from bertdistill.engine.errors import WorkerFailed
-from bertdistill.engine.importances import Importances, Method, Weight
-from bertdistill.engine.passages import Passage
-from bertdistill.engine.predictions import Predictions
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.analysis.error_analysis import Classified, Question
+from bertdistill.engine.analysis.passages import Passage
+from bertdistill.engine.analysis.predictions import Predictions
+from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.search.importances import Importances, Method, Weight
+from bertdistill.engine.steering.changes import set_threshold
 from bertdistill.store import writes
 from bertdistill.store.rows import TrialState
 from bertdistill.store.writing import Writing

@@ -14,7 +14,7 @@ from textual.widgets import Input, TextArea
 
 from bertdistill.app.screens.annotate import AnnotateDialogue, parse_tags
 from bertdistill.app.screens.trial import TrialScreen
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request
 from bertdistill.store.writing import Writing

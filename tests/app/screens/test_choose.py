@@ -13,7 +13,7 @@ from textual.widgets import Input
 from bertdistill.app.screens.choose import ChooseColumns, FilterDialogue
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.writing import Writing
 

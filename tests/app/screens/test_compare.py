@@ -14,7 +14,7 @@ from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.ui import BertDistill
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import writes
 from bertdistill.store.writing import Writing
 

@@ -7,7 +7,7 @@ from tests.app.screens.driving import SIZES, playing, shown, until, words_on
 
 from bertdistill.app.screens.help import HelpScreen
 from bertdistill.app.screens.study import StudyScreen
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,8 +12,8 @@ from tests.fakes import House
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.history import HistoryScreen
-from bertdistill.engine import actions
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import actions
 from bertdistill.store.rows import Request
 
 Asked = Callable[[], list[Request]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.app.screens.driving import SIZES, playing, shown, toasts, until, words_on
 
-from bertdistill.app.live import Reader
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.history import HistoryScreen
@@ -23,7 +23,7 @@ from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.workers import WorkersScreen
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 
 SCREENS: dict[str, Callable[[], LiveScreen]] = {
     "studies": StudiesScreen,

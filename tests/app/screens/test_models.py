@@ -27,13 +27,13 @@ from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from bertdistill.app.answers import AnswerProcess, Reply, teacher_of
+from bertdistill.app.children.ask_process import AnswerProcess, Reply, teacher_of
 from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
-from bertdistill.engine import actions
-from bertdistill.engine.contract import TASKS
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion
 from bertdistill.store.writing import Writing

@@ -12,7 +12,6 @@ from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, sh
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
-from bertdistill.app import demo_study
 from bertdistill.app.keymap import of
 from bertdistill.app.screens import new_study
 from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
@@ -20,9 +19,10 @@ from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.config import study_from_dict, to_toml
-from bertdistill.engine.study_spec import StudySpec
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import demo_study
+from bertdistill.engine.study.config import study_from_dict, to_toml
+from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.rows import Study
 from bertdistill.store.writing import Writing

@@ -13,11 +13,12 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from bertdistill.app.screens.promote import PromoteScreen
-from bertdistill.app.verification import look, steps
+from bertdistill.app.views.verification import look, steps
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import actions, process
-from bertdistill.engine.contract import RunPaths
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion, Study
 

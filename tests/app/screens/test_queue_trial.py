@@ -16,9 +16,9 @@ from bertdistill.app.screens.queue_trial import QueueTrialScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import actions
-from bertdistill.engine.architecture import bert_shape
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, Study, StudyState, Trial
 from bertdistill.store.writing import Writing

@@ -23,15 +23,15 @@ from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from bertdistill.app import rerun_outlook
-from bertdistill.app.charts import Point
-from bertdistill.app.live import Reader
+from bertdistill.app.draw.charts import Point
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.trial import TrialScreen
-from bertdistill.app.view import StudyView
+from bertdistill.app.views import rerun_outlook
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import actions
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import actions
 from bertdistill.store import reads
 from bertdistill.store.rows import Study, TrialState
 from bertdistill.store.writing import Writing

@@ -16,8 +16,8 @@ from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import actions
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import actions
 from bertdistill.store import writes
 from bertdistill.store.rows import Request, StudyState, TrialState
 from bertdistill.store.writing import Writing

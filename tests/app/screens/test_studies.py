@@ -16,7 +16,7 @@ from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, StudyState
 from bertdistill.store.writing import Writing
@@ -143,7 +143,7 @@ async def test_pause_stop_and_resume(ws: Workspace, runner_here: None, asked: As
 async def test_starting_the_runner(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """R starts one, and only where there is none."""
     started: list[Workspace] = []
-    from bertdistill.engine import actions
+    from bertdistill.engine.steering import actions
 
     monkeypatch.setattr(actions, "ensure_runner", lambda ws: started.append(ws) or actions.runner_status(ws))
     async with playing(ws) as pilot:

@@ -35,14 +35,14 @@ from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
-from bertdistill.app.session import who
-from bertdistill.app.widgets.frontier import FrontierChart
+from bertdistill.app.terminal.streams import who
+from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine import actions
-from bertdistill.engine.architecture import bert_shape
-from bertdistill.engine.config import study_from_dict
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.steering import actions
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
 from bertdistill.store.rows import Request, StudyState

@@ -26,7 +26,7 @@ from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request
 from bertdistill.store.writing import Writing

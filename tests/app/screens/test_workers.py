@@ -14,10 +14,11 @@ from bertdistill.app.keymap import of
 from bertdistill.app.screens.dialogues import Choice, Confirm, CopyDialogue
 from bertdistill.app.screens.workers import WorkersScreen
 from bertdistill.app.ui import BertDistill
-from bertdistill.engine import actions, process
-from bertdistill.engine.config import study_from_dict
-from bertdistill.engine.contract import RunPaths
-from bertdistill.engine.workspace import Workspace
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
+from bertdistill.engine.steering import actions
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, StudyState, TrialState
 from bertdistill.store.writing import Writing

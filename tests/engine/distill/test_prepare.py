@@ -10,13 +10,14 @@ import pytest
 import torch
 from tests.tiny import make_checkpoint
 
-from bertdistill.engine.contract import (
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import (
     AttemptSpec,
     DataSpec,
     Device,
-    EventWriter,
     FineTuneSpec,
-    RunPaths,
     Settings,
     StudentSpec,
     TeacherSpec,
@@ -24,9 +25,7 @@ from bertdistill.engine.contract import (
 from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.prepare import prepare
-from bertdistill.engine.distill.run import Run
-from bertdistill.engine.distill.train import Stopped
-from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.distill.run import Run, Stopped
 
 LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
 

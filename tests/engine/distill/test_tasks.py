@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertdistill.engine import squad
-from bertdistill.engine.contract import SCORES, DataSpec
+from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill import tasks
-from bertdistill.engine.distill.examples import Examples, QAExample, TextExample
-from bertdistill.engine.distill.features import Features
+from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
+from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.tasks import TASKS, Scored, best_spans, tune_threshold
+from bertdistill.engine.tasks import squad
 
 QA, CLS = "question-answering", "text-classification"
 DATA = DataSpec(n_best=20, max_answer_length=4)

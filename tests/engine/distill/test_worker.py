@@ -14,23 +14,26 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from bertdistill.engine import contract
-from bertdistill.engine.architecture import plan_student
-from bertdistill.engine.contract import (
+from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.events import parse_event
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import (
     AttemptSpec,
     DataSpec,
     Device,
     FineTuneSpec,
-    RunPaths,
     Settings,
     StudentSpec,
     TeacherSpec,
-    parse_event,
 )
 from bertdistill.engine.demo import write_demo
-from bertdistill.engine.distill import students, train, trial, worker
-from bertdistill.engine.distill.train import Diverged, Stopped
-from bertdistill.engine.errors import ConfigError
+from bertdistill.engine.distill import trial, worker
+from bertdistill.engine.distill.families import transformer
+from bertdistill.engine.distill.run import Stopped
+from bertdistill.engine.distill.training import train
+from bertdistill.engine.distill.training.train import Diverged
+from bertdistill.engine.families.transformer import plan_student
 
 SETTINGS = Settings(
     layers=1,
@@ -73,7 +76,7 @@ def events(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 def last(folder: Path) -> str:
     """The newest weights, relative to the folder of checkpoints."""
-    return str(Path(Path(events(folder, contract.CHECKPOINT)[-1]["folder"]).name, "model.safetensors"))
+    return str(Path(Path(events(folder, ev.CHECKPOINT)[-1]["folder"]).name, "model.safetensors"))
 
 
 @pytest.fixture(name="prepared", scope="module")
@@ -102,8 +105,8 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSp
         caches=str(root / "caches"),
     )
     code = finish(root / "prepare", spec)
-    assert contract.EXIT_COMPLETE == code, RunPaths(root / "prepare").log.read_text()
-    facts = events(root / "prepare", contract.RESULT)[0]["facts"]
+    assert ev.EXIT_COMPLETE == code, RunPaths(root / "prepare").log.read_text()
+    facts = events(root / "prepare", ev.RESULT)[0]["facts"]
     return root, dataclasses.replace(spec, kind="trial", trial=0, prepared=facts)
 
 
@@ -122,32 +125,32 @@ def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> N
     root, spec = prepared
     before = sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
     again = root / "prepare-again"
-    assert contract.EXIT_COMPLETE == finish(again, dataclasses.replace(spec, kind="prepare", prepared={}))
+    assert ev.EXIT_COMPLETE == finish(again, dataclasses.replace(spec, kind="prepare", prepared={}))
     assert before == sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
-    assert spec.prepared == events(again, contract.RESULT)[0]["facts"]
-    assert not [event for event in events(again, contract.PROGRESS) if event["phase"] == "teacher"]
+    assert spec.prepared == events(again, ev.RESULT)[0]["facts"]
+    assert not [event for event in events(again, ev.PROGRESS) if event["phase"] == "teacher"]
 
 
 def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple[Path, AttemptSpec]) -> None:
     """SIGTERM, then a second attempt from the checkpoint: the best and last numbers are those of an undisturbed run."""
     root, spec = prepared
     whole, first, second = root / "whole", root / "first", root / "second"
-    assert contract.EXIT_COMPLETE == finish(whole, dataclasses.replace(spec, measure=["latency_ms", "throughput"]))
+    assert ev.EXIT_COMPLETE == finish(whole, dataclasses.replace(spec, measure=["latency_ms", "throughput"]))
     process = start(first, spec)
     deadline = time.monotonic() + DEADLINE
-    while not events(first, contract.METRICS_LOGGED):
+    while not events(first, ev.METRICS_LOGGED):
         assert process.poll() is None
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGTERM)
-    assert contract.EXIT_STOPPED == process.wait(DEADLINE)
-    assert "stopped" == events(first, contract.ENDED)[-1]["status"]
+    assert ev.EXIT_STOPPED == process.wait(DEADLINE)
+    assert "stopped" == events(first, ev.ENDED)[-1]["status"]
     resume = str(RunPaths(first).last.resolve())
-    assert contract.EXIT_COMPLETE == finish(second, dataclasses.replace(spec, attempt=2, resume_from=resume))
-    scores, repeated = (events(folder, contract.RESULT)[0]["metrics"] for folder in (whole, second))
+    assert ev.EXIT_COMPLETE == finish(second, dataclasses.replace(spec, attempt=2, resume_from=resume))
+    scores, repeated = (events(folder, ev.RESULT)[0]["metrics"] for folder in (whole, second))
     assert scores["search_loss"] == repeated["search_loss"]
     assert scores["exact"] == repeated["exact"]
     assert {"latency_ms", "throughput", "train_minutes", "peak_memory_mb"} <= set(scores)
-    steps = [[event["step"] for event in events(folder, contract.CHECKPOINT)] for folder in (whole, second)]
+    steps = [[event["step"] for event in events(folder, ev.CHECKPOINT)] for folder in (whole, second)]
     assert steps[0][-1] == steps[1][-1]
     mine, theirs = (load_file(RunPaths(folder).checkpoints.resolve() / last(folder)) for folder in (whole, second))
     assert all((mine[name] == theirs[name]).all() for name in mine)
@@ -160,27 +163,27 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
 def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
     """The size on the screen is the size of the model, or the trial does not run."""
     root, spec = prepared
-    assert contract.EXIT_REFUSED == finish(root / "size", dataclasses.replace(spec, expected_params=1))
-    assert "promised" in events(root / "size", contract.ENDED)[0]["detail"]
+    assert ev.EXIT_REFUSED == finish(root / "size", dataclasses.replace(spec, expected_params=1))
+    assert "promised" in events(root / "size", ev.ENDED)[0]["detail"]
 
 
 def test_data_that_changed_after_the_preparation_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
     """Scores on other questions would not be comparable."""
     root, spec = prepared
     data = dataclasses.replace(spec.data, search_fraction=0.3)
-    assert contract.EXIT_REFUSED == finish(root / "changed", dataclasses.replace(spec, data=data))
-    assert "changed since" in events(root / "changed", contract.ENDED)[0]["detail"]
+    assert ev.EXIT_REFUSED == finish(root / "changed", dataclasses.replace(spec, data=data))
+    assert "changed since" in events(root / "changed", ev.ENDED)[0]["detail"]
 
 
 @pytest.mark.parametrize(
     ("error", "code", "status", "reason"),
     [
-        (Stopped(), contract.EXIT_STOPPED, "stopped", "stopped"),
-        (Diverged("loss nan"), contract.EXIT_DIVERGED, "infeasible", "diverged"),
-        (ConfigError("no such file", hint="look"), contract.EXIT_REFUSED, "refused", "ConfigError"),
-        (RuntimeError("CUDA out of memory. Tried"), contract.EXIT_OUT_OF_MEMORY, "infeasible", "cuda_oom"),
-        (MemoryError(), contract.EXIT_OUT_OF_MEMORY, "infeasible", "host_oom"),
-        (KeyError("x"), contract.EXIT_CRASHED, "failed", "KeyError"),
+        (Stopped(), ev.EXIT_STOPPED, "stopped", "stopped"),
+        (Diverged("loss nan"), ev.EXIT_DIVERGED, "infeasible", "diverged"),
+        (ConfigError("no such file", hint="look"), ev.EXIT_REFUSED, "refused", "ConfigError"),
+        (RuntimeError("CUDA out of memory. Tried"), ev.EXIT_OUT_OF_MEMORY, "infeasible", "cuda_oom"),
+        (MemoryError(), ev.EXIT_OUT_OF_MEMORY, "infeasible", "host_oom"),
+        (KeyError("x"), ev.EXIT_CRASHED, "failed", "KeyError"),
     ],
 )
 def test_every_end_has_its_exit_code_and_event(
@@ -209,7 +212,7 @@ def test_every_end_has_its_exit_code_and_event(
         assert code == worker.main([str(tmp_path)])
     finally:
         signal.signal(signal.SIGTERM, before)
-    ended = events(tmp_path, contract.ENDED)[0]
+    ended = events(tmp_path, ev.ENDED)[0]
     assert (status, reason) == (ended["status"], ended["reason"])
 
 
@@ -230,7 +233,7 @@ def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str
 
 def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
-    sources = [inspect.getsource(module) for module in (train, students, trial)]
+    sources = [inspect.getsource(module) for module in (train, transformer, trial)]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
     unread = [field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text]
@@ -245,6 +248,6 @@ def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path,
     (broken / "model.safetensors").write_bytes(b"not what was written")
     (broken / "state.json").write_text(json.dumps({"position": {"step": 3}, "sha256": "0" * 64}))
     code = finish(root / "damaged", dataclasses.replace(spec, attempt=2, resume_from=str(broken)))
-    assert contract.EXIT_COMPLETE == code
-    said = [event["text"] for event in events(root / "damaged", contract.NOTICE)]
+    assert ev.EXIT_COMPLETE == code
+    said = [event["text"] for event in events(root / "damaged", ev.NOTICE)]
     assert any("starts over" in text for text in said)

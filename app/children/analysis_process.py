@@ -1,0 +1,89 @@
+"""Analyses that need a process of their own: importances, because the app must not load optuna, and what a trial
+answered, because only workers read data sets. It computes nothing and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bertdistill.engine.analysis.error_analysis import Classified, Question
+from bertdistill.engine.analysis.passages import Passage
+from bertdistill.engine.analysis.predictions import Predictions
+from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.search.importances import Importances, Method
+
+PYTHON = (sys.executable, "-P", "-m")
+IMPORTANCES = "bertdistill.engine.search.importances"
+COMMANDS = "bertdistill.engine"
+
+
+async def ask_importances(
+    workspace: Workspace, study: str, method: Method, program: Sequence[str] = ()
+) -> list[Importances]:
+    """The importance of every parameter for every objective; takes seconds.
+
+    A caller that is cancelled ends the process. Raises WorkerFailed with what it complained of.
+    """
+    command = [*(program or (*PYTHON, IMPORTANCES)), str(workspace.path), study, method]
+    found = await _asked(command, f"the importance of {study}'s parameters could not be computed")
+    return [Importances.from_dict(raw) for raw in found]
+
+
+async def ask_predictions(workspace: Workspace, study: str, number: int, program: Sequence[str] = ()) -> Predictions:
+    """What a trial's best checkpoint answered, beside what is right; as `engine errors` tells it."""
+    words = ["errors", f"{study}/{number}", "--list", "all", "--passages", "--json", "--workspace", str(workspace.path)]
+    command = [*(program or (*PYTHON, COMMANDS)), *words]
+    raw = await _asked(command, f"the answers of {study}/{number} could not be read")
+    return await asyncio.to_thread(read_predictions, raw)  # 12,000 questions take a quarter of a second
+
+
+def read_predictions(raw: dict[str, Any]) -> Predictions:
+    """Back from the JSON of `engine errors`; pure."""
+    if raw["task"] == TASKS[0]:
+        return Predictions(raw["task"], raw["step"], questions=tuple(_question(row) for row in raw["questions"]))
+    texts = [Classified(row["id"], row["text"], row["label"], row["prediction"]) for row in raw["texts"]]
+    return Predictions(raw["task"], raw["step"], texts=tuple(texts), labels=tuple(raw["labels"]))
+
+
+def _question(row: dict[str, Any]) -> Question:
+    passage = Passage.from_dict(row["passage"]) if "passage" in row else None
+    return Question(row["id"], row["article"], row["question"], tuple(row["golds"]), row["prediction"], passage)
+
+
+async def _asked(command: Sequence[str], failed: str) -> Any:
+    """What the program printed as JSON. The child never outlives the caller."""
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode:
+        raise complaint(err.decode("utf-8", "replace"), failed)
+    try:
+        return json.loads(out)
+    except ValueError as error:
+        raise WorkerFailed(f"{failed}: what it printed is not readable") from error
+
+
+def complaint(err: str, failed: str) -> WorkerFailed:
+    """The error of a process that failed: its `error:` and `hint:` lines, else the last line; pure."""
+    told: dict[str, str] = {}
+    for line in err.splitlines():
+        kind, colon, words = line.partition(": ")
+        if colon and kind in ("error", "hint"):
+            told[kind] = words
+    last = err.strip().splitlines()[-1] if err.strip() else failed
+    return WorkerFailed(told.get("error", last), hint=told.get("hint", ""))

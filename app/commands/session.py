@@ -1,0 +1,127 @@
+"""What every command shares: its options, its workspace and database, the names of trials. It decides nothing.
+
+It imports nothing heavy, because `--help` imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bertdistill.app.errors import UsageError
+from bertdistill.app.text.command_line import PROGRAM
+
+if TYPE_CHECKING:
+    from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.store.db import Database
+    from bertdistill.store.rows import Study
+
+DEBUG = "BERTDISTILL_DEBUG"
+"""Environment variable: show the traceback of an error."""
+
+
+def folder(text: str) -> Path:
+    """A folder that was typed. An empty word is an unset variable in a script, not the folder that we stand in."""
+    if not text.strip():
+        raise typer.BadParameter("the folder is empty; give its path, or `.` for this one")
+    return Path(text)
+
+
+def set_workspace(option: Path | None) -> None:
+    """A workspace named before a command is that of the command."""
+    if option is not None:
+        from bertdistill.engine.contract.workspace import VARIABLE
+
+        os.environ[VARIABLE] = str(option.expanduser().resolve())
+
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="DIR",
+        parser=folder,
+        help="Folder that holds everything; else BERTDISTILL_WORKSPACE, else ./bertdistill-runs.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV to stdout.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file (dotted), may be repeated."),
+]
+StudyOption = Annotated[str, typer.Option("--study", metavar="STUDY", help="Study of a bare trial number.")]
+
+
+@dataclass(frozen=True)
+class TrialName:
+    """A trial as a person names it."""
+
+    study: str
+    number: int
+
+
+def workspace(option: Path | None) -> Workspace:
+    """The workspace that the command means."""
+    from bertdistill.engine.contract.workspace import resolve_workspace
+
+    return resolve_workspace(option, os.environ)
+
+
+@contextmanager
+def reading(ws: Workspace) -> Iterator[Database]:
+    """The workspace's database, read-only; StoreError when there is none yet."""
+    from bertdistill.store.db import open_db
+
+    db = open_db(ws.path, read_only=True)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def parse_trial(text: str, study: str, known: Sequence[str]) -> TrialName:
+    """`demo/7`, `demo#7`, or with `study` (or one study in all) `7` or `#7`; raises UsageError otherwise."""
+    match = re.fullmatch(r"(?:(?P<study>[^/#]+)[/#]|#)?(?P<number>[0-9]{1,9})", text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a trial", hint="Write STUDY/NUMBER, for example demo/7.")
+    named = match["study"] or study or (known[0] if len(known) == 1 else "")
+    if not named:
+        choices = ", ".join(known) or "none yet"
+        raise UsageError(f"trial {text} of which study?", hint=f"Write STUDY/{match['number']}. Studies: {choices}.")
+    if study and match["study"] and match["study"] != study:
+        raise UsageError(f"{text} and --study {study} name two studies", hint="Leave out --study.")
+    return TrialName(named, int(match["number"]))
+
+
+def find_trial(db: Database, text: str, study: str) -> TrialName:
+    """The trial that the text names; its study need not be written when the workspace has only one."""
+    from bertdistill.store import reads
+
+    with db.read() as session:
+        known = [s.name for s in reads.studies(session)]
+    return parse_trial(text, study, known)
+
+
+def find_study(db: Database, name: str) -> Study:
+    """The study named, or without a name the one that was made last and not put away."""
+    from bertdistill.store import reads
+    from bertdistill.store.errors import NotFound
+
+    with db.read() as session:
+        if name:
+            return reads.study(session, name)
+        studies = reads.studies(session)
+        away = reads.archived_studies(session)
+    studies = [s for s in studies if s.id not in away] or studies
+    if not studies:
+        raise NotFound("there is no study in this workspace", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
+    return max(studies, key=lambda s: (s.created_at, s.id))

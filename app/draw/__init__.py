@@ -1,0 +1,1 @@
+"""Numbers to characters: charts, axes, dots and sparklines; the only place for plotext. It reads no store."""

@@ -1,0 +1,74 @@
+"""ASCII in place of every glyph that is drawn around and between words: borders, scrollbars, arrows, ellipses, marks.
+
+It keeps letters of any language as they are, and knows no widget: it sees only the lines that are about to be shown.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+from bertdistill.app.draw.charts import GLYPHS
+from bertdistill.app.draw.sparks import PLAIN
+from bertdistill.app.text.format import STATES
+
+_ALIKE = {
+    "-": "━┅┈┉╌╍═╴╶╸╺╼╾▔▀",
+    "|": "┃┇┊┋╎╏║╵╷╹╻╽╿▌▐▊▎▏▕",
+    "_": "▁",
+    "#": "▂▃▄▅▆▇█▉▋▍■●▒▓░",
+    "<": "‹◀◂←≤",
+    ">": "›▸→≥",
+    "^": "▴▲",
+    "v": "▾▼",
+    "*": "•",
+}
+"""What stands for which glyphs, where tables, charts and formats have not chosen one already."""
+_CHOSEN = {
+    **{glyph: plain for plain, glyphs in _ALIKE.items() for glyph in glyphs},
+    **dict([*STATES.values(), *GLYPHS.values()]),
+    **{chr(glyph): chr(plain) for glyph, plain in PLAIN.items()},
+}
+_BOXES = range(0x2500, 0x2580)
+_KINDS = {"Pd": "-", "Pi": "'", "Pf": "'"}
+"""By the category of a character: dashes and quotes."""
+
+
+class _Table(dict[int, str]):
+    """For `str.translate`: each character is judged once, and keeps its cells."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char in _CHOSEN:
+            plain = _CHOSEN[char]
+        elif code in _BOXES:
+            plain = "+"
+        elif char.isspace():
+            plain = " "
+        elif (kind := unicodedata.category(char))[0] in "SP":
+            plain = _KINDS.get(kind, "?")
+        else:
+            plain = char
+        self[code] = plain if code < 128 or plain == char else plain.ljust(cell_len(char))
+        return self[code]
+
+
+_TABLE = _Table({code: chr(code) for code in range(128)})
+
+
+def plain(text: str) -> str:
+    """The text with every sign in ASCII, in as many cells; letters and digits stay, whatever their script."""
+    return text if text.isascii() else text.translate(_TABLE)
+
+
+class PlainLines(LineFilter):
+    """What is about to be shown, in ASCII but for letters."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.text.isascii() for segment in segments):
+            return segments
+        return [Segment(plain(text), style, control) for text, style, control in segments]

@@ -1,0 +1,329 @@
+"""The shapes that scripts stand on: every object that a command prints as JSON or CSV is made here. It prints nothing.
+
+`docs/commands.md` lists the keys from SHAPES and a test compares them, so a change here is a change of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.engine.study.ranges import dump_range
+from bertdistill.store.rows import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
+
+if TYPE_CHECKING:
+    from bertdistill.engine.steering.history import Entry
+
+SHAPES: dict[str, dict[str, str]] = {
+    "trial": {
+        "trial": "number in its study",
+        "study": "name of the study",
+        "state": "waiting, running, complete, pruned, infeasible, failed or stopped",
+        "origin": "baseline, sampler, queued or rerun",
+        "parent": "trial that a rerun differs from, or null",
+        "params": "searched parameters that are active, by name",
+        "metrics": "known and measured metrics by name; null where a value is not finite",
+        "rank": "place in the ranked list from 1, or null while it has none",
+        "frontier": "whether it is on the frontier",
+        "feasible": "whether it reaches every threshold, or null while it has no rank",
+        "dominated_by": "nearest frontier trial that is better in everything, or null",
+        "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
+        "progress": "share of its training done, 0 to 1",
+        "reason": "class of a bad end, else empty",
+        "detail": "sentence about a bad end, else empty",
+        "failures": "attempts that failed",
+        "seconds": "worker time over all attempts",
+        "created_at": "Unix time",
+        "started_at": "Unix time or null",
+        "finished_at": "Unix time or null",
+        "tags": "list of words",
+        "note": "free text",
+        "archived": "whether it was put away",
+    },
+    "study": {
+        "study": "name",
+        "state": "running, paused, stopped, complete or failed",
+        "task": "question-answering or text-classification",
+        "budget": "trials in all",
+        "trials": "number of trials by state",
+        "frontier": "numbers of the frontier trials, in ranked order",
+        "progress": "share of the budget done, 0 to 1",
+        "hypervolume": "dominated share of the unit box, 0 to 1",
+        "diagnosis": "why the runner paused or failed it, else empty",
+        "note": "free text",
+        "archived": "whether it was put away",
+        "ranges": "parameters that proposals draw from a part of their range only, as in a study file",
+        "seconds": "time with the study running",
+        "created_at": "Unix time",
+        "finished_at": "Unix time or null",
+    },
+    "attempt": {
+        "attempt": "number for its trial, from 1",
+        "kind": "prepare or trial",
+        "trial": "trial number, or null for the preparation of a study",
+        "state": "running or ended",
+        "slot": "where it runs",
+        "phase": "what it is doing",
+        "done": "units done in this phase",
+        "total": "units in this phase",
+        "rate": "units a second",
+        "unit": "examples, windows or steps",
+        "exit_class": "how it ended: complete, stopped, crashed, killed_by_signal_9 and so on",
+        "exit_code": "exit status or null",
+        "exit_signal": "signal number or null",
+        "stop_reason": "why it was asked to stop, else empty",
+        "max_rss_mb": "largest memory in MB or null",
+        "seconds": "running time",
+        "folder": "relative to the workspace",
+        "log_tail": "last lines of its log",
+    },
+    "checkpoint": {
+        "role": "best or last",
+        "step": "optimiser step",
+        "folder": "relative to the workspace",
+        "sha256": "of the weights",
+        "size_bytes": "size on disk",
+        "metrics": "scores when it was written",
+        "created_at": "Unix time",
+        "dropped_at": "Unix time at which its files were removed, or null",
+    },
+    "model": {
+        "model": "name:version",
+        "name": "name",
+        "version": "number from 1",
+        "state": "verifying, verified, refused or failed",
+        "aliases": "aliases that point to it",
+        "study": "study of its trial",
+        "trial": "trial that it came from",
+        "metrics": "verified scores on the report split, and measurements",
+        "forced": "whether a mismatch was accepted",
+        "note": "free text",
+        "detail": "why it was refused or failed, else empty",
+        "folder": "absolute folder of the export, or null",
+        "sha256": "of the weights",
+        "created_at": "Unix time",
+    },
+    "request": {
+        "id": "number, counted in the workspace",
+        "at": "Unix time",
+        "who": "user name",
+        "study": "study name, or empty when it is about the workspace",
+        "trial": "trial number or null",
+        "verb": "start, settings, threshold, budget, runner, stopping, slots, range, note, tag, archive, pause, undo …",
+        "words": "what was changed, from what to what",
+        "before": "what it replaced, by name",
+        "after": "what was asked for, by name",
+        "outcome": "what came of it; empty while the runner has still to honour it",
+        "undoes": "request that it took back, or null",
+        "undone_by": "request that took it back, or null",
+        "undoable": "whether `undo` can take it back now",
+        "obstacle": "why not, else empty",
+    },
+    "notice": {
+        "at": "Unix time",
+        "level": "info, warning or error",
+        "study": "study name or null",
+        "trial": "trial number or null",
+        "text": "the sentence",
+    },
+    "slot": {
+        "slot": "name",
+        "device": "cpu or cuda",
+        "uuid": "of the GPU, else empty",
+        "threads": "CPU threads of a worker in it",
+        "state": "working, busy (not with our work) or free",
+        "reason": "why it is busy, else empty",
+        "study": "of the worker in it, or null",
+        "trial": "of the worker in it, or null",
+    },
+    "waiting": {
+        "study": "name",
+        "item": "trial, preparation or proposal (the next trial, not yet asked for)",
+        "trial": "number, or null",
+        "place": "in the queue of its study, from 1",
+        "reason": "paused, stopped, failed, no runner, leaving, preparing, hours, ending, slots, busy, queue or next",
+        "why": "the reason as a sentence",
+        "note": "a retry, or a checkpoint to go on from, else empty",
+    },
+    "check": {
+        "check": "what was looked at",
+        "state": "ok, warning or problem",
+        "detail": "what was found",
+        "hint": "what to do, else empty",
+    },
+    "importance": {
+        "objective": "metric",
+        "method": "ped-anova or fanova",
+        "trials": "complete and feasible trials that it rests on",
+        "missed": "complete trials left out because they miss a threshold",
+        "weights": "list of objects with parameter, share (0 to 1), trials (in which it is active) and conditional",
+        "without_effect": "parameters that a metric known before training does not depend on",
+        "problem": "sentence when there are no weights or they rest on few trials, else empty",
+    },
+    "scenario": {
+        "scenario": "baseline, or the name of a purpose",
+        "rule": "which trial serves it",
+        "trial": "number, or null when none does",
+        "metrics": "its objectives by name",
+        "differences": "by metric, absolute and percent (or null): to the baseline, of `near the teacher` to it",
+        "remark": "why there is no trial, or that it is the baseline itself, else empty",
+    },
+    "step": {
+        "trial": "number of the trial that ended",
+        "finished_at": "Unix time",
+        "trials": "trials ended so far",
+        "worker_hours": "worker time of them in hours",
+        "gain": "what it added to the hypervolume, or null when it was not feasible",
+        "hypervolume": "dominated share of the unit box so far, 0 to 1",
+    },
+    "line": {
+        "trial": "number",
+        "frontier": "whether it is on the frontier",
+        "feasible": "whether it reaches every threshold",
+        "values": "by axis; null where a parameter is inactive",
+        "places": "the same from 0 (low end) to 1, as drawn",
+    },
+    "point": {
+        "objective": "metric",
+        "parameter": "name",
+        "trial": "number",
+        "value": "of the parameter",
+        "place": "of the value on its axis, 0 to 1",
+        "score": "value of the metric",
+        "frontier": "whether it is on the frontier",
+        "feasible": "whether it reaches every threshold",
+    },
+    "question": {
+        "id": "of the data",
+        "article": "title of its article",
+        "class": "right, mostly_correct, mostly_wrong, not_answered or answered",
+        "f1": "overlap with the best gold, 0 to 1",
+        "question": "text",
+        "prediction": "text, empty when it abstained",
+        "golds": "list of right answers; empty: there is none",
+        "passage": "with --passages: what stands around the answers (*passage*)",
+    },
+    "passage": {
+        "text": "part of the passage; ... stands where something was left out",
+        "golds": "list of right answers in it: first character, and the one behind the last",
+        "given": "the same of the prediction; null when it abstained",
+        "places": "how many places the prediction could be from, the first one is given; 1 when the worker recorded it",
+    },
+}
+"""Keys of each object with what they mean, in printed order."""
+
+
+def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
+    """One trial."""
+    row = view.ranked.get(trial.number)
+    parent = view.parent(trial)
+    return {
+        "trial": trial.number,
+        "study": view.study.name,
+        "state": str(trial.state.value),
+        "origin": trial.origin,
+        "parent": parent.number if parent else None,
+        "params": trial.params,
+        "metrics": all_metrics(trial),
+        "rank": view.position(trial.number),
+        "frontier": bool(row and row.on_frontier),
+        "feasible": row.feasible if row else None,
+        "dominated_by": row.dominated_by if row else None,
+        "gain": view.gain.get(trial.number),
+        "progress": trial.progress,
+        "reason": trial.reason,
+        "detail": trial.detail,
+        "failures": trial.failures,
+        "seconds": trial.busy_seconds,
+        "created_at": trial.created_at,
+        "started_at": trial.started_at,
+        "finished_at": trial.finished_at,
+        "tags": list(trial.tags),
+        "note": trial.note,
+        "archived": trial.archived,
+    }
+
+
+def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
+    """One study."""
+    return {
+        "study": view.study.name,
+        "state": str(view.study.state.value),
+        "task": view.study.task,
+        "budget": view.spec.budget.trials,
+        "trials": dict(view.tally),
+        "frontier": [t.number for t in view.frontier],
+        "progress": view.progress(),
+        "hypervolume": view.hypervolume,
+        "diagnosis": view.study.diagnosis,
+        "note": view.spec.note,
+        "archived": archived,
+        "ranges": {parameter.name: dump_range(parameter) for parameter in view.spec.ranges},
+        "seconds": view.study.busy_seconds,
+        "created_at": view.study.created_at,
+        "finished_at": view.study.finished_at,
+    }
+
+
+def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str, Any]:
+    """One process run; `trial` is the number of its trial."""
+    return {
+        "attempt": attempt.number,
+        "kind": attempt.kind,
+        "trial": trial,
+        "state": str(attempt.state.value),
+        "slot": attempt.slot,
+        "phase": attempt.phase,
+        "done": attempt.done,
+        "total": attempt.total,
+        "rate": attempt.rate,
+        "unit": attempt.unit,
+        "exit_class": attempt.exit_class,
+        "exit_code": attempt.exit_code,
+        "exit_signal": attempt.exit_signal,
+        "stop_reason": attempt.stop_reason,
+        "max_rss_mb": attempt.max_rss_mb,
+        "seconds": (attempt.ended_at or now) - attempt.started_at,
+        "folder": attempt.folder,
+        "log_tail": attempt.log_tail,
+    }
+
+
+def checkpoint_row(checkpoint: Checkpoint) -> dict[str, Any]:
+    """One checkpoint."""
+    return {key: getattr(checkpoint, key) for key in SHAPES["checkpoint"]}
+
+
+def model_row(
+    version: ModelVersion, aliases: Sequence[ModelAlias], *, study: str, trial: int, workspace: Path
+) -> dict[str, Any]:
+    """One promoted version."""
+    return {
+        "model": f"{version.name}:{version.version}",
+        "name": version.name,
+        "version": version.version,
+        "state": version.state,
+        "aliases": [a.alias for a in aliases if a.version_id == version.id],
+        "study": study,
+        "trial": trial,
+        "metrics": version.metrics,
+        "forced": version.forced and bool(version.report.get("problem")),
+        "note": version.note,
+        "detail": version.detail,
+        "folder": str(workspace / version.folder) if version.folder else None,
+        "sha256": version.sha256,
+        "created_at": version.created_at,
+    }
+
+
+def request_row(entry: Entry) -> dict[str, Any]:
+    """One request of the history."""
+    same = {key: getattr(entry, key) for key in SHAPES["request"] if key != "undoable"}
+    return {key: not entry.obstacle if key == "undoable" else same[key] for key in SHAPES["request"]}
+
+
+def notice_row(notice: Notice, *, study: str | None, trial: int | None) -> dict[str, Any]:
+    """One notice."""
+    return {"at": notice.at, "level": notice.level, "study": study, "trial": trial, "text": notice.text}

@@ -1,0 +1,236 @@
+"""What a person reads about studies, trials and models, as plain text. It reads no store and prints nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bertdistill.app.draw.charts import Look, frontier_chart
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.text.tables import pairs, text_table
+from bertdistill.app.views.analysis import study_scenarios
+from bertdistill.app.views.rank_card import rank_card
+from bertdistill.app.views.view import (
+    StudyView,
+    all_metrics,
+    chart_axes,
+    chart_axis,
+    chart_points,
+    columns,
+    differences,
+    remark,
+)
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store.rows import Trial, TrialState
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the output can show. `width` 0 cuts no line."""
+
+    width: int = 0
+    ascii_only: bool = False
+    colour: bool = False
+
+
+def ranked_list(view: StudyView, trials: Sequence[Trial], page: Page) -> str:
+    """Trials in the order given: rank, state, metrics, what each gained or which trial is better, parameters."""
+    names = columns(view)
+    titles = ["", "trial", "state", *names, "gain", "note", "parameters"]
+    rows = [_ranked_row(view, trial, names, page) for trial in trials]
+    return text_table(titles, rows, right=[*names, "gain", "trial"], width=page.width)
+
+
+def _ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page) -> list[str]:
+    ranked = view.ranked.get(trial.number)
+    values = all_metrics(trial)
+    gain = view.gain.get(trial.number)
+    star = ("*" if page.ascii_only else "★") if ranked and ranked.on_frontier else ""
+    return [
+        star,
+        f"#{trial.number}",
+        _state(trial, page),
+        *(fmt.metric(name, values.get(name)) for name in names),
+        "" if gain is None else f"+{gain:.3f}",
+        remark(view, trial),
+        fmt.settings(trial.params) or "as configured",
+    ]
+
+
+def _state(trial: Trial, page: Page) -> str:
+    text = fmt.state(trial.state.value, ascii_only=page.ascii_only)
+    return f"{text} {trial.progress:.0%}" if trial.state == TrialState.RUNNING else text
+
+
+def chart(view: StudyView, page: Page, *, x: str = "", y: str = "", log: bool = False, height: int = 20) -> str:
+    """The frontier chart of two metrics; the objectives choose them when none are named."""
+    x_name, y_name = chart_axes(view, x, y)
+    look = Look(min(page.width or 78, 110), height, page.colour, page.ascii_only)
+    axis_x = chart_axis(view, x_name, ascii_only=page.ascii_only)
+    axis_y = chart_axis(view, y_name, ascii_only=page.ascii_only)
+    if log:
+        axis_x = type(axis_x)(axis_x.title, axis_x.better, axis_x.text, True, axis_x.lines)
+    return frontier_chart(chart_points(view, x_name, y_name), axis_x, axis_y, look)
+
+
+def headline(view: StudyView, page: Page) -> str:
+    """One line about the whole study."""
+    counts = ", ".join(f"{number} {name}" for name, number in view.tally.items()) or "no trial yet"
+    state = fmt.state(view.study.state.value, ascii_only=page.ascii_only)
+    return (
+        f"{view.study.name}: {state}, {counts}, {view.spec.budget.trials} in the budget, "
+        f"hypervolume {view.hypervolume:.3f}, {fmt.duration(view.study.busy_seconds)}"
+    )
+
+
+def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
+    """One trial: state, rank, metrics against the baseline, settings that differ, lineage and notes."""
+    parts = [f"{view.study.name}/{trial.number}  {_state(trial, page)}  {trial.origin}"]
+    facts = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
+    facts["time"] = fmt.duration(trial.busy_seconds)
+    if trial.sampler:
+        facts["proposed by"] = f"{trial.sampler}, seed {trial.proposal_seed}"
+    if trial.reason or trial.detail:
+        facts["reason"] = safe_line(f"{trial.reason} {trial.detail}".strip(), 500)
+    if lineage := _lineage(view, trial):
+        facts["lineage"] = lineage
+    if trial.tags:
+        facts["tags"] = safe_line(", ".join(trial.tags))
+    if trial.note:
+        facts["note"] = safe_line(trial.note, 500)
+    if view.spec.note:
+        facts["study's note"] = safe_line(view.spec.note, 500)
+    parts += [pairs(facts), "", "metrics", _metrics_table(view, trial), "", "settings", _settings_table(view, trial)]
+    return "\n".join(parts)
+
+
+def _lineage(view: StudyView, trial: Trial) -> str:
+    chain: list[Trial] = [trial]
+    while (parent := view.parent(chain[-1])) is not None and parent not in chain:
+        chain.append(parent)
+    words = [f"rerun of #{t.number}" for t in chain[1:]]
+    children = [f"#{t.number}" for t in view.trials if t.parent_id == trial.id]
+    if children:
+        words.append("rerun as " + ", ".join(children))
+    return ", ".join(words)
+
+
+def _metrics_table(view: StudyView, trial: Trial) -> str:
+    values = all_metrics(trial)
+    baseline = view.baseline
+    other = all_metrics(baseline) if baseline and baseline.id != trial.id else {}
+    rows = []
+    for name, value in values.items():
+        if name in ("params", "encoder_params") and value is not None:
+            text, against = fmt.exact(value), fmt.exact(other.get(name))
+        else:
+            text, against = fmt.metric(name, value, unit=True), fmt.metric(name, other.get(name))
+        rows.append([name, text, against if other else ""])
+    titles = ["name", "value", "baseline" if other else ""]
+    return text_table(titles, rows, right=["value", "baseline"], indent="  ") or "  none yet"
+
+
+def _settings_table(view: StudyView, trial: Trial) -> str:
+    """Every setting; a mark says where it differs from the baseline and from the parent."""
+    baseline, parent = view.baseline, view.parent(trial)
+    from_baseline = differences(trial.settings, baseline.settings) if baseline and baseline.id != trial.id else {}
+    from_parent = differences(trial.settings, parent.settings) if parent else {}
+    rows = []
+    for name, value in trial.settings.items():
+        remarks = []
+        if name in from_baseline:
+            remarks.append(f"baseline {fmt.setting(from_baseline[name][0])}")
+        if name in from_parent:
+            remarks.append(f"parent {fmt.setting(from_parent[name][0])}")
+        rows.append([name, fmt.setting(value), "searched" if name in trial.params else "", ", ".join(remarks)])
+    return text_table(["name", "value", "", "differs"], rows, indent="  ")
+
+
+def details_text(view: StudyView, trial: Trial, details: Mapping[str, Any], page: Page) -> str:
+    """Everything about one trial on one page."""
+    kept = [c for c in details["checkpoints"] if c["dropped_at"] is None]
+    rows = [[c["role"], f"step {c['step']}", fmt.size(c["size_bytes"]), c["folder"]] for c in kept]
+    checkpoints = text_table(["checkpoint", "", "size", "folder"], rows, indent="  ") or "  no checkpoint"
+    parts = [trial_page(view, trial, page), "", attempts_text(details["attempts"]), "", checkpoints]
+    if details["series"]:
+        parts += ["", "curves", _series_table(details["series"])]
+    return "\n".join(parts)
+
+
+def _series_table(series: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for row in series:
+        numbers = [fmt.setting(row[key]) for key in ("last", "min", "max")]
+        hidden = f"{row['not_finite']} not finite" if row["not_finite"] else ""
+        rows.append([row["name"], f"{row['points']:,}", *numbers, hidden])
+    titles = ["name", "points", "last", "lowest", "highest", ""]
+    return text_table(titles, rows, right=titles[1:5], indent="  ")
+
+
+def attempts_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Attempts with cause of death and the last lines of the log of those that ended badly."""
+    titles = ["attempt", "state", "slot", "time", "end", "progress"]
+    body = []
+    for row in rows:
+        end = row["exit_class"] + (f", asked by {row['stop_reason']}" if row["stop_reason"] else "")
+        name = f"{row['kind']} {row['attempt']}"
+        body.append([name, row["state"], row["slot"], fmt.duration(row["seconds"]), end, progress_text(row)])
+    text = text_table(titles, body) or "no attempt yet"
+    bad = [row for row in rows if row["log_tail"] and row["exit_class"] not in ("", "complete", "stopped")]
+    if bad:
+        lines = "\n".join("  " + line for line in safe(bad[-1]["log_tail"], 4000).strip().splitlines()[-12:])
+        text += f"\n\nlast lines of attempt {bad[-1]['attempt']} ({bad[-1]['exit_class']})\n{lines}"
+    return text
+
+
+def progress_text(row: Mapping[str, Any]) -> str:
+    """`training 1,200/4,000 examples, 410/s`, as far as it is known."""
+    words = safe_line(row["phase"] or "")
+    if row["total"]:
+        words += f" {row['done']:,.0f}/{row['total']:,.0f} {safe_line(row['unit'] or '')}".rstrip()
+    if row["rate"]:
+        words += f", {fmt.rate(float(row['rate']))}/s"
+    return words.strip() or ("starting" if row["state"] == "running" else "")
+
+
+def models_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:
+    """Promoted versions with aliases, the verified scores and where they lie."""
+    body = []
+    for row in rows:
+        scores = {k: fmt.metric(k, v) for k, v in list(row["metrics"].items())[:3]}
+        body.append(
+            [
+                row["model"],
+                row["state"] + (" (forced)" if row["forced"] else ""),
+                ", ".join(row["aliases"]),
+                f"{row['study']}/{row['trial']}",
+                " ".join(f"{k} {v}" for k, v in scores.items()),
+                row["folder"] or row["detail"],
+            ]
+        )
+    return text_table(["model", "state", "aliases", "trial", "report scores", "folder"], body, width=page.width)
+
+
+def checks_text(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = False) -> str:
+    """The doctor's findings, each hint below its line."""
+    glyphs = {"ok": ("✓", "+"), "warning": ("!", "!"), "problem": ("✗", "x")}
+    lines = []
+    for row in rows:
+        glyph = glyphs[row["state"]][ascii_only]
+        lines.append(f"{glyph} {row['state']:<7}  {row['check']:<13}  {safe_line(row['detail'], 300)}")
+        if row["hint"]:
+            lines.append(f"{' ' * 26}hint: {safe_line(row['hint'], 300)}")
+    return "\n".join(lines)
+
+
+def one_change(spec: StudySpec, params: Mapping[str, Any]) -> str:
+    """A change of one searched number that a rerun accepts: half way to the farther end of its range."""
+    for p in spec.search:
+        if p.kind == "float" and p.name in params and p.low is not None and p.high is not None and p.step is None:
+            here, low, high = (math.log(v) if p.log else v for v in (float(params[p.name]), p.low, p.high))
+            middle = (here + (low if here - low > high - here else high)) / 2
+            return f"{p.name}={math.exp(middle) if p.log else middle:.3g}"
+    return f"learning_rate={float(spec.settings.learning_rate) / 2:.3g}"

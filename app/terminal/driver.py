@@ -1,0 +1,211 @@
+"""Textual's driver for terminals as they are: old mouse bytes, late answers, job control, and terminals that go away.
+
+It must decide nothing about the app. Textual 8.2 is the pinned version; every difference from its driver has a test on
+a pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import selectors
+import signal
+import sys
+import time
+from typing import IO, Any
+
+from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+from bertdistill.app.terminal.terminal import Background, brightness, install_signals
+
+_NOT_KEYS = re.compile(
+    rb"\x1b\[M...|\x1b\]1[01];[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[\?[0-9;]*c",
+    re.DOTALL,
+)
+"""Old mouse reports (X10, three bytes of any value), and late answers to what `ask_background` asked."""
+_UNFINISHED = re.compile(rb"(?:\x1b\[M.{0,2}|\x1b\]1[01];[^\x07\x1b]*\x1b?)\Z", re.DOTALL)
+_PASTE, _PASTED = "\x1b[200~", "\x1b[201~"
+"""What a terminal sends before and after pasted text."""
+_NOT_PASTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LONGEST = 256
+"""Bytes that are kept back while one of those is unfinished."""
+
+
+class InputDecoder:
+    """Bytes of a terminal to text, without those that are no keys. Never raises.
+
+    A terminal that was rebuilt (tmux attached again, an editor reloaded) reports the mouse in the old way: beyond
+    column 95 its bytes are no UTF-8.
+    """
+
+    def __init__(self) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        self._rest = b""
+        self.background: Background | None = None
+        """What the terminal said of its background, if it has answered here: later than the app could wait for it."""
+        self._pasting, self._before = False, ""
+
+    def decode(self, data: bytes) -> str:
+        """The text of the next bytes; what may be the beginning of something unfinished waits for the rest."""
+        whole = self._rest + data
+        data = _NOT_KEYS.sub(b"", whole)
+        if len(data) < len(whole):
+            self.background = brightness(whole) or self.background
+        tail = _UNFINISHED.search(data)
+        cut = tail.start() if tail is not None and len(tail[0]) <= _LONGEST else len(data)
+        self._rest = data[cut:]
+        return self._without_controls(self._decode(data[:cut]))
+
+    def _without_controls(self, text: str) -> str:
+        """Take control codes out of pasted text: textual reads an escape in the middle of it as keys that are pressed.
+
+        Either marker may be cut by the end of a read: `_before` holds what may be the beginning of one.
+        """
+        found: list[str] = []
+        while text:
+            whole, marker = self._before + text, _PASTED if self._pasting else _PASTE
+            inside, end, text = whole.partition(marker)
+            said = 0 if self._pasting else len(self._before)  # what stood outside a paste was passed on at once
+            self._before = "" if end else _beginning(marker, inside)
+            if self._pasting:
+                inside = _NOT_PASTED.sub("", inside.removesuffix(self._before))
+            found.append((inside + end)[said:])
+            self._pasting ^= bool(end)
+        return "".join(found)
+
+
+def _beginning(marker: str, text: str) -> str:
+    """The longest end of `text` with which `marker` begins."""
+    return next((marker[:n] for n in range(len(marker) - 1, 0, -1) if text.endswith(marker[:n])), "")
+
+
+class SteadyOutput:
+    """stderr for textual's writer thread: when the terminal is gone, what is written goes nowhere instead of failing.
+
+    A writer thread that dies fills a queue, and the full queue blocks the app for good.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        try:
+            return self._file.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError:
+            self._give_up()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def _give_up(self) -> None:
+        # Also for what Python still holds: it flushes the stream when it ends, and a failure would change the status.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+class SteadyDriver(LinuxDriver):
+    """The driver of the app. It also installs the signals, before the terminal is changed for the first time."""
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        assert sys.__stderr__ is not None, "`unfit` has refused a closed stderr"
+        self._file = SteadyOutput(sys.__stderr__)  # type: ignore[assignment]  # the writer needs these three methods
+        self._is_suspended = self._is_stopped = False
+        install_signals(app)
+
+    @property
+    def can_suspend(self) -> bool:
+        """Not when we belong to the process that leads the session: no shell is there that could bring us back."""
+        return os.getpgrp() != os.getsid(0)
+
+    def _sigtstp_application(self, *_: Any) -> None:
+        if self._auto_restart:
+            self._loop.call_soon_threadsafe(self._suspend)
+        else:  # another program has the terminal
+            self._stop()
+
+    def _sigcont_application(self, *_: Any) -> None:
+        self._is_stopped = False
+        if self._auto_restart and not self._is_suspended:
+            # Stopped from outside, and the shell has changed the terminal; `_suspend` sees to its own return.
+            self._loop.call_soon_threadsafe(self._start_over)
+
+    def _suspend(self) -> None:
+        # In the loop, not in the handlers: `bg` and `fg` in a row nest two handlers, and two threads read the keyboard.
+        self._is_suspended = True
+        self.suspend_application_mode()
+        self._stop()
+        while not self._is_foreground():  # `bg`
+            self._stop()
+        self._is_suspended = False
+        self._must_signal_resume = True
+        self.resume_application_mode()
+
+    def _stop(self) -> None:
+        """Come back when somebody has continued us."""
+        self._is_stopped = True
+        os.kill(0, signal.SIGSTOP)  # the whole job: a program that started us must stop with us, as with any ctrl+z
+        while self._is_stopped:  # a system may stop us a moment later
+            time.sleep(0.01)
+
+    def _is_foreground(self) -> bool:
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except OSError:
+            return True  # the terminal is gone; going on ends the app
+
+    def _start_over(self) -> None:
+        self.suspend_application_mode()
+        self._must_signal_resume = True
+        self.resume_application_mode()
+
+    def _disable_mouse_support(self) -> None:
+        super()._disable_mouse_support()
+        if self._mouse:
+            self.write("\x1b[?1016l")  # textual turns reports in pixels on and not off
+
+    def run_input_thread(self) -> None:
+        """As textual's, but with our decoder, and the end of input ends the app."""
+        parser, decoder = XTermParser(self._debug), InputDecoder()
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(0.1):
+                    try:
+                        data = os.read(self.fileno, 4096)
+                    except OSError:
+                        data = b""
+                    if not data:
+                        self._hang_up()
+                        return
+                    if text := decoder.decode(data):  # for the parser nothing means the end
+                        for event in parser.feed(text):
+                            self.process_message(event)
+                    if decoder.background is not None:
+                        self._late_background(decoder)
+                for event in parser.tick():
+                    self.process_message(event)
+
+    def _late_background(self, decoder: InputDecoder) -> None:
+        """The app had to begin without this answer; a slow line or a busy machine is no reason for the wrong theme."""
+        background, decoder.background = decoder.background, None
+        listen = getattr(self._app, "use_background", None)
+        if listen is not None:
+            self._loop.call_soon_threadsafe(listen, background)
+
+    def _hang_up(self) -> None:
+        """The terminal is gone, and perhaps nobody said so."""
+        os.kill(os.getpid(), signal.SIGHUP)

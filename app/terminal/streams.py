@@ -1,0 +1,70 @@
+"""The two streams of a command, and who types it: data goes to stdout, speech to stderr. It imports nothing heavy."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertdistill.app.errors import UsageError
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
+
+
+def show(text: str) -> None:
+    """Data: to stdout; raises ReaderGone when nobody reads it any more."""
+    if not text:
+        return
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+
+
+def say(text: str) -> None:
+    """Speech: to stderr; raises ReaderGone when nobody reads it any more. Escape sequences are made harmless."""
+    from bertdistill.app.text.safe import safe
+
+    try:
+        sys.stderr.write(safe(text) + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError as error:  # `2>&1 | head`
+        raise ReaderGone from error
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], text: str, *, json: bool, csv: bool) -> None:
+    """A list of objects in the form that was asked for; `text` is the form for people."""
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other", hint="Give one of them.")
+    from bertdistill.app.text.tables import csv_text, json_text
+
+    show(json_text(list(rows)) if json else csv_text(rows) if csv else text)
+
+
+def unicode_ok() -> bool:
+    """Whether stdout can carry more than ASCII."""
+    return "utf" in (sys.stdout.encoding or "").lower() and os.environ.get("TERM") != "linux"
+
+
+def colour_ok() -> bool:
+    """Whether stdout is a terminal that wants colours (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def columns() -> int:
+    """Width of the terminal on stdout; 0 in a pipe or file, where no line is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def who() -> str:
+    """Who asks, for the record of requests."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return str(os.getuid())

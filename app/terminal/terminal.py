@@ -1,0 +1,251 @@
+"""The terminal around the app: whether it is fit, its background, its clipboard, and how the process leaves it.
+
+It imports no textual, because it speaks before textual starts; what must live inside textual is in `driver`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import select
+import signal
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from bertdistill.app.preferences import Theme
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from textual.app import App
+    from textual.driver import Driver
+
+Background = Literal["dark", "light"]
+
+NO_SCREEN = ("dumb", "unknown")
+"""Values of TERM that mean: no cursor movement."""
+COLOURLESS = re.compile(r"vt\d+.*|.+-(m|mono)")
+"""Values of TERM of terminals without colours."""
+INSTEAD = "bertdistill-tui engine status"
+"""What to use without a terminal; every view has a text twin there."""
+LARGEST_COPY = 74_994
+"""Bytes of text. More than 100,000 characters of base64 are dropped in silence by many terminals."""
+SCREEN_CHUNK = 200
+"""Characters. GNU screen cuts longer strings that it passes on."""
+QUERY_SECONDS, REMOTE_QUERY_SECONDS = 0.5, 1.0
+"""How long a silent terminal may keep the app waiting; one that answers does not."""
+LEAVE_SECONDS = 4.0
+"""How long an orderly end may take after a signal."""
+LEAVING = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
+"""Signals that end the app, each with its exit status."""
+CLEAN = (
+    "\x1b[?2004l\x1b[?7h\x1b[?2048l"  # bracketed paste, line wrap, resize reports
+    "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l\x1b[?1004l"  # mouse and focus
+    "\x1b[<u\x1b[?1049l\x1b[?25h\x1b[0m"  # key protocol, alternate screen, cursor, colours
+)
+"""What brings a terminal back from the app."""
+
+
+# ------------------------------------------------------------------------------------------------------- before textual
+
+
+def unfit(environ: Mapping[str, str], terminals: Mapping[str, bool], encoding: str | None) -> str | None:
+    """Why the app cannot be shown, in one line with what to do instead; None when it can.
+
+    `terminals` says of stdin, stdout and stderr whether each is a terminal; `encoding` is that of stderr, where the app
+    writes.
+    """
+    missing = [name for name, is_terminal in terminals.items() if not is_terminal]
+    if missing:
+        which = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
+        return f"the app needs a terminal, and {which}; use `{INSTEAD}`, see `{_help()}`"
+    if environ.get("TERM") in NO_SCREEN:
+        return f"the app needs a screen, and TERM={environ['TERM']} has none; use `{INSTEAD}`, see `{_help()}`"
+    if "utf" not in (encoding or "").lower():
+        return (
+            f"the app needs UTF-8, and this terminal has {encoding or 'no encoding'}; "
+            f"set LANG=C.UTF-8, or use `{INSTEAD}`, see `{_help()}`"
+        )
+    return None
+
+
+def _help() -> str:
+    return INSTEAD.rsplit(" ", 1)[0] + " --help"
+
+
+def tame(environ: MutableMapping[str, str]) -> None:
+    """Mend variables that textual reads otherwise than people mean them; to be called before textual is imported."""
+    if COLOURLESS.fullmatch(environ.get("TERM", "")):
+        environ["NO_COLOR"] = "1"  # textual does not ask what the terminal can do, and sends it RGB colours
+    if not environ.get("NO_COLOR"):
+        environ.pop("NO_COLOR", None)  # empty means unset (no-color.org); textual takes it for set
+    else:
+        environ["TEXTUAL_THEME"] = "ansi-dark"  # it picks the filter by its first theme, and other themes stay grey RGB
+    for name in ("COLUMNS", "LINES"):  # exported by some shells; they would freeze the size that the app started with
+        environ.pop(name, None)
+    if environ.get("SSH_CONNECTION"):
+        environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+        environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+
+
+def theme_name(
+    choice: Theme, environ: Mapping[str, str], background: Background | None = None
+) -> Literal["dark", "light", "ansi"]:
+    """The theme that a choice means here; for `auto` the terminal's answer, else COLORFGBG, else dark."""
+    if environ.get("NO_COLOR"):
+        return "ansi"
+    if choice != "auto":
+        return choice
+    return background or colorfgbg(environ.get("COLORFGBG", "")) or "dark"
+
+
+def colorfgbg(value: str) -> Background | None:
+    """`15;0` or `0;default;15` (rxvt, Konsole): the last number is the palette index of the background."""
+    last = value.rpartition(";")[2]
+    if not re.fullmatch(r"[0-9]{1,2}", last):
+        return None
+    return "light" if int(last) == 7 or int(last) > 8 else "dark"
+
+
+def brightness(answer: bytes) -> Background | None:
+    """From the answer to OSC 11, `]11;rgb:RRRR/GGGG/BBBB` with 1 to 4 hex digits each; weighed as ITU-R BT.601 says."""
+    match = re.search(rb"\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})", answer)
+    if match is None:
+        return None
+    red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in match.groups())
+    return "light" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "dark"
+
+
+def ask_background(environ: Mapping[str, str], source: int = 0, target: int = 2) -> Background | None:
+    """Ask the terminal on these descriptors for its background; None when it does not say.
+
+    It asks for device attributes as well: every terminal answers those, so one that knows no colours costs no wait.
+    """
+    wait = REMOTE_QUERY_SECONDS if environ.get("SSH_CONNECTION") else QUERY_SECONDS
+    with suppress(OSError, termios.error), _listening(source):
+        os.write(target, b"\x1b]11;?\x1b\\\x1b[c")
+        return brightness(_answer(source, time.monotonic() + wait))
+    return None
+
+
+def _answer(source: int, deadline: float) -> bytes:
+    answer = b""
+    while not re.search(rb"\x1b\[\?[0-9;]*c", answer):
+        ready, _, _ = select.select([source], [], [], max(0.0, deadline - time.monotonic()))
+        chunk = os.read(source, 256) if ready else b""
+        if not chunk:
+            break
+        answer += chunk
+    return answer
+
+
+@contextmanager
+def _listening(source: int) -> Iterator[None]:
+    """Characters one by one and unseen; ctrl+c still interrupts. A signal leaves the terminal as it was."""
+    before = termios.tcgetattr(source)
+    handlers = {number: signal.signal(number, _leave_now) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        tty.setcbreak(source, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(source, termios.TCSANOW, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _leave_now(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(LEAVING[signal.Signals(number)])
+
+
+# ----------------------------------------------------------------------------------------------------------- the app
+
+
+def driver_class() -> type[Driver]:
+    """The driver that the App is to be built with."""
+    from bertdistill.app.terminal.driver import SteadyDriver
+
+    return SteadyDriver
+
+
+def install_signals(app: App[Any]) -> None:
+    """Let SIGTERM, SIGHUP and SIGINT leave the app in order, with the status of the signal; to be called in its loop.
+
+    These are handlers of the interpreter, not of the event loop: a terminal that takes no more output blocks the loop,
+    and then the app must still end. When the orderly end takes longer than `LEAVE_SECONDS`, the process is ended.
+    """
+    if app.is_headless or threading.current_thread() is not threading.main_thread():
+        return
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    left: list[int] = []
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if left:  # a terminal that is closed sends several
+            return
+        status = LEAVING[signal.Signals(number)]
+        left.append(status)
+        threading.Thread(target=_leave_at_last, args=(status,), name="leave", daemon=True).start()
+        with suppress(RuntimeError):  # the loop is closed: the process is ending as it is
+            # After the refresh: a screen that is just being opened is left without its widgets by an exit, and fails.
+            loop.call_soon_threadsafe(lambda: app.call_after_refresh(lambda: app.exit(return_code=status)))
+
+    for number in LEAVING:
+        signal.signal(number, leave)
+
+
+def _leave_at_last(status: int) -> None:
+    """In a thread: when the app has not ended in time, clean the terminal as far as it lets us, and end the process."""
+    time.sleep(LEAVE_SECONDS)
+    restore(sys.__stdin__.fileno() if sys.__stdin__ else 0, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    os._exit(status)
+
+
+def restore(source: int, target: int) -> None:
+    """Bring a terminal back without its driver; never blocks."""
+    with suppress(OSError, termios.error):
+        modes = termios.tcgetattr(source)
+        modes[tty.IFLAG] |= termios.ICRNL | termios.IXON
+        modes[tty.LFLAG] |= termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG
+        termios.tcsetattr(source, termios.TCSANOW, modes)
+    with suppress(OSError):
+        os.set_blocking(target, False)
+        try:
+            os.write(target, CLEAN.encode())
+        finally:
+            os.set_blocking(target, True)
+
+
+def exit_status(app: App[Any]) -> int:
+    """The status of the process after `run`: what the app was left with; 1 when it ended without being left."""
+    return 1 if app.return_code is None else app.return_code
+
+
+# --------------------------------------------------------------------------------------------------------- clipboard
+
+
+def copy_sequence(text: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """What to write to the terminal to put `text` on the clipboard where the person sits (OSC 52).
+
+    None when the text is longer than terminals take (`LARGEST_COPY` bytes): offer a file instead. No terminal says
+    whether it obeyed.
+    """
+    data = text.encode("utf-8", "replace")
+    if len(data) > LARGEST_COPY:
+        return None
+    sequence = f"\x1b]52;c;{base64.b64encode(data).decode('ascii')}\x07"
+    if environ.get("TMUX"):
+        # tmux obeys the bare one with `set-clipboard on`, the wrapped one with `allow-passthrough on`.
+        doubled = sequence.replace("\x1b", "\x1b\x1b")
+        return f"{sequence}\x1bPtmux;{doubled}\x1b\\"
+    if environ.get("STY"):  # GNU screen passes on short strings
+        parts = [sequence[i : i + SCREEN_CHUNK] for i in range(0, len(sequence), SCREEN_CHUNK)]
+        return "".join(f"\x1bP{part}\x1b\\" for part in parts)
+    return sequence

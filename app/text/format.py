@@ -1,0 +1,136 @@
+"""Numbers, times and states to short text with units. Pure: it reads no clock and prints nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bertdistill.engine.contract.metrics import METRICS
+
+NONE = "–"
+"""Stands for a value that is not there; zero is a value."""
+
+STATES: dict[str, tuple[str, str]] = {
+    "waiting": ("…", "."),
+    "running": ("▶", ">"),
+    "complete": ("✓", "+"),
+    "pruned": ("✂", "/"),
+    "infeasible": ("⊘", "o"),
+    "failed": ("✗", "x"),
+    "stopped": ("■", "#"),
+    "paused": ("‖", "="),
+}
+"""Glyph of each state, and the one for terminals without Unicode. The word always stands beside it."""
+
+_SIZES = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+
+
+def state(name: str, *, ascii_only: bool = False) -> str:
+    """`✓ complete`: a glyph and the word, so that neither colour nor font carries the meaning."""
+    glyphs = STATES.get(name)
+    return name if glyphs is None else f"{glyphs[ascii_only]} {name}"
+
+
+def count(value: float | None) -> str:
+    """A count in three digits: `66.4M`, `14.2k`, `999`."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    for suffix, size in _SIZES:
+        if abs(value) >= size * 0.9995:
+            scaled = value / size
+            return f"{scaled:.{2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0}f}{suffix}"
+    return f"{value:.0f}"
+
+
+def exact(value: float | None) -> str:
+    """A count with every digit: `66,364,418`."""
+    return NONE if value is None or not math.isfinite(value) else f"{int(value):,}"
+
+
+def metric(name: str, value: float | None, *, unit: bool = False) -> str:
+    """A metric's value with the digits that mean something; counts of parameters are shortened."""
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return NONE
+    if name in ("params", "encoder_params"):
+        return count(value)
+    known = METRICS.get(name)
+    if known is None:
+        return setting(value)
+    # A tiny model has tiny sizes: four decimals there say more than 0.0 would.
+    decimals = known.decimals if abs(value) >= 10**-known.decimals or value == 0 else known.decimals + 3
+    return f"{value:.{decimals}f}" + (f" {known.unit}" if unit and known.unit else "")
+
+
+def rate(value: float) -> str:
+    """Units a second: `12.5`, `410`, `15,080`; never with an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else setting(value)
+
+
+def setting(value: Any) -> str:
+    """A parameter's value as a person would type it: `3e-05`, `0.25`, `even`, `true`, `[0, 2]`."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(setting(item) for item in value) + "]"
+    return str(value)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """`alpha=0.5 layers=4`, in the order given."""
+    return " ".join(f"{name}={setting(value)}" for name, value in values.items())
+
+
+def duration(seconds: float | None) -> str:
+    """`45s`, `3m 05s`, `3h 12m`, `2d 4h`."""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"
+
+
+def size(number: float | None) -> str:
+    """Bytes in powers of ten: `1.4 GB`, `350 MB`, `12 kB`."""
+    if number is None or not math.isfinite(number):
+        return NONE
+    for suffix, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(number) >= factor:
+            scaled = number / factor
+            return f"{scaled:.1f} {suffix}" if scaled < 99.95 else f"{scaled:.0f} {suffix}"
+    return f"{number:.0f} B"
+
+
+def signed(value: float | None, decimals: int = 2) -> str:
+    """A difference with its sign: `+1.20`, `-0.35`."""
+    return NONE if value is None or not math.isfinite(value) else f"{value:+.{decimals}f}"
+
+
+def bar(fraction: float, width: int = 14, *, ascii_only: bool = False) -> str:
+    """A progress bar of `width` characters; `fraction` is cut to 0–1."""
+    full = round(min(1.0, max(0.0, fraction)) * width) if math.isfinite(fraction) else 0
+    on, off = ("#", ".") if ascii_only else ("█", "░")
+    return on * full + off * (width - full)
+
+
+def arrow(direction: str, *, ascii_only: bool = False) -> str:
+    """How an objective points: up to maximise, down to minimise."""
+    words = ("max", "min") if ascii_only else ("↑", "↓")
+    return words[direction == "minimize"]
+
+
+def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
+    """The finite value of a metric, or None."""
+    value = metrics.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)

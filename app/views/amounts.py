@@ -1,0 +1,119 @@
+"""How much a study reads: examples, windows and tokens, from an earlier preparation or estimated from the file.
+
+It tokenises nothing: an estimate takes the length of a text in characters for its number of tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+
+CHARACTERS_A_TOKEN = 4.6
+"""Of English text in WordPiece. On SQuAD 1.1 and 2.0 it gives 1 % too many windows or too few, and 3 % more tokens."""
+SPECIAL_TOKENS = 3
+ELSEWHERE = ("report", "report_split", "max_report_examples", "max_answer_length", "n_best")
+"""Keys of `[data]` that say nothing about the training and search splits and their tokens."""
+TOKENIZER = ("model", "revision", "vocab_size")
+"""Keys of `[teacher]` that decide how texts are cut into tokens."""
+COUNTED = {"mean_length", "train_examples", "train_features", "search_features"}
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What there is to train on; `windows` are what a step counts, `tokens` are those of both splits."""
+
+    examples: int
+    windows: int
+    tokens: float
+    exact: bool = False
+    """Counted by a preparation, not estimated."""
+
+
+def from_preparation(facts: Mapping[str, Any]) -> Amounts:
+    """What a preparation counted."""
+    tokens = facts["mean_length"] * (facts["train_features"] + facts["search_features"])
+    return Amounts(facts["train_examples"], facts["train_features"], tokens, exact=True)
+
+
+def prepared_before(db: Database, spec: StudySpec) -> Mapping[str, Any] | None:
+    """The facts of a study in this workspace that read the same data with the same tokenizer; None without one."""
+    wanted = _reading(dump(spec))
+    with db.read() as session:
+        for study in reversed(reads.studies(session)):
+            facts: Mapping[str, Any] = study.prepared or {}
+            same = facts.keys() >= COUNTED and _reading(study.spec) == wanted
+            if same and not _changed_since(spec.data, study.created_at):
+                return facts
+    return None
+
+
+def _reading(raw: Mapping[str, Any]) -> tuple[Any, ...]:
+    data, teacher = raw["data"], raw["teacher"]
+    read = {key: value for key, value in data.items() if key not in ELSEWHERE}
+    return raw["task"], read, [teacher.get(key) for key in TOKENIZER]
+
+
+def _changed_since(data: DataSpec, moment: float) -> bool:
+    """Whether the training file was written after `moment`, or is gone."""
+    try:
+        return bool(data.train) and Path(data.train).stat().st_mtime > moment
+    except OSError:
+        return True
+
+
+# ------------------------------------------------------------------------------------------------------------ estimates
+
+
+def estimate(data: DataSpec, task: str) -> Amounts:
+    """Amounts of a local training file, read here; ConfigError when it cannot be read or holds nothing."""
+    found = [_read_as(data, *lengths) for lengths in text_lengths(Path(data.train), task)]
+    if not found:
+        raise ConfigError(f"data.train = {data.train} holds no example", hint="Correct the path or the file.")
+    count = len(found)
+    train = round(count * (1 - data.search_fraction))
+    search = min(count - train, data.max_search_examples or count)
+    train = min(train, data.max_train_examples or train)
+    windows = sum(windows for windows, _ in found) / count
+    tokens = sum(tokens for _, tokens in found) / count
+    return Amounts(train, round(train * windows), tokens * (train + search))
+
+
+def _read_as(data: DataSpec, passage: int, question: int | None) -> tuple[int, float]:
+    """(windows, tokens in all of them) of an example, from its lengths in characters."""
+    tokens = passage / CHARACTERS_A_TOKEN
+    if question is None:
+        return 1, min(tokens + SPECIAL_TOKENS - 1, data.max_length)
+    beside = min(question / CHARACTERS_A_TOKEN + 1, data.max_question_length) + SPECIAL_TOKENS
+    room = data.max_length - beside
+    more = math.ceil(max(0.0, tokens - room) / max(1.0, room - data.doc_stride))
+    return 1 + more, tokens + beside + more * (beside + data.doc_stride)
+
+
+def text_lengths(path: Path, task: str) -> Iterator[tuple[int, int | None]]:
+    """(characters of the passage or text, of the question) of every example in a local file; ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        if task == TASKS[0]:
+            raw = json.loads(text)
+            paragraphs = [p for article in raw["data"] for p in article["paragraphs"]]
+            yield from [(len(p["context"]), len(q["question"])) for p in paragraphs for q in p["qas"]]
+            return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"data.train = {path} cannot be read: {error}", hint="Correct the path or the file."
+        ) from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    header = path.suffix in (".csv", ".tsv")
+    yield from ((len(line), None) for line in lines[header:])

@@ -1,0 +1,126 @@
+"""Study files that one may begin from, shipped or in a folder, and what each says of itself. It writes nothing."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from bertdistill.app.text.safe import safe
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.study.study_text import LARGEST_FILE
+
+SHIPPED = "shipped"
+DEMO = "demo.toml"
+MOST_FILES = 200
+"""Files looked at in one folder."""
+MARKS = ("task", "objectives", "teacher")
+"""Top-level keys that tell a study file from other TOML, such as pyproject.toml."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One study file. `where` is a word for its place, `about` the comment at its top."""
+
+    path: Path
+    where: str
+    about: str = ""
+
+    @property
+    def first_sentence(self) -> str:
+        """The comment's first sentence."""
+        text = " ".join(self.about.split())
+        return text.split(". ")[0].rstrip(".:") if text else ""
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this is the shipped demo, whose data is made when it is chosen."""
+        return self.where == SHIPPED and self.path.name == DEMO
+
+
+def find_configs(folders: Sequence[tuple[str, Path]]) -> list[Config]:
+    """The shipped study files, the demo first, then those of the folders, each (word, path), every file once."""
+    shipped = sorted(_in(shipped_folder(), SHIPPED), key=lambda config: (not config.is_demo, config.path.name))
+    found = {config.path: config for config in shipped}
+    for where, folder in folders:
+        for config in _in(folder, where):
+            found.setdefault(config.path, config)
+    return list(found.values())
+
+
+def shipped_folder() -> Path:
+    """Where the sample study files of this installation lie."""
+    return Path(str(files("bertdistill.sample_configs"))).resolve()
+
+
+def checked_path(text: str) -> Path:
+    """The file that a person typed; ConfigError when there is no such file."""
+    path = Path(text.strip()).expanduser()
+    if not text.strip():
+        raise ConfigError("no file was named", hint="Type the path of a study file (TOML), or choose one of the list.")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder", hint="Type on: the name of a study file (TOML) in it.")
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: no such file", hint="Correct the path; a relative one begins where the app was started."
+        )
+    if not path.is_file():
+        raise ConfigError(f"{path} is no plain file", hint="Type the path of a study file (TOML).")
+    return path
+
+
+def completion(text: str) -> str | None:
+    """A path that begins with what was typed: a folder with its slash, or a TOML file; None when there is none."""
+    if not text or text.endswith("~"):
+        return None
+    folder_text, slash, start = text.rpartition("/")
+    folder = Path(f"{folder_text}{slash}" or ".").expanduser()
+    try:
+        entries = sorted(folder.iterdir())[:MOST_FILES]
+        for entry in entries:
+            hidden = entry.name.startswith(".") and not start.startswith(".")
+            hidden |= entry.name != safe(entry.name)  # it would drive the terminal while it is only suggested
+            if entry.name.startswith(start) and not hidden and (entry.is_dir() or entry.suffix == ".toml"):
+                return f"{folder_text}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
+    except OSError:
+        return None
+    return None
+
+
+def _in(folder: Path, where: str) -> Iterator[Config]:
+    try:
+        paths = sorted(path for path in folder.glob("*.toml") if path.is_file())[:MOST_FILES]
+    except OSError:
+        return
+    for path in paths:
+        try:
+            status = path.stat()
+            about = _about(path, status.st_mtime_ns) if status.st_size <= LARGEST_FILE else None
+        except OSError:
+            continue
+        if about is not None:
+            yield Config(path.resolve(), where, about)
+
+
+@lru_cache(maxsize=1000)
+def _about(path: Path, changed_ns: int) -> str | None:
+    """The comment at the top of a study file, also of a broken one, which can be mended; None for other files."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        keys = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        keys = {key: None for key in MARKS if f"[{key}]" in text or f"\n{key} =" in text}
+    return comment(text) if any(key in keys for key in MARKS) else None
+
+
+def comment(text: str) -> str:
+    """The block of comment lines that a file begins with, without its `#`."""
+    lines = []
+    for line in text.lstrip("\ufeff\n").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").removeprefix(" ").rstrip())
+    return "\n".join(lines).strip()

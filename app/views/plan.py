@@ -1,0 +1,315 @@
+"""What a study would cost, told before anything starts. It trains nothing, loads no weights and reads no database.
+
+Sizes are exact arithmetic on a model's config.json; steps, tokens and disk are estimates and are printed as such.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.tables import pairs
+from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.families.transformer import Shape, bert_shape, known_metrics
+from bertdistill.engine.study import space
+from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.study.study_spec import StudySpec
+
+SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
+QA = TASKS[0]
+STEP_KEYS = ("batch_size", "accumulation", "epochs")
+MOST_STUDENTS = 20_000
+CACHE_BYTES_A_TOKEN = {"question-answering": 15, "text-classification": 3}
+"""Ids, segment types, and for question answering character spans and two fp16 logits."""
+MODEL_FILES = {
+    "configuration": ("config.json",),
+    "weights that can be read": ("*.safetensors",),
+    "tokenizer": ("tokenizer.json", "vocab.txt", "vocab.json"),
+}
+"""What a folder must hold to start a study from it: one file of each line. Pickled weights are never read."""
+HUB_SECONDS = 5.0
+TRAINING_COPIES = 3
+"""The last checkpoint holds weights and the two moments of AdamW."""
+
+
+def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that can be known now; unknown parts are null. `say` hears why something is unknown.
+
+    `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
+    """
+    check_inputs(spec)
+    amounts = _amounts(spec, facts, say)
+    examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
+    shape = _init_shape(spec, say)
+    labels = len(spec.data.labels) or 2
+    if spec.task == "text-classification" and not spec.data.labels:
+        say("note: two labels are assumed; list data.labels to make the sizes exact")
+    baseline = _baseline(spec)
+    sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
+    if shape is not None:
+        sizes |= _sizes(spec, shape, baseline, labels)
+    return {
+        "study": spec.name,
+        "task": spec.task,
+        "trials": spec.budget.trials,
+        "distinct": space.count(spec.search, spec.settings),
+        "train_examples": examples,
+        "train_windows": windows,
+        "windows_estimated": amounts is not None and not amounts.exact and spec.task == QA,
+        "steps": _steps_range(spec, baseline, windows),
+        "sizes": sizes,
+        "disk_bytes": _disk(spec, tokens, sizes),
+    }
+
+
+def plan_text(spec: StudySpec, planned: Mapping[str, Any]) -> str:
+    """The resolved study as TOML, with what it would cost as comments above it, so that the whole is a study file."""
+    head = pairs(plan_facts(spec, planned), indent="#   ")
+    return f"# study {spec.name}: valid. Nothing was started.\n{head}\n\n{to_toml(spec).strip()}"
+
+
+def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
+    """What `make_plan` found, in words by name: trials, sizes, steps, disk, and each searched parameter."""
+    sizes, steps, disk = planned["sizes"], planned["steps"], planned["disk_bytes"]
+    smallest, largest = sizes["smallest"], sizes["largest"]
+    unknown = "unknown until the models and data can be read"
+    facts = {
+        "trials": f"{planned['trials']} in the budget, "
+        + ("a continuous space" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
+        "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
+        "baseline": f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else unknown,
+        "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
+        "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
+        "steps a trial": unknown if steps is None else _steps_text(steps),
+        "caches": f"about {fmt.size(disk['caches'])}" if disk["caches"] is not None else unknown,
+        "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
+    }
+    if sizes["refused"]:
+        facts["refused"] = f"{sizes['refused']} of {sizes['students']} architectures cannot be built and are skipped"
+    for parameter in spec.search:
+        facts[f"search {parameter.name}"] = space.describe(parameter)
+    return facts
+
+
+def _examples_text(planned: Mapping[str, Any]) -> str:
+    examples, windows = planned["train_examples"], planned["train_windows"]
+    text = f"about {examples:,} to train on"
+    if planned["task"] != QA:
+        return text
+    return f"{text}, in {'an estimated ' if planned['windows_estimated'] else ''}{windows:,} windows"
+
+
+def _steps_text(steps: Mapping[str, int]) -> str:
+    text = f"about {steps['baseline']:,} for the baseline"
+    return text if steps["least"] == steps["most"] else f"{text}, {steps['least']:,} to {steps['most']:,} in the space"
+
+
+# --------------------------------------------------------------------------------------------------------------- sizes
+
+
+def _baseline(spec: StudySpec) -> Settings:
+    """The settings of trial 0, or the fixed ones when there is no baseline."""
+    return dataclasses.replace(spec.settings, **(spec.baseline or {}))
+
+
+def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> dict[str, Any]:
+    def size(settings: Settings) -> int:
+        scratch = spec.student.init == SCRATCH
+        known = known_metrics(
+            shape, settings, scratch=scratch, task=spec.task, labels=labels, mean_length=float(spec.data.max_length)
+        )
+        return int(known["params"])
+
+    found, refused = [], 0
+    for settings in _students(spec):
+        try:
+            found.append(size(settings))
+        except ConfigError:
+            refused += 1
+    return {
+        "baseline": size(baseline),
+        "smallest": min(found, default=None),
+        "largest": max(found, default=None),
+        "refused": refused,
+        "students": len(found) + refused,
+    }
+
+
+def _students(spec: StudySpec) -> Iterator[Settings]:
+    """Every architecture of the space; of a long range only the ends, because size grows with each of them."""
+    wanted = set(SIZE_KEYS)
+    by_name = {p.name: p for p in spec.search}
+    for name in SIZE_KEYS:  # what a condition asks about must be in the grid as well
+        wanted |= set(by_name[name].when) if name in by_name else set()
+    part = tuple(_ends_of_long(p) for p in spec.search if p.name in wanted)
+    for params in islice(space.grid(part, spec.settings), MOST_STUDENTS):
+        yield space.resolve(part, params, spec.settings)
+
+
+def _ends_of_long(parameter: space.Parameter) -> space.Parameter:
+    if parameter.kind == "choice":
+        return parameter
+    values = space.points(parameter)
+    if values is not None and len(values) <= 16:
+        return parameter
+    low, high = parameter.low or 0, parameter.high or 0
+    ends = (int(low), int(high)) if parameter.kind == "int" else (low, high)
+    return space.Parameter(parameter.name, "choice", choices=ends, when=parameter.when)
+
+
+def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
+    """Shape of the model that students start from, or None with the reason said."""
+    teacher, init = spec.teacher, spec.student.init
+    model, revision = (
+        (teacher.model, teacher.revision) if init in ("teacher", SCRATCH) else (init, spec.student.revision)
+    )
+    if model == SCRATCH:
+        say("note: a vocabulary trained on the data may come out smaller than teacher.vocab_size, and so may the sizes")
+        return _scratch_teacher(teacher, spec.data)
+    config = _config_json(model, revision, say)
+    return Shape.from_config(config) if config is not None else None
+
+
+def _check_folders(spec: StudySpec) -> None:
+    """Refuse a model folder that the preparation would refuse: it is not there, or a part of it is missing."""
+    for key, model in (("teacher.model", spec.teacher.model), ("student.init", spec.student.init)):
+        folder = Path(model)
+        if not folder.is_absolute():  # a hub id, or a word; paths were made absolute when the file was read
+            continue
+        if not folder.is_dir():
+            raise ConfigError(f"{key} = {model!r} is not a folder", hint="Correct the path, or give a hub id.")
+        for what, patterns in MODEL_FILES.items():
+            if not any(any(folder.glob(pattern)) for pattern in patterns):
+                raise ConfigError(
+                    f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}",
+                    hint="Give a folder that holds a saved model with its tokenizer, weights as safetensors.",
+                )
+
+
+def _scratch_teacher(teacher: TeacherSpec, data: DataSpec) -> Shape:
+    return bert_shape(
+        vocab_size=teacher.vocab_size,
+        positions=max(512, data.max_length),
+        hidden_size=teacher.hidden_size,
+        ffn_size=teacher.ffn_size,
+        layers=teacher.layers,
+        head_size=teacher.head_size,
+    )
+
+
+def _config_json(model: str, revision: str, say: Callable[[str], None]) -> dict[str, Any] | None:
+    folder = Path(model).expanduser()
+    path = folder / "config.json" if folder.is_dir() else _from_hub(model, revision, say)
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as JSON: {error}", hint="Give a folder that holds a saved model."
+        ) from error
+    return found if isinstance(found, dict) else None
+
+
+def _from_hub(model: str, revision: str, say: Callable[[str], None]) -> Path | None:
+    """config.json out of the hub's cache, else from the hub; one quiet try, because a plan can do without."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    problem = ""
+    try:
+        cached = try_to_load_from_cache(model, "config.json", revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+        problem = _unreachable()
+        if not problem:
+            return Path(hf_hub_download(model, "config.json", revision=revision or None))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    say(f"warning: config.json of {model} cannot be had from the hub, so sizes are unknown: {problem}")
+    return None
+
+
+def _unreachable() -> str:
+    """Why the hub cannot be asked, empty when it can. The hub's own client would retry for half a minute."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
+    except Exception as error:  # noqa: BLE001  the http client's errors are its own and change with it; all mean the same
+        return f"{constants.ENDPOINT} does not answer: {error}"
+    return ""
+
+
+# --------------------------------------------------------------------------------------------------------- steps, disk
+
+
+def _amounts(spec: StudySpec, facts: Mapping[str, Any] | None, say: Callable[[str], None]) -> Amounts | None:
+    """What there is to train on; None when the data is on the hub and nobody has read it yet."""
+    data = spec.data
+    if facts is not None:
+        return from_preparation(facts)
+    if data.train:
+        return estimate(data, spec.task)
+    say(f"note: the number of examples of {data.hub} is known once they are loaded")
+    return None
+
+
+def check_inputs(spec: StudySpec) -> None:
+    """Refuse local data and models that are not there: a study that starts without them fails a moment later."""
+    _check_folders(spec)
+    if spec.data.train:
+        _check_data(Path(spec.data.train), Path(spec.data.report))
+
+
+def _check_data(train: Path, report: Path) -> None:
+    """The report file is not read; that it is missing must not come out after the search."""
+    if not train.is_file():
+        raise ConfigError(f"data.train = {train} is not a file", hint="Correct the path.")
+    if not report.is_file():
+        raise ConfigError(f"data.report = {report} is not a file", hint="Correct the path; a promotion needs it.")
+    if report.samefile(train):
+        raise ConfigError(
+            f"data.report = {report} is the training file under another name", hint="Use other data for the report."
+        )
+
+
+def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int] | None:
+    if windows is None:
+        return None
+    values = {name: [float(getattr(spec.settings, name))] for name in STEP_KEYS}
+    for parameter in spec.search:
+        if parameter.name in values:
+            numbers = [float(c) for c in parameter.choices] if parameter.kind == "choice" else []
+            values[parameter.name] = numbers or [float(parameter.low or 0), float(parameter.high or 0)]
+
+    def steps(batch: float, accumulation: float, epochs: float) -> int:
+        return max(1, math.ceil(math.ceil(windows / batch) * epochs / accumulation))  # as training counts them
+
+    batch, accumulation, epochs = (values[name] for name in STEP_KEYS)
+    return {
+        "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs),
+        "least": steps(max(batch), max(accumulation), min(epochs)),
+        "most": steps(min(batch), min(accumulation), max(epochs)),
+    }
+
+
+def _disk(spec: StudySpec, tokens: float | None, sizes: Mapping[str, Any]) -> dict[str, int | None]:
+    largest = sizes["largest"] or sizes["baseline"]
+    checkpoints = None
+    if largest:
+        running = max(1, spec.runner.slots)
+        checkpoints = int(4 * largest * (spec.budget.trials + running * TRAINING_COPIES))
+    caches = None if tokens is None else int(tokens * CACHE_BYTES_A_TOKEN[spec.task])
+    return {"caches": caches, "checkpoints": checkpoints}

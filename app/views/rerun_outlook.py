@@ -1,0 +1,224 @@
+"""What a rerun would be, before it is started: which settings may change, and what one change would make. Pure.
+
+It opens no database: the engine forecasts, this finds the trials to compare with and the words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bertdistill.app.draw.charts import Point
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import COUNTS, StudyView, chart_axes, chart_trials
+from bertdistill.engine.analysis.neighbours import Neighbour, expected, nearest
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.pareto.frontier import dominates, feasible, has_all, oriented
+from bertdistill.engine.steering.actions import Forecast
+from bertdistill.engine.steering.reruns import changeable
+from bertdistill.engine.study.sections import shown
+from bertdistill.engine.study.space import active, describe
+from bertdistill.engine.study.suggestions import fixed_parameter, limits
+from bertdistill.store.rows import StudyState, Trial
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting that a rerun may change; values as a person types them."""
+
+    key: str
+    now: str
+    range: str
+    baseline: str
+    searched: bool
+    idle: bool
+    """It has no effect in this trial."""
+    options: tuple[str, ...] = ()
+    """Every value, where they are few and named."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What one change would make. `problem` says why it is refused, empty when it can be started."""
+
+    key: str
+    text: str
+    forecast: Forecast | None = None
+    problem: str = ""
+    neighbours: Sequence[Neighbour] = ()
+
+    @property
+    def twin(self) -> int | None:
+        """The trial that has these settings already."""
+        return self.forecast.repeats if self.forecast is not None else None
+
+
+# ---------------------------------------------------------------------------------------------------------- the values
+
+
+def as_typed(value: Any) -> str:
+    """A value as a person types it, with every digit that it has."""
+    return value if isinstance(value, str) else shown(value)
+
+
+def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
+    """The searched settings in the order of the study, then the fixed ones that a rerun may change."""
+    searched = {one.name: one for one in view.spec.search}
+    names = changeable(view.spec)
+    values = {name: trial.settings.get(name, getattr(view.spec.settings, name)) for name in names}
+    effective = active(view.spec.search, {name: values[name] for name in searched}, view.spec.settings)
+    base = view.baseline.settings if view.baseline is not None else vars(view.spec.settings)
+    found = []
+    for name in [*searched, *(one for one in names if one not in searched)]:
+        parameter = searched.get(name)
+        options = (parameter or fixed_parameter(name)).choices
+        found.append(
+            Choice(
+                name,
+                as_typed(values[name]),
+                describe(parameter) if parameter is not None else limits(fixed_parameter(name)),
+                as_typed(base.get(name, values[name])),
+                parameter is not None,
+                parameter is not None and name not in effective,
+                tuple(str(one) for one in options),
+            )
+        )
+    return tuple(found)
+
+
+def look_ahead(view: StudyView, parent: Trial, text: str, forecast: Forecast) -> Outlook:
+    """The forecast with the first reason against it, and the nearest trials where the study searches that setting."""
+    key = forecast.key
+    near: Sequence[Neighbour] = ()
+    if any(one.name == key for one in view.spec.search):
+        _, score = chart_axes(view)
+        settings = dataclasses.replace(Settings(**parent.settings), **{key: forecast.after})
+        near = nearest(view.spec.search, view.trials, settings, score)
+    return Outlook(key, text, forecast, _problem(view, forecast), near)
+
+
+def _problem(view: StudyView, forecast: Forecast) -> str:
+    if forecast.repeats is not None:
+        twin = view.trial(forecast.repeats)
+        state = f" ({twin.state.value})" if twin is not None else ""
+        return f"already run as #{forecast.repeats}{state}"
+    if forecast.excluded:
+        return f"{forecast.excluded}; choose a smaller student, or loosen the threshold in the settings"
+    return ""
+
+
+def landing(view: StudyView, outlook: Outlook) -> dict[str, float | None]:
+    """Where it would lie: what is known exactly, and the guess at the score."""
+    if outlook.forecast is None:
+        return {}
+    _, score = chart_axes(view)
+    return {**outlook.forecast.known, score: expected(outlook.neighbours)}
+
+
+def points(view: StudyView, outlook: Outlook | None) -> tuple[list[Point], int | None]:
+    """The study's points with the rerun as a running one where its score can be guessed, and its place among them."""
+    x, y = chart_axes(view)
+    found = [point for _, point in chart_trials(view, x, y)]
+    place = landing(view, outlook) if outlook is not None else {}
+    at_x, at_y = place.get(x), place.get(y)
+    if at_x is None or at_y is None:
+        return found, None
+    return [*found, Point(at_x, at_y, "running", "guess")], len(found)
+
+
+# --------------------------------------------------------------------------------------------------------------- words
+
+
+def verdict(outlook: Outlook) -> str:
+    """Whether enter starts it, as a sentence."""
+    if outlook.twin is not None:
+        return f"{outlook.problem}; enter opens it"
+    return f"refused: {outlook.problem}" if outlook.problem else "enter starts it"
+
+
+def lines(view: StudyView, parent: Trial, outlook: Outlook) -> list[tuple[str, str]]:
+    """(what, words) of the forecast: the change, its exact size, time and memory, where it would land."""
+    forecast = outlook.forecast
+    if forecast is None:
+        return []
+    found = [
+        (
+            "change",
+            f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}, all else as #{parent.number}",
+        )
+    ]
+    found.append(("size", _sizes(forecast)))
+    found.append(("cost", cost(forecast)))
+    found.append(("lands", _lands(view, outlook)))
+    return [(what, safe_line(words, 400)) for what, words in found]
+
+
+def _sizes(forecast: Forecast) -> str:
+    words = []
+    for name, value in forecast.known.items():
+        before = forecast.parent_known.get(name)
+        change = f" ({value / before - 1:+.1%})" if before and abs(value / before - 1) >= 5e-4 else ""
+        words.append(f"{size(name, value)}{change}")
+    return ", ".join(words)
+
+
+def size(name: str, value: float) -> str:
+    """`params 66,364,418` or `size_mb 265.5`: counts with every digit; the name says the unit."""
+    return f"{name} {fmt.exact(value) if name in COUNTS else fmt.metric(name, value)}"
+
+
+def cost(forecast: Forecast) -> str:
+    """Expected minutes and memory, and by how many trials they are judged."""
+    if forecast.minutes is None and forecast.memory_mb is None:
+        return "no complete trial to judge time and memory by"
+    minutes = None if forecast.minutes is None else f"about {fmt.duration(forecast.minutes * 60)} of training"
+    memory = None if forecast.memory_mb is None else f"{fmt.size(forecast.memory_mb * 1e6)} of memory"
+    number = forecast.judged_by
+    judged = f"judged by {number} complete {'trial' if number == 1 else 'trials'}"
+    return ", ".join([word for word in (minutes, memory) if word] + [judged])
+
+
+def _lands(view: StudyView, outlook: Outlook) -> str:
+    x, y = chart_axes(view)
+    place, forecast = landing(view, outlook), outlook.forecast
+    at = place.get(x)
+    where = [f"at {size(x, at)}"] if at is not None else []
+    guess = place.get(y)
+    if guess is None:
+        searched = forecast is not None and any(one.name == forecast.key for one in view.spec.search)
+        why = "no complete trial yet" if searched else f"the study does not search {outlook.key}"
+        return ", ".join([*where, f"its {y} cannot be guessed: {why}"])
+    near = ", ".join(f"#{one.number} {fmt.metric(y, one.score)}" for one in outlook.neighbours)
+    return "; ".join([*where, f"{y} perhaps {fmt.metric(y, guess)} by its nearest trials: {near}", *_rank(view, place)])
+
+
+def _rank(view: StudyView, place: dict[str, float | None]) -> list[str]:
+    """What the guess would mean; nothing where an objective is neither known nor guessed."""
+    if not has_all(place, view.objectives):
+        return []
+    if not feasible(place, view.objectives):
+        return ["under a threshold then"]
+    here = oriented(place, view.objectives)
+    over = [t for t in view.frontier if dominates(oriented(view.values(t), view.objectives), here)]
+    return [f"under #{over[0].number} then" if over else "on the frontier then"]
+
+
+def question(parent: Trial, outlook: Outlook) -> str:
+    """What is asked before it starts."""
+    forecast = outlook.forecast
+    if forecast is None:
+        return ""
+    change = f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}"
+    size = f"{fmt.exact(forecast.known['params'])} parameters"
+    return f"Rerun #{parent.number} with {change}? {size}; {cost(forecast)}. It comes on top of the budget."
+
+
+def started(view: StudyView, number: int) -> str:
+    """What is told when it was made."""
+    state = view.study.state
+    if state in (StudyState.RUNNING, StudyState.COMPLETE):
+        return f"Trial #{number} waits for a free worker. u takes it back until it starts."
+    return f"Trial #{number} waits: the study is {state.value}; z in the study goes on with it."

@@ -1,0 +1,64 @@
+"""The columns of the list of trials: which there are, and what each sorts and filters by. Pure: it draws nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bertdistill.app.text import format as fmt
+from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.views.view import columns as metric_columns
+from bertdistill.store.rows import Trial
+
+FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")
+"""Columns that are neither a metric nor a parameter; `parameters` takes the width that is left."""
+
+
+def known_columns(view: StudyView) -> list[str]:
+    """Every column that the study can show."""
+    measured = {name for trial in view.trials[:50] for name in all_metrics(trial)}
+    searched = [p.name for p in view.spec.search]
+    return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
+
+
+def default_columns(view: StudyView) -> tuple[str, ...]:
+    """State, objectives, loss, gain and what else is worth a word."""
+    return ("state", *(o.metric for o in view.objectives), "loss", "gain", "note", "parameters")
+
+
+def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:
+    """Key function for `sorted`; missing values go last, numbers before words."""
+
+    def key(trial: Trial) -> tuple[int, float, str]:
+        value = sort_value(view, trial, name, losses)
+        if isinstance(value, bool | str) or value is None:
+            return (2 if value is None else 1, 0.0, str(value))
+        return (0, float(value), "") if math.isfinite(value) else (2, 0.0, "")
+
+    return key
+
+
+def sort_value(view: StudyView, trial: Trial, name: str, losses: Mapping[int, float]) -> Any:
+    """What a column sorts and filters by: a number, a word, or None."""
+    match name:
+        case "trial":
+            return trial.number
+        case "state":
+            return trial.state.value
+        case "loss":
+            return losses.get(trial.number)
+        case "gain":
+            return view.gain.get(trial.number)
+        case "time":
+            return trial.busy_seconds or None
+        case "origin":
+            return trial.origin
+        case "note":
+            return trial.note or None
+        case "tags":
+            return " ".join(trial.tags) or None
+        case "parameters":
+            return fmt.settings(trial.params)
+    values = view.values(trial)
+    return values[name] if name in values else trial.params.get(name, trial.settings.get(name))

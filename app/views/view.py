@@ -1,0 +1,250 @@
+"""What a study looks like now: its trials ranked, with gains and parents, in one frozen value. It writes nothing.
+
+The command line prints it and the screens draw it, so both always agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from bertdistill.app.draw.charts import Axis, Kind, Point
+from bertdistill.app.text.format import arrow, metric, value_of
+from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
+from bertdistill.engine.runner.rules import in_budget
+from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+
+COUNTS = ("params", "encoder_params")
+"""Metrics that are whole numbers."""
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """One study at one moment. `trials` are in ranked order, unranked ones after them by number."""
+
+    study: Study
+    spec: StudySpec
+    trials: tuple[Trial, ...]
+    ranked: Mapping[int, RankedRow[int]] = field(default_factory=dict)
+    """By trial number; only complete trials with every objective are ranked."""
+    gain: Mapping[int, float] = field(default_factory=dict)
+    """What each feasible trial added to the hypervolume (in the unit box) when it finished, in that order."""
+    hypervolume: float = 0.0
+    measured: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
+    """All metrics of each complete trial, by its number."""
+    tally: Mapping[str, int] = field(default_factory=dict)
+    """Trials by state, in the order of the states, without zeros."""
+    finished: int = 0
+    """Trials that have ended and count against the budget."""
+    typical_seconds: float | None = None
+    """Median worker time of complete trials."""
+    running: tuple[Trial, ...] = ()
+    waiting: tuple[Trial, ...] = ()
+    places: Mapping[int, int] = field(default_factory=dict)
+    """Where in `trials` each trial stands, by its number."""
+    baseline_number: int | None = None
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        return self.spec.objectives
+
+    @property
+    def frontier(self) -> list[Trial]:
+        """The frontier trials in ranked order."""
+        return [t for t in self.trials if t.number in self.ranked and self.ranked[t.number].on_frontier]
+
+    @property
+    def baseline(self) -> Trial | None:
+        return None if self.baseline_number is None else self.trial(self.baseline_number)
+
+    @property
+    def teacher(self) -> dict[str, float | None]:
+        """The teacher's size and its scores on the search split; empty until the preparation is done."""
+        prepared = self.study.prepared or {}
+        scores = prepared.get("teacher_metrics") or {}
+        return {**teacher_sizes(prepared, self.spec.task), **{name: value_of(scores, name) for name in scores}}
+
+    def values(self, trial: Trial) -> Mapping[str, float | None]:
+        """Metrics known before training, then those measured so far."""
+        return self.measured[trial.number] if trial.number in self.measured else all_metrics(trial)
+
+    def trial(self, number: int) -> Trial | None:
+        place = self.places.get(number)
+        return None if place is None else self.trials[place]
+
+    def parent(self, trial: Trial) -> Trial | None:
+        """The trial that this one is a rerun of."""
+        if trial.parent_id is None:
+            return None
+        return next((t for t in self.trials if t.id == trial.parent_id), None)
+
+    def position(self, number: int) -> int | None:
+        """Place in the ranked list, from 1."""
+        return list(self.ranked).index(number) + 1 if number in self.ranked else None
+
+    def progress(self) -> float:
+        """Finished trials of the budget, running ones by their share, from 0 to 1."""
+        done = self.finished + sum(t.progress for t in self.running if in_budget(t))
+        return min(1.0, done / max(1, self.spec.budget.trials))
+
+    def seconds_left(self, slots: int) -> float | None:
+        """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
+        if self.typical_seconds is None or self.study.state != StudyState.RUNNING:
+            return None
+        extra = sum(1.0 - t.progress for t in (*self.running, *self.waiting) if not in_budget(t))
+        left = max(0.0, 1.0 - self.progress()) * self.spec.budget.trials + extra
+        return left * self.typical_seconds / max(1, slots)
+
+
+def read_view(db: Database, name: str) -> StudyView:
+    """Read one study in a single transaction; NotFound names the nearest study."""
+    with db.read() as session:
+        study = reads.study(session, name)
+        trials = reads.trials(session, study.id)
+    return make_view(study, study_from_dict(study.spec, where=f"study {study.name}"), trials)
+
+
+def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: StudyView | None = None) -> StudyView:
+    """Rank the trials; pure. `before` is an older view of the same study: what holds of it still is not made again."""
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    values = {t.number: all_metrics(t) for t in complete}
+    if before is not None and (before.spec.objectives, before.measured) == (spec.objectives, values):
+        ranked, gain = dict(before.ranked), before.gain  # another dict: screens take the same one for nothing new
+    else:
+        ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
+        feasible = [t for t in complete if t.number in ranked and ranked[t.number].feasible]
+        gain = _gains(feasible, values, spec.objectives)
+    order = {number: place for place, number in enumerate(ranked)}
+    states = Counter(t.state for t in trials)
+    took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
+    in_order = tuple(sorted(trials, key=lambda t: (order.get(t.number, len(order)), t.number)))
+    return StudyView(
+        study,
+        spec,
+        in_order,
+        ranked,
+        gain,
+        sum(gain.values()),
+        values,
+        {state.value: number for state in TrialState if (number := states[state])},
+        sum(t.finished_at is not None for t in trials if in_budget(t)),
+        median(took) if took else None,
+        tuple(t for t in in_order if t.state == TrialState.RUNNING),
+        tuple(t for t in in_order if t.state == TrialState.WAITING),
+        {t.number: place for place, t in enumerate(in_order)},
+        next((t.number for t in in_order if t.origin == "baseline"), None),
+    )
+
+
+def _gains(
+    trials: Sequence[Trial], values: Mapping[int, Mapping[str, float | None]], objectives: Sequence[Objective]
+) -> dict[int, float]:
+    in_time = sorted(trials, key=lambda t: (t.finished_at or 0.0, t.number))
+    added = shares([oriented(values[t.number], objectives) for t in in_time], objectives)
+    return {t.number: gain for t, gain in zip(in_time, added, strict=True)}
+
+
+def all_metrics(trial: Trial) -> dict[str, float | None]:
+    """Metrics known before training, then those measured; what is not a finite number is None."""
+    merged: dict[str, Any] = {**trial.known, **trial.metrics}
+    values = {name: value_of(merged, name) for name in merged}
+    return values | {name: round(value) for name in COUNTS if (value := values.get(name)) is not None}
+
+
+def columns(view: StudyView) -> list[str]:
+    """Metric columns of a table: the objectives, then what the study stores."""
+    return list(dict.fromkeys([*(o.metric for o in view.objectives), *view.spec.metrics.stored]))
+
+
+def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ, as {name: (value in other, value in settings)}."""
+    names = dict.fromkeys([*settings, *other])
+    return {n: (other.get(n), settings.get(n)) for n in names if settings.get(n) != other.get(n)}
+
+
+# --------------------------------------------------------------------------------------------------------------- chart
+
+
+def remark(view: StudyView, trial: Trial) -> str:
+    """What is worth a word about a trial: baseline, lineage, what dominates it, why it ended badly."""
+    ranked = view.ranked.get(trial.number)
+    words = []
+    if trial.origin == "baseline":
+        words.append("baseline")
+    if parent := view.parent(trial):
+        words.append(f"rerun of #{parent.number}")
+    if ranked and not ranked.feasible:
+        words.append("misses a threshold")
+    elif ranked and ranked.dominated_by is not None:
+        words.append(f"under #{ranked.dominated_by}")
+    if trial.reason:
+        words.append(trial.reason)
+    return ", ".join(words)
+
+
+def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
+    """Metrics of the two axes: a size on x and a score on y when the objectives allow it."""
+    return size_and_score(view.objectives, x, y)
+
+
+def chart_points(view: StudyView, x: str, y: str) -> list[Point]:
+    """Every trial that has both values; a running one stands at its known size with its newest score."""
+    return [point for _, point in chart_trials(view, x, y)]
+
+
+def chart_trials(
+    view: StudyView, x: str, y: str, trials: Sequence[Trial] | None = None
+) -> list[tuple[Trial | None, Point]]:
+    """The same, each with its trial (all of them, or those given); None stands for a reference point."""
+    found: list[tuple[Trial | None, Point]] = []
+    for trial in view.trials if trials is None else trials:
+        values = view.values(trial)
+        at_x, at_y = values.get(x), values.get(y)
+        if at_x is not None and at_y is not None and not trial.archived:
+            kind = _kind(view, trial)
+            label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
+            row = view.ranked.get(trial.number)
+            found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
+    if trials is None:
+        found += [(None, _reference(r, x, y)) for r in view.spec.references if x in r.metrics and y in r.metrics]
+    return found
+
+
+def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
+    """Title, direction, tick text and lines (threshold, teacher) of one axis."""
+    objective = next((o for o in view.objectives if o.metric == name), None)
+    known = METRICS.get(name)
+    better = objective.direction if objective else known.direction if known else "maximize"
+    lines = []
+    if objective and objective.threshold is not None:
+        lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))
+    teacher = value_of((view.study.prepared or {}).get("teacher_metrics") or {}, name)
+    if teacher is not None and better == "maximize":
+        lines.append((teacher, f"teacher {metric(name, teacher)}"))
+    return Axis(f"{name} {arrow(better, ascii_only=ascii_only)}", better, lambda v: _tick(name, v), lines=tuple(lines))
+
+
+def _tick(name: str, value: float) -> str:
+    return metric(name, value) if name in ("params", "encoder_params") else f"{value:.4g}"
+
+
+def _kind(view: StudyView, trial: Trial) -> Kind:
+    if trial.origin == "baseline" and trial.state == TrialState.COMPLETE:
+        return "baseline"
+    row = view.ranked.get(trial.number)
+    if row is None:
+        return "running" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else "infeasible"
+    return "frontier" if row.on_frontier else "dominated" if row.feasible else "infeasible"
+
+
+def _reference(reference: ReferencePoint, x: str, y: str) -> Point:
+    return Point(reference.metrics[x], reference.metrics[y], "reference", reference.name)

@@ -1,0 +1,148 @@
+"""Curves of the chosen trials over steps, examples or time, with a crosshair. It reads no store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+
+from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.charts import Curve, curves_drawing
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.curves import TrialCurve
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.titles import entitle
+
+LOSSES = ("train/loss", "train/soft_loss", "train/hard_loss")
+SMOOTHING = (0.0, 0.6, 0.9, 0.97)
+"""Weights of the past in the moving average; the first leaves the curve as it is."""
+AXES = ("step", "examples", "minutes")
+EVALUATION = "search/"
+"""Series of the search split begin with this."""
+LEAST_SECONDS = 0.9
+"""The same curves with more points are drawn again after this time: a look costs half as much, and nobody sees more."""
+
+
+class CurvesChart(Chart):
+    """Loss and scores of up to six trials."""
+
+    PLACE = "curves"
+    BINDINGS: ClassVar = bindings("curves")
+    HELP = """
+Each curve has its own marker and its name at its end. Arrows move the crosshair, whose values stand in the lower
+border; points that are not finite are counted in the title and never drawn.
+"""
+
+    _curves: Sequence[TrialCurve] = ()
+    _names: Sequence[str] = ()
+    _set = 0
+    _axis = 0
+    _smooth = 0
+    _log = False
+    _live = True
+    _drawn_at = 0.0
+    _at: float | None = None
+    """Place of the crosshair as a share of the x range, 0 to 1."""
+
+    def wanted(self, names: Sequence[str], trials: int) -> list[str]:
+        """Which of the existing series to read, for this many trials."""
+        sets = self._sets(names, trials)
+        return sets[self._set % len(sets)] if sets else []
+
+    def _sets(self, names: Sequence[str], trials: int) -> list[list[str]]:
+        """Losses, then each score of the search split, then every other series by itself."""
+        losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
+        rest = sorted((n for n in names if n not in losses), key=lambda n: (not n.startswith(EVALUATION), n))
+        return [*([losses] if losses else []), *([n] for n in rest)]
+
+    def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
+        """Draw these, unless they are the ones that are drawn; a frozen chart keeps its curves."""
+        if self._curves and (self._curves, self._names) == (curves, names):
+            return
+        grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
+        if grown and time.monotonic() - self._drawn_at < LEAST_SECONDS:
+            return  # a later look brings these points, too
+        if self._live or not self._curves:
+            self._curves, self._names = curves, names
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn_at = time.monotonic()
+        axis = AXES[self._axis]
+        drawn = [_curve(c, axis, several=len({c.trial for c in self._curves}) > 1) for c in self._curves]
+        steps = [s for curve in drawn for s in curve.steps]
+        crosshair = None
+        if self._at is not None and steps:
+            crosshair = min(steps) + self._at * (max(steps) - min(steps))
+        make = partial(
+            curves_drawing, drawn, axis, log=self._log, crosshair=crosshair, smoothing=SMOOTHING[self._smooth]
+        )
+        self.draw(make, empty="Curves appear when a trial has reported its first steps.")
+        entitle(self, title=self._title())
+
+    def _title(self) -> str:
+        numbers = " ".join(dict.fromkeys(c.label for c in self._curves))
+        series = ", ".join(dict.fromkeys(_short(c.series) for c in self._curves))
+        words = [f"Curves {numbers}: {series}" if self._curves else "Curves", f"({'live' if self._live else 'frozen'}"]
+        if SMOOTHING[self._smooth]:
+            words.append(f", smoothed {SMOOTHING[self._smooth]:g}")
+        if self._log:
+            words.append(", log y")
+        hidden = sum(c.not_finite for c in self._curves)
+        return safe_line(f"{words[0]} {''.join(words[1:])})" + (f"  {hidden} not finite" if hidden else ""), 200)
+
+    @on(Chart.Drawn)
+    def name_values(self, event: Chart.Drawn) -> None:
+        """The values under the crosshair, else what each line is."""
+        readings = [f"{name} {fmt.setting(value)}" for name, value in event.drawing.readings]
+        # Without the newest values: they change with every look, and the whole pane would be painted again.
+        names = [words.rpartition(" ")[0] for words in event.drawing.legend]
+        entitle(self, subtitle="  ".join(readings or names))
+
+    def action_crosshair(self, by: int) -> None:
+        """Move by columns of the chart; beyond either end it is hidden."""
+        width = max(20, self.size.width)
+        at = (1.0 if by < 0 else 0.0) if self._at is None else self._at + by / width
+        self._at = None if not 0.0 <= at <= 1.0 else at
+        self._draw()
+
+    def action_log_scale(self) -> None:
+        self._log = not self._log
+        self._draw()
+
+    def action_live(self) -> None:
+        self._live = not self._live
+        self._draw()
+
+    def action_smoothing(self) -> None:
+        self._smooth = (self._smooth + 1) % len(SMOOTHING)
+        self._draw()
+
+    def action_x_axis(self) -> None:
+        self._axis = (self._axis + 1) % len(AXES)
+        self._draw()
+
+    def action_series(self) -> None:
+        self._set += 1
+        self._curves = ()
+        self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
+
+
+def _short(series: str) -> str:
+    return series.removeprefix("train/").removeprefix(EVALUATION)
+
+
+def _curve(curve: TrialCurve, axis: str, *, several: bool) -> Curve:
+    """Lowest and highest of each column, so that a spike is never lost."""
+    steps: list[float] = []
+    values: list[float | None] = []
+    for step, point in zip(curve.steps(axis), curve.points, strict=True):
+        for value in dict.fromkeys((point.value_min, point.value_max)):
+            steps.append(step)
+            values.append(value)
+    name = f"{curve.label} {_short(curve.series)}" if several else _short(curve.series)
+    return Curve(safe_line(name, 40), steps, values)

@@ -1,0 +1,168 @@
+"""The frontier chart of a study, with a cursor that goes from point to point. It reads no store and ranks nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import on
+from textual.message import Message
+
+from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.charts import Point, frontier_drawing
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.store.rows import Trial, TrialState
+
+
+class FrontierChart(Chart):
+    """Trials in the plane of two metrics."""
+
+    PLACE = "frontier"
+    BINDINGS: ClassVar = bindings("frontier")
+    HELP = """
+`★` frontier trials are joined by steps, `·` dominated ones lie behind, `×` miss a threshold, `▷` run at their exact
+size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point. A filter takes
+the marks of other trials away; the steps stay those of the frontier over all trials.
+"""
+
+    class Moved(Message):
+        """A person went to another trial in the chart."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    _view: StudyView | None = None
+    _trials: Sequence[tuple[Trial | None, Point]] = ()
+    _settled: Sequence[tuple[Trial | None, Point]] = ()
+    _made_of: tuple[Any, ...] = ()
+    _drawn: tuple[Any, ...] = ()
+    _selected: int | None = None
+    _x = _y = ""
+    _log = False
+    _live = True
+    _kept: AbstractSet[int] | None = None
+    _filter = ""
+
+    def show(
+        self, view: StudyView, selected: int | None, kept: AbstractSet[int] | None = None, filter_text: str = ""
+    ) -> None:
+        """Draw this study with the cursor on trial `selected`; a frozen chart keeps its points.
+
+        Of a filter's trials, `kept`, the marks are shown; the edge of the frontier stays that of all trials.
+        """
+        if self._live or self._view is None:
+            self._view = view
+        self._selected, self._kept, self._filter = selected, kept, filter_text
+        self._draw()
+
+    @property
+    def selected(self) -> int | None:
+        """The trial that the cursor is on."""
+        return self._selected
+
+    def _axes(self) -> tuple[str, str]:
+        assert self._view is not None, "called while something is shown"
+        return chart_axes(self._view, self._x, self._y)
+
+    def _draw(self) -> None:
+        """Nothing is drawn when nothing moved: most refreshes only bring new losses."""
+        view = self._view
+        if view is None:
+            return
+        x, y = self._axes()
+        self._trials = self._fitting(self._read_points(view, x, y))
+        points = [point for _, point in self._trials]
+        state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
+        state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
+        drawn = (points, x, y, state, self._selected, view.spec, self.marker)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        ascii_only = self.marker == "ascii"
+        axis_x, axis_y = (chart_axis(view, name, ascii_only=ascii_only) for name in (x, y))
+        axis_x = dataclasses.replace(axis_x, log=self._log)
+        cursor = next(
+            (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
+        )
+        make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
+        nothing = "No trial that fits the filter has both scores." if self._filter else ""
+        self.draw(make, empty=nothing or "The first point appears when a trial has both scores.")
+        entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
+
+    def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
+        """All points; those of trials that have ended are made once."""
+        ended = [trial for trial in view.trials if not _moves(trial)]  # the same objects until one is read again
+        made_of = (ended, view.ranked, view.spec, x, y)
+        if self._made_of != made_of:
+            self._made_of = made_of
+            self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
+        return [*self._settled, *chart_trials(view, x, y, [*view.running, *view.waiting])]
+
+    def _fitting(self, pairs: Sequence[tuple[Trial | None, Point]]) -> Sequence[tuple[Trial | None, Point]]:
+        """Without the trials that a filter leaves out; those on the frontier stay as corners of its edge."""
+        kept = self._kept
+        if kept is None:
+            return pairs
+        inside = [(trial, point) for trial, point in pairs if trial is None or trial.number in kept]
+        outside = [(t, p) for t, p in pairs if t is not None and t.number not in kept and p.edge]
+        return [*inside, *((None, dataclasses.replace(point, outside=True)) for _, point in outside)]
+
+    @on(Chart.Drawn)
+    def name_marks(self, event: Chart.Drawn) -> None:
+        """The legend stands in the lower border."""
+        entitle(self, subtitle="  ".join(event.drawing.legend))
+
+    def action_step(self, axis: str, by: int) -> None:
+        """The next point along an axis."""
+        if self._view is None:
+            return
+        name = self._axes()[axis == "y"]
+        view = self._view
+        trials = [trial for trial, _ in self._trials if trial is not None]
+        trials.sort(key=lambda t: (view.values(t).get(name) or 0.0, t.number))
+        numbers = [t.number for t in trials]
+        if not numbers:
+            return
+        place = numbers.index(self._selected) + by if self._selected in numbers else 0
+        self._selected = numbers[min(max(place, 0), len(numbers) - 1)]
+        self.post_message(self.Moved(self._selected))
+
+    def action_objectives(self) -> None:
+        """The two metrics that the study is about."""
+        self._x = self._y = ""
+        self._draw()
+
+    def action_axis(self, axis: str) -> None:
+        """Another metric on an axis: the objectives first, then whatever was measured."""
+        view = self._view
+        if view is None:
+            return
+        measured = {name for trial in view.trials for name, value in view.values(trial).items() if value is not None}
+        names = list(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
+        x, y = self._axes()
+        here, other = (x, y) if axis == "x" else (y, x)
+        after = [n for n in [*names[names.index(here) + 1 :], *names] if n != other] if here in names else names
+        if axis == "x":
+            self._x, self._y = after[0], y
+        else:
+            self._x, self._y = x, after[0]
+        self._draw()
+
+    def action_log_scale(self) -> None:
+        self._log = not self._log
+        self._draw()
+
+    def action_live(self) -> None:
+        self._live = not self._live
+        self._draw()
+
+
+def _moves(trial: Trial) -> bool:
+    return trial.state in (TrialState.RUNNING, TrialState.WAITING)

@@ -1,0 +1,106 @@
+"""Two to six trials side by side: what differs in their settings, and their metrics against the first.
+
+Pure: it reads no curves and prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite
+from bertdistill.engine.contract.errors import InvalidRequest
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.pareto.frontier import Objective
+
+FEWEST, MOST = 2, 6
+NEUTRAL = ("null_threshold",)
+"""Found by tuning: neither side of it is better."""
+
+Verdict = Literal["better", "worse", "equal", ""]
+"""Of a metric against the first trial; empty where one of the two has no value or the metric has no better side."""
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting in all trials, in their order."""
+
+    name: str
+    values: tuple[Any, ...]
+    same: bool
+    searched: bool
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric in all trials, in their order; differences are to the first, whose own is None."""
+
+    name: str
+    values: tuple[float | None, ...]
+    differences: tuple[Difference | None, ...]
+    verdicts: tuple[Verdict, ...]
+    objective: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Trials side by side. Searched settings come first; objectives come first among the metrics."""
+
+    numbers: tuple[int, ...]
+    studies: tuple[str, ...]
+    settings: tuple[SettingRow, ...]
+    metrics: tuple[MetricRow, ...]
+
+    @property
+    def differing(self) -> tuple[SettingRow, ...]:
+        """The settings that are not the same in all trials."""
+        return tuple(row for row in self.settings if not row.same)
+
+
+def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Comparison:
+    """Raises InvalidRequest for fewer than 2 or more than 6 trials, and for a trial named twice."""
+    if not FEWEST <= len(outcomes) <= MOST:
+        raise InvalidRequest(f"compare takes {FEWEST} to {MOST} trials, not {len(outcomes)}")
+    names = [(one.study, one.number) for one in outcomes]
+    if len(set(names)) < len(names):
+        raise InvalidRequest("a trial is named twice", hint="Name each trial once.")
+    return Comparison(
+        tuple(one.number for one in outcomes),
+        tuple(one.study for one in outcomes),
+        tuple(_setting_rows(outcomes)),
+        tuple(_metric_rows(outcomes, objectives)),
+    )
+
+
+def _setting_rows(outcomes: Sequence[Outcome]) -> list[SettingRow]:
+    searched = dict.fromkeys(name for one in outcomes for name in one.params)
+    names = dict.fromkeys([*searched, *(name for one in outcomes for name in one.settings)])
+    rows = []
+    for name in names:
+        values = tuple(one.settings.get(name, one.params.get(name)) for one in outcomes)
+        rows.append(SettingRow(name, values, all(value == values[0] for value in values), name in searched))
+    return rows
+
+
+def _metric_rows(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[MetricRow]:
+    aimed = {objective.metric: objective.direction for objective in objectives}
+    names = dict.fromkeys([*aimed, *(name for one in outcomes for name in one.values)])
+    return [_metric_row(name, outcomes, aimed) for name in names]
+
+
+def _metric_row(name: str, outcomes: Sequence[Outcome], aimed: Mapping[str, str]) -> MetricRow:
+    values = tuple(finite(one.values.get(name)) for one in outcomes)
+    known = METRICS.get(name)
+    better = aimed.get(name) or ("" if known is None or name in NEUTRAL else known.direction)
+    gaps = [difference(name, value, values[0]) for value in values[1:]]
+    verdicts = [_verdict(gap, better) for gap in gaps]
+    return MetricRow(name, values, (None, *gaps), ("", *verdicts), name in aimed)
+
+
+def _verdict(gap: Difference | None, better: str) -> Verdict:
+    if gap is None or not better:
+        return ""
+    if not gap.absolute:
+        return "equal"
+    return "better" if (gap.absolute > 0) == (better == "maximize") else "worse"

@@ -1,0 +1,131 @@
+"""What a trial answered on the search split, beside what is right: the input of the error analysis.
+
+The worker leaves the predictions of its best checkpoint in that checkpoint's folder. The right answers are read again
+from the study's data, in a child process, because only workers read data sets. It writes nothing and judges nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.analysis.error_analysis import Classified, Question
+from bertdistill.engine.analysis.passages import excerpt
+from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.contract.folder import PREDICTIONS, STARTS
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.store import reads
+from bertdistill.store.db import Reading, open_db
+from bertdistill.store.rows import Attempt, Checkpoint, Trial
+
+GOLDS_MODULE = "bertdistill.engine.distill.data.golds"
+LARGEST_BYTES = 256_000_000
+"""A prediction file beyond this is none of ours: a million questions take a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All of the search split, in its order: questions, or texts with the names of their classes."""
+
+    task: str
+    step: int
+    """Optimiser step of the checkpoint that answered."""
+    questions: tuple[Question, ...] = ()
+    texts: tuple[Classified, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def read_predictions(workspace: Workspace, study: str, number: int) -> Predictions:
+    """The predictions of a trial's best checkpoint; takes seconds for a large data set.
+
+    Raises NotFound without such a trial, ActionRefused when its predictions are not there (never evaluated, or removed
+    with their checkpoint), WorkerFailed when the data cannot be read as they were.
+    """
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            trial = reads.trial(session, reads.study(session, study).id, number)
+            checkpoint = _best(session, trial, f"{study}/{number}")
+            attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
+    finally:
+        db.close()
+    folder, name = workspace.absolute(checkpoint.folder), f"{study}/{number}"
+    texts = {key: str(text) for key, text in _told(folder / PREDICTIONS, name).items()}
+    # Checkpoints of older versions do not tell where their answers stand.
+    starts = _told(folder / STARTS, name) if (folder / STARTS).exists() else {}
+    return joined(_golds(workspace, attempt), texts, checkpoint.step, starts)
+
+
+def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
+    found = reads.best_checkpoint(session, trial.id)
+    if found is not None:
+        return found
+    bests = [one for one in reads.checkpoints(session, trial_id=trial.id, dropped=True) if one.role == "best"]
+    if bests:
+        raise ActionRefused(
+            f"the best checkpoint of {name} was removed, and its predictions with it",
+            hint="Frontier trials and the baseline keep theirs. Rerun it with another seed to have new ones.",
+        )
+    raise ActionRefused(
+        f"{name} is {trial.state.value} and was never evaluated, so it has no predictions",
+        hint="They come with the first evaluation on the search split.",
+    )
+
+
+def _told(path: Path, name: str) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ActionRefused(f"{path} has {path.stat().st_size:,} bytes; it is no prediction file of a worker")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ActionRefused(
+            f"the predictions of {name} cannot be read: {error}",
+            hint="If it runs, a better checkpoint may just have taken their place: try again. Else rerun the trial.",
+        ) from error
+    if not isinstance(raw, dict):
+        raise ActionRefused(f"{path} holds no JSON object of predictions", hint="Rerun the trial.")
+    return raw
+
+
+def _golds(workspace: Workspace, attempt: Attempt) -> dict[str, Any]:
+    folder = workspace.absolute(attempt.folder)
+    command = [sys.executable, "-P", "-m", GOLDS_MODULE, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise WorkerFailed(lines[-1] if lines else f"{folder}: its search split could not be read")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def joined(
+    golds: Mapping[str, Any], texts: Mapping[str, str], step: int, starts: Mapping[str, int] | None = None
+) -> Predictions:
+    """Golds and predictions of the same examples; ActionRefused when an example has no prediction.
+
+    `starts` tells of answered questions at which character of the passage their answer begins.
+    """
+    missing = [row["id"] for row in golds["rows"] if row["id"] not in texts]
+    if missing:
+        raise ActionRefused(
+            f"{len(missing)} of {len(golds['rows'])} examples have no prediction, for example {missing[0]!r}",
+            hint="The data of the study changed since. Restore them.",
+        )
+    if golds["task"] == TASKS[0]:
+        questions = [_question(row, texts[row["id"]], (starts or {}).get(row["id"])) for row in golds["rows"]]
+        return Predictions(golds["task"], step, questions=tuple(questions))
+    rows = [Classified(row["id"], row["text"], row["label"], texts[row["id"]]) for row in golds["rows"]]
+    return Predictions(golds["task"], step, texts=tuple(rows), labels=tuple(golds["labels"]))
+
+
+def _question(row: Mapping[str, Any], prediction: str, start: int | None) -> Question:
+    golds = tuple(row["golds"])
+    marks = list(zip(row["starts"], golds, strict=True))
+    passage = excerpt(row["passage"], marks, prediction, start if isinstance(start, int) else None)
+    return Question(row["id"], row["article"], row["question"], golds, prediction, passage)

@@ -1,0 +1,90 @@
+"""The folder of an attempt: where each of its files is, and how a file is written so that a kill cannot halve it.
+
+Standard library only. It reads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PREDICTIONS = "predictions.json"
+"""In a best checkpoint: id of every example of the search split to its answer ("" abstains) or label."""
+STARTS = "starts.json"
+"""Beside it: id of every question that was answered to the character of its passage at which the answer begins."""
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Every path of one attempt. `folder` is made by the launcher's caller before the attempt starts."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "spec.json"
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the shim and every process below it; free means that the device is free."""
+        return self.folder / "lock"
+
+    @property
+    def state(self) -> Path:
+        """Who runs here: host, boot id, pids with start times. Only for signals."""
+        return self.folder / "state.json"
+
+    @property
+    def exit(self) -> Path:
+        """How it ended, written once by the shim; its presence means that the attempt is over."""
+        return self.folder / "exit.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """Link to the newest checkpoint: weights, optimiser and position."""
+        return self.checkpoints / "last"
+
+    @property
+    def best(self) -> Path:
+        """Link to the checkpoint with the best score on the search split: weights only."""
+        return self.checkpoints / "best"
+
+    @property
+    def predictions(self) -> Path:
+        """Of a promotion: predictions on the report split. Those of a trial lie in its best checkpoint."""
+        return self.folder / PREDICTIONS
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is absent, old or complete: temporary name, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

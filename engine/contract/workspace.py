@@ -1,0 +1,92 @@
+"""Where everything of a workspace lies, and which names may become part of a path.
+
+It makes folders and opens nothing. A name from a person or a file reaches a path only through `checked`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.names import name_problem
+from bertdistill.store.db import DATABASE_NAME
+
+VARIABLE = "BERTDISTILL_WORKSPACE"
+DEFAULT = Path("bertdistill-runs")
+
+
+def checked(name: str, what: str = "name") -> str:
+    """`name` if it may be part of a path; ConfigError otherwise."""
+    if problem := name_problem(name):
+        raise ConfigError(f"the {what} {name!r} {problem}")
+    return name
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One folder that holds everything. `path` is absolute."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / DATABASE_NAME
+
+    @property
+    def runner_lock(self) -> Path:
+        return self.path / "runner.lock"
+
+    @property
+    def runner_log(self) -> Path:
+        return self.path / "runner.log"
+
+    @property
+    def caches(self) -> Path:
+        return self.path / "caches"
+
+    def attempt_folder(self, study: str, trial_number: int | None, number: int, kind: str) -> Path:
+        """Folder of attempt `number` of a trial, or (no trial) of the preparation of the study."""
+        stem = f"{trial_number:04d}" if trial_number is not None else checked(kind, "attempt kind")
+        return self._inside(Path("runs") / checked(study, "study name") / f"{stem}-{int(number)}")
+
+    def promotion_folder(self, study: str, model: str, version: int) -> Path:
+        """Folder of the verifying attempt of a model version."""
+        stem = f"promote-{checked(model, 'model name')}-{int(version)}"
+        return self._inside(Path("runs") / checked(study, "study name") / stem)
+
+    def models_folder(self, name: str, version: int) -> Path:
+        """Where a model version is exported to."""
+        return self._inside(Path("models") / checked(name, "model name") / f"v{int(version)}")
+
+    def relative(self, path: Path) -> str:
+        """`path` as the database keeps it; ConfigError when it lies outside the workspace."""
+        return self._inside(path).relative_to(self.path.resolve()).as_posix()
+
+    def absolute(self, text: str) -> Path:
+        """The path behind a text in the database; ConfigError when it points outside the workspace."""
+        return self._inside(Path(text))
+
+    def make(self) -> None:
+        """Make the workspace's own folder, readable by this user alone."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _inside(self, path: Path) -> Path:
+        root = self.path.resolve()
+        resolved = (root / path).resolve()
+        if not resolved.is_relative_to(root):
+            hint = "Remove the link, or move its target into the workspace."
+            raise ConfigError(f"{path} leads out of the workspace {root}", hint=hint)
+        return resolved
+
+
+def resolve_workspace(option: Path | None, environ: Mapping[str, str]) -> Workspace:
+    """The workspace that a command means: its option, else BERTDISTILL_WORKSPACE, else ./bertdistill-runs.
+
+    Sets the umask of this process, so that whatever it makes afterwards is readable by this user alone.
+    """
+    os.umask(0o077)
+    chosen = option or Path(environ.get(VARIABLE) or DEFAULT)
+    return Workspace(chosen.expanduser().resolve())

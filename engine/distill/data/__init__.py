@@ -1,0 +1,1 @@
+"""Examples and their tokens: sources, features, batches, vocabularies, caches. It trains nothing."""

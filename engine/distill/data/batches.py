@@ -1,0 +1,151 @@
+"""Which examples go together and how they become tensors: length buckets, dynamic padding, a repeatable order.
+
+It knows no model and no loss. The order is a pure function of seed and epoch, so a position is two integers and a
+resumed run sees exactly the batches that the killed one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.data.features import Features
+
+POOL = 50
+"""Batches that are sorted by length together. Larger pads less but makes batches less random."""
+EDGES = 12
+"""Distinct padded lengths: 9 % padding on SQuAD in batches of 16, 12 % with 8 and 4 % with any. Many shapes bloat a CPU
+worker: 8.7 GB after 2,000 steps of free padding."""
+MULTIPLE = 8
+"""Padded lengths are multiples of this, as tensor cores like them."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One device pass. `rows` says which features these are.
+
+    `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2); `teacher`: fp32
+    (batch, length, 2) or (batch, classes), or None.
+    """
+
+    rows: IntArray
+    padded: bool
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_types: Tensor | None
+    targets: Tensor
+    teacher: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on `device`; the copy overlaps with work already queued there."""
+        if device.type == "cpu":
+            return self
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.pin_memory().to(device, non_blocking=True)
+
+        return replace(
+            self,
+            input_ids=move(self.input_ids),
+            attention_mask=move(self.attention_mask),
+            token_types=None if self.token_types is None else move(self.token_types),
+            targets=move(self.targets),
+            teacher=None if self.teacher is None else move(self.teacher),
+        )
+
+
+def pad_edges(lengths: IntArray) -> IntArray:
+    """At most EDGES padded lengths, multiples of MULTIPLE, under which single `lengths` are padded least in total.
+
+    Exact, by dynamic programming over the ends of the intervals; quantiles pad a long tail by a third.
+    """
+    widths, counts = np.unique(-(-lengths // MULTIPLE) * MULTIPLE, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)])
+    tokens = np.where(below > 0, np.inf, 0.0)  # padded tokens of the shortest so many widths, with the edges so far
+    chosen: list[IntArray] = []  # for each number of edges and widths: where the last interval begins
+    for _ in range(min(EDGES, len(widths))):
+        totals = np.full((len(widths) + 1, len(widths)), np.inf)
+        for end in range(1, len(widths) + 1):
+            totals[end, :end] = tokens[:end] + (below[end] - below[:end]) * widths[end - 1]
+        chosen.append(totals.argmin(axis=1))
+        tokens = totals.min(axis=1)
+    edges, end = [], len(widths)
+    for begins in reversed(chosen):
+        edges.append(widths[end - 1])
+        end = int(begins[end])
+    return np.array(edges[::-1], np.int64)
+
+
+def padded_length(length: int) -> int:
+    """`length` rounded up to MULTIPLE."""
+    return -(-length // MULTIPLE) * MULTIPLE
+
+
+def epoch_order(lengths: IntArray, batch_size: int, *, seed: int, epoch: int) -> list[IntArray]:
+    """The batches of one epoch as feature indices: shuffled, sorted by length within pools, then shuffled again.
+
+    Every feature occurs once; only one batch may be smaller than `batch_size`. (Benesty 2020 measured 3.5 to 4.6 times
+    the speed at the same accuracy for length-uniform batches.)
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    pool = batch_size * POOL
+    ordered = [
+        part[np.argsort(lengths[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))
+    ]
+    batches = [b for part in ordered for b in np.split(part, range(batch_size, len(part), batch_size))]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def batches_per_epoch(count: int, batch_size: int) -> int:
+    """How many batches `epoch_order` makes of `count` features."""
+    pool = batch_size * POOL
+    full, rest = divmod(count, pool)
+    return full * POOL + -(-rest // batch_size)
+
+
+def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
+    """Batches for prediction of about `batch_tokens` tokens, longest first, so that a memory failure comes at once."""
+    order = np.argsort(-lengths, kind="stable")
+    edges, start = pad_edges(lengths), 0
+    while start < len(order):
+        # By the padded length, so that there are as few numbers of rows as there are widths.
+        size = max(1, int(batch_tokens // edges[np.searchsorted(edges, lengths[order[start]])]))
+        yield order[start : start + size]
+        start += size
+
+
+def collate(
+    features: Features, rows: IntArray, *, edges: IntArray, pad_id: int, teacher: npt.NDArray[np.float16] | None = None
+) -> Batch:
+    """Cut `rows` out of the flat arrays and pad them to the first edge that holds the longest of them."""
+    starts = features.offsets[rows]
+    lengths = features.offsets[rows + 1] - starts  # `features.lengths` would compute those of all features
+    width = int(edges[np.searchsorted(edges, lengths.max())])
+    columns = np.arange(width)
+    mask = columns < lengths[:, None]
+    index = np.where(mask, starts[:, None] + columns, 0)
+    ids = np.where(mask, features.input_ids[index], pad_id).astype(np.int64)
+    types = None if features.token_types is None else np.where(mask, features.token_types[index], 0).astype(np.int64)
+    outputs = None
+    if teacher is not None:
+        spans = features.targets.ndim == 2
+        outputs = (np.where(mask[..., None], teacher[index], 0) if spans else teacher[rows]).astype(np.float32)
+    return Batch(
+        rows=rows,
+        padded=not bool(mask.all()),
+        input_ids=torch.from_numpy(ids),
+        attention_mask=torch.from_numpy(mask.astype(np.int64)),
+        token_types=None if types is None else torch.from_numpy(types),
+        targets=torch.from_numpy(features.targets[rows].astype(np.int64)),
+        teacher=None if outputs is None else torch.from_numpy(outputs),
+    )

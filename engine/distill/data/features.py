@@ -1,0 +1,311 @@
+"""Examples as tokens: flat, unpadded arrays on disk, tokenised once and memory-mapped by every trial.
+
+It knows no model and makes no batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import DTypeLike, NDArray
+from transformers import PreTrainedTokenizerBase
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.folder import sync_folder
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.distill.data.examples import Examples, QAExample
+
+BATCH = 1000
+"""Examples tokenised at once; the tokenizer's Python lists of one batch are what costs memory."""
+
+FORMAT = 1
+"""Part of every cache key: raise it when the arrays change their meaning."""
+
+Array = NDArray[Any]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The inputs of one part. An input is a window of a passage with its question, or a sentence (pair).
+
+    `offsets[i]:offsets[i + 1]` are the tokens of input i in every array over tokens.
+    """
+
+    folder: Path
+    input_ids: Array
+    """(tokens,) uint16 when the vocabulary fits, else int32."""
+    token_types: Array | None
+    """(tokens,) uint8, or None when the tokenizer makes none."""
+    offsets: Array
+    """(n + 1,) int64."""
+    example_index: Array
+    """(n,) int32: row of the example, ascending."""
+    targets: Array
+    """int32. Questions (n, 2): first and last token of the answer in the window, (0, 0) without one. Classes (n,)."""
+    char_spans: Array | None
+    """Questions only, (tokens, 2) int32: characters of the passage that a token covers, -1 outside the passage."""
+
+    def __len__(self) -> int:
+        return len(self.example_index)
+
+    @property
+    def lengths(self) -> Array:
+        """(n,) int64: tokens of every input."""
+        lengths: Array = np.diff(self.offsets)
+        return lengths
+
+
+def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, part: str, examples_digest: str) -> str:
+    """Name of the cache folder: equal when, and only when, the same arrays would come out."""
+    model = json.loads(_fast(tokenizer).backend_tokenizer.to_str())
+    for changed_by_use in ("truncation", "padding"):
+        model.pop(changed_by_use, None)
+    lengths = [data.max_length]
+    if task == "question-answering":
+        lengths += [data.doc_stride, data.max_question_length]
+    content = json.dumps(
+        [FORMAT, model, tokenizer.model_input_names, task, lengths, examples_digest], ensure_ascii=True, sort_keys=True
+    )
+    return f"{part}-{hashlib.blake2b(content.encode(), digest_size=12).hexdigest()}"
+
+
+def build_features(
+    examples: Examples, tokenizer: PreTrainedTokenizerBase, data: DataSpec, *, folder: Path, progress: Progress
+) -> Features:
+    """Tokenise into `folder` (name it by `feature_key`), or open it when it is there: only finished folders are.
+
+    `progress` is called with examples done and in all. Raises ConfigError when the lengths in `data` do not fit the
+    tokenizer. Memory stays that of one batch; two processes that want the same folder build it once.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.exists():
+            temporary = folder.with_name(f".{folder.name}.tmp")
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(mode=0o700)
+            _write(examples, _fast(tokenizer), data, temporary, progress)
+            _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
+            sync_folder(temporary)
+            temporary.rename(folder)
+            sync_folder(folder.parent)
+    return open_features(folder)
+
+
+def open_features(folder: Path) -> Features:
+    """Memory-map the arrays of a finished folder."""
+
+    def array(name: str) -> Array | None:
+        path = folder / f"{name}.npy"
+        return np.load(path, mmap_mode="r") if path.exists() else None
+
+    def needed(name: str) -> Array:
+        found: Array = np.load(folder / f"{name}.npy", mmap_mode="r")
+        return found
+
+    return Features(
+        folder=folder,
+        input_ids=needed("input_ids"),
+        token_types=array("token_types"),
+        offsets=needed("offsets"),
+        example_index=needed("example_index"),
+        targets=needed("targets"),
+        char_spans=array("char_spans"),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- tokenising
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What some examples give: arrays named as in Features, with lengths in place of offsets."""
+
+    arrays: dict[str, Array]
+    lengths: Array
+
+
+def _fast(tokenizer: PreTrainedTokenizerBase) -> Any:
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"the tokenizer of {tokenizer.name_or_path!r} has no fast version, which windows and answer positions "
+            "need. Choose another teacher.model."
+        )
+    return tokenizer
+
+
+def _write(examples: Examples, tokenizer: Any, data: DataSpec, folder: Path, progress: Progress) -> None:
+    span = examples.task == "question-answering"
+    rows = _cut_questions(examples.rows, tokenizer, data) if span else examples.rows
+    _check_lengths(rows if span else [], tokenizer, data)
+    files: dict[str, _ArrayFile] = {}
+    lengths: list[Array] = []
+    try:
+        for first in range(0, len(rows), BATCH):
+            batch = (_windows if span else _sentences)(rows[first : first + BATCH], first, tokenizer, data)
+            for name, values in batch.arrays.items():
+                if name not in files:
+                    files[name] = _ArrayFile(folder / f"{name}.npy", values.dtype, values.shape[1:])
+                files[name].append(values)
+            lengths.append(batch.lengths)
+            progress(min(first + BATCH, len(rows)), len(rows))
+        files["offsets"] = _ArrayFile(folder / "offsets.npy", np.int64, ())
+        files["offsets"].append(np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
+    finally:
+        for file in files.values():
+            file.close()
+
+
+def _cut_questions(rows: Sequence[QAExample], tokenizer: Any, data: DataSpec) -> list[tuple[str, QAExample]]:
+    """Every example with its question without surrounding space, cut after `max_question_length` tokens."""
+    questions = [row.question.strip() for row in rows]
+    cut: list[tuple[str, QAExample]] = []
+    for first in range(0, len(rows), BATCH):
+        batch = questions[first : first + BATCH]
+        encodings = tokenizer(
+            batch,
+            add_special_tokens=False,
+            truncation=True,
+            max_length=data.max_question_length,
+        ).encodings
+        for question, encoding, row in zip(batch, encodings, rows[first : first + BATCH], strict=True):
+            whole = not encoding.overflowing
+            cut.append((question if whole else question[: encoding.offsets[-1][1]], row))
+    return cut
+
+
+def _check_lengths(rows: Sequence[tuple[str, QAExample]], tokenizer: Any, data: DataSpec) -> None:
+    """Refuse lengths that leave no room: the tokenizer itself would panic or make windows without a passage."""
+    if data.max_length > tokenizer.model_max_length:
+        raise ConfigError(
+            f"data.max_length = {data.max_length}, but {tokenizer.name_or_path!r} reads at most "
+            f"{tokenizer.model_max_length} tokens. Lower data.max_length."
+        )
+    longest = min(data.max_question_length, max((len(question) for question, _ in rows), default=0))
+    if not rows:
+        return
+    if longest + data.doc_stride >= data.max_length - 4:  # only then is it worth the exact lengths
+        longest = max(len(ids) for ids in tokenizer([q for q, _ in rows], add_special_tokens=False)["input_ids"])
+    room = data.max_length - tokenizer.num_special_tokens_to_add(pair=True) - longest
+    if data.doc_stride >= room:
+        raise ConfigError(
+            f"data.max_length = {data.max_length} leaves {max(room, 0)} passage tokens beside the longest question, "
+            f"and data.doc_stride = {data.doc_stride} of them would overlap. Raise data.max_length, or lower "
+            "data.doc_stride or data.max_question_length."
+        )
+
+
+def _windows(rows: Sequence[tuple[str, QAExample]], first: int, tokenizer: Any, data: DataSpec) -> _Batch:
+    encoded = tokenizer(
+        [question for question, _ in rows],
+        [row.context for _, row in rows],
+        truncation="only_second",
+        max_length=data.max_length,
+        stride=data.doc_stride,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+    )
+    encodings = encoded.encodings
+    lengths = np.array([len(encoding.ids) for encoding in encodings])
+    example = np.array(encoded["overflow_to_sample_mapping"])
+    spans = np.array(list(chain.from_iterable(e.offsets for e in encodings)), np.int32).reshape(-1, 2)
+    sequence = chain.from_iterable(e.sequence_ids for e in encodings)
+    outside = np.fromiter((part != 1 for part in sequence), bool, int(lengths.sum()))
+    spans[outside] = -1
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    if not all(encoding.special_tokens_mask[0] for encoding in encodings):
+        raise ConfigError(
+            f"the tokenizer of {tokenizer.name_or_path!r} puts no special token first, and unanswerable questions "
+            "point there. Choose a teacher.model of the BERT or RoBERTa kind."
+        )
+    answers = np.array([_answer(row) for _, row in rows], np.int32)[example]
+    arrays = {
+        **_token_arrays(encodings, lengths, tokenizer),
+        "example_index": (example + first).astype(np.int32),
+        "targets": _targets(spans, starts, answers),
+        "char_spans": spans,
+    }
+    return _Batch(arrays, lengths)
+
+
+def _answer(row: QAExample) -> tuple[int, int]:
+    return (-1, -1) if row.impossible else (row.starts[0], row.starts[0] + len(row.answers[0]))
+
+
+def _targets(spans: Array, starts: Array, answers: Array) -> Array:
+    """(n, 2): the tokens that touch the answer, in windows that hold all of it; (0, 0) elsewhere."""
+    targets = np.zeros((len(answers), 2), np.int32)
+    for window, (begin, end) in enumerate(answers):
+        if begin < 0:
+            continue
+        span = spans[starts[window] : starts[window + 1]]
+        inside = span[:, 0] >= 0
+        touching = np.flatnonzero(inside & (span[:, 1] > begin) & (span[:, 0] < end))
+        # The end may lie behind the last token only by white space, which no token covers.
+        if len(touching) and span[inside, 0].min() <= begin and span[inside, 1].max() >= end:
+            targets[window] = touching[0], touching[-1]
+    return targets
+
+
+def _sentences(rows: Sequence[Any], first: int, tokenizer: Any, data: DataSpec) -> _Batch:
+    paired = any(row.pair is not None for row in rows)
+    encodings = tokenizer(
+        [row.text for row in rows],
+        [row.pair or "" for row in rows] if paired else None,
+        truncation="longest_first",
+        max_length=data.max_length,
+    ).encodings
+    lengths = np.array([len(encoding.ids) for encoding in encodings])
+    arrays = {
+        **_token_arrays(encodings, lengths, tokenizer),
+        "example_index": np.arange(first, first + len(rows), dtype=np.int32),
+        "targets": np.array([row.label for row in rows], np.int32),
+    }
+    return _Batch(arrays, lengths)
+
+
+def _token_arrays(encodings: Sequence[Any], lengths: Array, tokenizer: Any) -> dict[str, Array]:
+    total = int(lengths.sum())
+    small = len(tokenizer) <= 1 << 16
+    ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.uint16 if small else np.int32, total)
+    if "token_type_ids" not in tokenizer.model_input_names:
+        return {"input_ids": ids}
+    types = np.fromiter(chain.from_iterable(e.type_ids for e in encodings), np.uint8, total)
+    return {"input_ids": ids, "token_types": types}
+
+
+class _ArrayFile:
+    """An .npy file that grows by its first axis; `close` writes the true length and syncs."""
+
+    def __init__(self, path: Path, dtype: DTypeLike, row_shape: tuple[int, ...]) -> None:
+        self._file: IO[bytes] = path.open("wb")
+        self._dtype = np.dtype(dtype)
+        self._row_shape = row_shape
+        self._rows = 0
+        self._write_header()
+
+    def append(self, values: Array) -> None:
+        self._file.write(np.ascontiguousarray(values, self._dtype).tobytes())
+        self._rows += len(values)
+
+    def close(self) -> None:
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def _write_header(self) -> None:
+        # NumPy pads headers so that the first axis may grow in place.
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._rows, *self._row_shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)

@@ -1,0 +1,63 @@
+"""A WordPiece vocabulary trained on the data, for a teacher from scratch. It reads no file and loads no model."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+from filelock import FileLock
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import BertTokenizer, PreTrainedTokenizerFast
+
+from bertdistill.engine.contract.folder import sync_folder
+
+MIN_FREQUENCY = 2
+"""Pieces seen once are not learned; their characters are."""
+MOST_CHARACTERS = 1000
+"""Rarer characters become [UNK], as in the trainer's own default."""
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def train_wordpiece(texts: Iterable[str], size: int, folder: Path) -> PreTrainedTokenizerFast:
+    """Train an uncased BERT vocabulary of at most `size` entries and save it as a tokenizer in `folder`.
+
+    A `folder` that is already there is complete, because it was renamed into place; it is opened, not trained again.
+    The same texts in the same order give the same vocabulary.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.exists():
+            _train(texts, size, folder)
+    return cast(PreTrainedTokenizerFast, BertTokenizer.from_pretrained(folder))
+
+
+def _train(texts: Iterable[str], size: int, folder: Path) -> None:
+    kept = list(texts)
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, min_frequency=MIN_FREQUENCY, special_tokens=_given(kept, size), show_progress=False
+    )
+    tokenizer.train_from_iterator(kept, trainer)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=True).save_pretrained(temporary)
+    temporary.rename(folder)
+    sync_folder(folder.parent)
+
+
+def _given(texts: Iterable[str], size: int) -> list[str]:
+    """The first entries: BERT's special ones, then the characters, at the start of words and inside of them.
+
+    The trainer numbers pieces in the order of a hash table, another one in every call, and breaks ties between merges
+    by these numbers. Pieces that it is given keep their place, and then nothing is left to chance.
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    counts = Counter(character for text in texts for character in normalizer.normalize_str(text))
+    common = sorted((c for c in counts if not c.isspace()), key=lambda c: (-counts[c], c))
+    characters = sorted(common[: min(MOST_CHARACTERS, size // 4)])
+    return [*SPECIAL, *characters, *(f"##{character}" for character in characters)]

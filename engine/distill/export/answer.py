@@ -1,0 +1,232 @@
+"""Ask an exported model: an answer from a passage, or the class of a text.
+
+As a program, `python -P -m bertdistill.engine.distill.export.answer FOLDER`, it reads one JSON request from stdin and
+prints one JSON object. It reads texts exactly as training did, and changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoTokenizer
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
+from bertdistill.engine.distill.data.features import Features, build_features
+from bertdistill.engine.distill.export.card import NULL_THRESHOLD
+from bertdistill.engine.distill.export.export import READING
+from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder, load_student
+from bertdistill.engine.distill.tasks import answer_spans, best_spans
+from bertdistill.engine.distill.training.evaluate import features_for
+from bertdistill.engine.distill.training.train import predict
+from bertdistill.engine.families.transformer import Shape
+from bertdistill.store.errors import BertDistillError
+
+QA, CLASSIFY = TASKS
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that can be asked again and again; tokenizer and weights are read when they are needed first."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    teacher: bool = False
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def model(self) -> Any:
+        if self.teacher:
+            task = QA if "QuestionAnswering" in _head(self.config) else CLASSIFY
+            labels = () if task == QA else labels_of(self.config)
+            return load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True)
+        return load_student(self.folder)[0]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model said, and how long its forward passes took."""
+
+    found: dict[str, Any]
+    seconds: float
+
+
+def open_model(folder: Path) -> Opened:
+    """An exported model; ConfigError when the folder holds none."""
+    return Opened(folder, _read_config(folder))
+
+
+def open_teacher(folder: Path, student: Path, null_threshold: float | None = None) -> Opened:
+    """The teacher of an exported student, reading texts and naming classes as that student does.
+
+    Its own folder says neither; `null_threshold` is the one that its study tuned on the search split.
+    """
+    own, theirs = _read_config(folder), _read_config(student)
+    config = own | {key: theirs[key] for key in (READING, "id2label") if key in theirs}
+    return Opened(folder, config | {NULL_THRESHOLD: null_threshold}, teacher=True)
+
+
+def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
+    """The answer to `question` in `context`, a passage of any length.
+
+    `answer` is "" when the model abstains: `null_score` minus `score` exceeds `null_threshold` (absent when the model
+    never abstains). `best_span` is the best text in any case. Scores are sums of a start and an end logit.
+    """
+    return _answer(open_model(folder), question, context).found
+
+
+def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
+    """The most probable label of a text (or pair of texts) and the probability of every label.
+
+    A text longer than those of the training is cut; then `tokens` tells its length and `tokens_read` what was read.
+    """
+    return _classify(open_model(folder), text, pair).found
+
+
+def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"question", "passage"}` or `{"text", "pair"?}`, whichever the model is for; ConfigError otherwise."""
+    return ask_opened(open_model(folder), request).found
+
+
+def ask_opened(opened: Opened, request: Mapping[str, Any]) -> Answered:
+    """The same of a model that is open."""
+    if request.get("question"):
+        return _answer(opened, str(request["question"]), str(request.get("passage") or ""))
+    if request.get("text"):
+        pair = request.get("pair")
+        return _classify(opened, str(request["text"]), None if pair is None else str(pair))
+    raise ConfigError("nothing was asked", hint="send a question with a passage, or a text")
+
+
+def _answer(opened: Opened, question: str, context: str) -> Answered:
+    config = _fit_for(opened, QA)
+    if not question.strip() or not context.strip():
+        raise ConfigError("a question needs both a question and a passage that are not empty")
+    data = _room_for(question, opened.tokenizer, _data(config))
+    examples = Examples(QA, [QAExample("0", "", question, context, (), (), True)])
+    with tempfile.TemporaryDirectory() as scratch:
+        features, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
+        odds, texts, _ = answer_spans(examples, features, outputs, data)
+        score = float(best_spans(features, outputs, data)[0].max())
+    if not np.isfinite(score):
+        raise ConfigError("the passage holds no token that the model knows how to read")
+    threshold = config.get(NULL_THRESHOLD)
+    abstained = threshold is not None and float(odds[0]) > threshold
+    found = {"answer": "" if abstained else texts[0], "abstained": abstained, "best_span": texts[0]}
+    found |= {"score": round(score, 4), "null_score": round(score + float(odds[0]), 4)}
+    return Answered(found | ({} if threshold is None else {NULL_THRESHOLD: threshold}), seconds)
+
+
+def _classify(opened: Opened, text: str, pair: str | None) -> Answered:
+    config = _fit_for(opened, CLASSIFY)
+    if not text.strip():
+        raise ConfigError("the text to classify is empty")
+    labels = labels_of(config)
+    examples = Examples(CLASSIFY, [TextExample("0", text, pair, 0)], labels)
+    data = _data(config)
+    with tempfile.TemporaryDirectory() as scratch:
+        _, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
+    shifted = np.exp(outputs[0].astype(float) - outputs[0].max())
+    shares = shifted / shifted.sum()
+    best = int(shares.argmax())
+    probabilities = {name: round(float(share), 4) for name, share in zip(labels, shares, strict=True)}
+    found = {"label": labels[best], "probability": probabilities[labels[best]], "probabilities": probabilities}
+    tokens = len(opened.tokenizer(text, pair)["input_ids"])
+    cut = {"tokens": tokens, "tokens_read": data.max_length} if tokens > data.max_length else {}
+    return Answered(found | cut, seconds)
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes of a classifier, in the order of its outputs."""
+    return tuple(str(config["id2label"][key]) for key in sorted(config["id2label"], key=int))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: not an exported model: {error}", hint="name a promoted model") from error
+    return config
+
+
+def _head(config: Mapping[str, Any]) -> str:
+    return " ".join(config.get("architectures") or [])
+
+
+def _fit_for(opened: Opened, task: str) -> Mapping[str, Any]:
+    """The config, checked to be that of a model for `task`."""
+    names = _head(opened.config)
+    found = QA if "QuestionAnswering" in names else CLASSIFY if "SequenceClassification" in names else ""
+    if found != task:
+        remedy = {QA: "ask it a question with a passage", CLASSIFY: "give it a text to classify", "": ""}[found]
+        raise ConfigError(f"{opened.folder}: this model is for {found or 'another task'}, not {task}", hint=remedy)
+    return opened.config
+
+
+def _data(config: Mapping[str, Any]) -> DataSpec:
+    """How the student read texts in training; the defaults for a folder that does not say so."""
+    known = {field.name for field in dataclasses.fields(DataSpec)}
+    reading = {key: value for key, value in (config.get(READING) or {}).items() if key in known}
+    data = DataSpec(**reading)
+    longest = Shape.from_config({**config, KEPT_HEADS: None}).longest_input
+    return dataclasses.replace(data, max_length=min(data.max_length, longest))
+
+
+def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
+    """The lengths of training, unless this question is so long that they would leave no room for the passage."""
+    most = min(data.max_question_length, data.max_length // 2)
+    tokens = min(len(tokenizer(question, add_special_tokens=False)["input_ids"]), most)
+    room = data.max_length - tokenizer.num_special_tokens_to_add(pair=True) - tokens
+    stride = data.doc_stride if data.doc_stride < room else max(room // 2, 0)
+    return dataclasses.replace(data, max_question_length=most, doc_stride=stride)
+
+
+def _outputs(
+    opened: Opened, examples: Examples, data: DataSpec, scratch: Path
+) -> tuple[Features, NDArray[np.float32], float]:
+    """Tokens of the one example, the outputs for them by the path that evaluation takes (fp32 on the CPU), seconds."""
+    model, tokenizer = opened.model, opened.tokenizer
+    tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
+    features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
+    pad_id, fitting = int(tokenizer.pad_token_id or 0), features_for(model, features)
+    began = time.perf_counter()
+    outputs = predict(model, fitting, device=CPU, pad_id=pad_id)
+    return features, outputs, time.perf_counter() - began
+
+
+def main(arguments: list[str]) -> int:
+    """Answer the request on stdin; 0 done, 1 with one line on stderr, 2 misuse."""
+    if len(arguments) != 1:
+        usage = "usage: python -P -m bertdistill.engine.distill.export.answer FOLDER < REQUEST.json"
+        print(usage, file=sys.stderr)  # noqa: T201 - a program's stderr
+        return 2
+    try:
+        found = ask(Path(arguments[0]), json.load(sys.stdin))
+    except (BertDistillError, ValueError) as error:
+        hint = getattr(error, "hint", "")
+        print(f"{error}{f' ({hint})' if hint else ''}", file=sys.stderr)  # noqa: T201 - a program's stderr
+        return 1
+    print(json.dumps(found, ensure_ascii=False))  # noqa: T201 - a program's stdout
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,223 @@
+"""The model card of an export: metadata for the hub, then scores, size, training, data and how to load the model.
+
+It reads no file and scores nothing: every number is handed to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.contract.spec import DataSpec, Settings
+from bertdistill.engine.distill.families.transformer import KEPT_HEADS
+
+NULL_THRESHOLD = "null_threshold"
+
+# How the hub's model index calls our scores.
+_INDEX_NAMES = {
+    "exact": "exact_match",
+    "f1": "f1",
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "matthews": "matthews_correlation",
+}
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the model card tells. Metric names are those of the contract; intervals are 95 % bounds of report scores."""
+
+    name: str
+    task: str
+    data: DataSpec
+    settings: Settings
+    version: int = 1
+    study: str = ""
+    trial: int | None = None
+    teacher: str = ""
+    init: str = ""
+    report: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    search: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    null_threshold: float | None = None
+    note: str = ""
+    """What the person who promoted it wrote."""
+    remarks: Sequence[str] = ()
+
+
+def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
+    """The README.md: metadata for the hub, then scores, size, training, data and how to load it."""
+    pruned = is_pruned(model, getattr(model.config, KEPT_HEADS, None) or [])
+    sections = [
+        f"# {facts.name}, version {facts.version}",
+        _summary(facts, model, pruned=pruned),
+        *([_cell(facts.note)] if facts.note else []),
+        *[f"**Note:** {_cell(remark)}" for remark in facts.remarks],
+        "## How to load it",
+        _load_code(facts.task, type(model).__name__, pruned=pruned, onnx=onnx),
+        "## Scores",
+        _score_table(facts),
+        *_threshold_lines(facts),
+        "## Size and speed",
+        _table(
+            ("measure", "value"),
+            [(METRICS[name].help, _number(name, value)) for name, value in facts.measured.items() if name in METRICS],
+        ),
+        "## Training",
+        _table(("setting", "value"), _code_rows(asdict(facts.settings))),
+        "## Data",
+        _table(("key", "value"), _code_rows(_data_rows(facts.data))),
+    ]
+    card = ModelCard(f"---\n{_card_data(facts, pruned=pruned).to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
+    return str(card)
+
+
+def _summary(facts: CardFacts, model: Any, *, pruned: bool) -> str:
+    layers, heads = model.config.num_hidden_layers, model.config.num_attention_heads
+    kept = getattr(model.config, KEPT_HEADS, None)
+    left = ", ".join(str(len(layer)) for layer in kept) if pruned and kept else str(heads)
+    parts = [
+        f"A {model.config.model_type} model for {facts.task} with {layers} layers of width {model.config.hidden_size} "
+        f"and {left} attention heads{' (by layer)' if pruned else ''}",
+        f", distilled from `{_cell(_public(facts.teacher))}`" if facts.teacher else "",
+        f", first weights from `{_cell(_public(facts.init))}`" if facts.init else "",
+        ".",
+        f" Study `{_cell(facts.study)}`" if facts.study else "",
+        f", trial {facts.trial}." if facts.study and facts.trial is not None else "." if facts.study else "",
+    ]
+    return "".join(parts)
+
+
+_ASK = {
+    "question-answering": """inputs = tokenizer("Who wrote it?", "Ada wrote it.", return_tensors="pt")
+outputs = model(**inputs)
+start, end = outputs.start_logits[0].argmax(), outputs.end_logits[0].argmax()
+print(tokenizer.decode(inputs["input_ids"][0][start : end + 1], skip_special_tokens=True))""",
+    "text-classification": """inputs = tokenizer("A wonderful story.", return_tensors="pt")
+probabilities = model(**inputs).logits[0].softmax(-1)
+print({model.config.id2label[i]: round(p, 3) for i, p in enumerate(probabilities.tolist())})""",
+}
+
+
+def _load_code(task: str, class_name: str, *, pruned: bool, onnx: bool) -> str:
+    lines = ["```python", 'folder = "."  # the folder of this file', ""]
+    if pruned:
+        lines += ["import sys", "", "from transformers import AutoTokenizer", "", "sys.path.insert(0, folder)"]
+        lines += ["from modeling import load", "", "model = load(folder)"]
+    else:
+        lines += [f"from transformers import AutoTokenizer, {class_name}", ""]
+        lines += [f"model = {class_name}.from_pretrained(folder).eval()"]
+    lines += ["tokenizer = AutoTokenizer.from_pretrained(folder)", _ASK[task], "```"]
+    text = "\n".join(lines)
+    if pruned:
+        text = (
+            "Attention heads were removed from this model, which the plain format cannot express. `from_pretrained` of "
+            "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
+            "`modeling.py` beside this file builds it. It needs torch, transformers and safetensors.\n\n" + text
+        )
+    return text + ("\n\n`model.onnx` holds the same model for ONNX Runtime; batch and length are free." if onnx else "")
+
+
+def _score_table(facts: CardFacts) -> str:
+    rows = []
+    for name, value in facts.report.items():
+        if name in METRICS and name != NULL_THRESHOLD:
+            low, high = facts.intervals.get(name, (None, None))
+            span = "" if low is None or high is None else f"{_number(name, low)} to {_number(name, high)}"
+            found = facts.search.get(name)
+            rows.append((name, _number(name, value), span, "" if found is None else _number(name, found)))
+    if not rows:
+        return "This model was not scored on a report split."
+    return _table(("score", "report split", "95 % interval", "search split"), rows) + (
+        "\n\nOnly the verification reads the report split. The search split drove the choice of this model: its scores "
+        "are optimistic. Intervals are percentile bootstrap over report examples."
+    )
+
+
+def _threshold_lines(facts: CardFacts) -> list[str]:
+    if facts.null_threshold is None:
+        return []
+    return [
+        f"It leaves a question unanswered when the null score exceeds the best span's by more than "
+        f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the search split)."
+    ]
+
+
+def _data_rows(data: DataSpec) -> dict[str, Any]:
+    """The data section without what is empty and without anybody's folders."""
+    rows = {key: value for key, value in asdict(data).items() if value not in ("", [], 0)}
+    if data.hub:
+        return rows
+    hidden = ("train_split", "report_split")  # they name hub splits
+    return {
+        key: Path(value).name if key in ("train", "report") else value
+        for key, value in rows.items()
+        if key not in hidden
+    }
+
+
+def _public(model_id: str) -> str:
+    """A hub id as it is; of a folder only its name."""
+    return Path(model_id).name if Path(model_id).is_absolute() or model_id.startswith((".", "~")) else model_id
+
+
+def _card_data(facts: CardFacts, *, pruned: bool) -> ModelCardData:
+    """The library is the one that loads the folder: with it, the hub shows people how to."""
+    source = facts.data.hub or Path(facts.data.report).name
+    results = [
+        EvalResult(
+            task_type=facts.task,
+            dataset_type=source,
+            dataset_name=source,
+            dataset_split=facts.data.report_split if facts.data.hub else None,
+            metric_type=_INDEX_NAMES[name],
+            metric_name=name,
+            metric_value=round(value, 4),
+        )
+        for name, value in facts.report.items()
+        if name in _INDEX_NAMES and source
+    ]
+    return ModelCardData(
+        library_name="pytorch" if pruned else "transformers",
+        pipeline_tag=facts.task,
+        tags=["distillation", "bertdistill-tui", *(["pruned-heads"] if pruned else [])],
+        datasets=[facts.data.hub] if facts.data.hub else None,
+        model_name=facts.name,
+        eval_results=results or None,
+    )
+
+
+def _number(name: str, value: float) -> str:
+    metric = METRICS[name]
+    return f"{value:,.{metric.decimals}f} {metric.unit}".strip()
+
+
+_HARMLESS = str.maketrans("|`<>", "/'()")
+
+
+def _cell(value: Any) -> str:
+    """Foreign text as one table cell or code span."""
+    text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+    return "".join(" " if char.isspace() else char for char in text if char.isprintable() or char.isspace()).translate(
+        _HARMLESS
+    )
+
+
+def _code_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(key, f"`{_cell(value)}`" if value not in ("", []) else "") for key, value in values.items()]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def is_pruned(model: Any, kept_heads: Sequence[Sequence[int]]) -> bool:
+    """Whether any layer has fewer heads than its config says."""
+    return any(len(kept) < model.config.num_attention_heads for kept in kept_heads)

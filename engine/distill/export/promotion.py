@@ -1,0 +1,306 @@
+"""The work of a promotion: check the weights, repeat the recorded score, score the report split, measure and export.
+
+It trains and tunes nothing: the abstention threshold is the one that the search split gave. It runs in a process of its
+own, so that nothing of the training can leak into the numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.folder import RunPaths, write_json
+from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key
+from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
+from bertdistill.engine.distill.export.export import export_model
+from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
+from bertdistill.engine.distill.families.transformer import load_student
+from bertdistill.engine.distill.run import Run, open_device, place
+from bertdistill.engine.distill.tasks import TASKS, Scored
+from bertdistill.engine.distill.training.checkpoints import file_sha256
+from bertdistill.engine.distill.training.evaluate import features_for
+from bertdistill.engine.distill.training.train import choose_precision, predict
+from bertdistill.engine.distill.trial import measure
+from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.store.errors import BertDistillError
+
+TOLERANCE = 0.05
+"""Points by which a repeated score may differ: fp32 on the same kind of device repeats almost exactly."""
+LOOSE_TOLERANCE = 0.5
+"""The same for bf16 or another kind of device, where other kernels round near ties differently."""
+MEASURED = {"latency_ms", "latency_p95_ms", "throughput"}
+REPORT = "report.json"
+BOOTSTRAP_SEED = 0
+
+
+class Mismatch(BertDistillError):
+    """The checkpoint is not what the record says: another file, or another score. Force it, or promote another."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """`AttemptSpec.promote`: what to verify and where to export it. Paths are absolute."""
+
+    checkpoint: Path
+    sha256: str
+    target: Path
+    name: str
+    version: int
+    recorded: Mapping[str, float]
+    force: bool = False
+    samples: int = 1000
+    precision: str = ""
+    """Arithmetic of the recorded score (float32, bfloat16); empty follows the trial's settings."""
+    device: str = ""
+    """Kind of device of the recorded score (cpu, cuda); empty means the kind that verifies."""
+    note: str = ""
+    """For the model card."""
+
+    @staticmethod
+    def read(raw: Mapping[str, Any]) -> Order:
+        """From the spec's JSON; unknown keys are left to others. Raises ConfigError when one is missing."""
+        try:
+            return Order(
+                checkpoint=Path(raw["checkpoint"]),
+                sha256=str(raw["sha256"]),
+                target=Path(raw["target"]),
+                name=str(raw["name"]),
+                version=int(raw["version"]),
+                recorded={key: value for key, value in raw["recorded"].items() if value is not None},
+                force=bool(raw.get("force", False)),
+                samples=int(raw.get("samples") or 1000),
+                precision=str(raw.get("precision", "")),
+                device=str(raw.get("device", "")),
+                note=str(raw.get("note", "")),
+            )
+        except KeyError as error:
+            raise ConfigError(f"spec.json: promote has no {error}", hint="start the promotion again") from error
+
+
+@dataclass
+class Findings:
+    """What the verification finds, collected as it goes, so that a refusal can tell it too."""
+
+    precision: str
+    device: str
+    recorded: Mapping[str, float]
+    tolerance: float
+    problems: list[str] = field(default_factory=list)
+    repeated: dict[str, float] = field(default_factory=dict)
+    report: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
+    report_examples: int = 0
+    resamples: int = 0
+    files: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def as_report(self) -> dict[str, Any]:
+        """JSON: flat facts for a table, then details. `<score>_recorded` and `<score>_repeated` are search scores."""
+        flat: dict[str, Any] = {"device": self.device, "precision": self.precision, "tolerance": self.tolerance}
+        for name, value in self.repeated.items():
+            flat |= {f"{name}_recorded": self.recorded.get(name), f"{name}_repeated": value}
+        for name, (low, high) in self.intervals.items():
+            flat[f"{name}_interval"] = f"{low:.2f} to {high:.2f}"
+        flat |= {"report_examples": self.report_examples, "resamples": self.resamples}
+        flat["problem"] = "; ".join(self.problems)
+        details = {"intervals": {name: list(bounds) for name, bounds in self.intervals.items()}}
+        return flat | details | {"files": self.files, "remarks": self.remarks}
+
+
+def verify(
+    spec: AttemptSpec,
+    events: EventWriter,
+    paths: RunPaths,
+    *,
+    stop: threading.Event | None = None,
+    device: torch.device | None = None,
+) -> dict[str, Any]:
+    """Verify and export one checkpoint; returns `metrics` (report split and measured) and `report` (all findings).
+
+    The report split is read only after the checkpoint has repeated its recorded score. Raises Mismatch when weights or
+    scores differ from the record, unless the order says force; the findings so far then lie in `report.json`.
+    """
+    order = Order.read(spec.promote)
+    run = Run(spec, paths, events, stop or threading.Event(), device or open_device(spec.device))
+    precision = getattr(torch, order.precision or "", None) or choose_precision(spec.settings.precision, run.device)
+    exact = precision == torch.float32 and order.device in ("", run.device.type)
+    found = Findings(
+        precision=str(precision).removeprefix("torch."),
+        device=run.device.type,
+        recorded=order.recorded,
+        tolerance=TOLERANCE if exact else LOOSE_TOLERANCE,
+    )
+    _check_weights(order, found, paths)
+    model, _ = load_student(order.checkpoint)
+    params = sum(parameter.numel() for parameter in model.parameters())
+    place(model, run.device)
+    tokenizer = AutoTokenizer.from_pretrained(spec.prepared["teacher_folder"])
+    threshold = order.recorded.get(NULL_THRESHOLD)
+
+    search = search_examples(spec)
+    features = build_features(
+        search,
+        tokenizer,
+        spec.data,
+        folder=Path(spec.prepared["features"]["search"]),
+        progress=run.progress("tokenising the search split", "examples"),
+    )
+    scored = _score(run, model, search, features, precision, threshold, "search split again")
+    found.repeated = _scores_of(spec.task, scored.metrics)
+    found.problems += disagreements(spec.task, order.recorded, found.repeated, tolerance=found.tolerance)
+    _refuse_unless_forced(order, found, paths)
+    threshold = scored.metrics.get(NULL_THRESHOLD) if threshold is None else threshold
+
+    _score_report(run, model, tokenizer, precision, threshold, order.samples, found)
+    found.measured = {"params": params, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    found.measured |= measure(run, order.checkpoint, features, MEASURED, spec.prepared)
+    _export(run, order, tokenizer, threshold, found)
+    report = found.as_report()
+    write_json(paths.folder / REPORT, report)
+    return {"metrics": {**found.report, **found.measured}, "report": report}
+
+
+def disagreements(
+    task: str, recorded: Mapping[str, float], repeated: Mapping[str, float], *, tolerance: float
+) -> list[str]:
+    """One sentence for every score of `task` that was recorded and differs now by more than `tolerance` points."""
+    said = []
+    for name in SCORES[task]:
+        if name == NULL_THRESHOLD or name not in recorded:
+            continue
+        now = repeated.get(name)
+        if now is None or abs(now - recorded[name]) > tolerance:
+            shown = "missing" if now is None else f"{now:.2f}"
+            said.append(f"{name} on the search split was recorded as {recorded[name]:.2f} and is {shown} now")
+    return said
+
+
+# ---------------------------------------------------------------------------------------------------------------- steps
+
+
+def _check_weights(order: Order, found: Findings, paths: RunPaths) -> None:
+    weights = order.checkpoint / "model.safetensors"
+    if not weights.is_file():
+        raise ConfigError(f"{order.checkpoint}: the checkpoint is gone", hint="run the trial again")
+    if file_sha256(weights) != order.sha256:
+        found.problems.append(f"{weights} is not the file that was recorded (its SHA-256 differs)")
+        _refuse_unless_forced(order, found, paths)
+
+
+def _refuse_unless_forced(order: Order, found: Findings, paths: RunPaths) -> None:
+    if found.problems and not order.force:
+        write_json(paths.folder / REPORT, found.as_report())
+        raise Mismatch("; ".join(found.problems), hint="promote another checkpoint, or promote with force")
+
+
+def _score(
+    run: Run,
+    model: Any,
+    examples: Examples,
+    features: Features,
+    precision: torch.dtype,
+    null_threshold: float | None,
+    phase: str,
+) -> Scored:
+    outputs = predict(
+        model,
+        features_for(model, features),
+        device=run.device,
+        precision=precision,
+        pad_id=run.spec.prepared["pad_id"],
+        stop=run.stop,
+        progress=run.progress(phase, "windows"),
+    )
+    return TASKS[run.spec.task].score(examples, features, outputs, run.spec.data, null_threshold=null_threshold)
+
+
+def _score_report(
+    run: Run,
+    model: Any,
+    tokenizer: Any,
+    precision: torch.dtype,
+    threshold: float | None,
+    samples: int,
+    found: Findings,
+) -> None:
+    """Score the report split once, with intervals; without a threshold nothing is ever left unanswered."""
+    spec = run.spec
+    examples = load_examples(spec.data, spec.task, "report", labels=tuple(spec.prepared["labels"]))
+    key = feature_key(tokenizer, spec.data, spec.task, "report", digest(examples))
+    features = build_features(
+        examples,
+        tokenizer,
+        spec.data,
+        folder=run.caches / "features" / key,
+        progress=run.progress("tokenising the report split", "examples"),
+    )
+    fixed = math.inf if threshold is None else threshold
+    scored = _score(run, model, examples, features, precision, fixed, "report split")
+    run.paths.predictions.write_text(json.dumps(scored.predictions, ensure_ascii=False), encoding="utf-8")
+    found.report = _scores_of(spec.task, scored.metrics)
+    found.report_examples, found.resamples = len(examples), samples
+    run.progress("bootstrap", "resamples")
+    found.intervals = bootstrap(_statistic(examples, scored), len(examples), samples=samples, seed=BOOTSTRAP_SEED)
+
+
+def _statistic(examples: Examples, scored: Scored) -> Statistic:
+    if TASKS[examples.task].span:
+        impossible = np.array([row.impossible for row in examples.rows])
+        return span_scores(scored.correct, scored.partial, impossible)
+    index = {name: i for i, name in enumerate(examples.labels)}
+    truth = np.array([row.label for row in examples.rows])
+    chosen = np.array([index[scored.predictions[row.id]] for row in examples.rows])
+    return class_scores(truth, chosen, len(examples.labels))
+
+
+def _scores_of(task: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The scores of the task alone, finite ones only (no threshold at all is an infinite one)."""
+    return {name: metrics[name] for name in SCORES[task] if math.isfinite(metrics.get(name, math.nan))}
+
+
+def _export(run: Run, order: Order, tokenizer: Any, threshold: float | None, found: Findings) -> None:
+    spec = run.spec
+    init = {"teacher": spec.teacher.model, SCRATCH: ""}.get(spec.student.init, spec.student.init)
+    if found.problems:
+        found.remarks.append("This model was promoted by force although " + "; ".join(found.problems) + ".")
+    facts = CardFacts(
+        name=order.name,
+        version=order.version,
+        task=spec.task,
+        data=spec.data,
+        settings=spec.settings,
+        study=spec.study,
+        trial=spec.trial,
+        teacher="" if spec.teacher.model == SCRATCH else spec.teacher.model,
+        init="" if init == SCRATCH else init,
+        report=found.report,
+        intervals=found.intervals,
+        search=found.repeated,
+        measured=found.measured,
+        null_threshold=threshold,
+        note=order.note,
+        remarks=found.remarks,
+    )
+    run.progress("export", "files")
+    notices: list[str] = []
+    files: Sequence[str] = export_model(
+        order.checkpoint, order.target, card_facts=facts, tokenizer=tokenizer, replace=True, say=notices.append
+    )
+    for text in notices:
+        run.notice("info", text)
+    found.files, found.remarks = list(files), [*found.remarks, *notices]

@@ -1,0 +1,1 @@
+"""The networks that students are: built, loaded and saved with torch."""

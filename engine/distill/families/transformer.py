@@ -1,0 +1,400 @@
+"""Build encoders with a task head: students cut from a checkpoint or new, teachers loaded whole; save and load them.
+
+It trains nothing, and decides no size: `architecture.plan_student` does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import logging as transformers_logging
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.families.transformer import NEW_LAYER, Plan, Shape, plan_student
+
+QA = TASKS[0]
+CLASSES: dict[str, Any] = dict(
+    zip(TASKS, (AutoModelForQuestionAnswering, AutoModelForSequenceClassification), strict=True)
+)
+KEPT_HEADS = "kept_heads"
+"""Our extra key in config.json: for every layer the indices of the heads that are left, of those it once had."""
+
+Importance = npt.NDArray[np.floating[Any]]
+
+
+def build_student(
+    init: str | Path | None,
+    settings: Settings,
+    *,
+    task: str,
+    labels: Sequence[str],
+    shape: Shape,
+    importance: Importance | None = None,
+    revision: str = "",
+) -> tuple[PreTrainedModel, list[list[int]]]:
+    """The student that `settings` describe, and the heads kept in each of its layers.
+
+    `init` is a folder or hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
+    when from scratch. `importance` is (layers, heads) of `init`. New weights depend on `settings.seed` alone; torch's
+    global random state is left as it was. Raises ConfigError when the settings do not fit the initial model.
+    """
+    scratch = init is None or init == SCRATCH
+    plan = plan_student(shape, settings, scratch=scratch)
+    kept_heads = choose_heads(plan, settings, importance)
+    with seeded(settings.seed):
+        if scratch:
+            model = _new_model(plan.shape, task, labels, _overrides(plan.shape.architecture, settings))
+        else:
+            overrides = _overrides(shape.architecture, settings)
+            model, _ = _load_with_head(str(init), task, labels, revision, overrides)
+            _keep_layers(model, plan)
+        standalone.prune_heads(model, kept_heads)
+    _drop_before_head(model)
+    return model, kept_heads
+
+
+def new_encoder(
+    shape: Shape, *, task: str, labels: Sequence[str], seed: int, initializer_range: float = 0.02, dropout: float = 0.1
+) -> PreTrainedModel:
+    """A BERT of this shape with random weights and the head of `task`; for a teacher from scratch."""
+    with seeded(seed):
+        model = _new_model(shape, task, labels, _dropouts("bert", dropout, dropout, dropout, initializer_range))
+    _drop_before_head(model)
+    return model
+
+
+def load_encoder(
+    model_id: str | Path,
+    task: str,
+    labels: Sequence[str],
+    *,
+    revision: str = "",
+    need_head: bool = False,
+    dropout: float | None = None,
+    seed: int = 0,
+) -> PreTrainedModel:
+    """A whole checkpoint (hub id or folder) with the head of `task`, for a teacher.
+
+    A missing head is made new from `seed`, or with `need_head` refused (ConfigError). Classes are put into the order of
+    `labels` when the checkpoint names the same ones. `dropout`, when given, replaces every dropout of the checkpoint.
+    """
+    shape = read_shape(model_id, revision=revision)
+    overrides = {} if dropout is None else _dropouts(shape.architecture, dropout, dropout, dropout)
+    with seeded(seed):
+        model, new_head = _load_with_head(str(model_id), task, labels, revision, overrides)
+    if need_head and new_head:
+        raise ConfigError(
+            f"teacher.model {model_id}: the checkpoint has no fitting head for {task}: {new_head}",
+            hint="add [teacher.fine_tune], or name a checkpoint that was trained on this task",
+        )
+    if dropout is not None:
+        _drop_before_head(model)
+    return model
+
+
+def read_shape(model_id: str | Path, *, revision: str = "") -> Shape:
+    """The shape of a checkpoint, by hub id or folder. Raises ConfigError when it is missing or not supported."""
+    config = _config_dict(str(model_id), revision)
+    try:
+        return Shape.from_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{model_id}: {error}", hint=error.hint) from error
+
+
+# --------------------------------------------------------------------------------------------------------------- heads
+
+
+def choose_heads(plan: Plan, settings: Settings, importance: Importance | None) -> list[list[int]]:
+    """Indices of the heads that stay in each layer, ascending.
+
+    random: the ones that go are drawn layer after layer from one generator, as in the original experiment. importance:
+    the highest stay; equal ones, and those of new layers, by index.
+    """
+    total = plan.shape.heads
+    if not plan.pruned:
+        return [list(range(total)) for _ in plan.kept_layers]
+    if settings.head_choice == "random":
+        draw = random.Random(settings.head_seed)
+        gone = [draw.sample(range(total), total - left) for left in plan.heads_left]
+        return [[head for head in range(total) if head not in lost] for lost in gone]
+    rows = [_importance_row(importance, origin, total) for origin in plan.kept_layers]
+    return [_highest(row, left) for row, left in zip(rows, plan.heads_left, strict=True)]
+
+
+def _highest(row: Sequence[float], left: int) -> list[int]:
+    ranked = sorted(range(len(row)), key=lambda head: (-row[head], head))
+    return sorted(ranked[:left])
+
+
+def _importance_row(importance: Importance | None, origin: int, total: int) -> list[float]:
+    if origin == NEW_LAYER:
+        return [0.0] * total
+    if importance is None:
+        raise ConfigError(
+            'settings.head_choice is "importance", but no importance was computed for the initial model',
+            hint='prepare the study again, or set head_choice = "random"',
+        )
+    if importance.shape[0] <= origin or importance.shape[1] != total:
+        raise ConfigError(f"head importance of shape {importance.shape} does not fit layer {origin} with {total} heads")
+    return [float(value) for value in importance[origin]]
+
+
+# -------------------------------------------------------------------------------------------------------- save and load
+
+
+def save_student(
+    model: PreTrainedModel, kept_heads: Sequence[Sequence[int]], folder: Path, tokenizer: Any | None = None
+) -> None:
+    """Write config.json (with the key `kept_heads`), model.safetensors and perhaps the tokenizer into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.config.to_dict()
+    config |= {"architectures": [type(model).__name__], KEPT_HEADS: [list(kept) for kept in kept_heads]}
+    config.pop("_name_or_path", None)  # the folder of an initial model says nothing elsewhere
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+
+
+def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
+    """Rebuild what `save_student` wrote, in evaluation mode. Raises ConfigError when weights are missing or left."""
+    try:
+        model: PreTrainedModel = standalone.load(folder)
+    except (OSError, RuntimeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{folder}: this is not a complete student: {error}") from error
+    _drop_before_head(model)
+    config: Any = model.config
+    every = [list(range(config.num_attention_heads))] * config.num_hidden_layers
+    return model, [list(kept) for kept in getattr(config, KEPT_HEADS, None) or every]
+
+
+# -------------------------------------------------------------------------------------------------- questions to models
+
+
+def accepts_token_types(model: nn.Module) -> bool:
+    """Whether segment ids mean something to this model: DistilBERT has none, RoBERTa only one kind."""
+    config: Any = model.config
+    takes = "token_type_ids" in inspect.signature(model.forward).parameters
+    return takes and getattr(config, "type_vocab_size", 0) > 1
+
+
+_PROBES = (
+    "Where did Zoë's 2nd café-trip (1999) end?",
+    "naïve  ÉCOLE déjà vu; 東京 42%",
+    "don't  UPPER lower_case\ttab",
+)
+
+
+def same_vocabulary(ours: Any, theirs: Any) -> str:
+    """Why two tokenizers do not give the same ids to the same text; empty when they do."""
+    mine, other = ours.get_vocab(), theirs.get_vocab()
+    if len(mine) != len(other):
+        return f"one vocabulary has {len(mine)} entries, the other {len(other)}"
+    differing = [token for token, index in mine.items() if other.get(token) != index]
+    if differing:
+        return f"{len(differing)} of {len(mine)} entries differ, for example {min(differing)!r}"
+    for name in ("pad_token_id", "unk_token_id", "cls_token_id", "sep_token_id"):
+        if getattr(ours, name) != getattr(theirs, name):
+            return f"{name} is {getattr(ours, name)} in one and {getattr(theirs, name)} in the other"
+    for text in _PROBES:
+        if ours(text)["input_ids"] != theirs(text)["input_ids"]:
+            return f"the same entries, but they split {text!r} differently (is one cased?)"
+    return ""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers from `seed` inside, and the state of before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+        yield
+
+
+# ---------------------------------------------------------------------------------------------------------------- parts
+
+
+def _dropouts(
+    architecture: str, hidden: float, attention: float, head: float, initializer_range: float | None = None
+) -> dict[str, float]:
+    """These values in the words of the architecture's config."""
+    if architecture == "distilbert":
+        values = {"dropout": hidden, "attention_dropout": attention, "qa_dropout": head, "seq_classif_dropout": head}
+    else:
+        values = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention, "classifier_dropout": head}
+    return values if initializer_range is None else values | {"initializer_range": initializer_range}
+
+
+def _overrides(architecture: str, settings: Settings) -> dict[str, float]:
+    return _dropouts(
+        architecture,
+        settings.dropout,
+        settings.attention_dropout,
+        settings.classifier_dropout,
+        settings.initializer_range,
+    )
+
+
+def _label_overrides(task: str, labels: Sequence[str]) -> dict[str, Any]:
+    if task == QA:
+        return {"num_labels": 2}
+    return {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+
+
+def _new_model(shape: Shape, task: str, labels: Sequence[str], overrides: Mapping[str, Any]) -> PreTrainedModel:
+    config = BertConfig(
+        vocab_size=shape.vocab_size,
+        max_position_embeddings=shape.positions,
+        type_vocab_size=shape.types,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.ffn_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        pad_token_id=shape.pad_id,
+        **overrides,
+        **_label_overrides(task, labels),
+    )
+    model: PreTrainedModel = CLASSES[task].from_config(config)
+    return model
+
+
+def _keep_layers(model: PreTrainedModel, plan: Plan) -> None:
+    """Replace the layers by the planned ones; one that is listed twice is copied, a new one gets random weights."""
+    layers = standalone.layers_of(model)
+    kind, config, used, chosen = type(layers[0]), model.config, set[int](), []
+    for origin in plan.kept_layers:
+        layer = kind(config)
+        if origin == NEW_LAYER:
+            layer.apply(model._init_weights)
+        elif origin in used:
+            layer.load_state_dict(layers[origin].state_dict())
+        else:
+            layer = layers[origin]
+        used.add(origin)
+        chosen.append(layer)
+    owner = model.base_model.get_submodule(standalone.NAMES[config.model_type].layers.split(".")[0])
+    owner.layer = nn.ModuleList(chosen)
+    config.num_hidden_layers = len(chosen)
+
+
+def _drop_before_head(model: PreTrainedModel) -> None:
+    """Give the span head of BERT and RoBERTa the dropout that their other heads have; no weight changes its name."""
+    if not hasattr(model, "qa_outputs") or hasattr(model, "dropout"):
+        return
+
+    def drop(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (module.dropout(inputs[0]),)
+
+    head: Any = model.qa_outputs
+    head.dropout = nn.Dropout(model.config.classifier_dropout or 0.0)  # no weights, so no weight changes its name
+    head.dropout.train(model.training)  # a new module trains: it would drop in a model that only answers
+    head.register_forward_pre_hook(drop)
+
+
+def _config_dict(model_id: str, revision: str) -> dict[str, Any]:
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(model_id, revision=revision or "main")
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{model_id}: cannot read its config.json: {error}", hint="name a folder with a checkpoint, or a hub id"
+        ) from error
+    return dict(config)
+
+
+def _load_with_head(
+    model_id: str, task: str, labels: Sequence[str], revision: str, overrides: Mapping[str, Any]
+) -> tuple[PreTrainedModel, str]:
+    """The model, and the reason why its head is new (empty when it came from the checkpoint)."""
+    stored = _stored_labels(_config_dict(model_id, revision))
+    order = None if task == QA else label_order(stored, labels)
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    logger.setLevel(logging.ERROR)  # its report of new and unused weights is our own return value
+    try:
+        model, info = CLASSES[task].from_pretrained(
+            model_id,
+            revision=revision or "main",
+            use_safetensors=True,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **overrides,
+            **_label_overrides(task, labels),
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"{model_id}: cannot load it as a model for {task}: {error}",
+            hint="it must be a BERT, DistilBERT or RoBERTa checkpoint with a model.safetensors",
+        ) from error
+    finally:
+        logger.setLevel(level)
+    missing = set(info["missing_keys"]) | {key[0] for key in info["mismatched_keys"]}
+    _refuse_hollow(model, model_id, missing)
+    if missing:
+        return model, f"{len(missing)} of its weights are not in the checkpoint ({min(missing)})"
+    if task == QA:
+        return model, ""
+    if order is None:
+        return model, f"its classes are {', '.join(stored)}, not {', '.join(labels)}"
+    _reorder(model, order)
+    return model, ""
+
+
+def _refuse_hollow(model: PreTrainedModel, model_id: str, missing: set[str]) -> None:
+    """A missing head is made new; missing layers or embeddings mean a broken checkpoint."""
+    prefix = f"{model.base_model_prefix}."
+    hollow = sorted(name for name in missing if name.startswith(prefix) and ".pooler." not in name)
+    if hollow:
+        raise ConfigError(
+            f"{model_id}: {len(hollow)} weights of the encoder are missing, for example {hollow[0]}",
+            hint="download the checkpoint again",
+        )
+
+
+def _stored_labels(config: Mapping[str, Any]) -> list[str]:
+    names = config.get("id2label") or {}
+    return [str(names[key]) for key in sorted(names, key=int)]
+
+
+def label_order(stored: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
+    """Where each wanted class sits among the stored ones; None when the stored names are others.
+
+    Stored or wanted names that only number the classes (LABEL_0, 0) are taken in their order.
+    """
+    have, want = [name.casefold() for name in stored], [name.casefold() for name in wanted]
+    if sorted(have) == sorted(want):
+        return [have.index(name) for name in want]
+    numbered = [all(name.removeprefix("label_") == str(i) for i, name in enumerate(names)) for names in (have, want)]
+    return list(range(len(want))) if any(numbered) and len(have) in (0, len(want)) else None
+
+
+def _reorder(model: PreTrainedModel, order: Sequence[int]) -> None:
+    """Put the rows of the last linear layer into the order of the data's labels."""
+    head: Any = model.classifier
+    last = head.out_proj if hasattr(head, "out_proj") else head
+    with torch.no_grad():
+        last.weight.copy_(last.weight[list(order)].clone())
+        last.bias.copy_(last.bias[list(order)].clone())

@@ -1,0 +1,1 @@
+"""Training: the loop, losses, dropout, checkpoints, evaluation and measurement."""

@@ -1,0 +1,187 @@
+"""Write and read checkpoints so that a kill at any instant leaves the old or the new one, never half of one.
+
+Weights and optimiser travel as safetensors, the rest as JSON; nothing is pickled. It decides neither when to save nor
+what is best.
+
+A checkpoint is a folder `checkpoints/<role>-<step>` (with `-2` behind it where that name is taken) holding
+`model.safetensors`, `config.json`, `state.json` and, for the role `last`, `trainer.safetensors`; the link
+`checkpoints/<role>` names the newest and moves by one rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.folder import RunPaths, sync_folder
+from bertdistill.engine.distill.data.caches import sync_files
+
+TRAINER = "trainer.safetensors"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands: all that decides the next batch and what is still to be done after it."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    evaluations: int = 0
+    best_score: float | None = None
+    best_folder: str = ""
+    """Absolute; may lie in the folder of an earlier attempt."""
+    best_metrics: dict[str, float] | None = None
+    seconds: float = 0.0
+    """Time spent training so far, over all attempts."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is on disk now."""
+
+    folder: Path
+    sha256: str
+    """Of `model.safetensors`: neither torch nor safetensors notices a flipped bit by itself."""
+    size_bytes: int
+
+
+def save(
+    paths: RunPaths,
+    role: str,
+    position: Position,
+    write_model: Callable[[Path], None],
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    extra: dict[str, str] | None = None,
+    keep: str = "",
+) -> Saved:
+    """Write one checkpoint and make it the current one of its role; older ones of that role go away afterwards.
+
+    `write_model` puts config and weights into the folder that it is given; `extra` maps file names to text; `keep` is
+    an older folder that stays.
+    """
+    paths.checkpoints.mkdir(exist_ok=True)
+    target = _free(paths.checkpoints / f"{role}-{position.step:08d}")
+    temporary = paths.checkpoints / f".{target.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # left by an attempt that died in this very place
+    temporary.mkdir()
+    write_model(temporary)
+    sha256 = file_sha256(temporary / "model.safetensors")
+    state = {"position": asdict(position), "sha256": sha256}
+    if optimizer is not None:
+        save_file(_trainer_tensors(optimizer), temporary / TRAINER)
+        state["trainer_sha256"] = file_sha256(temporary / TRAINER)
+    (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+    for name, text in (extra or {}).items():
+        (temporary / name).write_text(text, encoding="utf-8")
+    sync_files(temporary)
+    temporary.rename(target)
+    _point(paths.checkpoints / role, target)
+    discard(paths, role, keep=(str(target), keep))
+    return Saved(target, sha256, sum(file.stat().st_size for file in target.iterdir()))
+
+
+def _free(wanted: Path) -> Path:
+    """`wanted`, or a name beside it: a teacher that is stopped twice at one step must keep what it resumed from."""
+    n, folder = 1, wanted
+    while folder.exists():
+        n += 1
+        folder = wanted.with_name(f"{wanted.name}-{n}")
+    return folder
+
+
+def discard(paths: RunPaths, role: str, *, keep: Collection[str]) -> None:
+    """Remove the checkpoints of `role` in this run's folder, but for these folders."""
+    for old in paths.checkpoints.glob(f"{role}-*"):
+        if str(old) not in keep:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def read_position(folder: Path) -> Position:
+    """The position stored in a checkpoint, whose files are compared with their checksums first.
+
+    Raises WorkerFailed when a file is missing or changed.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        sums = {"model.safetensors": state["sha256"], TRAINER: state.get("trainer_sha256")}
+        for name, expected in sums.items():
+            if expected is not None and file_sha256(folder / name) != expected:
+                raise WorkerFailed(f"{folder}: {name} does not match its checksum; the disk changed it")
+        return Position(**state["position"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkerFailed(f"{folder}: this checkpoint cannot be read: {error}") from error
+
+
+def resumable(folder: Path, notice: Callable[[str, str], None]) -> Path | None:
+    """The checkpoint to go on from; None, said in a warning, when it is damaged: that costs time, not the work."""
+    try:
+        read_position(folder)
+    except WorkerFailed as error:
+        notice("warning", f"{error}. The training starts over.")
+        return None
+    return folder
+
+
+def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load weights, optimiser and random state in place. Shapes must fit: the model is built from the same settings."""
+    device = next(model.parameters()).device
+    model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
+    tensors = load_file(folder / TRAINER)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["rng.cpu"])
+    if device.type == "cuda" and "rng.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators (numpy's global one is used by nobody here)."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_sha256(folder: Path) -> str:
+    """One checksum for all that decides a model's outputs: config.json (names of classes, too) and the weights."""
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
+
+
+def _trainer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    tensors = {
+        f"optimizer.{i}.{key}": torch.as_tensor(value) for i, slot in state.items() for key, value in slot.items()
+    }
+    tensors["rng.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["rng.cuda"] = torch.cuda.get_rng_state()
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` name `target` by renaming a fresh link over it."""
+    fresh = link.with_name(f".{link.name}.link")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.name)
+    fresh.replace(link)
+    sync_folder(link.parent)

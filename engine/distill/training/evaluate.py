@@ -1,0 +1,77 @@
+"""Score a model on a prepared split. It trains nothing and does not know why it is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel
+
+from bertdistill.engine.contract.folder import PREDICTIONS, STARTS
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.distill.data.examples import Examples
+from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.families.transformer import accepts_token_types
+from bertdistill.engine.distill.run import Run
+from bertdistill.engine.distill.tasks import TASKS
+from bertdistill.engine.distill.training.losses import MASKED
+from bertdistill.engine.distill.training.train import Evaluation, predict
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Scores a model on one split. `select` is the metric that picks the best checkpoint."""
+
+    examples: Examples
+    features: Features
+    data: DataSpec
+    select: str
+    direction: str
+    pad_id: int
+    null_threshold: float | None = None
+
+    def evaluate(self, model: PreTrainedModel, run: Run, precision: torch.dtype) -> Evaluation:
+        """Predict the split and score it; the files are the predictions and where they stand, for error analysis."""
+        features = features_for(model, self.features)
+        outputs = predict(
+            model,
+            features,
+            device=run.device,
+            precision=precision,
+            pad_id=self.pad_id,
+            stop=run.stop,
+            progress=run.progress("evaluation", "windows"),
+        )
+        scored = TASKS[self.examples.task].score(
+            self.examples, features, outputs, self.data, null_threshold=self.null_threshold
+        )
+        metrics = {**scored.metrics, "search_loss": mean_hard_loss(outputs, features)}
+        sign = 1 if self.direction == "maximize" else -1
+        files = {PREDICTIONS: json.dumps(scored.predictions, ensure_ascii=False)}
+        if scored.starts:
+            files[STARTS] = json.dumps(scored.starts)
+        if scored.null_odds:
+            files["null_odds.json"] = json.dumps({key: round(value, 4) for key, value in scored.null_odds.items()})
+        return Evaluation(sign * metrics[self.select], metrics, files)
+
+
+def mean_hard_loss(outputs: npt.NDArray[np.float32], features: Features) -> float:
+    """Mean cross-entropy over the features; for spans the mean of start and end."""
+    if features.targets.ndim == 1:
+        picked = outputs[np.arange(len(outputs)), features.targets]
+        return float(np.mean(np.logaddexp.reduce(outputs, axis=1) - picked))
+    starts = features.offsets[:-1]
+    top = np.maximum.reduceat(outputs, starts, axis=0)
+    shifted = np.exp(outputs - np.repeat(top, features.lengths, axis=0))
+    log_sums = np.log(np.add.reduceat(shifted, starts, axis=0)) + top
+    picked = np.stack([outputs[starts + features.targets[:, side], side] for side in (0, 1)], axis=1)
+    return float(np.mean(np.minimum(log_sums - picked, -MASKED)))
+
+
+def features_for(model: PreTrainedModel, features: Features) -> Features:
+    """The features, without segment ids when the model has none: BERT teachers need them, DistilBERT refuses them."""
+    return features if accepts_token_types(model) else dataclasses.replace(features, token_types=None)

@@ -1,0 +1,373 @@
+"""The training loop, for teachers and students alike, and the prediction loop beside it.
+
+It knows features, a model and settings; it knows neither how they were made nor what the scores mean.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.data.batches import Batch, batches_per_epoch, by_length, collate, epoch_order, pad_edges
+from bertdistill.engine.distill.run import Stopped
+from bertdistill.engine.distill.training import checkpoints
+from bertdistill.engine.distill.training.checkpoints import Position
+from bertdistill.engine.distill.training.dropout import cheap_dropout
+from bertdistill.engine.distill.training.losses import MASKED, Losses, mixed_loss, span_choices
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.data.features import Features
+
+LOGGED_POINTS = 2000
+"""A run reports its losses at most about this often: enough for any curve, and the device is rarely made to wait."""
+PROGRESS_SECONDS = 1.0
+
+
+class Diverged(Exception):
+    """The loss or the gradient is not finite: the settings cannot work."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores on the search split; `files` (name to text) are kept beside the best checkpoint."""
+
+    score: float
+    """The metric that picks the best checkpoint, oriented so that larger is better."""
+    metrics: dict[str, float]
+    files: dict[str, str]
+
+
+class Stop(Protocol):
+    """Set by SIGTERM."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that one training needs. `teacher` is aligned with `features`: (tokens, 2) or (features, classes), fp16."""
+
+    model: torch.nn.Module
+    features: Features
+    settings: Settings
+    paths: RunPaths
+    events: EventWriter
+    stop: Stop
+    device: torch.device
+    precision: torch.dtype
+    pad_id: int
+    write_model: Callable[[Path], None]
+    evaluate: Callable[[], Evaluation]
+    teacher: npt.NDArray[np.float16] | None = None
+    resume_from: Path | None = None
+    phase: str = "train"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is, in optimiser steps, and when it is looked at."""
+
+    features: int
+    batch_size: int
+    accumulation: int
+    passes_per_epoch: int
+    steps: int
+    warmup: int
+    evaluate_after: tuple[int, ...]
+    log_every: int
+
+    def evaluation_due(self, position: Position) -> bool:
+        """Whether an evaluation stands before the next step (it is repeated when it was interrupted)."""
+        marks = self.evaluate_after
+        return position.evaluations < len(marks) and position.step >= marks[position.evaluations]
+
+    def examples(self, step: int) -> int:
+        """Examples seen in so many steps. Inside an epoch, its smaller batch counts as the last one."""
+        epochs, passes = divmod(step * self.accumulation, self.passes_per_epoch)
+        return epochs * self.features + min(passes * self.batch_size, self.features)
+
+
+def schedule(features: int, settings: Settings) -> Schedule:
+    """The schedule of `settings` over so many training features; at least one step."""
+    per_epoch = batches_per_epoch(features, settings.batch_size)
+    steps = max(1, math.ceil(per_epoch * settings.epochs / settings.accumulation))
+    marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
+    return Schedule(
+        features=features,
+        batch_size=settings.batch_size,
+        accumulation=settings.accumulation,
+        passes_per_epoch=per_epoch,
+        steps=steps,
+        warmup=round(steps * settings.warmup_fraction),
+        evaluate_after=tuple(marks),
+        log_every=-(-steps // LOGGED_POINTS),
+    )
+
+
+def learning_rate(step: int, plan: Schedule, peak: float) -> float:
+    """Linear rise over the warm-up, then linear decay that would reach 0 one step after the last."""
+    if step < plan.warmup:
+        return peak * (step + 1) / plan.warmup
+    return peak * (plan.steps - step) / max(1, plan.steps - plan.warmup)
+
+
+def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.AdamW:
+    """Fused AdamW with the betas of the settings; bias and LayerNorm are not decayed."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    plain = [p for name, p in named if p.ndim < 2 or "norm" in name.lower()]
+    decayed = [p for name, p in named if not (p.ndim < 2 or "norm" in name.lower())]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(
+        groups,
+        lr=settings.learning_rate,
+        betas=(settings.beta_1, settings.beta_2),
+        eps=settings.adam_epsilon,
+        fused=True,
+    )
+
+
+def forward(model: torch.nn.Module, batch: Batch, *, span: bool, precision: torch.dtype) -> Tensor:
+    """Outputs of the model for one batch: (batch, length, 2) for spans, (batch, classes) otherwise."""
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids}
+    if batch.padded:  # without padding the mask only keeps SDPA from its fastest kernel
+        inputs["attention_mask"] = batch.attention_mask
+    if batch.token_types is not None:
+        inputs["token_type_ids"] = batch.token_types
+    with torch.autocast(batch.input_ids.device.type, precision, enabled=precision != torch.float32):
+        result = model(**inputs)
+    if not span:
+        logits: Tensor = result.logits
+        return logits
+    return torch.stack((result.start_logits, result.end_logits), dim=-1)
+
+
+def batch_loss(outputs: Tensor, batch: Batch, settings: Settings) -> Losses:
+    """The mixed loss of one batch; spans count their start and end as two rows of choices."""
+    if batch.targets.ndim == 1:
+        return mixed_loss(
+            outputs.float(), batch.targets, batch.teacher, alpha=settings.alpha, temperature=settings.temperature
+        )
+    teacher = None if batch.teacher is None else span_choices(batch.teacher, batch.attention_mask)
+    return mixed_loss(
+        span_choices(outputs, batch.attention_mask),
+        batch.targets.reshape(-1),
+        teacher,
+        alpha=settings.alpha,
+        temperature=settings.temperature,
+    )
+
+
+def train(job: Job) -> Position:
+    """Train to the end and return the last position, whose `best_*` fields name the best checkpoint.
+
+    Raises Stopped (checkpoint written), Diverged, or what torch raises when memory runs out.
+    """
+    settings, model, span = job.settings, job.model, job.features.targets.ndim == 2
+    plan = schedule(len(job.features.lengths), settings)
+    optimizer = make_optimizer(model, settings)
+    position = Position()
+    checkpoints.seed_everything(settings.seed)
+    if job.resume_from is not None:
+        position = checkpoints.read_position(job.resume_from)
+        checkpoints.restore(job.resume_from, model, optimizer)
+    batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
+    log = _Log(job, plan)
+    clock = _Clock(position.seconds)
+    saved_at = time.monotonic()
+
+    def here(**changes: Any) -> Position:
+        return replace(position, seconds=clock.seconds(), **changes)
+
+    while True:
+        due = plan.evaluation_due(position)
+        if due:
+            try:
+                position = _evaluate(job, plan, here(evaluations=position.evaluations + 1))
+            except Stopped:  # the evaluation is repeated after the resume, before the next step
+                _save_last(job, here(), optimizer)
+                raise
+        if position.step == plan.steps:
+            return here()
+        stopping = job.stop.is_set()  # asked once: a signal between two questions would leave without a checkpoint
+        if stopping or due or time.monotonic() - saved_at > settings.checkpoint_minutes * 60:
+            _save_last(job, here(), optimizer)
+            saved_at = time.monotonic()
+        if stopping:
+            raise Stopped
+        model.train()
+        rate = learning_rate(position.step, plan, settings.learning_rate)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        for _ in range(settings.accumulation):
+            batch = next(batches).to(job.device)
+            with cheap_dropout(model, job.device):
+                outputs = forward(model, batch, span=span, precision=job.precision)
+            losses = batch_loss(outputs, batch, settings)
+            torch.autograd.backward(losses.total / settings.accumulation)
+            log.add(losses, len(batch.rows))
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm or math.inf)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        position = here(step=position.step + 1)
+        if position.step % plan.log_every == 0 or position.step == plan.steps:
+            log.flush(position.step, norm, rate)
+
+
+def _evaluate(job: Job, plan: Schedule, position: Position) -> Position:
+    evaluation = job.evaluate()
+    scores = {f"search/{name}": value for name, value in evaluation.metrics.items()}
+    job.events.metrics(position.step, {"examples": plan.examples(position.step), **scores})
+    if position.best_score is not None and not evaluation.score > position.best_score:
+        return position
+    before = position.best_folder  # `last` still names it: whoever resumes from there may need it
+    position = replace(position, best_score=evaluation.score, best_metrics=evaluation.metrics)
+    saved = checkpoints.save(job.paths, "best", position, job.write_model, extra=evaluation.files, keep=before)
+    _report(job, "best", position, saved, evaluation.metrics)
+    return replace(position, best_folder=str(saved.folder))
+
+
+def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
+    saved = checkpoints.save(job.paths, "last", position, job.write_model, optimizer=optimizer)
+    checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
+    _report(job, "last", position, saved, {})
+
+
+def _report(job: Job, role: str, position: Position, saved: checkpoints.Saved, metrics: dict[str, float]) -> None:
+    job.events.emit(
+        CHECKPOINT,
+        role=role,
+        step=position.step,
+        folder=str(saved.folder),
+        sha256=saved.sha256,
+        size_bytes=saved.size_bytes,
+        metrics=metrics,
+    )
+
+
+def _batches(job: Job, plan: Schedule, *, first_pass: int) -> Iterator[Batch]:
+    """Batches from pass number `first_pass` on, epoch after epoch, without end."""
+    lengths = job.features.lengths
+    edges = pad_edges(lengths)
+    epoch, skip = divmod(first_pass, plan.passes_per_epoch)
+    while True:
+        order = epoch_order(lengths, job.settings.batch_size, seed=job.settings.seed, epoch=epoch)
+        for rows in order[skip:]:
+            yield collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher)
+        epoch, skip = epoch + 1, 0
+
+
+class _Clock:
+    def __init__(self, before: float) -> None:
+        self._started = time.monotonic() - before
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+class _Log:
+    """Sums losses on the device and reads them back once a report: reading every step makes a GPU wait."""
+
+    def __init__(self, job: Job, plan: Schedule) -> None:
+        self._job, self._plan = job, plan
+        self._sums = torch.zeros(3, device=job.device)
+        self._passes = self._examples = 0
+        self._since = self._said = time.monotonic()
+
+    def add(self, losses: Losses, examples: int) -> None:
+        self._sums += torch.stack((losses.total.detach(), losses.hard, losses.soft))
+        self._passes += 1
+        self._examples += examples
+
+    def flush(self, step: int, norm: Tensor, rate: float) -> None:
+        total, hard, soft, norm_value = [*(self._sums / self._passes).tolist(), float(norm)]
+        if not math.isfinite(total + norm_value):
+            raise Diverged(f"loss {total:g} with gradient norm {norm_value:g} at step {step}, learning rate {rate:.3g}")
+        now = time.monotonic()
+        seen, total_examples = self._plan.examples(step), self._plan.examples(self._plan.steps)
+        speed = self._examples / max(now - self._since, 1e-9)
+        values = {"loss": total, "hard_loss": hard, "soft_loss": soft, "learning_rate": rate}
+        values |= {"gradient_norm": norm_value, "examples_per_second": speed}
+        self._job.events.metrics(step, {"examples": seen, **{f"train/{name}": value for name, value in values.items()}})
+        if now - self._said >= PROGRESS_SECONDS or seen == total_examples:
+            self._job.events.emit(
+                PROGRESS,
+                phase=self._job.phase,
+                done=seen,
+                total=total_examples,
+                rate=round(speed, 2),
+                unit="examples",
+            )
+            self._said = now
+        self._sums.zero_()
+        self._passes = self._examples = 0
+        self._since = now
+
+
+@torch.inference_mode()
+def predict(
+    model: torch.nn.Module,
+    features: Features,
+    *,
+    device: torch.device,
+    precision: torch.dtype = torch.float32,
+    pad_id: int = 0,
+    batch_tokens: int = 8192,
+    stop: Stop | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Outputs of every feature, aligned with the flat arrays: (tokens, 2) for spans, (features, classes) otherwise.
+
+    Dropout is off and the random state untouched. Raises Stopped when `stop` is set meanwhile.
+    """
+    training = model.training
+    model.eval()
+    span, lengths, done = features.targets.ndim == 2, features.lengths, 0
+    edges = pad_edges(lengths)
+    flat = np.full((int(features.offsets[-1]), 2), MASKED, np.float32) if span else None
+    rows_out: dict[int, npt.NDArray[np.float32]] = {}
+    for rows in by_length(lengths, batch_tokens):
+        if stop is not None and stop.is_set():
+            raise Stopped
+        batch = collate(features, rows, edges=edges, pad_id=pad_id).to(device)
+        outputs = forward(model, batch, span=span, precision=precision).float().cpu().numpy()
+        for i, row in enumerate(rows):
+            if flat is None:
+                rows_out[int(row)] = outputs[i]
+            else:
+                flat[features.offsets[row] : features.offsets[row + 1]] = outputs[i, : lengths[row]]
+        done += len(rows)
+        if progress is not None:
+            progress(done, len(lengths))
+    model.train(training)
+    return flat if flat is not None else np.stack([rows_out[i] for i in range(len(lengths))])
+
+
+def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
+    """The arithmetic of autocast: bf16 where asked for, or where `auto` finds hardware for it."""
+    if wanted == "fp32":
+        return torch.float32
+    if wanted == "bf16" or _has_bf16(device):
+        return torch.bfloat16
+    return torch.float32
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":  # emulated, as before Ampere, it is slower than fp32
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

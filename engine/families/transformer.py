@@ -1,0 +1,274 @@
+"""What a student is made of, as arithmetic: its layers, heads and widths, its size and cost before any training.
+
+Standard library only, because the runner sizes thousands of proposals: it builds no model and reads no file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.spec import Settings
+
+ARCHITECTURES = ("bert", "distilbert", "roberta")
+NEW_LAYER = -1
+"""In `Plan.kept_layers`: a layer that has no counterpart in the initial model and starts with random weights."""
+BYTES_PER_WEIGHT = 4
+SPAN_LOGITS = 2
+
+# The spelling of one fact in the config.json of each architecture.
+_KEYS = {
+    "bert": ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    "roberta": ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    "distilbert": ("dim", "hidden_dim", "n_layers", "n_heads"),
+}
+# Transformers leaves defaults out of a config.json, so a missing key means the value below.
+_MISSING = {
+    "bert": {"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 0},
+    "roberta": {"vocab_size": 50265, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 1},
+    "distilbert": {"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 0, "pad_token_id": 0},
+}
+_MISSING_SIZES = {"bert": (768, 3072, 12, 12), "roberta": (768, 3072, 12, 12), "distilbert": (768, 3072, 6, 12)}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of an encoder. `types` counts segment embeddings (0: none); `heads` those of an unpruned layer."""
+
+    architecture: str
+    vocab_size: int
+    positions: int
+    types: int
+    hidden_size: int
+    ffn_size: int
+    layers: int
+    heads: int
+    head_size: int
+    pad_id: int = 0
+
+    @property
+    def longest_input(self) -> int:
+        """Most tokens of one input. RoBERTa counts positions from pad_id + 1, so 512 of its 514 are usable."""
+        return self.positions - (self.pad_id + 1 if self.architecture == "roberta" else 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Shape:
+        return Shape(**raw)
+
+    @staticmethod
+    def from_config(config: Mapping[str, Any]) -> Shape:
+        """The shape in the config.json of a checkpoint; raises ConfigError when it is not a supported encoder."""
+        kind = str(config.get("model_type", ""))
+        if kind not in ARCHITECTURES:
+            raise ConfigError(
+                f"model type {kind or 'missing'!r} is not supported",
+                hint=f"use a checkpoint whose config.json has model_type {', '.join(ARCHITECTURES)} (MiniLM is bert)",
+            )
+        sizes = [int(config.get(key, missing)) for key, missing in zip(_KEYS[kind], _MISSING_SIZES[kind], strict=True)]
+        hidden_size, ffn_size, layers, heads = sizes
+        vocab_size, positions, types, pad_id = (
+            missing if config.get(key) is None else int(config[key]) for key, missing in _MISSING[kind].items()
+        )
+        _refuse_unusual(config, layers, heads, hidden_size)
+        types = 0 if kind == "distilbert" else types
+        return Shape(
+            kind, vocab_size, positions, types, hidden_size, ffn_size, layers, heads, hidden_size // heads, pad_id
+        )
+
+
+def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_size: int) -> None:
+    """Refuse what changes the parameter count or the computation in ways that this project does not know."""
+    if config.get("is_decoder") or config.get("add_cross_attention"):
+        raise ConfigError("the checkpoint is a decoder", hint="use an encoder")
+    positions = config.get("position_embedding_type", "absolute")
+    if positions != "absolute":
+        raise ConfigError(f"position_embedding_type {positions!r} is not supported", hint="use absolute positions")
+    if heads < 1 or hidden_size % heads:
+        raise ConfigError(f"hidden size {hidden_size} is not a multiple of {heads} heads in config.json")
+    kept = config.get("kept_heads")
+    if config.get("pruned_heads") or (kept and any(len(layer) != heads for layer in kept)) or layers < 1:
+        raise ConfigError(
+            "heads were already pruned from this checkpoint", hint="start from a checkpoint with all heads"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`) and the heads left in each."""
+
+    shape: Shape
+    kept_layers: tuple[int, ...]
+    heads_left: tuple[int, ...]
+
+    @property
+    def pruned(self) -> bool:
+        return any(left < self.shape.heads for left in self.heads_left)
+
+
+def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
+    """Apply the size settings to the initial model, or (scratch) to a new BERT with the vocabulary of `init`.
+
+    Raises ConfigError when the settings ask for what the initial model does not have.
+    """
+    shape = _scratch_shape(init, settings) if scratch else _checked_shape(init, settings)
+    kept = _kept_layers(shape, settings, scratch=scratch)
+    left = settings.heads or shape.heads
+    if left > shape.heads:
+        raise ConfigError(
+            f"settings.heads is {left}, but a layer has only {shape.heads} heads", hint=f"use 1 to {shape.heads}"
+        )
+    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept))
+
+
+def _checked_shape(init: Shape, settings: Settings) -> Shape:
+    for key in ("hidden_size", "ffn_size"):
+        wanted, have = getattr(settings, key), getattr(init, key)
+        if wanted not in (0, have):
+            raise ConfigError(
+                f"settings.{key} is {wanted}, but the initial model has {have}",
+                hint=f'leave {key} out, or set student.init = "scratch"',
+            )
+    return init
+
+
+def _scratch_shape(init: Shape, settings: Settings) -> Shape:
+    """A BERT for the tokens of `init`: same vocabulary, padding id and longest input, two segment types."""
+    hidden_size = settings.hidden_size or init.hidden_size
+    return bert_shape(
+        vocab_size=init.vocab_size,
+        positions=init.longest_input,
+        hidden_size=hidden_size,
+        ffn_size=settings.ffn_size,
+        layers=settings.layers or init.layers,
+        head_size=settings.head_size,
+        pad_id=init.pad_id,
+    )
+
+
+def bert_shape(
+    *, vocab_size: int, positions: int, hidden_size: int, ffn_size: int, layers: int, head_size: int, pad_id: int = 0
+) -> Shape:
+    """A new BERT; `ffn_size` 0 is four times `hidden_size`. Raises ConfigError when the heads do not fit the width."""
+    if hidden_size % head_size:
+        raise ConfigError(
+            f"hidden_size {hidden_size} is not a multiple of head_size {head_size}",
+            hint=f"choose a head_size that divides {hidden_size}",
+        )
+    heads = hidden_size // head_size
+    return Shape(
+        "bert", vocab_size, positions, 2, hidden_size, ffn_size or 4 * hidden_size, layers, heads, head_size, pad_id
+    )
+
+
+def _kept_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[int, ...]:
+    if settings.layer_choice == "list":
+        return _listed_layers(shape, settings, scratch=scratch)
+    wanted = settings.layers or shape.layers
+    if scratch:
+        return (NEW_LAYER,) * wanted
+    if settings.layer_choice == "first":
+        return tuple(index if index < shape.layers else NEW_LAYER for index in range(wanted))
+    if wanted > shape.layers:
+        raise ConfigError(
+            f"settings.layers is {wanted}, but the initial model has {shape.layers} layers to choose from evenly",
+            hint='use layer_choice = "first", which adds new layers, or fewer layers',
+        )
+    return even_layers(shape.layers, wanted)
+
+
+def even_layers(layers: int, wanted: int) -> tuple[int, ...]:
+    """`wanted` of `layers` indices, evenly spaced, the first and the last among them: 6 of 12 are 0 2 4 7 9 11."""
+    gaps = max(wanted - 1, 1)
+    return tuple((2 * index * (layers - 1) + gaps) // (2 * gaps) for index in range(wanted))
+
+
+def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[int, ...]:
+    kept = tuple(settings.layer_list)
+    if scratch:
+        raise ConfigError(
+            'settings.layer_choice is "list", but a student from scratch has no layers to list',
+            hint="set settings.layers instead",
+        )
+    if not kept or any(not 0 <= index < shape.layers for index in kept):
+        raise ConfigError(
+            f"settings.layer_list is {list(kept)}, but the initial model has layers 0 to {shape.layers - 1}",
+            hint="list one or more of them",
+        )
+    if settings.layers not in (0, len(kept)):
+        raise ConfigError(
+            f"settings.layers is {settings.layers}, but settings.layer_list names {len(kept)} layers",
+            hint="leave settings.layers out",
+        )
+    return kept
+
+
+# -------------------------------------------------------------------------------------------------------- size and cost
+
+
+def known_metrics(
+    init: Shape, settings: Settings, *, scratch: bool, task: str, labels: int, mean_length: float
+) -> dict[str, float]:
+    """What follows from the settings alone: params, encoder_params, size_mb, gflops. Raises as plan_student does.
+
+    `labels` counts the classes of text classification; `mean_length` is in tokens.
+    """
+    plan = plan_student(init, settings, scratch=scratch)
+    return plan_metrics(plan, task=task, labels=labels, mean_length=mean_length)
+
+
+def plan_metrics(plan: Plan, *, task: str, labels: int, mean_length: float) -> dict[str, float]:
+    """The same for a plan that was already made."""
+    encoder = encoder_params(plan)
+    params = embedding_params(plan.shape) + encoder + head_params(plan.shape, task=task, labels=labels)
+    return {
+        "params": params,
+        "encoder_params": encoder,
+        "size_mb": params * BYTES_PER_WEIGHT / 1e6,
+        "gflops": flops(plan, task=task, labels=labels, length=mean_length) / 1e9,
+    }
+
+
+def embedding_params(shape: Shape) -> int:
+    """Words, positions, segment types and one LayerNorm."""
+    return (shape.vocab_size + shape.positions + shape.types) * shape.hidden_size + 2 * shape.hidden_size
+
+
+def encoder_params(plan: Plan) -> int:
+    """The layers alone."""
+    return sum(layer_params(plan.shape, left) for left in plan.heads_left)
+
+
+def layer_params(shape: Shape, heads_left: int) -> int:
+    """Query, key, value, attention output, feed-forward and two LayerNorms of one layer."""
+    hidden, ffn, attention = shape.hidden_size, shape.ffn_size, heads_left * shape.head_size
+    projections = 3 * (hidden * attention + attention) + (attention * hidden + hidden)
+    feed_forward = (hidden * ffn + ffn) + (ffn * hidden + hidden)
+    return projections + feed_forward + 4 * hidden
+
+
+def head_params(shape: Shape, *, task: str, labels: int) -> int:
+    """The task head: two span logits, or a dense layer (pooler, pre_classifier, dense) and `labels` classes."""
+    hidden = shape.hidden_size
+    if task == TASKS[0]:
+        return hidden * SPAN_LOGITS + SPAN_LOGITS
+    return (hidden * hidden + hidden) + (hidden * labels + labels)
+
+
+def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
+    """Floating point operations of the matrix products of one input of `length` tokens, two for each multiply-add.
+
+    Softmax, LayerNorm, biases and activations are left out, as in the usual counts.
+    """
+    hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
+    widths: Sequence[int] = [left * plan.shape.head_size for left in plan.heads_left]
+    layers = sum(2 * length * (4 * hidden * width + 2 * hidden * ffn) + 4 * length**2 * width for width in widths)
+    if task == TASKS[0]:
+        return layers + 2 * length * hidden * SPAN_LOGITS
+    return layers + 2 * hidden * (hidden + labels)

@@ -1,0 +1,116 @@
+"""How busy this machine is now: processor, memory, GPUs and each worker. It decides nothing and keeps no history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.launch import process
+from bertdistill.engine.launch.devices import nvml_session
+
+
+@dataclass(frozen=True)
+class GpuLoad:
+    """One GPU: `percent` of the last second in which a kernel ran, memory in bytes; None where NVML does not say."""
+
+    index: int
+    uuid: str
+    name: str
+    percent: float | None
+    memory_used: int | None
+    memory_total: int | None
+    used_by: Mapping[int, int] = field(default_factory=dict)
+    """Bytes by pid, as far as NVML tells them; containers often hide them."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """`cpu_percent` over all cores since the last call (0 to 100), memory in bytes."""
+
+    cpu_percent: float
+    cores: int
+    memory_used: int
+    memory_total: int
+    gpus: tuple[GpuLoad, ...] = ()
+
+
+def read_load(seconds: float | None = None) -> Load:
+    """The load now; without an NVIDIA driver there are no GPUs in it.
+
+    The processor's is that since the last call, so the first one in a process says little; `seconds` measures for that
+    long instead.
+    """
+    memory = psutil.virtual_memory()
+    return Load(
+        psutil.cpu_percent(interval=seconds),
+        psutil.cpu_count() or 1,
+        memory.total - memory.available,
+        memory.total,
+        _gpus(),
+    )
+
+
+def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int | None, int | None]:
+    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that cannot be told.
+
+    Only its main process, which is where the model is; pages that it shares with other workers count in each of them.
+    """
+    pid = _worker_pid(paths)
+    if pid is None:
+        return None, None
+    try:
+        resident: int | None = int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        resident = None
+    on_gpus = [gpu.used_by[pid] for gpu in gpus if pid in gpu.used_by]
+    return resident, sum(on_gpus) if on_gpus else None
+
+
+def _worker_pid(paths: RunPaths) -> int | None:
+    """Pid of the worker if it still is the process that the shim started on this machine."""
+    try:
+        state = json.loads(paths.state.read_text(encoding="utf-8"))
+        worker = process.Identity(**state["worker"])
+        same = state["host"] == process.host() and state["boot_id"] == process.boot_id()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return worker.pid if same and process.start_ticks(worker.pid) == worker.start else None
+
+
+def _gpus() -> tuple[GpuLoad, ...]:
+    with nvml_session() as nvml:
+        if nvml is None:
+            return ()
+        return tuple(one for index in range(nvml.nvmlDeviceGetCount()) if (one := gpu_load(nvml, index)) is not None)
+
+
+def gpu_load(nvml: Any, index: int) -> GpuLoad | None:
+    """One GPU by its NVML index; None when it does not answer. What it does not tell is left out."""
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
+    except nvml.NVMLError:
+        return None
+    try:
+        percent: float | None = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    except nvml.NVMLError:  # a GPU in MIG mode does not say
+        percent = None
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+        used, total = int(memory.used), int(memory.total)
+    except nvml.NVMLError:
+        return GpuLoad(index, str(uuid), str(name), percent, None, None)
+    return GpuLoad(index, str(uuid), str(name), percent, used, total, _used_by(nvml, handle))
+
+
+def _used_by(nvml: Any, handle: Any) -> dict[int, int]:
+    try:
+        running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return {}
+    return {int(one.pid): int(one.usedGpuMemory) for one in running if one.usedGpuMemory}

@@ -1,0 +1,133 @@
+"""Who a process is, whether a lock file is held, and signals that cannot reach the wrong process.
+
+It starts nothing and knows no run folders. A pid alone proves nothing (they are reused), so a process is named by pid
+and start time within one boot, and is signalled through a pidfd that was checked after it was opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertdistill.engine.launch.shim import boot_id, start_ticks
+
+__all__ = [
+    "Identity",
+    "boot_id",
+    "held",
+    "holders",
+    "host",
+    "kill_holders",
+    "me",
+    "send",
+    "start_ticks",
+    "try_lock",
+]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process: `start` in clock ticks since boot."""
+
+    pid: int
+    start: int
+
+
+def host() -> str:
+    """Name of this machine."""
+    return socket.gethostname()
+
+
+def me() -> Identity:
+    """This process."""
+    return Identity(os.getpid(), start_ticks(os.getpid()))
+
+
+def try_lock(path: Path) -> int | None:
+    """Take the lock file at `path`, making it if need be: the descriptor that holds it, or None when it is taken.
+
+    It asks for 0.1 s, because a probe by `held` also holds the lock for some microseconds.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + 0.1
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.005)
+        else:
+            return descriptor
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def send(identity: Identity, number: signal.Signals, *, boot: str) -> bool:
+    """Signal one process if it still is the one that was recorded during `boot`; False when it is gone."""
+    if identity.pid <= 0 or boot != boot_id():
+        return False
+    return _send(identity.pid, number, lambda: start_ticks(identity.pid) == identity.start)
+
+
+def holders(path: Path) -> Iterator[int]:
+    """Pids of this user's processes that have the lock file at `path` open, this process left out. Linux only."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
+        if pid != os.getpid() and _has_open(pid, path):
+            yield pid
+
+
+def kill_holders(path: Path, *, spare: int = 0) -> int:
+    """SIGKILL every process that keeps the lock file at `path` open, except `spare`; how many there were."""
+    found = [pid for pid in holders(path) if pid != spare]
+    return sum(_send(pid, signal.SIGKILL, lambda pid=pid: _has_open(pid, path)) for pid in found)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    target = os.path.realpath(path)
+    try:
+        return any(os.path.realpath(entry) == target for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False  # it ended, or belongs to someone else
+
+
+def _send(pid: int, number: signal.Signals, same: Callable[[], bool]) -> bool:
+    if not hasattr(os, "pidfd_open"):  # macOS: check as late as possible instead
+        if same():
+            os.kill(pid, number)
+            return True
+        return False
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not same():
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,99 @@
+"""Which slots a machine has, who works in each, and which of them other people keep busy. It starts and stops nothing.
+
+The same questions that the scheduler asks before it starts a worker, asked again for people who look on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch.launchers import Launcher, Slot
+from bertdistill.store.rows import Attempt
+
+Wish = tuple[int, int]
+"""`runner.slots` and `runner.slots_per_gpu` of a study."""
+USUAL: Wish = (0, 1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One slot as it is now."""
+
+    slot: Slot
+    attempt: int | None = None
+    """Row id of the attempt that works in it."""
+    reason: str = ""
+    """Why it cannot be used although no worker of ours has it; empty when it is free."""
+
+    @property
+    def free(self) -> bool:
+        return self.attempt is None and not self.reason
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a machine has for workers. `own` is how many workers a study with that wish may have at once."""
+
+    places: tuple[Place, ...]
+    own: Mapping[Wish, int] = field(default_factory=dict)
+    most: int = 1
+    """Workers of all studies together."""
+    elsewhere: str = ""
+    """The other machine that the slots are on: then only those with a worker in them are known here."""
+
+
+def look(launcher: Launcher, wishes: Iterable[Wish], live: Sequence[Attempt]) -> Room:
+    """Every slot that these studies could use, and those that their attempts have. Asks NVML where there are GPUs."""
+    wanted = list(dict.fromkeys(wishes)) or [USUAL]
+    found = {wish: _slots(launcher, wish) for wish in wanted}
+    slots = {slot.name: slot for _, named in found.values() for slot in named}
+    holders = {attempt.slot: attempt for attempt in live}
+    for name, attempt in holders.items():
+        slots[name] = Slot(name, _device(attempt) or (slots[name].device if name in slots else Device()))
+    loads = gpu_loads(slots[name].device for name in holders)
+    places = tuple(_place(launcher, slot, holders, loads) for slot in slots.values())
+    return Room(places, {wish: own for wish, (own, _) in found.items()}, max(len(named) for _, named in found.values()))
+
+
+def from_afar(host: str, live: Sequence[Attempt]) -> Room:
+    """What can be told of the slots of another machine: those that our attempts have."""
+    places = tuple(Place(Slot(one.slot, _device(one) or Device()), one.id) for one in live)
+    return Room(places, most=len(places), elsewhere=host)
+
+
+def _slots(launcher: Launcher, wish: Wish) -> tuple[int, list[Slot]]:
+    """How many of these slots the study may have at once, and the slots: of GPUs all there are."""
+    slots = launcher.slots(*wish)
+    own = len(slots)
+    if any(slot.device.kind == "cuda" for slot in slots):
+        names = {slot.name for slot in slots}
+        slots = slots + [one for one in launcher.slots(0, wish[1]) if one.name not in names]
+    return own, slots
+
+
+def _device(attempt: Attempt) -> Device | None:
+    return Device(**attempt.handle["device"]) if "device" in attempt.handle else None
+
+
+def _place(launcher: Launcher, slot: Slot, holders: Mapping[str, Attempt], loads: Mapping[str, float]) -> Place:
+    if slot.name in holders:
+        return Place(slot, holders[slot.name].id)
+    if not fits(slot.device, loads):
+        return Place(slot, reason="other slots have all of this GPU")
+    return Place(slot, reason=launcher.busy(slot))
+
+
+def gpu_loads(devices: Iterable[Device]) -> dict[str, float]:
+    """Share of the memory of each GPU that is given away."""
+    loads: dict[str, float] = {}
+    for device in devices:
+        if device.kind == "cuda":
+            loads[device.uuid] = loads.get(device.uuid, 0.0) + device.memory_fraction
+    return loads
+
+
+def fits(device: Device, loads: Mapping[str, float]) -> bool:
+    """Whether the GPU has that share left; a CPU slot always fits."""
+    return device.kind == "cpu" or loads.get(device.uuid, 0.0) + device.memory_fraction <= 1.0

@@ -1,0 +1,1 @@
+"""Objectives, dominance, rank and hypervolume. Pure."""

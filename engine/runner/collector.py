@@ -1,0 +1,159 @@
+"""The runner's ear: store what workers report, settle those that ended, pass stops on to those that run.
+
+It starts nothing and decides no study's fate; what an end means is decided in `settle`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.launchers import Exit, Launcher, machine_restarted, read_exit, started
+from bertdistill.engine.runner import retention, settle
+from bertdistill.engine.runner.ingest import ingest
+from bertdistill.engine.runner.lookups import Lookups
+from bertdistill.engine.runner.requests import AT_ONCE
+from bertdistill.engine.runner.stopping_inputs import Overtaking
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Attempt
+
+KILL_AFTER_GRACE = 5.0
+"""Seconds beyond the grace time that a shim has to end its worker; after them everything is killed."""
+
+log = logging.getLogger("bertdistill.runner")
+
+
+@dataclass
+class Collector:
+    """Follows every attempt that is not settled."""
+
+    workspace: Workspace
+    db: Database
+    launcher: Launcher
+    lookups: Lookups
+    at_study: Callable[[int], AbstractContextManager[None]]
+    """Marks whose work is being done, so that a failure is laid at the right door."""
+    failed: set[int] = field(default_factory=set)
+    """Studies with a failure that nobody has looked into."""
+    _overtaking: Overtaking = field(init=False)
+    _watched: list[tuple[Attempt, int]] = field(default_factory=list)
+    _leaving: dict[int, float] = field(default_factory=dict)
+    _killed: set[int] = field(default_factory=set)
+    """Attempts that were to end at once."""
+
+    def __post_init__(self) -> None:
+        self._overtaking = Overtaking(self.db)
+
+    def collect(self, now: float, *, without: Container[int] = ()) -> list[Attempt]:
+        """Store new events of every attempt and settle those that have ended; returns the others.
+
+        Attempts of the studies `without` are left as they are.
+        """
+        with self.db.read() as session:
+            attempts = [one for one in reads.live_attempts(session) if one.study_id not in without]
+        live: list[Attempt] = []
+        for attempt in attempts:
+            with self.at_study(attempt.study_id):
+                if self.launcher.alive(self.paths(attempt), attempt.handle):
+                    self._ingest(attempt, now)
+                    live.append(attempt)
+                else:
+                    self._settle(attempt, now)
+        self._watched = [(attempt, self._size(attempt)) for attempt in live]
+        return live
+
+    def pass_on_stops(self, live: Sequence[Attempt], now: float) -> None:
+        """Signal attempts that carry a stop reason; when the grace time is over, kill them.
+
+        Also kill what outlives a worker that has ended: it would hold lock and device for ever.
+        """
+        with self.db.read() as session:
+            fresh = {one.id: one for one in reads.live_attempts(session)} if live else {}
+        for attempt in live:
+            current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
+            if current is None or not (current.stop_reason or paths.exit.exists()):
+                continue
+            if current.stop_reason == AT_ONCE and key not in self._killed:
+                self._killed.add(key)
+                self._leaving[key] = now  # its shim has the grace time to write down how it ended
+                self.launcher.kill(paths, current.handle)
+            elif key not in self._leaving:
+                self._leaving[key] = now
+                self.launcher.stop(paths, current.handle)
+            elif now - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
+                self.launcher.kill(paths, current.handle)
+
+    def stirs(self) -> bool:
+        """Whether a worker has written or ended since the last round: a stat and a lock probe each."""
+        return any(
+            self._size(attempt) != size or not self.launcher.alive(self.paths(attempt), attempt.handle)
+            for attempt, size in self._watched
+        )
+
+    def paths(self, attempt: Attempt) -> RunPaths:
+        """The attempt's folder."""
+        return RunPaths(self.workspace.absolute(attempt.folder))
+
+    def _grace(self, attempt: Attempt) -> float:
+        return self.lookups.spec_by_id(attempt.study_id).runner.grace_seconds
+
+    def _ingest(self, attempt: Attempt, now: float) -> None:
+        """Store all complete lines that are there."""
+        while True:
+            batch = ingest(self.db, self.workspace.path, attempt)
+            if batch.result is not None or batch.checkpoints:
+                self.lookups.forget(attempt.study_id)
+            if batch.points and not attempt.stop_reason:
+                self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
+            if not batch.more:
+                return
+            with self.db.read() as session:
+                attempt = reads.attempt_by_id(session, attempt.id)
+
+    def _settle(self, attempt: Attempt, now: float) -> None:
+        """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
+        ended = read_exit(self.paths(attempt))
+        if ended is None:
+            return  # a probe of someone else held the lock just now
+        self._ingest(attempt, now)
+        spec = self.lookups.spec_by_id(attempt.study_id)
+        found = settle.settle(
+            self.db,
+            attempt.id,
+            self._explained(attempt, ended),
+            wanted=[objective.metric for objective in spec.objectives],
+            retries=spec.runner.retries,
+            now=now,
+        )
+        self.lookups.forget(attempt.study_id)
+        self._leaving.pop(attempt.id, None)
+        self._killed.discard(attempt.id)
+        if found is None:
+            return
+        log.info("%s ended: %s %s", attempt.folder, found.state, found.reason)
+        if found.failure:
+            self.failed.add(attempt.study_id)
+        if attempt.trial_id is not None:
+            retention.finish(self.db, self.workspace, attempt.trial_id, now=now)
+
+    def _explained(self, attempt: Attempt, ended: Exit) -> Exit:
+        """A lost attempt that nobody can be blamed for gets a class of its own."""
+        paths = self.paths(attempt)
+        if ended.kind != "lost":
+            return ended
+        if machine_restarted(paths):
+            return Exit("machine_restarted", log_tail=ended.log_tail, ended_at=ended.ended_at)
+        if not attempt.handle and not started(paths):
+            return Exit("never_started", log_tail=ended.log_tail, ended_at=ended.ended_at)
+        return ended
+
+    def _size(self, attempt: Attempt) -> int:
+        try:
+            return self.paths(attempt).events.stat().st_size
+        except OSError:
+            return 0

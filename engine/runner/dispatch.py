@@ -1,0 +1,153 @@
+"""From a study and a trial to a running attempt: its row, its folder, its spec, its start.
+
+It decides neither what runs next nor where; it proposes nothing and settles nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.launchers import Launcher, Slot
+from bertdistill.engine.study.config import select_metric
+from bertdistill.engine.study.student import measured, prunes_by_importance
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
+
+
+def attempt_spec(
+    spec: StudySpec,
+    workspace: Workspace,
+    *,
+    kind: str,
+    device: Device,
+    prepared: Mapping[str, Any] | None = None,
+    trial: Trial | None = None,
+    attempt: int = 1,
+    resume_from: str = "",
+) -> AttemptSpec:
+    """All that a worker is told."""
+    select = select_metric(spec)
+    return AttemptSpec(
+        kind=kind,
+        study=spec.name,
+        task=spec.task,
+        data=spec.data,
+        teacher=spec.teacher,
+        student=spec.student,
+        settings=Settings(**trial.settings) if trial else spec.settings,
+        device=device,
+        caches=str(workspace.caches),
+        trial=trial.number if trial else None,
+        attempt=attempt,
+        prepared=dict(prepared or {}),
+        resume_from=resume_from,
+        expected_params=int(trial.known.get("params", 0)) if trial else 0,
+        select_metric=select.name,
+        select_direction=select.direction,
+        importance=prunes_by_importance(spec),
+        measure=measured(spec),
+    )
+
+
+def begin(
+    db: Database,
+    workspace: Workspace,
+    launcher: Launcher,
+    *,
+    study: Study,
+    spec: StudySpec,
+    trial: Trial | None,
+    slot: Slot,
+    now: float,
+) -> Attempt | None:
+    """Start the next attempt of a trial, or (None) of the preparation; None when it may no longer start.
+
+    The row comes first, so that a runner that dies anywhere in here finds its attempt again. LaunchError when the
+    machine refuses; the row then waits to be settled as `launch_failed`.
+    """
+    with db.write() as session:
+        fresh = reads.study_by_id(session, study.id)
+        if fresh.state != StudyState.RUNNING or _runs(session, fresh, trial):
+            return None
+        trial_id = trial.id if trial else None
+        if trial_id is not None and not writes.set_trial_state(session, trial_id, TrialState.RUNNING, now=now):
+            return None
+        kind = "trial" if trial else "prepare"
+        number = reads.next_attempt_number(session, study_id=study.id, trial_id=trial_id, kind=kind)
+        folder = free_folder(workspace.attempt_folder(study.name, trial.number if trial else None, number, kind))
+        resume_from = resume_folder(session, workspace, trial_id) if trial_id is not None else ""
+        attempt = writes.create_attempt(
+            session,
+            study_id=study.id,
+            trial_id=trial_id,
+            kind=kind,
+            folder=workspace.relative(folder),
+            slot=slot.name,
+            now=now,
+        )
+        order = attempt_spec(
+            spec,
+            workspace,
+            kind=kind,
+            device=slot.device,
+            prepared=fresh.prepared if trial else None,
+            trial=trial,
+            attempt=number,
+            resume_from=resume_from,
+        )
+    handle = write_and_start(launcher, RunPaths(folder), order, grace=spec.runner.grace_seconds)
+    with db.write() as session:
+        writes.set_attempt_handle(session, attempt.id, handle)
+    return attempt
+
+
+def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, grace: float) -> dict[str, Any]:
+    """Make the folder, write spec.json, start; returns the handle. LaunchError when the machine refuses."""
+    try:
+        paths.folder.mkdir(mode=0o700, parents=True)
+        order.write(paths.spec)
+    except OSError as error:
+        raise LaunchError(f"cannot write {paths.spec}: {error.strerror}", hint="Free disk space.") from error
+    handle = launcher.start(paths, order.device, grace=grace)
+    return {**handle, "device": dataclasses.asdict(order.device)}
+
+
+def free_folder(wanted: Path) -> Path:
+    """`wanted`, or the first name after it that does not exist: a lost database must not block the folders it named."""
+    folder, n = wanted, 1
+    while folder.exists():
+        n += 1
+        folder = wanted.with_name(f"{wanted.name}.{n}")
+    return folder
+
+
+def resume_folder(session: Reading, workspace: Workspace, trial_id: int) -> str:
+    """Absolute folder of the newest last checkpoint of a trial that is there; empty without one."""
+    lasts = [one for one in reads.checkpoints(session, trial_id=trial_id) if one.role == "last"]
+    found = (workspace.absolute(one.folder) for one in reversed(lasts))
+    return next((str(folder) for folder in found if folder.is_dir()), "")
+
+
+def _runs(session: Reading, study: Study, trial: Trial | None) -> bool:
+    """Whether an attempt of the trial (or of the preparation) is unsettled, or the preparation is done."""
+    if trial is None:
+        live = reads.attempt_for_prepare(session, study.id)
+        return study.prepared is not None or (live is not None and live.state == AttemptState.RUNNING)
+    return any(one.state == AttemptState.RUNNING for one in reads.attempts(session, trial_id=trial.id))
+
+
+def devices_in_use(db: Database, workspace: Workspace, launcher: Launcher) -> list[Device]:
+    """What the verifications that run just now were given."""
+    with db.read() as session:
+        found = [one for one in reads.model_versions(session) if one.state == "verifying" and "device" in one.handle]
+    alive = [one for one in found if launcher.alive(RunPaths(workspace.absolute(one.attempt_folder)), one.handle)]
+    return [Device(**one.handle["device"]) for one in alive]

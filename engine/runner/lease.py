@@ -1,0 +1,113 @@
+"""Who is the runner of a workspace: the lock file decides, the lease row tells people who holds it.
+
+It can start a runner as a process of its own, and runs nothing itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database, open_db
+
+START_SECONDS = 30.0
+"""Longest wait for a new runner to take its lock."""
+
+
+@dataclass(frozen=True)
+class RunnerStatus:
+    """Whether a runner works here, and who it is or last was; `since` in Unix seconds, `heartbeat_age` in seconds."""
+
+    alive: bool
+    host: str = ""
+    pid: int = 0
+    since: float = 0.0
+    heartbeat_age: float | None = None
+    released: bool = False
+    """It left in order, because nothing was left to do or somebody asked it to."""
+
+
+def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:
+    """Ask the lock whether a runner lives, and the lease (in `db`, if it is open already) who it is."""
+    alive = process.held(workspace.runner_lock)
+    if db is None and not workspace.database.exists():
+        return RunnerStatus(alive)
+    opened = db or open_db(workspace.path, read_only=True)
+    try:
+        with opened.read() as session:
+            lease = reads.lease(session)
+    finally:
+        if db is None:
+            opened.close()
+    if lease is None:
+        return RunnerStatus(alive)
+    return RunnerStatus(
+        alive,
+        lease.host,
+        lease.pid,
+        lease.acquired_at,
+        max(0.0, time.time() - lease.heartbeat_at),
+        lease.released_at is not None,
+    )
+
+
+def ensure_runner(workspace: Workspace) -> RunnerStatus:
+    """Start a runner that outlives this process, unless one works here; LaunchError when it does not come up."""
+    status = runner_status(workspace)
+    if status.alive:
+        return status
+    earlier = (status.pid, status.since)
+    workspace.make()
+    command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(workspace.path)]
+    with workspace.runner_log.open("ab") as log:
+        child = subprocess.Popen(
+            command, cwd=workspace.path, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        ended = child.poll()
+        status = runner_status(workspace)
+        new = (status.pid, status.since) != earlier  # the lock is taken a moment before the lease is written
+        if (status.alive and new) or ended == 0:  # a runner with little to do may be gone already
+            return status
+        if ended is not None and not status.alive:
+            break
+        time.sleep(0.02)
+    else:
+        raise LaunchError(f"the runner did not start within {START_SECONDS:g} s", hint=f"Read {workspace.runner_log}.")
+    raise LaunchError(f"the runner ended at once with code {ended}", hint=f"Read {workspace.runner_log}.")
+
+
+@contextmanager
+def hold(workspace: Workspace, db: Database, clock: Callable[[], float]) -> Iterator[bool]:
+    """Be the runner inside the block; yields False when another one is."""
+    lock = process.try_lock(workspace.runner_lock)
+    if lock is None:
+        yield False
+        return
+    try:
+        me = process.me()
+        with db.write() as session:
+            writes.take_lease(
+                session,
+                host=process.host(),
+                pid=me.pid,
+                start_time=me.start,
+                boot_id=process.boot_id(),
+                now=clock(),
+                log=workspace.runner_log.name,
+            )
+        yield True
+        with db.write() as session:
+            writes.release_lease(session, now=clock())
+    finally:
+        os.close(lock)

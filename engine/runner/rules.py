@@ -1,0 +1,54 @@
+"""Small rules of the runner as pure functions: what counts against the budget, what waits first, what fits a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store.rows import Study, Trial
+
+BUDGETED = frozenset({"baseline", "sampler", "queued"})
+"""Origins that count against budget.trials; reruns come on top."""
+
+
+UNDONE = "undone"
+"""Reason of a trial that was taken out of the queue again before it ran; it is as if it had not been asked for."""
+
+
+def in_budget(trial: Trial) -> bool:
+    """Whether the trial counts against budget.trials."""
+    return trial.origin in BUDGETED and trial.reason != UNDONE
+
+
+def used(trials: Sequence[Trial]) -> int:
+    """Trials that count against budget.trials."""
+    return sum(in_budget(trial) for trial in trials)
+
+
+def out_of_hours(study: Study, spec: StudySpec) -> bool:
+    """Whether the study has run for longer than its hours."""
+    return 0 < spec.budget.hours * 3600 <= study.busy_seconds
+
+
+def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] | None:
+    """Class and sentence when what is known before training breaks a threshold: such a trial needs no run."""
+    for objective in spec.objectives:
+        value = known.get(objective.metric)
+        if METRICS[objective.metric].known_before and value is not None and not objective.feasible(value):
+            side = "below" if objective.direction == "maximize" else "above"
+            return "limit", f"{objective.metric} is {value:,.6g}, {side} the threshold {objective.threshold:,.6g}"
+    return None
+
+
+def place_in_queue(trial: Trial) -> tuple[bool, bool, bool, int]:
+    """Trials that had begun go on first, then what people asked for, then the rest, each by number.
+
+    Trials that have failed come after all of these: each says once how it fares before one is tried again.
+    """
+    return (
+        trial.failures > 0,
+        trial.started_at is None,
+        trial.origin not in ("queued", "rerun", "baseline"),
+        trial.number,
+    )

@@ -1,0 +1,171 @@
+"""The runner's hand: which attempt starts next, on which slot, if the disk has room for it.
+
+It proposes no parameters and settles only what could not be started. How an attempt starts is in `dispatch`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.launchers import Exit, Launcher, Slot
+from bertdistill.engine.launch.slots import fits, gpu_loads
+from bertdistill.engine.runner import dispatch, retention, settle
+from bertdistill.engine.runner.lookups import Lookups
+from bertdistill.engine.runner.rules import out_of_hours, place_in_queue
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Attempt, Study, Trial, TrialState
+
+SLOTS_SECONDS = 60.0
+"""How long the list of slots is believed: NVML takes its time."""
+BUSY_NOTICE_SECONDS = 600.0
+
+log = logging.getLogger("bertdistill.runner")
+
+
+@dataclass
+class Scheduler:
+    """Fills free slots."""
+
+    workspace: Workspace
+    db: Database
+    launcher: Launcher
+    lookups: Lookups
+    at_study: Callable[[int], AbstractContextManager[None]]
+    pause: Callable[[Study, str, float], None]
+    failed: set[int]
+    """Studies with a failure that nobody has looked into; shared with the collector."""
+    _slots: dict[tuple[int, int], tuple[float, int, list[Slot]]] = field(default_factory=dict)
+    _busy_said: dict[str, float] = field(default_factory=dict)
+    _launched: dict[int, float] = field(default_factory=dict)
+
+    def launch(self, now: float) -> None:
+        """Fill the free slots, one attempt a study in turn: the study with the fewest workers first."""
+        refused: set[int] = set()
+        while True:
+            with self.db.read() as session:
+                live = reads.live_attempts(session)
+            studies = [study for study in self.lookups.running() if study.id not in refused]
+            studies.sort(key=lambda one: (_count(live, one), self._launched.get(one.id, 0.0)))
+            if not any(self._start_one(study, live, now, refused) for study in studies):
+                return
+
+    def free_slots(self, spec: StudySpec, study: Study, live: Sequence[Attempt]) -> list[Slot]:
+        """Slots for one more worker of this study, best first, if it and the machine have one left.
+
+        On GPUs these are more than the study may fill: other people may be using some of them.
+        """
+        own, slots = self._slots_for(spec)
+        most = max(len(found) for _, _, found in self._slots.values())
+        if _count(live, study) >= own or len(live) >= most:
+            return []
+        names = {attempt.slot for attempt in live}
+        used = [Device(**one.handle["device"]) for one in live if "device" in one.handle]
+        if any(slot.device.kind == "cuda" for slot in slots):
+            used += dispatch.devices_in_use(self.db, self.workspace, self.launcher)
+        loads = gpu_loads(used)
+        return [slot for slot in slots if slot.name not in names and fits(slot.device, loads)]
+
+    def has_room(self, study: Study, spec: StudySpec, now: float) -> bool:
+        """Whether the disk has room; removes what can be spared, and pauses the study when that is too little."""
+        wanted = int(spec.runner.min_free_gb * 1e9)
+        if retention.free_bytes(self.workspace.path) >= wanted:
+            return True
+        retention.make_room(self.db, self.workspace, wanted, now=now)
+        free = retention.free_bytes(self.workspace.path)
+        if free >= wanted:
+            return True
+        text = f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are wanted"
+        hint = f"Free disk space or lower runner.min_free_gb, then: bertdistill-tui engine resume {study.name}"
+        self.pause(study, f"{text}, and no checkpoint is left that can be spared. {hint}", now)
+        return False
+
+    def _start_one(self, study: Study, live: Sequence[Attempt], now: float, refused: set[int]) -> bool:
+        """Start what is next in a study; False when there is nothing, or no room."""
+        with self.at_study(study.id):
+            spec = self.lookups.spec(study)
+            free = self.free_slots(spec, study, live)
+            ready, trial = self._next(study, spec, live)
+            if not free or not ready:
+                return False
+            room = self.has_room(study, spec, now)
+            slot = next((one for one in free if not self._is_busy(one, study, now)), None) if room else None
+            if slot is None:
+                refused.add(study.id)
+                return False
+            self.lookups.forget(study.id)
+            if trial is None and not live:
+                slot = self._whole(slot)
+            try:
+                attempt = dispatch.begin(
+                    self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now
+                )
+            except LaunchError as error:
+                refused.add(study.id)
+                self._launch_failed(study, trial, spec, error, now)
+                return False
+            self._launched[study.id] = now
+            if attempt is not None:
+                log.info("%s started on %s", attempt.folder, slot.name)
+            return attempt is not None
+
+    def _whole(self, slot: Slot) -> Slot:
+        """On a CPU, the slot with every core: all trials wait for a preparation, so nobody else wants them."""
+        return replace(slot, device=self.launcher.slots(1)[0].device) if slot.device.kind == "cpu" else slot
+
+    def _next(self, study: Study, spec: StudySpec, live: Sequence[Attempt]) -> tuple[bool, Trial | None]:
+        """What to start next: (True, None) is the preparation, (False, None) nothing."""
+        if study.prepared is None:
+            return not any(one.study_id == study.id for one in live), None
+        waiting = [trial for trial in self.lookups.trials(study) if trial.state == TrialState.WAITING]
+        running = {attempt.trial_id for attempt in live}
+        late = out_of_hours(study, spec)
+        ready = [one for one in waiting if one.id not in running and not (late and one.started_at is None)]
+        return bool(ready), min(ready, key=place_in_queue, default=None)
+
+    def _launch_failed(
+        self, study: Study, trial: Trial | None, spec: StudySpec, error: LaunchError, now: float
+    ) -> None:
+        """The row of the attempt is there; it ends here, as a failure of the machine."""
+        with self.db.read() as session:
+            attempts = reads.attempts(session, study_id=study.id)
+        attempt = next(one for one in reversed(attempts) if one.trial_id == (trial.id if trial else None))
+        ended = Exit("launch_failed", log_tail=str(error), ended_at=now)
+        settle.settle(self.db, attempt.id, ended, wanted=(), retries=spec.runner.retries, now=now)
+        self.failed.add(study.id)
+        self.lookups.forget(study.id)
+
+    def _slots_for(self, spec: StudySpec) -> tuple[int, list[Slot]]:
+        """How many workers the study may have at once, and the slots that these may take: of GPUs all there are."""
+        key = (spec.runner.slots, spec.runner.slots_per_gpu)
+        at, own, slots = self._slots.get(key, (0.0, 0, []))
+        if not slots or time.monotonic() - at > SLOTS_SECONDS:
+            slots = self.launcher.slots(*key)
+            own = len(slots)
+            if any(slot.device.kind == "cuda" for slot in slots):
+                names = {slot.name for slot in slots}
+                slots = slots + [one for one in self.launcher.slots(0, key[1]) if one.name not in names]
+            self._slots[key] = (time.monotonic(), own, slots)
+        return own, slots
+
+    def _is_busy(self, slot: Slot, study: Study, now: float) -> bool:
+        """Whether other people use this slot just now; said once in ten minutes."""
+        reason = self.launcher.busy(slot)
+        if reason and now - self._busy_said.get(slot.name, 0.0) > BUSY_NOTICE_SECONDS:
+            self._busy_said[slot.name] = now
+            with self.db.write() as session:
+                text = f"Slot {slot.name} is skipped: {reason}."
+                writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id)
+        return bool(reason)
+
+
+def _count(live: Sequence[Attempt], study: Study) -> int:
+    return sum(attempt.study_id == study.id for attempt in live)

@@ -1,0 +1,68 @@
+"""Gather what the stopping rule needs, from the database: the curve of a running trial and those of complete ones.
+
+The rule itself is in `stopping`. It signals nothing: a stop is a reason written to the attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bertdistill.engine.runner.stopping import Curve, Finished, scored, should_stop
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Attempt, AttemptState, Trial, TrialState
+
+
+@dataclass
+class Overtaking:
+    """Judges running trials. It remembers the curves of complete trials, which never change, and what it has seen."""
+
+    db: Database
+    _finished: dict[int, Finished] = field(default_factory=dict)
+    _seen: dict[int, int] = field(default_factory=dict)
+
+    def judge(self, attempt: Attempt, spec: StudySpec, *, now: float) -> str:
+        """After new events: why the trial should stop (the reason is then written to its attempt), else ''."""
+        score = scored(spec.objectives)
+        if spec.stopping.rule == "none" or score is None or attempt.trial_id is None:
+            return ""
+        with self.db.read() as session:
+            trial = reads.trial_by_id(session, attempt.trial_id)
+            curve = _curve(session, trial, score.metric)
+            if len(curve) == self._seen.get(attempt.id, 0):
+                return ""
+            self._seen[attempt.id] = len(curve)
+            finished = self._complete(session, attempt.study_id, score.metric)
+        rule = spec.stopping
+        why = should_stop(
+            curve, trial.known, finished, spec.objectives, quantile=rule.quantile, min_trials=rule.min_trials
+        )
+        return why if why and self._write(attempt, trial, why, now) else ""
+
+    def _complete(self, session: Reading, study_id: int, metric: str) -> list[Finished]:
+        trials = [one for one in reads.trials(session, study_id) if one.state == TrialState.COMPLETE]
+        for trial in trials:
+            if trial.id not in self._finished:
+                curve, values = _curve(session, trial, metric), {**trial.known, **trial.metrics}
+                self._finished[trial.id] = Finished(f"trial {trial.number}", curve, values)
+        return [self._finished[trial.id] for trial in trials]
+
+    def _write(self, attempt: Attempt, trial: Trial, why: str, now: float) -> bool:
+        with self.db.write() as session:
+            fresh = reads.attempt_by_id(session, attempt.id)
+            if fresh.state != AttemptState.RUNNING or fresh.stop_reason:
+                return False
+            writes.set_attempt_stop_reason(session, attempt.id, f"pruned: {why}")
+            text = f"Trial {trial.number} is stopped early: {why}."
+            writes.add_notice(session, level="info", text=text, now=now, study_id=trial.study_id, trial_id=trial.id)
+        return True
+
+
+def _curve(session: Reading, trial: Trial, metric: str) -> Curve:
+    """Evaluations of a trial. They are evenly spaced, so their count gives the share of the training."""
+    name = f"search/{metric}"
+    found = [one for one in reads.series(session, trial.study_id, trial.id) if one.name == name]
+    points = reads.points_after(session, found[0].id, -1, 10_000) if found else []
+    total = int(trial.settings.get("evaluations", 1))
+    return [(min(1.0, (place + 1) / total), value) for place, (_, value, _) in enumerate(points) if value is not None]

@@ -1,0 +1,171 @@
+"""Why each trial, preparation and next proposal waits, in the order in which the runner takes them. Pure.
+
+It decides nothing: the runner's own rules are in `rules` and `scheduler`, and here they are told to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bertdistill.engine.launch.slots import Room
+from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, used
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
+
+Item = Literal["trial", "preparation", "proposal"]
+Reason = Literal[
+    "paused",
+    "stopped",
+    "failed",
+    "no runner",
+    "leaving",
+    "preparing",
+    "hours",
+    "ending",
+    "slots",
+    "busy",
+    "queue",
+    "next",
+]
+
+
+@dataclass(frozen=True)
+class StudyNow:
+    """A study with all of its trials."""
+
+    study: Study
+    spec: StudySpec
+    trials: Sequence[Trial]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that has not started. `place` counts from 1 in its study."""
+
+    study: str
+    item: Item
+    trial: int | None
+    place: int
+    reason: Reason
+    why: str
+    """A sentence for people, without its full stop."""
+    note: str = ""
+    """What it has behind it: a retry, a checkpoint to go on from."""
+
+
+@dataclass(frozen=True)
+class House:
+    """What all studies of a workspace share."""
+
+    live: Sequence[Attempt]
+    room: Room
+    runner_alive: bool
+    leaving: bool = False
+    """Whether the runner was asked to leave."""
+
+
+def waiting(studies: Sequence[StudyNow], house: House) -> list[Waiting]:
+    """Everything that waits, study by study."""
+    return [item for now in studies for item in _of_study(now, house)]
+
+
+def own_slots(now: StudyNow, room: Room) -> int:
+    """Workers that this study may have at once on this machine."""
+    return room.own.get((now.spec.runner.slots, now.spec.runner.slots_per_gpu), now.spec.runner.slots or 1)
+
+
+def workers_of(now: StudyNow, live: Sequence[Attempt]) -> list[Attempt]:
+    """Attempts of a study that run, its preparation among them."""
+    return [attempt for attempt in live if attempt.study_id == now.study.id]
+
+
+def _of_study(now: StudyNow, house: House) -> Iterator[Waiting]:
+    name, state = now.study.name, now.study.state
+    if state == StudyState.COMPLETE:
+        return
+    mine = workers_of(now, house.live)
+    if now.study.prepared is None and not mine:
+        yield Waiting(name, "preparation", None, 1, *(_blocked(now, house) or _for_a_slot(now, house, 0)))
+    trials = sorted((one for one in now.trials if one.state == TrialState.WAITING), key=place_in_queue)
+    for place, trial in enumerate(trials):
+        reason, why = _blocked(now, house) or _held_back(now, trial, mine) or _for_a_slot(now, house, place)
+        yield Waiting(name, "trial", trial.number, place + 1, reason, why, _behind(trial, now.spec))
+    wants_more = used(now.trials) < now.spec.budget.trials and not out_of_hours(now.study, now.spec)
+    begun = now.study.prepared is not None or mine  # while it is prepared, the first proposal waits for that
+    open_ = state in (StudyState.RUNNING, StudyState.PAUSED) and begun
+    if open_ and not trials and wants_more:
+        reason, why = _blocked(now, house) or _for_a_slot(now, house, 0)
+        if reason == "next":
+            why = "the optimiser is asked what to try"
+        yield Waiting(name, "proposal", None, 1, reason, why)
+
+
+def _blocked(now: StudyNow, house: House) -> tuple[Reason, str] | None:
+    """What holds up the whole study."""
+    study = now.study
+    if study.state == StudyState.PAUSED:
+        return "paused", "the study is paused" + (f": {study.diagnosis}" if study.diagnosis else "")
+    if study.state == StudyState.STOPPED:
+        return "stopped", "the study is stopped"
+    if study.state == StudyState.FAILED:
+        return "failed", f"the study failed: {study.diagnosis}"
+    if not house.runner_alive:
+        return "no runner", "no runner works here"
+    if house.leaving:
+        return "leaving", "the runner was asked to leave, and starts nothing new"
+    return None
+
+
+def _held_back(now: StudyNow, trial: Trial, mine: Sequence[Attempt]) -> tuple[Reason, str] | None:
+    """What holds up this trial while others of its study may start."""
+    if any(attempt.trial_id == trial.id for attempt in mine):
+        return "ending", "its last attempt is still ending"
+    if now.study.prepared is None:
+        return "preparing", "the preparation of the study comes first"
+    if out_of_hours(now.study, now.spec) and trial.started_at is None:
+        return "hours", f"the study's {now.spec.budget.hours:g} hours are used up"
+    return None
+
+
+def _for_a_slot(now: StudyNow, house: House, before: int) -> tuple[Reason, str]:
+    """Which slot something waits for that nothing else holds up; `before` others of its study go first."""
+    mine, own = workers_of(now, house.live), own_slots(now, house.room)
+    if now.study.prepared is None and mine:
+        return "preparing", "the preparation of the study comes first"
+    if house.room.elsewhere:
+        return "slots", f"waits for a slot on {house.room.elsewhere}"
+    if len(mine) >= own:
+        return "slots", f"no free slot: the study has {len(mine)} of {own} {_workers(own)}"
+    if len(house.live) >= house.room.most:
+        return "slots", f"no free slot: {len(house.live)} {_workers(len(house.live))} of all studies run"
+    free = [place for place in house.room.places if place.free]
+    if not free:
+        reasons = [f"{place.slot.name}: {place.reason}" for place in house.room.places if place.reason]
+        return "busy", f"no free slot: {'; '.join(reasons)}" if reasons else "no free slot"
+    if before >= min(len(free), own - len(mine), house.room.most - len(house.live)):
+        return "queue", f"{before} before it in the queue"
+    return "next", "starts at the runner's next look"
+
+
+def _workers(number: int) -> str:
+    return "worker" if number == 1 else "workers"
+
+
+def _behind(trial: Trial, spec: StudySpec) -> str:
+    if trial.failures:
+        cause = f" after {trial.reason}" if trial.reason else ""
+        return f"retry {trial.failures} of {spec.runner.retries}{cause}"
+    return "goes on from its checkpoint" if trial.started_at is not None else ""
+
+
+def leaving(live: Sequence[Attempt], pending: Sequence[str]) -> bool:
+    """Whether the runner was asked to leave: by a request that is still open, or one that it passed on to workers."""
+    return "stop_runner" in pending or any(attempt.stop_reason == "runner" for attempt in live)
+
+
+def newest_worker(now: StudyNow, live: Sequence[Attempt]) -> Attempt | None:
+    """The worker that leaves first when the study may have fewer."""
+    trials = [one for one in workers_of(now, live) if one.trial_id is not None and not one.stop_reason]
+    return max(trials, key=lambda one: one.id, default=None)

@@ -1,0 +1,1 @@
+"""Proposals and importances; the only place for optuna."""

@@ -1,0 +1,312 @@
+"""How much each searched parameter mattered to each objective, by PED-ANOVA or fANOVA through optuna.
+
+It writes nothing and caches nothing. It loads optuna only while it computes; a process that must not, as the terminal
+app, asks a child: `python -P -m bertdistill.engine.search.importances WORKSPACE STUDY METHOD`, which prints JSON.
+
+PED-ANOVA (Watanabe et al. 2023; conditional parameters: arXiv 2601.20800) asks which parameters tell the best
+trials from the rest; fANOVA (Hutter et al. 2014) which ones explain the value over its whole range, by a random
+forest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from bertdistill.engine.contract.errors import ConfigError, WorkerFailed
+from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.space import Parameter, Space, Value, active, points
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads
+from bertdistill.store.db import open_db
+from bertdistill.store.errors import BertDistillError
+from bertdistill.store.rows import Trial
+
+if TYPE_CHECKING:
+    from optuna import Study as OptunaStudy
+
+    from bertdistill.engine.search.optimiser import PastTrial
+
+Method = Literal["ped-anova", "fanova"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+FEWEST_TRIALS = 5
+"""With fewer trials there are no numbers at all, and none for a parameter that is active in fewer."""
+TRIALS_A_PARAMETER = 5
+"""Below this many trials a parameter, a sentence says that the order may be chance (SigOpt refused to show any)."""
+TOP_SHARE = 0.1
+TOP_TRIALS = 5
+"""PED-ANOVA looks at the best tenth of the trials, but at no fewer than these, and at no more than half."""
+FOREST_SEED = 0
+TREES = (16, 64)
+TREE_TRIALS = 16_000
+"""fANOVA's forest has at most 64 trees, fewer when trees times trials exceed this: 1,000 trials took 64 trees 50 s."""
+PROBES = 8
+"""Trials and values with which a formula is asked whether a parameter enters it."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One parameter's part."""
+
+    parameter: str
+    share: float
+    """0 to 1. With PED-ANOVA all shares add up to 1; with fANOVA those of the parameters that are always active do."""
+    trials: int
+    """Trials in which it is active."""
+    conditional: bool
+    """Not active in every trial. fANOVA: its share is that among the trials in which it is active."""
+
+
+@dataclass(frozen=True)
+class Importances:
+    """What mattered to one objective; the largest share first."""
+
+    objective: str
+    method: Method
+    trials: int
+    """Trials that it rests on: complete and feasible, inside of the space of the study file."""
+    weights: tuple[Weight, ...]
+    missed: int = 0
+    """Complete trials that were left out because they miss a threshold."""
+    without_effect: tuple[str, ...] = ()
+    """Parameters that the formula of the objective does not read, when it is known before training."""
+    problem: str = ""
+    """A sentence when there are no weights, or when they rest on too little."""
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Importances:
+        """Read back what `dataclasses.asdict` made."""
+        weights = tuple(Weight(**weight) for weight in raw["weights"])
+        return Importances(**{**raw, "weights": weights, "without_effect": tuple(raw["without_effect"])})
+
+
+# --------------------------------------------------------------------------------------------------- asking for a study
+
+
+def ask_importances(workspace: Workspace, study: str, method: Method = "ped-anova") -> list[Importances]:
+    """`read_importances` in a child process, for callers that must not load optuna; takes some seconds.
+
+    Raises WorkerFailed with the last line of its complaint.
+    """
+    command = [sys.executable, "-P", "-m", "bertdistill.engine.search.importances", str(workspace.path), study, method]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise WorkerFailed(lines[-1] if lines else f"the importance of {study}'s parameters could not be computed")
+    return [Importances.from_dict(raw) for raw in json.loads(done.stdout)]
+
+
+def read_importances(workspace: Workspace, study: str, method: Method = "ped-anova") -> list[Importances]:
+    """The importance of every searched parameter for every objective of a study, in the order of the objectives."""
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            found = reads.study(session, study)
+            trials = reads.trials(session, found.id)
+    finally:
+        db.close()
+    return study_importances(trials, study_from_dict(found.spec, where=f"study {study}"), found.prepared or {}, method)
+
+
+def study_importances(
+    trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[str, Any], method: Method
+) -> list[Importances]:
+    """The same for rows at hand. Trials with another fixed setting are left out, as the optimiser leaves them out."""
+    from bertdistill.engine.pareto.frontier import feasible
+    from bertdistill.engine.search.proposals import history
+
+    names = [objective.metric for objective in spec.objectives]
+    told = [past for past in history(trials, spec) if past.state == "complete"]
+    fit = [past for past in told if feasible(dict(zip(names, past.values, strict=True)), spec.objectives)]
+    found = []
+    for place, objective in enumerate(spec.objectives):
+        formula = _formula(objective.metric, spec, prepared)
+        one = importances(fit, spec.search, objective, place, method=method, settings=spec.settings, formula=formula)
+        found.append(dataclasses.replace(one, missed=len(told) - len(fit)))
+    return found
+
+
+Formula = Callable[[Mapping[str, Value]], float | None]
+"""From a parameter set to a metric that is known before training; None when no student can be built."""
+
+
+def _formula(metric: str, spec: StudySpec, prepared: Mapping[str, Any]) -> Formula | None:
+    """None for a metric that has to be measured, or when the study was never prepared."""
+    from bertdistill.engine.study.student import plan
+
+    if metric not in METRICS or not METRICS[metric].known_before or "labels" not in prepared:
+        return None
+
+    def value(params: Mapping[str, Value]) -> float | None:
+        try:
+            return plan(spec, prepared, params).known.get(metric)
+        except ConfigError:
+            return None
+
+    return value
+
+
+# -------------------------------------------------------------------------------------------------------- one objective
+
+
+def importances(
+    trials: Sequence[PastTrial],
+    space: Space,
+    objective: Objective,
+    place: int = 0,
+    *,
+    method: Method = "ped-anova",
+    settings: Settings | None = None,
+    formula: Formula | None = None,
+) -> Importances:
+    """The importance of each parameter for one objective, over complete trials; `place` is its place in their values.
+
+    A `formula` says how the objective follows from the parameters: those that it does not read are not weighed, or
+    the sampler's habits would give them a share.
+    """
+    from bertdistill.engine.search.optimiser import PastTrial, rebuilt
+
+    told = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
+    alone = dataclasses.replace(objective, constraint=False, threshold=None)
+    study = rebuilt(told, space, [alone], settings)
+    count = len(study.trials)
+    active_in = {p.name: sum(p.name in trial.params for trial in study.trials) for p in space}
+    idle = () if formula is None else _without_effect(formula, trials, space, settings or Settings())
+    moving = [name for name in active_in if name not in idle]
+    weighed = [name for name in moving if active_in[name] >= FEWEST_TRIALS]
+    rare = {name: active_in[name] for name in moving if active_in[name] < FEWEST_TRIALS}
+
+    found = Importances(objective.metric, method, count, (), without_effect=idle)
+    if problem := _hindrance(study, objective.metric, moving) or ("" if weighed else _too_rare(rare)):
+        return dataclasses.replace(found, problem=problem)
+    shares = _shares(study, weighed, active_in, method)
+    if not any(shares.values()):
+        return dataclasses.replace(
+            found, problem=f"no parameter tells trials with a better {objective.metric} from the others"
+        )
+    weights = [Weight(name, share, active_in[name], active_in[name] < count) for name, share in shares.items()]
+    problem = "; ".join(part for part in (_caution(count, len(weighed)), _too_rare(rare)) if part)
+    return dataclasses.replace(found, weights=tuple(sorted(weights, key=lambda weight: -weight.share)), problem=problem)
+
+
+def too_few(count: int) -> str:
+    """What to wait for when only `count` complete trials reach every threshold; empty when they are enough."""
+    if count >= FEWEST_TRIALS:
+        return ""
+    return f"importance needs {FEWEST_TRIALS} complete feasible trials, there {'is' if count == 1 else 'are'} {count}"
+
+
+def _hindrance(study: OptunaStudy, metric: str, moving: Sequence[str]) -> str:
+    """Why there can be no weights, else empty."""
+    count = len(study.trials)
+    if problem := too_few(count):
+        return problem
+    if len({trial.value for trial in study.trials}) < 2:
+        return f"all {count} trials have the same {metric}, so no parameter mattered"
+    return "" if moving else f"{metric} does not depend on any searched parameter"
+
+
+def _too_rare(rare: Mapping[str, int]) -> str:
+    """A sentence for the parameters that are active in so few trials that they get no share, else empty."""
+    if not rare:
+        return ""
+    named = ", ".join(f"{name} ({_trials(number)})" for name, number in rare.items())
+    return f"active in fewer than {FEWEST_TRIALS} trials and not weighed: {named}"
+
+
+def _caution(count: int, parameters: int) -> str:
+    """A sentence when there are few trials for so many parameters, else empty."""
+    wanted = TRIALS_A_PARAMETER * parameters
+    if count >= wanted or parameters == 1:
+        return ""
+    return f"{_trials(count)} for {parameters} parameters: the order may be chance below {wanted}"
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'' if count == 1 else 's'}"
+
+
+def _without_effect(formula: Formula, trials: Sequence[PastTrial], space: Space, settings: Settings) -> tuple[str, ...]:
+    """The parameters whose value changes nothing in the formula, whichever of a few trials they are changed in."""
+    return tuple(
+        p.name for p in space if not any(_moves(formula, t.params, p, space, settings) for t in trials[:PROBES])
+    )
+
+
+def _moves(
+    formula: Formula, params: Mapping[str, Value], parameter: Parameter, space: Space, settings: Settings
+) -> bool:
+    if parameter.name not in active(space, params, settings):
+        return False
+    found = {formula({**params, parameter.name: value}) for value in _probes(parameter)} - {None}
+    return len(found) > 1
+
+
+def _probes(parameter: Parameter) -> Sequence[Value]:
+    values = points(parameter) or (float(parameter.low or 0.0), float(parameter.high or 0.0))
+    return values[:: max(1, len(values) // PROBES)]
+
+
+def _shares(study: OptunaStudy, names: Sequence[str], active_in: Mapping[str, int], method: Method) -> dict[str, float]:
+    if method == "ped-anova":
+        return _normalised(_evaluated(study, names, method))
+    always = [name for name in names if active_in[name] == len(study.trials)]
+    shares = _normalised(_evaluated(study, always, method)) if always else {}
+    for name in names:
+        if name not in always:
+            # A forest needs every parameter in every trial, so a conditional one gets a forest of its own trials.
+            shares[name] = _normalised(_evaluated(study, [*always, name], method))[name]
+    return shares
+
+
+def _evaluated(study: OptunaStudy, names: Sequence[str], method: Method) -> dict[str, float]:
+    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+
+    count = len(study.trials)
+    quantile = min(0.5, max(TOP_SHARE, TOP_TRIALS / count))
+    trees = min(TREES[1], max(TREES[0], TREE_TRIALS // count))
+    ped = PedAnovaImportanceEvaluator(target_quantile=quantile)
+    forest = FanovaImportanceEvaluator(n_trees=trees, seed=FOREST_SEED)
+    evaluator = ped if method == "ped-anova" else forest
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what optuna warns of (few trials, an unstable argument) is said by `problem`
+        return get_param_importances(study, evaluator=evaluator, params=list(names), normalize=False)
+
+
+def _normalised(values: Mapping[str, float]) -> dict[str, float]:
+    total = sum(values.values())
+    return {name: float(value / total) if total > 0 else 0.0 for name, value in values.items()}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the importances of a study as JSON; 0 done, 1 with one line on stderr, 2 misuse."""
+    chosen = next((known for known in METHODS if known == arguments[-1]), None) if len(arguments) == 3 else None
+    if chosen is None:
+        sys.stderr.write(
+            f"usage: python -P -m bertdistill.engine.search.importances WORKSPACE STUDY {'|'.join(METHODS)}\n"
+        )
+        return 2
+    folder, study, _ = arguments
+    try:
+        found = read_importances(Workspace(Path(folder)), study, chosen)
+    except BertDistillError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    json.dump([dataclasses.asdict(one) for one in found], sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

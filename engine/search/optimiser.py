@@ -1,0 +1,393 @@
+"""Propose the settings of the next trial from the trials so far. The only importer of optuna.
+
+It keeps nothing between calls and reads no database: the optuna study is rebuilt in memory each time, so the same
+history, space and seed give the same proposal in any process, and tracker and optimiser cannot disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.pareto.frontier import Objective, aims, on_scale
+from bertdistill.engine.search.encoding import Code, rounded
+from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
+from bertdistill.store.errors import BertDistillError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+KINDS = ("auto", "tpe", "gp", "nsga2", "random", "grid")
+
+FIRST_GP = 12
+"""Finished trials before `auto` takes the Gaussian process: of fewer it learns less than tpe does."""
+GP_TRIALS = 300
+"""Finished trials up to which `auto` takes the Gaussian process: beyond, one proposal costs seconds."""
+GP_OBJECTIVES = 3
+POPULATION = 20
+"""Of NSGA-II. Optuna's 50 makes the first 50 trials random, which is most of a study here."""
+ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
+"""Proposals of the model that may be duplicates or too large before unseen ones are drawn at random."""
+DRAWS = 2_000
+LARGEST_GRID = 20_000
+"""Finite spaces up to this size are walked through when random draws find nothing new."""
+WHOLE = ("gp", "nsga2")
+"""Samplers that take the parameters of a trial together, so each trial must be told in full, narrowed ranges or not."""
+
+
+class SpaceExhausted(BertDistillError):
+    """Every parameter set of the space has been tried, or the limits exclude the rest."""
+
+
+@dataclass(frozen=True)
+class PastTrial:
+    """What the optimiser is told about one trial; failed and stopped ones are not told.
+
+    `values` follow the objectives, None where unknown. `violations` are further limits, each above 0 when broken.
+    Trials that wait are told as running.
+    """
+
+    params: Mapping[str, Value]
+    state: Literal["complete", "running", "infeasible", "pruned"]
+    values: tuple[float | None, ...] = ()
+    violations: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A new parameter set (active parameters only), the seed behind it and what found it: samplers begin at random."""
+
+    params: dict[str, Value]
+    seed: int
+    sampler: str
+
+
+Known = Callable[[dict[str, Value]], Mapping[str, float]]
+"""From a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
+Effect = Callable[[Mapping[str, Value]], Hashable]
+"""Equal for two parameter sets that make the same training; raises ConfigError for an impossible student."""
+
+
+def propose(
+    history: Sequence[PastTrial],
+    space: Space,
+    objectives: Sequence[Objective],
+    *,
+    kind: str,
+    seed: int,
+    index: int = 0,
+    startup_trials: int = 10,
+    known: Known | None = None,
+    settings: Settings | None = None,
+    within: Space | None = None,
+    effect: Effect | None = None,
+    tried: Sequence[Mapping[str, Value]] = (),
+) -> Proposal:
+    """The next parameter set; raises SpaceExhausted when there is no new one within the limits.
+
+    `index` tells apart proposals that are made from the same history. `settings` are the fixed ones, which conditions
+    look at where a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals
+    keep to it, and trials of the whole `space` go on to teach. Never a set that the history or `tried` (what teaches
+    nothing) holds, nor one of the same `effect`: a temperature without soft loss changes nothing.
+    """
+    derived = derive_seed(seed, len(history), index)
+    chosen = choose_kind(kind, history, space, objectives)
+    here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived, effect)
+    seen = {here.key(params) for params in (*(trial.params for trial in history), *tried)}
+    if chosen == "grid":
+        return Proposal(here.next_on_grid(seen, seed), derived, "grid")
+    if chosen != "random":
+        told = [trial for trial in history if here.fits(trial.params)]
+        params = here.model(told, seen, chosen, derived, startup_trials)
+        if params is not None:
+            finished = sum(trial.state != "running" for trial in told)
+            at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
+            return Proposal(params, derived, "random" if at_random else chosen)
+    return Proposal(here.unseen(seen, derived), derived, "random")
+
+
+def rebuilt(
+    history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective], settings: Settings | None = None
+) -> optuna.Study:
+    """Past trials as an optuna study, for analysis: every value to be minimised, sizes and times as logarithms.
+
+    Trials outside of the space are left out, as they are for a proposal.
+    """
+    here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
+    told = [trial for trial in history if here.fits(trial.params)]
+    study = optuna.create_study(directions=["minimize"] * len(aims(objectives)))
+    study.add_trials(list(_Scale(here, told).frozen_trials()))
+    return study
+
+
+def derive_seed(seed: int, trials: int, index: int) -> int:
+    """A seed that differs with the study, the number of trials and the index; the same on every machine."""
+    digest = hashlib.blake2b(f"{seed}/{trials}/{index}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")
+
+
+def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective]) -> str:
+    """What `auto` stands for here: tpe, but gp from 12 to 300 finished trials where no condition is in its way."""
+    if kind not in KINDS:
+        raise ConfigError(f"sampler {kind!r} is unknown; use {', '.join(KINDS)}")
+    if kind != "auto":
+        return kind
+    finished = sum(trial.state != "running" for trial in history)
+    conditional = any(parameter.when for parameter in space)
+    fitting = FIRST_GP <= finished <= GP_TRIALS and len(aims(objectives)) <= GP_OBJECTIVES
+    return "gp" if fitting and not conditional else "tpe"
+
+
+@dataclass
+class _Search:
+    """One proposal's view of the space."""
+
+    space: Space
+    """As in the study file: what past trials lie in."""
+    within: Space
+    """As it is drawn from now: the same parameters, some of them narrowed."""
+    objectives: tuple[Objective, ...]
+    settings: Settings
+    known: Known | None
+    kind: str
+    seed: int
+    effect: Effect | None = None
+    codes: dict[str, Code] = field(init=False)
+    dice: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = self.kind in WHOLE
+        pairs = zip(self.space, self.within, strict=True)
+        self.codes = {now.name: Code.of(wide).drawing(now) if whole else Code.of(now) for wide, now in pairs}
+        self.dice = random.Random(self.seed)
+
+    # -------------------------------------------------------------------------------- what may be proposed
+
+    def key(self, params: Mapping[str, Value]) -> Hashable:
+        """Equal for parameter sets that are the same after rounding, or have the same effect."""
+        wide, now = ({parameter.name: parameter for parameter in space} for space in (self.space, self.within))
+        kept = active(self.space, params, self.settings)
+        same = {
+            name: rounded(now[name] if contains(now[name], kept[name]) else wide[name], kept[name])
+            for name in sorted(kept)
+        }
+        try:
+            return self.effect(same) if self.effect else tuple(same.items())
+        except ConfigError:
+            return tuple(same.items())
+
+    def allowed(self, params: dict[str, Value]) -> bool:
+        """Whether the student can be built and its known metrics reach their thresholds."""
+        found = self.known_values(params)
+        return found is not None and all(
+            value is None or objective.feasible(value) for value, objective in zip(found, self.objectives, strict=True)
+        )
+
+    def known_values(self, params: Mapping[str, Value]) -> tuple[float | None, ...] | None:
+        """The objectives that are known before training; None when the student cannot be built."""
+        if self.known is None:
+            return (None,) * len(self.objectives)
+        try:
+            found = self.known(dict(params))
+        except ConfigError:
+            return None
+        return tuple(found.get(objective.metric) for objective in self.objectives)
+
+    def unseen(self, seen: set[Any], seed: int) -> dict[str, Value]:
+        """A random new parameter set within the limits."""
+        study = optuna.create_study(sampler=RandomSampler(seed=seed))
+        size = count(self.within, self.settings)
+        for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
+            params = self.ask(study)
+            if self.key(params) not in seen and self.allowed(params):
+                return params
+        if size is None or size > LARGEST_GRID:
+            raise SpaceExhausted(
+                f"{DRAWS:,} random draws found nothing new within the thresholds",
+                hint="loosen a threshold on a size, or widen [search]",
+            )
+        return self.next_on_grid(seen, seed)
+
+    def next_on_grid(self, seen: set[Any], seed: int) -> dict[str, Value]:
+        """The first new parameter set within the limits, in an order shuffled by the seed."""
+        total = count(self.within, self.settings)
+        if total is None:
+            raise ConfigError("sampler grid needs choices or a step for every parameter; use another sampler")
+        every = list(grid(self.within, self.settings))
+        random.Random(seed).shuffle(every)
+        refused = 0
+        for params in every:  # looked at one by one: the effect of a whole grid takes seconds
+            if self.key(params) in seen:
+                continue
+            if self.allowed(params):
+                return params
+            refused += 1
+        left = f"the thresholds exclude the other {refused:,}" if refused else "all were tried"
+        hint = "widen [search]" if self.within == self.space else "widen a range again"
+        raise SpaceExhausted(f"the space has {total:,} parameter sets and {left}", hint=hint)
+
+    # -------------------------------------------------------------------------------- with a model
+
+    def model(
+        self, told: Sequence[PastTrial], seen: set[Any], kind: str, seed: int, startup_trials: int
+    ) -> dict[str, Value] | None:
+        """What the sampler proposes, None when it only finds old or forbidden sets."""
+        scale = _Scale(self, told)
+        study = optuna.create_study(
+            directions=["minimize"] * len(aims(self.objectives)), sampler=self.sampler(kind, seed, startup_trials)
+        )
+        study.add_trials(list(scale.frozen_trials()))
+        for _ in range(ATTEMPTS[kind]):
+            params = self.ask(study)
+            if self.key(params) in seen:
+                continue  # the trial just asked stays there as running, so the next one differs
+            if self.allowed(params):
+                return params
+            rejected = PastTrial(params, "complete", self.known_values(params) or ())
+            study.add_trial(scale.frozen(rejected, 0))
+        return None
+
+    def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
+        """Optuna's sampler, or our Gaussian process, which may look in a narrowed space only."""
+        if kind == "gp":
+            from bertdistill.engine.search.gp import (
+                NarrowGP,  # it leans on optuna's insides, which few proposals need
+            )
+
+            drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
+            return NarrowGP(drawn, seed=seed, startup_trials=startup_trials)
+        return _sampler(kind, seed, startup_trials)
+
+    def fits(self, params: Mapping[str, Value]) -> bool:
+        """Whether a past trial lies in the whole space. One foreign choice would make every later ask fail."""
+        kept = active(self.space, params, self.settings)
+        return self.wanted(kept) == set(kept) and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
+
+    def wanted(self, params: Mapping[str, Value]) -> set[str]:
+        """The parameters that are active given the values of `params`."""
+        filled = {p.name: params.get(p.name, _any_value(p)) for p in self.space}
+        return set(active(self.space, filled, self.settings))
+
+    def ask(self, study: optuna.Study) -> dict[str, Value]:
+        """One suggestion, parents before the parameters that depend on them."""
+        trial = study.ask()
+        params: dict[str, Value] = {}
+        for parameter in in_order(self.space):
+            name = parameter.name
+            if name in active(self.space, {**params, name: _any_value(parameter)}, self.settings):
+                params[name] = self.codes[name].suggest(trial, self.dice)
+        return {parameter.name: params[parameter.name] for parameter in self.space if parameter.name in params}
+
+
+def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:
+    if kind == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=POPULATION)
+    # Independent, not multivariate: measured worse on spaces of this kind.
+    return TPESampler(seed=seed, n_startup_trials=startup_trials, multivariate=False)
+
+
+def _any_value(parameter: Parameter) -> Value:
+    return parameter.choices[0] if parameter.kind == "choice" else (parameter.low or 0)
+
+
+# -------------------------------------------------------------------------------- history as optuna trials
+
+
+class _Scale:
+    """Turns past trials into optuna's: objectives to minimise on comparable scales, limits as constraints."""
+
+    def __init__(self, search: _Search, told: Sequence[PastTrial]) -> None:
+        self.search = search
+        self.told = told
+        self.objectives = search.objectives
+        full = [p for p in (self._scaled(trial.values) for trial in told if trial.state == "complete") if None not in p]
+        columns = [[float(p[i] or 0.0) for p in full] or [0.0] for i in range(len(self.objectives))]
+        self.worst = [max(column) for column in columns]
+        self.span = [(max(column) - min(column)) or 1.0 for column in columns]
+        self.runs = any(trial.state == "infeasible" for trial in told)
+        self.violations = any(trial.violations for trial in told)
+
+    def frozen_trials(self) -> Iterator[FrozenTrial]:
+        """All past trials in order. NSGA-II reads its generations from them, or it would start again each time."""
+        finished = 0
+        for trial in self.told:
+            yield self.frozen(trial, finished // POPULATION)
+            finished += trial.state != "running"
+
+    def frozen(self, trial: PastTrial, generation: int) -> FrozenTrial:
+        """A trial as complete or running: gp sees no pruned ones, so it would propose their like again.
+
+        What is not known (the score of a student that ran out of memory) counts as the worst seen.
+        """
+        kept = active(self.search.space, trial.params, self.search.settings)
+        codes = self.search.codes
+        if self.search.kind not in WHOLE:  # TPE takes each parameter by itself: the others of this trial still teach
+            kept = {name: value for name, value in kept.items() if contains(codes[name].parameter, value)}
+        params = {name: codes[name].encode(value) for name, value in kept.items()}
+        distributions = {name: codes[name].distribution for name in kept}
+        if trial.state == "running":
+            return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
+        found = self._values(trial)
+        values = [
+            worst if value is None else value
+            for value, worst, objective in zip(found, self.worst, self.objectives, strict=True)
+            if not objective.constraint
+        ]
+        return create_trial(
+            state=TrialState.COMPLETE,
+            values=values,
+            params=params,
+            distributions=distributions,
+            constraints=self._constraints(trial, found),
+            system_attrs={"NSGAIISampler:generation": generation},
+        )
+
+    def _values(self, trial: PastTrial) -> tuple[float | None, ...]:
+        given = trial.values or (None,) * len(self.objectives)
+        if None in given and trial.state != "complete":
+            free = self.search.known_values(trial.params) or given
+            given = tuple(a if a is not None else b for a, b in zip(given, free, strict=True))
+        return self._scaled(given)
+
+    def _scaled(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        def one(value: float | None, objective: Objective) -> float | None:
+            if value is None or not math.isfinite(value):
+                return None
+            return on_scale((-value if objective.direction == "maximize" else value,), (objective,))[0]
+
+        values = values or (None,) * len(self.objectives)
+        return tuple(one(value, objective) for value, objective in zip(values, self.objectives, strict=True))
+
+    def _constraints(self, trial: PastTrial, found: Sequence[float | None]) -> dict[str, float] | None:
+        """Above 0 is a violation, in units of each objective's range so that their sum compares trials.
+
+        Every trial gets the same keys: gp needs that. A score that is missing or was cut short proves no violation.
+        """
+        limits: dict[str, float] = {}
+        thresholds = self._scaled([objective.threshold for objective in self.objectives])
+        for i, (objective, limit) in enumerate(zip(self.objectives, thresholds, strict=True)):
+            if limit is not None:
+                value = found[i]
+                excess = 0.0 if value is None else (value - limit) / self.span[i]
+                certain = trial.state == "complete" or self._is_known(i, trial)
+                limits[f"threshold:{objective.metric}"] = excess if certain else min(0.0, excess)
+        if self.runs:
+            limits["runs"] = 1.0 if trial.state == "infeasible" else -1.0
+        if self.violations:
+            limits["violations"] = max((*trial.violations, 0.0))
+        return limits or None
+
+    def _is_known(self, i: int, trial: PastTrial) -> bool:
+        free = self.search.known_values(trial.params)
+        return free is not None and free[i] is not None

@@ -1,0 +1,126 @@
+"""Ask the optimiser for the next trial in a thread of its own, from the trials as they are in the database.
+
+It writes nothing. At most one question is open at a time, so every proposal knows all trials before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bertdistill.engine.search.optimiser import PastTrial, Proposal, propose
+from bertdistill.engine.study import student
+from bertdistill.engine.study.space import resolve
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store.rows import Trial, TrialState
+
+Told = Literal["complete", "running", "infeasible", "pruned"]
+_AS: Mapping[TrialState, Told] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.INFEASIBLE: "infeasible",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+}
+"""What the optimiser is told; it learns nothing from failed and stopped trials, but does not propose them again."""
+
+
+def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
+    """The trials that the optimiser may learn from.
+
+    A rerun or a baseline with another fixed setting teaches nothing: its score would be laid to the searched ones.
+    """
+    told = [trial for trial in trials if trial.state in _AS and _comparable(trial, spec)]
+    return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in told]
+
+
+def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
+    """Parameters that taught nothing and that nobody wants again by himself: they crashed, or a person stopped them."""
+    begun = [trial for trial in trials if trial.state not in _AS and trial.started_at is not None]
+    return [trial.params for trial in begun if _comparable(trial, spec)]
+
+
+def _comparable(trial: Trial, spec: StudySpec) -> bool:
+    """Whether its settings are those that the study gives to its parameters."""
+    given = vars(resolve(spec.search, trial.params, spec.settings))
+    return all(given[name] == value for name, value in trial.settings.items() if name in given)
+
+
+def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
+    found = {**trial.known, **trial.metrics}
+    return tuple(found.get(objective.metric) for objective in spec.objectives)
+
+
+def next_proposal(trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[str, Any]) -> Proposal:
+    """What to try next; raises SpaceExhausted when a finite space holds nothing new."""
+
+    def known(params: dict[str, Any]) -> dict[str, float]:
+        return student.plan(spec, prepared, params).known
+
+    def effect(params: Mapping[str, Any]) -> Hashable:
+        return student.effect(spec, prepared, resolve(spec.search, params, spec.settings))
+
+    return propose(
+        history(trials, spec),
+        spec.search,
+        spec.objectives,
+        kind=spec.sampler.kind,
+        seed=spec.sampler.seed,
+        index=sum(trial.origin == "sampler" for trial in trials),
+        startup_trials=spec.sampler.startup_trials,
+        known=known,
+        settings=spec.settings,
+        within=spec.proposable,
+        effect=effect,
+        tried=tried(trials, spec),
+    )
+
+
+@dataclass
+class Proposer:
+    """The thread and the open question."""
+
+    on_done: Callable[[], None] = lambda: None
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "proposal"))
+    _open: tuple[int, Future[Proposal]] | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether a question may be asked."""
+        return self._open is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether an answer waits to be taken."""
+        return self._open is not None and self._open[1].done()
+
+    def ask(self, study_id: int, trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[str, Any]) -> None:
+        """Ask for the next trial of a study."""
+        future = self._pool.submit(next_proposal, list(trials), spec, dict(prepared))
+        self._open = (study_id, future)
+        future.add_done_callback(lambda _: self.on_done())
+
+    def keep(self, study_ids: Container[int]) -> None:
+        """Drop the open question when it is about another study: nobody would take the answer, and it would be old."""
+        if self._open is not None and self._open[0] not in study_ids:
+            self._open[1].cancel()
+            self._open = None
+
+    def asked_for(self, study_id: int) -> bool:
+        """Whether the open question is about this study."""
+        return self._open is not None and self._open[0] == study_id
+
+    def take(self, study_id: int) -> Proposal | None:
+        """The answer for a study once it is there; raises what the optimiser raised."""
+        if self._open is None or self._open[0] != study_id or not self._open[1].done():
+            return None
+        _, future = self._open
+        self._open = None
+        return future.result()
+
+    def close(self) -> None:
+        """Forget the open question; a running one ends by itself."""
+        self._open = None
+        self._pool.shutdown(wait=False, cancel_futures=True)

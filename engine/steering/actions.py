@@ -1,0 +1,278 @@
+"""What people do, for the command line and the screens alike: a short transaction each, recorded as a Request.
+
+It trains nothing and writes no metric. What needs the runner (stopping, pausing) is left to it as an open request; what
+cannot be done is refused with the remedy (`ActionRefused`). Changes of a study while it runs, undoing them, reruns and
+promotions have modules of their own and are offered here as well.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine.contract.errors import ActionRefused, InvalidRequest
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner import requests
+from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
+from bertdistill.engine.runner.rules import UNDONE
+from bertdistill.engine.steering.changes import (
+    archive_study,
+    as_filed,
+    change_study,
+    reopen,
+    set_budget,
+    set_note,
+    set_range,
+    set_slots,
+    set_threshold,
+)
+from bertdistill.engine.steering.history import Entry, history, undo
+from bertdistill.engine.steering.promotions import promote, set_alias, settle_promotion, undo_alias
+from bertdistill.engine.steering.recording import ask, record, writing
+from bertdistill.engine.steering.reruns import Forecast, forecast_rerun, queue_trial, rerun
+from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
+
+__all__ = [
+    "Entry",
+    "Forecast",
+    "RunnerStatus",
+    "annotate",
+    "archive_study",
+    "archive_trial",
+    "change_study",
+    "ensure_runner",
+    "forecast_rerun",
+    "history",
+    "pause_study",
+    "promote",
+    "queue_trial",
+    "rerun",
+    "resume_study",
+    "runner_status",
+    "set_alias",
+    "set_budget",
+    "set_note",
+    "set_range",
+    "set_slots",
+    "set_threshold",
+    "settle_promotion",
+    "start_study",
+    "stop_runner",
+    "stop_study",
+    "stop_trial",
+    "tag_trial",
+    "undo",
+    "undo_alias",
+]
+
+# -------------------------------------------------------------------------------------------------------------- runner
+
+
+def stop_runner(workspace: Workspace, *, who: str) -> None:
+    """Ask workers to write a checkpoint and leave, then the runner to leave; a later runner goes on from there."""
+    with writing(workspace) as db:
+        with db.read() as session:
+            live = bool(reads.live_attempts(session))
+        if not live and not runner_status(workspace).alive:
+            raise ActionRefused("no runner works here and no worker runs", hint="There is nothing to stop.")
+        ask(workspace, db, requests.STOP_RUNNER, who)
+
+
+# ------------------------------------------------------------------------------------------------------------- studies
+
+
+def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed: bool = False) -> Study:
+    """A new study, or the one of that name, which goes on.
+
+    Of a study that has begun, only `ADJUSTABLE` sections of its file may have changed; they are taken over. One that
+    failed or was stopped before it was prepared takes everything. Other differences are refused.
+    """
+    workspace.make()
+    with writing(workspace) as db:
+        with db.write() as session:
+            found = [one for one in reads.studies(session) if one.name == spec.name]
+            if not found:
+                study = writes.create_study(session, name=spec.name, task=spec.task, spec=dump(spec), now=time.time())
+                record(session, who, "start", study.id)
+                return study
+            _take_over(session, found[0], spec, who)
+            study = reads.study_by_id(session, found[0].id)  # a larger budget has perhaps set it running
+        return _resume(workspace, db, study, who, retry_failed)
+
+
+ADJUSTABLE = ("note", "budget", "runner", "stopping", "references", "ranges")
+"""Sections that say nothing about what a trial is: changing them makes no earlier trial another one."""
+
+
+def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> None:
+    """Put what was changed in the study file since it was last run in force, where that rewrites no history.
+
+    What people changed while the study ran stays: running the same file again only attaches. ActionRefused otherwise.
+    """
+    in_force = study_from_dict(study.spec, where=study.name)
+    before, new = dump(in_force), dump(filed)
+    old = dump(as_filed(in_force, reads.requests(session, study.id)))
+    names = [name for name in {**old, **new} if new.get(name) not in (old.get(name), before.get(name))]
+    fresh = study.state in (StudyState.FAILED, StudyState.STOPPED) and study.prepared is None
+    kept, wanted = ({name: one.get(name) for name in names if name not in ADJUSTABLE} for one in (old, new))
+    if not fresh and (differences := _differences(kept, wanted)):
+        raise ActionRefused(
+            f"study {study.name!r} has begun with other settings: {'; '.join(differences[:5])}",
+            hint=f"Give the file another name, or go on with: bertdistill-tui engine resume {study.name}",
+        )
+    if not names:
+        return
+    after = {name: part for name, part in before.items() if name not in names}
+    spec = study_from_dict(after | {name: new[name] for name in names if name in new}, where=study.name)
+    arguments, replaced = ({name: one.get(name) for name in names} for one in (new, before))
+    writes.set_study_spec(session, study.id, dump(spec))
+    record(session, who, "settings", study.id, arguments=arguments, before=replaced)
+    reopen(session, study, spec)
+
+
+def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bool = False) -> Study:
+    """Go on with a paused, stopped or failed study; `retry_failed` lets failed and stopped trials wait again."""
+    with writing(workspace) as db:
+        with db.read() as session:
+            found = reads.study(session, study)
+        if found.state == StudyState.COMPLETE and not retry_failed:
+            raise ActionRefused(
+                f"study {study!r} is complete",
+                hint="Run its file again with a larger --set budget.trials=N, rerun a trial, or add --retry-failed.",
+            )
+        return _resume(workspace, db, found, who, retry_failed)
+
+
+def _resume(workspace: Workspace, db: Database, study: Study, who: str, retry_failed: bool) -> Study:
+    revived = 0
+    if retry_failed:
+        with db.write() as session:
+            lost = (TrialState.FAILED, TrialState.STOPPED)
+            trials = reads.trials(session, study.id)
+            again = [one for one in trials if one.state in lost and one.reason != UNDONE]
+            for trial in again:
+                revived += writes.set_trial_state(session, trial.id, TrialState.WAITING, now=time.time())
+            record(session, who, "retry", study.id, arguments={"trials": [trial.number for trial in again]})
+    if study.state != StudyState.RUNNING and (study.state != StudyState.COMPLETE or revived):
+        ask(workspace, db, "resume", who, study_id=study.id)
+    with db.read() as session:
+        return reads.study_by_id(session, study.id)
+
+
+def stop_study(workspace: Workspace, study: str, *, who: str) -> None:
+    """Workers write a checkpoint and leave, their trials wait; nothing new starts until the study is resumed."""
+    _change_running(workspace, study, "stop_study", who, (StudyState.RUNNING, StudyState.PAUSED))
+
+
+def pause_study(workspace: Workspace, study: str, *, who: str) -> None:
+    """Launch nothing new; what runs goes on to its end."""
+    _change_running(workspace, study, "pause", who, (StudyState.RUNNING,))
+
+
+def _change_running(workspace: Workspace, study: str, verb: str, who: str, states: Sequence[StudyState]) -> None:
+    with writing(workspace) as db:
+        with db.read() as session:
+            found = reads.study(session, study)
+        if found.state not in states:
+            raise ActionRefused(f"study {study!r} is {found.state}", hint=f"There is nothing to {verb.split('_')[0]}.")
+        before = {"state": found.state.value} if verb == "pause" else None
+        ask(workspace, db, verb, who, study_id=found.id, before=before)
+
+
+# -------------------------------------------------------------------------------------------------------------- trials
+
+
+def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool = False, who: str) -> None:
+    """End one trial for good, after a checkpoint; its numbers so far stay.
+
+    `at_once` kills its worker instead, without a checkpoint: for one that does not heed the polite way, or must not
+    take the grace time.
+    """
+    with writing(workspace) as db:
+        with db.read() as session:
+            trial = reads.trial(session, reads.study(session, study).id, number)
+        if trial.state not in (TrialState.WAITING, TrialState.RUNNING):
+            raise ActionRefused(
+                f"trial {number} is {trial.state}", hint="Only waiting and running trials can be stopped."
+            )
+        given = {"now": True} if at_once else None
+        ask(workspace, db, "stop_trial", who, study_id=trial.study_id, trial_id=trial.id, arguments=given)
+
+
+def annotate(
+    workspace: Workspace,
+    study: str,
+    number: int,
+    *,
+    note: str | None = None,
+    tags: Sequence[str] | None = None,
+    archived: bool | None = None,
+    who: str,
+) -> Trial:
+    """Write what people think of a trial; None leaves a field as it is."""
+    with writing(workspace) as db, db.write() as session:
+        trial = reads.trial(session, reads.study(session, study).id, number)
+        given = {"note": note, "tags": None if tags is None else list(tags), "archived": archived}
+        given = {name: value for name, value in given.items() if value is not None}
+        before = {name: getattr(trial, name) for name in given}
+        writes.edit_trial(session, trial.id, note=note, tags=tags, archived=archived)
+        record(session, who, "note", trial.study_id, trial.id, arguments=given, before=before)
+        return reads.trial_by_id(session, trial.id)
+
+
+TAG = re.compile(r"\w[\w.-]{0,31}")
+
+
+def tag_trial(
+    workspace: Workspace, study: str, number: int, *, add: Sequence[str] = (), remove: Sequence[str] = (), who: str
+) -> Trial:
+    """Put words on a trial and take others off. A tag is one word of letters, digits, dots, dashes and underscores."""
+    for tag in add:
+        if not TAG.fullmatch(tag):
+            hint = "Use up to 32 letters, digits, dots, dashes and underscores, a letter or digit first."
+            raise InvalidRequest(f"{tag!r} is no tag", hint=hint)
+    with writing(workspace) as db, db.write() as session:
+        trial = reads.trial(session, reads.study(session, study).id, number)
+        before = list(trial.tags)
+        if absent := [tag for tag in remove if tag not in before]:
+            raise ActionRefused(
+                f"trial {number} has no tag {absent[0]!r}", hint=f"It has {', '.join(before) or 'none'}."
+            )
+        after = [tag for tag in dict.fromkeys([*before, *add]) if tag not in remove]
+        if after != before:
+            writes.edit_trial(session, trial.id, tags=after)
+            record(session, who, "tag", trial.study_id, trial.id, arguments={"tags": after}, before={"tags": before})
+        return reads.trial_by_id(session, trial.id)
+
+
+def archive_trial(workspace: Workspace, study: str, number: int, *, archived: bool = True, who: str) -> Trial:
+    """Put a trial away, out of the ranked list, or back. It stays in the history that the optimiser learns from."""
+    with writing(workspace) as db, db.write() as session:
+        trial = reads.trial(session, reads.study(session, study).id, number)
+        if trial.archived == archived:
+            raise ActionRefused(f"trial {number} is {'put away' if archived else 'in the list'} already")
+        writes.edit_trial(session, trial.id, archived=archived)
+        values, before = {"archived": archived}, {"archived": not archived}
+        record(session, who, "archive", trial.study_id, trial.id, arguments=values, before=before)
+        return reads.trial_by_id(session, trial.id)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """What two specs differ in, as `key: old, now new`."""
+    found: list[str] = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += _differences(before, after, f"{path}{key}.")
+        elif before != after:
+            found.append(f"{path}{key} is {before!r} there and {after!r} here")
+    return found

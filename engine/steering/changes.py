@@ -1,0 +1,260 @@
+"""What people change in a study while it runs: threshold, budget, slots, ranges, note. Each is recorded with its past.
+
+A change is a verb and values; the same values in the record's `before` put it back, which is how `history` undoes it.
+What a trial is never changes here: data, teacher, student, settings and the search space stay as in the study file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner import requests
+from bertdistill.engine.runner.rules import out_of_hours, used
+from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
+from bertdistill.engine.study.config import changed, dump, nearest, study_from_dict
+from bertdistill.engine.study.ranges import typed
+from bertdistill.engine.study.sections import amount, shown
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads, writes
+from bertdistill.store.rows import Request, Study, StudyState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
+
+SECTIONS = ("budget", "runner", "stopping")
+"""Sections of the study file whose keys may change at any time: they say nothing about what a trial is."""
+KEYS = ("threshold.METRIC", "range.PARAMETER", "budget.trials", "budget.hours", "runner.slots", "note")
+"""What is changed most, as `change_study` spells it."""
+ZERO_MEANS = {"budget.hours": "no limit"}
+"""What a 0 says, where it is no amount."""
+SPEC_VERBS = frozenset({"threshold", "budget", "runner", "stopping", "slots", "range", "note"})
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a spec. `arguments` are the new values, in the form of the record."""
+
+    verb: str
+    arguments: dict[str, Any]
+
+
+# ---------------------------------------------------------------------------------------------------------- the actions
+
+
+def change_study(
+    workspace: Workspace, study: str, changes: Mapping[str, Any], *, stop_newest: bool = False, who: str
+) -> list[Request]:
+    """Change several settings at once, all or none: `{"threshold.exact": 60, "range.layers": "2..4"}`.
+
+    Keys are `threshold.METRIC`, `range.PARAMETER`, `note`, and any key of `[budget]`, `[runner]` and `[stopping]`. None
+    removes a threshold and widens a range. What is in force already is left out. `stop_newest`: see `set_slots`. Raises
+    InvalidRequest or ConfigError.
+    """
+    wanted = [read_change(key, value) for key, value in changes.items()]
+    return _change(workspace, study, wanted, who, stop_newest)[1]
+
+
+def set_threshold(workspace: Workspace, study: str, metric: str, value: float | None, *, who: str) -> Study:
+    """Set (None: remove) the threshold of an objective; which trials are feasible follows at once."""
+    return _change_one(workspace, study, Change("threshold", {"metric": metric, "threshold": value}), who)
+
+
+def set_budget(
+    workspace: Workspace, study: str, *, trials: int | None = None, hours: float | None = None, who: str
+) -> Study:
+    """Change the budget; a complete study with room again goes on."""
+    given = {name: value for name, value in (("trials", trials), ("hours", hours)) if value is not None}
+    return _change_one(workspace, study, Change("budget", given), who)
+
+
+def set_slots(workspace: Workspace, study: str, slots: int, *, stop_newest: bool = False, who: str) -> Study:
+    """Change how many workers the study may have at once (0: one a GPU). Workers that run go on.
+
+    `stop_newest` asks those above the number, newest first, to write a checkpoint and leave; their trials wait and go
+    on from there.
+    """
+    return _change(workspace, study, [Change("slots", {"slots": slots})], who, stop_newest)[0]
+
+
+def set_range(workspace: Workspace, study: str, parameter: str, value: Any, *, who: str) -> Study:
+    """Draw later proposals from a part of a parameter's range only: `"2..4"`, `0.5`, `["even"]`, None: all of it again.
+
+    Always inside the range of the study file. Earlier trials stay and go on to teach the sampler; reruns and queued
+    trials may use the whole range.
+    """
+    return _change_one(workspace, study, Change("range", {"parameter": parameter, "range": value}), who)
+
+
+def set_note(workspace: Workspace, study: str, note: str, *, who: str) -> Study:
+    """Write what people should know of the study; empty takes the note away."""
+    return _change_one(workspace, study, Change("note", {"note": note}), who)
+
+
+def archive_study(workspace: Workspace, study: str, *, archived: bool = True, who: str) -> Study:
+    """Put a study away, out of the list of studies, or back. Nothing is removed; one that runs is refused."""
+    with writing(workspace) as db, db.write() as session:
+        found = reads.study(session, study)
+        if archived and found.state == StudyState.RUNNING:
+            raise ActionRefused(f"study {study!r} is running", hint="Stop it first, or wait for its end.")
+        before = found.id in reads.archived_studies(session)
+        if before == archived:
+            raise ActionRefused(f"study {study!r} is {'put away' if archived else 'in the list'} already")
+        record(session, who, "archive", found.id, arguments={"archived": archived}, before={"archived": before})
+        return found
+
+
+def _change_one(workspace: Workspace, study: str, change: Change, who: str) -> Study:
+    return _change(workspace, study, [change], who)[0]
+
+
+def _change(
+    workspace: Workspace, study: str, changes: Sequence[Change], who: str, stop_newest: bool = False
+) -> tuple[Study, list[Request]]:
+    made: list[Request] = []
+    with writing(workspace) as db:
+        with db.write() as session:
+            found, spec = study_and_spec(session, study)
+            for change in changes:
+                values, spec, before = settled(spec, change)
+                if values != before:
+                    made.append(record(session, who, change.verb, found.id, arguments=values, before=before))
+            slots = spec.runner.slots
+            if stop_newest and slots < 1:
+                raise InvalidRequest("runner.slots = 0 names no number of workers", hint="Give how many may go on.")
+            if made:
+                writes.set_study_spec(session, found.id, dump(spec))
+                reopen(session, found, spec)
+                found = reads.study_by_id(session, found.id)
+        if stop_newest:
+            ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
+    return found, made
+
+
+# ------------------------------------------------------------------------------------------------------ keys and values
+
+
+def in_words(key: str, value: Any) -> str:
+    """A value as people read it: `no limit` where 0 means that, `none` for nothing."""
+    if value == 0 and key in ZERO_MEANS:
+        return ZERO_MEANS[key]
+    return "none" if value is None or value in ("", []) else shown(value)
+
+
+def read_change(key: str, value: Any) -> Change:
+    """The change behind a dotted key; InvalidRequest names the keys that there are."""
+    section, dot, name = key.strip().partition(".")
+    if key.strip() == "note":
+        return Change("note", {"note": "" if value is None else str(value)})
+    if dot and section == "threshold":
+        return Change("threshold", {"metric": name, "threshold": _threshold(name, value)})
+    if dot and section == "range":
+        return Change("range", {"parameter": name, "range": value})
+    if (section, name) == ("runner", "slots"):
+        return Change("slots", {"slots": value})
+    if dot and section in SECTIONS:
+        return Change(section, {name: value})
+    near = nearest(key, ["note", "threshold", "range", *SECTIONS]) or ""
+    hint = f"Keys: {', '.join(KEYS)} and the other keys of [runner] and [stopping]."
+    raise InvalidRequest(f"{key!r} cannot be changed{f'; did you mean {near}?' if near else ''}", hint=hint)
+
+
+def _threshold(metric: str, value: Any) -> Any:
+    """What was typed as a number: `60M`, `40k`; InvalidRequest when it is none. Others are checked as in a file."""
+    if not isinstance(value, str):
+        return value
+    found = amount(value.strip())
+    if found is None:
+        hint = f"For example threshold.{metric}={'60M' if metric.endswith('params') else 60}."
+        raise InvalidRequest(f"threshold.{metric} = {value!r} is no number", hint=hint)
+    return found
+
+
+def settled(spec: StudySpec, change: Change) -> tuple[dict[str, Any], StudySpec, dict[str, Any]]:
+    """The change's values as they are in force afterwards, the spec with them, and the values before."""
+    after = put(spec, change.verb, change.arguments)
+    return current(after, change.verb, change.arguments), after, current(spec, change.verb, change.arguments)
+
+
+def put(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> StudySpec:
+    """The spec with the values of such a change in force; InvalidRequest or ConfigError when they cannot be."""
+    match verb:
+        case "threshold":
+            return changed(spec, f"objectives.{_place(spec, values['metric'])}.threshold", values["threshold"])
+        case "range":
+            if values["parameter"] not in {parameter.name for parameter in spec.search}:
+                raise _not_searched(spec, str(values["parameter"]))
+            return changed(spec, f"ranges.{values['parameter']}", typed(values["range"]))
+        case "slots":
+            return changed(spec, "runner.slots", values["slots"])
+        case "note":
+            return changed(spec, "note", values["note"])
+    for key, value in values.items():
+        if not hasattr(getattr(spec, verb), key):
+            raise ConfigError(f"[{verb}] has no key {key!r}")
+        spec = changed(spec, f"{verb}.{key}", value)
+    return spec
+
+
+def current(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is in force now of that which `values` name, in the same form."""
+    match verb:
+        case "threshold":
+            return {**values, "threshold": spec.objectives[_place(spec, values["metric"])].threshold}
+        case "range":
+            return {**values, "range": dump(spec).get("ranges", {}).get(values["parameter"])}
+        case "slots":
+            return {"slots": spec.runner.slots}
+        case "note":
+            return {"note": spec.note}
+    return {key: getattr(getattr(spec, verb), key, None) for key in values}
+
+
+def as_filed(spec: StudySpec, requests: Sequence[Request]) -> StudySpec:
+    """The spec as the study file said when it was last run: what was changed since is put back, newest first."""
+    by_id = {one.id: one for one in requests}
+    settled_by_file: dict[str, Any] = {}
+    for request in reversed(requests):
+        if request.verb == "settings":
+            settled_by_file = {**request.arguments, **settled_by_file}
+            continue
+        first = request
+        while first.verb == "undo" and int(first.arguments["undoes"]) in by_id:
+            first = by_id[int(first.arguments["undoes"])]
+        if first.verb in SPEC_VERBS and first.trial_id is None and _section(first.verb) not in settled_by_file:
+            values = {key: value for key, value in request.before.items() if key != "undoes"}
+            spec = put(spec, first.verb, values)
+    raw = {**dump(spec), **settled_by_file}
+    return study_from_dict({name: part for name, part in raw.items() if part is not None}, where=spec.name)
+
+
+def _section(verb: str) -> str:
+    """The part of the study file that a change belongs to."""
+    return {"threshold": "objectives", "range": "ranges", "slots": "runner"}.get(verb, verb)
+
+
+def _place(spec: StudySpec, metric: str) -> int:
+    names = [objective.metric for objective in spec.objectives]
+    if metric not in names:
+        hint = f"The objectives are {', '.join(names)}."
+        raise InvalidRequest(f"{metric!r} is no objective of study {spec.name!r}", hint=hint)
+    return names.index(metric)
+
+
+def _not_searched(spec: StudySpec, name: str) -> InvalidRequest:
+    names = [parameter.name for parameter in spec.search]
+    near = nearest(name, names)
+    hint = f"Did you mean {near!r}?" if near else f"It searches {', '.join(names) or 'nothing'}."
+    return InvalidRequest(f"{name!r} is not searched in study {spec.name!r}", hint=hint)
+
+
+def reopen(session: Writing, study: Study, spec: StudySpec) -> None:
+    """A complete study goes on when its budget has room again: it ended early, or was given more."""
+    if study.state != StudyState.COMPLETE or out_of_hours(study, spec):
+        return
+    if used(reads.trials(session, study.id)) < spec.budget.trials:
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=time.time())

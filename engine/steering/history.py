@@ -1,0 +1,343 @@
+"""What people asked for, with who, when and what it replaced; and taking it back.
+
+An undo puts the values in the record's `before` back and is a record itself, so it can be undone as well. Nothing else
+is changed: what a later change of the same thing has settled is refused, and what cannot be taken back says why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine.contract.errors import ActionRefused
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner.rules import UNDONE, used
+from bertdistill.engine.runner.settle import row
+from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, put, reopen
+from bertdistill.engine.steering.recording import record, writing
+from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.ranges import range_text
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database
+from bertdistill.store.rows import Request, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
+
+UNDO = "undo"
+NOTES = ("note", "tag", "archive")
+ALIASES = ("alias", "undo_alias")
+MADE = ("queue", "rerun")
+FINAL = {
+    "start": "A study that was started stays; put it away with: bertdistill-tui engine archive",
+    "settings": "A study file was taken over; run the earlier file again.",
+    "stop_trial": "Run it again with: bertdistill-tui engine resume --retry-failed",
+    "stop_study": "Go on with: bertdistill-tui engine resume",
+    "stop_newest": "Raise runner.slots; the trials wait and go on from their checkpoints.",
+    "stop_runner": "Start one with: bertdistill-tui engine resume",
+    "resume": "Pause or stop the study.",
+    "retry": "Stop the trials that run again.",
+    "promote": "A model version stays; point its alias elsewhere with: bertdistill-tui engine models --set-alias",
+}
+"""What cannot be taken back, with what to do instead."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request. `before` and `after` hold what it changed, by the same names."""
+
+    id: int
+    at: float
+    who: str
+    verb: str
+    study: str
+    """Empty when it is about the whole workspace."""
+    trial: int | None
+    after: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
+    outcome: str = ""
+    """Empty while the runner has still to honour it."""
+    undoes: int | None = None
+    """The request that this one took back."""
+    undone_by: int | None = None
+    obstacle: str = ""
+    """Why it cannot be undone now; empty when it can."""
+    instead: str = ""
+    """What to do then, as a sentence."""
+    about: str = ""
+    """The verb of the change that an undo is about; else its own."""
+
+    @property
+    def words(self) -> str:
+        """What was changed, from what to what: `range.layers whole range -> 2..4`."""
+        said = _words(self.about, self.after, self.before)
+        return said if self.undoes is None else f"undo #{self.undoes}: {said}"
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def history(db: Database, study: str | None = None) -> list[Entry]:
+    """Everything that people asked of a study, or (no name) of the workspace, oldest first. NotFound for the study."""
+    with db.read() as session:
+        names: dict[int | None, str] = {one.id: one.name for one in reads.studies(session)}
+        study_id = reads.study(session, study).id if study else None
+        log = _Log(reads.requests(session))  # all: an alias may have been moved by a trial of another study
+        chosen = [one for one in log.requests if study_id is None or one.study_id == study_id]
+        trials: dict[int | None, Trial] = {
+            one.trial_id: reads.trial_by_id(session, one.trial_id) for one in chosen if one.trial_id is not None
+        }
+    return [_entry(log, one, names.get(one.study_id, ""), trials.get(one.trial_id)) for one in chosen]
+
+
+def _entry(log: _Log, request: Request, study: str, trial: Trial | None) -> Entry:
+    obstacle = log.obstacle(request)
+    instead = _hint(log, request) if obstacle else ""
+    if not obstacle and trial is not None and log.root(request).verb in MADE and trial.reason != UNDONE:
+        obstacle, instead = _begun(trial)
+    undoes = request.arguments.get("undoes") if request.verb == UNDO else None
+    return Entry(
+        id=request.id,
+        at=request.at,
+        who=request.who,
+        verb=request.verb,
+        study=study,
+        trial=trial.number if trial is not None else None,
+        after={key: value for key, value in request.arguments.items() if key != "undoes"},
+        before=request.before,
+        outcome=request.outcome,
+        undoes=undoes,
+        undone_by=log.undone_by.get(request.id),
+        obstacle=obstacle,
+        instead=instead,
+        about=log.root(request).verb,
+    )
+
+
+def _words(verb: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    match verb:
+        case "threshold":
+            return _from_to(f"threshold.{after.get('metric')}", before.get("threshold"), after.get("threshold"))
+        case "range":
+            old, new = range_text(before.get("range")), range_text(after.get("range"))
+            return f"range.{after.get('parameter')} {old} -> {new}"
+        case "budget" | "runner" | "stopping":
+            return ", ".join(_from_to(f"{verb}.{key}", before.get(key), after[key]) for key in after)
+        case "slots" if "slots" in before:
+            return _from_to("runner.slots", before["slots"], after["slots"])
+        case "note" | "tag" | "archive":
+            return ", ".join(_from_to(key, before.get(key), after[key]) for key in after)
+        case "rerun" if "parent" in after:
+            changed = [_from_to(key, before.get(key), after[key]) for key in after if key != "parent"]
+            return f"rerun of #{after['parent']}: {', '.join(changed)}"
+        case "pause":
+            return f"state {before.get('state', 'running')} -> {after.get('state', 'paused')}"
+    return " ".join([verb, *(f"{key}={in_words(key, value)}" for key, value in after.items())])
+
+
+def _from_to(key: str, before: Any, after: Any) -> str:
+    return f"{key} {in_words(key, before)} -> {in_words(key, after)}"
+
+
+class _Log:
+    """Requests in order, and which of them still stand. Undoing looks at nothing else but the present state."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self.requests = list(requests)
+        self.by_id = {one.id: one for one in self.requests}
+        self.undone_by: dict[int, int] = {}
+        for one in self.requests:  # in order, so that the undo of an undo sets free what that had taken back
+            if one.verb == UNDO:
+                target = int(one.arguments["undoes"])
+                self.undone_by[target] = one.id
+                if target in self.by_id and self.by_id[target].verb == UNDO:
+                    self.undone_by.pop(int(self.by_id[target].arguments["undoes"]), None)
+
+    def root(self, request: Request) -> Request:
+        """The change that a chain of undos began with; it says what the values mean."""
+        while request.verb == UNDO:
+            request = self.by_id[int(request.arguments["undoes"])]
+        return request
+
+    def obstacle(self, request: Request) -> str:
+        """Why a request cannot be undone, empty when it can."""
+        first = self.root(request)
+        if first.verb in FINAL or first.verb not in {*SPEC_VERBS, *NOTES, *ALIASES, *MADE, "pause"}:
+            return f"{first.verb} cannot be undone"
+        if request.id in self.undone_by:
+            return f"it was undone by #{self.undone_by[request.id]}"
+        if request.handled_at is None:
+            return "the runner has not honoured it yet"
+        if _idle(request):
+            return "it changed nothing"
+        later = [one for one in self.requests if one.id > request.id and self.stands(one, request)]
+        over = [one for one in later if _overlap(self.touches(one), self.touches(request))]
+        return f"a later change stands over it: #{over[-1].id} ({over[-1].verb})" if over else ""
+
+    def stands(self, later: Request, earlier: Request) -> bool:
+        """Whether `later` has changed anything since: neither undone, nor itself the undo of something as late."""
+        if later.id in self.undone_by or _idle(later):
+            return False
+        return later.verb != UNDO or int(later.arguments["undoes"]) < earlier.id
+
+    def touches(self, request: Request) -> set[str]:
+        """What a request changes, as dotted paths; a path covers those that begin with it."""
+        first = self.root(request)
+        values, place = first.arguments, f"study {first.study_id}"
+        if first.trial_id is not None and first.verb in NOTES:
+            return {f"trial {first.trial_id}.{name}" for name in values}
+        match first.verb:
+            case "threshold":
+                return {f"{place}.objectives.{values['metric']}"}
+            case "range":
+                return {f"{place}.ranges.{values['parameter']}"}
+            case "budget" | "runner" | "stopping":
+                return {f"{place}.{first.verb}.{name}" for name in values}
+            case "slots":
+                return {f"{place}.runner.slots"}
+            case "note" | "archive" | "settings":
+                return {f"{place}.{name}" for name in values}
+            case "pause" | "resume" | "stop_study":
+                return {f"{place}.state"}
+            case "queue" | "rerun":
+                return {f"trial {first.trial_id}.state"}
+            case "alias" | "undo_alias" | "promote":
+                return {f"model {values['name']}@{values['alias']}"} if values.get("alias") else set()
+        return {f"trial {first.trial_id}.state"} if first.verb == "stop_trial" else set()
+
+
+def _idle(request: Request) -> bool:
+    """Whether the runner found nothing to do for it."""
+    return request.outcome.startswith(("nothing to do", "refused"))
+
+
+def _overlap(some: set[str], others: set[str]) -> bool:
+    return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in some for b in others)
+
+
+# ---------------------------------------------------------------------------------------------------------------- undo
+
+
+def undo(workspace: Workspace, study: str | None = None, request_id: int | None = None, *, who: str) -> Entry:
+    """Take back the newest change that can be (of the study, else of the workspace), or the one with that id.
+
+    An id may name an undo, which is then taken back itself. Refused when a later change of the same thing stands over
+    it, and for what cannot be undone; the message says which and why.
+    """
+    with writing(workspace) as db:
+        with db.write() as session:
+            study_id = reads.study(session, study).id if study else None
+            log = _Log(reads.requests(session))
+            chosen = _named(log, request_id, study, study_id) if request_id is not None else _newest(log, study_id)
+            if obstacle := log.obstacle(chosen):
+                raise ActionRefused(f"request #{chosen.id}: {obstacle}", hint=_hint(log, chosen))
+            made = _take_back(session, log, chosen, who)
+        return next(one for one in reversed(history(db)) if one.id == made.id)
+
+
+def _named(log: _Log, request_id: int, study: str | None, study_id: int | None) -> Request:
+    found = log.by_id.get(request_id)
+    if found is None or (study_id is not None and found.study_id != study_id):
+        where = f"of study {study!r}" if study else "in this workspace"
+        raise ActionRefused(f"there is no request #{request_id} {where}", hint="See: bertdistill-tui engine history")
+    return found
+
+
+def _newest(log: _Log, study_id: int | None) -> Request:
+    for one in reversed(log.requests):
+        if one.verb != UNDO and (study_id is None or one.study_id == study_id) and not log.obstacle(one):
+            return one
+    raise ActionRefused("nothing is left to undo", hint="What was undone can be had back by its id; see history.")
+
+
+def _hint(log: _Log, chosen: Request) -> str:
+    verb = log.root(chosen).verb
+    if chosen.id in log.undone_by:
+        return f"Undo that one to have it back: #{log.undone_by[chosen.id]}."
+    return FINAL.get(verb, "Undo the later one first.")
+
+
+def _take_back(session: Writing, log: _Log, chosen: Request, who: str) -> Request:
+    """Put the values before a request back, and record that."""
+    first = log.root(chosen)
+    values = {key: value for key, value in chosen.before.items() if key != "undoes"}
+    if first.verb in SPEC_VERBS and first.trial_id is None:
+        before = _put_spec(session, first, values)
+    elif first.verb in NOTES and first.trial_id is not None:
+        trial = reads.trial_by_id(session, first.trial_id)
+        before = {name: getattr(trial, name) for name in values}
+        writes.edit_trial(session, first.trial_id, **values)
+    elif first.verb == "archive":
+        before = {"archived": first.study_id in reads.archived_studies(session)}
+    elif first.verb in ALIASES:
+        before = _put_alias(session, first, values)
+    elif first.verb == "pause":
+        before = _put_study_state(session, first, values)
+    else:
+        values = {"state": "waiting" if values.get("state") == "waiting" else UNDONE}
+        before = _put_trial_state(session, first, values["state"])
+    given = {"undoes": chosen.id, **values}
+    return record(session, who, UNDO, first.study_id, first.trial_id, arguments=given, before=before)
+
+
+def _put_spec(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+    study = reads.study_by_id(session, row(first.study_id))
+    spec = study_from_dict(study.spec, where=f"study {study.name}")
+    new = put(spec, first.verb, values)
+    writes.set_study_spec(session, study.id, dump(new))
+    reopen(session, study, new)
+    return current(spec, first.verb, values)
+
+
+def _put_alias(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+    name, alias = str(first.arguments["name"]), str(first.arguments["alias"])
+    before = [one.version_id for one in reads.aliases(session, name) if one.alias == alias]
+    writes.put_alias(session, name=name, alias=alias, version_id=values["version_id"], now=time.time())
+    return {"version_id": before[0] if before else None}
+
+
+def _put_study_state(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+    study, wanted = reads.study_by_id(session, row(first.study_id)), StudyState(values.get("state", "running"))
+    before = study.state
+    if before == wanted or before not in (StudyState.RUNNING, StudyState.PAUSED):
+        raise ActionRefused(f"study {study.name!r} is {before}", hint="There is nothing to undo.")
+    writes.set_study_state(session, study.id, wanted, now=time.time())
+    return {"state": before.value}
+
+
+def _begun(trial: Trial) -> tuple[str, str]:
+    """Why a trial cannot be taken out of the queue any more, and what to do instead; empty while it can."""
+    number = trial.number
+    if trial.state == TrialState.WAITING and trial.started_at is None:
+        return "", ""
+    if trial.state in (TrialState.WAITING, TrialState.RUNNING):
+        goes_on = " and waits to go on" if trial.state == TrialState.WAITING else ""
+        stop = f"bertdistill-tui engine stop STUDY --trial {number}"
+        return f"trial {number} has begun{goes_on}", f"Stop it: x on the trial, or {stop}."
+    words = f"trial {number} has run since it was asked for and is {trial.state}; what it found stays"
+    return words, f"Put it out of sight: A on the trial, or bertdistill-tui engine archive STUDY/{number}."
+
+
+def _put_trial_state(session: Writing, first: Request, wanted: str) -> dict[str, Any]:
+    """Take a trial that has not begun out of the queue (`undone`), or put it back (`waiting`)."""
+    trial = reads.trial_by_id(session, row(first.trial_id))
+    if wanted == UNDONE:
+        words, instead = _begun(trial)
+        if words:
+            older = "Older changes: undo them one by one, by their number in history."
+            raise ActionRefused(words, hint=f"{instead} {older}")
+        writes.set_trial_state(session, trial.id, TrialState.STOPPED, now=time.time(), reason=UNDONE)
+        return {"state": "waiting"}
+    study = reads.study_by_id(session, trial.study_id)
+    others = [one for one in reads.trials(session, trial.study_id) if one.id != trial.id]
+    if twin := next((one for one in others if one.settings == trial.settings and one.reason != UNDONE), None):
+        raise ActionRefused(f"trial {twin.number} has exactly these settings", hint=f"Look at trial {twin.number}.")
+    budget = study_from_dict(study.spec, where=study.name).budget.trials
+    if first.verb == "queue" and used(others) >= budget:
+        raise ActionRefused(f"the budget of {budget} trials is used up", hint="Raise budget.trials.")
+    writes.set_trial_state(session, trial.id, TrialState.WAITING, now=time.time())
+    if study.state == StudyState.COMPLETE:
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=time.time())
+    return {"state": UNDONE}

@@ -1,0 +1,261 @@
+"""Promote a checkpoint: start the worker that verifies and exports it, and settle what it found. Aliases of models.
+
+The worker does the work (`distill.promotion`); this starts it as a process of its own and writes the model's row. Any
+process may settle a promotion, and it happens once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import ActionRefused, LaunchError
+from bertdistill.engine.contract.events import ENDED, RESULT, STARTED, parse_event
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.workspace import Workspace, checked
+from bertdistill.engine.launch.devices import cores
+from bertdistill.engine.launch.launchers import Exit, Launcher, LocalLauncher, read_exit, read_spec
+from bertdistill.engine.launch.slots import fits, gpu_loads
+from bertdistill.engine.runner import dispatch
+from bertdistill.engine.runner.dispatch import devices_in_use
+from bertdistill.engine.runner.settle import last_line
+from bertdistill.engine.steering.recording import record, writing
+from bertdistill.engine.study.config import study_from_dict
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Attempt, Checkpoint, ModelVersion, Study, Trial, TrialState
+
+AT_REST = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
+START_SECONDS = 60.0
+"""A version whose worker was not started for so long lost the process that promoted it."""
+RESAMPLES = 1000
+
+
+def promote(
+    workspace: Workspace,
+    study: str,
+    number: int,
+    name: str,
+    *,
+    who: str,
+    alias: str = "",
+    note: str = "",
+    force: bool = False,
+    checkpoint: str = "best",
+    launcher: Launcher | None = None,
+) -> ModelVersion:
+    """A new version of model `name` from a trial's checkpoint, in state verifying; its worker was started.
+
+    `alias` is set once it is verified. `force` exports even when the repeated score differs from the record.
+    """
+    checked(name, "model name")
+    if alias:
+        checked(alias, "alias")
+    launcher = launcher or LocalLauncher()
+    now = time.time()
+    with writing(workspace) as db:
+        with db.write() as session:
+            found = reads.study(session, study)
+            trial = reads.trial(session, found.id, number)
+            chosen = _checkpoint(session, trial, checkpoint)
+            version = writes.create_model_version(
+                session,
+                name=name,
+                trial_id=trial.id,
+                checkpoint_id=chosen.id,
+                who=who,
+                now=now,
+                note=note,
+                forced=force,
+            )
+            if (target := workspace.models_folder(name, version.version)).exists():
+                hint = "This workspace's database does not know it: move it away, or choose another name."
+                raise ActionRefused(f"{target} exists already", hint=hint)
+            origin = reads.attempt_by_id(session, chosen.attempt_id)
+            order = _order(workspace, trial, chosen, version, origin) | {"alias": alias, "who": who, "note": note}
+            arguments = {"name": name, "version": version.version, "alias": alias, "force": force}
+            record(session, who, "promote", found.id, trial.id, arguments=arguments)
+        return _start(workspace, db, launcher, found, trial, version, order)
+
+
+def _start(
+    workspace: Workspace,
+    db: Database,
+    launcher: Launcher,
+    study: Study,
+    trial: Trial,
+    version: ModelVersion,
+    order: dict[str, Any],
+) -> ModelVersion:
+    spec = study_from_dict(study.spec, where=f"study {study.name}")
+    device = _device(db, workspace, launcher)
+    paths = RunPaths(dispatch.free_folder(workspace.promotion_folder(study.name, version.name, version.version)))
+    told = dispatch.attempt_spec(
+        spec, workspace, kind="promote", device=device, prepared=study.prepared, trial=trial, attempt=version.version
+    )
+    try:
+        told = dataclasses.replace(told, promote=order)
+        handle = dispatch.write_and_start(launcher, paths, told, grace=spec.runner.grace_seconds)
+    except LaunchError as error:
+        with db.write() as session:
+            writes.finish_model_version(
+                session, version.id, state="failed", now=time.time(), detail=f"{error} {error.hint}".strip()
+            )
+        raise
+    with db.write() as session:
+        folder = workspace.relative(paths.folder)
+        writes.set_model_handle(session, version.id, attempt_folder=folder, handle=handle)
+    return _version(db, version.id)
+
+
+def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
+    """The newest checkpoint of that role, on disk, of a trial at rest; else ActionRefused."""
+    if trial.state not in AT_REST:
+        raise ActionRefused(f"trial {trial.number} is {trial.state}", hint="Wait for its end, or stop it.")
+    kept = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == role]
+    if not kept:
+        hint = "It never got that far or its files were removed; run it again: bertdistill-tui engine rerun"
+        raise ActionRefused(f"trial {trial.number} has no {role} checkpoint on disk", hint=hint)
+    return kept[-1]
+
+
+def _order(
+    workspace: Workspace, trial: Trial, checkpoint: Checkpoint, version: ModelVersion, origin: Attempt
+) -> dict[str, Any]:
+    """`AttemptSpec.promote`, as the worker reads it."""
+    begun = _first(RunPaths(workspace.absolute(origin.folder)).events, STARTED)
+    return {
+        "name": version.name,
+        "version": version.version,
+        "trial": trial.number,
+        "checkpoint": str(workspace.absolute(checkpoint.folder)),
+        "sha256": checkpoint.sha256,
+        "target": str(workspace.models_folder(version.name, version.version)),
+        "recorded": {**trial.metrics, **checkpoint.metrics},
+        "force": version.forced,
+        "samples": RESAMPLES,
+        "precision": str(begun.get("precision", "")),
+        "device": str(origin.handle.get("device", {}).get("kind", "")),
+    }
+
+
+def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
+    """A GPU that nobody uses, else a fair share of the CPU."""
+    with db.read() as session:
+        handles = [one.handle for one in reads.live_attempts(session)]
+    used = [Device(**handle["device"]) for handle in handles if "device" in handle]
+    used += devices_in_use(db, workspace, launcher)
+    for slot in launcher.slots():
+        if slot.device.kind == "cuda" and fits(slot.device, gpu_loads(used)) and not launcher.busy(slot):
+            return slot.device
+    return Device("cpu", max(1, cores() // (1 + len(used))))
+
+
+def settle_promotion(workspace: Workspace, version_id: int) -> ModelVersion:
+    """Write down how a verification ended, if it has; returns the version as it is then."""
+    with writing(workspace) as db:
+        version = _version(db, version_id)
+        if version.state != "verifying":
+            return version
+        now = time.time()
+        if not version.attempt_folder:
+            if now - version.created_at > START_SECONDS:
+                with db.write() as session:
+                    detail = "its verification was never started; promote again"
+                    writes.finish_model_version(session, version_id, state="failed", now=now, detail=detail)
+            return _version(db, version_id)
+        paths = RunPaths(workspace.absolute(version.attempt_folder))
+        ended = read_exit(paths)
+        if ended is not None:
+            _finish(workspace, db, version, paths, ended, now)
+        return _version(db, version_id)
+
+
+def _finish(
+    workspace: Workspace, db: Database, version: ModelVersion, paths: RunPaths, ended: Exit, now: float
+) -> None:
+    result, word = _first(paths.events, RESULT), _first(paths.events, ENDED)
+    report = result.get("report") or _json(paths.folder / "report.json")
+    target = workspace.models_folder(version.name, version.version)
+    with db.write() as session:
+        if word.get("status") == "complete" and result and target.is_dir():
+            alias = str(read_spec(paths).promote.get("alias", ""))
+            fresh = writes.finish_model_version(
+                session,
+                version.id,
+                state="verified",
+                now=now,
+                folder=workspace.relative(target),
+                sha256=str(report.get("sha256") or _sha256(target / "model.safetensors")),
+                metrics=result.get("metrics", {}),
+                report=report,
+            )
+            if fresh and alias:
+                writes.set_alias(session, name=version.name, alias=alias, version_id=version.id, now=now)
+            return
+        refused = word.get("status") == "refused" or ended.kind == "refused"
+        detail = str(word.get("detail") or last_line(ended.log_tail) or f"the worker ended with {ended.kind}")
+        state = "refused" if refused else "failed"
+        writes.finish_model_version(session, version.id, state=state, now=now, report=report, detail=detail)
+
+
+def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who: str) -> None:
+    """Let `alias` stand for a verified version of a model; it remembers the one before."""
+    checked(alias, "alias")
+    with writing(workspace) as db, db.write() as session:
+        chosen = reads.model_version(session, f"{name}:{version}")
+        if chosen.state != "verified":
+            hint = "Only a verified version can have an alias."
+            raise ActionRefused(f"{name}:{version} is {chosen.state}", hint=hint)
+        before = [one.version_id for one in reads.aliases(session, name) if one.alias == alias]
+        writes.set_alias(session, name=name, alias=alias, version_id=chosen.id, now=time.time())
+        trial = reads.trial_by_id(session, chosen.trial_id)
+        arguments = {"name": name, "alias": alias, "version": version}
+        past = {"version_id": before[0] if before else None}
+        record(session, who, "alias", trial.study_id, trial.id, arguments=arguments, before=past)
+
+
+def undo_alias(workspace: Workspace, name: str, alias: str, *, who: str) -> None:
+    """Let an alias stand for what it stood for before; a new alias goes away."""
+    with writing(workspace) as db, db.write() as session:
+        chosen = reads.model_version(session, f"{name}@{alias}")
+        writes.undo_alias(session, name=name, alias=alias, now=time.time())
+        trial = reads.trial_by_id(session, chosen.trial_id)
+        arguments, past = {"name": name, "alias": alias}, {"version_id": chosen.id}
+        record(session, who, "undo_alias", trial.study_id, trial.id, arguments=arguments, before=past)
+
+
+def _first(events: Path, kind: str) -> Mapping[str, Any]:
+    """The first event of a kind; empty when there is none."""
+    try:
+        with events.open("rb") as file:
+            found = (event for line in file if (event := parse_event(line)) is not None and event["k"] == kind)
+            return next(found, {})
+    except FileNotFoundError:
+        return {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(db: Database, version_id: int) -> ModelVersion:
+    with db.read() as session:
+        return next(one for one in reads.model_versions(session) if one.id == version_id)

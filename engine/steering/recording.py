@@ -1,0 +1,108 @@
+"""What every action needs: a database open for a moment, a request recorded, a request left to the runner.
+
+It decides nothing about studies and trials.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
+from bertdistill.engine.runner import requests
+from bertdistill.engine.runner.lease import ensure_runner
+from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database, Reading, open_db
+from bertdistill.store.rows import Request, Study
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
+
+
+@contextmanager
+def writing(workspace: Workspace) -> Iterator[Database]:
+    """The database, open for writing inside the block."""
+    db = open_db(workspace.path)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def study_and_spec(session: Reading, name: str) -> tuple[Study, StudySpec]:
+    """A study by name and its spec in force."""
+    study = reads.study(session, name)
+    return study, study_from_dict(study.spec, where=f"study {name}")
+
+
+def record(
+    session: Writing,
+    who: str,
+    verb: str,
+    study_id: int | None = None,
+    trial_id: int | None = None,
+    *,
+    arguments: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
+) -> Request:
+    """A request that took effect in this very transaction."""
+    return writes.add_request(
+        session,
+        who=who,
+        verb=verb,
+        now=time.time(),
+        study_id=study_id,
+        trial_id=trial_id,
+        arguments=arguments,
+        before=before,
+        handled=True,
+        outcome="done",
+    )
+
+
+def ask(
+    workspace: Workspace,
+    db: Database,
+    verb: str,
+    who: str,
+    *,
+    study_id: int | None = None,
+    trial_id: int | None = None,
+    arguments: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
+) -> None:
+    """Leave a request to the runner. Without one it is honoured here, or workers that run get a runner to stop them."""
+    with db.write() as session:
+        writes.add_request(
+            session,
+            who=who,
+            verb=verb,
+            now=time.time(),
+            study_id=study_id,
+            trial_id=trial_id,
+            arguments=arguments,
+            before=before,
+        )
+    waits = True
+    while waits:
+        lock = process.try_lock(workspace.runner_lock)
+        if lock is None:
+            return
+        try:
+            with db.read() as session:
+                live = bool(reads.live_attempts(session))
+            if not live:
+                requests.honour_all(db, now=time.time())
+        finally:
+            os.close(lock)
+        if live:
+            ensure_runner(workspace)
+            return
+        with db.read() as session:  # another command left one meanwhile, taking us for the runner
+            waits = bool(reads.pending_requests(session))

@@ -1,0 +1,291 @@
+"""Trials that people make: queued ones with parameters of their own, and reruns that differ in one setting.
+
+Nothing is started here; the runner launches what waits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
+from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner.rules import UNDONE, over_limit, used
+from bertdistill.engine.steering.recording import record, study_and_spec, writing
+from bertdistill.engine.study.config import nearest
+from bertdistill.engine.study.sections import shown
+from bertdistill.engine.study.space import active, check, coerce, contains, describe, in_order, middle
+from bertdistill.engine.study.student import Planned, known, plan
+from bertdistill.engine.study.study_checks import NEED_PRETRAINED, NEED_SCRATCH
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.study.suggestions import example, fixed_parameter, read_fixed, suggested
+from bertdistill.store import reads, writes
+from bertdistill.store.db import open_db
+from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
+
+
+def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, who: str) -> Trial:
+    """A trial with parameters that a person chose, inside the search space; it goes before proposed ones and counts
+    against the budget. What is left out is filled by `filled`. Refused when it already ran, with its number."""
+    with writing(workspace) as db, db.write() as session:
+        found, spec = study_and_spec(session, study)
+        prepared = _prepared(found)
+        params = _typed(spec, params)
+        trials = reads.trials(session, found.id)
+        if used(trials) >= spec.budget.trials:
+            hint = "Raise budget.trials, or rerun a trial, which comes on top."
+            raise ActionRefused(f"the budget of {spec.budget.trials} trials is used up", hint=hint)
+        planned = plan(spec, prepared, filled(spec, params))
+        if idle := [one for one in spec.search if one.name in params and one.name not in planned.params]:
+            hint = f"The study searches it as {describe(idle[0])}."
+            raise InvalidRequest(f"{idle[0].name} has no effect with these parameters", hint=hint)
+        _refuse_repeated(trials, planned.settings)
+        _refuse_too_large(spec, planned)
+        trial = _add_trial(session, found, planned, "queued")
+        record(session, who, "queue", found.id, trial.id, arguments=planned.params)
+        return trial
+
+
+def _typed(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Typed or given values as their parameters hold them; InvalidRequest with everything that is wrong."""
+    named = {one.name: one for one in spec.search}
+    problems = check(spec.search, {name: 0 for name in params if name not in named})
+    values: dict[str, Any] = {}
+    for name, parameter in named.items():
+        try:
+            values |= {name: coerce(parameter, str(params[name]))} if name in params else {}
+        except ValueError as error:
+            problems.append(str(error))
+    if problems := problems or check(spec.search, values):
+        hint = f"See the search space with: bertdistill-tui engine export {spec.name} --format toml"
+        raise InvalidRequest("; ".join(problems), hint=hint)
+    return values
+
+
+def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole parameter set: what is missing comes from the baseline, or is the middle of the range.
+
+    Where the range was narrowed, the baseline's value counts only inside of it.
+    """
+    chosen = dict(params)
+    for parameter in in_order(spec.proposable):
+        name = parameter.name
+        if name not in chosen:
+            value = (spec.baseline or {}).get(name)
+            chosen[name] = value if value is not None and contains(parameter, value) else middle(parameter)
+    return {parameter.name: chosen[parameter.name] for parameter in spec.search}
+
+
+def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *, who: str) -> Trial:
+    """A new trial that differs from trial `number` in exactly one setting. It keeps its parent and comes on top of the
+    budget; a complete study runs again. Refused when a trial with these settings exists (the message says which), and
+    when its size, known before any training, breaks a threshold."""
+    with writing(workspace) as db, db.write() as session:
+        found, spec = study_and_spec(session, study)
+        parent = reads.trial(session, found.id, number)
+        trials = reads.trials(session, found.id)
+        planned, old = _changed_trial(found, spec, trials, parent, key, value)
+        _refuse_repeated(trials, planned.settings)
+        _refuse_too_large(spec, planned)
+        trial = _add_trial(session, found, planned, "rerun", parent.id)
+        arguments = {"parent": number, key: getattr(planned.settings, key)}
+        record(session, who, "rerun", found.id, trial.id, arguments=arguments, before={key: old})
+        return trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a rerun would be, before it is started. `minutes` and `memory_mb` are None without a trial to judge by.
+
+    Of a queued trial `key` is empty and `after` holds its parameters.
+    """
+
+    key: str
+    before: Any
+    after: Any
+    known: dict[str, float]
+    parent_known: dict[str, float]
+    minutes: float | None
+    memory_mb: float | None
+    judged_by: int
+    repeats: int | None
+    """Number of the trial that has these settings already."""
+    excluded: str = ""
+    """The threshold that its known size breaks, as a sentence; such a rerun is refused."""
+
+
+def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, value: Any) -> Forecast:
+    """The change, its exact size, and time and memory judged by similar complete trials. Starts nothing."""
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            found, spec = study_and_spec(session, study)
+            parent = reads.trial(session, found.id, number)
+            trials = reads.trials(session, found.id)
+    finally:
+        db.close()
+    planned, old = _changed_trial(found, spec, trials, parent, key, value)
+    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    return Forecast(
+        key=key,
+        before=old,
+        after=getattr(planned.settings, key),
+        known=planned.known,
+        parent_known=dict(parent.known),
+        minutes=_minutes(planned, done),
+        memory_mb=_memory(planned, done),
+        judged_by=len(done),
+        repeats=_repeated(trials, planned.settings),
+        excluded=(over_limit(spec, planned.known) or ("", ""))[1],
+    )
+
+
+def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], params: Mapping[str, Any]) -> Forecast:
+    """What a queued trial with these values would be; those that have no effect are left out. Starts nothing.
+
+    ActionRefused while the study is not prepared, ConfigError when no student can be built from the values.
+    """
+    planned = plan(spec, _prepared(study), params)
+    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    return Forecast(
+        key="",
+        before=None,
+        after=planned.params,
+        known=planned.known,
+        parent_known={},
+        minutes=_minutes(planned, done),
+        memory_mb=_memory(planned, done),
+        judged_by=len(done),
+        repeats=_repeated(trials, planned.settings),
+        excluded=(over_limit(spec, planned.known) or ("", ""))[1],
+    )
+
+
+def changeable(spec: StudySpec) -> tuple[str, ...]:
+    """The settings that a rerun may change: those that mean something for the students of this study."""
+    idle = NEED_PRETRAINED if spec.student.init == SCRATCH else NEED_SCRATCH
+    return tuple(name for name in SEARCHABLE if name not in idle)
+
+
+def _changed_trial(
+    study: Study, spec: StudySpec, trials: Sequence[Trial], parent: Trial, key: str, value: Any
+) -> tuple[Planned, Any]:
+    """The parent with one setting changed, made whole, and the old value. What is refused names values that are not."""
+    if key not in SEARCHABLE:
+        near = nearest(key, SEARCHABLE)
+        raise InvalidRequest(f"{key!r} is no setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
+    if key not in changeable(spec):
+        students = "from scratch" if spec.student.init == SCRATCH else "from a trained model"
+        raise InvalidRequest(f"{key} means nothing for students {students}", hint="Change another setting.")
+    old, text = getattr(Settings(**parent.settings), key), str(value).strip()
+    parameter = next((one for one in spec.search if one.name == key), None)
+    try:
+        new = coerce(parameter, text) if parameter is not None else read_fixed(key, text)
+        return _with_setting(study, spec, parent, key, new), old
+    except (ValueError, ConfigError, ActionRefused) as error:
+
+        def is_taken(other: Any) -> bool:
+            try:
+                planned = _with_setting(study, spec, parent, key, other)
+            except (ConfigError, ActionRefused):
+                return False
+            return over_limit(spec, planned.known) is None and _repeated(trials, planned.settings) is None
+
+        hint = example(suggested(parameter or fixed_parameter(key), text, old, is_taken))
+        leaf = InvalidRequest if isinstance(error, ValueError) else type(error)
+        raise leaf(str(error), hint=hint or getattr(error, "hint", "")) from error
+
+
+def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: Any) -> Planned:
+    """The parent with this value; ActionRefused when that changes nothing, ConfigError when no student can be built."""
+    settings = Settings(**parent.settings)
+    if new == getattr(settings, key):
+        raise ActionRefused(f"{key} is {shown(new)} already in trial {parent.number}")
+    settings = dataclasses.replace(settings, **{key: new})
+    searched = {one.name: getattr(settings, one.name) for one in spec.search}
+    params = dict(active(spec.search, searched, spec.settings))
+    for one in spec.search:
+        if one.name == key and key not in params:
+            hint = f"The study searches it as {describe(one)}."
+            raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
+    # What this change makes inactive takes the fixed setting, as in any trial: else equal trials would look different.
+    idle = {name: getattr(spec.settings, name) for name in searched if name not in params}
+    settings = dataclasses.replace(settings, **idle)
+    return Planned(params, settings, known(spec, _prepared(study), settings))
+
+
+def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:
+    wanted = vars(settings)
+    return next((trial.number for trial in trials if trial.settings == wanted and trial.reason != UNDONE), None)
+
+
+def _refuse_too_large(spec: StudySpec, planned: Planned) -> None:
+    """What the thresholds exclude at its known size needs no run, whoever asks for it."""
+    if refused := over_limit(spec, planned.known):
+        hint = f"Choose a smaller student, or loosen it: bertdistill-tui engine set {spec.name} threshold.METRIC=VALUE"
+        raise ActionRefused(refused[1], hint=hint)
+
+
+def _refuse_repeated(trials: Sequence[Trial], settings: Settings) -> None:
+    number = _repeated(trials, settings)
+    if number is not None:
+        state = next(trial.state for trial in trials if trial.number == number)
+        again = "Run it again with: bertdistill-tui engine resume --retry-failed"
+        hint = again if state in (TrialState.FAILED, TrialState.STOPPED) else f"Look at trial {number}."
+        raise ActionRefused(f"trial {number} ({state}) has exactly these settings", hint=hint)
+
+
+def _add_trial(session: Writing, study: Study, planned: Planned, origin: str, parent_id: int | None = None) -> Trial:
+    """Create the trial; a complete study runs again."""
+    trial = writes.create_trial(
+        session,
+        study_id=study.id,
+        origin=origin,
+        params=planned.params,
+        settings=dict(vars(planned.settings)),
+        known=planned.known,
+        now=time.time(),
+        parent_id=parent_id,
+    )
+    if study.state == StudyState.COMPLETE:
+        writes.set_study_state(session, study.id, StudyState.RUNNING, now=time.time())
+    return trial
+
+
+def _prepared(study: Study) -> dict[str, Any]:
+    if study.prepared is None:
+        hint = "Wait until its preparation is done, or resume it: sizes are not known before."
+        raise ActionRefused(f"study {study.name!r} is not prepared yet", hint=hint)
+    return study.prepared
+
+
+def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:
+    return float(settings["epochs"]) * max(float(known.get("gflops", 0.0)), 1e-12)
+
+
+def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
+    """Training time by the median pace (minutes for each pass and operation) of complete trials."""
+    paces = [
+        float(trial.metrics["train_minutes"]) / _work(trial.settings, trial.known)
+        for trial in done
+        if trial.metrics.get("train_minutes")
+    ]
+    return median(paces) * _work(vars(planned.settings), planned.known) if paces else None
+
+
+def _memory(planned: Planned, done: Sequence[Trial]) -> float | None:
+    """Memory of the complete trial that is nearest in batch size, then in size."""
+
+    def distance(trial: Trial) -> tuple[int, float]:
+        batch = abs(int(trial.settings["batch_size"]) - planned.settings.batch_size)
+        return batch, abs(float(trial.known.get("params", 0)) - planned.known["params"])
+
+    measured = [trial for trial in done if trial.metrics.get("peak_memory_mb")]
+    return float(min(measured, key=distance).metrics["peak_memory_mb"]) if measured else None

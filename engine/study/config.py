@@ -1,0 +1,280 @@
+"""From a study file (TOML) to a validated StudySpec. Every error names file, key and remedy.
+
+It reads files and nothing else: no database, no model, no data set. What a study holds is in `study_spec`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.metrics import METRICS, SCORES, TASKS, Metric
+from bertdistill.engine.contract.names import name_problem
+from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.pareto.frontier import Objective, aims
+from bertdistill.engine.study.ranges import dump_range, read_ranges
+from bertdistill.engine.study.sections import (
+    Problem,
+    did_you_mean,
+    nearest,
+    not_a_table,
+    read_dataclass,
+    shown,
+    unknown_keys,
+)
+from bertdistill.engine.study.space import Parameter, Space, read_search
+from bertdistill.engine.study.study_checks import Parts, cross_problems, read_objectives
+from bertdistill.engine.study.study_spec import (
+    KEYS,
+    SECTIONS,
+    MetricsSection,
+    ReferencePoint,
+    SamplerSection,
+    StudySpec,
+)
+from bertdistill.engine.study.study_text import Override, apply_override, parse_override, read_toml, write_toml
+
+__all__ = [
+    "changed",
+    "dump",
+    "load_study",
+    "nearest",
+    "parse_override",
+    "select_metric",
+    "study_from_dict",
+    "to_toml",
+]
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """The study in a TOML file with `--set` overrides; raises ConfigError with every problem on a line.
+
+    Relative paths are looked for in the working directory, then beside the file, and made absolute.
+    """
+    raw = read_toml(path)
+    changes = [parse_override(text) for text in overrides]
+    for change in changes:
+        raw = apply_override(raw, change)
+    return _study(_with_absolute_paths(raw, path.parent), str(path), changes)
+
+
+def study_from_dict(raw: Mapping[str, Any], *, where: str) -> StudySpec:
+    """The study in nested dicts (those of TOML, or of `dump`); `where` opens every line of an error."""
+    return _study(raw, where, ())
+
+
+def changed(spec: StudySpec, key: str, value: Any) -> StudySpec:
+    """The study with one dotted key changed (`objectives.0.threshold`), checked again; None removes the key."""
+    change = Override(tuple(key.split(".")), value)
+    return _study(apply_override(dump(spec), change), spec.name, ())
+
+
+def _study(raw: Mapping[str, Any], where: str, changes: Sequence[Override]) -> StudySpec:
+    spec, problems = _read(raw)
+    if problems:
+        from_command_line = [change.path for change in changes]
+        lines = []
+        for problem in dict.fromkeys(problems):
+            mine = any(_related(problem.path, path) for path in from_command_line)
+            lines.append(f"{'--set' if mine else where}: {problem}")
+        raise ConfigError("\n".join(lines))
+    return StudySpec(**spec)
+
+
+def _related(problem: str, override: str) -> bool:
+    short, long = sorted((f"{problem}.", f"{override}."), key=len)
+    return bool(problem) and long.startswith(short)
+
+
+def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The keyword arguments of StudySpec, and everything that is wrong."""
+    problems = [*_endless_numbers(raw), *unknown_keys(raw, KEYS, "")]
+    if problems and any("finite" in problem.text for problem in problems):
+        return {}, problems
+    found: dict[str, Any] = {}
+    for key in ("name", "task", "note"):
+        if text := _top_problem(key, raw):
+            problems.append(Problem("", key, text))
+        elif key in raw:
+            found[key] = raw[key]
+    for name, cls in SECTIONS.items():
+        if name in ("data", "teacher") and name not in raw:
+            problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))
+            continue
+        found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
+        problems += wrong
+    for name, reader in (("search", _read_search), ("baseline", _read_baseline), ("references", _read_references)):
+        found[name], wrong = reader(raw.get(name))
+        problems += wrong
+    if found["search"] is not None:
+        found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
+        problems += wrong
+    if "objectives" in raw:
+        found["objectives"], wrong = read_objectives(raw["objectives"])
+        problems += wrong
+    else:
+        problems.append(Problem("", "objectives", "is missing: two metrics or more, as exact and params"))
+    return found, problems + cross_problems(_parts(found, raw))
+
+
+def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
+    metrics, sampler = found["metrics"] or MetricsSection(), found["sampler"] or SamplerSection()
+    fixed = raw.get("settings", {})
+    return Parts(
+        task=found.get("task"),
+        data=found.get("data"),
+        teacher=found.get("teacher"),
+        student=found["student"],
+        settings=found["settings"],
+        fixed=frozenset(fixed) if isinstance(fixed, Mapping) else frozenset(),
+        search=found["search"],
+        objectives=found.get("objectives"),
+        stored=tuple(metrics.stored),
+        select=metrics.select,
+        sampler=sampler.kind,
+        baseline=found["baseline"],
+        references=tuple((point.name, point.metrics) for point in found["references"]),
+    )
+
+
+def _top_problem(key: str, raw: Mapping[str, Any]) -> str:
+    if key not in raw:
+        return "" if key == "note" else f"is missing: {KEYS[key].metadata['help']}"
+    value = raw[key]
+    if not isinstance(value, str):
+        return f"= {shown(value)} must be text"
+    if key == "task" and value not in TASKS:
+        return f"= {shown(value)} is no task{did_you_mean(value, TASKS)}"
+    return f"= {shown(value)} {text}" if key == "name" and (text := name_problem(value)) else ""
+
+
+def _read_search(raw: Any) -> tuple[Space | None, list[Problem]]:
+    if raw is None:
+        return (), []
+    if not isinstance(raw, Mapping):
+        return None, [not_a_table("search")]
+    space, problems = read_search(raw)
+    return (None if problems else space), [Problem(f"search.{name}", "", text) for name, text in problems]
+
+
+def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:
+    if raw is None or isinstance(raw, Mapping):
+        return (None if raw is None else dict(raw)), []
+    return None, [not_a_table("baseline")]
+
+
+def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem]]:
+    if raw is None:
+        return (), []
+    if not isinstance(raw, (list, tuple)):
+        return (), [Problem("", "references", "must be a list of tables: [[references]]")]
+    read = [read_dataclass(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
+    names = [item.get("name") if isinstance(item, Mapping) else None for item in raw]
+    problems = [
+        dataclasses.replace(one, of=name) if isinstance(name, str) and one.key != "name" else one
+        for name, (_, wrong) in zip(names, read, strict=True)
+        for one in wrong
+    ]
+    return tuple(point for point, _ in read if point is not None), problems
+
+
+def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """TOML can say nan and inf; JSON, SQLite and sensible limits cannot."""
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    )
+    for key, item in items:
+        yield from _endless_numbers(item, (*path, str(key)))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem(".".join(path[:-1]), path[-1], f"= {value} must be a finite number")
+
+
+# --------------------------------------------------------------------------------------------------------------- paths
+
+
+def _with_absolute_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Workers run in other folders, so what names a file here must name it everywhere."""
+    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
+    for section, key in (("data", "train"), ("data", "report"), ("teacher", "model"), ("student", "init")):
+        table = result.get(section)
+        value = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(value, str) and value:
+            table[key] = _absolute(value, folder) if section == "data" else _absolute_model(value, folder)
+    return result
+
+
+def _absolute(text: str, folder: Path) -> str:
+    path = Path(text).expanduser()
+    beside = folder / path
+    return str((beside if beside.exists() and not path.exists() else path).absolute())
+
+
+def _absolute_model(text: str, folder: Path) -> str:
+    """A model is a folder when it looks like a path or when such a folder is there; else it is a hub id or a word."""
+    if text in (SCRATCH, "teacher"):
+        return text
+    is_path = text.startswith(("/", "./", "../", "~"))
+    is_there = any((place / text / "config.json").is_file() for place in (Path(), folder))
+    return _absolute(text, folder) if is_path or is_there else text
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def dump(spec: StudySpec) -> dict[str, Any]:
+    """The study as JSON-safe dicts, complete; `study_from_dict` reads it back to an equal study."""
+    searched = {parameter.name for parameter in spec.search if not parameter.when}
+    settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched}
+    raw: dict[str, Any] = {
+        "name": spec.name,
+        "task": spec.task,
+        "note": spec.note,
+        "objectives": [_dump_objective(objective) for objective in spec.objectives],
+        "references": [dataclasses.asdict(point) for point in spec.references],
+        **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
+        "settings": settings,
+        "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
+        "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
+        "baseline": spec.baseline,
+    }
+    return _present(raw)
+
+
+def _dump_objective(objective: Objective) -> dict[str, Any]:
+    raw = _present(dataclasses.asdict(objective))
+    return raw if objective.constraint else {key: value for key, value in raw.items() if key != "constraint"}
+
+
+def _dump_parameter(parameter: Parameter) -> dict[str, Any]:
+    if parameter.kind == "choice":
+        raw: dict[str, Any] = {"choices": list(parameter.choices)}
+    else:
+        raw = {"low": parameter.low, "high": parameter.high}
+        raw |= {"log": True} if parameter.log else {}
+        raw |= {"step": parameter.step} if parameter.step is not None else {}
+    return raw | ({"when": {name: list(values) for name, values in parameter.when.items()}} if parameter.when else {})
+
+
+def _present(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if value is not None}
+
+
+def to_toml(spec: StudySpec) -> str:
+    """The resolved study as a TOML file that `load_study` reads back."""
+    return write_toml(dump(spec))
+
+
+# --------------------------------------------------------------------------------------------------------------- facts
+
+
+def select_metric(spec: StudySpec) -> Metric:
+    """The metric that picks the best checkpoint of a trial."""
+    scores = SCORES[spec.task]
+    named = [objective.metric for objective in aims(spec.objectives) if objective.metric in scores]
+    return METRICS[spec.metrics.select or (named or list(scores))[0]]

@@ -1,0 +1,207 @@
+"""Checks of single values and tables that a person typed, and the words in which a problem is told.
+
+Standard library only; it knows no study, reads no file and never raises: problems are returned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bertdistill.engine.contract.spec import FineTuneSpec
+
+T = TypeVar("T")
+SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+"""What stands behind a large number."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend. `table` is the TOML table, "" for the top of the file; `key` is the key in it.
+
+    `of` names what an item of a list is about, such as the metric of an objective: its place there says little.
+    """
+
+    table: str
+    key: str
+    text: str
+    of: str = ""
+
+    @property
+    def path(self) -> str:
+        """The dotted path as `--set` spells it."""
+        return ".".join(part for part in (self.table, self.key) if part)
+
+    def __str__(self) -> str:
+        of = self.of and f"of {self.of}"
+        return " ".join(part for part in (self.table and f"[{self.table}]", self.key, of, self.text) if part)
+
+
+# ---------------------------------------------------------------------------------------------------------- one value
+
+
+def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
+    """What is wrong with a value for a key of the contract ('' when nothing), worded to follow the key's name."""
+    kind = kind_of(field)
+    if kind in ("list[str]", "list[int]"):
+        return _list_problem(value, whole=kind == "list[int]")
+    if kind == "dict[str, float]":
+        return "" if isinstance(value, Mapping) else f"= {shown(value)} must be a table"
+    if kind == "str":
+        choices = field.metadata.get("choices")
+        if not isinstance(value, str):
+            return f"= {shown(value)} must be text"
+        if choices and value not in choices:
+            return f"= {shown(value)} is not possible; use {one_of(choices)}"
+        return ""
+    whole = kind == "int"
+    if not is_number(value) or (whole and not isinstance(value, int)):
+        return f"= {shown(value)} must be a {'whole ' if whole else ''}number"
+    return limit_problem(value, field.metadata.get("low"), field.metadata.get("high"))
+
+
+def limit_problem(value: float, low: float | None, high: float | None) -> str:
+    """What is wrong with a number outside of its inclusive limits ('' when nothing)."""
+    if low is None:
+        remedy = f"use a value up to {shown(high)}"
+    else:
+        remedy = f"use a value from {shown(low)}" + (f" to {shown(high)}" if high is not None else " up")
+    if low is not None and value < low:
+        return f"= {shown(value)} is below {shown(low)}; {remedy}"
+    if high is not None and value > high:
+        return f"= {shown(value)} is above {shown(high)}; {remedy}"
+    return ""
+
+
+def _list_problem(value: Any, *, whole: bool) -> str:
+    if not isinstance(value, (list, tuple)):
+        return f"= {shown(value)} must be a list"
+    for item in value:
+        if whole and (isinstance(item, bool) or not isinstance(item, int)):
+            return f"has {shown(item)}, which is not a whole number"
+        if not whole and not isinstance(item, str):
+            return f"has {shown(item)}, which is not text"
+    return ""
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Its default, dataclasses.MISSING when it must be given."""
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
+def kind_of(field: dataclasses.Field[Any]) -> str:
+    """The annotation of a key's field, which is text: int, float, str, list[int], list[str] or dict[str, float]."""
+    return str(field.type)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number that a float can hold; true and false are none, and TOML knows no largest whole number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def amount(text: str, units: Mapping[str, float] = SUFFIXES) -> float | None:
+    """`65`, `3e-5`, `66M`, with a unit of one letter, small or capital; None when it is no finite number."""
+    factor = units.get(text[-1:].casefold(), 0.0)
+    try:
+        value = float(text[:-1]) * factor if factor else float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+# ---------------------------------------------------------------------------------------------------------- one table
+
+
+def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[Problem]]:
+    """A section of the study file from its table; None when something is wrong with it."""
+    if not isinstance(raw, Mapping):
+        return None, [not_a_table(table)]
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only called with dataclasses
+    problems = unknown_keys(raw, fields, table)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in raw:
+            if default_of(field) is dataclasses.MISSING:
+                problems.append(Problem(table, name, f"is missing: {field.metadata['help']}"))
+        elif "FineTuneSpec" in kind_of(field):
+            values[name], wrong = read_dataclass(FineTuneSpec, raw[name], f"{table}.{name}")
+            problems += wrong
+        elif text := value_problem(field, raw[name]):
+            problems.append(Problem(table, name, text))
+        elif wrong := _wrong_numbers(field, raw[name], table):
+            problems += wrong
+        else:
+            values[name] = _converted(kind_of(field), raw[name])
+    return (None if problems else cls(**values)), problems
+
+
+def _wrong_numbers(field: dataclasses.Field[Any], value: Any, table: str) -> list[Problem]:
+    """What is wrong inside a table of numbers; nothing when the field is none."""
+    inner = value.items() if kind_of(field) == "dict[str, float]" else ()
+    wrong = [(key, number) for key, number in inner if not is_number(number)]
+    return [Problem(table, f"{field.name}.{key}", f"= {shown(number)} must be a number") for key, number in wrong]
+
+
+def _converted(kind: str, value: Any) -> Any:
+    if kind == "float":
+        return float(value)
+    if kind == "dict[str, float]":
+        return {str(name): float(number) for name, number in value.items()}
+    return list(value) if kind.startswith("list") else value
+
+
+def unknown_keys(raw: Mapping[str, Any], names: Iterable[str], table: str) -> list[Problem]:
+    """A problem for every key that is none of `names`, with the nearest of them."""
+    known = list(names)
+    return [Problem(table, str(k), f"is no key here{did_you_mean(str(k), known)}") for k in raw if k not in known]
+
+
+def not_a_table(table: str) -> Problem:
+    return Problem(table, "", "must be a table of keys and values")
+
+
+# --------------------------------------------------------------------------------------------------------------- words
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name that was probably meant, None when nothing is close."""
+    known = list(names)
+    close = difflib.get_close_matches(name, known, 1, 0.6) or [k for k in known if name and k.startswith(name)]
+    return close[0] if close else None
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`; did you mean layers?`, or the whole list when nothing is close and it is short."""
+    known = list(names)
+    close = nearest(name, known)
+    if close:
+        return f"; did you mean {close}?"
+    return f"; use {one_of(known)}" if 0 < len(known) <= 12 else ""
+
+
+def one_of(values: Iterable[Any]) -> str:
+    """`a, b or c`."""
+    words = [value if isinstance(value, str) else shown(value) for value in values]
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def shown(value: Any) -> str:
+    """A value about as a study file would spell it, cut to a length that fits a message."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(shown(item) for item in value)}]"[:80]
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,101 @@
+"""Analyses in a process of their own: what comes back, what a failure says, and that no child outlives its caller."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bertdistill.app.children.analysis_process import ask_importances, ask_predictions, complaint, read_predictions
+from bertdistill.app.views.analysis import confusion_row, judged_row, question_errors_row, text_row
+from bertdistill.engine.analysis.error_analysis import Classified, Question, confusion, question_errors
+from bertdistill.engine.analysis.passages import Passage
+from bertdistill.engine.analysis.predictions import Predictions
+from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.workspace import Workspace
+
+QUESTIONS = (
+    Question("a", "T", "Who?", ("me", "I"), "me", Passage("I, me", ((0, 1), (3, 5)), (3, 5), 1)),
+    Question("b", "T", "Why?", (), "", Passage("I, me")),
+    Question("c", "T", "How?", (), ""),
+)
+TEXTS = (Classified("1", "fine", "good", "good"), Classified("2", "dull", "bad", "good"))
+
+
+def test_questions_come_back_as_they_were() -> None:
+    """From the JSON of `engine errors`."""
+    found = question_errors(QUESTIONS)
+    raw = {"task": TASKS[0], "step": 7, **question_errors_row(found)}
+    raw["questions"] = [judged_row(one, passages=True) for one in found.judged]
+    assert Predictions(TASKS[0], 7, questions=QUESTIONS) == read_predictions(json.loads(json.dumps(raw)))
+
+
+def test_texts_come_back_as_they_were() -> None:
+    """With the names of their classes in order."""
+    found = confusion(TEXTS, ("bad", "good"))
+    raw = {"task": TASKS[1], "step": 7, **confusion_row(found), "texts": [text_row(one) for one in found.texts]}
+    assert Predictions(TASKS[1], 7, texts=TEXTS, labels=("bad", "good")) == read_predictions(
+        json.loads(json.dumps(raw))
+    )
+
+
+@pytest.mark.parametrize(
+    ("err", "told", "hint"),
+    [
+        ("noise\nerror: no predictions\nhint: Rerun it.\n", "no predictions", "Rerun it."),
+        ("Traceback\nValueError: broken\n", "ValueError: broken", ""),
+        ("", "it failed", ""),
+    ],
+)
+def test_a_failure_says_why(err: str, told: str, hint: str) -> None:
+    """In the words of the process, with its remedy."""
+    error = complaint(err, "it failed")
+    assert (told, hint) == (str(error), error.hint)
+
+
+async def test_importances_of_a_real_study(ws: Workspace) -> None:
+    """The child loads the optimiser, this process does not need to."""
+    found = await ask_importances(ws, "demo", "ped-anova")
+    assert ["exact", "params"] == [one.objective for one in found]
+    assert 5 == found[0].trials
+    assert 1.0 == pytest.approx(sum(weight.share for weight in found[0].weights))
+
+
+async def test_a_trial_that_was_never_evaluated(ws: Workspace) -> None:
+    """The command's own words arrive."""
+    with pytest.raises(WorkerFailed, match=r"demo/5 is failed and was never evaluated") as raised:
+        await ask_predictions(ws, "demo", 5)
+    assert "first evaluation" in raised.value.hint
+
+
+async def test_no_readable_answer(ws: Workspace) -> None:
+    """A program that prints something else is told as such."""
+    with pytest.raises(WorkerFailed, match="not readable"):
+        await ask_importances(ws, "demo", "ped-anova", (sys.executable, "-c", "print('hello')"))
+
+
+async def test_a_caller_that_leaves_ends_the_child(ws: Workspace, tmp_path: Path) -> None:
+    """Nothing goes on computing for a screen that is gone."""
+    told = tmp_path / "pid"
+    program = (
+        "import os, sys, time; "
+        f"p = {str(told)!r}; open(p + '.new', 'w').write(str(os.getpid())); os.rename(p + '.new', p); time.sleep(600)"
+    )
+    task = asyncio.create_task(ask_importances(ws, "demo", "fanova", (sys.executable, "-c", program)))
+    end = time.monotonic() + 30
+    while not told.exists():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+    pid = int(told.read_text())
+    assert psutil.pid_exists(pid)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert not psutil.pid_exists(pid)

@@ -1,0 +1,39 @@
+"""The state of a workspace as text: nothing that says what to do is cut or left out."""
+
+from __future__ import annotations
+
+from bertdistill.app.report.status import read_status, status_text
+from bertdistill.app.report.summary import Page
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.store import reads, writes
+from bertdistill.store.db import Database, open_db
+from bertdistill.store.rows import StudyState
+
+
+def pause(ws: Workspace, diagnosis: str) -> None:
+    """Pause the study with a diagnosis, as a runner would."""
+    writer = open_db(ws.path)
+    with writer.write() as session:
+        study = reads.study(session, "demo")
+        writes.set_study_state(session, study.id, StudyState.PAUSED, now=2e9, diagnosis=diagnosis)
+    writer.close()
+
+
+def test_a_diagnosis_is_whole_on_a_narrow_terminal(ws: Workspace, db: Database) -> None:
+    """It ends with what to do, so no width cuts it."""
+    diagnosis = f"Three attempts ended badly. {'Why. ' * 60}Then: bertdistill-tui engine resume demo"
+    pause(ws, diagnosis)
+    assert f"demo: {diagnosis}" in status_text(read_status(db, ws), Page(width=80)).splitlines()
+
+
+def test_a_study_without_a_runner_is_told_how_to_go_on(ws: Workspace, db: Database) -> None:
+    """A study that says running while nobody works needs a runner; a paused one does not."""
+    line = status_text(read_status(db, ws), Page()).splitlines()[1]
+    assert "no runner has worked here yet; `run` or `resume` starts one" == line
+    pause(ws, "")
+    assert "no runner has worked here yet" == status_text(read_status(db, ws), Page()).splitlines()[1]
+
+
+def test_notices_name_their_study(ws: Workspace, db: Database) -> None:
+    """With several studies a notice would otherwise belong to none."""
+    assert status_text(read_status(db, ws), Page()).endswith(" demo warning: disk is low")

@@ -1,0 +1,121 @@
+"""Numbers, times and states read as a person expects."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bertdistill.app.text import format as fmt
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (66_364_418, "66.4M"),
+        (51_401_474, "51.4M"),
+        (14_210, "14.2k"),
+        (999, "999"),
+        (999_999, "1.00M"),
+        (110_000_000, "110M"),
+        (0, "0"),
+        (None, "–"),
+        (math.nan, "–"),
+    ],
+)
+def test_count(value: float | None, expected: str) -> None:
+    """Three digits and a suffix."""
+    assert expected == fmt.count(value)
+
+
+def test_exact_count_keeps_every_digit() -> None:
+    """The promised size is shown in full."""
+    assert "66,364,418" == fmt.exact(66_364_418)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "expected"),
+    [
+        ("exact", 70.613, False, "70.61"),
+        ("exact", 70.613, True, "70.61 %"),
+        ("params", 66_364_418, True, "66.4M"),
+        ("size_mb", 0.0568, True, "0.0568 MB"),
+        ("exact", 0.0, False, "0.00"),
+        ("exact", None, True, "–"),
+        ("exact", math.inf, False, "–"),
+        ("something_else", 0.123456, False, "0.1235"),
+    ],
+)
+def test_metric(name: str, value: float | None, unit: bool, expected: str) -> None:
+    """Each metric has its own digits and unit; tiny sizes keep digits; what is not finite is a dash."""
+    assert expected == fmt.metric(name, value, unit=unit)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3e-05, "3e-05"), (0.25, "0.25"), (True, "true"), ([0, 2], "[0, 2]"), ("even", "even"), (None, "–"), (4, "4")],
+)
+def test_setting(value: object, expected: str) -> None:
+    """A value reads as a person would type it."""
+    assert expected == fmt.setting(value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.4, "0s"),
+        (59.4, "59s"),
+        (59.9, "1m 00s"),
+        (185, "3m 05s"),
+        (11_520, "3h 12m"),
+        (187_200, "2d 4h"),
+        (None, "–"),
+    ],
+)
+def test_duration(seconds: float | None, expected: str) -> None:
+    """Two units at most."""
+    assert expected == fmt.duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(12_000, "12.0 kB"), (1.4e9, "1.4 GB"), (350e6, "350 MB"), (7, "7 B")]
+)
+def test_size(number: float, expected: str) -> None:
+    """Bytes in powers of ten."""
+    assert expected == fmt.size(number)
+
+
+def test_bar_is_cut_to_its_range() -> None:
+    """More than all is all, less than nothing is nothing, NaN is nothing."""
+    assert ["####", "....", "##..", "...."] == [fmt.bar(f, 4, ascii_only=True) for f in (1.7, -1, 0.5, math.nan)]
+
+
+def test_state_has_a_glyph_and_the_word() -> None:
+    """Colour or font alone never carries the meaning."""
+    assert ("✗ failed", "x failed", "unheard-of") == (
+        fmt.state("failed"),
+        fmt.state("failed", ascii_only=True),
+        fmt.state("unheard-of"),
+    )
+
+
+def test_value_of_takes_finite_numbers_only() -> None:
+    """Text, flags and NaN are no values."""
+    values = {"a": 1, "b": math.nan, "c": "x", "d": True}
+    assert [1.0, None, None, None, None] == [fmt.value_of(values, name) for name in "abcde"]
+
+
+def test_signed_and_arrow() -> None:
+    """Differences carry their sign; objectives their direction, in ASCII as a word."""
+    assert ("+1.20", "-0.35", "↓", "max") == (
+        fmt.signed(1.2),
+        fmt.signed(-0.35),
+        fmt.arrow("minimize"),
+        fmt.arrow("maximize", ascii_only=True),
+    )
+
+
+@pytest.mark.parametrize(("value", "expected"), [(15_081.4, "15,081"), (410.3, "410"), (12.5, "12.5"), (0.25, "0.25")])
+def test_rate_has_no_exponent(value: float, expected: str) -> None:
+    """Many small examples a second are a plain number."""
+    assert expected == fmt.rate(value)

@@ -1,0 +1,68 @@
+"""Study files are found where people keep them, and a typed path is completed or refused with words."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bertdistill.app.views.configs import checked_path, comment, completion, find_configs
+from bertdistill.engine.contract.errors import ConfigError
+
+
+def test_the_demo_comes_first_and_other_toml_is_left_out(tmp_path: Path) -> None:
+    """Shipped files, then those of the folder; a broken study file is shown, a project file is not."""
+    (tmp_path / "mine.toml").write_text('# Mine: small. And more.\n\nname = "mine"\ntask = "x"\n')
+    (tmp_path / "broken.toml").write_text("[teacher]\nmodel = \n")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (tmp_path / "folder.toml").mkdir()
+    found = find_configs([("here", tmp_path), ("workspace", tmp_path / "absent")])
+    assert found[0].is_demo
+    assert ["broken", "mine"] == [config.path.stem for config in found if config.where == "here"]
+    assert "Mine: small" == found[-1].first_sentence
+
+
+def test_a_file_is_listed_once(tmp_path: Path) -> None:
+    """The workspace may be the current folder."""
+    (tmp_path / "a.toml").write_text('task = "x"\n')
+    found = find_configs([("here", tmp_path), ("workspace", tmp_path)])
+    assert ["here"] == [config.where for config in found if config.path.parent == tmp_path.resolve()]
+
+
+def test_the_comment_at_the_top() -> None:
+    """Only the first block, without its signs."""
+    assert "One.\n\n  two" == comment("\n# One.\n#\n#   two\n\n# not this\nname = 1\n")
+    assert "" == comment("name = 1\n# no\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "no file was named"), ("{}", "is a folder"), ("{}/no.toml", "no such file")]
+)
+def test_wrong_paths(tmp_path: Path, text: str, words: str) -> None:
+    """What was typed, what is wrong with it, what to do."""
+    with pytest.raises(ConfigError, match=words) as raised:
+        checked_path(text.format(tmp_path))
+    assert raised.value.hint
+
+
+def test_a_pipe_is_no_study_file(tmp_path: Path) -> None:
+    """Reading one would wait for ever."""
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match="is no plain file"):
+        checked_path(str(tmp_path / "pipe.toml"))
+
+
+def test_completion_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders with their slash, TOML files, nothing hidden unless asked for, and no error for nonsense."""
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "a.txt").touch()
+    (tmp_path / "studies" / "b.toml").touch()
+    (tmp_path / ".hidden.toml").touch()
+    (tmp_path / "\x1b[31mred.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert "studies/" == completion("st")
+    assert "studies/b.toml" == completion("studies/")
+    assert f"{tmp_path}/studies/" == completion(f"{tmp_path}/s")
+    assert ".hidden.toml" == completion(".h")
+    assert [None] * 5 == [completion(text) for text in ("", "nothing/x", "zzz", "studies/a", "\x1b")]

@@ -1,0 +1,181 @@
+"""A plan is right about sizes, close about the rest, and starts nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertdistill.app.views.plan import make_plan, plan_text
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import StudentSpec, TeacherSpec
+from bertdistill.engine.families.transformer import bert_shape, known_metrics
+from bertdistill.engine.study.config import changed, load_study, study_from_dict
+from bertdistill.engine.study.study_spec import StudySpec
+
+SHAPE = bert_shape(vocab_size=500, positions=512, hidden_size=64, ffn_size=128, layers=2, head_size=16)
+
+
+def size(spec: StudySpec, **settings: int) -> int:
+    """Parameters of one student of the sample study."""
+    changed_settings = dataclasses.replace(spec.settings, **settings)
+    known = known_metrics(SHAPE, changed_settings, scratch=True, task=spec.task, labels=2, mean_length=64)
+    return int(known["params"])
+
+
+def saved_model(folder: Path) -> Path:
+    """A folder with the config.json of a model shaped like the sample teacher; its weights are never read."""
+    folder.mkdir()
+    (folder / "model.safetensors").touch()
+    (folder / "vocab.txt").touch()
+    config = {"model_type": "bert", "vocab_size": 500, "hidden_size": 64, "intermediate_size": 128}
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2, "num_attention_heads": 4}))
+    return folder
+
+
+def test_sizes_of_baseline_and_space(spec: StudySpec) -> None:
+    """The baseline's exact size, the smallest and the largest student that the space allows."""
+    planned = make_plan(spec, say=lambda text: None)
+    assert {
+        "baseline": size(spec, layers=2, hidden_size=64),
+        "smallest": size(spec, layers=1, hidden_size=16),
+        "largest": size(spec, layers=2, hidden_size=64),
+        "refused": 0,
+        "students": 6,
+    } == planned["sizes"]
+
+
+def test_steps_and_examples(spec: StudySpec) -> None:
+    """Eight questions, a tenth cut off, batches of 16, two epochs: two steps, whatever is searched here."""
+    planned = make_plan(spec, say=lambda text: None)
+    assert (7, {"baseline": 2, "least": 2, "most": 2}) == (planned["train_examples"], planned["steps"])
+
+
+def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
+    """A step counts windows: passages of ten times their length need several, and the plan says that it guesses."""
+    train = Path(spec.data.train)
+    raw = json.loads(train.read_text())
+    for article in raw["data"]:
+        for paragraph in article["paragraphs"]:
+            paragraph["context"] += " and so on it went for a good while" * 40
+    train.write_text(json.dumps(raw))
+    planned = make_plan(changed(spec, "settings.batch_size", 1), say=lambda text: None)
+    assert (7, True) == (planned["train_examples"], planned["windows_estimated"])
+    assert 7 * 5 < planned["train_windows"] < 7 * 20
+    assert 2 * planned["train_windows"] == planned["steps"]["baseline"]
+    assert f"in an estimated {planned['train_windows']:,} windows" in plan_text(spec, planned)
+
+
+def test_what_a_preparation_counted_is_no_guess(spec: StudySpec) -> None:
+    """Steps follow from the windows that an earlier study of the same data has made."""
+    facts = {"train_examples": 7, "train_features": 33, "search_features": 5, "mean_length": 40.0}
+    planned = make_plan(spec, say=lambda text: None, facts=facts)
+    assert (33, False, 6) == (planned["train_windows"], planned["windows_estimated"], planned["steps"]["baseline"])
+    assert ", in 33 windows" in plan_text(spec, planned)
+
+
+def test_accumulated_passes_are_counted_as_training_counts_them(spec: StudySpec) -> None:
+    """Accumulation goes on over the end of an epoch: 7 passes twice, three a step, are five steps and not six."""
+    facts = {"train_examples": 7, "train_features": 7, "search_features": 1, "mean_length": 40.0}
+    small = changed(changed(spec, "settings.batch_size", 1), "settings.accumulation", 3)
+    assert 5 == make_plan(small, say=lambda text: None, facts=facts)["steps"]["baseline"]
+
+
+def test_steps_span_the_searched_batch_sizes_and_epochs(raw_spec: dict[str, Any]) -> None:
+    """Largest batch and fewest epochs give the least steps, the opposite the most."""
+    del raw_spec["settings"]["epochs"]
+    raw_spec["search"] |= {"epochs": {"low": 1.0, "high": 4.0}, "batch_size": {"choices": [1, 7]}}
+    raw_spec["baseline"] |= {"epochs": 3.0, "batch_size": 7}
+    planned = make_plan(study_from_dict(raw_spec, where="test"), say=lambda text: None)
+    assert {"baseline": 3, "least": 1, "most": 28} == planned["steps"]
+
+
+def test_conditions_are_honoured(spec: StudySpec) -> None:
+    """A width that is searched only for two layers never widens a student of one."""
+    part = changed(spec, "search.ffn_size", {"choices": [64, 4096], "when": {"layers": [2]}})
+    sizes = make_plan(part, say=lambda text: None)["sizes"]
+    assert (9, size(spec, layers=2, hidden_size=64, ffn_size=4096)) == (sizes["students"], sizes["largest"])
+
+
+def test_impossible_architectures_are_counted(raw_spec: dict[str, Any], tmp_path: Path) -> None:
+    """Evenly spaced layers that the initial model does not have are named, not hidden."""
+    raw_spec["teacher"] = {"model": str(saved_model(tmp_path / "teacher"))}
+    raw_spec["student"] = {"init": "teacher"}
+    raw_spec["settings"] = {"layer_choice": "even"}
+    raw_spec["search"] = {"layers": {"low": 1, "high": 3}}
+    raw_spec["baseline"] = {"layers": 2}
+    spec = study_from_dict(raw_spec, where="test")
+    planned = make_plan(spec, say=lambda text: None)
+    assert (1, 3) == (planned["sizes"]["refused"], planned["sizes"]["students"])
+    assert "1 of 3 architectures cannot be built" in plan_text(spec, planned)
+
+
+def test_text_is_a_study_file(spec: StudySpec, tmp_path: Path) -> None:
+    """What plan prints reads back as the same study, the estimates being comments."""
+    path = tmp_path / "again.toml"
+    path.write_text(plan_text(spec, make_plan(spec, say=lambda text: None)))
+    assert spec == load_study(path)
+
+
+def test_size_from_the_config_of_a_folder(spec: StudySpec, tmp_path: Path) -> None:
+    """A local teacher is read from its config.json."""
+    local = dataclasses.replace(spec, teacher=TeacherSpec(model=str(saved_model(tmp_path / "teacher"))))
+    assert make_plan(spec, say=lambda text: None)["sizes"] == make_plan(local, say=lambda text: None)["sizes"]
+
+
+@pytest.mark.parametrize("lacking", ["", "config.json", "model.safetensors", "vocab.txt"])
+def test_a_folder_that_no_study_can_begin_with_is_refused(spec: StudySpec, tmp_path: Path, lacking: str) -> None:
+    """A missing folder, or one without weights: the preparation would refuse it, so the plan does."""
+    teacher = saved_model(tmp_path / "teacher") / lacking if lacking else tmp_path / "nowhere"
+    teacher.unlink(missing_ok=True)
+    folder = tmp_path / ("teacher" if lacking else "nowhere")
+    local = dataclasses.replace(spec, teacher=TeacherSpec(model=str(folder)))
+    with pytest.raises(ConfigError, match=rf"teacher\.model = .*{lacking.partition('.')[2] or 'not a folder'}"):
+        make_plan(local, say=lambda text: None)
+
+
+def test_a_start_model_is_looked_at_too(spec: StudySpec, tmp_path: Path) -> None:
+    """Students may begin with another model than the teacher."""
+    init = StudentSpec(init=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"student\.init = .*not a folder"):
+        make_plan(dataclasses.replace(spec, student=init), say=lambda text: None)
+
+
+def test_unreachable_hub_is_said_and_the_rest_printed(
+    spec: StudySpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without network the sizes are unknown, and everything else still is told."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    said: list[str] = []
+    remote = dataclasses.replace(spec, teacher=TeacherSpec(model="nobody/nothing"))
+    planned = make_plan(remote, say=said.append)
+    assert planned["sizes"]["baseline"] is None
+    assert {"baseline": 2, "least": 2, "most": 2} == planned["steps"]
+    assert any("config.json of nobody/nothing cannot be had from the hub" in line for line in said)
+    assert "baseline unknown until the models and data can be read" in " ".join(plan_text(remote, planned).split())
+
+
+def test_disk_grows_with_the_budget(spec: StudySpec) -> None:
+    """One best checkpoint a trial, one last checkpoint a worker."""
+    less = make_plan(spec, say=lambda text: None)["disk_bytes"]["checkpoints"]
+    more = make_plan(changed(spec, "budget.trials", 80), say=lambda text: None)["disk_bytes"]["checkpoints"]
+    assert 4 * size(spec, layers=2, hidden_size=64) * 72 == more - less
+
+
+@pytest.mark.parametrize("state", ["missing", "linked", "empty"])
+def test_files_that_would_spoil_a_study_late_are_config_errors(spec: StudySpec, state: str) -> None:
+    """A report that is not there or is the training file, and a training file without an example."""
+    train, report = Path(spec.data.train), Path(spec.data.report)
+    if state == "empty":
+        train.write_text('{"data": []}')
+    else:
+        report.unlink()
+    if state == "linked":
+        report.symlink_to(train)
+    with pytest.raises(ConfigError, match=r"data\.train" if state == "empty" else r"data\.report = .*report\.json"):
+        make_plan(spec, say=lambda text: None)

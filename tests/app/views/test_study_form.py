@@ -1,0 +1,112 @@
+"""The form of a study file: its lines, and the `--set` changes that lead to what was typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertdistill.app.views.study_form import changes, concerns, field, form, known_keys, plain, toml
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.study.config import load_study, to_toml
+from bertdistill.engine.study.config import study_from_dict as study
+from bertdistill.engine.study.study_text import read_toml
+
+
+@pytest.fixture
+def raw(raw_spec: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """The sample study as its file says it."""
+    path = tmp_path / "sample.toml"
+    path.write_text(to_toml(study(raw_spec, where="test")))
+    return read_toml(path)
+
+
+def test_lines_follow_the_file(raw: dict[str, Any]) -> None:
+    """Searched keys have no line; every objective has its threshold; values stand as one would type them."""
+    lines = {line.key.name: line.value for line in form(raw)}
+    assert "settings.learning_rate" not in lines
+    assert ("20.0", "", "8", "scratch") == (
+        lines["objectives.0.threshold"],
+        lines["objectives.1.threshold"],
+        lines["budget.trials"],
+        lines["teacher.model"],
+    )
+
+
+def test_a_file_that_is_all_wrong_has_a_form(raw: dict[str, Any]) -> None:
+    """Tables that are values and lists that are text break nothing: they can be mended there."""
+    wrong = {"name": 3, "data": "x", "search": 1, "objectives": "exact", "teacher": [1], "budget": {"trials": {}}}
+    assert "3" == field(wrong, "name").value
+    assert [] == [line for line in form(wrong) if line.key.name.startswith("objectives")]
+
+
+def test_an_objective_is_named_by_its_metric(raw: dict[str, Any]) -> None:
+    """Its place in the list says nothing to a person; the problem is still found at its line."""
+    raw["objectives"][0]["threshold"] = 0.5
+    raw["references"] = [{"name": "published", "metrics": {"exact": "x"}}]
+    with pytest.raises(ConfigError) as caught:
+        study(raw, where="test")
+    threshold, reference = [line.removeprefix("test: ") for line in reversed(str(caught.value).splitlines())]
+    assert "threshold of exact = 0.5 is a fraction; scores are percentages: 50" == plain(threshold)
+    assert concerns(threshold, "objectives.0.threshold")
+    assert plain(reference).startswith('metrics.exact of published = "x" must be a number')
+    assert "threshold of exact" == field(raw, "objectives.0.threshold").key.label
+    assert "[objectives.0] must be a table" == plain("[objectives.0] must be a table")
+    assert "no limit" == known_keys()["budget.hours"].default
+
+
+def test_nothing_typed_changes_nothing(raw: dict[str, Any]) -> None:
+    """What the file says already is no change, however often it is typed again."""
+    lines = form(raw)
+    assert [] == changes(lines, {})
+    assert [] == changes(lines, {line.key.name: line.value for line in lines})
+
+
+def test_typed_values_arrive(raw: dict[str, Any], tmp_path: Path) -> None:
+    """Text that looks like a number stays text; an emptied line takes its key out; a list is a list."""
+    path = tmp_path / "sample.toml"
+    typed = {
+        "name": "2024",
+        "note": 'a "quoted" [note] = 漢字',
+        "budget.trials": "12",
+        "objectives.0.threshold": "",
+        "data.labels": "",
+        "metrics.stored": '["latency_ms", "throughput"]',
+    }
+    found = load_study(path, changes(form(raw, ["metrics.stored", "data.labels"]), typed))
+    assert ("2024", typed["note"], 12) == (found.name, found.note, found.budget.trials)
+    assert found.objectives[0].threshold is None
+    assert ["latency_ms", "throughput"] == found.metrics.stored
+
+
+def test_problems_find_their_line(raw: dict[str, Any], tmp_path: Path) -> None:
+    """A problem is about the key that it names and no other."""
+    assert concerns("[data] train is missing: Local training file", "data.train")
+    assert concerns("data.report = x is not a file", "data.report")
+    assert concerns("name = 3 must be text", "name")
+    assert not concerns("[data] train_split is missing", "data.train")
+    assert not concerns("[teacher] name is no key here", "name")
+
+
+def test_what_is_shown_drives_no_terminal_and_changes_nothing(raw: dict[str, Any]) -> None:
+    """A note with escape sequences is shown without them; only what a person types replaces it."""
+    raw["note"] = "a\x1b[31mb\nc"
+    assert "ab c" == field(raw, "note").value
+    assert [] == changes(form(raw), {})
+
+
+def test_every_key_has_its_help() -> None:
+    """Defaults are as a file spells them, and no key is without words."""
+    keys = known_keys()
+    assert [] == [name for name, key in keys.items() if not key.help]
+    assert ("16", "auto", "[]") == (
+        keys["settings.batch_size"].default,
+        keys["sampler.kind"].default,
+        keys["data.labels"].default,
+    )
+
+
+def test_tables_in_one_line() -> None:
+    """A searched range can be typed in one line, so it is shown in one."""
+    assert '{ low = 1, choices = ["a", true] }' == toml({"low": 1, "choices": ["a", True]})

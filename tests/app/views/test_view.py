@@ -1,0 +1,88 @@
+"""The view of a study ranks, orders and measures its trials."""
+
+from __future__ import annotations
+
+import pytest
+
+from bertdistill.app.draw.charts import Point
+from bertdistill.app.views.view import all_metrics, chart_axes, chart_axis, chart_points, differences, read_view
+from bertdistill.store.db import Database
+from bertdistill.store.errors import NotFound
+
+
+def test_ranked_order(db: Database) -> None:
+    """Frontier first, then dominated, then under a threshold, then what has no rank."""
+    view = read_view(db, "demo")
+    assert [0, 1, 2, 7, 3, 4, 5, 6] == [t.number for t in view.trials]
+    assert [0, 1, 2] == [t.number for t in view.frontier]
+
+
+def test_rank_card_facts(db: Database) -> None:
+    """Dominated trials name who is better; a missed threshold makes a trial infeasible; failed ones have no rank."""
+    view = read_view(db, "demo")
+    assert (1, True, False) == (view.ranked[7].dominated_by, view.ranked[7].feasible, view.ranked[7].on_frontier)
+    assert not view.ranked[4].feasible
+    assert view.position(5) is None
+
+
+def test_gains_sum_to_the_hypervolume(db: Database) -> None:
+    """Only what pushed the frontier out gained; a rerun behind it gained nothing."""
+    view = read_view(db, "demo")
+    assert view.hypervolume == pytest.approx(sum(view.gain.values()))
+    assert {0: True, 1: True, 2: True, 3: False, 7: False} == {n: g > 0 for n, g in sorted(view.gain.items())}
+
+
+def test_parent_and_baseline(db: Database) -> None:
+    """A rerun knows its parent, the study its baseline."""
+    view = read_view(db, "demo")
+    rerun = view.trial(7)
+    assert rerun is not None
+    parent, baseline = view.parent(rerun), view.baseline
+    assert (1, 0) == (parent and parent.number, baseline and baseline.number)
+
+
+def test_counts_and_progress(db: Database) -> None:
+    """Six of the eight in the budget ended and one is half done; the rerun that ended too is not of the budget."""
+    view = read_view(db, "demo")
+    assert {"running": 1, "complete": 6, "failed": 1} == view.tally
+    assert (6, pytest.approx(6.5 / 8)) == (view.finished, view.progress())
+
+
+def test_metrics_are_known_and_measured_ones(db: Database) -> None:
+    """What is known before training stands beside what was measured; missing values are None."""
+    view = read_view(db, "demo")
+    failed = view.trial(5)
+    assert failed is not None
+    assert {"params": 120_000.0, "size_mb": 0.48, "exact": None, "latency_ms": 1.5} == all_metrics(failed)
+
+
+def test_unknown_study_names_the_nearest(db: Database) -> None:
+    """A slip of the pen is answered with the right name."""
+    with pytest.raises(NotFound, match="demmo") as caught:
+        read_view(db, "demmo")
+    assert "Did you mean 'demo'?" == caught.value.hint
+
+
+def test_differences() -> None:
+    """Old and new value by name, one-sided keys included."""
+    assert {"b": (1, 2), "c": (None, 3)} == differences({"a": 0, "b": 2, "c": 3}, {"a": 0, "b": 1})
+
+
+def test_chart_has_every_trial_with_both_values(db: Database) -> None:
+    """A running trial stands at its known size with its newest score; the failed one has no score; references count."""
+    view = read_view(db, "demo")
+    assert ("params", "exact") == chart_axes(view)
+    points = chart_points(view, "params", "exact")
+    assert Point(120_000, 90.0, "baseline", "#0", edge=True) in points
+    assert Point(40_000, 30.0, "running", "#6") in points
+    assert Point(50_000, 60.0, "reference", "published") in points
+    assert 8 == len(points)
+    kinds = {p.label: p.kind for p in points if p.label}
+    assert {"#0": "baseline", "#1": "frontier", "#2": "frontier", "#6": "running", "published": "reference"} == kinds
+
+
+def test_axis_lines(db: Database) -> None:
+    """The threshold and the teacher are lines of the score's axis."""
+    axis = chart_axis(read_view(db, "demo"), "exact")
+    assert ((20.0, "threshold 20.00"), (95.0, "teacher 95.00")) == axis.lines
+    assert "exact ↑" == axis.title

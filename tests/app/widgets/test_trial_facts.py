@@ -1,0 +1,71 @@
+"""The rows about a trial: nothing is lost when words are broken, and every end of an attempt has a name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from rich.cells import cell_len
+
+from bertdistill.app.report.details import read_details
+from bertdistill.app.views.view import read_view
+from bertdistill.app.widgets.trial_facts import others, runs_rows, signal_name, trial_of, wrapped
+from bertdistill.store.db import Database
+from bertdistill.store.rows import ModelVersion
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [""]),
+        ("one two three", ["one two", "three"]),
+        ("a\n\nb", ["a", "", "b"]),
+        ("abcdefghijk l", ["abcdefgh", "ijk l"]),
+        ("漢字漢字漢字", ["漢字漢字", "漢字"]),
+    ],
+)
+def test_words_are_broken_by_cells(text: str, expected: list[str]) -> None:
+    """Eight cells a line; wide characters take two."""
+    assert expected == wrapped(text, 8)
+    assert max(cell_len(line) for line in wrapped(text, 8)) <= 8
+
+
+def test_signals_have_names() -> None:
+    """Also those that this system does not know."""
+    assert ("SIGKILL", "unknown") == (signal_name(9), signal_name(200))
+
+
+@pytest.mark.parametrize(
+    ("number", "titles"),
+    [(0, ["teacher"]), (3, ["baseline #0", "teacher"]), (7, ["baseline #0", "parent #1", "teacher"])],
+)
+def test_a_trial_is_compared_with_others_only(db: Database, number: int, titles: list[str]) -> None:
+    """The baseline not with itself; a parent only where there is one."""
+    view = read_view(db, "demo")
+    trial = view.trial(number)
+    assert trial is not None
+    assert titles == [other.title for other in others(view, trial)]
+
+
+def test_a_parent_that_is_the_baseline_takes_one_column(db: Database) -> None:
+    """Its column says both."""
+    view = read_view(db, "demo")
+    trial, baseline = view.trial(7), view.baseline
+    assert trial is not None
+    assert baseline is not None
+    child = dataclasses.replace(trial, parent_id=baseline.id)
+    assert ["baseline #0, parent", "teacher"] == [other.title for other in others(view, child)]
+
+
+def test_rows_have_keys_of_their_own(db: Database) -> None:
+    """Models of the same version number, checkpoints and log lines never share one."""
+    view = read_view(db, "demo")
+    _, details = read_details(db, view, 5)
+    models = [ModelVersion(id=i, name=f"m{i}", version=1, trial_id=6, checkpoint_id=1, created_at=0.0) for i in (1, 2)]
+    keys = [row.key for row in runs_rows(details, models, 60, ascii_only=False)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_only_rows_about_trials_lead_somewhere() -> None:
+    """The key says where."""
+    assert [7, None, None] == [trial_of(("trial", 7, "rerun", 0)), trial_of(("text", "note", 0)), trial_of("state")]

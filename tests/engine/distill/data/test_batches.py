@@ -1,0 +1,119 @@
+"""Order, padding and contents of batches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertdistill.engine.distill.data.batches import (
+    EDGES,
+    MULTIPLE,
+    batches_per_epoch,
+    by_length,
+    collate,
+    epoch_order,
+    pad_edges,
+)
+from bertdistill.engine.distill.data.features import Features
+
+LENGTHS = np.random.default_rng(0).integers(5, 200, size=1003)
+
+
+def make_features(lengths: list[int], *, span: bool) -> Features:
+    """Features whose token ids count up, so that a misplaced token shows."""
+    total = sum(lengths)
+    return Features(
+        folder=Path(),
+        input_ids=np.arange(1, total + 1, dtype=np.uint16),
+        token_types=np.ones(total, np.uint8),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        example_index=np.arange(len(lengths), dtype=np.int32),
+        targets=np.ones((len(lengths), 2), np.int32) if span else np.arange(len(lengths), dtype=np.int32),
+        char_spans=None,
+    )
+
+
+@given(count=st.integers(1, 900), batch_size=st.integers(1, 20), seed=st.integers(0, 5), epoch=st.integers(0, 3))
+def test_an_epoch_holds_every_feature_once(count: int, batch_size: int, seed: int, epoch: int) -> None:
+    """Whatever the sizes, the batches are a partition, and their number is known beforehand."""
+    batches = epoch_order(LENGTHS[:count], batch_size, seed=seed, epoch=epoch)
+    assert list(range(count)) == sorted(np.concatenate(batches).tolist())
+    assert batches_per_epoch(count, batch_size) == len(batches)
+    assert max(len(batch) for batch in batches) <= batch_size
+
+
+def test_order_follows_from_seed_and_epoch() -> None:
+    """Same seed and epoch, same order; another epoch or seed, another order."""
+
+    def order(seed: int, epoch: int) -> list[int]:
+        return np.concatenate(epoch_order(LENGTHS, 8, seed=seed, epoch=epoch)).tolist()
+
+    assert order(1, 2) == order(1, 2)
+    assert order(1, 2) != order(1, 3)
+    assert order(1, 2) != order(2, 2)
+
+
+def test_batches_are_of_like_length() -> None:
+    """Less than a tenth of the tokens is padding, where random batches of these lengths waste more than a third."""
+    batches = epoch_order(LENGTHS, 8, seed=0, epoch=0)
+    padded = sum(LENGTHS[batch].max() * len(batch) for batch in batches)
+    assert padded < 1.1 * LENGTHS.sum()
+
+
+def test_few_padded_lengths() -> None:
+    """At most EDGES distinct shapes, each a multiple, the last one long enough for all."""
+    edges = pad_edges(LENGTHS)
+    assert len(edges) <= EDGES
+    assert 0 == (edges % MULTIPLE).max()
+    assert edges[-1] >= LENGTHS.max()
+
+
+def test_prediction_batches_come_longest_first_and_hold_all() -> None:
+    """A memory failure shows in the first batch; nobody is left out."""
+    batches = list(by_length(LENGTHS, 1000))
+    assert list(range(len(LENGTHS))) == sorted(np.concatenate(batches).tolist())
+    assert LENGTHS.max() == LENGTHS[batches[0][0]]
+
+
+def test_prediction_makes_few_shapes_within_the_budget() -> None:
+    """Every other shape costs a CPU worker memory that it never gives back; padding counts as tokens, too."""
+    edges = pad_edges(LENGTHS)
+    shapes = [(len(rows), int(edges[np.searchsorted(edges, LENGTHS[rows[0]])])) for rows in by_length(LENGTHS, 1000)]
+    assert len(set(shapes)) <= EDGES + 1  # the last batch may be smaller
+    assert max(rows * width for rows, width in shapes) <= 1000
+
+
+def test_collate_cuts_and_pads_spans() -> None:
+    """Ids, mask, segment ids and teacher outputs of the right tokens, padding elsewhere."""
+    features = make_features([3, 6, 2], span=True)
+    teacher = np.arange(22, dtype=np.float16).reshape(11, 2)
+    batch = collate(features, np.array([2, 0]), edges=np.array([4, 8]), pad_id=99, teacher=teacher)
+    assert [[10, 11, 99, 99], [1, 2, 3, 99]] == batch.input_ids.tolist()
+    assert [[1, 1, 0, 0], [1, 1, 1, 0]] == batch.attention_mask.tolist()
+    assert batch.token_types is not None
+    assert [[1, 1, 0, 0], [1, 1, 1, 0]] == batch.token_types.tolist()
+    assert batch.teacher is not None
+    assert [[[18, 19], [20, 21], [0, 0], [0, 0]], [[0, 1], [2, 3], [4, 5], [0, 0]]] == batch.teacher.tolist()
+    assert batch.padded
+
+
+def test_collate_of_classes_takes_one_teacher_row_each() -> None:
+    """Classifier outputs belong to whole features."""
+    features = make_features([4, 4], span=False)
+    batch = collate(
+        features, np.array([1]), edges=np.array([4]), pad_id=0, teacher=np.array([[1, 2], [3, 4]], np.float16)
+    )
+    assert batch.teacher is not None
+    assert [[3.0, 4.0]] == batch.teacher.tolist()
+    assert [1] == batch.targets.tolist()
+    assert not batch.padded
+    assert torch.int64 == batch.targets.dtype
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 400, 401])
+def test_batch_count_of_boundary_sizes(count: int) -> None:
+    """The formula agrees with the order at the edges of batches and pools."""
+    assert batches_per_epoch(count, 8) == len(epoch_order(LENGTHS[:count], 8, seed=0, epoch=0))

@@ -1,0 +1,111 @@
+"""Head importance: the gradient of the loss with respect to a mask on each head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.closeness import assert_fp32_equal
+from tests.tiny import Kind, make_checkpoint
+from torch import Tensor, nn
+
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.distill.families.importance import head_importance, load_importance, save_importance
+from bertdistill.engine.distill.families.standalone import NAMES, layers_of
+from bertdistill.engine.distill.families.transformer import load_encoder
+
+LABELS = ("no", "yes")
+
+
+def model_of(tmp_path: Path, kind: Kind) -> Any:
+    folder = make_checkpoint(tmp_path / kind, kind, layers=3, head="cls")
+    return load_encoder(folder, TASKS[1], LABELS)
+
+
+def batches(sizes: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        (torch.randint(5, 90, (size, 7), generator=generator), torch.randint(0, 2, (size,), generator=generator))
+        for size in sizes
+    ]
+
+
+def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    ids, labels = batch
+    return nn.functional.cross_entropy(model(input_ids=ids).logits, labels)
+
+
+@torch.no_grad()
+def losses(model: nn.Module, data: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The loss of every single example."""
+    parts = [nn.functional.cross_entropy(model(input_ids=ids).logits, y, reduction="none") for ids, y in data]
+    return torch.cat(parts)
+
+
+def output_of(model: Any, layer: int) -> Any:
+    names = NAMES[model.config.model_type]
+    return getattr(layers_of(model)[layer].get_submodule(names.output[0]), names.output[1])
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
+def test_equals_finite_differences(tmp_path: Path, kind: Kind) -> None:
+    """Scaling the columns of one head up and down changes each example's loss by its mask's gradient."""
+    model = model_of(tmp_path, kind).eval().double()
+    data, step = batches((4, 3)), 1e-5
+    expected = np.zeros((3, 4))
+    for layer in range(3):
+        weight = output_of(model, layer).weight.data
+        for head in range(4):
+            columns = slice(8 * head, 8 * head + 8)
+            kept = weight[:, columns].clone()
+            moved = []
+            for factor in (1 + step, 1 - step):
+                weight[:, columns] = kept * factor
+                moved.append(losses(model, data))
+            weight[:, columns] = kept
+            expected[layer, head] = ((moved[0] - moved[1]) / (2 * step)).abs().mean()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(expected, head_importance(model, data, loss), atol=1e-4)
+
+
+def test_independent_of_the_batching(tmp_path: Path) -> None:
+    """The mean is over examples: cutting them into other batches changes nothing."""
+    model = model_of(tmp_path, "bert")
+    (ids, labels), *_ = batches((6,))
+    one = head_importance(model, [(ids, labels)], loss)
+    cut = head_importance(model, [(ids[:1], labels[:1]), (ids[1:], labels[1:])], loss)
+    assert_fp32_equal(one, cut)
+    assert np.allclose(1.0, np.linalg.norm(one, axis=1))
+
+
+def test_a_head_that_is_never_read_has_no_importance(tmp_path: Path) -> None:
+    """Zero output columns mean zero importance, the lowest of its layer."""
+    model = model_of(tmp_path, "distilbert")
+    output_of(model, 1).weight.data[:, 16:24] = 0
+    values = head_importance(model, batches((5,)), loss)
+    assert 0.0 == values[1, 2]
+    assert (np.delete(values[1], 2) > 0).all()
+
+
+def test_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+    """No hook, no gradient, no frozen weight and no changed mode stays behind, even after an error."""
+    model = model_of(tmp_path, "bert").train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    head_importance(model, batches((2,)), loss)
+    with pytest.raises(ValueError, match="at least one batch"):
+        head_importance(model, [], loss)
+    assert model.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not output_of(model, 0)._forward_pre_hooks
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    """What is loaded is what was saved, and nothing else lies in the folder."""
+    values = np.random.default_rng(0).random((3, 4), np.float32)
+    save_importance(tmp_path / "key", values)
+    assert np.array_equal(values, load_importance(tmp_path / "key"))
+    assert ["importance.npy"] == [file.name for file in (tmp_path / "key").iterdir()]

@@ -1,0 +1,123 @@
+"""Latency, throughput and memory of a model. A clock that the model itself turns makes the times exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import Kind, make_checkpoint
+
+from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.distill.data.batches import Batch, by_length
+from bertdistill.engine.distill.families.transformer import load_encoder
+from bertdistill.engine.distill.training.measure import example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.distill.trial import MEASURED_TOKENS, measured_rows
+
+CPU = torch.device("cpu")
+
+
+class Timed(torch.nn.Module):
+    """Takes the given times, turn by turn, and notes the conditions of each call."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.times: Iterator[float] = cycle(seconds)
+        self.now, self.calls, self.threads, self.modes = 0.0, 0, set[int](), set[tuple[bool, bool]]()
+
+    def clock(self) -> float:
+        return self.now
+
+    def forward(self, **inputs: torch.Tensor) -> Any:
+        self.now += next(self.times)
+        self.calls += 1
+        self.threads.add(torch.get_num_threads())
+        self.modes.add((self.training, torch.is_inference_mode_enabled()))
+        return SimpleNamespace(logits=self.weight)
+
+
+def batch(rows: int) -> Batch:
+    ids = torch.full((rows, 6), 7)
+    return Batch(np.arange(rows), False, ids, torch.ones_like(ids), None, torch.zeros(rows, dtype=torch.long), None)
+
+
+def test_latency_is_the_median_of_the_repeats() -> None:
+    """One slow call in ten moves the 95th percentile and not the median; warm-up calls are not counted."""
+    model = Timed(0.05, *[0.002] * 9)
+    median, high = latency(model, {}, warmup=10, repeats=20, clock=model.clock)
+    assert 30 == model.calls
+    assert (2.0, 50.0) == (pytest.approx(median), pytest.approx(high, rel=0.1))
+
+
+def test_latency_stops_early_but_not_before_five_repeats() -> None:
+    """A large model does not hold the worker for minutes."""
+    model = Timed(30.0)
+    assert (30_000.0, 30_000.0) == pytest.approx(
+        latency(model, {}, warmup=1, repeats=50, seconds=60, clock=model.clock)
+    )
+    assert 1 + 5 == model.calls
+
+
+def test_latency_uses_one_thread_and_restores_everything() -> None:
+    """One thread, no dropout, no gradients inside; threads and mode of before afterwards."""
+    threads, model = torch.get_num_threads(), Timed(0.001)
+    torch.set_num_threads(2)
+    try:
+        latency(model.train(), {}, repeats=5, clock=model.clock)
+        assert 2 == torch.get_num_threads()
+    finally:
+        torch.set_num_threads(threads)
+    assert ({1}, {(False, True)}, True) == (model.threads, model.modes, model.training)
+
+
+def test_latency_of_a_half_precision_model_is_measured_in_fp32(tmp_path: Path) -> None:
+    """The model itself keeps its type."""
+    model: Any = load_encoder(make_checkpoint(tmp_path / "m", "bert", head="qa"), TASKS[0], ()).bfloat16()
+    median, high = latency(model, example_inputs(model, 9), repeats=5)
+    assert 0 < median <= high
+    assert {torch.bfloat16} == {parameter.dtype for parameter in model.parameters()}
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
+def test_example_inputs_fill_the_mean_length(tmp_path: Path, kind: Kind) -> None:
+    """One row of the rounded length without padding, which the model can read."""
+    model: Any = load_encoder(make_checkpoint(tmp_path / "m", kind, head="qa"), TASKS[0], ())
+    inputs = example_inputs(model, 23.6)
+    assert (1, 24) == tuple(inputs["input_ids"].shape)
+    assert model.config.pad_token_id not in inputs["input_ids"]
+    assert (1, 24) == tuple(model(**inputs).start_logits.shape)
+
+
+def test_throughput_counts_examples_by_the_clock() -> None:
+    """Five examples in two batches of 0.25 s each are ten a second; the warm-up is not counted."""
+    model = Timed(0.25)
+    assert 10.0 == pytest.approx(throughput(model, [batch(2), batch(3)], CPU, clock=model.clock))
+    assert (4, {(False, True)}) == (model.calls, model.modes)
+
+
+def test_throughput_is_measured_on_inputs_of_every_length() -> None:
+    """A few batches stand for all, within a tenth of the tokens of an example."""
+    lengths = np.random.default_rng(0).integers(20, 380, size=2000)
+    rows = np.concatenate(measured_rows(lengths))
+    every = np.concatenate(list(by_length(lengths, MEASURED_TOKENS)))
+    assert len(rows) < len(every) / 4
+    assert lengths.mean() == pytest.approx(lengths[rows].mean(), rel=0.1)
+    assert measured_rows(lengths[:1])[0].tolist() == [0]
+
+
+def test_throughput_needs_a_batch() -> None:
+    """Nothing to measure is an error, not a rate."""
+    with pytest.raises(ValueError, match="at least one batch"):
+        throughput(Timed(1.0), [], CPU)
+
+
+def test_peak_memory_sees_what_was_allocated() -> None:
+    """80 MB that were touched raise the peak to at least that."""
+    block = np.ones(10_000_000)
+    assert peak_memory_mb(CPU) > block.nbytes / 1e6

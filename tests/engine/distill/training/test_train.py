@@ -1,0 +1,298 @@
+"""The training loop: schedule, exact resume, stopping, divergence, and the loss that it really minimises."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.closeness import assert_fp32_equal
+from transformers import BertConfig, BertForQuestionAnswering
+
+from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS, EventWriter, parse_event
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.run import Stopped
+from bertdistill.engine.distill.training.checkpoints import read_position
+from bertdistill.engine.distill.training.train import (
+    Diverged,
+    Evaluation,
+    Job,
+    choose_precision,
+    learning_rate,
+    make_optimizer,
+    predict,
+    schedule,
+    train,
+)
+
+COUNT = 60
+LENGTHS = np.random.default_rng(1).integers(4, 20, size=COUNT)
+
+
+@pytest.fixture(name="threads", autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass
+class StopAfter:
+    """A stop flag that is set once it was asked so many times."""
+
+    asks: int
+
+    def is_set(self) -> bool:
+        self.asks -= 1
+        return self.asks < 0
+
+
+NEVER = threading.Event()
+
+
+def make_features() -> Features:
+    generator = np.random.default_rng(2)
+    total = int(LENGTHS.sum())
+    starts = generator.integers(1, 4, size=COUNT)
+    return Features(
+        folder=Path(),
+        input_ids=generator.integers(5, 60, size=total).astype(np.uint16),
+        token_types=None,
+        offsets=np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64),
+        example_index=np.arange(COUNT, dtype=np.int32),
+        targets=np.stack([starts, starts], axis=1).astype(np.int32),
+        char_spans=None,
+    )
+
+
+def make_model() -> BertForQuestionAnswering:
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    return BertForQuestionAnswering(config)
+
+
+def make_job(folder: Path, **changes: Any) -> Job:
+    """A tiny distillation with dropout, so that a lost random state would show."""
+    folder.mkdir(exist_ok=True)
+    model = make_model()
+    features = make_features()
+    teacher = np.random.default_rng(3).normal(size=(len(features.input_ids), 2)).astype(np.float16)
+    scores = iter(range(100))
+    defaults: dict[str, Any] = {
+        "model": model,
+        "features": features,
+        "settings": Settings(batch_size=8, epochs=3, evaluations=3, learning_rate=1e-3, accumulation=2),
+        "paths": RunPaths(folder),
+        "events": EventWriter(RunPaths(folder).events),
+        "stop": NEVER,
+        "device": torch.device("cpu"),
+        "precision": torch.float32,
+        "pad_id": 0,
+        "write_model": lambda target: save_file(model.state_dict(), target / "model.safetensors"),
+        "evaluate": lambda: Evaluation(float(next(scores)), {"exact": 1.0}, {"predictions.json": "{}"}),
+        "teacher": teacher,
+    }
+    return Job(**{**defaults, **changes})
+
+
+def weights(job: Job) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in job.model.state_dict().items()}
+
+
+def events(job: Job, kind: str) -> list[dict[str, Any]]:
+    parsed = [parse_event(line) for line in job.paths.events.read_bytes().splitlines()]
+    return [event for event in parsed if event and event["k"] == kind]
+
+
+@pytest.mark.parametrize("asks", [1, 4, 9])
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int) -> None:
+    """Killed in the middle and resumed, in another process's place, the weights are equal to the last bit."""
+    whole = make_job(tmp_path / "whole")
+    train(whole)
+    first = make_job(tmp_path / "first", stop=StopAfter(asks))
+    with pytest.raises(Stopped):
+        train(first)
+    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    torch.manual_seed(99)  # whatever the new process did before must not matter
+    train(second)
+    assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())
+    curve = {e["step"]: e["values"]["train/loss"] for e in events(whole, METRICS_LOGGED) if "train/loss" in e["values"]}
+    parts = [e for job in (first, second) for e in events(job, METRICS_LOGGED) if "train/loss" in e["values"]]
+    assert curve == {event["step"]: event["values"]["train/loss"] for event in parts}
+
+
+def test_a_stop_during_an_evaluation_repeats_it_before_the_next_step(tmp_path: Path) -> None:
+    """The evaluation that a stop cut short comes again at the very same step."""
+
+    def interrupted() -> Evaluation:
+        raise Stopped
+
+    first = make_job(tmp_path / "first", evaluate=interrupted)
+    with pytest.raises(Stopped):
+        train(first)
+    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    train(second)
+    evaluated = [e["step"] for e in events(second, METRICS_LOGGED) if "search/exact" in e["values"]]
+    assert list(schedule(COUNT, second.settings).evaluate_after) == evaluated
+
+
+def test_a_flipped_byte_in_a_checkpoint_is_noticed(tmp_path: Path) -> None:
+    """Neither torch nor safetensors checks the bytes; the checksum does."""
+    job = make_job(tmp_path / "run", stop=StopAfter(3))
+    with pytest.raises(Stopped):
+        train(job)
+    file = job.paths.last / "model.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[-5] ^= 1
+    file.write_bytes(raw)
+    with pytest.raises(WorkerFailed, match="checksum"):
+        train(make_job(tmp_path / "again", resume_from=job.paths.last.resolve()))
+
+
+def test_the_best_checkpoint_is_that_of_the_best_score(tmp_path: Path) -> None:
+    """Scores 1, 3, 2: the second evaluation's weights stay, with its predictions beside them."""
+    scores = iter([1.0, 3.0, 2.0])
+    seen: list[dict[str, torch.Tensor]] = []
+    job = make_job(tmp_path / "run")
+
+    def evaluate() -> Evaluation:
+        seen.append(weights(job))
+        score = next(scores)
+        return Evaluation(score, {"exact": score}, {"predictions.json": json.dumps({"q": str(score)})})
+
+    position = train(replace(job, evaluate=evaluate))
+    best = Path(position.best_folder)
+    stored = load_file(best / "model.safetensors")
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in seen[1].items())
+    assert {"q": "3.0"} == json.loads((best / "predictions.json").read_text())
+    assert {"exact": 3.0} == position.best_metrics
+    assert best == job.paths.best.resolve()
+    roles = [event["role"] for event in events(job, CHECKPOINT)]
+    assert ["best", "last", "best", "last"] == roles
+
+
+def test_the_best_that_the_last_checkpoint_names_stays_until_the_next_last(tmp_path: Path) -> None:
+    """Killed between the two, a resumed run may score lower (a GPU repeats nothing exactly) and needs the old best."""
+    first = make_job(tmp_path / "first")
+    written: list[Path] = []
+
+    def write(target: Path) -> None:
+        if len(written) == 3:  # best, last, a better best, and now the second last
+            raise KeyboardInterrupt
+        written.append(target)
+        save_file(first.model.state_dict(), target / "model.safetensors")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(first, write_model=write))
+    resumed = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    position = train(replace(resumed, evaluate=lambda: Evaluation(-1.0, {"exact": -1.0}, {})))
+    assert (Path(position.best_folder) / "model.safetensors").is_file()
+    train(make_job(tmp_path / "whole"))
+    kept = [entry.name for entry in RunPaths(tmp_path / "whole").checkpoints.iterdir() if not entry.is_symlink()]
+    assert 1 == sum(name.startswith("last-") for name in kept)
+    assert 2 >= sum(name.startswith("best-") for name in kept)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(8, 2), (50, 1), (64, 1)])
+def test_examples_are_counted_by_passes_over_the_data(tmp_path: Path, batch_size: int, accumulation: int) -> None:
+    """Three epochs of 60 are 180 examples for every batch size, so that curves and progress end at the same place."""
+    settings = Settings(batch_size=batch_size, accumulation=accumulation, epochs=3, evaluations=3)
+    job = make_job(tmp_path / "run", settings=settings)
+    train(job)
+    seen = [event["values"]["examples"] for event in events(job, METRICS_LOGGED)]
+    done = events(job, PROGRESS)[-1]
+    assert sorted(seen) == seen
+    assert [180, 180, 180] == [seen[-1], done["done"], done["total"]]
+
+
+def test_bf16_is_chosen_only_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says yes for a V100 or T4 as well, where bf16 is emulated and slower than fp32."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert torch.float32 == choose_precision("auto", torch.device("cuda"))
+    assert torch.bfloat16 == choose_precision("bf16", torch.device("cuda"))
+
+
+def test_a_hopeless_learning_rate_diverges(tmp_path: Path) -> None:
+    """A loss that is not finite ends the run with the step and the rate."""
+    job = make_job(tmp_path / "run", settings=Settings(batch_size=8, epochs=50, learning_rate=1.0, max_grad_norm=0))
+    with torch.no_grad():
+        next(job.model.parameters()).fill_(float("inf"))
+    with pytest.raises(Diverged, match="step 1"):
+        train(job)
+
+
+def test_betas_and_decay_groups_reach_the_optimiser() -> None:
+    """What the original experiment searched in vain: betas are passed; bias and LayerNorm are not decayed."""
+    settings = Settings(beta_1=0.7, beta_2=0.8, adam_epsilon=1e-5, weight_decay=0.1)
+    model = make_model()
+    decayed, plain = make_optimizer(model, settings).param_groups
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert (0.7, 0.8) == decayed["betas"]
+    assert 1e-5 == decayed["eps"]
+    assert [0.1, 0.0] == [decayed["weight_decay"], plain["weight_decay"]]
+    assert all("bias" in names[id(p)] or "LayerNorm" in names[id(p)] for p in plain["params"])
+    assert len(names) == len(decayed["params"]) + len(plain["params"])
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    """Linear up over the warm-up share, linear down to nothing after the last step."""
+    plan = schedule(80, Settings(batch_size=8, epochs=1, warmup_fraction=0.2))
+    rates = [learning_rate(step, plan, 1.0) for step in range(plan.steps)]
+    assert 10 == plan.steps
+    assert [0.5, 1.0, 1.0] == pytest.approx(rates[:3])
+    assert 1 / 8 == pytest.approx(rates[-1])
+
+
+def test_evaluations_are_spaced_by_examples_whatever_the_batch() -> None:
+    """Two batch sizes are looked at after the same share of the examples."""
+    small, large = (schedule(6400, Settings(batch_size=size, epochs=1, evaluations=4)) for size in (8, 32))
+    assert [200, 400, 600, 800] == list(small.evaluate_after)
+    assert [step * 4 for step in large.evaluate_after] == list(small.evaluate_after)
+
+
+def test_prediction_does_not_depend_on_the_batch() -> None:
+    """Every token gets the logits that its window would get alone."""
+    model, features = make_model(), make_features()
+    together = predict(model, features, device=torch.device("cpu"), batch_tokens=4000)
+    alone = predict(model, features, device=torch.device("cpu"), batch_tokens=1)
+    assert together.shape == (len(features.input_ids), 2)
+    assert_fp32_equal(together, alone)
+
+
+def test_only_the_student_is_trained_towards_the_teacher(tmp_path: Path) -> None:
+    """With alpha 1 the soft loss falls, and the hard labels are not learned."""
+    job = make_job(tmp_path / "run", settings=Settings(batch_size=8, epochs=20, alpha=1.0, learning_rate=3e-3))
+    train(job)
+    soft = [e["values"]["train/soft_loss"] for e in events(job, METRICS_LOGGED) if "train/soft_loss" in e["values"]]
+    assert soft[-1] < soft[0]
+
+
+def test_a_second_stop_at_one_step_keeps_the_checkpoint_until_the_next_is_whole(tmp_path: Path) -> None:
+    """A teacher goes on in the folder of the attempt before; killed while it writes, it has what it resumed from."""
+
+    def interrupted() -> Evaluation:
+        raise Stopped
+
+    def killed(target: Path) -> None:
+        raise KeyboardInterrupt
+
+    first = make_job(tmp_path / "run", evaluate=interrupted)
+    with pytest.raises(Stopped):
+        train(first)
+    left = first.paths.last.resolve()
+    with pytest.raises(KeyboardInterrupt):
+        train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left, write_model=killed))
+    assert left == first.paths.last.resolve()
+    with pytest.raises(Stopped):
+        train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left))
+    assert [first.paths.last.resolve()] == list(first.paths.checkpoints.glob("last-*"))
+    assert read_position(left.parent / first.paths.last.resolve().name).step > 0

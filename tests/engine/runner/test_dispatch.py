@@ -1,0 +1,64 @@
+"""What a worker is told: whether the preparation computes head importance, and which settings tell it the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes import study_spec
+
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.study.student import effect, prunes_by_importance
+
+HEADS = {"heads": {"low": 1, "high": 4}}
+CHOICE = {"head_choice": {"choices": ["random", "importance"]}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"search": HEADS}, True),
+        ({"search": HEADS, "settings": {"head_choice": "random"}}, False),
+        ({"search": HEADS | CHOICE}, True),
+        ({"search": CHOICE, "settings": {"heads": 2}}, True),
+        ({"search": {"alpha": {"low": 0.0, "high": 1.0}}, "baseline": {"heads": 2}}, True),
+        ({"search": {"alpha": {"low": 0.0, "high": 1.0}}, "baseline": {}}, False),
+    ],
+)
+def test_importance_is_computed_only_where_heads_are_cut_by_it(
+    tmp_path: Path, sections: dict[str, Any], expected: bool
+) -> None:
+    """A study that keeps all heads, or draws them at random, does not pay for it."""
+    base: dict[str, Any] = {"student": {"init": "teacher"}, "baseline": {}}
+    assert expected == prunes_by_importance(study_spec(tmp_path, **{**base, **sections}))
+
+
+SHAPE = {
+    "architecture": "bert",
+    "vocab_size": 100,
+    "positions": 64,
+    "types": 2,
+    "hidden_size": 16,
+    "ffn_size": 32,
+    "layers": 4,
+    "heads": 4,
+    "head_size": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"alpha": 0.0, "temperature": 1.0}, {"alpha": 0.0, "temperature": 8.0}, True),
+        ({"alpha": 0.5, "temperature": 1.0}, {"alpha": 0.5, "temperature": 8.0}, False),
+        ({"layers": 4, "layer_choice": "first"}, {"layers": 0, "layer_choice": "even"}, True),
+        ({"layers": 3, "layer_choice": "first"}, {"layers": 3, "layer_choice": "even"}, False),
+        ({"heads": 4, "head_choice": "random"}, {"heads": 0, "head_choice": "importance"}, True),
+        ({"heads": 2, "head_choice": "random"}, {"heads": 2, "head_choice": "importance"}, False),
+        ({"heads": 2, "head_seed": 1}, {"heads": 2, "head_seed": 2}, True),
+        ({"learning_rate": 1e-4}, {"learning_rate": 2e-4}, False),
+    ],
+)
+def test_settings_of_one_effect(tmp_path: Path, one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    """Settings that nothing reads, as a temperature without soft loss, do not make another training."""
+    spec, prepared = study_spec(tmp_path, student={"init": "teacher"}), {"init_shape": SHAPE}
+    assert same == (effect(spec, prepared, Settings(**one)) == effect(spec, prepared, Settings(**other)))

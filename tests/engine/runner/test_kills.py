@@ -1,0 +1,153 @@
+"""A real tiny study with real workers under kill -9: nothing lost, nothing doubled, the same result in the end."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.events import METRICS_LOGGED, parse_event
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.demo import write_demo
+from bertdistill.engine.launch import process
+from bertdistill.engine.steering import actions
+from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads
+from bertdistill.store.db import open_db
+from bertdistill.store.rows import Attempt, Study, StudyState, Trial
+
+KILLS = 10
+TRIALS = 3
+SECONDS = 600.0
+
+
+def tiny_study(folder: Path) -> StudySpec:
+    files = write_demo(folder, articles=12)
+    raw: dict[str, Any] = {
+        "name": "tiny",
+        "task": "question-answering",
+        "data": {"train": str(files.train), "report": str(files.report), "max_length": 128, "doc_stride": 16},
+        "teacher": {
+            "model": "scratch",
+            "layers": 1,
+            "hidden_size": 16,
+            "ffn_size": 32,
+            "head_size": 8,
+            "vocab_size": 400,
+            "initializer_range": 0.1,
+            "fine_tune": {"epochs": 1.0, "learning_rate": 2e-3, "batch_size": 32},
+        },
+        "student": {"init": "scratch"},
+        "settings": {"head_size": 8, "epochs": 6.0, "evaluations": 6, "precision": "fp32", "layers": 1},
+        "search": {
+            "hidden_size": {"choices": [8, 16]},
+            "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
+        },
+        "objectives": [{"metric": "exact"}, {"metric": "params"}],
+        "baseline": {"hidden_size": 16, "learning_rate": 2e-3},
+        "budget": {"trials": TRIALS},
+        "sampler": {"kind": "random", "seed": 1},
+        "runner": {"slots": 2, "retries": 20, "pause_after_failures": 50, "min_free_gb": 0.0},
+        "stopping": {"rule": "none"},
+    }
+    return study_from_dict(raw, where="test")
+
+
+class Ward:
+    """One workspace with the tiny study, looked at from outside as a command would."""
+
+    def __init__(self, root: Path, spec: StudySpec) -> None:
+        self.workspace = Workspace(root)
+        actions.start_study(self.workspace, spec, who="test")
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """A runner with real workers on the CPU."""
+        command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(self.workspace.path)]
+        return subprocess.Popen(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, stdin=subprocess.DEVNULL)
+
+    def read(self) -> tuple[Study, list[Trial], list[Attempt]]:
+        db = open_db(self.workspace.path, read_only=True)
+        try:
+            with db.read() as session:
+                study = reads.study(session, "tiny")
+                return study, reads.trials(session, study.id), reads.attempts(session, study_id=study.id)
+        finally:
+            db.close()
+
+    def kill_workers(self) -> int:
+        """SIGKILL the worker of every attempt that runs; how many there were."""
+        killed = 0
+        for attempt in self.read()[2]:
+            paths = RunPaths(self.workspace.absolute(attempt.folder))
+            if attempt.ended_at is None and paths.state.exists():
+                state = json.loads(paths.state.read_text())
+                if "worker" in state:
+                    who = process.Identity(**state["worker"])
+                    killed += bool(process.send(who, signal.SIGKILL, boot=state["boot_id"]))
+        return killed
+
+    def stored(self, trial: Trial) -> dict[tuple[str, int], float | None]:
+        """All points of a trial in the database."""
+        db = open_db(self.workspace.path, read_only=True)
+        try:
+            with db.read() as session:
+                return {
+                    (series.name, step): value
+                    for series in reads.series(session, trial.study_id, trial.id)
+                    for step, value, _ in reads.points_after(session, series.id, -1, 100_000)
+                }
+        finally:
+            db.close()
+
+    def reported(self, trial: Trial) -> dict[tuple[str, int], float | None]:
+        """All points in the complete lines of the trial's attempts; a later attempt replaces an earlier one."""
+        points: dict[tuple[str, int], float | None] = {}
+        for attempt in self.read()[2]:
+            path = RunPaths(self.workspace.absolute(attempt.folder)).events
+            if attempt.trial_id != trial.id or not path.exists():
+                continue
+            for line in path.read_bytes().splitlines(keepends=True):
+                event = parse_event(line) if line.endswith(b"\n") else None
+                if event and event["k"] == METRICS_LOGGED:
+                    points |= {(name, event["step"]): value for name, value in event["values"].items()}
+        return points
+
+
+def outcome(ward: Ward) -> list[tuple[int, str, dict[str, Any], float]]:
+    return [(one.number, str(one.state), one.params, one.metrics["exact"]) for one in ward.read()[1]]
+
+
+def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path) -> None:
+    """Killed ten times at random moments, a study has the trials and the scores of one that was left alone."""
+    spec = tiny_study(tmp_path / "data")
+    calm, ward = Ward(tmp_path / "calm", spec), Ward(tmp_path / "killed", spec)
+    assert calm.spawn().wait(SECONDS) == 0
+    dice = random.Random(7)
+    runner = ward.spawn()
+    kills = {"worker": 0, "runner": 0}
+    while sum(kills.values()) < KILLS and ward.read()[0].state == StudyState.RUNNING:
+        signal.sigtimedwait([signal.SIGUSR2], dice.uniform(0.5, 6.0))  # a random moment is the point
+        victim = dice.choice(["worker", "runner", "both"])
+        if victim != "worker" and runner.poll() is None:
+            runner.kill()
+            kills["runner"] += 1
+        if victim != "runner":
+            kills["worker"] += ward.kill_workers()
+        if victim != "worker" or runner.poll() is not None:
+            runner.wait(30)
+            runner = ward.spawn()
+    assert runner.wait(SECONDS) == 0
+    assert min(kills.values()) >= 2, kills
+    assert outcome(calm) == outcome(ward)
+    for trial in ward.read()[1]:
+        assert ward.reported(trial) == ward.stored(trial)
+    for attempt in ward.read()[2]:
+        assert [] == list(process.holders(RunPaths(ward.workspace.absolute(attempt.folder)).lock))
+    db = open_db(ward.workspace.path)
+    assert [] == db.check()
+    db.close()

@@ -1,0 +1,70 @@
+"""Failures in a row: which count, when they speak against the machine, and how they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from bertdistill.engine.runner.settle import diagnosis, failures_in_a_row, is_evidence
+from bertdistill.store.rows import Attempt, AttemptState
+
+
+def ended(*ends: tuple[int, str]) -> list[Attempt]:
+    """Attempts of these trials that ended so, one a second."""
+    return [
+        Attempt(
+            id=second,
+            study_id=1,
+            trial_id=trial,
+            kind="trial",
+            number=1,
+            folder=f"runs/squad/{second}",
+            state=AttemptState.ENDED,
+            exit_class=how,
+            started_at=second - 0.5,
+            ended_at=float(second),
+        )
+        for second, (trial, how) in enumerate(ends, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "start", "name", "count"),
+    [
+        (ended((0, "crashed"), (1, "crashed"), (2, "crashed")), 0.0, "crashed", 3),
+        (ended((0, "crashed"), (1, "complete"), (2, "crashed")), 0.0, "crashed", 1),
+        (ended((0, "crashed"), (1, "diverged")), 0.0, "", 0),
+        (ended((0, "crashed"), (1, "lost"), (2, "lost")), 0.0, "lost", 2),
+        (ended((0, "crashed"), (1, "stopped"), (2, "crashed")), 0.0, "crashed", 2),
+        (ended((0, "crashed"), (1, "crashed"), (2, "crashed")), 2.0, "crashed", 1),
+    ],
+)
+def test_only_failures_of_one_class_count(attempts: Sequence[Attempt], start: float, name: str, count: int) -> None:
+    """Success and other classes end the row, stops are passed over, and so is what a person has seen."""
+    found, rows = failures_in_a_row(attempts, start)
+    assert (name, count) == (found, len(rows))
+
+
+@pytest.mark.parametrize(
+    ("trials", "wanted", "budget", "expected"),
+    [
+        ((0, 1, 2), 3, 40, True),
+        ((0, 0, 0), 3, 40, False),
+        ((0, 0, 1), 3, 40, False),
+        ((0, 0, 1, 2), 3, 40, True),
+        ((0, 0, 0), 3, 1, True),
+        ((0, 1), 3, 2, False),
+    ],
+)
+def test_different_trials_speak_against_the_machine(
+    trials: tuple[int, ...], wanted: int, budget: int, expected: bool
+) -> None:
+    """The retries of one trial repeat its own trouble, unless the study has no other."""
+    assert expected == is_evidence(ended(*((trial, "crashed") for trial in trials)), wanted, budget)
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 attempt ended with lost"), (2, "2 attempts in a row ended with")])
+def test_a_diagnosis_counts_the_failures(count: int, words: str) -> None:
+    """A study may be paused by a single one."""
+    assert diagnosis("squad", "lost", ended(*[(0, "lost")] * count), 0).startswith(words)

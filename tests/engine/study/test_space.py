@@ -1,0 +1,234 @@
+"""The search space: what a study file may say, which parameters are active, and how many sets there are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.study.space import (
+    Parameter,
+    active,
+    check,
+    coerce,
+    contains,
+    count,
+    describe,
+    grid,
+    parse_search,
+    points,
+    resolve,
+)
+
+CHAIN = parse_search(
+    {
+        "head_seed": {"choices": [1, 2, 3], "when": {"head_choice": ["random"]}},
+        "layers": {"low": 1, "high": 4},
+        "layer_choice": {"choices": ["first", "even"]},
+        "head_choice": {"choices": ["random", "importance"], "when": {"layer_choice": ["even"]}},
+    }
+)
+
+
+def test_kinds_follow_the_settings() -> None:
+    """Whether a range is whole-numbered follows from the setting, not from how it is written."""
+    space = parse_search({"layers": {"low": 1, "high": 6}, "dropout": {"low": 0, "high": 0.5, "step": 0.1}})
+    assert Parameter("layers", "int", 1, 6) == space[0]
+    assert Parameter("dropout", "float", 0.0, 0.5, step=0.1) == space[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "message"),
+    [
+        ("layer", {"low": 1, "high": 2}, "is not a setting; did you mean layers?"),
+        ("layer_list", {"choices": [1, 2]}, "cannot be searched; fix it in [settings]"),
+        ("layers", 3, "must be a table: { low = …, high = … } or { choices = […] }"),
+        ("layers", {"low": 1}, "needs high beside low"),
+        ("layers", {"high": 1}, "needs low beside high"),
+        ("layers", {}, "needs either low and high, or choices"),
+        ("layers", {"low": 1, "high": 3, "choices": [1, 2]}, "needs either low and high, or choices"),
+        ("layers", {"low": 1, "hihg": 3}, "has no key hihg; did you mean high?"),
+        ("layers", {"low": 0, "high": 3}, "low = 0 is no end of a range"),
+        ("layers", {"low": 3, "high": 3}, "low = 3 is not below high = 3; fix a single value in [settings]"),
+        ("layers", {"low": 1, "high": 60}, "high = 60 is above 48; use a value from 0 to 48"),
+        ("layers", {"low": 1.5, "high": 3}, "low = 1.5 must be a whole number"),
+        ("layers", {"low": True, "high": 3}, "low = true must be a whole number"),
+        ("layers", {"low": 1, "high": 6, "step": 2}, "high = 6 is not a whole number of steps above low; use high = 5"),
+        ("layers", {"low": 1, "high": 2, "step": 5}, "use a smaller step"),
+        ("layers", {"low": 1, "high": 3, "step": 0.5}, "step = 0.5 must be a whole number above 0"),
+        ("dropout", {"low": 0, "high": 0.3, "log": True}, "low = 0 has no logarithm"),
+        ("dropout", {"low": 0.1, "high": 0.3, "log": 1}, "log = 1 must be true or false"),
+        ("dropout", {"low": 0.1, "high": 0.3, "log": True, "step": 0.1}, "cannot have both log and step"),
+        ("learning_rate", {"low": "a", "high": 2}, 'low = "a" must be a number'),
+        ("layer_choice", {"low": 1, "high": 2}, "is a word, not a number; give choices"),
+        ("layer_choice", {"choices": ["first", "last"]}, '= "last" is not possible; use first, even or list'),
+        ("batch_size", {"choices": [8, "16"]}, '= "16" must be a whole number'),
+        ("batch_size", {"choices": [8, 8]}, "choices has a value twice"),
+        ("batch_size", {"choices": [8]}, "choices needs at least two values"),
+        ("batch_size", {"choices": 8}, "choices = 8 must be a list"),
+        ("batch_size", {"choices": [8, 16], "log": True}, "has choices, so log means nothing"),
+        ("batch_size", {"choices": [8, 16], "when": {"layers": 3}}, "when must name parameters and lists of values"),
+        ("batch_size", {"choices": [8, 16], "when": {"layers": [3]}}, "when.layers is not a searched parameter"),
+        ("batch_size", {"choices": [8, 16], "when": {"layers": ["a"]}}, 'when.layers: = "a" must be a whole number'),
+    ],
+)
+def test_refusals_say_what_to_do(name: str, table: Any, message: str) -> None:
+    """Each mistake in a table of [search] is refused with its key and a remedy."""
+    with pytest.raises(ValueError, match=f"^\\[search.{name}\\] ") as caught:
+        parse_search({name: table})
+    assert message in str(caught.value)
+
+
+def test_every_problem_is_told() -> None:
+    """Two wrong parameters give two lines."""
+    with pytest.raises(ValueError, match="search") as caught:
+        parse_search({"layer": {}, "dropout": {"low": 2, "high": 3}})
+    assert 3 == len(str(caught.value).splitlines())
+
+
+def test_impossible_conditions() -> None:
+    """A condition that never holds, hangs on a continuous value or on itself is refused."""
+    two = {"choices": ["first", "even"]}
+    with pytest.raises(ValueError, match=r"when.layer_choice = \"list\" never happens"):
+        parse_search({"layer_choice": two, "heads": {"low": 1, "high": 2, "when": {"layer_choice": ["list"]}}})
+    with pytest.raises(ValueError, match=r"when\.dropout is a continuous range"):
+        parse_search({"dropout": {"low": 0, "high": 0.5}, "heads": {"low": 1, "high": 2, "when": {"dropout": [0.5]}}})
+    with pytest.raises(ValueError, match="depends on itself: heads -> layers -> heads"):
+        parse_search(
+            {
+                "heads": {"low": 1, "high": 2, "when": {"layers": [1]}},
+                "layers": {"low": 1, "high": 2, "when": {"heads": [1]}},
+            }
+        )
+
+
+def test_inactive_parameters_are_dropped_along_a_chain() -> None:
+    """head_seed hangs on head_choice, which hangs on layer_choice."""
+    params = {"layers": 2, "layer_choice": "even", "head_choice": "random", "head_seed": 3}
+    assert params == active(CHAIN, params, Settings())
+    assert {"layers": 2, "layer_choice": "first"} == active(CHAIN, {**params, "layer_choice": "first"}, Settings())
+
+
+def test_a_condition_sees_the_fixed_setting_of_an_inactive_parameter() -> None:
+    """Where head_choice is inactive, its fixed setting is in force, and head_seed matters if that is random."""
+    params = {"layers": 2, "layer_choice": "first", "head_choice": "importance", "head_seed": 3}
+    found = active(CHAIN, params, Settings(head_choice="random"))
+    assert {"head_seed": 3, "layers": 2, "layer_choice": "first"} == found
+
+
+def test_resolve_takes_fixed_settings_for_the_rest() -> None:
+    """Inactive parameters take the fixed setting; keys that are not searched are taken as they are."""
+    params = {"layers": 2, "layer_choice": "first", "head_seed": 3, "dropout": 0.3}
+    settings = resolve(CHAIN, params, Settings(head_seed=9))
+    assert (2, "first", 9, 0.3) == (settings.layers, settings.layer_choice, settings.head_seed, settings.dropout)
+
+
+def test_check_names_what_is_wrong() -> None:
+    """Unknown, out of range and inactive parameters are told apart; a missing one is fine."""
+    assert [] == check(CHAIN, {"layers": 4})
+    assert ["layer is not searched in this study; did you mean layers?"] == check(CHAIN, {"layer": 4})
+    assert ["layers = 5 is outside of the search space: 1 to 4"] == check(CHAIN, {"layers": 5})
+    found = check(CHAIN, {"layer_choice": "first", "head_choice": "random"})
+    assert ['head_choice has no effect here because layer_choice is "first", not even; leave it out'] == found
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text", "value"),
+    [
+        (Parameter("layers", "int", 1, 6), "3", 3),
+        (Parameter("learning_rate", "float", 1e-5, 1e-3, True), "3e-5", 3e-5),
+        (Parameter("batch_size", "choice", choices=(8, 16)), "16", 16),
+        (Parameter("layer_choice", "choice", choices=("first", "even")), " even ", "even"),
+        (Parameter("dropout", "choice", choices=(0.0, 0.1)), "0", 0.0),
+        (Parameter("dropout", "float", 0.0, 0.5, step=0.1), "0.3", 0.3),
+    ],
+)
+def test_typed_values(parameter: Parameter, text: str, value: Any) -> None:
+    """Text from the command line becomes a value of the right type."""
+    found = coerce(parameter, text)
+    assert value == found
+    assert type(value) is type(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("7", "= 7 is outside of the search space: 1 to 6"),
+        ("0", "= 0 is outside of the search space: 1 to 6"),
+        ("2.5", "= 2.5 is no whole number; it can be 1 to 6"),
+        ("many", "= many is no whole number; it can be 1 to 6"),
+        ("", "is empty; it can be 1 to 6"),
+        ("nan", "= nan is no whole number; it can be 1 to 6"),
+    ],
+)
+def test_typed_values_outside_of_the_space(text: str, words: str) -> None:
+    """What is not possible is refused with what is."""
+    with pytest.raises(ValueError, match=f"^layers {re.escape(words)}$"):
+        coerce(Parameter("layers", "int", 1, 6), text)
+
+
+def test_steps_have_no_noise() -> None:
+    """0.1 + 2 * 0.1 is written 0.3."""
+    assert (0.1, 0.2, 0.3, 0.4) == points(Parameter("dropout", "float", 0.1, 0.4, step=0.1))
+    assert contains(Parameter("dropout", "float", 0.1, 0.4, step=0.1), 0.1 + 2 * 0.1)
+    assert not contains(Parameter("dropout", "float", 0.1, 0.4, step=0.1), 0.25)
+
+
+def test_count_of_a_chain() -> None:
+    """4 layers x (first, or even x (importance, or random x 3 seeds))."""
+    assert 4 * (1 + 1 + 3) == count(CHAIN)
+    assert 4 * (3 + 1 + 3) == count(CHAIN, Settings(head_choice="random"))
+    assert count(parse_search({"alpha": {"low": 0, "high": 1}})) is None
+    assert 1 == count(())
+
+
+names = st.sampled_from(["layers", "heads", "batch_size", "accumulation", "head_seed"])
+
+
+@st.composite
+def finite_spaces(draw: st.DrawFn) -> dict[str, Any]:
+    """Small spaces in which later parameters may hang on earlier ones."""
+    raw: dict[str, Any] = {}
+    for name in draw(st.lists(names, min_size=1, unique=True)):
+        table: dict[str, Any] = {"choices": draw(st.lists(st.integers(1, 9), min_size=2, max_size=3, unique=True))}
+        if raw and draw(st.booleans()):
+            other = draw(st.sampled_from(sorted(raw)))
+            table["when"] = {other: [draw(st.sampled_from(raw[other]["choices"]))]}
+        raw[name] = table
+    return dict(draw(st.permutations(sorted(raw.items()))))
+
+
+@given(finite_spaces())
+def test_grid_and_count_agree(raw: dict[str, Any]) -> None:
+    """The grid holds each different set once, every set is valid, and count is its length."""
+    space = parse_search(raw)
+    sets = list(grid(space))
+    assert count(space) == len(sets)
+    assert len(sets) == len({tuple(sorted(params.items())) for params in sets})
+    for params in sets:
+        assert [] == check(space, params)
+        assert params == active(space, params, Settings())
+
+
+def test_descriptions() -> None:
+    """Words for the reference and for refusals."""
+    assert "1e-05 to 0.001, logarithmic" == describe(Parameter("learning_rate", "float", 1e-5, 1e-3, True))
+    assert "0 to 0.3, in steps of 0.1" == describe(Parameter("dropout", "float", 0.0, 0.3, step=0.1))
+    assert "1, 2 or 3, only when head_choice is random" == describe(CHAIN[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("alpha", {"low": 0.0, "high": 1.0, "step": 1e-300}),
+        ("head_seed", {"low": 0, "high": 10**12}),
+    ],
+)
+def test_more_values_than_could_be_listed_are_refused(name: str, raw: dict[str, float]) -> None:
+    """A tiny step must be an error at once, not a machine without memory."""
+    with pytest.raises(ValueError, match="more than 1,000,000 values"):
+        parse_search({name: raw})
