@@ -16,10 +16,10 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.contract.spec import FineTuneSpec
 from bertdistill.engine.study.sections import default_of
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
+from bertdistill.engine.tasks.table import METRICS, TASKS
 
 COMMANDS_HEAD = """# Commands
 
@@ -215,7 +215,7 @@ def _metric_rows() -> list[list[str]]:
             f"`{m.name}`",
             m.direction.removesuffix("imize"),
             m.unit,
-            ", ".join(m.tasks) if len(m.tasks) == 1 else "all",
+            ", ".join(name for name, task in TASKS.items() if m in task.metrics) or "all",
             "yes" if m.known_before else "",
             _line(m.help),
         ]

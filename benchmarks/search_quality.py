@@ -21,11 +21,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # as the runner does: threads of torch and scipy get into each other's way
 
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import Shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
@@ -74,7 +75,7 @@ def score(settings: Settings) -> float:
 def known(params: Mapping[str, Value]) -> dict[str, float]:
     """Sizes, as a study counts them."""
     return known_metrics(
-        MINILM, resolve(SPACE, params, Settings()), scratch=False, task=TASKS[0], labels=0, mean_length=150
+        MINILM, resolve(SPACE, params, Settings()), scratch=False, task=QUESTION_ANSWERING, labels=0, mean_length=150
     )
 
 

@@ -14,9 +14,9 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
 from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import Importances, Method
+from bertdistill.engine.tasks.table import TASKS
 
 PYTHON = (sys.executable, "-P", "-m")
 IMPORTANCES = "bertdistill.engine.search.importances"
@@ -45,7 +45,7 @@ async def ask_predictions(workspace: Workspace, study: str, number: int, program
 
 def read_predictions(raw: dict[str, Any]) -> Predictions:
     """Back from the JSON of `engine errors`; pure."""
-    if raw["task"] == TASKS[0]:
+    if TASKS[raw["task"]].spans:
         return Predictions(raw["task"], raw["step"], questions=tuple(_question(row) for row in raw["questions"]))
     texts = [Classified(row["id"], row["text"], row["label"], row["prediction"]) for row in raw["texts"]]
     return Predictions(raw["task"], raw["step"], texts=tuple(texts), labels=tuple(raw["labels"]))

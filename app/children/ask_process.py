@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
 
 COMMAND = (sys.executable, "-P", "-m", "bertdistill.engine.distill.export.answer_loop")
@@ -108,16 +109,15 @@ class Teacher:
     problem: str = ""
 
 
-def teacher_of(ws: Workspace, prepared: Mapping[str, Any] | None) -> Teacher:
+def teacher_of(ws: Workspace, facts: Prepared) -> Teacher:
     """Where the teacher lies; one in the caches of a workspace that was moved is found there."""
-    if not prepared or not prepared.get("teacher_folder"):
+    if not facts.teacher_folder:
         return Teacher(problem="the study is not prepared: it has no teacher yet")
-    told = Path(str(prepared["teacher_folder"]))
+    told = Path(facts.teacher_folder)
     folder = next((one for one in (told, ws.caches / "teachers" / told.name) if (one / "config.json").is_file()), None)
     if folder is None:
         return Teacher(problem=f"the teacher's folder is gone: {told}")
-    threshold = (prepared.get("teacher_metrics") or {}).get("null_threshold")
-    return Teacher(folder, threshold if isinstance(threshold, (int, float)) else None)
+    return Teacher(folder, facts.teacher_metrics.get("null_threshold"))
 
 
 def order_for(folder: Path, request: Mapping[str, str], *, teacher: Teacher | None = None) -> dict[str, Any]:

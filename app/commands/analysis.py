@@ -248,7 +248,7 @@ def errors(
     precision and recall. CSV prints the articles with --by-article, else the examples.
     """
     from bertdistill.engine.analysis.predictions import read_predictions
-    from bertdistill.engine.contract.metrics import TASKS
+    from bertdistill.engine.tasks.table import TASKS
 
     if as_csv and as_json:
         raise EXCLUSIVE
@@ -256,12 +256,12 @@ def errors(
     with reading(ws) as db:
         name = find_trial(db, trial, study)
         task = find_study(db, name.study).task
-    _check_list(which, by_article=by_article, questions=task == TASKS[0])
+    _check_list(which, by_article=by_article, questions=TASKS[task].spans)
     if passages and not (which or as_csv):
         raise UsageError("--passages needs a list of questions", hint="For example --list wrong.")
     found = read_predictions(ws, name.study, name.number)
     value = {"study": name.study, "trial": name.number, "task": found.task, "step": found.step}
-    if found.task == TASKS[0]:
+    if TASKS[found.task].spans:
         from bertdistill.engine.analysis.error_analysis import question_errors
 
         text, rows, more = _questions(

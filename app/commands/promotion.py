@@ -21,6 +21,7 @@ from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import json_text, pairs, text_table
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import NOTICE, PROGRESS, parse_event
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
@@ -143,7 +144,7 @@ def ask_both(ws: Workspace, reference: str, request: Mapping[str, str], *, as_js
     with reading(ws) as db, db.read() as session:
         trial = reads.trial_by_id(session, reads.model_version(session, reference).trial_id)
         study = reads.study_by_id(session, trial.study_id)
-    teacher = teacher_of(ws, study.prepared)
+    teacher = teacher_of(ws, Prepared.from_dict(study.prepared))
     if teacher.problem:
         raise NotFound(teacher.problem, hint="Ask the model alone, without --teacher.")
     orders = {"student": order_for(folder, request), "teacher": order_for(folder, request, teacher=teacher)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ from bertdistill.app.commands.session import (
 )
 from bertdistill.app.terminal.streams import colour_ok, columns, say, show, show_rows, unicode_ok, who
 from bertdistill.app.text.command_line import command_line
+from bertdistill.engine.contract.facts import Prepared
 
 if TYPE_CHECKING:
     from bertdistill.app.report.summary import Page
@@ -52,7 +53,7 @@ def plan(
     say(f"start it with: {command_line('run', str(study), *settings, ws=workspace(where))}")
 
 
-def _prepared_before(ws: Workspace, spec: StudySpec) -> Mapping[str, Any] | None:
+def _prepared_before(ws: Workspace, spec: StudySpec) -> Prepared | None:
     """What an earlier study of the workspace has counted in the same data; None without a workspace."""
     from bertdistill.app.views.amounts import prepared_before
     from bertdistill.store.errors import StoreError

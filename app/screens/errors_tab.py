@@ -37,7 +37,7 @@ from bertdistill.engine.analysis.error_analysis import (
 )
 from bertdistill.engine.analysis.outcomes import size_and_score
 from bertdistill.engine.analysis.predictions import Predictions
-from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import Trial
 
@@ -325,6 +325,6 @@ def best_trial(view: StudyView) -> Trial | None:
 
 
 def _judged(predictions: Predictions, cut: float) -> QuestionErrors | Confusion:
-    if predictions.task == TASKS[0]:
+    if TASKS[predictions.task].spans:
         return question_errors(predictions.questions, cut)
     return confusion(predictions.texts, predictions.labels)

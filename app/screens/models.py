@@ -33,9 +33,9 @@ from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract.metrics import SCORES, TASKS
 from bertdistill.engine.contract.workspace import checked
 from bertdistill.engine.steering import actions
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
 
@@ -208,7 +208,7 @@ ask a model something, with its teacher beside it.
         found = [("model", model.name), ("command", command_line("models", model.version.name, ws=self.ui.workspace))]
         if model.row["folder"]:
             code = model_report.how_to_load(self.news.card if self.news else "", model.row["folder"])
-            text = ["-q", "QUESTION", "-p", "PASSAGE"] if model.study.task == TASKS[0] else ["TEXT"]
+            text = ["-q", "QUESTION", "-p", "PASSAGE"] if TASKS[model.study.task].spans else ["TEXT"]
             found += [("folder", model.row["folder"]), ("sha256", model.version.sha256)]
             found += [("ask it", command_line("ask", model.name, *text, ws=self.ui.workspace)), ("load it", code)]
         return found
@@ -301,7 +301,7 @@ ask a model something, with its teacher beside it.
 def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
     """One version; the score is the first of its task."""
     version, metrics = model.version, model.version.metrics
-    score = next((name for name in SCORES[model.study.task] if name in metrics), "")
+    score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
     words = model_report.state_words(version.state, forced=model.row["forced"], ascii_only=ascii_only)
     cells = (
         Cell(safe_line(model.name, 60), "bright"),

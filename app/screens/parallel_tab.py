@@ -18,8 +18,8 @@ from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.coordinates import Axis, Line, parallel
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.study.space import Value
+from bertdistill.engine.tasks.table import METRICS
 
 SLOT = 9
 """Columns that an axis needs so that its name can be read."""

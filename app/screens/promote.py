@@ -34,10 +34,10 @@ from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract.metrics import SCORES
 from bertdistill.engine.contract.workspace import checked
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.promotions import AT_REST
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
 from bertdistill.store.rows import Checkpoint, ModelVersion, Trial
@@ -389,7 +389,7 @@ def is_mismatch(version: ModelVersion) -> bool:
 
 def score_words(checkpoint: Checkpoint, task: str) -> str:
     """The first scores of a checkpoint: `exact 52.13 f1 52.69`."""
-    names = [name for name in SCORES[task][:3] if name in checkpoint.metrics]
+    names = [name for name in TASKS[task].scores[:3] if name in checkpoint.metrics]
     return " ".join(f"{name} {fmt.metric(name, checkpoint.metrics[name])}" for name in names) or "no score"
 
 

@@ -29,12 +29,12 @@ from bertdistill.app.text.command_line import command_line, unicode_only
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.fields import Field, TextField
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
 from bertdistill.store.rows import ModelVersion, Study
 
-QA = TASKS[0]
 SIDES = ("student", "teacher")
 HINTS = {
     "question": "Type a question, such as: Who wrote the letter?",
@@ -128,16 +128,16 @@ than what stands in the fields now are pale and say so.
         if not version.folder:
             raise NotFound(f"{self.model} has no exported folder; it is {version.state}")
         folder = reader.workspace.absolute(version.folder)
-        return TryNews(version, study, folder, teacher_of(reader.workspace, study.prepared))
+        return TryNews(version, study, folder, teacher_of(reader.workspace, Prepared.from_dict(study.prepared)))
 
     def show(self, news: TryNews) -> None:
         first, self.news = self.news is None, news
         name = safe_line(self.model, 80)
         self.header(Text.assemble((f"Try {name}  ", "bold"), f"{news.task}, study {safe_line(news.study.name, 60)}"))
         if first:
-            self.set_class(news.task == QA, "-qa")
-            self.set_class(news.task != QA, "-text")
-            self.query_one("#question" if news.task == QA else "#text").focus()
+            self.set_class(TASKS[news.task].spans, "-qa")
+            self.set_class(not TASKS[news.task].spans, "-text")
+            self.query_one("#question" if TASKS[news.task].spans else "#text").focus()
         self._show_answers(news)
         self.refresh_keys()
 
@@ -189,7 +189,7 @@ than what stands in the fields now are pale and say so.
 
     def _request(self) -> dict[str, str]:
         """What is typed, as `ask` takes it; empty parts are left out."""
-        qa = self.news is not None and self.news.task == QA
+        qa = self.news is not None and TASKS[self.news.task].spans
         words = {key: self.query_one(f"#{key}", Input).value for key in (("question",) if qa else ("text", "pair"))}
         if qa:
             words["passage"] = self.query_one("#passage", TextArea).text
@@ -199,7 +199,11 @@ than what stands in the fields now are pale and say so.
         """What is missing, empty when the model can be asked."""
         if self.news is None:
             return "the model is still being read"
-        needed = {"question": "a question", "passage": "a passage"} if self.news.task == QA else {"text": "a sentence"}
+        needed = (
+            {"question": "a question", "passage": "a passage"}
+            if TASKS[self.news.task].spans
+            else {"text": "a sentence"}
+        )
         missing = [words for key, words in needed.items() if key not in request]
         return f"type {' and '.join(missing)}" if missing else ""
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.tasks.table import METRICS
 
 NONE = "–"
 """Stands for a value that is not there; zero is a value."""

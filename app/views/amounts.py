@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.study.config import dump
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 
@@ -27,7 +28,6 @@ ELSEWHERE = ("report", "report_split", "max_report_examples", "max_answer_length
 """Keys of `[data]` that say nothing about the training and search splits and their tokens."""
 TOKENIZER = ("model", "revision", "vocab_size")
 """Keys of `[teacher]` that decide how texts are cut into tokens."""
-COUNTED = {"mean_length", "train_examples", "train_features", "search_features"}
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class Amounts:
     """Counted by a preparation, not estimated."""
 
 
-def from_preparation(facts: Mapping[str, Any]) -> Amounts:
+def from_preparation(facts: Prepared) -> Amounts:
     """What a preparation counted."""
-    tokens = facts["mean_length"] * (facts["train_features"] + facts["search_features"])
-    return Amounts(facts["train_examples"], facts["train_features"], tokens, exact=True)
+    tokens = facts.mean_length * (facts.train_features + facts.search_features)
+    return Amounts(facts.train_examples, facts.train_features, tokens, exact=True)
 
 
-def prepared_before(db: Database, spec: StudySpec) -> Mapping[str, Any] | None:
+def prepared_before(db: Database, spec: StudySpec) -> Prepared | None:
     """The facts of a study in this workspace that read the same data with the same tokenizer; None without one."""
     wanted = _reading(dump(spec))
     with db.read() as session:
         for study in reversed(reads.studies(session)):
-            facts: Mapping[str, Any] = study.prepared or {}
-            same = facts.keys() >= COUNTED and _reading(study.spec) == wanted
+            facts = Prepared.from_dict(study.prepared)
+            same = facts.train_features > 0 and _reading(study.spec) == wanted
             if same and not _changed_since(spec.data, study.created_at):
                 return facts
     return None
@@ -105,7 +105,7 @@ def text_lengths(path: Path, task: str) -> Iterator[tuple[int, int | None]]:
     """(characters of the passage or text, of the question) of every example in a local file; ConfigError."""
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
-        if task == TASKS[0]:
+        if TASKS[task].spans:
             raw = json.loads(text)
             paragraphs = [p for article in raw["data"] for p in article["paragraphs"]]
             yield from [(len(p["context"]), len(q["question"])) for p in paragraphs for q in p["qas"]]

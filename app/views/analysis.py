@@ -17,9 +17,9 @@ from bertdistill.engine.analysis.growth import Step, growth
 from bertdistill.engine.analysis.outcomes import Difference, Outcome
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable, scenarios
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import Importances
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial, TrialState
 
 # ------------------------------------------------------------------------------------------------------ from a view

@@ -17,19 +17,19 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.families.transformer import Shape, bert_shape, known_metrics
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.tasks.table import TASKS
 
 SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
-QA = TASKS[0]
 STEP_KEYS = ("batch_size", "accumulation", "epochs")
 MOST_STUDENTS = 20_000
-CACHE_BYTES_A_TOKEN = {"question-answering": 15, "text-classification": 3}
-"""Ids, segment types, and for question answering character spans and two fp16 logits."""
+CACHE_BYTES_A_TOKEN = {True: 15, False: 3}
+"""Ids, segment types, and for spans character positions and two fp16 logits."""
 MODEL_FILES = {
     "configuration": ("config.json",),
     "weights that can be read": ("*.safetensors",),
@@ -41,7 +41,7 @@ TRAINING_COPIES = 3
 """The last checkpoint holds weights and the two moments of AdamW."""
 
 
-def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | None = None) -> dict[str, Any]:
     """Everything that can be known now; unknown parts are null. `say` hears why something is unknown.
 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
@@ -51,7 +51,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str
     examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
     shape = _init_shape(spec, say)
     labels = len(spec.data.labels) or 2
-    if spec.task == "text-classification" and not spec.data.labels:
+    if not TASKS[spec.task].spans and not spec.data.labels:
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
@@ -64,7 +64,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str
         "distinct": space.count(spec.search, spec.settings),
         "train_examples": examples,
         "train_windows": windows,
-        "windows_estimated": amounts is not None and not amounts.exact and spec.task == QA,
+        "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
         "disk_bytes": _disk(spec, tokens, sizes),
@@ -103,7 +103,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
 def _examples_text(planned: Mapping[str, Any]) -> str:
     examples, windows = planned["train_examples"], planned["train_windows"]
     text = f"about {examples:,} to train on"
-    if planned["task"] != QA:
+    if not TASKS[planned["task"]].spans:
         return text
     return f"{text}, in {'an estimated ' if planned['windows_estimated'] else ''}{windows:,} windows"
 
@@ -255,7 +255,7 @@ def _unreachable() -> str:
 # --------------------------------------------------------------------------------------------------------- steps, disk
 
 
-def _amounts(spec: StudySpec, facts: Mapping[str, Any] | None, say: Callable[[str], None]) -> Amounts | None:
+def _amounts(spec: StudySpec, facts: Prepared | None, say: Callable[[str], None]) -> Amounts | None:
     """What there is to train on; None when the data is on the hub and nobody has read it yet."""
     data = spec.data
     if facts is not None:
@@ -311,5 +311,5 @@ def _disk(spec: StudySpec, tokens: float | None, sizes: Mapping[str, Any]) -> di
     if largest:
         running = max(1, spec.runner.slots)
         checkpoints = int(4 * largest * (spec.budget.trials + running * TRAINING_COPIES))
-    caches = None if tokens is None else int(tokens * CACHE_BYTES_A_TOKEN[spec.task])
+    caches = None if tokens is None else int(tokens * CACHE_BYTES_A_TOKEN[TASKS[spec.task].spans])
     return {"caches": caches, "checkpoints": checkpoints}

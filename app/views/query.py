@@ -18,9 +18,9 @@ from bertdistill.app.errors import UsageError
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value
 from bertdistill.app.views.view import StudyView
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.study.sections import amount, nearest
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial, TrialState
 
 ALIASES = {"tag": "tags", "number": "trial"}

@@ -12,8 +12,8 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.analysis.outcomes import Difference, difference
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, ScenarioTable
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial
 
 ORDER = "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"

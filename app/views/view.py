@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any
 
 from bertdistill.app.draw.charts import Axis, Kind, Point
 from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
-from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
@@ -66,12 +68,16 @@ class StudyView:
     def baseline(self) -> Trial | None:
         return None if self.baseline_number is None else self.trial(self.baseline_number)
 
+    @cached_property
+    def facts(self) -> Prepared:
+        """What the preparation found; empty until it is done."""
+        return Prepared.from_dict(self.study.prepared)
+
     @property
     def teacher(self) -> dict[str, float | None]:
         """The teacher's size and its scores on the search split; empty until the preparation is done."""
-        prepared = self.study.prepared or {}
-        scores = prepared.get("teacher_metrics") or {}
-        return {**teacher_sizes(prepared, self.spec.task), **{name: value_of(scores, name) for name in scores}}
+        scores = self.facts.teacher_metrics
+        return {**teacher_sizes(self.facts, self.spec.task), **{name: value_of(scores, name) for name in scores}}
 
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""
@@ -227,7 +233,7 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     lines = []
     if objective and objective.threshold is not None:
         lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))
-    teacher = value_of((view.study.prepared or {}).get("teacher_metrics") or {}, name)
+    teacher = value_of(view.facts.teacher_metrics, name)
     if teacher is not None and better == "maximize":
         lines.append((teacher, f"teacher {metric(name, teacher)}"))
     return Axis(f"{name} {arrow(better, ascii_only=ascii_only)}", better, lambda v: _tick(name, v), lines=tuple(lines))

@@ -21,7 +21,7 @@ from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.analysis.outcomes import difference
-from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import ModelVersion, Trial
 
 NAME_WIDTH, NARROW_NAME = 18, 13

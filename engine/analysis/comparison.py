@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite
 from bertdistill.engine.contract.errors import InvalidRequest
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.tasks.table import METRICS
 
 FEWEST, MOST = 2, 6
 NEUTRAL = ("null_threshold",)

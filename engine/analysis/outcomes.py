@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, aims
 from bertdistill.engine.study.space import Value
+from bertdistill.engine.tasks.table import METRICS
 
 MOST_PERCENT = 1000.0
 """More than this is told of a value beside next to nothing; the plain difference says it better."""
@@ -83,24 +84,19 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def teacher_sizes(prepared: Mapping[str, Any], task: str) -> dict[str, float | None]:
+def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
     """Size and cost of the teacher, counted as those of its students, from the facts of the preparation; empty before.
 
     A student that keeps everything is as large as its teacher.
     """
-    if "teacher_shape" not in prepared:
+    if not facts.teacher_shape:
         return {}
-    from bertdistill.engine.families.transformer import (  # here: the first picture of the app needs none
-        Shape,
-        known_metrics,
-    )
+    from bertdistill.engine.families.transformer import Shape, known_metrics  # here: the app's first picture needs none
 
-    shape, labels = Shape.from_dict(prepared["teacher_shape"]), len(prepared["labels"])
+    shape, labels = Shape.from_dict(facts.teacher_shape), len(facts.labels)
     try:
         return dict(
-            known_metrics(
-                shape, Settings(), scratch=False, task=task, labels=labels, mean_length=prepared["mean_length"]
-            )
+            known_metrics(shape, Settings(), scratch=False, task=task, labels=labels, mean_length=facts.mean_length)
         )
     except ConfigError:
         return {}

@@ -18,8 +18,8 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.passages import excerpt
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.folder import PREDICTIONS, STARTS
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Reading, open_db
 from bertdistill.store.rows import Attempt, Checkpoint, Trial
@@ -117,7 +117,7 @@ def joined(
             f"{len(missing)} of {len(golds['rows'])} examples have no prediction, for example {missing[0]!r}",
             hint="The data of the study changed since. Restore them.",
         )
-    if golds["task"] == TASKS[0]:
+    if TASKS[golds["task"]].spans:
         questions = [_question(row, texts[row["id"]], (starts or {}).get(row["id"])) for row in golds["rows"]]
         return Predictions(golds["task"], step, questions=tuple(questions))
     rows = [Classified(row["id"], row["text"], row["label"], texts[row["id"]]) for row in golds["rows"]]

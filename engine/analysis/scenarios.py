@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite, size_and_score
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.tasks.table import METRICS
 
 TEACHER_MARGIN = 1.0
 """Percentage points of the score that a student may lose to its teacher."""

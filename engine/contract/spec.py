@@ -16,6 +16,7 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import write_json
 
 STUDENT_FAMILIES = ("transformer",)
@@ -173,8 +174,8 @@ class AttemptSpec:
     """Absolute folder of the workspace's caches."""
     trial: int | None = None
     attempt: int = 1
-    prepared: dict[str, Any] = field(default_factory=dict)
-    """Study.prepared: the facts that the prepare attempt reported. Empty for the prepare attempt itself."""
+    prepared: Prepared = field(default_factory=Prepared)
+    """What the preparation reported. Empty for the preparation itself."""
     resume_from: str = ""
     """Absolute folder of a checkpoint to go on from; empty starts at step 0."""
     expected_params: int = 0
@@ -206,6 +207,7 @@ class AttemptSpec:
             "student": StudentSpec,
             "settings": Settings,
             "device": Device,
+            "prepared": Prepared,
         }
         return AttemptSpec(**{k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()})
 
@@ -215,6 +217,8 @@ T = TypeVar("T")
 
 def from_dict(cls: type[T], raw: dict[str, Any]) -> T:
     """Build one of the sections above from its JSON form."""
+    if cls is Prepared:
+        return Prepared.from_dict(raw)  # type: ignore[return-value]  # T is Prepared here
     values = dict(raw)
     if cls is TeacherSpec and values.get("fine_tune") is not None:
         values["fine_tune"] = FineTuneSpec(**values["fine_tune"])

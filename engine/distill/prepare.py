@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
@@ -28,14 +28,15 @@ from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resol
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import batch_loss, forward
+from bertdistill.engine.tasks.table import TASKS
 
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
 
 
-def prepare(run: Run) -> dict[str, Any]:
-    """Build the caches and return the facts that the study keeps (their names are in `docs/architecture.md`)."""
+def prepare(run: Run) -> Prepared:
+    """Build the caches and return the facts that the study keeps."""
     spec = run.spec
     run.progress("reading data", "examples")
     if not spec.data.hub:
@@ -52,7 +53,7 @@ def prepare(run: Run) -> dict[str, Any]:
         examples=search,
         features=search_features,
         data=spec.data,
-        select=SCORES[spec.task][0],
+        select=TASKS[spec.task].scores[0],
         direction="maximize",
         pad_id=pad_id,
     )
@@ -66,25 +67,25 @@ def prepare(run: Run) -> dict[str, Any]:
         init = str(teacher)
     teacher_shape = read_shape(teacher)
     scratch = spec.student.init == SCRATCH
-    return {
-        "train_examples": len(train_examples.rows),
-        "search_examples": len(search.rows),
-        "train_features": len(train_features),
-        "search_features": len(search_features),
-        "mean_length": float(np.mean(train_features.lengths)),
-        "search_digest": digest(search),
-        "labels": list(train_examples.labels),
-        "pad_id": pad_id,
-        "teacher_shape": teacher_shape.to_dict(),
-        "init_shape": (teacher_shape if scratch else read_shape(init)).to_dict(),
-        "teacher_metrics": teacher_metrics,
-        "teacher_folder": str(teacher),
-        "init_folder": init,
-        "features": {"train": str(train_features.folder), "search": str(search_features.folder)},
-        "outputs": str(outputs),
-        "importance": _importance(run, init, train_features, train_examples, pad_id),
-        "abstain": _abstain(search),
-    }
+    return Prepared(
+        train_examples=len(train_examples.rows),
+        search_examples=len(search.rows),
+        train_features=len(train_features),
+        search_features=len(search_features),
+        mean_length=float(np.mean(train_features.lengths)),
+        search_digest=digest(search),
+        labels=tuple(train_examples.labels),
+        pad_id=pad_id,
+        teacher_shape=teacher_shape.to_dict(),
+        init_shape=(teacher_shape if scratch else read_shape(init)).to_dict(),
+        teacher_metrics=teacher_metrics,
+        teacher_folder=str(teacher),
+        init_folder=init,
+        features={"train": str(train_features.folder), "search": str(search_features.folder)},
+        outputs=str(outputs),
+        importance=_importance(run, init, train_features, train_examples, pad_id),
+        abstain=_abstain(search),
+    )
 
 
 def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -125,7 +126,7 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
 def _abstain(search: Examples) -> dict[str, float]:
     """The score of a model that never answers: a threshold at or below it keeps nobody out."""
     rows: list[Any] = list(search.rows)
-    if search.task != "question-answering" or not any(row.impossible for row in rows):
+    if not TASKS[search.task].spans or not any(row.impossible for row in rows):
         return {}
     share = 100 * sum(row.impossible for row in rows) / len(rows)
     return {"exact": share, "f1": share}

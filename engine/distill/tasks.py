@@ -11,11 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bertdistill.engine.contract.metrics import SCORES
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.tasks import squad
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
 Array = NDArray[Any]
 
@@ -56,21 +57,6 @@ class Score(Protocol):
         *,
         null_threshold: float | None = None,
     ) -> Scored: ...
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task. `auto_class` is the transformers class that loads a model with its head."""
-
-    name: str
-    span: bool
-    auto_class: str
-    score: Score
-
-    @property
-    def scores(self) -> tuple[str, ...]:
-        """Names of the metrics that `score` yields."""
-        return SCORES[self.name]
 
 
 # -------------------------------------------------------------------------------------------------- question answering
@@ -246,10 +232,5 @@ def score_classes(
     )
 
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task("question-answering", True, "AutoModelForQuestionAnswering", score_spans),
-        Task("text-classification", False, "AutoModelForSequenceClassification", score_classes),
-    )
-}
+SCORERS: dict[str, Score] = {QUESTION_ANSWERING: score_spans, TEXT_CLASSIFICATION: score_classes}
+"""By the names of `engine.tasks.table.TASKS`; a test keeps both alike."""

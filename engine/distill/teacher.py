@@ -17,7 +17,6 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.metrics import SCORES
 from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, TeacherSpec
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
@@ -26,11 +25,11 @@ from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
 from bertdistill.engine.distill.families.transformer import load_encoder, load_student, new_encoder, save_student
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.tasks import TASKS
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, predict, train
 from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.tasks.table import TASKS
 
 OUTPUTS = "outputs.npy"
 
@@ -74,7 +73,7 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
 
 def _texts(examples: Examples) -> list[str]:
     rows: list[Any] = list(examples.rows)
-    if examples.task == "question-answering":
+    if TASKS[examples.task].spans:
         return [*dict.fromkeys(row.context for row in rows), *(row.question for row in rows)]
     return [text for row in rows for text in (row.text, row.pair) if text]
 
@@ -199,7 +198,6 @@ def teacher_outputs(
     The key is the teacher's files and the features, which name data, labels, tokenizer and lengths. Outputs are fp16
     and only of real tokens: 203 MB for the whole of SQuAD 2.0.
     """
-    task = TASKS[run.spec.task]
     key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
     folder = run.caches / "outputs" / key
     model = place(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True), run.device)
@@ -220,4 +218,4 @@ def teacher_outputs(
 
     build_once(folder, build)
     scores = evaluator.evaluate(model, run, precision).metrics
-    return folder, {name: scores[name] for name in (*SCORES[task.name], "search_loss") if name in scores}
+    return folder, {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}

@@ -6,7 +6,6 @@ No teacher runs here, and nothing is decided about the search.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
-from bertdistill.engine.contract.metrics import SCORES
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.examples import search_examples
@@ -28,6 +27,7 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.measure import example_inputs, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
 from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.tasks.table import TASKS
 
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
@@ -42,15 +42,15 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were promised")
-    train_features = features_for(model, open_features(Path(facts["features"]["train"])))
+    train_features = features_for(model, open_features(Path(facts.features["train"])))
     search = search_examples(spec)
     evaluator = Evaluator(
         examples=search,
-        features=open_features(Path(facts["features"]["search"])),
+        features=open_features(Path(facts.features["search"])),
         data=spec.data,
-        select=spec.select_metric or SCORES[spec.task][0],
+        select=spec.select_metric or TASKS[spec.task].scores[0],
         direction=spec.select_direction,
-        pad_id=facts["pad_id"],
+        pad_id=facts.pad_id,
     )
     precision = choose_precision(spec.settings.precision, run.device)
     plan = schedule(len(train_features), spec.settings)
@@ -72,7 +72,7 @@ def run_trial(run: Run) -> dict[str, float]:
             stop=run.stop,
             device=run.device,
             precision=precision,
-            pad_id=facts["pad_id"],
+            pad_id=facts.pad_id,
             write_model=lambda target: save_student(model, kept, target),
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             teacher=_teacher(facts, spec.settings.alpha),
@@ -86,23 +86,23 @@ def run_trial(run: Run) -> dict[str, float]:
 
 def _student(spec: AttemptSpec) -> tuple[PreTrainedModel, list[list[int]]]:
     facts = spec.prepared
-    importance = load_importance(Path(facts["importance"])) if facts.get("importance") else None
+    importance = load_importance(Path(facts.importance)) if facts.importance else None
     scratch = spec.student.init == SCRATCH
-    shape = Shape.from_dict(facts["teacher_shape"] if scratch else facts["init_shape"])
+    shape = Shape.from_dict(facts.teacher_shape if scratch else facts.init_shape)
     return build_student(
-        SCRATCH if scratch else facts["init_folder"],
+        SCRATCH if scratch else facts.init_folder,
         spec.settings,
         task=spec.task,
-        labels=facts["labels"],
+        labels=facts.labels,
         shape=shape,
         importance=importance,
     )
 
 
-def _teacher(facts: dict[str, Any], alpha: float) -> npt.NDArray[np.float16] | None:
+def _teacher(facts: Prepared, alpha: float) -> npt.NDArray[np.float16] | None:
     if alpha == 0:  # then nothing reads it
         return None
-    outputs: npt.NDArray[np.float16] = np.load(Path(facts["outputs"]) / "outputs.npy", mmap_mode="r")
+    outputs: npt.NDArray[np.float16] = np.load(Path(facts.outputs) / "outputs.npy", mmap_mode="r")
     return outputs
 
 
@@ -114,7 +114,7 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
     return [parts[i] for i in chosen]
 
 
-def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: dict[str, Any]) -> dict[str, float]:
+def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
     """The wanted ones of latency_ms, latency_p95_ms and throughput, of the student in `folder`."""
     result: dict[str, float] = {}
     if not wanted & {"latency_ms", "latency_p95_ms", "throughput"}:
@@ -122,11 +122,11 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     model, _ = load_student(folder)
     if wanted & {"latency_ms", "latency_p95_ms"}:
         run.progress("latency", "runs")
-        result["latency_ms"], result["latency_p95_ms"] = latency(model, example_inputs(model, facts["mean_length"]))
+        result["latency_ms"], result["latency_p95_ms"] = latency(model, example_inputs(model, facts.mean_length))
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
-        batches = [collate(seen, part, edges=edges, pad_id=facts["pad_id"]) for part in rows]
+        batches = [collate(seen, part, edges=edges, pad_id=facts.pad_id) for part in rows]
         result["throughput"] = throughput(place(model, run.device), batches, run.device)
     return result

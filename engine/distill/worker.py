@@ -92,7 +92,7 @@ def _prepare(run: Run) -> dict[str, Any]:
     from bertdistill.engine.distill.prepare import prepare
 
     facts = prepare(run)
-    return {"metrics": facts["teacher_metrics"], "facts": facts}
+    return {"metrics": dict(facts.teacher_metrics), "facts": facts.to_dict()}
 
 
 def _trial(run: Run) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.task import SPAN_LOGITS
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 NEW_LAYER = -1
 """In `Plan.kept_layers`: a layer that has no counterpart in the initial model and starts with random weights."""
 BYTES_PER_WEIGHT = 4
-SPAN_LOGITS = 2
 
 # The spelling of one fact in the config.json of each architecture.
 _KEYS = {
@@ -256,7 +256,7 @@ def layer_params(shape: Shape, heads_left: int) -> int:
 def head_params(shape: Shape, *, task: str, labels: int) -> int:
     """The task head: two span logits, or a dense layer (pooler, pre_classifier, dense) and `labels` classes."""
     hidden = shape.hidden_size
-    if task == TASKS[0]:
+    if TASKS[task].spans:
         return hidden * SPAN_LOGITS + SPAN_LOGITS
     return (hidden * hidden + hidden) + (hidden * labels + labels)
 
@@ -269,6 +269,6 @@ def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
     hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
     widths: Sequence[int] = [left * plan.shape.head_size for left in plan.heads_left]
     layers = sum(2 * length * (4 * hidden * width + 2 * hidden * ffn) + 4 * length**2 * width for width in widths)
-    if task == TASKS[0]:
+    if TASKS[task].spans:
         return layers + 2 * length * hidden * SPAN_LOGITS
     return layers + 2 * hidden * (hidden + labels)

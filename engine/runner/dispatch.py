@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
@@ -48,7 +49,7 @@ def attempt_spec(
         caches=str(workspace.caches),
         trial=trial.number if trial else None,
         attempt=attempt,
-        prepared=dict(prepared or {}),
+        prepared=Prepared.from_dict(prepared),
         resume_from=resume_from,
         expected_params=int(trial.known.get("params", 0)) if trial else 0,
         select_metric=select.name,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Study, Trial
 
 BUDGETED = frozenset({"baseline", "sampler", "queued"})

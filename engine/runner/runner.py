@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
 from bertdistill.engine.launch.launchers import Launcher, LocalLauncher
 from bertdistill.engine.runner import lease, requests, retention, settle
@@ -158,13 +159,13 @@ class Runner:
         trials = self._lookups.trials(study)
         without = spec.baseline is not None and all(trial.origin != "baseline" for trial in trials)
         if without and used(trials) < spec.budget.trials:
-            self._create(study, spec, "baseline", plan_baseline(spec, study.prepared), now)
+            self._create(study, spec, "baseline", plan_baseline(spec, Prepared.from_dict(study.prepared)), now)
             return
         self._take_answer(study, spec, now)
         trials = self._lookups.trials(study)
         spent = self._budget_spent(study, spec, trials)
         if not spent and not self.draining and self._wants_proposal(study, spec, trials, live):
-            self._proposer.ask(study.id, trials, spec, study.prepared)
+            self._proposer.ask(study.id, trials, spec, Prepared.from_dict(study.prepared))
         if spent and not self._proposer.asked_for(study.id):
             self._complete(study, spec, trials, live, now)
 
@@ -198,7 +199,7 @@ class Runner:
             return  # a person narrowed a range while the question was open; it is asked again
         refused: tuple[str, str] | None
         try:
-            planned = plan(spec, study.prepared or {}, proposal.params)
+            planned = plan(spec, Prepared.from_dict(study.prepared), proposal.params)
         except ConfigError as error:
             settings = resolve(spec.search, proposal.params, spec.settings)
             planned, refused = Planned(dict(proposal.params), settings, {}), ("impossible", str(error))

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bertdistill.engine.contract.metrics import METRICS, SCORES
 from bertdistill.engine.pareto.frontier import Objective, aims, dominates, feasible, non_dominated, oriented
+from bertdistill.engine.tasks.table import METRICS, TASKS
 
 Curve = Sequence[tuple[float, float]]
 """Evaluations in order: (share of the training done, from 0 to 1; value of the score)."""
@@ -74,7 +74,7 @@ def should_stop(
 def scored(objectives: Sequence[Objective]) -> Objective | None:
     """The one objective that is learned while all others follow from the settings; None when there is no such one."""
     learned = [objective for objective in aims(objectives) if not METRICS[objective.metric].known_before]
-    scores = {name for names in SCORES.values() for name in names} | {"search_loss"}
+    scores = {name for task in TASKS.values() for name in task.scores} | {"search_loss"}
     return learned[0] if len(learned) == 1 and learned[0].metric in scores else None
 
 

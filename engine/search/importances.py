@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bertdistill.engine.contract.errors import ConfigError, WorkerFailed
-from bertdistill.engine.contract.metrics import METRICS
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.space import Parameter, Space, Value, active, points
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 from bertdistill.store.errors import BertDistillError
@@ -117,12 +118,12 @@ def read_importances(workspace: Workspace, study: str, method: Method = "ped-ano
             trials = reads.trials(session, found.id)
     finally:
         db.close()
-    return study_importances(trials, study_from_dict(found.spec, where=f"study {study}"), found.prepared or {}, method)
+    return study_importances(
+        trials, study_from_dict(found.spec, where=f"study {study}"), Prepared.from_dict(found.prepared), method
+    )
 
 
-def study_importances(
-    trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[str, Any], method: Method
-) -> list[Importances]:
+def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared, method: Method) -> list[Importances]:
     """The same for rows at hand. Trials with another fixed setting are left out, as the optimiser leaves them out."""
     from bertdistill.engine.pareto.frontier import feasible
     from bertdistill.engine.search.proposals import history
@@ -132,7 +133,7 @@ def study_importances(
     fit = [past for past in told if feasible(dict(zip(names, past.values, strict=True)), spec.objectives)]
     found = []
     for place, objective in enumerate(spec.objectives):
-        formula = _formula(objective.metric, spec, prepared)
+        formula = _formula(objective.metric, spec, facts)
         one = importances(fit, spec.search, objective, place, method=method, settings=spec.settings, formula=formula)
         found.append(dataclasses.replace(one, missed=len(told) - len(fit)))
     return found
@@ -142,16 +143,16 @@ Formula = Callable[[Mapping[str, Value]], float | None]
 """From a parameter set to a metric that is known before training; None when no student can be built."""
 
 
-def _formula(metric: str, spec: StudySpec, prepared: Mapping[str, Any]) -> Formula | None:
+def _formula(metric: str, spec: StudySpec, facts: Prepared) -> Formula | None:
     """None for a metric that has to be measured, or when the study was never prepared."""
     from bertdistill.engine.study.student import plan
 
-    if metric not in METRICS or not METRICS[metric].known_before or "labels" not in prepared:
+    if metric not in METRICS or not METRICS[metric].known_before or not facts.init_shape:
         return None
 
     def value(params: Mapping[str, Value]) -> float | None:
         try:
-            return plan(spec, prepared, params).known.get(metric)
+            return plan(spec, facts, params).known.get(metric)
         except ConfigError:
             return None
 

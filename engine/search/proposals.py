@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.search.optimiser import PastTrial, Proposal, propose
 from bertdistill.engine.study import student
 from bertdistill.engine.study.space import resolve
@@ -53,14 +54,14 @@ def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
     return tuple(found.get(objective.metric) for objective in spec.objectives)
 
 
-def next_proposal(trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[str, Any]) -> Proposal:
+def next_proposal(trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> Proposal:
     """What to try next; raises SpaceExhausted when a finite space holds nothing new."""
 
     def known(params: dict[str, Any]) -> dict[str, float]:
-        return student.plan(spec, prepared, params).known
+        return student.plan(spec, facts, params).known
 
     def effect(params: Mapping[str, Any]) -> Hashable:
-        return student.effect(spec, prepared, resolve(spec.search, params, spec.settings))
+        return student.effect(spec, facts, resolve(spec.search, params, spec.settings))
 
     return propose(
         history(trials, spec),
@@ -96,9 +97,9 @@ class Proposer:
         """Whether an answer waits to be taken."""
         return self._open is not None and self._open[1].done()
 
-    def ask(self, study_id: int, trials: Sequence[Trial], spec: StudySpec, prepared: Mapping[str, Any]) -> None:
+    def ask(self, study_id: int, trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> None:
         """Ask for the next trial of a study."""
-        future = self._pool.submit(next_proposal, list(trials), spec, dict(prepared))
+        future = self._pool.submit(next_proposal, list(trials), spec, facts)
         self._open = (study_id, future)
         future.add_done_callback(lambda _: self.on_done())
 

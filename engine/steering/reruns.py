@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.rules import UNDONE, over_limit, used
@@ -259,11 +260,11 @@ def _add_trial(session: Writing, study: Study, planned: Planned, origin: str, pa
     return trial
 
 
-def _prepared(study: Study) -> dict[str, Any]:
+def _prepared(study: Study) -> Prepared:
     if study.prepared is None:
         hint = "Wait until its preparation is done, or resume it: sizes are not known before."
         raise ActionRefused(f"study {study.name!r} is not prepared yet", hint=hint)
-    return study.prepared
+    return Prepared.from_dict(study.prepared)
 
 
 def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:

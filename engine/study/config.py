@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import METRICS, SCORES, TASKS, Metric
+from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.pareto.frontier import Objective, aims
@@ -36,6 +36,7 @@ from bertdistill.engine.study.study_spec import (
     StudySpec,
 )
 from bertdistill.engine.study.study_text import Override, apply_override, parse_override, read_toml, write_toml
+from bertdistill.engine.tasks.table import METRICS, TASKS
 
 __all__ = [
     "changed",
@@ -275,6 +276,6 @@ def to_toml(spec: StudySpec) -> str:
 
 def select_metric(spec: StudySpec) -> Metric:
     """The metric that picks the best checkpoint of a trial."""
-    scores = SCORES[spec.task]
+    scores = TASKS[spec.task].scores
     named = [objective.metric for objective in aims(spec.objectives) if objective.metric in scores]
     return METRICS[spec.metrics.select or (named or list(scores))[0]]

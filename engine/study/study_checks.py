@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bertdistill.engine.contract.metrics import METRICS, SCORES, TASKS
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.pareto.frontier import Objective, aims
 from bertdistill.engine.study.sections import (
@@ -25,9 +24,7 @@ from bertdistill.engine.study.sections import (
     value_problem,
 )
 from bertdistill.engine.study.space import SETTING, Space, count, grid, points, resolve
-
-SELECTABLE = {task: (*(s for s in SCORES[task] if s != "null_threshold"), "search_loss") for task in TASKS}
-"""Metrics that every evaluation yields and that can say which checkpoint is the best."""
+from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
 NEED_SCRATCH = ("hidden_size", "ffn_size", "head_size")
 NEED_PRETRAINED = ("layer_choice", "layer_list", "head_choice", "head_seed")
@@ -103,8 +100,8 @@ def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Proble
         problems.append(Problem(table, "metric", f"= {shown(raw['metric'])} is no metric{hint}"))
     if metric is None:
         return None, problems
-    if metric.name == "null_threshold":
-        problems.append(Problem(table, "metric", "= null_threshold is tuned, not better or worse; use a score"))
+    if any(metric.name in task.tuned for task in TASKS.values()):
+        problems.append(Problem(table, "metric", f"= {metric.name} is tuned, not better or worse; use a score"))
     if raw.get("direction", metric.direction) != metric.direction:
         text = f"= {shown(raw['direction'])} is the wrong way for {metric.name}; remove it or use {metric.direction}"
         problems.append(Problem(table, "direction", text))
@@ -139,7 +136,7 @@ def _metrics(parts: Parts) -> Iterator[Problem]:
         yield from _fits_task(objective.metric, parts.task, f"objectives.{index}", "metric")
     for name in parts.stored:
         yield from _fits_task(name, parts.task, "metrics", "stored")
-    selectable = SELECTABLE[parts.task]
+    selectable = (*TASKS[parts.task].selectable, "search_loss")  # what every evaluation yields
     if parts.select and parts.select not in selectable:
         yield Problem(
             "metrics", "select", f"= {shown(parts.select)} is not known at evaluations; use {one_of(selectable)}"
@@ -147,11 +144,10 @@ def _metrics(parts: Parts) -> Iterator[Problem]:
 
 
 def _fits_task(name: str, task: str, table: str, key: str) -> Iterator[Problem]:
-    fitting = [metric.name for metric in METRICS.values() if task in metric.tasks]
     if name not in METRICS:
         yield Problem(table, key, f"= {shown(name)} is no metric{did_you_mean(name, METRICS)}")
-    elif name not in fitting:
-        yield Problem(table, key, f"= {shown(name)} does not exist for {task}; use {one_of(SCORES[task])}")
+    elif name not in metrics_of(task):
+        yield Problem(table, key, f"= {shown(name)} does not exist for {task}; use {one_of(TASKS[task].scores)}")
 
 
 def _references(parts: Parts) -> Iterator[Problem]:
@@ -189,7 +185,7 @@ def _task_columns(parts: Parts) -> Iterator[Problem]:
     data = parts.data
     if data is None or parts.task is None:
         return
-    if parts.task == "question-answering":
+    if TASKS[parts.task].spans:
         room = data.max_length - data.max_question_length - 3
         if data.doc_stride >= room:
             text = (

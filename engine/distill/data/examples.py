@@ -130,9 +130,9 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
 
 def search_examples(spec: AttemptSpec) -> Examples:
     """The search split, checked to be the one that was prepared."""
-    examples = load_examples(spec.data, spec.task, "train", labels=tuple(spec.prepared["labels"]))
+    examples = load_examples(spec.data, spec.task, "train", labels=spec.prepared.labels)
     _, search = cut(examples, spec.data)
-    if digest(search) != spec.prepared["search_digest"]:
+    if digest(search) != spec.prepared.search_digest:
         raise ConfigError(
             f"{spec.data.train or spec.data.hub}: the training data changed since the study was prepared",
             hint="restore the file, or start a new study",

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
 from bertdistill.engine.distill.data.features import Features, build_features
@@ -34,9 +33,15 @@ from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
 from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 from bertdistill.store.errors import BertDistillError
 
-QA, CLASSIFY = TASKS
+HEADS = {"QuestionAnswering": QUESTION_ANSWERING, "SequenceClassification": TEXT_CLASSIFICATION}
+"""The task of a folder that does not name it, by the class of its head."""
+REMEDIES = {True: "ask it a question with a passage", False: "give it a text to classify"}
+"""By `Task.spans`."""
 CPU = torch.device("cpu")
 
 
@@ -55,8 +60,8 @@ class Opened:
     @cached_property
     def model(self) -> Any:
         if self.teacher:
-            task = QA if "QuestionAnswering" in _head(self.config) else CLASSIFY
-            labels = () if task == QA else labels_of(self.config)
+            task = _task(self.config) or TEXT_CLASSIFICATION
+            labels = () if TASKS[task].spans else labels_of(self.config)
             return load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True)
         return load_student(self.folder)[0]
 
@@ -117,11 +122,11 @@ def ask_opened(opened: Opened, request: Mapping[str, Any]) -> Answered:
 
 
 def _answer(opened: Opened, question: str, context: str) -> Answered:
-    config = _fit_for(opened, QA)
+    config = _fit_for(opened, spans=True)
     if not question.strip() or not context.strip():
         raise ConfigError("a question needs both a question and a passage that are not empty")
     data = _room_for(question, opened.tokenizer, _data(config))
-    examples = Examples(QA, [QAExample("0", "", question, context, (), (), True)])
+    examples = Examples(_task(config), [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
         features, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
         odds, texts, _ = answer_spans(examples, features, outputs, data)
@@ -136,11 +141,11 @@ def _answer(opened: Opened, question: str, context: str) -> Answered:
 
 
 def _classify(opened: Opened, text: str, pair: str | None) -> Answered:
-    config = _fit_for(opened, CLASSIFY)
+    config = _fit_for(opened, spans=False)
     if not text.strip():
         raise ConfigError("the text to classify is empty")
     labels = labels_of(config)
-    examples = Examples(CLASSIFY, [TextExample("0", text, pair, 0)], labels)
+    examples = Examples(_task(config), [TextExample("0", text, pair, 0)], labels)
     data = _data(config)
     with tempfile.TemporaryDirectory() as scratch:
         _, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
@@ -171,13 +176,20 @@ def _head(config: Mapping[str, Any]) -> str:
     return " ".join(config.get("architectures") or [])
 
 
-def _fit_for(opened: Opened, task: str) -> Mapping[str, Any]:
-    """The config, checked to be that of a model for `task`."""
-    names = _head(opened.config)
-    found = QA if "QuestionAnswering" in names else CLASSIFY if "SequenceClassification" in names else ""
-    if found != task:
-        remedy = {QA: "ask it a question with a passage", CLASSIFY: "give it a text to classify", "": ""}[found]
-        raise ConfigError(f"{opened.folder}: this model is for {found or 'another task'}, not {task}", hint=remedy)
+def _task(config: Mapping[str, Any]) -> str:
+    """Name of the task that a model was made for; empty when neither its export nor its head says so."""
+    said = str((config.get(READING) or {}).get("task", ""))
+    head = _head(config)
+    return said if said in TASKS else next((task for part, task in HEADS.items() if part in head), "")
+
+
+def _fit_for(opened: Opened, *, spans: bool) -> Mapping[str, Any]:
+    """The config, checked to be that of a model that answers with spans, or else with labels."""
+    found = _task(opened.config)
+    if not found or TASKS[found].spans != spans:
+        remedy = REMEDIES[TASKS[found].spans] if found else ""
+        asked = "questions" if spans else "texts to classify"
+        raise ConfigError(f"{opened.folder}: this model is for {found or 'another task'}, not for {asked}", hint=remedy)
     return opened.config
 
 

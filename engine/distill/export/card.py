@@ -12,9 +12,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS
+from bertdistill.engine.tasks.table import METRICS
 
 NULL_THRESHOLD = "null_threshold"
 

@@ -22,13 +22,12 @@ from torch import Tensor, nn
 
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.folder import sync_folder
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts, is_pruned, model_card
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.tasks.table import TASKS
 
-QA = TASKS[0]
 READING = "bertdistill"
 """Our extra key in an exported config.json: what `answer` needs to read a text as the student was trained to."""
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -89,7 +88,7 @@ def _write_weights(
         config[NULL_THRESHOLD] = facts.null_threshold
     data = facts.data
     reading = {"task": facts.task, "max_length": data.max_length}
-    if facts.task == QA:
+    if TASKS[facts.task].spans:
         for key in ("doc_stride", "max_question_length", "max_answer_length", "n_best"):
             reading[key] = getattr(data, key)
     config[READING] = reading

@@ -21,7 +21,6 @@ from transformers import AutoTokenizer
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, write_json
-from bertdistill.engine.contract.metrics import SCORES
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key
@@ -30,12 +29,13 @@ from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
 from bertdistill.engine.distill.families.transformer import load_student
 from bertdistill.engine.distill.run import Run, open_device, place
-from bertdistill.engine.distill.tasks import TASKS, Scored
+from bertdistill.engine.distill.tasks import SCORERS, Scored
 from bertdistill.engine.distill.training.checkpoints import file_sha256
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
 
 TOLERANCE = 0.05
@@ -149,7 +149,7 @@ def verify(
     model, _ = load_student(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.parameters())
     place(model, run.device)
-    tokenizer = AutoTokenizer.from_pretrained(spec.prepared["teacher_folder"])
+    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
     search = search_examples(spec)
@@ -157,7 +157,7 @@ def verify(
         search,
         tokenizer,
         spec.data,
-        folder=Path(spec.prepared["features"]["search"]),
+        folder=Path(spec.prepared.features["search"]),
         progress=run.progress("tokenising the search split", "examples"),
     )
     scored = _score(run, model, search, features, precision, threshold, "search split again")
@@ -180,7 +180,7 @@ def disagreements(
 ) -> list[str]:
     """One sentence for every score of `task` that was recorded and differs now by more than `tolerance` points."""
     said = []
-    for name in SCORES[task]:
+    for name in TASKS[task].scores:
         if name == NULL_THRESHOLD or name not in recorded:
             continue
         now = repeated.get(name)
@@ -222,11 +222,11 @@ def _score(
         features_for(model, features),
         device=run.device,
         precision=precision,
-        pad_id=run.spec.prepared["pad_id"],
+        pad_id=run.spec.prepared.pad_id,
         stop=run.stop,
         progress=run.progress(phase, "windows"),
     )
-    return TASKS[run.spec.task].score(examples, features, outputs, run.spec.data, null_threshold=null_threshold)
+    return SCORERS[run.spec.task](examples, features, outputs, run.spec.data, null_threshold=null_threshold)
 
 
 def _score_report(
@@ -240,7 +240,7 @@ def _score_report(
 ) -> None:
     """Score the report split once, with intervals; without a threshold nothing is ever left unanswered."""
     spec = run.spec
-    examples = load_examples(spec.data, spec.task, "report", labels=tuple(spec.prepared["labels"]))
+    examples = load_examples(spec.data, spec.task, "report", labels=spec.prepared.labels)
     key = feature_key(tokenizer, spec.data, spec.task, "report", digest(examples))
     features = build_features(
         examples,
@@ -259,7 +259,7 @@ def _score_report(
 
 
 def _statistic(examples: Examples, scored: Scored) -> Statistic:
-    if TASKS[examples.task].span:
+    if TASKS[examples.task].spans:
         impossible = np.array([row.impossible for row in examples.rows])
         return span_scores(scored.correct, scored.partial, impossible)
     index = {name: i for i, name in enumerate(examples.labels)}
@@ -270,7 +270,7 @@ def _statistic(examples: Examples, scored: Scored) -> Statistic:
 
 def _scores_of(task: str, metrics: Mapping[str, float]) -> dict[str, float]:
     """The scores of the task alone, finite ones only (no threshold at all is an infinite one)."""
-    return {name: metrics[name] for name in SCORES[task] if math.isfinite(metrics.get(name, math.nan))}
+    return {name: metrics[name] for name in TASKS[task].scores if math.isfinite(metrics.get(name, math.nan))}
 
 
 def _export(run: Run, order: Order, tokenizer: Any, threshold: float | None, found: Findings) -> None:

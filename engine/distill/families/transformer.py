@@ -29,15 +29,13 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.families.transformer import NEW_LAYER, Plan, Shape, plan_student
+from bertdistill.engine.tasks.table import TASKS
 
-QA = TASKS[0]
-CLASSES: dict[str, Any] = dict(
-    zip(TASKS, (AutoModelForQuestionAnswering, AutoModelForSequenceClassification), strict=True)
-)
+CLASSES: dict[bool, Any] = {True: AutoModelForQuestionAnswering, False: AutoModelForSequenceClassification}
+"""By `Task.spans`: the class that loads an encoder with its head."""
 KEPT_HEADS = "kept_heads"
 """Our extra key in config.json: for every layer the indices of the heads that are left, of those it once had."""
 
@@ -258,7 +256,7 @@ def _overrides(architecture: str, settings: Settings) -> dict[str, float]:
 
 
 def _label_overrides(task: str, labels: Sequence[str]) -> dict[str, Any]:
-    if task == QA:
+    if TASKS[task].spans:
         return {"num_labels": 2}
     return {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
 
@@ -276,7 +274,7 @@ def _new_model(shape: Shape, task: str, labels: Sequence[str], overrides: Mappin
         **overrides,
         **_label_overrides(task, labels),
     )
-    model: PreTrainedModel = CLASSES[task].from_config(config)
+    model: PreTrainedModel = CLASSES[TASKS[task].spans].from_config(config)
     return model
 
 
@@ -328,13 +326,13 @@ def _load_with_head(
 ) -> tuple[PreTrainedModel, str]:
     """The model, and the reason why its head is new (empty when it came from the checkpoint)."""
     stored = _stored_labels(_config_dict(model_id, revision))
-    order = None if task == QA else label_order(stored, labels)
+    order = None if TASKS[task].spans else label_order(stored, labels)
     logger = logging.getLogger("transformers")
     level = logger.level
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     logger.setLevel(logging.ERROR)  # its report of new and unused weights is our own return value
     try:
-        model, info = CLASSES[task].from_pretrained(
+        model, info = CLASSES[TASKS[task].spans].from_pretrained(
             model_id,
             revision=revision or "main",
             use_safetensors=True,
@@ -355,7 +353,7 @@ def _load_with_head(
     _refuse_hollow(model, model_id, missing)
     if missing:
         return model, f"{len(missing)} of its weights are not in the checkpoint ({min(missing)})"
-    if task == QA:
+    if TASKS[task].spans:
         return model, ""
     if order is None:
         return model, f"its classes are {', '.join(stored)}, not {', '.join(labels)}"

@@ -17,7 +17,7 @@ from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.families.transformer import accepts_token_types
 from bertdistill.engine.distill.run import Run
-from bertdistill.engine.distill.tasks import TASKS
+from bertdistill.engine.distill.tasks import SCORERS
 from bertdistill.engine.distill.training.losses import MASKED
 from bertdistill.engine.distill.training.train import Evaluation, predict
 
@@ -46,7 +46,7 @@ class Evaluator:
             stop=run.stop,
             progress=run.progress("evaluation", "windows"),
         )
-        scored = TASKS[self.examples.task].score(
+        scored = SCORERS[self.examples.task](
             self.examples, features, outputs, self.data, null_threshold=self.null_threshold
         )
         metrics = {**scored.metrics, "search_loss": mean_hard_loss(outputs, features)}

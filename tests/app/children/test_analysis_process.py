@@ -18,8 +18,9 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question, con
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
 from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
 QUESTIONS = (
     Question("a", "T", "Who?", ("me", "I"), "me", Passage("I, me", ((0, 1), (3, 5)), (3, 5), 1)),
@@ -32,16 +33,21 @@ TEXTS = (Classified("1", "fine", "good", "good"), Classified("2", "dull", "bad",
 def test_questions_come_back_as_they_were() -> None:
     """From the JSON of `engine errors`."""
     found = question_errors(QUESTIONS)
-    raw = {"task": TASKS[0], "step": 7, **question_errors_row(found)}
+    raw = {"task": QUESTION_ANSWERING, "step": 7, **question_errors_row(found)}
     raw["questions"] = [judged_row(one, passages=True) for one in found.judged]
-    assert Predictions(TASKS[0], 7, questions=QUESTIONS) == read_predictions(json.loads(json.dumps(raw)))
+    assert Predictions(QUESTION_ANSWERING, 7, questions=QUESTIONS) == read_predictions(json.loads(json.dumps(raw)))
 
 
 def test_texts_come_back_as_they_were() -> None:
     """With the names of their classes in order."""
     found = confusion(TEXTS, ("bad", "good"))
-    raw = {"task": TASKS[1], "step": 7, **confusion_row(found), "texts": [text_row(one) for one in found.texts]}
-    assert Predictions(TASKS[1], 7, texts=TEXTS, labels=("bad", "good")) == read_predictions(
+    raw = {
+        "task": TEXT_CLASSIFICATION,
+        "step": 7,
+        **confusion_row(found),
+        "texts": [text_row(one) for one in found.texts],
+    }
+    assert Predictions(TEXT_CLASSIFICATION, 7, texts=TEXTS, labels=("bad", "good")) == read_predictions(
         json.loads(json.dumps(raw))
     )
 

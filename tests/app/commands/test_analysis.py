@@ -50,6 +50,7 @@ from bertdistill.engine.analysis.coordinates import parallel
 from bertdistill.engine.analysis.error_analysis import Classified, Question, confusion, question_errors
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device
 from bertdistill.engine.contract.workspace import Workspace
@@ -381,7 +382,7 @@ def add_predictions(ws: Workspace, train: Path) -> None:
         settings=spec.settings,
         device=Device(),
         caches=str(ws.caches),
-        prepared={"labels": [], "search_digest": digest(search)},
+        prepared=Prepared(search_digest=digest(search)),
     ).write(RunPaths(folder.parents[1]).spec)
     trial = view.trials[0]
     with db.write() as session:

@@ -20,10 +20,11 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
 from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import Importances, Method, Weight
 from bertdistill.engine.steering.changes import set_threshold
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 from bertdistill.store import writes
 from bertdistill.store.rows import TrialState
 from bertdistill.store.writing import Writing
@@ -100,7 +101,7 @@ def importances(monkeypatch: pytest.MonkeyPatch) -> Child:
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Child:
     """Answers to five questions, whichever trial is asked."""
-    child = Child(lambda _: Predictions(TASKS[0], 9, questions=QUESTIONS))
+    child = Child(lambda _: Predictions(QUESTION_ANSWERING, 9, questions=QUESTIONS))
     monkeypatch.setattr(errors_tab, "ask_predictions", child)
     return child
 
@@ -498,7 +499,7 @@ async def test_a_long_passage_scrolls(ws: Workspace, importances: Child, answers
 
 async def test_confusion_of_a_classifier(ws: Workspace, importances: Child, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts, precision and recall of each class, and the texts of the class under the cursor that are wrong."""
-    child = Child(lambda _: Predictions(TASKS[1], 9, texts=TEXTS, labels=("bad", "good")))
+    child = Child(lambda _: Predictions(TEXT_CLASSIFICATION, 9, texts=TEXTS, labels=("bad", "good")))
     monkeypatch.setattr(errors_tab, "ask_predictions", child)
     async with playing(ws, AnalysisScreen("demo", 1)) as pilot:
         await shown(pilot, "#1: 3 texts, 33.33 % right")
@@ -650,7 +651,7 @@ async def test_a_study_without_complete_trials(ws: Workspace, importances: Child
         from bertdistill.store import reads
 
         spec = {**reads.study(session, "demo").spec, "name": "young"}
-        writes.create_study(session, name="young", task=TASKS[0], spec=spec, now=NOW)
+        writes.create_study(session, name="young", task=QUESTION_ANSWERING, spec=spec, now=NOW)
 
     edit(make)
     async with playing(ws, AnalysisScreen("young")) as pilot:

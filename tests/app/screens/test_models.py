@@ -31,9 +31,10 @@ from bertdistill.app.children.ask_process import AnswerProcess, Reply, teacher_o
 from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
-from bertdistill.engine.contract.metrics import TASKS
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion
 from bertdistill.store.writing import Writing
@@ -127,7 +128,9 @@ async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> Non
         assert ("model:1", folder) == (copies["model"], copies["folder"])
         assert f"folder = {folder!r}\nload(folder)" == copies["load it"]
         assert (
-            copies["ask it"].split("ask ")[1].startswith("model:1 TEXT" if of.spec.task != TASKS[0] else "model:1 -q")
+            copies["ask it"]
+            .split("ask ")[1]
+            .startswith("model:1 TEXT" if of.spec.task != QUESTION_ANSWERING else "model:1 -q")
         )
 
 
@@ -409,8 +412,8 @@ def test_the_words_of_a_comparison() -> None:
 def test_the_teacher_of_a_moved_workspace_is_found(tmp_path: Path) -> None:
     """Its folder is told by where it was; in the caches of the workspace it has the same name."""
     ws = Workspace(tmp_path)
-    assert "is not prepared" in teacher_of(ws, None).problem
-    prepared = {"teacher_folder": "/elsewhere/teachers/abc", "teacher_metrics": {"null_threshold": -0.5}}
+    assert "is not prepared" in teacher_of(ws, Prepared()).problem
+    prepared = Prepared(teacher_folder="/elsewhere/teachers/abc", teacher_metrics={"null_threshold": -0.5})
     assert "the teacher's folder is gone: /elsewhere/teachers/abc" == teacher_of(ws, prepared).problem
     folder = ws.caches / "teachers" / "abc"
     folder.mkdir(parents=True)

@@ -10,6 +10,7 @@ import pytest
 
 from bertdistill.app.views.amounts import estimate, prepared_before, text_lengths
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.study.config import changed, dump
 from bertdistill.engine.study.study_spec import StudySpec
@@ -33,8 +34,8 @@ def prepared(tmp_path: Path, spec: StudySpec) -> Any:
 
 def test_the_same_data_was_counted_before(prepared: Database, spec: StudySpec) -> None:
     """What only a promotion or the scoring reads may differ."""
-    assert FACTS == prepared_before(prepared, spec)
-    assert FACTS == prepared_before(prepared, changed(spec, "data.n_best", 5))
+    assert Prepared.from_dict(FACTS) == prepared_before(prepared, spec)
+    assert Prepared.from_dict(FACTS) == prepared_before(prepared, changed(spec, "data.n_best", 5))
 
 
 @pytest.mark.parametrize(("key", "value"), [("data.max_length", 48), ("teacher.vocab_size", 400)])

@@ -11,6 +11,7 @@ import pytest
 
 from bertdistill.app.views.plan import make_plan, plan_text
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import StudentSpec, TeacherSpec
 from bertdistill.engine.families.transformer import bert_shape, known_metrics
 from bertdistill.engine.study.config import changed, load_study, study_from_dict
@@ -71,7 +72,7 @@ def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
 
 def test_what_a_preparation_counted_is_no_guess(spec: StudySpec) -> None:
     """Steps follow from the windows that an earlier study of the same data has made."""
-    facts = {"train_examples": 7, "train_features": 33, "search_features": 5, "mean_length": 40.0}
+    facts = Prepared(train_examples=7, train_features=33, search_features=5, mean_length=40.0)
     planned = make_plan(spec, say=lambda text: None, facts=facts)
     assert (33, False, 6) == (planned["train_windows"], planned["windows_estimated"], planned["steps"]["baseline"])
     assert ", in 33 windows" in plan_text(spec, planned)
@@ -79,7 +80,7 @@ def test_what_a_preparation_counted_is_no_guess(spec: StudySpec) -> None:
 
 def test_accumulated_passes_are_counted_as_training_counts_them(spec: StudySpec) -> None:
     """Accumulation goes on over the end of an epoch: 7 passes twice, three a step, are five steps and not six."""
-    facts = {"train_examples": 7, "train_features": 7, "search_features": 1, "mean_length": 40.0}
+    facts = Prepared(train_examples=7, train_features=7, search_features=1, mean_length=40.0)
     small = changed(changed(spec, "settings.batch_size", 1), "settings.accumulation", 3)
     assert 5 == make_plan(small, say=lambda text: None, facts=facts)["steps"]["baseline"]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from bertdistill.engine.analysis.outcomes import Difference, difference, finite, size_and_score, teacher_sizes
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import bert_shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
@@ -69,10 +68,10 @@ def test_finite(value: float | None, expected: float | None) -> None:
 def test_the_teacher_is_as_large_as_a_student_that_keeps_everything() -> None:
     """Counted from its shape; before the preparation nothing is known."""
     shape = bert_shape(vocab_size=500, positions=512, hidden_size=64, ffn_size=128, layers=2, head_size=16)
-    facts = {"teacher_shape": dataclasses.asdict(shape), "labels": ["a", "b"], "mean_length": 40.0}
+    facts = Prepared(teacher_shape=shape.to_dict(), labels=("a", "b"), mean_length=40.0)
     kept = known_metrics(
-        shape, Settings(), scratch=False, task="text-classification", labels=2, mean_length=facts["mean_length"]
+        shape, Settings(), scratch=False, task="text-classification", labels=2, mean_length=facts.mean_length
     )
     assert kept == teacher_sizes(facts, "text-classification")
     assert kept["params"] > kept["encoder_params"] > 0
-    assert {} == teacher_sizes({}, "text-classification")
+    assert {} == teacher_sizes(Prepared(), "text-classification")

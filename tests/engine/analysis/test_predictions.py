@@ -13,6 +13,7 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import joined, read_predictions
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device
 from bertdistill.engine.contract.workspace import Workspace
@@ -54,7 +55,7 @@ class Finished:
             settings=spec.settings,
             device=Device(),
             caches=str(self.workspace.caches),
-            prepared={"labels": ["no", "yes"], "search_digest": digest(search)},
+            prepared=Prepared(labels=("no", "yes"), search_digest=digest(search)),
         ).write(paths.spec)
         self.train = train
         self._fill(spec.name, spec.task, dump(spec))

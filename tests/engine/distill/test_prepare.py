@@ -89,7 +89,7 @@ def test_other_names_of_classes_are_another_teacher(tmp_path: Path) -> None:
         config["id2label"] = dict(enumerate(names))
         config["label2id"] = {name: i for i, name in enumerate(names)}
         (teacher / "config.json").write_text(json.dumps(config))
-        outputs.append(prepare(make_run(tmp_path / f"run{n}", TeacherSpec(model=str(teacher))))["outputs"])
+        outputs.append(prepare(make_run(tmp_path / f"run{n}", TeacherSpec(model=str(teacher)))).outputs)
     assert outputs[0] != outputs[1]
 
 
@@ -98,7 +98,7 @@ def test_a_trained_teacher_leaves_no_checkpoints(tmp_path: Path) -> None:
     tune = FineTuneSpec(epochs=1, batch_size=16)
     teacher = TeacherSpec(model="scratch", layers=1, hidden_size=16, ffn_size=16, head_size=8, fine_tune=tune)
     facts = prepare(make_run(tmp_path / "run", teacher))
-    assert [Path(facts["teacher_folder"]).name] == [
+    assert [Path(facts.teacher_folder).name] == [
         entry.name for entry in (tmp_path / "caches" / "teachers").iterdir() if entry.is_dir()
     ]
 
@@ -137,7 +137,7 @@ def test_a_stop_is_heard_while_heads_are_weighed(tmp_path: Path, monkeypatch: py
             prepare(run)
     assert ([], 1) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))
     run.stop.clear()
-    assert Path(prepare(run)["importance"]).name in caches(tmp_path, "importance")
+    assert Path(prepare(run).importance).name in caches(tmp_path, "importance")
 
 
 def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
@@ -159,5 +159,5 @@ def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
     run.stop.clear()
     [weights] = (tmp_path / "caches" / "teachers").glob("*.training/checkpoints/last-*/model.safetensors")
     weights.write_bytes(b"not what was written")
-    assert Path(prepare(run)["teacher_folder"]).is_dir()
+    assert Path(prepare(run).teacher_folder).is_dir()
     assert "The training starts over" in run.paths.events.read_text()

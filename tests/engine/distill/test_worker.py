@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import parse_event
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import (
     AttemptSpec,
@@ -107,17 +108,17 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSp
     code = finish(root / "prepare", spec)
     assert ev.EXIT_COMPLETE == code, RunPaths(root / "prepare").log.read_text()
     facts = events(root / "prepare", ev.RESULT)[0]["facts"]
-    return root, dataclasses.replace(spec, kind="trial", trial=0, prepared=facts)
+    return root, dataclasses.replace(spec, kind="trial", trial=0, prepared=Prepared.from_dict(facts))
 
 
 def test_a_preparation_reports_what_trials_need(prepared: tuple[Path, AttemptSpec]) -> None:
     """Folders exist, counts add up, the teacher is scored and the abstaining score is that of the split."""
     facts = prepared[1].prepared
-    assert Path(facts["outputs"], "outputs.npy").is_file()
-    assert all(Path(folder).is_dir() for folder in facts["features"].values())
-    assert facts["train_features"] >= facts["train_examples"] > facts["search_examples"] > 0
-    assert 0 <= facts["teacher_metrics"]["exact"] <= 100
-    assert 20 < facts["abstain"]["exact"] < 50
+    assert Path(facts.outputs, "outputs.npy").is_file()
+    assert all(Path(folder).is_dir() for folder in facts.features.values())
+    assert facts.train_features >= facts.train_examples > facts.search_examples > 0
+    assert 0 <= facts.teacher_metrics["exact"] <= 100
+    assert 20 < facts.abstain["exact"] < 50
 
 
 def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> None:
@@ -125,9 +126,9 @@ def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> N
     root, spec = prepared
     before = sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
     again = root / "prepare-again"
-    assert ev.EXIT_COMPLETE == finish(again, dataclasses.replace(spec, kind="prepare", prepared={}))
+    assert ev.EXIT_COMPLETE == finish(again, dataclasses.replace(spec, kind="prepare", prepared=Prepared()))
     assert before == sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
-    assert spec.prepared == events(again, ev.RESULT)[0]["facts"]
+    assert spec.prepared.to_dict() == events(again, ev.RESULT)[0]["facts"]
     assert not [event for event in events(again, ev.PROGRESS) if event["phase"] == "teacher"]
 
 
@@ -155,7 +156,7 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     mine, theirs = (load_file(RunPaths(folder).checkpoints.resolve() / last(folder)) for folder in (whole, second))
     assert all((mine[name] == theirs[name]).all() for name in mine)
     predictions = json.loads((RunPaths(whole).best / "predictions.json").read_text())
-    assert spec.prepared["search_examples"] == len(predictions)
+    assert spec.prepared.search_examples == len(predictions)
     starts = json.loads((RunPaths(whole).best / "starts.json").read_text())
     assert {key for key, text in predictions.items() if text} == set(starts)
 

@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, DistilBertConfig, RobertaConfig
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.standalone import prune_heads
 from bertdistill.engine.families.transformer import (
@@ -25,8 +24,10 @@ from bertdistill.engine.families.transformer import (
     plan_metrics,
     plan_student,
 )
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
-QA, CLASSIFY = TASKS
+QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
 DISTILBERT = Shape("distilbert", 30522, 512, 0, 768, 3072, 6, 12, 64)
 CONFIGS: dict[str, Any] = {
     "bert": BertConfig(),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.fakes import study_spec
 
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.study.student import effect, prunes_by_importance
 
@@ -60,5 +61,5 @@ SHAPE = {
 )
 def test_settings_of_one_effect(tmp_path: Path, one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
     """Settings that nothing reads, as a temperature without soft loss, do not make another training."""
-    spec, prepared = study_spec(tmp_path, student={"init": "teacher"}), {"init_shape": SHAPE}
+    spec, prepared = study_spec(tmp_path, student={"init": "teacher"}), Prepared(init_shape=SHAPE)
     assert same == (effect(spec, prepared, Settings(**one)) == effect(spec, prepared, Settings(**other)))

@@ -537,7 +537,7 @@ def test_a_tick_that_fails_again_and_again_pauses_the_study(house: Make, monkeyp
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(runner.dispatch, "plan_baseline", broken)
+    monkeypatch.setattr(runner, "plan_baseline", broken)
     monkeypatch.setattr(sick.runner.wake, "wait", lambda *_: True)
     runner.serve(sick.runner)
     assert sick.study().state == StudyState.PAUSED

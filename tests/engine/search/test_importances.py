@@ -13,6 +13,7 @@ import pytest
 from tests.fakes import study_dict
 
 from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import (
@@ -202,13 +203,13 @@ def test_only_complete_feasible_trials_with_the_fixed_settings_count(spec: Study
     trials = rows(spec, 20)
     trials[1] = dataclasses.replace(trials[1], state=TrialState.FAILED)
     trials[2] = dataclasses.replace(trials[2], settings=trials[2].settings | {"seed": 7})
-    for found in study_importances(trials, spec, {}, "ped-anova"):
+    for found in study_importances(trials, spec, Prepared(), "ped-anova"):
         assert (14, 4) == (found.trials, found.missed)
 
 
 def test_every_objective_is_asked(spec: StudySpec) -> None:
     """In the order of the study file; without a preparation no formula is known."""
-    found = study_importances(rows(spec, 20), spec, {}, "fanova")
+    found = study_importances(rows(spec, 20), spec, Prepared(), "fanova")
     assert ["accuracy", "params"] == [one.objective for one in found]
     assert {("layers",)} == {tuple(weight.parameter for weight in one.weights[:1]) for one in found}
 

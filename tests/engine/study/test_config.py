@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.fakes import study_dict
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SEARCHABLE, FineTuneSpec
 from bertdistill.engine.pareto.frontier import Objective
@@ -29,6 +28,7 @@ from bertdistill.engine.study.config import (
 )
 from bertdistill.engine.study.space import SETTING, Parameter
 from bertdistill.engine.study.study_text import write_toml
+from bertdistill.engine.tasks.table import METRICS
 
 GOOD = """
 name = "tiny"

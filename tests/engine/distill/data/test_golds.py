@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
@@ -29,7 +30,7 @@ def attempt(folder: Path, data: DataSpec, task: str, labels: list[str]) -> Path:
         settings=Settings(),
         device=Device(),
         caches=str(folder / "caches"),
-        prepared={"labels": labels, "search_digest": digest(search)},
+        prepared=Prepared(labels=tuple(labels), search_digest=digest(search)),
     ).write(RunPaths(folder).spec)
     return folder
 

@@ -13,15 +13,16 @@ from tests.tiny import TEXTS, Kind, make_checkpoint
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.export import answer as module
 from bertdistill.engine.distill.export.answer import answer, ask, classify
 from bertdistill.engine.distill.export.card import CardFacts
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
-QA, CLASSIFY = TASKS
+QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
 LABELS = ("bad", "fair", "good")
 QUESTION = "Where does the fox jump?"
 DATA = DataSpec(max_length=40, doc_stride=8, max_question_length=16)

@@ -21,15 +21,17 @@ from tests.tiny import Kind, make_checkpoint
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.export import export
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
 from bertdistill.engine.distill.training.checkpoints import file_sha256
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
-QA, CLASSIFY = TASKS
+QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
 LABELS = ("bad", "fair", "good")
 PLAIN = {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 IDS = [[2, 9, 8, 7, 40, 41, 3]]

@@ -28,7 +28,6 @@ from bertdistill.engine.contract.events import (
     parse_event,
 )
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.metrics import SCORES, TASKS
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
@@ -42,8 +41,11 @@ from bertdistill.engine.distill.export.promotion import (
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.trial import run_trial
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
-QA, CLASSIFY = TASKS
+QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
 CPU = torch.device("cpu")
 NAMES = ("ada", "bo", "cy", "di", "ed")
 PLACES = ("the river", "the tree", "the bridge", "the stone")
@@ -127,7 +129,7 @@ def train(root: Path, task: str) -> Trained:
         device=Device(),
         caches=str(root / "caches"),
         trial=7,
-        select_metric=SCORES[task][0],
+        select_metric=TASKS[task].scores[0],
     )
     spec = replace(spec, kind="trial", prepared=prepare(attempt(spec, root / "prepare")))
     run = attempt(spec, root / "trial")
@@ -153,13 +155,13 @@ def promote(spec: AttemptSpec, folder: Path) -> dict[str, Any]:
 
 def test_verified_model(tmp_path: Path, trained: Trained) -> None:
     """The recorded score is repeated, the report split scored with intervals around it, and the export answers."""
-    task, first = trained.spec.task, SCORES[trained.spec.task][0]
+    task, first = trained.spec.task, TASKS[trained.spec.task].scores[0]
     found = promote(trained.order(tmp_path / "models" / "v3"), tmp_path / "run")
     report, metrics = found["report"], found["metrics"]
     assert "" == report["problem"]
     assert trained.metrics[first] == pytest.approx(report[f"{first}_repeated"], abs=TOLERANCE)
     assert trained.metrics["params"] == metrics["params"]
-    assert {"latency_ms", "latency_p95_ms", "throughput", "size_mb", *SCORES[task]} <= set(metrics)
+    assert {"latency_ms", "latency_p95_ms", "throughput", "size_mb", *TASKS[task].scores} <= set(metrics)
     low, high = report["intervals"][first]
     assert low <= metrics[first] <= high
     assert (20 if task == QA else 40, 40) == (report["report_examples"], report["resamples"])
@@ -176,7 +178,7 @@ def test_verified_model(tmp_path: Path, trained: Trained) -> None:
 def test_threshold_is_that_of_the_search_split(tmp_path: Path, questions: Trained) -> None:
     """Neither verification nor report split tunes it: the recorded one is used, scored with and exported."""
     recorded = questions.metrics | {"null_threshold": -1e5}
-    scores = {name: value for name, value in recorded.items() if name not in SCORES[QA]}
+    scores = {name: value for name, value in recorded.items() if name not in TASKS[QA].scores}
     spec = questions.order(tmp_path / "v1", recorded=scores | {"null_threshold": -1e5})
     found = promote(spec, tmp_path / "run")
     assert -1e5 == found["metrics"]["null_threshold"]
@@ -200,7 +202,7 @@ def test_another_file_is_refused_before_anything_is_scored(tmp_path: Path, quest
 
 def test_another_score_is_refused_unless_forced(tmp_path: Path, trained: Trained) -> None:
     """A record that the checkpoint does not reach is a mismatch; by force it is exported with a remark in the card."""
-    first = SCORES[trained.spec.task][0]
+    first = TASKS[trained.spec.task].scores[0]
     better = trained.metrics | {first: trained.metrics[first] + 1}
     with pytest.raises(Mismatch, match=f"{first} on the search split was recorded as"):
         promote(trained.order(tmp_path / "v1", recorded=better), tmp_path / "refused")

@@ -12,10 +12,10 @@ from tests.closeness import assert_fp32_equal
 from tests.tiny import Kind, make_checkpoint
 from torch import Tensor, nn
 
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.distill.families.importance import head_importance, load_importance, save_importance
 from bertdistill.engine.distill.families.standalone import NAMES, layers_of
 from bertdistill.engine.distill.families.transformer import load_encoder
+from bertdistill.engine.tasks.table import TASKS
 
 LABELS = ("no", "yes")
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families.standalone import NAMES, layers_of
 from bertdistill.engine.distill.families.transformer import (
@@ -33,8 +32,11 @@ from bertdistill.engine.distill.families.transformer import (
     save_student,
 )
 from bertdistill.engine.families.transformer import known_metrics
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
-QA, CLASSIFY = TASKS
+QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
 KINDS: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
 LABELS = ("bad", "fair", "good")
 IDS = torch.tensor([[2, 9, 8, 7, 40, 41, 3], [2, 30, 31, 32, 3, 60, 61]])

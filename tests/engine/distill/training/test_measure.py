@@ -13,11 +13,11 @@ import pytest
 import torch
 from tests.tiny import Kind, make_checkpoint
 
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.distill.data.batches import Batch, by_length
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.training.measure import example_inputs, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.trial import MEASURED_TOKENS, measured_rows
+from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 
 CPU = torch.device("cpu")
 
@@ -78,7 +78,7 @@ def test_latency_uses_one_thread_and_restores_everything() -> None:
 
 def test_latency_of_a_half_precision_model_is_measured_in_fp32(tmp_path: Path) -> None:
     """The model itself keeps its type."""
-    model: Any = load_encoder(make_checkpoint(tmp_path / "m", "bert", head="qa"), TASKS[0], ()).bfloat16()
+    model: Any = load_encoder(make_checkpoint(tmp_path / "m", "bert", head="qa"), QUESTION_ANSWERING, ()).bfloat16()
     median, high = latency(model, example_inputs(model, 9), repeats=5)
     assert 0 < median <= high
     assert {torch.bfloat16} == {parameter.dtype for parameter in model.parameters()}
@@ -87,7 +87,7 @@ def test_latency_of_a_half_precision_model_is_measured_in_fp32(tmp_path: Path) -
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
 def test_example_inputs_fill_the_mean_length(tmp_path: Path, kind: Kind) -> None:
     """One row of the rounded length without padding, which the model can read."""
-    model: Any = load_encoder(make_checkpoint(tmp_path / "m", kind, head="qa"), TASKS[0], ())
+    model: Any = load_encoder(make_checkpoint(tmp_path / "m", kind, head="qa"), QUESTION_ANSWERING, ())
     inputs = example_inputs(model, 23.6)
     assert (1, 24) == tuple(inputs["input_ids"].shape)
     assert model.config.pad_token_id not in inputs["input_ids"]
