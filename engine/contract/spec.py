@@ -53,7 +53,12 @@ class DataSpec:
     doc_stride: int = key(128, help="Tokens by which neighbouring windows of a passage overlap.", low=0)
     max_question_length: int = key(64, help="Longest question in tokens; the rest is cut.", low=4)
     max_answer_length: int = key(30, help="Longest answer span in tokens.", low=1)
-    n_best: int = key(20, help="Candidate spans kept for each window.", low=1, high=200)
+    n_best: int = key(
+        20,
+        help="Start tokens tried in each window, each with every end in reach.",
+        low=1,
+        high=200,
+    )
     text_column: str = key("", help="Column of the (first) sentence; empty finds the usual names.")
     text_pair_column: str = key("", help="Column of the second sentence, for sentence pairs.")
     label_column: str = key("", help="Column of the label; empty finds the usual names.")

@@ -19,7 +19,7 @@ Point = tuple[float, ...]
 Key = TypeVar("Key")
 
 SIZES = ("params", "encoder_params", "size_mb", "gflops", "peak_memory_mb")
-TIMES = ("latency_ms", "latency_p95_ms", "throughput", "train_minutes")
+TIMES = ("latency_cpu_ms", "latency_ratio", "latency_ms", "latency_p95_ms", "throughput", "train_minutes")
 LOG_SCALED = frozenset(SIZES + TIMES)
 """Metrics of which ratios matter rather than differences; all are positive."""
 

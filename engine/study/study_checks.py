@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bertdistill.engine.contract.metrics import METRICS, SCORES, TASKS
+from bertdistill.engine.contract.metrics import CIRCUMSTANCES, METRICS, SCORES, TASKS
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.pareto.frontier import Objective, aims
 from bertdistill.engine.study.sections import (
@@ -103,8 +103,8 @@ def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Proble
         problems.append(Problem(table, "metric", f"= {shown(raw['metric'])} is no metric{hint}"))
     if metric is None:
         return None, problems
-    if metric.name == "null_threshold":
-        problems.append(Problem(table, "metric", "= null_threshold is tuned, not better or worse; use a score"))
+    if metric.name in CIRCUMSTANCES:
+        problems.append(Problem(table, "metric", f"= {metric.name} {CIRCUMSTANCES[metric.name]}"))
     if raw.get("direction", metric.direction) != metric.direction:
         text = f"= {shown(raw['direction'])} is the wrong way for {metric.name}; remove it or use {metric.direction}"
         problems.append(Problem(table, "direction", text))

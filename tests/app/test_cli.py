@@ -337,6 +337,12 @@ def test_score_prints_the_official_names(shell: Terminal) -> None:
     expected = {"exact": 50.0, "f1": 50.0, "total": 2, "HasAns_exact": 100.0, "NoAns_exact": 0.0}
     assert expected == {key: found[key] for key in expected}
     assert "HasAns_exact  100.0000" in shell.type("score", str(data), str(predictions))[1]
+    odds = shell.folder / "odds.json"
+    odds.write_text(json.dumps({"a": 0.2, "b": 0.6}))
+    options = ("score", str(data), str(predictions), "--null-odds", str(odds))
+    assert 50.0 == shell.data(*options)["exact"]  # officially, above 1.0
+    assert (100.0, 100.0) == ((found := shell.data(*options, "--na-prob-thresh", "0.5"))["exact"], found["NoAns_exact"])
+    assert 2 == shell.type("score", str(data), str(predictions), "--na-prob-thresh", "0.5")[0]
 
 
 # ------------------------------------------------------------------------------------------------- errors and streams
