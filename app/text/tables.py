@@ -32,6 +32,14 @@ def text_table(
     return "\n".join(cut(line, width) if width else line for line in lines)
 
 
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a document; whatever a cell holds, it stays one cell."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(
+        f"| {' | '.join(safe_line(cell, 500).replace('|', chr(92) + '|') for cell in row)} |" for row in lines
+    )
+
+
 def _line(cells: Sequence[str], widths: Sequence[int], flush: Sequence[bool]) -> str:
     padded = []
     for cell, width, right in zip(cells, widths, flush, strict=True):

@@ -238,6 +238,9 @@ def test_csv_and_export(done: Terminal, tmp_path: Path) -> None:
     assert sorted(done.data("trials"), key=lambda r: r["trial"]) == json.loads(
         done.type("export", "toy", "--format", "json")[1]
     )
+    table = done.type("export", "toy", "--format", "md")[1].splitlines()
+    ranked = [row["trial"] for row in done.data("trials")]
+    assert [f"#{number}" for number in ranked] == [line.split(" | ")[1] for line in table[2:]]
     exported = tmp_path / "again.toml"
     assert 0 == done.type("export", "toy", "--format", "toml", "--output", str(exported))[0]
     status, _, err = done.type("run", str(exported))

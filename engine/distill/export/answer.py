@@ -26,7 +26,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
-from bertdistill.engine.distill.data.features import Features, build_features
+from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
 from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder, load_student
@@ -206,7 +206,7 @@ def _outputs(
     model, tokenizer = opened.model, opened.tokenizer
     tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
     features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
-    pad_id, fitting = int(tokenizer.pad_token_id or 0), features_for(model, features)
+    pad_id, fitting = padding_id(tokenizer), features_for(model, features)
     began = time.thread_time()  # a busy machine does not lengthen it, as it would the wall time
     outputs = predict(model, fitting, device=CPU, pad_id=pad_id)
     return features, outputs, time.thread_time() - began

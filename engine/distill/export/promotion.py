@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
-from bertdistill.engine.contract.folder import RunPaths, write_json
+from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES, SCORES
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
@@ -31,7 +31,6 @@ from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, cl
 from bertdistill.engine.distill.families.transformer import load_student
 from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.tasks import TASKS, Scored
-from bertdistill.engine.distill.training.checkpoints import file_sha256
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import measure

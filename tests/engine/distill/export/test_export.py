@@ -21,6 +21,7 @@ from tests.tiny import Kind, make_checkpoint
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
+from bertdistill.engine.contract.folder import file_sha256
 from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.export import export
@@ -28,7 +29,6 @@ from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
-from bertdistill.engine.distill.training.checkpoints import file_sha256
 
 QA, CLASSIFY = TASKS
 LABELS = ("bad", "fair", "good")
