@@ -34,10 +34,8 @@ def text_table(
 
 def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table for a document; whatever a cell holds, it stays one cell."""
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(
-        f"| {' | '.join(safe_line(cell, 500).replace('|', chr(92) + '|') for cell in row)} |" for row in lines
-    )
+    cells = [[safe_line(cell, 500).replace("|", r"\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [titles, ["---"] * len(titles), *cells])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], flush: Sequence[bool]) -> str:
