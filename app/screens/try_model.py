@@ -43,8 +43,8 @@ HINTS = {
     "pair": "Leave it empty unless the model was trained on pairs",
 }
 LONGEST_ANSWER = 20_000
-TIME_NOISE = 0.15
-"""Two CPU times that differ by less than this share are called equal: a busy machine moves them by as much."""
+TIME_NOISE = 0.25
+"""Two CPU times that differ by less than this share are called equal: ten busy neighbours lengthen one by as much."""
 """Characters of an answer or a label that are shown."""
 
 

@@ -56,7 +56,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Mapping[str
     if spec.task == "text-classification" and not spec.data.labels:
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     if any(objective.metric in WALL_TIMES for objective in aims(spec.objectives)):
-        say("note: this study aims at wall time, which other work on the machine lengthens; latency_cpu_ms is stable")
+        say("note: this study aims at wall time, which other work on the machine lengthens; use latency_ratio")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     if shape is not None:

@@ -53,8 +53,8 @@ _METRICS = (
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 CIRCUMSTANCES = {
     "null_threshold": "is tuned, not better or worse; use a score",
-    "latency_spread": "says how far latency_cpu_ms can be trusted; use latency_cpu_ms",
-    "latency_load": "says what ran beside the measurement; use latency_cpu_ms",
+    "latency_spread": "says how far latency_cpu_ms can be trusted; use latency_ratio",
+    "latency_load": "says what ran beside the measurement; use latency_ratio",
 }
 """Metrics that nobody can aim at, and what to do instead."""
 LATENCIES = tuple(name for name in METRICS if name.startswith("latency_"))

@@ -1,8 +1,8 @@
 """Measure a model: time of one example on one CPU thread, examples a second in batches, memory of the worker.
 
 It changes neither the model nor, beyond the measurement, the process's settings. Other workers often train on the same
-cores meanwhile, so a time is CPU time of the thread first, which waiting for a core does not lengthen, and wall time
-second.
+cores meanwhile. Wall time grows with them; CPU time of the thread grows by a quarter at most, from caches that they
+empty; the ratio to a reference that is measured in turns stays within a hundredth (`benchmarks/latency.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Latency:
     """Times of one forward pass in ms, and how far they can be trusted."""
 
     cpu_ms: float
-    """Median CPU time of the thread: hardly longer on a busy machine."""
+    """Median CPU time of the thread, which waiting for a core does not lengthen."""
     spread: float
     """Interquartile range of that CPU time in percent of its median."""
     wall_ms: float

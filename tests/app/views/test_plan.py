@@ -70,12 +70,12 @@ def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
     assert f"in an estimated {planned['train_windows']:,} windows" in plan_text(spec, planned)
 
 
-@pytest.mark.parametrize(("metric", "noted"), [("latency_ms", 1), ("latency_cpu_ms", 0)])
+@pytest.mark.parametrize(("metric", "noted"), [("latency_ms", 1), ("latency_ratio", 0)])
 def test_aiming_at_wall_time_is_noted(spec: StudySpec, metric: str, noted: int) -> None:
     """It is legal, and unstable beside other work; the note names what is stable."""
     said: list[str] = []
     make_plan(dataclasses.replace(spec, objectives=(*spec.objectives, Objective(metric, "minimize"))), say=said.append)
-    assert noted == sum("latency_cpu_ms is stable" in note for note in said)
+    assert noted == sum("use latency_ratio" in note for note in said)
 
 
 def test_what_a_preparation_counted_is_no_guess(spec: StudySpec) -> None:
