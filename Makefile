@@ -3,30 +3,46 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
+# Pure and small tests: no torch, no worker, no terminal, no kill. tests/test_quick.py watches over it.
+QUICK := tests/test_docs.py tests/test_private_apis.py tests/test_quick.py \
+	tests/app/draw tests/app/report tests/app/text tests/app/views tests/app/test_keymap.py tests/app/test_preferences.py \
+	tests/engine/analysis tests/engine/contract tests/engine/pareto tests/engine/study tests/engine/tasks tests/store \
+	--ignore tests/engine/analysis/test_error_analysis.py --ignore tests/engine/analysis/test_predictions.py
 PIP := $(BIN)/pip install --disable-pip-version-check --progress-bar on --constraint constraints.txt
 
 ANNOUNCE = echo 'Installing into $(VENV), once: torch and transformers are large, so this takes minutes.'
 
-.PHONY: demo test check static docs setup clean
+.PHONY: help demo quick test check format static docs setup clean
+.DEFAULT_GOAL := demo
 
-demo: $(VENV)/installed
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+demo: $(VENV)/installed  ## a study that needs no network, in the app or as text
 	@if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then $(BIN)/bertdistill-tui --demo; else $(BIN)/bertdistill-tui engine demo; fi
 
-test: $(VENV)/installed-dev
+quick: $(VENV)/installed-dev  ## pure and small tests, under a minute
+	$(BIN)/pytest $(PYTEST_ARGS) $(QUICK)
+
+test: $(VENV)/installed-dev  ## every test
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-check: static test
+check: static test  ## static and test
 
-static: $(VENV)/installed-dev typings/bertdistill
+format: $(VENV)/installed-dev  ## format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+static: $(VENV)/installed-dev typings/bertdistill  ## format, lint, types, imports between rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/installed-dev
+docs: $(VENV)/installed-dev  ## write the reference pages from the code
 	$(BIN)/python -m bertdistill.app.reference docs
 
-setup: $(VENV)/installed-dev typings/bertdistill
+setup: $(VENV)/installed-dev typings/bertdistill  ## install with what development needs
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=python3.11")'
@@ -50,5 +66,5 @@ typings/bertdistill:
 	ln -sfn ../../engine $@/engine
 	ln -sfn ../../store $@/store
 
-clean:
+clean:  ## remove the environment and caches
 	rm -rf $(VENV) typings build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

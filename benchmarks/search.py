@@ -22,9 +22,9 @@ os.environ.setdefault(
 
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.optimiser import PastTrial, propose
-from bertdistill.engine.study.space import Space, Value, parse_search
+from bertdistill.engine.study.space import Space, Value, read_search
 
-SPACE: Space = parse_search(
+SPACE: Space = read_search(
     {
         "layers": {"low": 1, "high": 6},
         "heads": {"low": 1, "high": 12},
@@ -37,7 +37,7 @@ SPACE: Space = parse_search(
         "dropout": {"low": 0.0, "high": 0.3},
         "head_choice": {"choices": ["random", "importance"]},
     }
-)
+)[0]
 PLAIN = (Objective("exact", "maximize"), Objective("params", "minimize"))
 THRESHOLD = (Objective("exact", "maximize", 60.0), Objective("params", "minimize"))
 SIZES = (10, 100, 300, 1000, 3000)

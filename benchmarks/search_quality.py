@@ -31,9 +31,9 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import Shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.optimiser import PastTrial, propose
-from bertdistill.engine.study.space import Parameter, Space, Value, parse_search, resolve
+from bertdistill.engine.study.space import Parameter, Space, Value, read_search, resolve
 
-SPACE: Space = parse_search(
+SPACE: Space = read_search(
     {
         "layers": {"low": 2, "high": 6},
         "layer_choice": {"choices": ["first", "even"]},
@@ -42,7 +42,7 @@ SPACE: Space = parse_search(
         "alpha": {"low": 0.0, "high": 1.0},
         "temperature": {"low": 1.0, "high": 8.0},
     }
-)
+)[0]
 MINILM = Shape("bert", 30522, 512, 2, 384, 1536, 6, 12, 32)
 OBJECTIVES = (Objective("exact", "maximize"), Objective("params", "minimize"))
 BASELINE: dict[str, Value] = {

@@ -10,6 +10,8 @@ import pytest
 
 from bertdistill.app.commands.engine import PANELS
 from bertdistill.app.reference import PAGES
+from bertdistill.engine.pareto.frontier import ranking
+from bertdistill.engine.study.study_checks import read_objectives
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {name for commands in PANELS for name in commands}
@@ -47,6 +49,27 @@ def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)
     assert [] == [link for link in links if not ((ROOT / page).parent / link).exists()]
+
+
+def test_tables_of_results_are_in_the_order_of_the_ranking() -> None:
+    """As `engine export --format md` prints them for the study file that each section names."""
+    text, found = (ROOT / "docs/results.md").read_text(encoding="utf-8"), 0
+    for section in re.split(r"^## ", text, flags=re.M):
+        named = re.search(r"`engine run (sample_configs/[\w-]+\.toml)`", section)
+        table = [[cell.strip() for cell in line[1:-1].split("|")] for line in section.splitlines() if line[:2] == "| "]
+        if not named or not table:
+            continue
+        objectives, problems = read_objectives(tomllib.loads((ROOT / named[1]).read_text())["objectives"])
+        assert ([], "trial") == (problems, table[0][1])
+        rows = [(row[1], dict(zip(table[0], map(_number, row), strict=True))) for row in table[1:]]
+        assert [key for key, _ in rows] == [row.key for row in ranking(rows, objectives or ())], named[1]
+        found += 1
+    assert found > 2
+
+
+def _number(cell: str) -> float | None:
+    found = re.fullmatch(r"(-?[\d.]+)( M)?", cell)
+    return float(found[1]) * (1e6 if found[2] else 1) if found else None
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])

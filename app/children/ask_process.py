@@ -28,7 +28,7 @@ class Reply:
     """What a model said: `found` as `ask --json` prints it, or `error`."""
 
     found: Mapping[str, Any] = field(default_factory=dict)
-    latency_ms: float | None = None
+    latency_cpu_ms: float | None = None
     error: str = ""
 
 
@@ -69,7 +69,7 @@ class AnswerProcess:
                 raise WorkerFailed(f"the answering process ended: {_last_words(complaints)}") from error
         if "error" in reply:
             return Reply(error=str(reply["error"]))
-        return Reply(reply["found"], float(reply["latency_ms"]))
+        return Reply(reply["found"], float(reply["latency_cpu_ms"]))
 
     def _started(self) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
         if self._closed:

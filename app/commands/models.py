@@ -138,7 +138,7 @@ def ask(
         str, typer.Option("--passage", "-p", metavar="TEXT", help="Passage to search; - reads stdin.")
     ] = "",
     pair: Annotated[str, typer.Option("--pair", metavar="TEXT", help="Second sentence, for sentence pairs.")] = "",
-    teacher: Annotated[bool, typer.Option("--teacher", help="Its teacher answers too; both with latency.")] = False,
+    teacher: Annotated[bool, typer.Option("--teacher", help="Its teacher answers too; both with CPU time.")] = False,
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -171,13 +171,23 @@ def score(
     null_odds: Annotated[
         Path | None, typer.Option("--null-odds", metavar="FILE", help="JSON object: question id to no-answer odds.")
     ] = None,
+    na_prob_thresh: Annotated[
+        float | None, typer.Option("--na-prob-thresh", metavar="NUMBER", help="Above these odds: no answer. [1.0]")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a prediction file as the official SQuAD scripts do."""
+    """Score a prediction file as the official SQuAD scripts do.
+
+    With --null-odds it also prints the best score over all thresholds. The official search walks through ties question
+    by question, so its best can be higher than what any threshold reaches, and than a tuned null_threshold of a study.
+    """
     from bertdistill.app.text.tables import json_text, pairs
     from bertdistill.engine.tasks.squad import score_files
 
-    found = score_files(data, predictions, null_odds)
+    if na_prob_thresh is not None and null_odds is None:
+        raise UsageError("--na-prob-thresh needs --null-odds", hint="Give the file of no-answer odds, or neither.")
+    threshold = 1.0 if na_prob_thresh is None else na_prob_thresh
+    found = score_files(data, predictions, null_odds, no_answer_probability_threshold=threshold)
     for message in found.messages():
         say(f"note: {message}")
     values = found.to_dict()

@@ -32,6 +32,7 @@ from bertdistill.store.rows import ModelVersion
 ANSWER_MODULE = "bertdistill.engine.distill.export.answer"
 POLL_SECONDS = 0.3
 TAIL_BYTES = 16_384
+CPU_TIME = "latency_cpu_ms"
 
 
 def follow_promotion(
@@ -156,7 +157,7 @@ def ask_both(ws: Workspace, reference: str, request: Mapping[str, str], *, as_js
     for side, reply in replies.items():
         if reply.error:
             raise WorkerFailed(f"the {side} did not answer: {safe_line(reply.error, 600)}")
-    found = {side: {**reply.found, "latency_ms": reply.latency_ms} for side, reply in replies.items()}
+    found = {side: {**reply.found, CPU_TIME: reply.latency_cpu_ms} for side, reply in replies.items()}
     return json_text(found) if as_json else "\n\n".join(f"{side}: {answer_text(found[side])}" for side in found)
 
 
@@ -164,7 +165,7 @@ def answer_text(found: Mapping[str, Any]) -> str:
     """The answer or label on a line of its own, the numbers behind it below."""
     if "label" in found:
         shares = {safe_line(name): f"{share:.4f}" for name, share in found["probabilities"].items()}
-        shares |= {"latency": fmt.metric("latency_ms", ms, unit=True)} if (ms := found.get("latency_ms")) else {}
+        shares |= {"CPU time": fmt.metric(CPU_TIME, ms, unit=True)} if (ms := found.get(CPU_TIME)) else {}
         cut = f"\ncut: {found['tokens_read']} of {found['tokens']} tokens were read" if "tokens_read" in found else ""
         return f"{safe_line(found['label'])}\n{pairs(shares)}{cut}"
     first = "no answer in the passage" if found["abstained"] else safe_line(found["answer"], 1000)

@@ -54,8 +54,8 @@ def set_settings(
     """Change a study while it runs: all changes at once, or none.
 
     A range is LOW..HIGH, one value, or choices with commas, always inside the range of the study file, as in
-    range.layers=2..4, range.alpha=0.5 or range.layer_choice=even,top. Later proposals keep to it; earlier trials stay.
-    `undo` takes a change back.
+    range.layers=2..4, range.alpha=0.5 or range.layer_choice=even,first. Later proposals keep to it, and earlier trials
+    stay. `undo` takes a change back.
     """
     from bertdistill.engine.steering import actions
 

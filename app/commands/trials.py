@@ -24,7 +24,7 @@ from bertdistill.app.terminal.streams import say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line
 
 TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="STUDY/NUMBER, or the number with --study.")]
-FORMATS = ("csv", "json", "toml")
+FORMATS = ("csv", "json", "md", "toml")
 
 
 def trials(
@@ -146,7 +146,7 @@ def rerun(
 def export(
     study: StudyName,
     kind: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="csv or json (all trials), toml (study).")
+        str, typer.Option("--format", metavar="FORMAT", help="csv or json (all trials), md (ranked), toml (study).")
     ] = "csv",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else stdout.")
@@ -155,9 +155,11 @@ def export(
 ) -> None:
     """All trials with parameters and metrics, or the study file.
 
-    The study file is the one in force, changes made while it ran included.
+    md is a table for a document, in the order of the ranking. The study file is the one in force, with the changes made
+    while it ran.
     """
     from bertdistill.app.report.records import trial_row
+    from bertdistill.app.report.summary import markdown_list
     from bertdistill.app.text.tables import csv_text, json_text
     from bertdistill.app.views.view import read_view
     from bertdistill.engine.study.config import to_toml
@@ -166,8 +168,11 @@ def export(
         raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")
     with reading(workspace(where)) as db:
         view = read_view(db, study)
-    rows = [trial_row(view, t) for t in sorted(view.trials, key=lambda t: t.number)]
-    text = to_toml(view.spec) if kind == "toml" else json_text(rows) if kind == "json" else csv_text(rows)
+    if kind in ("toml", "md"):
+        text = to_toml(view.spec) if kind == "toml" else markdown_list(view)
+    else:
+        rows = [trial_row(view, t) for t in sorted(view.trials, key=lambda t: t.number)]
+        text = json_text(rows) if kind == "json" else csv_text(rows)
     if output is None:
         show(text.rstrip("\n"))
     else:

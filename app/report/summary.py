@@ -10,7 +10,7 @@ from typing import Any
 from bertdistill.app.draw.charts import Look, frontier_chart
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
-from bertdistill.app.text.tables import pairs, text_table
+from bertdistill.app.text.tables import markdown_table, pairs, text_table
 from bertdistill.app.views.analysis import study_scenarios
 from bertdistill.app.views.rank_card import rank_card
 from bertdistill.app.views.view import (
@@ -58,6 +58,15 @@ def _ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page)
         remark(view, trial),
         fmt.settings(trial.params) or "as configured",
     ]
+
+
+def markdown_list(view: StudyView) -> str:
+    """Every trial by rank as a Markdown table: the state, metrics and parameters of `ranked_list`."""
+    names = columns(view)
+    keep = slice(0, 3 + len(names))
+    rows = [_ranked_row(view, trial, names, Page()) for trial in view.trials]
+    titles = ["", "trial", "state", *names, "parameters"]
+    return markdown_table(titles, [[*row[keep], row[-1]] for row in rows])
 
 
 def _state(trial: Trial, page: Page) -> str:

@@ -49,6 +49,8 @@ COLUMNS = (
     Column("trial", "trial", 16),
     Column("made", "made", 11),
 )
+LATENCIES = ("latency_cpu_ms", "latency_ms")
+"""Versions from before CPU time was measured have only the wall time."""
 PANES = ("models", "details")
 POLL_SECONDS = 0.5
 
@@ -309,7 +311,7 @@ def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
         Cell(safe_line(", ".join(model.row["aliases"]), 60)),
         Cell(f"{score} {fmt.metric(score, metrics[score])}" if score else ""),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),
-        Cell(fmt.metric("latency_ms", metrics["latency_ms"], unit=True) if "latency_ms" in metrics else ""),
+        Cell(next((fmt.metric(name, metrics[name], unit=True) for name in LATENCIES if name in metrics), "")),
         Cell(safe_line(f"{model.study.name}/{model.trial.number}", 60)),
         Cell(time.strftime("%m-%d %H:%M", time.localtime(version.created_at))),
     )

@@ -43,6 +43,8 @@ HINTS = {
     "pair": "Leave it empty unless the model was trained on pairs",
 }
 LONGEST_ANSWER = 20_000
+TIME_NOISE = 0.25
+"""Two CPU times that differ by less than this share are called equal: ten busy neighbours lengthen one by as much."""
 """Characters of an answer or a label that are shown."""
 
 
@@ -67,7 +69,7 @@ class TryScreen(LiveScreen):
     tells = True
     BINDINGS: ClassVar = bindings("try")
     HELP = """
-`enter` in a line, or `f5` anywhere, asks the model and its teacher. Both answer on one CPU thread; the latency is the
+`enter` in a line, or `f5` anywhere, asks the model and its teacher. Both answer on one CPU thread; the CPU time is the
 median of up to five forward passes over this very input, which may be several windows of a long passage. The first
 answer takes some seconds, because the process that answers must load torch and the weights. Answers to something else
 than what stands in the fields now are pale and say so.
@@ -269,10 +271,11 @@ def comparison(student: Reply, teacher: Reply) -> str:
     """Whether both say the same, and how much faster one is."""
     same = first_line(student.found) == first_line(teacher.found)
     words = "Both say the same." if same else "They differ."
-    if student.latency_ms and teacher.latency_ms:
-        ratio = teacher.latency_ms / student.latency_ms
+    if student.latency_cpu_ms and teacher.latency_cpu_ms:
+        ratio = teacher.latency_cpu_ms / student.latency_cpu_ms
         faster, times = ("student", ratio) if ratio >= 1 else ("teacher", 1 / ratio)
-        words += f" The {faster} is {times:.1f} times as fast here."
+        differ = times >= 1 + TIME_NOISE
+        words += f" The {faster} is {times:.1f} times as fast here." if differ else " Both are about as fast here."
     return words
 
 
@@ -282,8 +285,8 @@ def reply_text(reply: Reply, *, ascii_only: bool = False) -> Text | Group:
         return Text(f"It did not answer: {safe(reply.error, 2000)}", "bold red")
     found = dict(reply.found)
     grid = Table.grid(padding=(0, 2, 0, 0))
-    if reply.latency_ms is not None:
-        grid.add_row(Text("latency", "dim"), Text(fmt.metric("latency_ms", reply.latency_ms, unit=True)))
+    if reply.latency_cpu_ms is not None:
+        grid.add_row(Text("CPU time", "dim"), Text(fmt.metric("latency_cpu_ms", reply.latency_cpu_ms, unit=True)))
     shares = found.pop("probabilities", None)
     if isinstance(shares, Mapping):
         for name, share in sorted(shares.items(), key=lambda item: -float(item[1])):

@@ -32,6 +32,12 @@ def text_table(
     return "\n".join(cut(line, width) if width else line for line in lines)
 
 
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a document; whatever a cell holds, it stays one cell."""
+    cells = [[safe_line(cell, 500).replace("|", r"\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [titles, ["---"] * len(titles), *cells])
+
+
 def _line(cells: Sequence[str], widths: Sequence[int], flush: Sequence[bool]) -> str:
     padded = []
     for cell, width, right in zip(cells, widths, flush, strict=True):

@@ -20,6 +20,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.families.transformer import Shape, bert_shape, known_metrics
+from bertdistill.engine.pareto.frontier import aims
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.study_spec import StudySpec
@@ -37,6 +38,7 @@ MODEL_FILES = {
 }
 """What a folder must hold to start a study from it: one file of each line. Pickled weights are never read."""
 HUB_SECONDS = 5.0
+WALL_TIMES = ("latency_ms", "latency_p95_ms")
 TRAINING_COPIES = 3
 """The last checkpoint holds weights and the two moments of AdamW."""
 
@@ -53,6 +55,8 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     labels = len(spec.data.labels) or 2
     if not TASKS[spec.task].spans and not spec.data.labels:
         say("note: two labels are assumed; list data.labels to make the sizes exact")
+    if any(objective.metric in WALL_TIMES for objective in aims(spec.objectives)):
+        say("note: this study aims at wall time, which other work on the machine lengthens; use latency_ratio")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     if shape is not None:

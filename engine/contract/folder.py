@@ -1,10 +1,11 @@
 """The folder of an attempt: where each of its files is, and how a file is written so that a kill cannot halve it.
 
-Standard library only. It reads nothing.
+Standard library only. It reads no file of an attempt.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -88,3 +89,9 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

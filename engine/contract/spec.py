@@ -54,7 +54,12 @@ class DataSpec:
     doc_stride: int = key(128, help="Tokens by which neighbouring windows of a passage overlap.", low=0)
     max_question_length: int = key(64, help="Longest question in tokens; the rest is cut.", low=4)
     max_answer_length: int = key(30, help="Longest answer span in tokens.", low=1)
-    n_best: int = key(20, help="Candidate spans kept for each window.", low=1, high=200)
+    n_best: int = key(
+        20,
+        help="Start tokens tried in each window, each with every end in reach.",
+        low=1,
+        high=200,
+    )
     text_column: str = key("", help="Column of the (first) sentence; empty finds the usual names.")
     text_pair_column: str = key("", help="Column of the second sentence, for sentence pairs.")
     label_column: str = key("", help="Column of the label; empty finds the usual names.")
@@ -68,7 +73,9 @@ class FineTuneSpec:
     epochs: float = key(2.0, help="Passes over the training data.", low=0.01, high=1000)
     learning_rate: float = key(3e-5, help="Peak learning rate.", low=1e-8, high=1)
     batch_size: int = key(16, help="Examples a step.", low=1)
-    warmup_fraction: float = key(0.1, help="Share of the steps in which the learning rate rises.", low=0, high=1)
+    warmup_fraction: float = key(
+        0.1, help="Share of the steps in which the learning rate rises linearly from 0.", low=0, high=1
+    )
     weight_decay: float = key(0.01, help="AdamW weight decay; none for bias and LayerNorm.", low=0, high=1)
     max_grad_norm: float = key(1.0, help="Gradient norm is clipped to this; 0 clips nothing.", low=0)
     dropout: float = key(0.1, help="Dropout of the teacher while it is trained.", low=0, high=1)
@@ -130,10 +137,14 @@ class Settings:
     beta_2: float = key(0.999, help="AdamW second moment decay.", low=0, high=0.999999)
     adam_epsilon: float = key(1e-8, help="AdamW epsilon.", low=1e-12, high=1e-2)
     weight_decay: float = key(0.01, help="AdamW weight decay; none for bias and LayerNorm.", low=0, high=1)
-    warmup_fraction: float = key(0.1, help="Share of the steps in which the learning rate rises.", low=0, high=1)
+    warmup_fraction: float = key(
+        0.1, help="Share of the steps in which the learning rate rises linearly from 0.", low=0, high=1
+    )
     max_grad_norm: float = key(1.0, help="Gradient norm is clipped to this; 0 clips nothing.", low=0)
     batch_size: int = key(16, help="Examples a step and device pass.", low=1, high=4096)
-    accumulation: int = key(1, help="Passes added up before one optimiser step.", low=1, high=4096)
+    accumulation: int = key(
+        1, help="Batches accumulated before one optimiser step, averaged over their examples.", low=1, high=4096
+    )
     epochs: float = key(3.0, help="Passes over the training data.", low=0.001, high=1000)
     seed: int = key(42, help="Seed of order, dropout and new weights.", low=0)
     precision: str = key(

@@ -19,7 +19,7 @@ from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, cut, digest, load_examples
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
 from bertdistill.engine.distill.data.sources import source_file
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
@@ -46,7 +46,7 @@ def prepare(run: Run) -> Prepared:
     if base != SCRATCH:
         _check_length(run, base, f"teacher.model = {spec.teacher.model!r}")
     tokenizer = open_tokenizer(run, train_examples, base)
-    pad_id = _pad_id(tokenizer)
+    pad_id = padding_id(tokenizer)
     train_features = _features(run, train_examples, tokenizer, "train")
     search_features = _features(run, search, tokenizer, "search")
     evaluator = Evaluator(
@@ -86,11 +86,6 @@ def prepare(run: Run) -> Prepared:
         importance=_importance(run, init, train_features, train_examples, pad_id),
         abstain=_abstain(search),
     )
-
-
-def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    pad: Any = tokenizer.pad_token_id
-    return int(pad or 0)
 
 
 def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, part: str) -> Features:

@@ -134,7 +134,8 @@ def best_spans(features: Features, outputs: Array, data: DataSpec) -> tuple[Arra
     """Best span of every window: (score (n,), first token (n,), last token (n,)); score -inf without passage tokens.
 
     Candidates start at the `n_best` passage tokens with the highest start logit; each takes its best end among the next
-    `max_answer_length` tokens of the passage.
+    `max_answer_length` tokens of the passage. The official script pairs its `n_best` best starts with its `n_best` best
+    ends, so all that it finds within the passage is a candidate here too, and no score is below its.
     """
     count = len(features)
     score, start, end = np.full(count, -np.inf), np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -179,7 +180,9 @@ def tune_threshold(null_odds: Array, exact: Array, f1: Array, silent: Array) -> 
     """The abstention threshold with the best exact, then the best F1, then nearest to 0.
 
     `exact` and `f1` (examples,) are the scores of answering, `silent` those of abstaining: 1 on impossible questions.
-    Thresholds lie midway between neighbouring odds, so equal odds are never told apart.
+    Thresholds lie midway between neighbouring odds, so questions of equal odds are all answered or all left unanswered.
+    The official script's `best_exact` walks through such a tie question by question and can be higher; no threshold
+    reaches it.
     """
     order = np.argsort(null_odds, kind="stable")
     odds = null_odds[order]
@@ -222,7 +225,8 @@ def score_classes(
     return Scored(
         metrics={
             "accuracy": 100 * float(correct.mean()),
-            "macro_f1": 100 * float(f1_score(truth, chosen, average="macro", zero_division=0)),
+            "macro_f1": 100
+            * float(f1_score(truth, chosen, labels=range(len(names)), average="macro", zero_division=0)),
             "matthews": 100 * float(matthews_corrcoef(truth, chosen)),
         },
         predictions={row.id: names[label] for row, label in zip(examples.rows, chosen, strict=True)},

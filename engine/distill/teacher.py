@@ -21,7 +21,7 @@ from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, Te
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, digest
-from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.data.features import Features, padding_id
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
 from bertdistill.engine.distill.families.transformer import load_encoder, load_student, new_encoder, save_student
 from bertdistill.engine.distill.run import Run, place
@@ -128,16 +128,11 @@ def _untrained(
         ffn_size=spec.ffn_size,
         layers=spec.layers,
         head_size=spec.head_size,
-        pad_id=_pad_id(tokenizer),
+        pad_id=padding_id(tokenizer),
     )
     return new_encoder(
         shape, task=task, labels=labels, seed=tune.seed, initializer_range=spec.initializer_range, dropout=tune.dropout
     )
-
-
-def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    pad: Any = tokenizer.pad_token_id
-    return int(pad or 0)
 
 
 def as_settings(tune: FineTuneSpec) -> Settings:
@@ -180,7 +175,7 @@ def _train(
             stop=run.stop,
             device=run.device,
             precision=precision,
-            pad_id=_pad_id(tokenizer),
+            pad_id=padding_id(tokenizer),
             write_model=lambda target: save_student(model, kept, target),
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             resume_from=checkpoints.resumable(work.last.resolve(), run.notice) if work.last.exists() else None,
@@ -209,7 +204,7 @@ def teacher_outputs(
             features_for(model, features),
             device=run.device,
             precision=precision,
-            pad_id=_pad_id(tokenizer),
+            pad_id=padding_id(tokenizer),
             batch_tokens=run.spec.teacher.batch_size * run.spec.data.max_length,
             stop=run.stop,
             progress=run.progress("teacher outputs", "windows"),

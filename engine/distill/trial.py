@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.families.importance import load_importance
-from bertdistill.engine.distill.families.transformer import build_student, load_student, save_student
+from bertdistill.engine.distill.families.transformer import build_student, load_encoder, load_student, save_student
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
@@ -114,15 +116,25 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
     return [parts[i] for i in chosen]
 
 
+def _timed(model: PreTrainedModel, facts: Prepared) -> tuple[PreTrainedModel, dict[str, Tensor]]:
+    return model, example_inputs(model, facts.mean_length)
+
+
+def _load_teacher(run: Run) -> PreTrainedModel:
+    facts = run.spec.prepared
+    return load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True)
+
+
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
-    """The wanted ones of latency_ms, latency_p95_ms and throughput, of the student in `folder`."""
+    """Latencies and throughput of the student in `folder`, as far as they are wanted."""
     result: dict[str, float] = {}
-    if not wanted & {"latency_ms", "latency_p95_ms", "throughput"}:
+    if not wanted & {*LATENCIES, "throughput"}:
         return result
     model, _ = load_student(folder)
-    if wanted & {"latency_ms", "latency_p95_ms"}:
+    if wanted & set(LATENCIES):
         run.progress("latency", "runs")
-        result["latency_ms"], result["latency_p95_ms"] = latency(model, example_inputs(model, facts.mean_length))
+        teacher = _timed(_load_teacher(run), facts) if "latency_ratio" in wanted else None
+        result |= latency(*_timed(model, facts), reference=teacher).metrics()
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)

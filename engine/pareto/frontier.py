@@ -19,7 +19,7 @@ Point = tuple[float, ...]
 Key = TypeVar("Key")
 
 SIZES = ("params", "encoder_params", "size_mb", "gflops", "peak_memory_mb")
-TIMES = ("latency_ms", "latency_p95_ms", "throughput", "train_minutes")
+TIMES = ("latency_cpu_ms", "latency_ratio", "latency_ms", "latency_p95_ms", "throughput", "train_minutes")
 LOG_SCALED = frozenset(SIZES + TIMES)
 """Metrics of which ratios matter rather than differences; all are positive."""
 
@@ -248,12 +248,6 @@ def unit_points(points: Sequence[Point], objectives: Objectives, reference: Poin
     return [tuple((value - a) / s for value, a, s in zip(p, low, span, strict=True)) for p in logged]
 
 
-def coverage(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> float:
-    """Hypervolume of feasible points as a share of the box, from 0 to 1; 1 means one point is best in everything."""
-    corner = (1.0,) * len(aims(objectives))
-    return hypervolume(unit_points(points, objectives, reference), corner) if points else 0.0
-
-
 def gains(points: Sequence[Point], reference: Point) -> list[float]:
     """What each point added to the hypervolume when it came, in the order given. The sum is the hypervolume."""
     result: list[float] = []
@@ -270,7 +264,10 @@ def gains(points: Sequence[Point], reference: Point) -> list[float]:
 
 
 def shares(points: Sequence[Point], objectives: Objectives) -> list[float]:
-    """What each feasible point added to `coverage` when it came, in the order given. The sum is the coverage."""
+    """What each feasible point added to the hypervolume when it came, in the order given.
+
+    As shares of the box from the best of everything to the reference point: the sum is 1 at most.
+    """
     return gains(unit_points(points, objectives), (1.0,) * len(aims(objectives))) if points else []
 
 

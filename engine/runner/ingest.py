@@ -47,12 +47,9 @@ _DROPPED = f"Values were dropped: unfit series names, or more than {MAX_SERIES} 
 class Batch:
     """What one call stored."""
 
-    bytes_read: int = 0
     offset: int = 0
     """Where the next call goes on."""
     points: int = 0
-    dropped_points: int = 0
-    """Values of series beyond MAX_SERIES or with an unfit name."""
     bad_lines: int = 0
     checkpoints: int = 0
     notices: int = 0
@@ -277,10 +274,8 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: _Chunk, e
     before = 0 if chunk.start < attempt.ingest_offset else attempt.bad_lines
     writes.set_offset(session, attempt_id, chunk.start + chunk.consumed, before + bad)
     return Batch(
-        bytes_read=chunk.consumed,
         offset=chunk.start + chunk.consumed,
         points=points,
-        dropped_points=dropped,
         bad_lines=bad,
         checkpoints=stored,
         notices=notices,

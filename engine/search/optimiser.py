@@ -261,9 +261,7 @@ class _Search:
     def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
         """Optuna's sampler, or our Gaussian process, which may look in a narrowed space only."""
         if kind == "gp":
-            from bertdistill.engine.search.gp import (
-                NarrowGP,  # it leans on optuna's insides, which few proposals need
-            )
+            from bertdistill.engine.search.gp import NarrowGP  # optuna's insides: other samplers do without
 
             drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
             return NarrowGP(drawn, seed=seed, startup_trials=startup_trials)

@@ -7,7 +7,6 @@ process may settle a promotion, and it happens once.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import ActionRefused, LaunchError
 from bertdistill.engine.contract.events import ENDED, RESULT, STARTED, parse_event
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, file_sha256
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace, checked
 from bertdistill.engine.launch.devices import cores
@@ -192,7 +191,7 @@ def _finish(
                 state="verified",
                 now=now,
                 folder=workspace.relative(target),
-                sha256=str(report.get("sha256") or _sha256(target / "model.safetensors")),
+                sha256=str(report.get("sha256") or _checksum(target / "model.safetensors")),
                 metrics=result.get("metrics", {}),
                 report=report,
             )
@@ -249,11 +248,8 @@ def _json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _checksum(weights: Path) -> str:
+    return file_sha256(weights) if weights.is_file() else ""
 
 
 def _version(db: Database, version_id: int) -> ModelVersion:

@@ -45,14 +45,6 @@ Space = tuple[Parameter, ...]
 # --------------------------------------------------------------------------------------------------------- from a file
 
 
-def parse_search(raw: Mapping[str, Mapping[str, Any]]) -> Space:
-    """The space in the `[search]` tables; raises ValueError with every problem on a line, each with its key path."""
-    space, problems = read_search(raw)
-    if problems:
-        raise ValueError("\n".join(f"[search.{name}] {problem}" for name, problem in problems))
-    return space
-
-
 def read_search(raw: Mapping[str, Any]) -> tuple[Space, list[tuple[str, str]]]:
     """The space as far as it can be read, and what is wrong with it as (parameter, problem)."""
     space: list[Parameter] = []

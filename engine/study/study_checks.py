@@ -100,8 +100,8 @@ def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Proble
         problems.append(Problem(table, "metric", f"= {shown(raw['metric'])} is no metric{hint}"))
     if metric is None:
         return None, problems
-    if any(metric.name in task.tuned for task in TASKS.values()):
-        problems.append(Problem(table, "metric", f"= {metric.name} is tuned, not better or worse; use a score"))
+    if metric.no_aim:
+        problems.append(Problem(table, "metric", f"= {metric.name} {metric.no_aim}"))
     if raw.get("direction", metric.direction) != metric.direction:
         text = f"= {shown(raw['direction'])} is the wrong way for {metric.name}; remove it or use {metric.direction}"
         problems.append(Problem(table, "direction", text))

@@ -17,7 +17,7 @@ TASK = Task(
         Metric("has_answer_f1", "f1 over the answerable questions", "maximize", "%", 2),
         Metric("no_answer_exact", "share of unanswerable questions left unanswered", "maximize", "%", 2),
         Metric("no_answer_f1", "the same as no_answer_exact, as the official script prints it", "maximize", "%", 2),
-        Metric("null_threshold", "abstention threshold tuned on the search split", "minimize", "", 3, signed=True),
+        Metric("null_threshold", "abstention threshold tuned on the search split", "minimize", "", 3, signed=True,
+               no_aim="is tuned, not better or worse; use a score"),
     ),
-    tuned=frozenset({"null_threshold"}),
 )  # fmt: skip

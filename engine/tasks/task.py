@@ -20,8 +20,6 @@ class Task:
     """The scores that a set of predictions yields; the first picks the best checkpoint by default."""
     spans: bool
     """Whether an answer is a span of a passage (two logits a token); else it is a label (one logit a label)."""
-    tuned: frozenset[str] = frozenset()
-    """Of these metrics, those that are tuned on the search split: neither better nor worse, so no objective."""
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -31,7 +29,7 @@ class Task:
     @property
     def selectable(self) -> tuple[str, ...]:
         """Scores that say which of two checkpoints is better."""
-        return tuple(name for name in self.scores if name not in self.tuned)
+        return tuple(metric.name for metric in self.metrics if not metric.no_aim)
 
     def logits(self, labels: int) -> int:
         """Outputs of the task head: for each token (spans) or for each example."""

@@ -12,7 +12,7 @@ TASK = Task(
     spans=False,
     metrics=(
         Metric("accuracy", "share of right labels", "maximize", "%", 2),
-        Metric("macro_f1", "unweighted mean of the F1 of every label", "maximize", "%", 2),
+        Metric("macro_f1", "unweighted mean of the F1 of every label; 0 if absent", "maximize", "%", 2),
         Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, signed=True),
     ),
 )  # fmt: skip

@@ -238,6 +238,9 @@ def test_csv_and_export(done: Terminal, tmp_path: Path) -> None:
     assert sorted(done.data("trials"), key=lambda r: r["trial"]) == json.loads(
         done.type("export", "toy", "--format", "json")[1]
     )
+    table = done.type("export", "toy", "--format", "md")[1].splitlines()
+    ranked = [row["trial"] for row in done.data("trials")]
+    assert [f"#{number}" for number in ranked] == [line.split(" | ")[1] for line in table[2:]]
     exported = tmp_path / "again.toml"
     assert 0 == done.type("export", "toy", "--format", "toml", "--output", str(exported))[0]
     status, _, err = done.type("run", str(exported))
@@ -337,6 +340,12 @@ def test_score_prints_the_official_names(shell: Terminal) -> None:
     expected = {"exact": 50.0, "f1": 50.0, "total": 2, "HasAns_exact": 100.0, "NoAns_exact": 0.0}
     assert expected == {key: found[key] for key in expected}
     assert "HasAns_exact  100.0000" in shell.type("score", str(data), str(predictions))[1]
+    odds = shell.folder / "odds.json"
+    odds.write_text(json.dumps({"a": 0.2, "b": 0.6}))
+    options = ("score", str(data), str(predictions), "--null-odds", str(odds))
+    assert 50.0 == shell.data(*options)["exact"]  # officially, above 1.0
+    assert (100.0, 100.0) == ((found := shell.data(*options, "--na-prob-thresh", "0.5"))["exact"], found["NoAns_exact"])
+    assert 2 == shell.type("score", str(data), str(predictions), "--na-prob-thresh", "0.5")[0]
 
 
 # ------------------------------------------------------------------------------------------------- errors and streams

@@ -246,6 +246,15 @@ async def test_keys_typed_before_a_screen_shows_anything_are_meant_for_it(ws: Wo
         await until(pilot, lambda: len(table._rows) > 2 and table.cursor_key == table._rows[2].key, "the third row")
 
 
+async def test_a_sequence_of_our_own_goes_past_the_screen(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy is written to the terminal at once and whole, by the driver that Textual keeps to itself."""
+    written: list[str] = []
+    async with playing(ws) as pilot:
+        monkeypatch.setattr(pilot.app._driver, "write", written.append)
+        pilot.app.write_to_terminal("\x1b]52;c;eA==\x07")
+        assert ["\x1b]52;c;eA==\x07"] == written
+
+
 async def test_a_screen_that_does_not_come_can_be_left(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Escape waits for nothing, and keys wait no longer than a person does."""
     gate = threading.Event()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,13 +15,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
 from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.folder import sync_folder
 from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.distill.data.caches import build_once
 from bertdistill.engine.distill.data.examples import Examples, QAExample
 
 BATCH = 1000
@@ -88,18 +86,18 @@ def build_features(
     `progress` is called with examples done and in all. Raises ConfigError when the lengths in `data` do not fit the
     tokenizer. Memory stays that of one batch; two processes that want the same folder build it once.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not folder.exists():
-            temporary = folder.with_name(f".{folder.name}.tmp")
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(mode=0o700)
-            _write(examples, _fast(tokenizer), data, temporary, progress)
-            _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
-            sync_folder(temporary)
-            temporary.rename(folder)
-            sync_folder(folder.parent)
-    return open_features(folder)
+
+    def build(temporary: Path) -> None:
+        _write(examples, _fast(tokenizer), data, temporary, progress)
+        _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
+
+    return open_features(build_once(folder, build))
+
+
+def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that fills a batch; 0 for a tokenizer without one."""
+    pad: Any = tokenizer.pad_token_id
+    return int(pad or 0)
 
 
 def open_features(folder: Path) -> Features:

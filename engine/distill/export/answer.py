@@ -25,7 +25,7 @@ from transformers import AutoTokenizer
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
-from bertdistill.engine.distill.data.features import Features, build_features
+from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
 from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder, load_student
@@ -68,7 +68,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model said, and how long its forward passes took."""
+    """What a model said, and the CPU time that its forward passes took in this thread."""
 
     found: dict[str, Any]
     seconds: float
@@ -214,14 +214,14 @@ def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
 def _outputs(
     opened: Opened, examples: Examples, data: DataSpec, scratch: Path
 ) -> tuple[Features, NDArray[np.float32], float]:
-    """Tokens of the one example, the outputs for them by the path that evaluation takes (fp32 on the CPU), seconds."""
+    """Tokens of the one example, their outputs by the path that evaluation takes (fp32 on the CPU), CPU seconds."""
     model, tokenizer = opened.model, opened.tokenizer
     tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
     features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
-    pad_id, fitting = int(tokenizer.pad_token_id or 0), features_for(model, features)
-    began = time.perf_counter()
+    pad_id, fitting = padding_id(tokenizer), features_for(model, features)
+    began = time.thread_time()  # a busy machine does not lengthen it, as it would the wall time
     outputs = predict(model, fitting, device=CPU, pad_id=pad_id)
-    return features, outputs, time.perf_counter() - began
+    return features, outputs, time.thread_time() - began
 
 
 def main(arguments: list[str]) -> int:

@@ -36,8 +36,8 @@ class Answers:
     def reply(self, line: str) -> dict[str, Any]:
         """`{"id", "folder", "teacher_of"?, "null_threshold"?, "request"}` as text, answered.
 
-        The reply holds the `id` with `found` and `latency_ms` (median of the forward passes, one CPU thread), or with
-        `error`. With `teacher_of`, the folder of an export, `folder` is that of its teacher.
+        The reply holds the `id` with `found` and `latency_cpu_ms` (median CPU time of the forward passes), or
+        with `error`. With `teacher_of`, the folder of an export, `folder` is that of its teacher.
         """
         order: Any = None
         try:
@@ -55,7 +55,7 @@ class Answers:
             hint = getattr(error, "hint", "")
             known = order.get("id") if isinstance(order, Mapping) else None
             return {"id": known, "error": f"{error}{f' ({hint})' if hint else ''}"}
-        return {"id": order["id"], "found": found, "latency_ms": 1000 * median(times)}
+        return {"id": order["id"], "found": found, "latency_cpu_ms": 1000 * median(times)}
 
     def _opened(self, order: Mapping[str, Any]) -> Opened:
         key = (str(order["folder"]), str(order.get("teacher_of") or ""))

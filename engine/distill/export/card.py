@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS
+from bertdistill.engine.families.transformer import Shape
 from bertdistill.engine.tasks.table import METRICS
 
 NULL_THRESHOLD = "null_threshold"
@@ -30,7 +31,7 @@ _INDEX_NAMES = {
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the model card tells. Metric names are those of the contract; intervals are 95 % bounds of report scores."""
+    """What the model card says. Metric names are those of the contract; intervals are 95 % bounds of report scores."""
 
     name: str
     task: str
@@ -44,6 +45,8 @@ class CardFacts:
     report: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     search: Mapping[str, float] = field(default_factory=dict)
+    teacher_search: Mapping[str, float] = field(default_factory=dict)
+    """The teacher's own scores on the search split."""
     measured: Mapping[str, float] = field(default_factory=dict)
     null_threshold: float | None = None
     note: str = ""
@@ -60,7 +63,7 @@ def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
         *([_cell(facts.note)] if facts.note else []),
         *[f"**Note:** {_cell(remark)}" for remark in facts.remarks],
         "## How to load it",
-        _load_code(facts.task, type(model).__name__, pruned=pruned, onnx=onnx),
+        _load_code(facts, type(model).__name__, pruned=pruned, onnx=onnx),
         "## Scores",
         _score_table(facts),
         *_threshold_lines(facts),
@@ -70,7 +73,7 @@ def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
             [(METRICS[name].help, _number(name, value)) for name, value in facts.measured.items() if name in METRICS],
         ),
         "## Training",
-        _table(("setting", "value"), _code_rows(asdict(facts.settings))),
+        _table(("setting", "value"), _code_rows(_settings_rows(facts, model, pruned=pruned))),
         "## Data",
         _table(("key", "value"), _code_rows(_data_rows(facts.data))),
     ]
@@ -95,25 +98,50 @@ def _summary(facts: CardFacts, model: Any, *, pruned: bool) -> str:
 
 
 _ASK = {
-    "question-answering": """inputs = tokenizer("Who wrote it?", "Ada wrote it.", return_tensors="pt")
-outputs = model(**inputs)
-start, end = outputs.start_logits[0].argmax(), outputs.end_logits[0].argmax()
-print(tokenizer.decode(inputs["input_ids"][0][start : end + 1], skip_special_tokens=True))""",
+    "question-answering": """question, passage = "Who wrote it?", "Ada wrote it."
+inputs = tokenizer(question, passage, return_tensors="pt")
+with torch.no_grad():
+    outputs = model(**inputs)
+start, end = outputs.start_logits[0], outputs.end_logits[0]
+inside = torch.tensor([part == 1 for part in inputs.sequence_ids(0)])  # tokens of the passage
+spans = (inside[:, None] & inside).triu().tril({reach})  # at most {length} tokens
+scores = (start[:, None] + end).masked_fill(~spans, -torch.inf)
+first, last = divmod(int(scores.argmax()), len(end))
+answer = passage[inputs.token_to_chars(0, first).start : inputs.token_to_chars(0, last).end].strip()
+""",
     "text-classification": """inputs = tokenizer("A wonderful story.", return_tensors="pt")
 probabilities = model(**inputs).logits[0].softmax(-1)
 print({model.config.id2label[i]: round(p, 3) for i, p in enumerate(probabilities.tolist())})""",
 }
 
 
-def _load_code(task: str, class_name: str, *, pruned: bool, onnx: bool) -> str:
+_ABSTAIN = """null_score = start[0] + end[0]
+if null_score - scores.max() > {threshold!r}:  # null_threshold in config.json
+    answer = ""  # the passage does not say
+"""
+
+
+def _ask_code(facts: CardFacts) -> list[str]:
+    """One question or one text asked, by the rule that scored the model (for a passage that fits into one window)."""
+    if facts.task != "question-answering":
+        return [_ASK[facts.task]]
+    length = facts.data.max_answer_length
+    code = _ASK[facts.task].format(reach=length - 1, length=length)
+    code += "" if facts.null_threshold is None else _ABSTAIN.format(threshold=facts.null_threshold)
+    return [f"{code}print(answer)"]
+
+
+def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -> str:
     lines = ["```python", 'folder = "."  # the folder of this file', ""]
+    lines += ["import sys", ""] if pruned else []
+    lines += ["import torch"] if facts.task == "question-answering" else []
     if pruned:
-        lines += ["import sys", "", "from transformers import AutoTokenizer", "", "sys.path.insert(0, folder)"]
+        lines += ["from transformers import AutoTokenizer", "", "sys.path.insert(0, folder)"]
         lines += ["from modeling import load", "", "model = load(folder)"]
     else:
         lines += [f"from transformers import AutoTokenizer, {class_name}", ""]
         lines += [f"model = {class_name}.from_pretrained(folder).eval()"]
-    lines += ["tokenizer = AutoTokenizer.from_pretrained(folder)", _ASK[task], "```"]
+    lines += ["tokenizer = AutoTokenizer.from_pretrained(folder)", *_ask_code(facts), "```"]
     text = "\n".join(lines)
     if pruned:
         text = (
@@ -131,10 +159,12 @@ def _score_table(facts: CardFacts) -> str:
             low, high = facts.intervals.get(name, (None, None))
             span = "" if low is None or high is None else f"{_number(name, low)} to {_number(name, high)}"
             found = facts.search.get(name)
-            rows.append((name, _number(name, value), span, "" if found is None else _number(name, found)))
+            taught = facts.teacher_search.get(name)
+            others = ("" if other is None else _number(name, other) for other in (found, taught))
+            rows.append((name, _number(name, value), span, *others))
     if not rows:
         return "This model was not scored on a report split."
-    return _table(("score", "report split", "95 % interval", "search split"), rows) + (
+    return _table(("score", "report split", "95 % interval", "search split", "teacher, search split"), rows) + (
         "\n\nOnly the verification reads the report split. The search split drove the choice of this model: its scores "
         "are optimistic. Intervals are percentile bootstrap over report examples."
     )
@@ -147,6 +177,21 @@ def _threshold_lines(facts: CardFacts) -> list[str]:
         f"It leaves a question unanswered when the null score exceeds the best span's by more than "
         f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the search split)."
     ]
+
+
+def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, Any]:
+    """The settings as they took effect: sizes are those of the model, and what changed nothing is left out."""
+    rows, settings, config = asdict(facts.settings), facts.settings, model.config
+    shape = Shape.from_config({**config.to_dict(), KEPT_HEADS: None})
+    kept = getattr(config, KEPT_HEADS, None)
+    rows |= {"layers": shape.layers, "heads": [len(layer) for layer in kept] if pruned and kept else shape.heads}
+    rows |= {"hidden_size": shape.hidden_size, "ffn_size": shape.ffn_size, "head_size": shape.head_size}
+    idle = {"layer_choice"} if not facts.init else set()
+    idle |= {"layer_list"} if settings.layer_choice != "list" else set()
+    idle |= {"head_choice"} if not pruned else set()
+    idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
+    idle |= {"temperature"} if settings.alpha == 0 else set()
+    return {name: value for name, value in rows.items() if name not in idle}
 
 
 def _data_rows(data: DataSpec) -> dict[str, Any]:
@@ -178,7 +223,7 @@ def _card_data(facts: CardFacts, *, pruned: bool) -> ModelCardData:
             dataset_split=facts.data.report_split if facts.data.hub else None,
             metric_type=_INDEX_NAMES[name],
             metric_name=name,
-            metric_value=round(value, 4),
+            metric_value=round(value / 100, 6),  # a share: so the Hub compares it with other models
         )
         for name, value in facts.report.items()
         if name in _INDEX_NAMES and source

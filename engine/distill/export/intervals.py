@@ -51,8 +51,13 @@ def span_scores(correct: Array, partial: Array, impossible: Array) -> Statistic:
 
 
 def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
-    """accuracy, macro_f1 and matthews from class indices (examples,), as scikit-learn defines them."""
+    """accuracy, macro_f1 and matthews from class indices (examples,), as scikit-learn defines them.
+
+    A label that no example and no prediction has counts as F1 0, as in the score itself. One that a mere resample lacks
+    is left out of its macro F1: it would pull the interval below the score.
+    """
     cells = truth * classes + chosen
+    unseen = classes - len(np.union1d(truth, chosen))
 
     def scores(weights: Array) -> dict[str, float]:
         table = np.bincount(cells, weights=weights, minlength=classes * classes).reshape(classes, classes)
@@ -63,7 +68,7 @@ def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
         matthews = (right.sum() * total - true @ said) / spread if spread > 0 else 0.0
         return {
             "accuracy": 100 * float(right.sum() / total),
-            "macro_f1": 100 * float(f1.mean()),
+            "macro_f1": 100 * float(f1.sum() / (len(f1) + unseen)),
             "matthews": 100 * float(matthews),
         }
 

@@ -20,7 +20,8 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
-from bertdistill.engine.contract.folder import RunPaths, write_json
+from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
+from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key
@@ -30,7 +31,6 @@ from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, cl
 from bertdistill.engine.distill.families.transformer import load_student
 from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.tasks import SCORERS, Scored
-from bertdistill.engine.distill.training.checkpoints import file_sha256
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import measure
@@ -42,7 +42,7 @@ TOLERANCE = 0.05
 """Points by which a repeated score may differ: fp32 on the same kind of device repeats almost exactly."""
 LOOSE_TOLERANCE = 0.5
 """The same for bf16 or another kind of device, where other kernels round near ties differently."""
-MEASURED = {"latency_ms", "latency_p95_ms", "throughput"}
+MEASURED = {*LATENCIES, "throughput"}
 REPORT = "report.json"
 BOOTSTRAP_SEED = 0
 
@@ -291,6 +291,7 @@ def _export(run: Run, order: Order, tokenizer: Any, threshold: float | None, fou
         report=found.report,
         intervals=found.intervals,
         search=found.repeated,
+        teacher_search=spec.prepared.teacher_metrics,
         measured=found.measured,
         null_threshold=threshold,
         note=order.note,

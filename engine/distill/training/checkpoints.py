@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.folder import RunPaths, sync_folder
+from bertdistill.engine.contract.folder import RunPaths, file_sha256, sync_folder
 from bertdistill.engine.distill.data.caches import sync_files
 
 TRAINER = "trainer.safetensors"
@@ -153,12 +153,6 @@ def seed_everything(seed: int) -> None:
     """Seed Python's and torch's generators (numpy's global one is used by nobody here)."""
     random.seed(seed)
     torch.manual_seed(seed)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_sha256(folder: Path) -> str:

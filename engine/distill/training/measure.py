@@ -1,17 +1,21 @@
 """Measure a model: time of one example on one CPU thread, examples a second in batches, memory of the worker.
 
-It changes neither the model nor, beyond the measurement, the process's settings.
+It changes neither the model nor, beyond the measurement, the process's settings. Other workers often train on the same
+cores meanwhile. Wall time grows with them; CPU time of the thread grows by a quarter at most, from caches that they
+empty; the ratio to a reference that is measured in turns stays within a hundredth (`benchmarks/latency.py`).
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +30,33 @@ if TYPE_CHECKING:
 MIN_REPEATS = 5
 CPU = torch.device("cpu")
 
+Inputs = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of one forward pass in ms, and how far they can be trusted."""
+
+    cpu_ms: float
+    """Median CPU time of the thread, which waiting for a core does not lengthen."""
+    spread: float
+    """Interquartile range of that CPU time in percent of its median."""
+    wall_ms: float
+    wall_p95_ms: float
+    load: float
+    """Load average of the machine, 1 minute."""
+    ratio: float | None = None
+    """CPU time over that of the reference model, None without one."""
+
+    def metrics(self) -> dict[str, float]:
+        """By the names of the contract."""
+        found = {"latency_cpu_ms": self.cpu_ms, "latency_spread": self.spread, "latency_load": self.load}
+        found |= {"latency_ms": self.wall_ms, "latency_p95_ms": self.wall_p95_ms}
+        return found if self.ratio is None else found | {"latency_ratio": self.ratio}
+
 
 def example_inputs(model: nn.Module, length: float) -> dict[str, Tensor]:
-    """One made input (1, length) on the CPU for `latency`; which tokens it holds does not matter for the time."""
+    """One synthetic input (1, length) on the CPU for `latency`; which tokens it holds does not matter for the time."""
     config: Any = model.config
     size = max(1, round(length))
     ids = torch.arange(size) % max(config.vocab_size - 1, 1) + 1
@@ -41,30 +69,49 @@ def example_inputs(model: nn.Module, length: float) -> dict[str, Tensor]:
 
 def latency(
     model: nn.Module,
-    inputs: Mapping[str, Tensor],
+    inputs: Inputs,
     *,
+    reference: tuple[nn.Module, Inputs] | None = None,
     warmup: int = 5,
     repeats: int = 50,
     seconds: float = 20.0,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[float, float]:
-    """Median and 95th percentile of one forward pass of `inputs` (batch 1), in ms: one CPU thread, fp32.
+    cpu_clock: Callable[[], float] = time.thread_time,
+) -> Latency:
+    """Forward passes of `inputs` (batch 1) on one CPU thread in fp32, in turns with `reference`.
 
     A model on another device or in another type is copied for it. After `seconds` it stops early, but not before five
     repeats.
     """
-    ready = _on_cpu(model)
-    times: list[float] = []
-    with _one_thread(), torch.inference_mode(), _evaluating(ready):
+    pairs = [(_on_cpu(one), given) for one, given in [(model, inputs), *([reference] if reference else [])]]
+    walls: list[float] = []
+    cpus: list[list[float]] = [[] for _ in pairs]
+    with _one_thread(), torch.inference_mode(), _evaluating(*[one for one, _ in pairs]):
         for _ in range(max(warmup, 1)):
-            ready(**inputs)
+            for one, given in pairs:
+                one(**given)
         began = clock()
-        while len(times) < repeats and (len(times) < MIN_REPEATS or clock() - began < seconds):
-            start = clock()
-            ready(**inputs)
-            times.append(clock() - start)
-    median, high = np.percentile(np.array(times) * 1e3, [50, 95])
-    return float(median), float(high)
+        while len(walls) < repeats and (len(walls) < MIN_REPEATS or clock() - began < seconds):
+            for number, (one, given) in enumerate(pairs):
+                start, cpu_start = clock(), cpu_clock()
+                one(**given)
+                cpus[number].append(cpu_clock() - cpu_start)
+                if number == 0:
+                    walls.append(clock() - start)
+    return _latency(walls, *cpus)
+
+
+def _latency(walls: Sequence[float], cpus: Sequence[float], reference: Sequence[float] = ()) -> Latency:
+    wall, wall_p95 = np.percentile(np.array(walls) * 1e3, [50, 95])
+    low, cpu, high = np.percentile(np.array(cpus) * 1e3, [25, 50, 75])
+    return Latency(
+        cpu_ms=float(cpu),
+        spread=100 * float((high - low) / cpu),
+        wall_ms=float(wall),
+        wall_p95_ms=float(wall_p95),
+        load=os.getloadavg()[0],
+        ratio=float(cpu / (np.median(reference) * 1e3)) if len(reference) else None,
+    )
 
 
 def throughput(
@@ -117,13 +164,15 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = model.training
-    model.eval()
+def _evaluating(*models: nn.Module) -> Iterator[None]:
+    training = [model.training for model in models]
+    for model in models:
+        model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for model, mode in zip(models, training, strict=True):
+            model.train(mode)
 
 
 def _wait(device: torch.device) -> None:

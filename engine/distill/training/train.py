@@ -5,6 +5,7 @@ It knows features, a model and settings; it knows neither how they were made nor
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,8 @@ class Schedule:
     batch_size: int
     accumulation: int
     passes_per_epoch: int
+    passes: int
+    """Batches in all. The last step accumulates what is left of them, so that no run exceeds its epochs."""
     steps: int
     warmup: int
     evaluate_after: tuple[int, ...]
@@ -93,22 +96,28 @@ class Schedule:
         marks = self.evaluate_after
         return position.evaluations < len(marks) and position.step >= marks[position.evaluations]
 
+    def passes_of(self, step: int) -> int:
+        """How many batches the step after so many steps accumulates."""
+        return min(self.accumulation, self.passes - step * self.accumulation)
+
     def examples(self, step: int) -> int:
         """Examples seen in so many steps. Inside an epoch, its smaller batch counts as the last one."""
-        epochs, passes = divmod(step * self.accumulation, self.passes_per_epoch)
+        epochs, passes = divmod(min(step * self.accumulation, self.passes), self.passes_per_epoch)
         return epochs * self.features + min(passes * self.batch_size, self.features)
 
 
 def schedule(features: int, settings: Settings) -> Schedule:
     """The schedule of `settings` over so many training features; at least one step."""
     per_epoch = batches_per_epoch(features, settings.batch_size)
-    steps = max(1, math.ceil(per_epoch * settings.epochs / settings.accumulation))
+    passes = max(1, math.ceil(round(per_epoch * settings.epochs, 6)))  # 10 batches, 1.1 epochs: 11 and not 12
+    steps = -(-passes // settings.accumulation)
     marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
     return Schedule(
         features=features,
         batch_size=settings.batch_size,
         accumulation=settings.accumulation,
         passes_per_epoch=per_epoch,
+        passes=passes,
         steps=steps,
         warmup=round(steps * settings.warmup_fraction),
         evaluate_after=tuple(marks),
@@ -117,9 +126,12 @@ def schedule(features: int, settings: Settings) -> Schedule:
 
 
 def learning_rate(step: int, plan: Schedule, peak: float) -> float:
-    """Linear rise over the warm-up, then linear decay that would reach 0 one step after the last."""
+    """Linear rise from 0 over the warm-up, then linear decay that would reach 0 one step after the last.
+
+    The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the very first step has rate 0.
+    """
     if step < plan.warmup:
-        return peak * (step + 1) / plan.warmup
+        return peak * step / plan.warmup
     return peak * (plan.steps - step) / max(1, plan.steps - plan.warmup)
 
 
@@ -210,12 +222,14 @@ def train(job: Job) -> Position:
         rate = learning_rate(position.step, plan, settings.learning_rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        for _ in range(settings.accumulation):
-            batch = next(batches).to(job.device)
+        parts = list(itertools.islice(batches, plan.passes_of(position.step)))
+        examples = sum(len(part.rows) for part in parts)
+        for part in parts:
+            batch = part.to(job.device)
             with cheap_dropout(model, job.device):
                 outputs = forward(model, batch, span=span, precision=job.precision)
             losses = batch_loss(outputs, batch, settings)
-            torch.autograd.backward(losses.total / settings.accumulation)
+            torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm or math.inf)
         optimizer.step()
@@ -282,16 +296,15 @@ class _Log:
     def __init__(self, job: Job, plan: Schedule) -> None:
         self._job, self._plan = job, plan
         self._sums = torch.zeros(3, device=job.device)
-        self._passes = self._examples = 0
+        self._examples = 0
         self._since = self._said = time.monotonic()
 
     def add(self, losses: Losses, examples: int) -> None:
-        self._sums += torch.stack((losses.total.detach(), losses.hard, losses.soft))
-        self._passes += 1
+        self._sums += torch.stack((losses.total.detach(), losses.hard, losses.soft)) * examples
         self._examples += examples
 
     def flush(self, step: int, norm: Tensor, rate: float) -> None:
-        total, hard, soft, norm_value = [*(self._sums / self._passes).tolist(), float(norm)]
+        total, hard, soft, norm_value = [*(self._sums / self._examples).tolist(), float(norm)]
         if not math.isfinite(total + norm_value):
             raise Diverged(f"loss {total:g} with gradient norm {norm_value:g} at step {step}, learning rate {rate:.3g}")
         now = time.monotonic()
@@ -311,7 +324,7 @@ class _Log:
             )
             self._said = now
         self._sums.zero_()
-        self._passes = self._examples = 0
+        self._examples = 0
         self._since = now
 
 

@@ -27,7 +27,7 @@ for line in sys.stdin:
         sys.exit("\\x1b[2Jlast words")
     side = "teacher" if "teacher_of" in order else "student"
     found = {"label": side, "probabilities": {side: 1.0}} | order["request"]
-    print(json.dumps({"id": order["id"], "found": found, "latency_ms": order["id"]}), flush=True)
+    print(json.dumps({"id": order["id"], "found": found, "latency_cpu_ms": order["id"]}), flush=True)
 """
 FAKE = (sys.executable, "-I", "-c", ECHO)
 
@@ -40,7 +40,7 @@ def test_questions_of_many_threads_keep_apart() -> None:
             orders = [{"folder": "x", "request": {"text": str(i)}} for i in range(40)]
             replies = list(pool.map(process.ask, orders))
         assert [str(i) for i in range(40)] == [reply.found["text"] for reply in replies]
-        assert set(range(1, 41)) == {reply.latency_ms for reply in replies}
+        assert set(range(1, 41)) == {reply.latency_cpu_ms for reply in replies}
     finally:
         process.close()
 
@@ -124,9 +124,9 @@ def test_the_command_asks_both(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -
     db.close()
     monkeypatch.setattr(promotion, "AnswerProcess", lambda: AnswerProcess(FAKE))
     found = json.loads(promotion.ask_both(ws, "m:1", {"text": "x"}, as_json=True))
-    assert [("student", 1), ("teacher", 2)] == [(one["label"], one["latency_ms"]) for one in found.values()]
+    assert [("student", 1), ("teacher", 2)] == [(one["label"], one["latency_cpu_ms"]) for one in found.values()]
     text = promotion.ask_both(ws, "m:1", {"text": "x"}, as_json=False)
     assert "student: student" in text
-    assert "latency  2.00 ms" in text
+    assert "CPU time  2.00 ms" in text
     with pytest.raises(WorkerFailed, match="last words"):
         promotion.ask_both(ws, "m:1", {"text": "die"}, as_json=True)

@@ -9,13 +9,19 @@ import math
 
 import pytest
 
-from bertdistill.app.text.tables import csv_text, cut, json_text, pairs, text_table
+from bertdistill.app.text.tables import csv_text, cut, json_text, markdown_table, pairs, text_table
 
 
 def test_columns_are_aligned() -> None:
     """Numbers flush right under their title, text flush left, wide characters counted as two cells."""
     text = text_table(["name", "n"], [["a", "1"], ["東京", "23"]], right=["n"])
     assert "name   n\na      1\n東京  23" == text
+
+
+def test_markdown_keeps_its_cells() -> None:
+    """A note with a bar or a line break does not become two cells or two rows."""
+    table = markdown_table(["a", "b"], [["1 | 2", "x\ny"]])
+    assert ["| a | b |", "| --- | --- |", r"| 1 \| 2 | x y |"] == table.split("\n")
 
 
 def test_tables_can_be_indented() -> None:

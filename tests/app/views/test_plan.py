@@ -14,6 +14,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import StudentSpec, TeacherSpec
 from bertdistill.engine.families.transformer import bert_shape, known_metrics
+from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import changed, load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 
@@ -68,6 +69,14 @@ def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
     assert 7 * 5 < planned["train_windows"] < 7 * 20
     assert 2 * planned["train_windows"] == planned["steps"]["baseline"]
     assert f"in an estimated {planned['train_windows']:,} windows" in plan_text(spec, planned)
+
+
+@pytest.mark.parametrize(("metric", "noted"), [("latency_ms", 1), ("latency_ratio", 0)])
+def test_aiming_at_wall_time_is_noted(spec: StudySpec, metric: str, noted: int) -> None:
+    """It is legal, and unstable beside other work; the note names what is stable."""
+    said: list[str] = []
+    make_plan(dataclasses.replace(spec, objectives=(*spec.objectives, Objective(metric, "minimize"))), say=said.append)
+    assert noted == sum("use latency_ratio" in note for note in said)
 
 
 def test_what_a_preparation_counted_is_no_guess(spec: StudySpec) -> None:

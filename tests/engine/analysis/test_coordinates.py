@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from tests.spaces import parse_search
 
 from bertdistill.engine.analysis.coordinates import (
     Axis,
@@ -17,7 +18,7 @@ from bertdistill.engine.analysis.coordinates import (
 )
 from bertdistill.engine.analysis.outcomes import Outcome
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.study.space import Parameter, Value, parse_search
+from bertdistill.engine.study.space import Parameter, Value
 
 SPACE = parse_search(
     {

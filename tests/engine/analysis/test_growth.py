@@ -6,7 +6,7 @@ import pytest
 
 from bertdistill.engine.analysis.growth import growth, last_gain
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.pareto.frontier import Objective, coverage, oriented, shares
+from bertdistill.engine.pareto.frontier import Objective, hypervolume, oriented, shares, unit_points
 
 OBJECTIVES = (Objective("exact", "maximize"), Objective("search_loss", "minimize"))
 
@@ -33,7 +33,8 @@ def test_the_last_step_is_the_hypervolume() -> None:
     trials = [ended(i, 40 + 7 * i % 30, 3 - 0.2 * i, at=i) for i in range(8)]
     points = [oriented(one.values, OBJECTIVES) for one in trials]
     steps = growth(trials, OBJECTIVES)
-    assert pytest.approx(coverage(points, OBJECTIVES)) == steps[-1].hypervolume
+    covered = hypervolume(unit_points(points, OBJECTIVES), (1.0, 1.0))
+    assert pytest.approx(covered) == steps[-1].hypervolume
     assert pytest.approx(steps[-1].hypervolume) == sum(step.gain or 0.0 for step in steps)
     assert pytest.approx(sum(shares(points, OBJECTIVES))) == steps[-1].hypervolume
 

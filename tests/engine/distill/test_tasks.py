@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill import tasks
@@ -208,6 +209,25 @@ def test_best_spans_equal_a_search_through_all_spans(monkeypatch: pytest.MonkeyP
     assert score_.tolist() == best_spans(features, outputs, data)[0].tolist()
 
 
+def test_no_span_of_the_official_search_is_better() -> None:
+    """`run_squad` pairs its best starts with its best ends; every one of its spans in the passage is a candidate."""
+    generator = np.random.default_rng(5)
+    context = " ".join(f"w{i}" for i in range(40))
+    features = span_features([(0, context)], [context])
+    data = DataSpec(n_best=5, max_answer_length=6)
+    inside = np.asarray(features.char_spans)[:, 0] >= 0
+    for _ in range(50):
+        outputs = generator.normal(size=(len(inside), 2))
+        starts, ends = (np.argsort(-outputs[:, side])[: data.n_best] for side in (0, 1))
+        official = [
+            outputs[start, 0] + outputs[end, 1]
+            for start in starts
+            for end in ends
+            if inside[start] and inside[end] and 0 <= end - start < data.max_answer_length
+        ]
+        assert best_spans(features, outputs, data)[0][0] >= max(official, default=-np.inf)
+
+
 def test_n_best_limits_the_starts() -> None:
     """With one candidate the highest start decides, even when another span is better."""
     context = "one two"
@@ -291,6 +311,13 @@ def test_a_constant_classifier_has_no_correlation() -> None:
     """Matthews correlation is 0 and a label that is never predicted has F1 0."""
     metrics = classes([0, 1, 1], [1, 1, 1], ("a", "b")).metrics
     assert (0.0, pytest.approx(100 * 0.8 / 2)) == (metrics["matthews"], metrics["macro_f1"])
+
+
+def test_macro_f1_counts_every_label() -> None:
+    """A label that neither truth nor prediction has is an F1 of 0, as scikit-learn's with `labels` counts it."""
+    truth, chosen = [0, 0, 1, 1], [0, 1, 1, 1]
+    expected = f1_score(truth, chosen, labels=[0, 1, 2], average="macro", zero_division=0)
+    assert pytest.approx(100 * expected) == classes(truth, chosen, ("a", "b", "c")).metrics["macro_f1"]
 
 
 def test_class_outputs_of_another_shape_are_refused() -> None:

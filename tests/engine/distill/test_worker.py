@@ -19,6 +19,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.spec import (
     AttemptSpec,
     DataSpec,
@@ -136,7 +137,7 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     """SIGTERM, then a second attempt from the checkpoint: the best and last numbers are those of an undisturbed run."""
     root, spec = prepared
     whole, first, second = root / "whole", root / "first", root / "second"
-    assert ev.EXIT_COMPLETE == finish(whole, dataclasses.replace(spec, measure=["latency_ms", "throughput"]))
+    assert ev.EXIT_COMPLETE == finish(whole, dataclasses.replace(spec, measure=["latency_ratio", "throughput"]))
     process = start(first, spec)
     deadline = time.monotonic() + DEADLINE
     while not events(first, ev.METRICS_LOGGED):
@@ -150,7 +151,9 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     scores, repeated = (events(folder, ev.RESULT)[0]["metrics"] for folder in (whole, second))
     assert scores["search_loss"] == repeated["search_loss"]
     assert scores["exact"] == repeated["exact"]
-    assert {"latency_ms", "throughput", "train_minutes", "peak_memory_mb"} <= set(scores)
+    assert {*LATENCIES, "throughput", "train_minutes", "peak_memory_mb"} <= set(scores)
+    assert 0 < scores["latency_cpu_ms"]
+    assert 0 < scores["latency_ratio"]
     steps = [[event["step"] for event in events(folder, ev.CHECKPOINT)] for folder in (whole, second)]
     assert steps[0][-1] == steps[1][-1]
     mine, theirs = (load_file(RunPaths(folder).checkpoints.resolve() / last(folder)) for folder in (whole, second))

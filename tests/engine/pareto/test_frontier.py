@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from bertdistill.engine.pareto.frontier import (
     Objective,
     Point,
-    coverage,
     dominates,
     feasible,
     gains,
@@ -23,6 +22,7 @@ from bertdistill.engine.pareto.frontier import (
     ranking,
     ranks,
     reference_point,
+    shares,
     unit_points,
 )
 
@@ -94,7 +94,7 @@ def test_no_points() -> None:
     assert [] == ranks([])
     assert [] == ranking([], ACCURACY_AND_SIZE)
     assert 0.0 == hypervolume([], (1.0, 1.0))
-    assert 0.0 == coverage([], ACCURACY_AND_SIZE)
+    assert [] == shares([], ACCURACY_AND_SIZE)
 
 
 @given(clouds(2))
@@ -167,12 +167,12 @@ def test_sizes_are_compared_by_ratio() -> None:
     assert pytest.approx((0.5, 0.5)) == middle
 
 
-def test_coverage_of_a_full_box_is_one() -> None:
+def test_shares_of_a_full_box_are_one() -> None:
     """One student that is best in everything fills the box; a second extreme cannot raise it."""
     objectives = (Objective("accuracy", "maximize", 50.0), Objective("params", "minimize", 1e8))
-    assert pytest.approx(1.0) == coverage([(-90.0, 1e6)], objectives)
-    assert pytest.approx(1.0) == coverage([(-90.0, 1e6), (-60.0, 1e7)], objectives)
-    assert coverage([(-90.0, 1e8), (-50.0, 1e6)], objectives) < 0.01
+    assert pytest.approx(1.0) == sum(shares([(-90.0, 1e6)], objectives))
+    assert pytest.approx(1.0) == sum(shares([(-90.0, 1e6), (-60.0, 1e7)], objectives))
+    assert sum(shares([(-90.0, 1e8), (-50.0, 1e6)], objectives)) < 0.01
 
 
 def test_reference_is_the_threshold_or_beyond_the_worst() -> None:
@@ -217,7 +217,7 @@ def test_a_constraint_decides_who_is_feasible_and_nothing_else() -> None:
     assert {"slow": (False, False), "quick": (True, True), "quicker": (False, True)} == found
     assert (-90.0, 5.0) == oriented(rows[0][1], objectives)
     assert 2 == len(reference_point([(-80.0, 5.0)], objectives))
-    assert 0 < coverage([(-80.0, 5.0), (-70.0, 4.0)], objectives) <= 1
+    assert 0 < sum(shares([(-80.0, 5.0), (-70.0, 4.0)], objectives)) <= 1
 
 
 def test_dominated_rows_go_by_distance_alone() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes import study_dict
+from tests.spaces import parse_search
 
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
@@ -28,7 +29,7 @@ from bertdistill.engine.search.importances import (
 )
 from bertdistill.engine.search.optimiser import PastTrial
 from bertdistill.engine.study.config import dump, study_from_dict
-from bertdistill.engine.study.space import Value, parse_search
+from bertdistill.engine.study.space import Value
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import writes
 from bertdistill.store.db import open_db

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.spaces import parse_search
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
@@ -29,7 +30,7 @@ from bertdistill.engine.search.optimiser import (
     rounded,
 )
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
-from bertdistill.engine.study.space import Parameter, Space, check, count, parse_search
+from bertdistill.engine.study.space import Parameter, Space, check, count
 
 OBJECTIVES = (Objective("exact", "maximize", 50.0), Objective("params", "minimize"))
 FREE = (Objective("exact", "maximize"), Objective("params", "minimize"))

@@ -140,6 +140,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"objectives": [{"metrc": "exact"}, SIZE]}, "[objectives.0] metrc is no key here; did you mean"),
         ({"objectives": [{"metric": "accuracy"}, SIZE]}, "does not exist for question-answering"),
         ({"objectives": [{"metric": "null_threshold"}, SIZE]}, "is tuned, not better or worse"),
+        ({"objectives": [{"metric": "latency_load"}, SIZE]}, "says what ran beside the measurement; use latency_ratio"),
         (
             {"objectives": [EXACT, {"metric": "params", "direction": "maximize"}]},
             "is the wrong way for params; remove it or use minimize",

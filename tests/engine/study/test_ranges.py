@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from tests.fakes import study_dict, study_spec
+from tests.spaces import parse_search
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.study.config import dump, load_study, study_from_dict, to_toml
 from bertdistill.engine.study.ranges import dump_range, inside, narrow, present, range_text, read_ranges, typed
-from bertdistill.engine.study.space import parse_search
 
 SPACE = parse_search(
     {

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.spaces import parse_search
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.study.space import (
@@ -19,7 +20,6 @@ from bertdistill.engine.study.space import (
     count,
     describe,
     grid,
-    parse_search,
     points,
     resolve,
 )

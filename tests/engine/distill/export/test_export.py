@@ -21,12 +21,13 @@ from tests.tiny import Kind, make_checkpoint
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
+from bertdistill.engine.contract.folder import file_sha256
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.export import export
+from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
-from bertdistill.engine.distill.training.checkpoints import file_sha256
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -233,7 +234,8 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
         report={"exact": 66.1249, "f1": 70.0},
         intervals={"exact": (65.0, 67.5)},
         search={"exact": 67.0},
-        measured={"params": 65_183_618, "latency_ms": 12.3456},
+        teacher_search={"exact": 69.5, "null_threshold": 2.0},
+        measured={"params": 65_183_618, "latency_cpu_ms": 12.3456, "latency_spread": 1.26, "latency_load": 4.04},
         null_threshold=-0.75,
         remarks=("promoted by force | <b>",),
     )
@@ -242,11 +244,13 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
         "# tiny, version 4",
         "with 2 layers of width 32 and 3, 3 attention heads (by layer), distilled from `org/teacher`",
         "first weights from `minilm`. Study `squad2`, trial 17.",
-        "| exact | 66.12 % | 65.00 % to 67.50 % | 67.00 % |",
-        "| f1 | 70.00 % |  |  |",
+        "| exact | 66.12 % | 65.00 % to 67.50 % | 67.00 % | 69.50 % |",
+        "| f1 | 70.00 % |  |  |  |",
         "by more than -0.75",
         "| 65,183,618 |",
         "| 12.35 ms |",
+        "in percent of their median | 1.3 % |",
+        "load average of the machine while latency was measured | 4.0 |",
         "| learning_rate | `5e-05` |",
         "| report | `dev.json` |",
         "**Note:** promoted by force / (b)",
@@ -256,7 +260,42 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
     data = ModelCard(text).data
     assert (QA, "tiny") == (data.pipeline_tag, data.model_name)
     results = data.eval_results or []
-    assert [("exact_match", 66.1249), ("f1", 70.0)] == [(r.metric_type, r.metric_value) for r in results]
+    assert [("exact_match", 0.661249), ("f1", 0.7)] == [(r.metric_type, r.metric_value) for r in results]
+
+
+@pytest.mark.parametrize(("heads", "left"), [(0, "`4`"), (3, "`3, 3`")])
+def test_the_card_shows_sizes_as_they_are(tmp_path: Path, heads: int, left: str) -> None:
+    """Not the settings' 0, which means the teacher's, nor what only a student from scratch would have read."""
+    student, _ = make_student(tmp_path, "bert", QA, heads)
+    text = model_card(facts(init="org/teacher"), load_student(student)[0], onnx=False)
+    shape = read_shape(tmp_path / "init")
+    assert {"hidden_size": "`32`", "head_size": "`8`"} == {k: setting(text, k) for k in ("hidden_size", "head_size")}
+    assert [f"`{shape.layers}`", left, f"`{shape.ffn_size}`"] == [
+        setting(text, name) for name in ("layers", "heads", "ffn_size")
+    ]
+    assert ("", heads == 0) == (setting(text, "head_seed"), setting(text, "head_choice") == "")
+    assert "" == setting(text, "layer_list")
+
+
+def setting(card: str, name: str) -> str:
+    """The value of a row of the card, empty when there is none."""
+    found = re.search(rf"^\| {name} \| (.*) \|$", card, re.M)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("threshold", [None, -1e3, 1e3])
+def test_the_code_in_the_card_answers_as_the_model_was_scored(
+    tmp_path: Path, hostile: Path, threshold: float | None
+) -> None:
+    """It abstains by the threshold, and its span lies in the passage: the answer is that of `ask`."""
+    student, tokenizer = make_student(tmp_path, "bert", QA, 0)
+    target = tmp_path / "v1"
+    export_model(student, target, card_facts=facts(null_threshold=threshold), tokenizer=tokenizer, onnx=False)
+    (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
+    expected = answer(target, question="Who wrote it?", context="Ada wrote it.")
+    assert (threshold == -1e3) == expected["abstained"]
+    printed = run(hostile, "-c", code.replace('folder = "."', f"folder = {str(target)!r}"))
+    assert expected["answer"] == printed.removesuffix("\n")
 
 
 def test_the_card_names_the_library_that_loads_the_folder(tmp_path: Path) -> None:

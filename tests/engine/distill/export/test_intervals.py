@@ -26,16 +26,25 @@ def test_same_seed_same_interval() -> None:
 
 
 def test_class_scores_equal_scikit_learn() -> None:
-    """Weighted counts give what scikit-learn gives on the resample itself, absent classes included."""
+    """Weighted counts give what scikit-learn gives on the resample itself, where class 4 of 5 never occurs."""
     truth, chosen = RNG.integers(0, 4, 60), RNG.integers(0, 3, 60)
     statistic = class_scores(truth, chosen, 5)
+    whole = f1_score(truth, chosen, labels=range(5), average="macro", zero_division=0)
+    assert statistic(np.ones(60))["macro_f1"] == pytest.approx(100 * whole)
     for _ in range(20):
         rows = RNG.integers(0, 60, 25)
         scores = statistic(np.bincount(rows, minlength=60))
         assert scores["accuracy"] == pytest.approx(100 * (truth[rows] == chosen[rows]).mean())
-        macro = f1_score(truth[rows], chosen[rows], average="macro", zero_division=0)
+        labels = [*np.union1d(truth[rows], chosen[rows]), 4]
+        macro = f1_score(truth[rows], chosen[rows], labels=labels, average="macro", zero_division=0)
         assert scores["macro_f1"] == pytest.approx(100 * macro)
         assert scores["matthews"] == pytest.approx(100 * matthews_corrcoef(truth[rows], chosen[rows]))
+
+
+def test_rare_labels_do_not_pull_the_interval_below_the_score() -> None:
+    """Fifty labels of two examples each, all right: many resamples lack some label, and each still scores 100."""
+    truth = np.repeat(np.arange(50), 2)
+    assert (100.0, 100.0) == bootstrap(class_scores(truth, truth, 50), 100, samples=100)["macro_f1"]
 
 
 def test_matthews_of_one_class_is_zero() -> None:

@@ -28,6 +28,7 @@ from bertdistill.engine.contract.events import (
     parse_event,
 )
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
@@ -161,7 +162,7 @@ def test_verified_model(tmp_path: Path, trained: Trained) -> None:
     assert "" == report["problem"]
     assert trained.metrics[first] == pytest.approx(report[f"{first}_repeated"], abs=TOLERANCE)
     assert trained.metrics["params"] == metrics["params"]
-    assert {"latency_ms", "latency_p95_ms", "throughput", "size_mb", *TASKS[task].scores} <= set(metrics)
+    assert {*LATENCIES, "throughput", "size_mb", *TASKS[task].scores} <= set(metrics)
     low, high = report["intervals"][first]
     assert low <= metrics[first] <= high
     assert (20 if task == QA else 40, 40) == (report["report_examples"], report["resamples"])

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from bertdistill.engine.distill.families.importance import head_importance, load_importance, save_importance
 from bertdistill.engine.distill.families.standalone import NAMES, layers_of
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
 LABELS = ("no", "yes")
 
 
 def model_of(tmp_path: Path, kind: Kind) -> Any:
     folder = make_checkpoint(tmp_path / kind, kind, layers=3, head="cls")
-    return load_encoder(folder, TASKS[1], LABELS)
+    return load_encoder(folder, TEXT_CLASSIFICATION, LABELS)
 
 
 def batches(sizes: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:

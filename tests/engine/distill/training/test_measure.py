@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +14,10 @@ import pytest
 import torch
 from tests.tiny import Kind, make_checkpoint
 
+from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.distill.data.batches import Batch, by_length
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.training.measure import example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.distill.training.measure import Latency, example_inputs, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.trial import MEASURED_TOKENS, measured_rows
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 
@@ -25,17 +27,21 @@ CPU = torch.device("cpu")
 class Timed(torch.nn.Module):
     """Takes the given times, turn by turn, and notes the conditions of each call."""
 
-    def __init__(self, *seconds: float) -> None:
+    def __init__(self, *seconds: float, waits: float = 0.0) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.times: Iterator[float] = cycle(seconds)
-        self.now, self.calls, self.threads, self.modes = 0.0, 0, set[int](), set[tuple[bool, bool]]()
+        self.elapsed, self.waits = [0.0], waits
+        self.calls, self.threads, self.modes = 0, set[int](), set[tuple[bool, bool]]()
 
     def clock(self) -> float:
-        return self.now
+        return self.elapsed[0]
+
+    def wall(self) -> float:
+        return self.elapsed[0] + self.calls * self.waits
 
     def forward(self, **inputs: torch.Tensor) -> Any:
-        self.now += next(self.times)
+        self.elapsed[0] += next(self.times)
         self.calls += 1
         self.threads.add(torch.get_num_threads())
         self.modes.add((self.training, torch.is_inference_mode_enabled()))
@@ -47,20 +53,53 @@ def batch(rows: int) -> Batch:
     return Batch(np.arange(rows), False, ids, torch.ones_like(ids), None, torch.zeros(rows, dtype=torch.long), None)
 
 
+def timed(model: Timed, **options: Any) -> Latency:
+    """By the model's own clocks: CPU time passes with its calls, wall time also while it waits for a core."""
+    return latency(model, {}, clock=model.wall, cpu_clock=model.clock, **options)
+
+
 def test_latency_is_the_median_of_the_repeats() -> None:
     """One slow call in ten moves the 95th percentile and not the median; warm-up calls are not counted."""
     model = Timed(0.05, *[0.002] * 9)
-    median, high = latency(model, {}, warmup=10, repeats=20, clock=model.clock)
+    found = timed(model, warmup=10, repeats=20)
     assert 30 == model.calls
-    assert (2.0, 50.0) == (pytest.approx(median), pytest.approx(high, rel=0.1))
+    assert (2.0, 2.0) == pytest.approx((found.cpu_ms, found.wall_ms))
+    assert pytest.approx(50.0, rel=0.1) == found.wall_p95_ms
+
+
+def test_waiting_for_a_core_lengthens_the_wall_time_only() -> None:
+    """Beside other workers the CPU time stays what it is alone, and that is the time to aim at."""
+    alone, beside = timed(Timed(0.002)), timed(Timed(0.002, waits=0.006))
+    assert (2.0, 2.0) == pytest.approx((alone.cpu_ms, beside.cpu_ms))
+    assert (2.0, 8.0) == pytest.approx((alone.wall_ms, beside.wall_ms))
+
+
+def test_the_spread_is_the_interquartile_range() -> None:
+    """In percent of the median: 2, 3, 4, 5 and 6 ms spread by 2 of 4 ms."""
+    assert 50.0 == pytest.approx(timed(Timed(0.004, 0.002, 0.006, 0.003, 0.005), warmup=5, repeats=5).spread)
+
+
+def test_the_reference_is_timed_in_turns() -> None:
+    """Whatever slows one down slows the other down: a quarter of the reference's time stays a quarter."""
+    reference, model = Timed(0.008, 0.016), Timed(0.002, 0.004)
+    model.elapsed = reference.elapsed  # one clock
+    found = latency(model, {}, reference=(reference, {}), repeats=6, clock=model.clock, cpu_clock=model.clock)
+    assert 0.25 == pytest.approx(found.ratio)
+    assert (5 + 6, 5 + 6) == (model.calls, reference.calls)
+
+
+def test_latencies_have_the_names_of_the_contract() -> None:
+    """Without a reference there is no ratio; the load beside it is always told."""
+    alone, compared = timed(Timed(0.002)), replace(timed(Timed(0.002)), ratio=0.5)
+    assert set(LATENCIES) - {"latency_ratio"} == set(alone.metrics())
+    assert set(LATENCIES) == set(compared.metrics())
+    assert alone.load >= 0
 
 
 def test_latency_stops_early_but_not_before_five_repeats() -> None:
     """A large model does not hold the worker for minutes."""
     model = Timed(30.0)
-    assert (30_000.0, 30_000.0) == pytest.approx(
-        latency(model, {}, warmup=1, repeats=50, seconds=60, clock=model.clock)
-    )
+    assert 30_000.0 == pytest.approx(timed(model, warmup=1, repeats=50, seconds=60).wall_ms)
     assert 1 + 5 == model.calls
 
 
@@ -69,7 +108,8 @@ def test_latency_uses_one_thread_and_restores_everything() -> None:
     threads, model = torch.get_num_threads(), Timed(0.001)
     torch.set_num_threads(2)
     try:
-        latency(model.train(), {}, repeats=5, clock=model.clock)
+        model.train()
+        timed(model, repeats=5)
         assert 2 == torch.get_num_threads()
     finally:
         torch.set_num_threads(threads)
@@ -79,8 +119,8 @@ def test_latency_uses_one_thread_and_restores_everything() -> None:
 def test_latency_of_a_half_precision_model_is_measured_in_fp32(tmp_path: Path) -> None:
     """The model itself keeps its type."""
     model: Any = load_encoder(make_checkpoint(tmp_path / "m", "bert", head="qa"), QUESTION_ANSWERING, ()).bfloat16()
-    median, high = latency(model, example_inputs(model, 9), repeats=5)
-    assert 0 < median <= high
+    found = latency(model, example_inputs(model, 9), repeats=5)
+    assert 0 < found.wall_ms <= found.wall_p95_ms
     assert {torch.bfloat16} == {parameter.dtype for parameter in model.parameters()}
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.closeness import assert_fp32_equal
-from transformers import BertConfig, BertForQuestionAnswering
+from transformers import BertConfig, BertForQuestionAnswering, get_linear_schedule_with_warmup
 
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS, EventWriter, parse_event
@@ -74,16 +74,24 @@ def make_features() -> Features:
     )
 
 
-def make_model() -> BertForQuestionAnswering:
+def make_model(dropout: float = 0.1) -> BertForQuestionAnswering:
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    config = BertConfig(
+        vocab_size=60,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
     return BertForQuestionAnswering(config)
 
 
 def make_job(folder: Path, **changes: Any) -> Job:
     """A tiny distillation with dropout, so that a lost random state would show."""
     folder.mkdir(exist_ok=True)
-    model = make_model()
+    model = changes.get("model") or make_model()
     features = make_features()
     teacher = np.random.default_rng(3).normal(size=(len(features.input_ids), 2)).astype(np.float16)
     scores = iter(range(100))
@@ -202,7 +210,7 @@ def test_the_best_that_the_last_checkpoint_names_stays_until_the_next_last(tmp_p
     assert 2 >= sum(name.startswith("best-") for name in kept)
 
 
-@pytest.mark.parametrize(("batch_size", "accumulation"), [(8, 2), (50, 1), (64, 1)])
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(8, 2), (8, 5), (50, 1), (64, 1)])
 def test_examples_are_counted_by_passes_over_the_data(tmp_path: Path, batch_size: int, accumulation: int) -> None:
     """Three epochs of 60 are 180 examples for every batch size, so that curves and progress end at the same place."""
     settings = Settings(batch_size=batch_size, accumulation=accumulation, epochs=3, evaluations=3)
@@ -243,13 +251,46 @@ def test_betas_and_decay_groups_reach_the_optimiser() -> None:
     assert len(names) == len(decayed["params"]) + len(plain["params"])
 
 
-def test_learning_rate_rises_and_falls() -> None:
-    """Linear up over the warm-up share, linear down to nothing after the last step."""
-    plan = schedule(80, Settings(batch_size=8, epochs=1, warmup_fraction=0.2))
-    rates = [learning_rate(step, plan, 1.0) for step in range(plan.steps)]
-    assert 10 == plan.steps
-    assert [0.5, 1.0, 1.0] == pytest.approx(rates[:3])
-    assert 1 / 8 == pytest.approx(rates[-1])
+@pytest.mark.parametrize("warmup", [0.0, 0.2, 0.55, 1.0])
+def test_learning_rate_is_that_of_transformers(warmup: float) -> None:
+    """The same rate at every step as `get_linear_schedule_with_warmup`, so that recipes carry over."""
+    plan = schedule(80, Settings(batch_size=8, epochs=2, warmup_fraction=warmup))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-5)
+    theirs = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
+    expected = []
+    for _ in range(plan.steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    assert expected == pytest.approx([learning_rate(step, plan, 3e-5) for step in range(plan.steps)])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "accumulation", "passes"), [(3, 5, [5, 5, 5, 5, 4]), (0.25, 4, [2]), (1, 16, [8]), (1.1, 3, [3, 3, 3])]
+)
+def test_accumulation_ends_with_the_epochs(epochs: float, accumulation: int, passes: list[int]) -> None:
+    """The last step takes the batches that are left, never one of an epoch that was not asked for."""
+    plan = schedule(COUNT, Settings(batch_size=8, epochs=epochs, accumulation=accumulation))
+    assert passes == [plan.passes_of(step) for step in range(plan.steps)]
+
+
+def test_no_epoch_is_started_for_a_rounding_error() -> None:
+    """10 batches and 1.1 epochs are 11 batches, although the product of the floats is larger than 11."""
+    assert 11 == schedule(80, Settings(batch_size=8, epochs=1.1)).passes
+
+
+def test_accumulated_batches_weigh_by_their_examples(tmp_path: Path) -> None:
+    """60 examples in batches of 16, 16, 16 and 12 have the loss and the gradient of one batch of 60."""
+
+    def only_step(name: str, batch_size: int, accumulation: int) -> dict[str, float]:
+        settings = Settings(batch_size=batch_size, accumulation=accumulation, epochs=1, evaluations=1, alpha=0.3)
+        model = make_model(dropout=0.0)
+        job = make_job(tmp_path / name, settings=settings, model=model)
+        train(job)
+        (values,) = [e["values"] for e in events(job, METRICS_LOGGED) if "train/loss" in e["values"]]
+        return {name: values[f"train/{name}"] for name in ("loss", "hard_loss", "soft_loss", "gradient_norm")}
+
+    assert only_step("whole", 60, 1) == pytest.approx(only_step("parts", 16, 4), rel=1e-4)
 
 
 def test_evaluations_are_spaced_by_examples_whatever_the_batch() -> None:

@@ -1,0 +1,78 @@
+"""How far the times of one student move with what runs beside the measurement: CPU time, ratio and wall time.
+
+`python benchmarks/latency.py [--loads 0 4 10]`. It measures a student against a teacher of twice its layers, both with
+random weights, while so many busy processes share one core with it, and prints a row for each load. It trains nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from bertdistill.engine.distill.training.measure import Latency, example_inputs, latency
+
+TOKENS = 128
+BUSY = "while True: pass"
+
+
+def main() -> None:
+    """Measure at each load and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--loads", type=int, nargs="+", default=[0, 4, 10], help="busy processes on the same core")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements at each load")
+    parser.add_argument("--width", type=int, default=384)
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # children inherit it: all of them share this core
+    torch.set_num_threads(1)
+    student, teacher = (encoder(options.width, layers) for layers in (3, 6))
+    print("| beside | latency_cpu_ms | latency_ratio | latency_spread | latency_ms | latency_p95_ms |")
+    print("|---|---|---|---|---|---|")
+    for load in options.loads:
+        with busy(load):
+            found = [measured(student, teacher) for _ in range(options.rounds)]
+        print(f"| {load} | {' | '.join(cells(found))} |", flush=True)
+
+
+def encoder(width: int, layers: int) -> BertForSequenceClassification:
+    """A BERT with heads of 32, as MiniLM's."""
+    return BertForSequenceClassification(
+        BertConfig(
+            hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 32, intermediate_size=4 * width
+        )
+    )
+
+
+def measured(student: torch.nn.Module, teacher: torch.nn.Module) -> Latency:
+    """As a trial measures it."""
+    pair = (teacher, example_inputs(teacher, TOKENS))
+    return latency(student, example_inputs(student, TOKENS), reference=pair, seconds=8)
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """So many processes that only use the core."""
+    children = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+def cells(found: list[Latency]) -> Iterator[str]:
+    """The values of every round, smallest first."""
+    for name, decimals in (("cpu_ms", 2), ("ratio", 3), ("spread", 1), ("wall_ms", 1), ("wall_p95_ms", 1)):
+        values = sorted(float(getattr(one, name)) for one in found)
+        yield " · ".join(f"{value:.{decimals}f}" for value in values)
+
+
+if __name__ == "__main__":
+    main()
