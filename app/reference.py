@@ -291,7 +291,7 @@ ROOMS = (
     *(f"engine/{room}" for room in ("steering", "runner", "search", "analysis", "launch", "study")),
     *(f"engine/{room}" for room in ("families", "tasks", "pareto", "contract")),
     "engine/distill",
-    *(f"engine/distill/{room}" for room in ("export", "training", "families", "data")),
+    *(f"engine/distill/{room}" for room in ("export", "training", "training/terms", "compression", "families", "data")),
     "store",
     "store/migrations",
 )

@@ -13,10 +13,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from bertdistill.engine.distill.training.measure import Latency, example_inputs, latency
+from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.training.measure import Latency, latency
 
 TOKENS = 128
 BUSY = "while True: pass"
@@ -40,19 +43,19 @@ def main() -> None:
         print(f"| {load} | {' | '.join(cells(found))} |", flush=True)
 
 
-def encoder(width: int, layers: int) -> BertForSequenceClassification:
+def encoder(width: int, layers: int) -> Encoder:
     """A BERT with heads of 32, as MiniLM's."""
-    return BertForSequenceClassification(
-        BertConfig(
-            hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 32, intermediate_size=4 * width
-        )
+    config = BertConfig(
+        hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 32, intermediate_size=4 * width
     )
+    return Encoder(BertForSequenceClassification(config))
 
 
-def measured(student: torch.nn.Module, teacher: torch.nn.Module) -> Latency:
+def measured(student: Encoder, teacher: Encoder) -> Latency:
     """As a trial measures it."""
-    pair = (teacher, example_inputs(teacher, TOKENS))
-    return latency(student, example_inputs(student, TOKENS), reference=pair, seconds=8)
+    ids = torch.arange(1, TOKENS + 1)[None]
+    batch = Batch(np.arange(1), False, ids, torch.ones_like(ids), None, torch.zeros(1, dtype=torch.long))
+    return latency(student, batch, reference=(teacher, batch), seconds=8)
 
 
 @contextmanager

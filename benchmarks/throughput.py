@@ -199,7 +199,8 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     from bertdistill.engine.distill.data.examples import Examples, load_examples
     from bertdistill.engine.distill.data.features import build_features
     from bertdistill.engine.distill.data.vocabulary import train_wordpiece
-    from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder, save_student
+    from bertdistill.engine.distill.families.encoder import Encoder
+    from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder
     from bertdistill.engine.distill.training.train import choose_precision, predict
     from bertdistill.engine.families.transformer import Shape
 
@@ -219,8 +220,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
         tokenizer = train_wordpiece([row.context for row in examples.rows], 8000, folder / "tokenizer")
         shape = Shape("bert", 30522, 512, 2, options.width, 4 * options.width, 6, 12, options.width // 12)
         teacher = new_encoder(shape, task="question-answering", labels=(), seed=0)
-    layers = teacher.config.num_hidden_layers
-    save_student(teacher, [list(range(teacher.config.num_attention_heads))] * layers, folder / "teacher", tokenizer)
+    Encoder(teacher).save(folder / "teacher", tokenizer)
     parts = {"train": examples.rows[:count], "held_out": examples.rows[count:]}
     for name, part in parts.items():
         build_features(
@@ -229,7 +229,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     features = read(folder, "train")
     began = time.perf_counter()
     precision = choose_precision("auto", torch.device("cpu"))
-    outputs = predict(teacher, features, device=torch.device("cpu"), precision=precision)
+    outputs = predict(Encoder(teacher), features, device=torch.device("cpu"), precision=precision)
     seconds = time.perf_counter() - began
     np.save(folder / "outputs.npy", outputs.astype(np.float16))
     return {
@@ -237,7 +237,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
         "rate": len(features) / seconds,
         "windows": len(features),
         "mean_length": float(features.lengths.mean()),
-        "teacher_layers": layers,
+        "teacher_layers": teacher.config.num_hidden_layers,
         "width": teacher.config.hidden_size,
     }
 
@@ -290,11 +290,12 @@ def student(options: argparse.Namespace, folder: Path) -> tuple[Any, list[list[i
 def held_out_loss(model: Any, folder: Path) -> float:
     import torch
 
+    from bertdistill.engine.distill.families.encoder import Encoder
     from bertdistill.engine.distill.training.evaluate import mean_hard_loss
     from bertdistill.engine.distill.training.train import predict
 
     features = read(folder, "held_out")
-    return mean_hard_loss(predict(model, features, device=torch.device("cpu")), features)
+    return mean_hard_loss(predict(Encoder(model), features, device=torch.device("cpu")), features)
 
 
 # ------------------------------------------------------------------------------------------------------- the two loops
@@ -364,7 +365,8 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
     from bertdistill.engine.contract.events import METRICS_LOGGED, EventWriter, parse_event
     from bertdistill.engine.contract.folder import RunPaths
-    from bertdistill.engine.distill.families.transformer import save_student
+    from bertdistill.engine.contract.terms import LOGITS
+    from bertdistill.engine.distill.families.encoder import Encoder
     from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
 
     torch.set_num_threads(options.threads)
@@ -385,7 +387,7 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
     train(
         Job(
-            model=model,
+            model=Encoder(model, kept),
             features=features,
             settings=settings,
             paths=paths,
@@ -394,9 +396,8 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
             device=torch.device("cpu"),
             precision=choose_precision("auto", torch.device("cpu")),
             pad_id=0,
-            write_model=lambda target: save_student(model, kept, target),
             evaluate=evaluate,
-            teacher=np.load(folder / "outputs.npy", mmap_mode="r"),
+            teacher={LOGITS: np.load(folder / "outputs.npy", mmap_mode="r")},
         )
     )
     events = [parse_event(line) for line in paths.events.read_bytes().splitlines()]

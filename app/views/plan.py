@@ -19,10 +19,11 @@ from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
-from bertdistill.engine.families.transformer import Shape, bert_shape, known_metrics
+from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.pareto.frontier import aims
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.study.student import known
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -126,12 +127,13 @@ def _baseline(spec: StudySpec) -> Settings:
 
 
 def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> dict[str, Any]:
+    sizes = shape.to_dict()
+    facts = Prepared(
+        labels=("",) * labels, mean_length=float(spec.data.max_length), init_shape=sizes, teacher_shape=sizes
+    )
+
     def size(settings: Settings) -> int:
-        scratch = spec.student.init == SCRATCH
-        known = known_metrics(
-            shape, settings, scratch=scratch, task=spec.task, labels=labels, mean_length=float(spec.data.max_length)
-        )
-        return int(known["params"])
+        return int(known(spec, facts, settings)["params"])
 
     found, refused = [], 0
     for settings in _students(spec):

@@ -5,6 +5,7 @@ Pure: it reads no database and ranks nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, aims
 from bertdistill.engine.study.space import Value
-from bertdistill.engine.tasks.table import METRICS
+from bertdistill.engine.tasks.table import METRICS, TASKS
 
 MOST_PERCENT = 1000.0
 """More than this is told of a value beside next to nothing; the plain difference says it better."""
@@ -91,12 +92,10 @@ def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
     """
     if not facts.teacher_shape:
         return {}
-    from bertdistill.engine.families.transformer import Shape, known_metrics  # here: the app's first picture needs none
+    from bertdistill.engine.families.transformer import TRANSFORMER  # here: the app's first picture needs none
 
-    shape, labels = Shape.from_dict(facts.teacher_shape), len(facts.labels)
+    kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
     try:
-        return dict(
-            known_metrics(shape, Settings(), scratch=False, task=task, labels=labels, mean_length=facts.mean_length)
-        )
+        return dict(TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), TASKS[task], facts))
     except ConfigError:
         return {}

@@ -44,6 +44,8 @@ class Prepared:
     """Folders of the tokenised splits: `train` and `search`."""
     outputs: str = ""
     """Folder of what the teacher said about the training inputs: one array a signal."""
+    signals: tuple[str, ...] = ()
+    """Names of those signals, see `contract.terms`."""
     importance: str = ""
     """Folder of the importance of the initial model's heads; empty when no trial asks for it."""
     abstain: Mapping[str, float] = field(default_factory=dict)
@@ -51,11 +53,12 @@ class Prepared:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
-        return dataclasses.asdict(self) | {"labels": list(self.labels)}
+        return dataclasses.asdict(self) | {"labels": list(self.labels), "signals": list(self.signals)}
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any] | None) -> Prepared:
         """From its JSON, None before the preparation; facts of a later version are passed over."""
         known = {f.name for f in dataclasses.fields(Prepared)}
         values = {name: value for name, value in (raw or {}).items() if name in known and value is not None}
-        return Prepared(**values | {"labels": tuple(values.get("labels", ()))})
+        lists = {name: tuple(values.get(name, ())) for name in ("labels", "signals")}
+        return Prepared(**values | lists)

@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeVar
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import write_json
 
-STUDENT_FAMILIES = ("transformer",)
 ATTEMPT_KINDS = ("prepare", "trial", "promote")
 SCRATCH = "scratch"
 """In place of a checkpoint: build from a configuration with random weights."""
@@ -102,7 +101,6 @@ class TeacherSpec:
 class StudentSpec:
     """`[student]`: where students get their first weights."""
 
-    family: str = key("transformer", help="Family of models.", choices=STUDENT_FAMILIES)
     init: str = key("teacher", help='Hub id or folder to start from, "teacher", or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
     importance_examples: int = key(1024, help="Training examples on which head importance is computed once.", low=1)
@@ -115,6 +113,7 @@ class Settings:
     A test proves that the worker reads every one of them: a searched parameter that nothing uses cannot exist.
     """
 
+    family: str = key("transformer", help="Family of the student: what kind of network it is.")
     layers: int = key(0, help="Layers of the student; 0 keeps all of the initial model.", low=0, high=48)
     layer_choice: str = key("first", help="Which layers are kept.", choices=("first", "even", "list"))
     layer_list: list[int] = key(
@@ -194,6 +193,8 @@ class AttemptSpec:
     select_metric: str = ""
     """Metric that decides which checkpoint is the best."""
     select_direction: str = "maximize"
+    signals: list[str] = field(default_factory=list)
+    """What trials may read of the teacher: the preparation caches it. See `contract.terms`."""
     importance: bool = True
     """Whether the preparation has to compute head importance: no study that keeps all heads needs it."""
     measure: list[str] = field(default_factory=list)

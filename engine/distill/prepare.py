@@ -16,18 +16,22 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, cut, digest, load_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
 from bertdistill.engine.distill.data.sources import source_file
+from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.training.train import batch_loss, forward
+from bertdistill.engine.distill.training.losses import losses_of
+from bertdistill.engine.distill.training.terms.step import Step
+from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.tasks.table import TASKS
 
 PHASE = "head importance"
@@ -83,6 +87,7 @@ def prepare(run: Run) -> Prepared:
         init_folder=init,
         features={"train": str(train_features.folder), "search": str(search_features.folder)},
         outputs=str(outputs),
+        signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),
         abstain=_abstain(search),
     )
@@ -138,23 +143,24 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
     key = cache_key(model=model_sha256(Path(init)), features=features.folder.name, count=count)
 
     def build(temporary: Path) -> None:
-        model = place(_with_head(run, init, examples), run.device)
+        model = Encoder(_with_head(run, init, examples))
+        place(model.net, run.device)
         seen = features_for(model, features)
         chosen = np.sort(np.random.default_rng(0).choice(len(features), count, replace=False))
-        edges, span, report = pad_edges(features.lengths), features.targets.ndim == 2, run.progress(PHASE, "examples")
+        edges, report = pad_edges(features.lengths), run.progress(PHASE, "examples")
         parts = [chosen[part] for part in by_length(features.lengths[chosen], IMPORTANCE_TOKENS)]
 
-        def loss(model: nn.Module, numbered: tuple[int, Batch]) -> Tensor:
+        def loss(_: nn.Module, numbered: tuple[int, Batch]) -> Tensor:
             done, batch = numbered
             report(done, count)
-            return batch_loss(forward(model, batch, span=span, precision=torch.float32), batch, HARD_ONLY).total
+            return losses_of(Step(forward(model, batch, precision=torch.float32), batch, HARD_ONLY)).total
 
         ends = np.cumsum([len(part) for part in parts])
         batches = (
             (int(end), collate(seen, rows, edges=edges, pad_id=pad_id).to(run.device))
             for end, rows in zip(ends, parts, strict=True)
         )
-        save_importance(temporary, head_importance(model, batches, loss))
+        save_importance(temporary, head_importance(model.net, batches, loss))
 
     return str(build_once(run.caches / "importance" / key, build))
 

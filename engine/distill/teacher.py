@@ -18,20 +18,22 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, digest
 from bertdistill.engine.distill.data.features import Features, padding_id
+from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
-from bertdistill.engine.distill.families.transformer import load_encoder, load_student, new_encoder, save_student
+from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.families.table import load_model
+from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, predict, train
 from bertdistill.engine.families.transformer import bert_shape
 from bertdistill.engine.tasks.table import TASKS
-
-OUTPUTS = "outputs.npy"
 
 
 def resolve(model_id: str, revision: str, key: str) -> str:
@@ -99,10 +101,9 @@ def fine_tuned(
     def build(temporary: Path) -> None:
         work = RunPaths(_training(target))
         work.folder.mkdir(mode=0o700, exist_ok=True)
-        model = _untrained(spec, folder, tokenizer, evaluator)
+        model = Encoder(_untrained(spec, folder, tokenizer, evaluator))
         best = _train(run, work, model, spec.fine_tune, train_features, evaluator, tokenizer)
-        trained, kept = load_student(best)
-        save_student(trained, kept, temporary, tokenizer)
+        load_model(best).save(temporary, tokenizer)
 
     build_once(target, build)
     shutil.rmtree(_training(target), ignore_errors=True)  # weights and optimiser: four times the teacher
@@ -153,7 +154,7 @@ def as_settings(tune: FineTuneSpec) -> Settings:
 def _train(
     run: Run,
     work: RunPaths,
-    model: PreTrainedModel,
+    model: Encoder,
     tune: FineTuneSpec | None,
     features: Features,
     evaluator: Evaluator,
@@ -162,8 +163,7 @@ def _train(
     assert tune is not None
     settings = as_settings(tune)
     precision = choose_precision("auto", run.device)
-    place(model, run.device)
-    kept = [list(range(model.config.num_attention_heads))] * model.config.num_hidden_layers
+    place(model.net, run.device)
     run.progress("teacher training", "examples")
     position = train(
         Job(
@@ -176,7 +176,6 @@ def _train(
             device=run.device,
             precision=precision,
             pad_id=padding_id(tokenizer),
-            write_model=lambda target: save_student(model, kept, target),
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             resume_from=checkpoints.resumable(work.last.resolve(), run.notice) if work.last.exists() else None,
             phase="teacher",
@@ -195,7 +194,8 @@ def teacher_outputs(
     """
     key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
     folder = run.caches / "outputs" / key
-    model = place(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True), run.device)
+    model = Encoder(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True))
+    place(model.net, run.device)
     precision = choose_precision("auto", run.device)
 
     def build(temporary: Path) -> None:
@@ -209,7 +209,7 @@ def teacher_outputs(
             stop=run.stop,
             progress=run.progress("teacher outputs", "windows"),
         )
-        np.save(temporary / OUTPUTS, outputs.astype(np.float16))
+        np.save(signal_file(temporary, LOGITS), outputs.astype(np.float16))
 
     build_once(folder, build)
     scores = evaluator.evaluate(model, run, precision).metrics

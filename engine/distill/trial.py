@@ -10,25 +10,25 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
-from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.contract.terms import signals
 from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
-from bertdistill.engine.distill.families.importance import load_importance
-from bertdistill.engine.distill.families.transformer import build_student, load_encoder, load_student, save_student
+from bertdistill.engine.distill.data.signals import signal_file
+from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.table import BUILDERS, load_model
+from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.training.measure import example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
-from bertdistill.engine.families.transformer import Shape
 from bertdistill.engine.tasks.table import TASKS
 
 MEASURED_TOKENS = 4096
@@ -39,9 +39,9 @@ def run_trial(run: Run) -> dict[str, float]:
     """Train and measure; the returned metrics are those of the best checkpoint."""
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
-    model, kept = _student(spec)
-    place(model, run.device)
-    params = sum(p.numel() for p in model.parameters())
+    model = BUILDERS[spec.settings.family].build(spec)
+    place(model.net, run.device)
+    params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were promised")
     train_features = features_for(model, open_features(Path(facts.features["train"])))
@@ -75,9 +75,8 @@ def run_trial(run: Run) -> dict[str, float]:
             device=run.device,
             precision=precision,
             pad_id=facts.pad_id,
-            write_model=lambda target: save_student(model, kept, target),
             evaluate=lambda: evaluator.evaluate(model, run, precision),
-            teacher=_teacher(facts, spec.settings.alpha),
+            teacher=_teacher(facts, signals(spec.settings)),
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )
@@ -86,26 +85,9 @@ def run_trial(run: Run) -> dict[str, float]:
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
 
 
-def _student(spec: AttemptSpec) -> tuple[PreTrainedModel, list[list[int]]]:
-    facts = spec.prepared
-    importance = load_importance(Path(facts.importance)) if facts.importance else None
-    scratch = spec.student.init == SCRATCH
-    shape = Shape.from_dict(facts.teacher_shape if scratch else facts.init_shape)
-    return build_student(
-        SCRATCH if scratch else facts.init_folder,
-        spec.settings,
-        task=spec.task,
-        labels=facts.labels,
-        shape=shape,
-        importance=importance,
-    )
-
-
-def _teacher(facts: Prepared, alpha: float) -> npt.NDArray[np.float16] | None:
-    if alpha == 0:  # then nothing reads it
-        return None
-    outputs: npt.NDArray[np.float16] = np.load(Path(facts.outputs) / "outputs.npy", mmap_mode="r")
-    return outputs
+def _teacher(facts: Prepared, needed: frozenset[str]) -> dict[str, npt.NDArray[np.float16]]:
+    """The cached signals that the loss reads, memory-mapped."""
+    return {name: np.load(signal_file(Path(facts.outputs), name), mmap_mode="r") for name in sorted(needed)}
 
 
 def measured_rows(lengths: IntArray) -> list[IntArray]:
@@ -116,13 +98,9 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
     return [parts[i] for i in chosen]
 
 
-def _timed(model: PreTrainedModel, facts: Prepared) -> tuple[PreTrainedModel, dict[str, Tensor]]:
-    return model, example_inputs(model, facts.mean_length)
-
-
-def _load_teacher(run: Run) -> PreTrainedModel:
+def _load_teacher(run: Run) -> Encoder:
     facts = run.spec.prepared
-    return load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True)
+    return Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
 
 
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
@@ -130,15 +108,17 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     result: dict[str, float] = {}
     if not wanted & {*LATENCIES, "throughput"}:
         return result
-    model, _ = load_student(folder)
+    model = load_model(folder)
     if wanted & set(LATENCIES):
         run.progress("latency", "runs")
-        teacher = _timed(_load_teacher(run), facts) if "latency_ratio" in wanted else None
-        result |= latency(*_timed(model, facts), reference=teacher).metrics()
+        models: list[Servable] = [model, *([_load_teacher(run)] if "latency_ratio" in wanted else [])]
+        timed = [(one, example_batch(one, features, facts.mean_length, facts.pad_id)) for one in models]
+        result |= latency(*timed[0], reference=timed[1] if len(timed) > 1 else None).metrics()
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
         batches = [collate(seen, part, edges=edges, pad_id=facts.pad_id) for part in rows]
-        result["throughput"] = throughput(place(model, run.device), batches, run.device)
+        place(model.net, run.device)
+        result["throughput"] = throughput(model, batches, run.device)
     return result

@@ -6,14 +6,15 @@ Standard library only, because the runner sizes thousands of proposals: it build
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.tasks.table import TASKS
-from bertdistill.engine.tasks.task import SPAN_LOGITS
+from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 NEW_LAYER = -1
@@ -272,3 +273,46 @@ def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
     if TASKS[task].spans:
         return layers + 2 * length * hidden * SPAN_LOGITS
     return layers + 2 * hidden * (hidden + labels)
+
+
+# ---------------------------------------------------------------------------------------------------------- the family
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """BERT-like encoders: cut out of a checkpoint, or new. See `engine.families.family.Family`."""
+
+    name: str = "transformer"
+    settings: frozenset[str] = frozenset(
+        {
+            *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
+            *("hidden_size", "ffn_size", "head_size", "initializer_range"),
+            *("dropout", "attention_dropout", "classifier_dropout"),
+        }
+    )
+
+    def fits(self, task: Task) -> bool:
+        return True
+
+    def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
+        shape = facts.teacher_shape if scratch else facts.init_shape
+        if not shape:
+            raise ConfigError(
+                "the preparation of this study reported no shape of its models",
+                hint="Start the study again under another name; caches are used again.",
+            )
+        return plan_student(Shape.from_dict(shape), settings, scratch=scratch)
+
+    def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
+        assert isinstance(student, Plan)
+        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=facts.mean_length)
+
+    def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
+        assert isinstance(student, Plan)
+        planned = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}
+        if not student.pruned:
+            return frozenset({*planned, "head_choice", "head_seed"})
+        return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
+
+
+TRANSFORMER = Transformer()

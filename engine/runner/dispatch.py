@@ -17,7 +17,7 @@ from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.launchers import Launcher, Slot
 from bertdistill.engine.study.config import select_metric
-from bertdistill.engine.study.student import measured, prunes_by_importance
+from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_signals
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -54,6 +54,7 @@ def attempt_spec(
         expected_params=int(trial.known.get("params", 0)) if trial else 0,
         select_metric=select.name,
         select_direction=select.direction,
+        signals=wanted_signals(spec),
         importance=prunes_by_importance(spec),
         measure=measured(spec),
     )

@@ -95,6 +95,7 @@ def _related(problem: str, override: str) -> bool:
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The keyword arguments of StudySpec, and everything that is wrong."""
+    raw = _moved(raw)
     problems = [*_endless_numbers(raw), *unknown_keys(raw, KEYS, "")]
     if problems and any("finite" in problem.text for problem in problems):
         return {}, problems
@@ -122,6 +123,15 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     else:
         problems.append(Problem("", "objectives", "is missing: two metrics or more, as exact and params"))
     return found, problems + cross_problems(_parts(found, raw))
+
+
+def _moved(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`[student] family`, as older files and stored studies have it, is a setting now."""
+    student, settings = raw.get("student"), raw.get("settings", {})
+    if not isinstance(student, Mapping) or "family" not in student or not isinstance(settings, Mapping):
+        return raw
+    rest = {key: value for key, value in student.items() if key != "family"}
+    return {**raw, "student": rest, "settings": {"family": student["family"], **settings}}
 
 
 def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:

@@ -10,9 +10,12 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bertdistill.engine.contract import terms
+from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, Settings
-from bertdistill.engine.families.transformer import Shape, known_metrics, plan_student
+from bertdistill.engine.families.family import Student
+from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.study.space import active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
@@ -42,15 +45,22 @@ def plan_baseline(spec: StudySpec, facts: Prepared) -> Planned:
 
 def known(spec: StudySpec, facts: Prepared, settings: Settings) -> dict[str, float]:
     """Size and cost that follow from the settings, given the facts of the preparation."""
-    scratch = spec.student.init == SCRATCH
-    return known_metrics(
-        Shape.from_dict(facts.teacher_shape if scratch else facts.init_shape),
-        settings,
-        scratch=scratch,
-        task=spec.task,
-        labels=len(facts.labels),
-        mean_length=facts.mean_length,
-    )
+    student = planned_student(spec, facts, settings)
+    return FAMILIES[settings.family].known(student, TASKS[spec.task], facts)
+
+
+def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Student:
+    """The student of these settings; ConfigError when none can be built, or not for this task."""
+    family, task = FAMILIES[settings.family], TASKS[spec.task]
+    if not family.fits(task):
+        raise ConfigError(f"students of the family {family.name} cannot do {task.name}", hint="Use another family.")
+    missing = terms.signals(settings) - {terms.LOGITS, *facts.signals}
+    if missing:
+        raise ConfigError(
+            f"the preparation of this study cached no {', '.join(sorted(missing))} of the teacher",
+            hint="Start another study in which these settings are fixed or searched from the beginning.",
+        )
+    return family.plan(facts, settings, scratch=spec.student.init == SCRATCH)
 
 
 def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
@@ -58,17 +68,25 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
 
     Raises ConfigError when no student can be built from them.
     """
-    scratch = spec.student.init == SCRATCH
-    init = Shape.from_dict(facts.teacher_shape if scratch else facts.init_shape)
-    student = plan_student(init, settings, scratch=scratch)
-    idle = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}  # in the plan
-    if not student.pruned or settings.head_choice != "random":
-        idle.add("head_seed")
-    if not student.pruned:
-        idle.add("head_choice")
-    if settings.alpha == 0:
-        idle.add("temperature")
+    student = planned_student(spec, facts, settings)
+    idle = FAMILIES[settings.family].idle(settings, student) | foreign(settings) | terms.idle(settings)
     return student, tuple(value for name, value in vars(settings).items() if name not in idle)
+
+
+def wanted_signals(spec: StudySpec) -> list[str]:
+    """What trials of the study may read of the teacher, whatever is proposed: the preparation caches it."""
+    found = {terms.LOGITS}
+    for term in terms.TERMS.values():
+        if any(term.weight(value) != 0 for value in possible(spec, term.key)):
+            found |= term.needs
+    return sorted(found)
+
+
+def possible(spec: StudySpec, key: str) -> list[Any]:
+    """Values that a setting can have in trials of the study; of a range its ends."""
+    found = [p.choices or (p.low, p.high) for p in spec.search if p.name == key]
+    baseline = (spec.baseline or {}).get(key, getattr(spec.settings, key))
+    return [getattr(spec.settings, key), baseline, *(value for one in found for value in one)]
 
 
 def measured(spec: StudySpec) -> list[str]:
@@ -80,9 +98,4 @@ def measured(spec: StudySpec) -> list[str]:
 
 def prunes_by_importance(spec: StudySpec) -> bool:
     """Whether some trial of the study may keep the more important of its heads."""
-
-    def values(key: str) -> list[Any]:
-        found = [p.choices or (p.low, p.high) for p in spec.search if p.name == key]
-        return [getattr(spec.settings, key), (spec.baseline or {}).get(key), *(v for one in found for v in one)]
-
-    return "importance" in values("head_choice") and any(values("heads"))
+    return "importance" in possible(spec, "head_choice") and any(possible(spec, "heads"))

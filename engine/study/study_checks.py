@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective, aims
 from bertdistill.engine.study.sections import (
     Problem,
@@ -59,7 +60,7 @@ class Parts:
 
 def cross_problems(parts: Parts) -> list[Problem]:
     """Everything that is wrong between the sections."""
-    checks = (_data, _task_columns, _teacher, _metrics, _search, _scratch, _baseline, _shapes, _references)
+    checks = (_data, _task_columns, _teacher, _metrics, _families, _search, _scratch, _baseline, _shapes, _references)
     return [problem for check in checks for problem in check(parts)]
 
 
@@ -254,6 +255,21 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
         yield Problem("settings", "layer_list", 'is missing: layer_choice = "list" needs the indices of the layers')
     if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
         yield Problem("settings", "layer_list", f"= {shown(listed)} needs different indices from 0 up")
+
+
+def _families(parts: Parts) -> Iterator[Problem]:
+    """Families that exist and can do the task, fixed or searched."""
+    searched = [p for p in parts.search or () if p.name == "family"]
+    named = [("search.family", "choices", name) for p in searched for name in p.choices]
+    if parts.settings is not None and not searched:
+        named.append(("settings", "family", parts.settings.family))
+    if parts.baseline and "family" in parts.baseline:
+        named.append(("baseline", "family", parts.baseline["family"]))
+    for table, key, name in named:
+        if name not in FAMILIES:
+            yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(tuple(FAMILIES))}")
+        elif parts.task is not None and not FAMILIES[name].fits(TASKS[parts.task]):
+            yield Problem(table, key, f"= {shown(name)} cannot do {parts.task}")
 
 
 def _scratch(parts: Parts) -> Iterator[Problem]:

@@ -6,8 +6,8 @@ resumed run sees exactly the batches that the killed one would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +33,8 @@ IntArray = npt.NDArray[np.int64]
 class Batch:
     """One device pass. `rows` says which features these are.
 
-    `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2); `teacher`: fp32
-    (batch, length, 2) or (batch, classes), or None.
+    `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2); `teacher`: its
+    signals by name in fp32, of logits (batch, length, 2) or (batch, classes).
     """
 
     rows: IntArray
@@ -43,7 +43,7 @@ class Batch:
     attention_mask: Tensor
     token_types: Tensor | None
     targets: Tensor
-    teacher: Tensor | None
+    teacher: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`; the copy overlaps with work already queued there."""
@@ -59,7 +59,7 @@ class Batch:
             attention_mask=move(self.attention_mask),
             token_types=None if self.token_types is None else move(self.token_types),
             targets=move(self.targets),
-            teacher=None if self.teacher is None else move(self.teacher),
+            teacher={name: move(signal) for name, signal in self.teacher.items()},
         )
 
 
@@ -125,7 +125,12 @@ def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
 
 
 def collate(
-    features: Features, rows: IntArray, *, edges: IntArray, pad_id: int, teacher: npt.NDArray[np.float16] | None = None
+    features: Features,
+    rows: IntArray,
+    *,
+    edges: IntArray,
+    pad_id: int,
+    teacher: Mapping[str, npt.NDArray[np.float16]] | None = None,
 ) -> Batch:
     """Cut `rows` out of the flat arrays and pad them to the first edge that holds the longest of them."""
     starts = features.offsets[rows]
@@ -136,10 +141,11 @@ def collate(
     index = np.where(mask, starts[:, None] + columns, 0)
     ids = np.where(mask, features.input_ids[index], pad_id).astype(np.int64)
     types = None if features.token_types is None else np.where(mask, features.token_types[index], 0).astype(np.int64)
-    outputs = None
-    if teacher is not None:
-        spans = features.targets.ndim == 2
-        outputs = (np.where(mask[..., None], teacher[index], 0) if spans else teacher[rows]).astype(np.float32)
+    spans = features.targets.ndim == 2
+    signals = {
+        name: (np.where(mask[..., None], signal[index], 0) if spans else signal[rows]).astype(np.float32)
+        for name, signal in (teacher or {}).items()
+    }
     return Batch(
         rows=rows,
         padded=not bool(mask.all()),
@@ -147,5 +153,5 @@ def collate(
         attention_mask=torch.from_numpy(mask.astype(np.int64)),
         token_types=None if types is None else torch.from_numpy(types),
         targets=torch.from_numpy(features.targets[rows].astype(np.int64)),
-        teacher=None if outputs is None else torch.from_numpy(outputs),
+        teacher={name: torch.from_numpy(signal) for name, signal in signals.items()},
     )

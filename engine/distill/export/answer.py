@@ -28,7 +28,10 @@ from bertdistill.engine.distill.data.examples import Examples, QAExample, TextEx
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
 from bertdistill.engine.distill.export.export import READING
-from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder, load_student
+from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.families.model import Model
+from bertdistill.engine.distill.families.table import load_model
+from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
@@ -58,12 +61,12 @@ class Opened:
         return AutoTokenizer.from_pretrained(self.folder)
 
     @cached_property
-    def model(self) -> Any:
+    def model(self) -> Model:
         if self.teacher:
             task = _task(self.config) or TEXT_CLASSIFICATION
             labels = () if TASKS[task].spans else labels_of(self.config)
-            return load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True)
-        return load_student(self.folder)[0]
+            return Encoder(load_encoder(str(self.folder), task, labels, dropout=0.0, need_head=True))
+        return load_model(self.folder)
 
 
 @dataclass(frozen=True)

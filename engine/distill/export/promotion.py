@@ -28,7 +28,8 @@ from bertdistill.engine.distill.data.features import Features, build_features, f
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
-from bertdistill.engine.distill.families.transformer import load_student
+from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.tasks import SCORERS, Scored
 from bertdistill.engine.distill.training.evaluate import features_for
@@ -146,9 +147,9 @@ def verify(
         tolerance=TOLERANCE if exact else LOOSE_TOLERANCE,
     )
     _check_weights(order, found, paths)
-    model, _ = load_student(order.checkpoint)
-    params = sum(parameter.numel() for parameter in model.parameters())
-    place(model, run.device)
+    model = load_model(order.checkpoint)
+    params = sum(parameter.numel() for parameter in model.net.parameters())
+    place(model.net, run.device)
     tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
@@ -210,7 +211,7 @@ def _refuse_unless_forced(order: Order, found: Findings, paths: RunPaths) -> Non
 
 def _score(
     run: Run,
-    model: Any,
+    model: Servable,
     examples: Examples,
     features: Features,
     precision: torch.dtype,
@@ -231,7 +232,7 @@ def _score(
 
 def _score_report(
     run: Run,
-    model: Any,
+    model: Servable,
     tokenizer: Any,
     precision: torch.dtype,
     threshold: float | None,

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.folder import PREDICTIONS, STARTS
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features
-from bertdistill.engine.distill.families.transformer import accepts_token_types
+from bertdistill.engine.distill.families.model import TOKEN_TYPES, Servable
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.tasks import SCORERS
-from bertdistill.engine.distill.training.losses import MASKED
+from bertdistill.engine.distill.training.terms.step import MASKED
 from bertdistill.engine.distill.training.train import Evaluation, predict
 
 
@@ -34,7 +33,7 @@ class Evaluator:
     pad_id: int
     null_threshold: float | None = None
 
-    def evaluate(self, model: PreTrainedModel, run: Run, precision: torch.dtype) -> Evaluation:
+    def evaluate(self, model: Servable, run: Run, precision: torch.dtype) -> Evaluation:
         """Predict the split and score it; the files are the predictions and where they stand, for error analysis."""
         features = features_for(model, self.features)
         outputs = predict(
@@ -72,6 +71,6 @@ def mean_hard_loss(outputs: npt.NDArray[np.float32], features: Features) -> floa
     return float(np.mean(np.minimum(log_sums - picked, -MASKED)))
 
 
-def features_for(model: PreTrainedModel, features: Features) -> Features:
+def features_for(model: Servable, features: Features) -> Features:
     """The features, without segment ids when the model has none: BERT teachers need them, DistilBERT refuses them."""
-    return features if accepts_token_types(model) else dataclasses.replace(features, token_types=None)
+    return features if TOKEN_TYPES in model.inputs else dataclasses.replace(features, token_types=None)

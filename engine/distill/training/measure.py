@@ -8,29 +8,30 @@ empty; the ratio to a reference that is measured in turns stays within a hundred
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from bertdistill.engine.distill.data.batches import Batch, collate
+from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.training.evaluate import features_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bertdistill.engine.distill.data.batches import Batch
+    from bertdistill.engine.distill.data.features import Features
 
 MIN_REPEATS = 5
 CPU = torch.device("cpu")
-
-Inputs = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,46 +56,41 @@ class Latency:
         return found if self.ratio is None else found | {"latency_ratio": self.ratio}
 
 
-def example_inputs(model: nn.Module, length: float) -> dict[str, Tensor]:
-    """One synthetic input (1, length) on the CPU for `latency`; which tokens it holds does not matter for the time."""
-    config: Any = model.config
-    size = max(1, round(length))
-    ids = torch.arange(size) % max(config.vocab_size - 1, 1) + 1
-    ids[ids == (config.pad_token_id or 0)] = config.vocab_size - 1
-    inputs = {"input_ids": ids[None]}
-    if "token_type_ids" in inspect.signature(model.forward).parameters:
-        inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
-    return inputs
+def example_batch(model: Servable, features: Features, length: float, pad_id: int) -> Batch:
+    """The input whose length is nearest to `length` tokens, alone and unpadded, for `latency`."""
+    lengths = features.lengths
+    row = int(np.argmin(np.abs(lengths - length)))
+    return collate(features_for(model, features), np.array([row]), edges=lengths[row : row + 1], pad_id=pad_id)
 
 
 def latency(
-    model: nn.Module,
-    inputs: Inputs,
+    model: Servable,
+    batch: Batch,
     *,
-    reference: tuple[nn.Module, Inputs] | None = None,
+    reference: tuple[Servable, Batch] | None = None,
     warmup: int = 5,
     repeats: int = 50,
     seconds: float = 20.0,
     clock: Callable[[], float] = time.perf_counter,
     cpu_clock: Callable[[], float] = time.thread_time,
 ) -> Latency:
-    """Forward passes of `inputs` (batch 1) on one CPU thread in fp32, in turns with `reference`.
+    """Forward passes of `batch` (one example) on one CPU thread in fp32, in turns with `reference`.
 
     A model on another device or in another type is copied for it. After `seconds` it stops early, but not before five
     repeats.
     """
-    pairs = [(_on_cpu(one), given) for one, given in [(model, inputs), *([reference] if reference else [])]]
+    pairs = [(_on_cpu(one), given) for one, given in [(model, batch), *([reference] if reference else [])]]
     walls: list[float] = []
     cpus: list[list[float]] = [[] for _ in pairs]
-    with _one_thread(), torch.inference_mode(), _evaluating(*[one for one, _ in pairs]):
+    with _one_thread(), torch.inference_mode(), _evaluating(*[one.net for one, _ in pairs]):
         for _ in range(max(warmup, 1)):
             for one, given in pairs:
-                one(**given)
+                one(given)
         began = clock()
         while len(walls) < repeats and (len(walls) < MIN_REPEATS or clock() - began < seconds):
             for number, (one, given) in enumerate(pairs):
                 start, cpu_start = clock(), cpu_clock()
-                one(**given)
+                one(given)
                 cpus[number].append(cpu_clock() - cpu_start)
                 if number == 0:
                     walls.append(clock() - start)
@@ -115,7 +111,7 @@ def _latency(walls: Sequence[float], cpus: Sequence[float], reference: Sequence[
 
 
 def throughput(
-    model: nn.Module,
+    model: Servable,
     batches: Sequence[Batch],
     device: torch.device,
     *,
@@ -127,14 +123,13 @@ def throughput(
 
     if not batches:
         raise ValueError("throughput needs at least one batch")
-    with torch.inference_mode(), _evaluating(model):
-        span = batches[0].targets.ndim == 2
+    with torch.inference_mode(), _evaluating(model.net):
         for batch in batches:  # all of them: their shapes differ, and a GPU prepares for each
-            forward(model, batch.to(device), span=span, precision=precision)
+            forward(model, batch.to(device), precision=precision)
         _wait(device)
         began = clock()
         for batch in batches:
-            forward(model, batch.to(device), span=span, precision=precision)
+            forward(model, batch.to(device), precision=precision)
         _wait(device)
     return sum(len(batch.rows) for batch in batches) / (clock() - began)
 
@@ -147,10 +142,12 @@ def peak_memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _on_cpu(model: nn.Module) -> nn.Module:
-    if all(p.device == CPU and p.dtype == torch.float32 for p in model.parameters()):
+def _on_cpu(model: Servable) -> Servable:
+    if all(p.device == CPU and p.dtype == torch.float32 for p in model.net.parameters()):
         return model
-    return copy.deepcopy(model).to(device=CPU, dtype=torch.float32)
+    copied = copy.deepcopy(model)
+    nn.Module.to(copied.net, device=CPU, dtype=torch.float32)
+    return copied
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,12 +21,15 @@ from torch import Tensor
 from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.data.batches import Batch, batches_per_epoch, by_length, collate, epoch_order, pad_edges
+from bertdistill.engine.distill.families.model import Model, Outputs, Servable
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.dropout import cheap_dropout
-from bertdistill.engine.distill.training.losses import MASKED, Losses, mixed_loss, span_choices
+from bertdistill.engine.distill.training.losses import Losses, losses_of
+from bertdistill.engine.distill.training.terms.step import MASKED, Step
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
@@ -58,9 +61,12 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """All that one training needs. `teacher` is aligned with `features`: (tokens, 2) or (features, classes), fp16."""
+    """All that one training needs. `teacher` holds its signals, each aligned with `features`, fp16.
 
-    model: torch.nn.Module
+    Of logits that is (tokens, 2) where answers are spans, else (features, classes).
+    """
+
+    model: Model
     features: Features
     settings: Settings
     paths: RunPaths
@@ -69,9 +75,10 @@ class Job:
     device: torch.device
     precision: torch.dtype
     pad_id: int
-    write_model: Callable[[Path], None]
     evaluate: Callable[[], Evaluation]
-    teacher: npt.NDArray[np.float16] | None = None
+    teacher: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
+    passes: Sequence[Pass] = ()
+    """What changes the network while it is trained."""
     resume_from: Path | None = None
     phase: str = "train"
 
@@ -150,35 +157,10 @@ def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.Ad
     )
 
 
-def forward(model: torch.nn.Module, batch: Batch, *, span: bool, precision: torch.dtype) -> Tensor:
-    """Outputs of the model for one batch: (batch, length, 2) for spans, (batch, classes) otherwise."""
-    inputs: dict[str, Any] = {"input_ids": batch.input_ids}
-    if batch.padded:  # without padding the mask only keeps SDPA from its fastest kernel
-        inputs["attention_mask"] = batch.attention_mask
-    if batch.token_types is not None:
-        inputs["token_type_ids"] = batch.token_types
+def forward(model: Servable, batch: Batch, *, precision: torch.dtype) -> Outputs:
+    """One forward pass in this arithmetic."""
     with torch.autocast(batch.input_ids.device.type, precision, enabled=precision != torch.float32):
-        result = model(**inputs)
-    if not span:
-        logits: Tensor = result.logits
-        return logits
-    return torch.stack((result.start_logits, result.end_logits), dim=-1)
-
-
-def batch_loss(outputs: Tensor, batch: Batch, settings: Settings) -> Losses:
-    """The mixed loss of one batch; spans count their start and end as two rows of choices."""
-    if batch.targets.ndim == 1:
-        return mixed_loss(
-            outputs.float(), batch.targets, batch.teacher, alpha=settings.alpha, temperature=settings.temperature
-        )
-    teacher = None if batch.teacher is None else span_choices(batch.teacher, batch.attention_mask)
-    return mixed_loss(
-        span_choices(outputs, batch.attention_mask),
-        batch.targets.reshape(-1),
-        teacher,
-        alpha=settings.alpha,
-        temperature=settings.temperature,
-    )
+        return model(batch)
 
 
 def train(job: Job) -> Position:
@@ -186,14 +168,14 @@ def train(job: Job) -> Position:
 
     Raises Stopped (checkpoint written), Diverged, or what torch raises when memory runs out.
     """
-    settings, model, span = job.settings, job.model, job.features.targets.ndim == 2
+    settings, net = job.settings, job.model.net
     plan = schedule(len(job.features.lengths), settings)
-    optimizer = make_optimizer(model, settings)
+    optimizer = make_optimizer(net, settings)
     position = Position()
     checkpoints.seed_everything(settings.seed)
     if job.resume_from is not None:
         position = checkpoints.read_position(job.resume_from)
-        checkpoints.restore(job.resume_from, model, optimizer)
+        checkpoints.restore(job.resume_from, net, optimizer)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
     log = _Log(job, plan)
     clock = _Clock(position.seconds)
@@ -203,6 +185,9 @@ def train(job: Job) -> Position:
         return replace(position, seconds=clock.seconds(), **changes)
 
     while True:
+        if position.step == plan.steps:
+            for one in job.passes:
+                one.at_end(job.model)
         due = plan.evaluation_due(position)
         if due:
             try:
@@ -218,7 +203,9 @@ def train(job: Job) -> Position:
             saved_at = time.monotonic()
         if stopping:
             raise Stopped
-        model.train()
+        net.train()
+        for one in job.passes:
+            one.before_step(job.model, position.step, plan.steps)
         rate = learning_rate(position.step, plan, settings.learning_rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -226,12 +213,12 @@ def train(job: Job) -> Position:
         examples = sum(len(part.rows) for part in parts)
         for part in parts:
             batch = part.to(job.device)
-            with cheap_dropout(model, job.device):
-                outputs = forward(model, batch, span=span, precision=job.precision)
-            losses = batch_loss(outputs, batch, settings)
+            with cheap_dropout(net, job.device):
+                outputs = forward(job.model, batch, precision=job.precision)
+            losses = losses_of(Step(outputs, batch, settings))
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), settings.max_grad_norm or math.inf)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
@@ -247,13 +234,13 @@ def _evaluate(job: Job, plan: Schedule, position: Position) -> Position:
         return position
     before = position.best_folder  # `last` still names it: whoever resumes from there may need it
     position = replace(position, best_score=evaluation.score, best_metrics=evaluation.metrics)
-    saved = checkpoints.save(job.paths, "best", position, job.write_model, extra=evaluation.files, keep=before)
+    saved = checkpoints.save(job.paths, "best", position, job.model.save, extra=evaluation.files, keep=before)
     _report(job, "best", position, saved, evaluation.metrics)
     return replace(position, best_folder=str(saved.folder))
 
 
 def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
-    saved = checkpoints.save(job.paths, "last", position, job.write_model, optimizer=optimizer)
+    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer)
     checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
     _report(job, "last", position, saved, {})
 
@@ -295,23 +282,25 @@ class _Log:
 
     def __init__(self, job: Job, plan: Schedule) -> None:
         self._job, self._plan = job, plan
-        self._sums = torch.zeros(3, device=job.device)
+        self._sums: dict[str, Tensor] = {}
         self._examples = 0
         self._since = self._said = time.monotonic()
 
     def add(self, losses: Losses, examples: int) -> None:
-        self._sums += torch.stack((losses.total.detach(), losses.hard, losses.soft)) * examples
+        for name, value in {"loss": losses.total.detach(), **losses.parts}.items():
+            self._sums[name] = self._sums.get(name, 0) + value * examples
         self._examples += examples
 
     def flush(self, step: int, norm: Tensor, rate: float) -> None:
-        total, hard, soft, norm_value = [*(self._sums / self._examples).tolist(), float(norm)]
+        means = (torch.stack(list(self._sums.values())) / self._examples).tolist()
+        values = dict(zip(self._sums, means, strict=True))
+        total, norm_value = values["loss"], float(norm)
         if not math.isfinite(total + norm_value):
             raise Diverged(f"loss {total:g} with gradient norm {norm_value:g} at step {step}, learning rate {rate:.3g}")
         now = time.monotonic()
         seen, total_examples = self._plan.examples(step), self._plan.examples(self._plan.steps)
         speed = self._examples / max(now - self._since, 1e-9)
-        values = {"loss": total, "hard_loss": hard, "soft_loss": soft, "learning_rate": rate}
-        values |= {"gradient_norm": norm_value, "examples_per_second": speed}
+        values |= {"learning_rate": rate, "gradient_norm": norm_value, "examples_per_second": speed}
         self._job.events.metrics(step, {"examples": seen, **{f"train/{name}": value for name, value in values.items()}})
         if now - self._said >= PROGRESS_SECONDS or seen == total_examples:
             self._job.events.emit(
@@ -323,14 +312,14 @@ class _Log:
                 unit="examples",
             )
             self._said = now
-        self._sums.zero_()
+        self._sums.clear()
         self._examples = 0
         self._since = now
 
 
 @torch.inference_mode()
 def predict(
-    model: torch.nn.Module,
+    model: Servable,
     features: Features,
     *,
     device: torch.device,
@@ -344,8 +333,8 @@ def predict(
 
     Dropout is off and the random state untouched. Raises Stopped when `stop` is set meanwhile.
     """
-    training = model.training
-    model.eval()
+    training = model.net.training
+    model.net.eval()
     span, lengths, done = features.targets.ndim == 2, features.lengths, 0
     edges = pad_edges(lengths)
     flat = np.full((int(features.offsets[-1]), 2), MASKED, np.float32) if span else None
@@ -354,7 +343,7 @@ def predict(
         if stop is not None and stop.is_set():
             raise Stopped
         batch = collate(features, rows, edges=edges, pad_id=pad_id).to(device)
-        outputs = forward(model, batch, span=span, precision=precision).float().cpu().numpy()
+        outputs = forward(model, batch, precision=precision).logits.float().cpu().numpy()
         for i, row in enumerate(rows):
             if flat is None:
                 rows_out[int(row)] = outputs[i]
@@ -363,7 +352,7 @@ def predict(
         done += len(rows)
         if progress is not None:
             progress(done, len(lengths))
-    model.train(training)
+    model.net.train(training)
     return flat if flat is not None else np.stack([rows_out[i] for i in range(len(lengths))])
 
 

@@ -29,11 +29,13 @@ from bertdistill.engine.contract.spec import (
     StudentSpec,
     TeacherSpec,
 )
+from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.demo import write_demo
 from bertdistill.engine.distill import trial, worker
 from bertdistill.engine.distill.families import transformer
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import train
+from bertdistill.engine.distill.training.terms import soft_loss
 from bertdistill.engine.distill.training.train import Diverged
 from bertdistill.engine.families.transformer import plan_student
 
@@ -237,11 +239,12 @@ def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str
 
 def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
-    sources = [inspect.getsource(module) for module in (train, transformer, trial)]
+    sources = [inspect.getsource(module) for module in (train, transformer, trial, soft_loss)]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
-    unread = [field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text]
-    assert [] == unread
+    weights = {term.key for term in TERMS.values()}
+    unread = {field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text}
+    assert set() == unread - weights
 
 
 def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path, AttemptSpec], tmp_path: Path) -> None:

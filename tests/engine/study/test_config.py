@@ -169,7 +169,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"teacher": {"model": "scratch", "fine_tune": {}, "hidden_size": 100}}, "head_size = 64 does not divide"),
         ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is no key here"),
         ({"teacher": {"model": "x", "fine_tune": {"epochs": 0}}}, "[teacher.fine_tune] epochs = 0 is below 0.01"),
-        ({"student": {"family": "lstm"}}, '[student] family = "lstm" is not possible; use transformer'),
+        ({"student": {"family": "lstm"}}, '[settings] family = "lstm" is not a family; use transformer'),
         ({"settings": {"layers": 3}}, "[settings] layers is fixed here and searched in [search.layers]"),
         ({"settings": {"layer_choice": "list"}}, "[settings] layer_list is missing"),
         ({"settings": {"layer_list": [1, 1]}}, "needs different indices"),

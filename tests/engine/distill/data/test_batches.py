@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import (
     EDGES,
     MULTIPLE,
@@ -90,13 +91,12 @@ def test_collate_cuts_and_pads_spans() -> None:
     """Ids, mask, segment ids and teacher outputs of the right tokens, padding elsewhere."""
     features = make_features([3, 6, 2], span=True)
     teacher = np.arange(22, dtype=np.float16).reshape(11, 2)
-    batch = collate(features, np.array([2, 0]), edges=np.array([4, 8]), pad_id=99, teacher=teacher)
+    batch = collate(features, np.array([2, 0]), edges=np.array([4, 8]), pad_id=99, teacher={LOGITS: teacher})
     assert [[10, 11, 99, 99], [1, 2, 3, 99]] == batch.input_ids.tolist()
     assert [[1, 1, 0, 0], [1, 1, 1, 0]] == batch.attention_mask.tolist()
     assert batch.token_types is not None
     assert [[1, 1, 0, 0], [1, 1, 1, 0]] == batch.token_types.tolist()
-    assert batch.teacher is not None
-    assert [[[18, 19], [20, 21], [0, 0], [0, 0]], [[0, 1], [2, 3], [4, 5], [0, 0]]] == batch.teacher.tolist()
+    assert [[[18, 19], [20, 21], [0, 0], [0, 0]], [[0, 1], [2, 3], [4, 5], [0, 0]]] == batch.teacher[LOGITS].tolist()
     assert batch.padded
 
 
@@ -104,10 +104,9 @@ def test_collate_of_classes_takes_one_teacher_row_each() -> None:
     """Classifier outputs belong to whole features."""
     features = make_features([4, 4], span=False)
     batch = collate(
-        features, np.array([1]), edges=np.array([4]), pad_id=0, teacher=np.array([[1, 2], [3, 4]], np.float16)
+        features, np.array([1]), edges=np.array([4]), pad_id=0, teacher={LOGITS: np.array([[1, 2], [3, 4]], np.float16)}
     )
-    assert batch.teacher is not None
-    assert [[3.0, 4.0]] == batch.teacher.tolist()
+    assert [[3.0, 4.0]] == batch.teacher[LOGITS].tolist()
     assert [1] == batch.targets.tolist()
     assert not batch.padded
     assert torch.int64 == batch.targets.dtype

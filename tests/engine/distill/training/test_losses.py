@@ -1,12 +1,22 @@
 """Losses against hand-computed numbers, their limits, and where gradients go."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.closeness import assert_fp32_equal
+from torch import Tensor
 
-from bertdistill.engine.distill.training.losses import MASKED, hard_loss, mixed_loss, soft_loss, span_choices
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import LOGITS, TERMS, Term, signals
+from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.families.model import Outputs
+from bertdistill.engine.distill.training.losses import VALUES, losses_of
+from bertdistill.engine.distill.training.terms.hard_loss import hard_loss
+from bertdistill.engine.distill.training.terms.soft_loss import soft_loss
+from bertdistill.engine.distill.training.terms.step import MASKED, Step, span_choices
 
 
 def test_hard_loss_of_even_logits_is_the_log_of_the_choices() -> None:
@@ -43,23 +53,61 @@ def test_soft_loss_gradient_keeps_its_size_with_temperature() -> None:
     assert norms[0] == pytest.approx(norms[1], rel=0.02)
 
 
+def step(
+    student: Tensor, targets: Tensor, teacher: Tensor | None = None, mask: Tensor | None = None, **changes: Any
+) -> Step:
+    """One step with these outputs: (rows, labels), or (batch, length, 2) with targets (batch, 2)."""
+    length = student.shape[1]
+    mask = torch.ones(len(student), length, dtype=torch.long) if mask is None else mask
+    signals = {} if teacher is None else {LOGITS: teacher}
+    batch = Batch(np.arange(len(student)), False, torch.zeros_like(mask), mask, None, targets, signals)
+    return Step(Outputs(student), batch, Settings(**{"temperature": 2.0, **changes}))
+
+
 def test_alpha_weighs_the_two_losses() -> None:
     """total = alpha · soft + (1 - alpha) · hard."""
     student, teacher, targets = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([0, 1, 2])
-    losses = mixed_loss(student, targets, teacher, alpha=0.3, temperature=2.0)
-    assert (0.3 * losses.soft + 0.7 * losses.hard).item() == pytest.approx(losses.total.item(), rel=1e-5)
+    losses = losses_of(step(student, targets, teacher, alpha=0.3))
+    weighted = 0.3 * losses.parts["soft_loss"] + 0.7 * losses.parts["hard_loss"]
+    assert weighted.item() == pytest.approx(losses.total.item(), rel=1e-5)
 
 
-def test_without_a_teacher_only_the_hard_loss_is_left() -> None:
-    """Alpha has no say when there are no teacher outputs."""
-    losses = mixed_loss(torch.zeros(1, 2), torch.tensor([0]), None, alpha=0.9, temperature=2.0)
-    assert [math.log(2), math.log(2), 0.0] == pytest.approx([value.item() for value in losses])
+def test_without_a_weight_a_term_costs_nothing() -> None:
+    """At alpha 0 nothing is asked of the teacher, and nothing logged of it; the total is the hard loss itself."""
+    losses = losses_of(step(torch.zeros(1, 2), torch.tensor([0]), alpha=0.0))
+    assert {"hard_loss": pytest.approx(math.log(2))} == {name: value.item() for name, value in losses.parts.items()}
+    assert losses.total.item() == losses.parts["hard_loss"].item()
+
+
+def test_at_alpha_one_the_hard_loss_is_watched_and_not_learnt() -> None:
+    """It tells how training goes, whatever its weight."""
+    losses = losses_of(step(torch.randn(3, 4), torch.tensor([0, 1, 2]), torch.randn(3, 4), alpha=1.0))
+    assert {"soft_loss", "hard_loss"} == set(losses.parts)
+    assert losses.total.item() == losses.parts["soft_loss"].item()
+
+
+def test_every_term_has_a_formula() -> None:
+    """The worker's table and the one that everybody else reads have the same names, in the order of summing."""
+    assert list(TERMS) == list(VALUES)
+
+
+def test_another_term_is_one_row_and_one_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is weighed, added and logged by its name, and the preparation is told what it needs."""
+    monkeypatch.setitem(
+        TERMS, "doubt", Term("doubt", "label_doubt", lambda weight: weight, needs=frozenset({"doubts"}))
+    )
+    monkeypatch.setitem(VALUES, "doubt", lambda one: one.logits.softmax(-1).max(-1).values.mean())
+    monkeypatch.setattr(Settings, "label_doubt", 0.5, raising=False)
+    losses = losses_of(step(torch.zeros(1, 2), torch.tensor([0]), alpha=0.0))
+    assert pytest.approx(math.log(2) + 0.5 * 0.5) == losses.total.item()
+    assert {"hard_loss", "doubt"} == set(losses.parts)
+    assert {"doubts"} == signals(Settings(alpha=0.0))
 
 
 def test_gradient_reaches_the_student_only() -> None:
     """A teacher tensor that could take a gradient gets none that changes the student's."""
     student = torch.randn(2, 3, requires_grad=True)
-    mixed_loss(student, torch.tensor([0, 1]), torch.randn(2, 3), alpha=0.5, temperature=2.0).total.backward()
+    losses_of(step(student, torch.tensor([0, 1]), torch.randn(2, 3), alpha=0.5)).total.backward()
     assert student.grad is not None
     assert student.grad.abs().sum().item() > 0
 
@@ -78,16 +126,8 @@ def test_padding_gets_no_probability_and_no_gradient() -> None:
 
 def test_padding_does_not_change_a_loss() -> None:
     """The same examples padded further have the same losses."""
-    outputs, teacher, targets = torch.randn(2, 4, 2), torch.randn(2, 4, 2), torch.tensor([1, 3, 0, 2])
-    short = torch.ones(2, 4)
-    pad = torch.nn.functional.pad
-    long = pad(short, (0, 3))
-    near = mixed_loss(span_choices(outputs, short), targets, span_choices(teacher, short), alpha=0.5, temperature=2.0)
-    far = mixed_loss(
-        span_choices(pad(outputs, (0, 0, 0, 3)), long),
-        targets,
-        span_choices(pad(teacher, (0, 0, 0, 3)), long),
-        alpha=0.5,
-        temperature=2.0,
-    )
+    outputs, teacher, targets = torch.randn(2, 4, 2), torch.randn(2, 4, 2), torch.tensor([[1, 0], [3, 2]])
+    short, pad = torch.ones(2, 4, dtype=torch.long), torch.nn.functional.pad
+    near = losses_of(step(outputs, targets, teacher, short))
+    far = losses_of(step(pad(outputs, (0, 0, 0, 3)), targets, pad(teacher, (0, 0, 0, 3)), pad(short, (0, 3))))
     assert_fp32_equal(near.total, far.total)

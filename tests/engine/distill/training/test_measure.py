@@ -16,8 +16,10 @@ from tests.tiny import Kind, make_checkpoint
 
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.distill.data.batches import Batch, by_length
+from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.training.measure import Latency, example_inputs, latency, peak_memory_mb, throughput
+from bertdistill.engine.distill.training.measure import Latency, example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.trial import MEASURED_TOKENS, measured_rows
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 
@@ -34,13 +36,19 @@ class Timed(torch.nn.Module):
         self.elapsed, self.waits = [0.0], waits
         self.calls, self.threads, self.modes = 0, set[int](), set[tuple[bool, bool]]()
 
+    inputs = frozenset[str]()
+
+    @property
+    def net(self) -> torch.nn.Module:
+        return self
+
     def clock(self) -> float:
         return self.elapsed[0]
 
     def wall(self) -> float:
         return self.elapsed[0] + self.calls * self.waits
 
-    def forward(self, **inputs: torch.Tensor) -> Any:
+    def forward(self, batch: Batch) -> Any:
         self.elapsed[0] += next(self.times)
         self.calls += 1
         self.threads.add(torch.get_num_threads())
@@ -50,12 +58,12 @@ class Timed(torch.nn.Module):
 
 def batch(rows: int) -> Batch:
     ids = torch.full((rows, 6), 7)
-    return Batch(np.arange(rows), False, ids, torch.ones_like(ids), None, torch.zeros(rows, dtype=torch.long), None)
+    return Batch(np.arange(rows), False, ids, torch.ones_like(ids), None, torch.zeros(rows, dtype=torch.long))
 
 
 def timed(model: Timed, **options: Any) -> Latency:
     """By the model's own clocks: CPU time passes with its calls, wall time also while it waits for a core."""
-    return latency(model, {}, clock=model.wall, cpu_clock=model.clock, **options)
+    return latency(model, batch(1), clock=model.wall, cpu_clock=model.clock, **options)
 
 
 def test_latency_is_the_median_of_the_repeats() -> None:
@@ -83,7 +91,9 @@ def test_the_reference_is_timed_in_turns() -> None:
     """Whatever slows one down slows the other down: a quarter of the reference's time stays a quarter."""
     reference, model = Timed(0.008, 0.016), Timed(0.002, 0.004)
     model.elapsed = reference.elapsed  # one clock
-    found = latency(model, {}, reference=(reference, {}), repeats=6, clock=model.clock, cpu_clock=model.clock)
+    found = latency(
+        model, batch(1), reference=(reference, batch(1)), repeats=6, clock=model.clock, cpu_clock=model.clock
+    )
     assert 0.25 == pytest.approx(found.ratio)
     assert (5 + 6, 5 + 6) == (model.calls, reference.calls)
 
@@ -118,20 +128,33 @@ def test_latency_uses_one_thread_and_restores_everything() -> None:
 
 def test_latency_of_a_half_precision_model_is_measured_in_fp32(tmp_path: Path) -> None:
     """The model itself keeps its type."""
-    model: Any = load_encoder(make_checkpoint(tmp_path / "m", "bert", head="qa"), QUESTION_ANSWERING, ()).bfloat16()
-    found = latency(model, example_inputs(model, 9), repeats=5)
+    model = encoder(tmp_path, "bert")
+    model.net.bfloat16()
+    found = latency(model, batch(1), repeats=5)
     assert 0 < found.wall_ms <= found.wall_p95_ms
-    assert {torch.bfloat16} == {parameter.dtype for parameter in model.parameters()}
+    assert {torch.bfloat16} == {parameter.dtype for parameter in model.net.parameters()}
+
+
+def encoder(folder: Path, kind: Kind) -> Encoder:
+    return Encoder(load_encoder(make_checkpoint(folder / "m", kind, head="qa"), QUESTION_ANSWERING, ()))
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
-def test_example_inputs_fill_the_mean_length(tmp_path: Path, kind: Kind) -> None:
-    """One row of the rounded length without padding, which the model can read."""
-    model: Any = load_encoder(make_checkpoint(tmp_path / "m", kind, head="qa"), QUESTION_ANSWERING, ())
-    inputs = example_inputs(model, 23.6)
-    assert (1, 24) == tuple(inputs["input_ids"].shape)
-    assert model.config.pad_token_id not in inputs["input_ids"]
-    assert (1, 24) == tuple(model(**inputs).start_logits.shape)
+def test_the_example_is_the_one_nearest_to_the_mean_length(tmp_path: Path, kind: Kind) -> None:
+    """One row without padding, which the model can read."""
+    model, lengths = encoder(tmp_path, kind), [5, 24, 30]
+    features = Features(
+        folder=Path(),
+        input_ids=np.full(sum(lengths), 7, np.uint16),
+        token_types=np.zeros(sum(lengths), np.uint8),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        example_index=np.arange(3, dtype=np.int32),
+        targets=np.zeros((3, 2), np.int32),
+        char_spans=None,
+    )
+    one = example_batch(model, features, 23.6, pad_id=0)
+    assert ((1, 24), False) == (tuple(one.input_ids.shape), one.padded)
+    assert (1, 24, 2) == tuple(model(one).logits.shape)
 
 
 def test_throughput_counts_examples_by_the_clock() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tests.closeness import assert_fp32_equal
 from transformers import BertConfig, BertForQuestionAnswering, get_linear_schedule_with_warmup
 
@@ -18,7 +18,9 @@ from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS, EventWriter, parse_event
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import read_position
 from bertdistill.engine.distill.training.train import (
@@ -74,7 +76,18 @@ def make_features() -> Features:
     )
 
 
-def make_model(dropout: float = 0.1) -> BertForQuestionAnswering:
+class SavedBy(Encoder):
+    """An encoder whose saving is that of a test."""
+
+    def __init__(self, net: Any, write: Callable[[Path], None]) -> None:
+        super().__init__(net)
+        object.__setattr__(self, "write", write)
+
+    def save(self, folder: Path, tokenizer: Any | None = None) -> None:
+        self.write(folder)  # type: ignore[attr-defined]  # set above, around the frozen dataclass
+
+
+def make_model(dropout: float = 0.1) -> Encoder:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=60,
@@ -85,7 +98,7 @@ def make_model(dropout: float = 0.1) -> BertForQuestionAnswering:
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
-    return BertForQuestionAnswering(config)
+    return Encoder(BertForQuestionAnswering(config))
 
 
 def make_job(folder: Path, **changes: Any) -> Job:
@@ -105,15 +118,14 @@ def make_job(folder: Path, **changes: Any) -> Job:
         "device": torch.device("cpu"),
         "precision": torch.float32,
         "pad_id": 0,
-        "write_model": lambda target: save_file(model.state_dict(), target / "model.safetensors"),
         "evaluate": lambda: Evaluation(float(next(scores)), {"exact": 1.0}, {"predictions.json": "{}"}),
-        "teacher": teacher,
+        "teacher": {LOGITS: teacher},
     }
     return Job(**{**defaults, **changes})
 
 
 def weights(job: Job) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in job.model.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in job.model.net.state_dict().items()}
 
 
 def events(job: Job, kind: str) -> list[dict[str, Any]]:
@@ -197,10 +209,10 @@ def test_the_best_that_the_last_checkpoint_names_stays_until_the_next_last(tmp_p
         if len(written) == 3:  # best, last, a better best, and now the second last
             raise KeyboardInterrupt
         written.append(target)
-        save_file(first.model.state_dict(), target / "model.safetensors")
+        Encoder(first.model.net).save(target)
 
     with pytest.raises(KeyboardInterrupt):
-        train(replace(first, write_model=write))
+        train(replace(first, model=SavedBy(first.model.net, write)))
     resumed = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
     position = train(replace(resumed, evaluate=lambda: Evaluation(-1.0, {"exact": -1.0}, {})))
     assert (Path(position.best_folder) / "model.safetensors").is_file()
@@ -233,7 +245,7 @@ def test_a_hopeless_learning_rate_diverges(tmp_path: Path) -> None:
     """A loss that is not finite ends the run with the step and the rate."""
     job = make_job(tmp_path / "run", settings=Settings(batch_size=8, epochs=50, learning_rate=1.0, max_grad_norm=0))
     with torch.no_grad():
-        next(job.model.parameters()).fill_(float("inf"))
+        next(job.model.net.parameters()).fill_(float("inf"))
     with pytest.raises(Diverged, match="step 1"):
         train(job)
 
@@ -242,8 +254,8 @@ def test_betas_and_decay_groups_reach_the_optimiser() -> None:
     """What the original experiment searched in vain: betas are passed; bias and LayerNorm are not decayed."""
     settings = Settings(beta_1=0.7, beta_2=0.8, adam_epsilon=1e-5, weight_decay=0.1)
     model = make_model()
-    decayed, plain = make_optimizer(model, settings).param_groups
-    names = {id(p): name for name, p in model.named_parameters()}
+    decayed, plain = make_optimizer(model.net, settings).param_groups
+    names = {id(p): name for name, p in model.net.named_parameters()}
     assert (0.7, 0.8) == decayed["betas"]
     assert 1e-5 == decayed["eps"]
     assert [0.1, 0.0] == [decayed["weight_decay"], plain["weight_decay"]]
@@ -331,7 +343,9 @@ def test_a_second_stop_at_one_step_keeps_the_checkpoint_until_the_next_is_whole(
         train(first)
     left = first.paths.last.resolve()
     with pytest.raises(KeyboardInterrupt):
-        train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left, write_model=killed))
+        train(
+            make_job(tmp_path / "run", evaluate=interrupted, resume_from=left, model=SavedBy(make_model().net, killed))
+        )
     assert left == first.paths.last.resolve()
     with pytest.raises(Stopped):
         train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left))

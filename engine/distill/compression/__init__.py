@@ -1,0 +1,1 @@
+"""What makes a network smaller while or after it is trained."""

@@ -1,0 +1,82 @@
+"""The family `transformer` as the worker sees it: an encoder of transformers with a task head, called with a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedModel
+
+from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.distill.families.importance import load_importance
+from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
+from bertdistill.engine.distill.families.transformer import (
+    accepts_token_types,
+    build_student,
+    load_student,
+    save_student,
+)
+from bertdistill.engine.families.transformer import Shape
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.data.batches import Batch
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder with a task head. See `distill.families.model.Model`."""
+
+    net: PreTrainedModel
+    kept_heads: Sequence[Sequence[int]] = field(default_factory=list)
+    """For every layer the indices of the heads that are left; empty when all are."""
+
+    @property
+    def inputs(self) -> AbstractSet[str]:
+        return {TOKEN_TYPES} if accepts_token_types(self.net) else frozenset()
+
+    def __call__(self, batch: Batch, *, hidden: bool = False, attentions: bool = False) -> Outputs:
+        inputs: dict[str, Any] = {"input_ids": batch.input_ids}
+        if batch.padded:  # without padding the mask only keeps SDPA from its fastest kernel
+            inputs["attention_mask"] = batch.attention_mask
+        if batch.token_types is not None:
+            inputs["token_type_ids"] = batch.token_types
+        if hidden:
+            inputs["output_hidden_states"] = True
+        if attentions:
+            inputs["output_attentions"] = True
+        result = self.net(**inputs)
+        logits = result.logits if "logits" in result else torch.stack((result.start_logits, result.end_logits), dim=-1)
+        states, weights = result.get("hidden_states"), result.get("attentions")
+        return Outputs(logits, states or (), weights or ())
+
+    def save(self, folder: Path, tokenizer: Any | None = None) -> None:
+        config: Any = self.net.config
+        every = [list(range(config.num_attention_heads))] * config.num_hidden_layers
+        save_student(self.net, self.kept_heads or every, folder, tokenizer)
+
+
+class Encoders:
+    """See `distill.families.model.Builder`."""
+
+    def build(self, spec: AttemptSpec) -> Encoder:
+        facts, scratch = spec.prepared, spec.student.init == SCRATCH
+        importance = load_importance(Path(facts.importance)) if facts.importance else None
+        net, kept = build_student(
+            SCRATCH if scratch else facts.init_folder,
+            spec.settings,
+            task=spec.task,
+            labels=facts.labels,
+            shape=Shape.from_dict(facts.teacher_shape if scratch else facts.init_shape),
+            importance=importance,
+        )
+        return Encoder(net, kept)
+
+    def load(self, folder: Path) -> Encoder:
+        return Encoder(*load_student(folder))
+
+
+ENCODERS = Encoders()

@@ -1,0 +1,24 @@
+"""The soft loss: divergence from the teacher's softmax at a temperature."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from bertdistill.engine.distill.training.terms.step import Step
+
+
+def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) of both softmaxes at `temperature`, summed over choices, averaged over rows.
+
+    Hinton et al. 2015, arXiv 1503.02531; the reduction is `batchmean`, as in DistilBERT and the original experiment, so
+    that for spans the mean over rows is also the mean over start and end. Both arguments are (rows, choices).
+    """
+    student = functional.log_softmax(student_logits / temperature, dim=-1)
+    teacher = functional.log_softmax(teacher_logits / temperature, dim=-1)
+    return functional.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+
+
+def value(step: Step) -> Tensor:
+    """The term of one step, a scalar."""
+    return soft_loss(step.logits, step.teacher_logits, step.settings.temperature)

@@ -1,0 +1,60 @@
+"""One training step as the terms of the loss see it. It computes no loss.
+
+Every term that compares choices sees *rows of choices*: logits of shape (rows, choices). A classifier has one row an
+example and one choice a label; a span model has two rows an example (start and end) and one choice a token, padding
+masked out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import LOGITS
+from bertdistill.engine.distill.families.model import Outputs
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.data.batches import Batch
+
+MASKED = -1e4
+"""Logit of a choice that does not exist: probability 0 in fp32 and bf16 alike, and no NaN in 0 · log 0."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The student's outputs for one batch, the batch with the teacher's signals, and the settings."""
+
+    out: Outputs
+    batch: Batch
+    settings: Settings
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The student's, (rows, choices), fp32."""
+        return self._rows(self.out.logits)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Index of the right choice, (rows,)."""
+        return self.batch.targets.reshape(-1)
+
+    @cached_property
+    def teacher_logits(self) -> Tensor:
+        """The teacher's, (rows, choices), fp32."""
+        return self._rows(self.batch.teacher[LOGITS])
+
+    def _rows(self, logits: Tensor) -> Tensor:
+        return span_choices(logits, self.batch.attention_mask) if self.batch.targets.ndim == 2 else logits.float()
+
+
+def span_choices(logits: Tensor, mask: Tensor) -> Tensor:
+    """Start and end logits (batch, length, 2) as rows of choices (2 · batch, length).
+
+    `mask` (batch, length) is 1 on tokens and 0 on padding.
+    """
+    rows = logits.float().transpose(1, 2).masked_fill(mask.bool().logical_not().unsqueeze(1), MASKED)
+    return rows.reshape(-1, logits.shape[1])
