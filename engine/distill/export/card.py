@@ -15,7 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS
 from bertdistill.engine.families.transformer import Shape
-from bertdistill.engine.tasks.table import METRICS
+from bertdistill.engine.tasks.table import METRICS, TASKS
 
 NULL_THRESHOLD = "null_threshold"
 
@@ -123,7 +123,7 @@ if null_score - scores.max() > {threshold!r}:  # null_threshold in config.json
 
 def _ask_code(facts: CardFacts) -> list[str]:
     """One question or one text asked, by the rule that scored the model (for a passage that fits into one window)."""
-    if facts.task != "question-answering":
+    if not TASKS[facts.task].spans:
         return [_ASK[facts.task]]
     length = facts.data.max_answer_length
     code = _ASK[facts.task].format(reach=length - 1, length=length)
@@ -134,7 +134,7 @@ def _ask_code(facts: CardFacts) -> list[str]:
 def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -> str:
     lines = ["```python", 'folder = "."  # the folder of this file', ""]
     lines += ["import sys", ""] if pruned else []
-    lines += ["import torch"] if facts.task == "question-answering" else []
+    lines += ["import torch"] if TASKS[facts.task].spans else []
     if pruned:
         lines += ["from transformers import AutoTokenizer", "", "sys.path.insert(0, folder)"]
         lines += ["from modeling import load", "", "model = load(folder)"]

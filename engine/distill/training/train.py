@@ -22,7 +22,15 @@ from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.passes import Pass
-from bertdistill.engine.distill.data.batches import Batch, batches_per_epoch, by_length, collate, epoch_order, pad_edges
+from bertdistill.engine.distill.data.batches import (
+    Batch,
+    IntArray,
+    batches_per_epoch,
+    by_length,
+    collate,
+    epoch_order,
+    pad_edges,
+)
 from bertdistill.engine.distill.families.model import Model, Outputs, Servable
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import checkpoints
@@ -177,6 +185,7 @@ def train(job: Job) -> Position:
         position = checkpoints.read_position(job.resume_from)
         checkpoints.restore(job.resume_from, net, optimizer)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
+    edges = pad_edges(job.features.lengths)
     log = _Log(job, plan)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
@@ -210,9 +219,9 @@ def train(job: Job) -> Position:
         for group in optimizer.param_groups:
             group["lr"] = rate
         parts = list(itertools.islice(batches, plan.passes_of(position.step)))
-        examples = sum(len(part.rows) for part in parts)
-        for part in parts:
-            batch = part.to(job.device)
+        examples = sum(map(len, parts))
+        for rows in parts:
+            batch = collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher).to(job.device)
             with cheap_dropout(net, job.device):
                 outputs = forward(job.model, batch, precision=job.precision)
             losses = losses_of(Step(outputs, batch, settings))
@@ -257,15 +266,13 @@ def _report(job: Job, role: str, position: Position, saved: checkpoints.Saved, m
     )
 
 
-def _batches(job: Job, plan: Schedule, *, first_pass: int) -> Iterator[Batch]:
-    """Batches from pass number `first_pass` on, epoch after epoch, without end."""
+def _batches(job: Job, plan: Schedule, *, first_pass: int) -> Iterator[IntArray]:
+    """The features of each batch from pass number `first_pass` on, epoch after epoch, without end."""
     lengths = job.features.lengths
-    edges = pad_edges(lengths)
     epoch, skip = divmod(first_pass, plan.passes_per_epoch)
     while True:
         order = epoch_order(lengths, job.settings.batch_size, seed=job.settings.seed, epoch=epoch)
-        for rows in order[skip:]:
-            yield collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher)
+        yield from order[skip:]
         epoch, skip = epoch + 1, 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.fakes import House, behave, wait_for
 
 from bertdistill.engine.contract.errors import ActionRefused, BertDistillError, ConfigError, InvalidRequest
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner import requests
@@ -447,4 +448,4 @@ def test_the_order_says_what_was_recorded(house: Make) -> None:
     order = spec["promote"]
     assert (order["sha256"], order["device"], order["note"]) == (best.sha256, "cpu", "n")
     assert order["recorded"]["accuracy"] == best.metrics["accuracy"]
-    assert spec["prepared"] == of.study().prepared
+    assert Prepared.from_dict(spec["prepared"]) == Prepared.from_dict(of.study().prepared)

@@ -99,7 +99,7 @@ def test_the_reference_is_timed_in_turns() -> None:
 
 
 def test_latencies_have_the_names_of_the_contract() -> None:
-    """Without a reference there is no ratio; the load beside it is always told."""
+    """Without a reference there is no ratio; the load beside it is always reported."""
     alone, compared = timed(Timed(0.002)), replace(timed(Timed(0.002)), ratio=0.5)
     assert set(LATENCIES) - {"latency_ratio"} == set(alone.metrics())
     assert set(LATENCIES) == set(compared.metrics())
