@@ -1,0 +1,110 @@
+"""Every family, by the same tests: what it promises before training is what the worker builds."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests import two_layers
+from tests.closeness import assert_fp32_equal
+
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.families.table import BUILDERS, load_model
+from bertdistill.engine.families.table import FAMILIES, foreign
+from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.tasks.table import TASKS
+
+SHAPE = bert_shape(vocab_size=60, positions=32, hidden_size=16, ffn_size=32, layers=2, head_size=8).to_dict()
+FACTS = Prepared(labels=("a", "b", "c"), mean_length=9.0, teacher_shape=SHAPE, init_shape=SHAPE)
+SMALL = Settings(layers=1, hidden_size=8, head_size=8, dropout=0.0, attention_dropout=0.0, classifier_dropout=0.0)
+
+
+def spec_of(family: str, task: str, **changes: Any) -> AttemptSpec:
+    return AttemptSpec(
+        kind="trial",
+        study="s",
+        task=task,
+        data=DataSpec(),
+        teacher=TeacherSpec(model="scratch"),
+        student=StudentSpec(init="scratch"),
+        settings=dataclasses.replace(SMALL, family=family, **changes),
+        device=Device(),
+        caches="",
+        prepared=FACTS,
+    )
+
+
+def batch(rows: int, length: int) -> Batch:
+    ids = torch.arange(rows * length).reshape(rows, length) % 50 + 5
+    return Batch(np.arange(rows), False, ids, torch.ones_like(ids), None, torch.zeros(rows, dtype=torch.long))
+
+
+@pytest.fixture(autouse=True)
+def _a_second_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, two_layers.NAME, two_layers.TwoLayers())
+    monkeypatch.setitem(BUILDERS, two_layers.NAME, two_layers.Builder())
+
+
+def test_the_two_tables_have_the_same_names() -> None:
+    """One for everybody, one for the worker."""
+    assert list(FAMILIES) == list(BUILDERS)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, two_layers.NAME])
+class TestFamily:
+    """What each family must do."""
+
+    def test_its_settings_are_settings(self, family: str) -> None:
+        """No key is misspelt."""
+        assert FAMILIES[family].settings <= {field.name for field in dataclasses.fields(Settings)}
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_known_sizes_are_those_of_what_is_built(self, family: str, task: str) -> None:
+        """To the last parameter, for every task that it fits."""
+        row, spec = FAMILIES[family], spec_of(family, task)
+        if not row.fits(TASKS[task]):
+            return
+        known = row.known(row.plan(FACTS, spec.settings, scratch=True), TASKS[task], FACTS)
+        model = BUILDERS[family].build(spec)
+        assert known["params"] == sum(weight.numel() for weight in model.net.parameters())
+        assert known["size_mb"] == pytest.approx(known["params"] * 4 / 1e6)
+        logits = model(batch(2, 7)).logits
+        assert ((2, 7, 2) if TASKS[task].spans else (2, 3)) == tuple(logits.shape)
+
+    def test_first_weights_follow_from_the_seed_alone(self, family: str) -> None:
+        """And torch's own random state is left as it was."""
+        state = torch.get_rng_state()
+        one, same, other = (
+            BUILDERS[family].build(spec_of(family, "text-classification", seed=seed)).net.state_dict()
+            for seed in (1, 1, 2)
+        )
+        assert torch.equal(state, torch.get_rng_state())
+        assert all(torch.equal(one[name], same[name]) for name in one)
+        assert any(not torch.equal(one[name], other[name]) for name in one)
+
+    def test_what_is_saved_is_loaded(self, family: str, tmp_path: Path) -> None:
+        """By its own family, in evaluation mode, with the same outputs."""
+        model = BUILDERS[family].build(spec_of(family, "text-classification"))
+        model.net.eval()
+        model.save(tmp_path)
+        again = load_model(tmp_path)
+        assert type(again) is type(model)
+        assert not again.net.training
+        assert_fp32_equal(again(batch(2, 7)).logits, model(batch(2, 7)).logits)
+
+    def test_settings_of_other_families_are_idle(self, family: str) -> None:
+        """They change nothing here, so two parameter sets that differ in them are one."""
+        mine = FAMILIES[family].settings
+        assert not foreign(dataclasses.replace(SMALL, family=family)) & mine
+
+    def test_equal_plans_are_equal(self, family: str) -> None:
+        """The search recognises students that were built already."""
+        row = FAMILIES[family]
+        one, same = (row.plan(FACTS, dataclasses.replace(SMALL, family=family), scratch=True) for _ in range(2))
+        assert (one, hash(one)) == (same, hash(same))
