@@ -16,11 +16,11 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.data.files import source_file
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, cut, digest, load_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
-from bertdistill.engine.distill.data.sources import source_file
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
