@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bertdistill.app.views.inputs import missing_inputs
 from bertdistill.engine.steering.actions import ADJUSTABLE
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
@@ -50,7 +51,7 @@ def check(path: Path, changes: Sequence[str], studies: Mapping[str, Taken]) -> C
         return Checked(None, problems(error, path))
     there = studies.get(spec.name)
     if there is None:
-        return Checked(spec)
+        return Checked(spec, tuple(missing_inputs(spec)))
     wanted, kept = _kept(spec), _kept(study_from_dict(there.spec, where=spec.name))
     differing = [name for name in sorted({*wanted, *kept}) if wanted.get(name) != kept.get(name)]
     if there.fresh or not differing:

@@ -17,7 +17,7 @@ from bertdistill.engine.contract.spec import DataSpec
 
 Part = Literal["train", "report"]
 
-COMPRESSED: dict[bytes, Callable[..., IO[bytes]]] = {
+COMPRESSED: dict[bytes, Callable[[Path, Literal["rb"]], IO[bytes]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,

@@ -15,7 +15,9 @@ MANY_LABELS = 100
 """More distinct labels than this, and more than half as many as rows, means that the column holds no labels."""
 SEPARATORS = "#|;,"
 """Between the labels of one row, as annotation tools join them."""
-MULTI_LABEL = "Multi-label data is not supported: give each example one class, or choose a column with data.label_column."
+MULTI_LABEL = (
+    "Multi-label data is not supported: give each example one class, or choose a column with data.label_column."
+)
 
 
 def label_texts(cells: Sequence[Any], source: str, given: Sequence[str] = ()) -> list[str]:

@@ -16,11 +16,12 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, Settings
-from bertdistill.engine.data.files import source_file
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
-from bertdistill.engine.distill.data.examples import Examples, cut, digest, load_examples
+from bertdistill.engine.distill.data.chance import weak_teacher
+from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
+from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
@@ -39,9 +40,10 @@ def prepare(run: Run) -> Prepared:
     """Build the caches and return the facts that the study keeps."""
     spec = run.spec
     run.progress("reading data", "examples")
-    if not spec.data.hub:
-        source_file(spec.data, "report")  # a typo there would show only when the first model is promoted, days later
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
+    # Its faults would show only when the first model is promoted, days later.
+    for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
+        run.notice("warning", notice)
     base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
     if base != SCRATCH:
         _check_length(run, base, f"teacher.model = {spec.teacher.model!r}")
@@ -60,9 +62,12 @@ def prepare(run: Run) -> Prepared:
     init = base if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, "student.init")
     if spec.student.init not in ("teacher", SCRATCH):
         _check_vocabulary(tokenizer, init)
+        check_vocabulary_size(tokenizer, read_shape(init).vocab_size, f"student.init = {spec.student.init!r}")
         _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    if weak := weak_teacher(teacher_metrics, search):
+        run.notice("warning", weak)
     if spec.student.init == "teacher":
         init = str(teacher)
     teacher_shape = read_shape(teacher)
@@ -85,6 +90,7 @@ def prepare(run: Run) -> Prepared:
         outputs=str(outputs),
         importance=_importance(run, init, train_features, train_examples, pad_id),
         abstain=_abstain(search),
+        weak_teacher=weak,
     )
 
 
@@ -110,7 +116,7 @@ def _check_length(run: Run, folder: str, named: str) -> None:
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
-    reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init))
+    reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init, trust_remote_code=False))
     if reason:
         raise ConfigError(
             f"student.init = {init!r} does not read the teacher's tokens: {reason}",

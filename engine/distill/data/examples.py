@@ -20,7 +20,17 @@ from bertdistill.engine.data.questions import QAExample
 from bertdistill.engine.data.tables import cell_text, is_integer
 from bertdistill.engine.distill.data.sources import read_questions, read_table
 
-__all__ = ["Example", "Examples", "QAExample", "TextExample", "cut", "digest", "load_examples", "search_examples"]
+__all__ = [
+    "Example",
+    "Examples",
+    "QAExample",
+    "TextExample",
+    "check_report",
+    "cut",
+    "digest",
+    "load_examples",
+    "search_examples",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,21 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
         if (part == "report")
         else examples
     )
+
+
+def check_report(data: DataSpec, train: Examples) -> tuple[str, ...]:
+    """Read the report part once, so that its faults do not come out after the search; returns its notices.
+
+    `train` are the training examples, cut or not: the report must have their labels, and pairs when they have.
+    """
+    report = load_examples(data, train.task, "report", train.labels)
+    if train.labels and (report.rows[0].pair is None) != (train.rows[0].pair is None):
+        halves = ["a second sentence" if part.rows[0].pair is not None else "one sentence" for part in (train, report)]
+        raise ConfigError(
+            f"{source_name(data, 'report')} has {halves[1]} an example, but the training data has {halves[0]}. Set "
+            "data.text_column and data.text_pair_column to columns of both."
+        )
+    return report.notices
 
 
 def digest(examples: Examples) -> str:

@@ -31,7 +31,7 @@ def train_wordpiece(texts: Iterable[str], size: int, folder: Path) -> PreTrained
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
             _train(texts, size, folder)
-    return cast(PreTrainedTokenizerFast, BertTokenizer.from_pretrained(folder))
+    return cast(PreTrainedTokenizerFast, BertTokenizer.from_pretrained(folder, trust_remote_code=False))
 
 
 def _train(texts: Iterable[str], size: int, folder: Path) -> None:

@@ -149,7 +149,7 @@ def verify(
     model, _ = load_student(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.parameters())
     place(model, run.device)
-    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder)
+    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder, trust_remote_code=False)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
     search = search_examples(spec)

@@ -24,7 +24,9 @@ def csv(*rows: tuple[str, ...]) -> str:
     return "".join(",".join(row) + "\n" for row in rows)
 
 
-@pytest.mark.parametrize("header", [("Review", "Liked"), ("TEXT", "Label"), (" Text", "Label "), ("v2", "v1"), ("", "y")])
+@pytest.mark.parametrize(
+    "header", [("Review", "Liked"), ("TEXT", "Label"), (" Text", "Label "), ("v2", "v1"), ("", "y")]
+)
 def test_a_header_is_known_by_its_case_or_by_cells_that_occur_once(tmp_path: Path, header: tuple[str, str]) -> None:
     """Neither an example nor a class, whatever it is called."""
     found = table(tmp_path, csv(header, *BODY))
@@ -49,7 +51,10 @@ def test_a_first_example_is_not_taken_for_a_header(tmp_path: Path, rows: list[tu
 
 def test_a_guessed_header_is_reported_and_a_known_one_is_not(tmp_path: Path) -> None:
     """A wrong guess would lose one example: it must not be silent."""
-    assert "its first row is taken for the header: Words, Kind" in table(tmp_path, csv(("Words", "Kind"), *BODY)).notices[0]
+    assert (
+        "its first row is taken for the header: Words, Kind"
+        in table(tmp_path, csv(("Words", "Kind"), *BODY)).notices[0]
+    )
     assert () == table(tmp_path, csv(("Review", "Liked"), *BODY)).notices
 
 
