@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
 
 Part = Literal["train", "report"]
 
-COMPRESSED: dict[bytes, Callable[[Path, Literal["rb"]], IO[bytes]]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
+COMPRESSED: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
 """First bytes of the compressed files that are read, whatever their name is."""
 SUFFIXES = (".gz", ".bz2", ".xz")
@@ -81,7 +82,7 @@ def _content(path: Path) -> bytes:
         opener = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), None)
         if opener is None:
             return path.read_bytes()
-        with opener(path, "rb") as packed:
+        with opener(path) as packed:
             content = packed.read(LARGEST + 1)
     except (zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         raise ConfigError(f"{path} cannot be read: {error}. Replace it by a complete copy.") from error

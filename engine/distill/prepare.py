@@ -43,7 +43,7 @@ def prepare(run: Run) -> Prepared:
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     # Its faults would show only when the first model is promoted, days later.
     for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
-        run.notice("warning", notice)
+        run.warn(notice)
     base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
     if base != SCRATCH:
         _check_length(run, base, f"teacher.model = {spec.teacher.model!r}")
@@ -67,7 +67,7 @@ def prepare(run: Run) -> Prepared:
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
     if weak := weak_teacher(teacher_metrics, search):
-        run.notice("warning", weak)
+        run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
     teacher_shape = read_shape(teacher)
@@ -102,6 +102,7 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
         run.spec.data,
         folder=run.caches / "features" / key,
         progress=run.progress(f"tokenising the {part} split", "examples"),
+        say=run.warn,
     )
 
 
@@ -162,7 +163,7 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
         )
         save_importance(temporary, head_importance(model, batches, loss))
 
-    return str(build_once(run.caches / "importance" / key, build))
+    return str(build_once(run.caches / "importance" / key, build, run.warn))
 
 
 def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:

@@ -81,7 +81,7 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
         check_vocabulary_size(tokenizer, read_shape(teacher_folder).vocab_size, f"teacher.model = {spec.model!r}")
         return tokenizer
     folder = run.caches / "tokenizers" / cache_key(data=digest(train_examples), size=spec.vocab_size)
-    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder)
+    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder, run.warn)
 
 
 def _texts(examples: Examples) -> list[str]:
@@ -118,7 +118,7 @@ def fine_tuned(
         trained, kept = load_student(best)
         save_student(trained, kept, temporary, tokenizer)
 
-    build_once(target, build)
+    build_once(target, build, run.warn)
     shutil.rmtree(_training(target), ignore_errors=True)  # weights and optimiser: four times the teacher
     return target
 
@@ -130,7 +130,7 @@ def _check_classes(run: Run, folder: str, examples: Examples) -> None:
     named = f"teacher.model = {run.spec.teacher.model!r}"
     config = read_config(Path(folder), named)
     if warning := class_order(config, examples.labels, given=examples.order_given, named=named):
-        run.notice("warning", warning)
+        run.warn(warning)
 
 
 def _training(target: Path) -> Path:
@@ -235,6 +235,6 @@ def teacher_outputs(
         )
         np.save(temporary / OUTPUTS, outputs.astype(np.float16))
 
-    build_once(folder, build)
+    build_once(folder, build, run.warn)
     scores = evaluator.evaluate(model, run, precision).metrics
     return folder, {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.distill.data.caches import build_once
+from bertdistill.engine.distill.data.caches import Say, build_once
 from bertdistill.engine.distill.data.examples import Examples, QAExample
 
 BATCH = 1000
@@ -79,11 +79,17 @@ def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, p
 
 
 def build_features(
-    examples: Examples, tokenizer: PreTrainedTokenizerBase, data: DataSpec, *, folder: Path, progress: Progress
+    examples: Examples,
+    tokenizer: PreTrainedTokenizerBase,
+    data: DataSpec,
+    *,
+    folder: Path,
+    progress: Progress,
+    say: Say = lambda text: None,
 ) -> Features:
     """Tokenise into `folder` (name it by `feature_key`), or open it when it is there: only finished folders are.
 
-    `progress` is called with examples done and in all. Raises ConfigError when the lengths in `data` do not fit the
+    `progress` is called with examples done and in all, `say` when a damaged folder is built again. Raises ConfigError when the lengths in `data` do not fit the
     tokenizer. Memory stays that of one batch; two processes that want the same folder build it once.
     """
 
@@ -91,7 +97,7 @@ def build_features(
         _write(examples, _fast(tokenizer), data, temporary, progress)
         _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
 
-    return open_features(build_once(folder, build))
+    return open_features(build_once(folder, build, say))
 
 
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -41,7 +41,7 @@ def read_json(folder: Path, raw: Any) -> tuple[list[QAExample], tuple[str, ...]]
 def test_a_flag_written_as_text_means_what_it_says(tmp_path: Path, flag: Any, impossible: bool | None) -> None:
     """`"false"` is true to Python, which once made every question unanswerable; anything else names the question."""
     if impossible is None:
-        with pytest.raises(ConfigError, match="is_impossible = .* of question 'a'"):
+        with pytest.raises(ConfigError, match=r"is_impossible = .* of question 'a'"):
             read(tmp_path, qa("a", is_impossible=flag))
         return
     rows, _ = read(tmp_path, qa("a", is_impossible=flag))
