@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.views.inputs import missing_inputs
-from bertdistill.engine.steering.actions import ADJUSTABLE
+from bertdistill.engine.steering.actions import ADJUSTABLE, fixed_part
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
@@ -81,4 +81,5 @@ def free_name(name: str, names: Mapping[str, Any]) -> str:
 
 def _kept(spec: StudySpec) -> dict[str, Any]:
     """What must stay as it is while a study of that name exists."""
-    return {name: value for name, value in dump(spec).items() if name not in ADJUSTABLE}
+    raw = dump(spec)
+    return {name: fixed_part(name, raw) for name in raw if name not in ADJUSTABLE}

@@ -221,8 +221,11 @@ def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> di
 
 
 def absolute_path(text: str, folder: Path) -> str:
-    """A path as it holds in every folder: in the working directory, else beside `folder`'s files."""
-    return _absolute(text, folder)
+    """A path as it holds in every folder: in the working directory, else beside `folder`'s files; ConfigError."""
+    try:
+        return _absolute(text, folder)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"{shown(text)} cannot be a path: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _absolute(text: str, folder: Path) -> str:

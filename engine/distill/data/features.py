@@ -89,8 +89,9 @@ def build_features(
 ) -> Features:
     """Tokenise into `folder` (name it by `feature_key`), or open it when it is there: only finished folders are.
 
-    `progress` is called with examples done and in all, `say` when a damaged folder is built again. Raises ConfigError when the lengths in `data` do not fit the
-    tokenizer. Memory stays that of one batch; two processes that want the same folder build it once.
+    `progress` is called with examples done and in all, `say` when a damaged folder is built again. Raises ConfigError
+    when the lengths in `data` do not fit the tokenizer. Memory stays that of one batch; two processes that want the
+    same folder build it once.
     """
 
     def build(temporary: Path) -> None:
