@@ -104,13 +104,13 @@ def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
 
 
 def _sentence(error: BertDistillError) -> str:
-    return f"{error}. {error.hint}" if error.hint else str(error)
+    return f"{error}. {error.hint[:1].upper()}{error.hint[1:]}." if error.hint else str(error)
 
 
 def _questions(data: DataSpec) -> Inputs:
     rows, notices = file_questions(data, "train")
     if not rows:
-        raise ConfigError(f"{source_name(data, 'train')} holds no example", hint="Correct the path or the file.")
+        raise ConfigError(f"{source_name(data, 'train')} holds no example", hint="correct the path or the file")
     _, more = file_questions(data, "report")
     return Inputs(tuple((len(row.context), len(row.question)) for row in rows), notices=(*notices, *more))
 
@@ -120,7 +120,7 @@ def _texts(data: DataSpec) -> Inputs:
     for table, part in ((train, "train"), (report, "report")):
         if not table.rows:
             raise ConfigError(
-                f"data.{part} = {getattr(data, part)} holds no example", hint="Correct the path or the file."
+                f"data.{part} = {getattr(data, part)} holds no example", hint="correct the path or the file"
             )
     source = source_name(data, "train")
     at = find_columns(train, data, source)

@@ -111,5 +111,5 @@ def test_a_hostile_model_folder_is_refused_by_the_plan(spec: StudySpec, tmp_path
     (folder / "config.json").write_text(json.dumps({"hidden_size": 32}))
     (folder / "vocab.txt").touch()
     (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    with pytest.raises(ConfigError, match=r"teacher\.model = .*model': config\.json has no model_type.*add the one"):
+    with pytest.raises(ConfigError, match=r"teacher\.model = .*model': config\.json has no model_type.*Add the one"):
         read_inputs(dataclasses.replace(spec, teacher=TeacherSpec(model=str(folder))))
