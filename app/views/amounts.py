@@ -15,7 +15,6 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.study.config import dump
 from bertdistill.engine.study.study_spec import StudySpec
-from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 

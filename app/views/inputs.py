@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.data.columns import Column, describe, find_columns, half_read
 from bertdistill.engine.data.files import source_name
@@ -19,6 +18,7 @@ from bertdistill.engine.data.questions import file_questions
 from bertdistill.engine.data.tables import Table, cell_text, file_table
 from bertdistill.engine.families.folders import check_folder
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
 
 MODEL_FILES = {
@@ -97,7 +97,7 @@ def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
                 problems.append(_sentence(error))
     if spec.data.train:
         try:
-            found = (_questions if spec.task == TASKS[0] else _texts)(spec.data)
+            found = (_questions if TASKS[spec.task].spans else _texts)(spec.data)
         except BertDistillError as error:
             problems.append(_sentence(error))
     return found, problems

@@ -262,9 +262,7 @@ def _unreachable() -> str:
 # --------------------------------------------------------------------------------------------------------- steps, disk
 
 
-def _amounts(
-    spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Callable[[str], None]
-) -> Amounts | None:
+def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Callable[[str], None]) -> Amounts | None:
     """What there is to train on; None when the data is on the hub and nobody has read it yet."""
     data = spec.data
     if facts is not None:

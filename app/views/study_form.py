@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Any
 
 from bertdistill.app.text.safe import safe_line
-from bertdistill.engine.contract.metrics import TASKS
 from bertdistill.engine.contract.spec import FineTuneSpec
 from bertdistill.engine.steering.changes import ZERO_MEANS
 from bertdistill.engine.study.sections import default_of, kind_of
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS
 from bertdistill.engine.study.study_text import write_toml
+from bertdistill.engine.tasks.table import TASKS
 
 COMMON = (
     "name",
@@ -83,7 +83,8 @@ def form(raw: Mapping[str, Any], extra: Sequence[str] = ()) -> list[Field]:
     searched = {f"settings.{name}" for name in search} if isinstance(search, Mapping) else set()
     if _at(raw, "teacher.fine_tune") is None:
         searched.add("teacher.fine_tune.epochs")
-    if raw.get("task") != TASKS[1]:
+    task = TASKS.get(str(raw.get("task")))
+    if task is None or task.spans:
         searched |= set(OF_TABLES)
     return [field(raw, name) for name in dict.fromkeys([*(n for n in names if n not in searched), *extra])]
 

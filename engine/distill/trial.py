@@ -91,7 +91,7 @@ def run_trial(run: Run) -> dict[str, float]:
 def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model that a person named is no cache of ours."""
     facts = run.spec.prepared
-    named = [*facts["features"].values(), facts["outputs"], facts.get("importance"), facts["init_folder"]]
+    named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 
