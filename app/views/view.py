@@ -82,7 +82,7 @@ class StudyView:
     @property
     def weak_teacher(self) -> str:
         """Why the teacher has nothing to teach, as the preparation found; empty when it is better than chance."""
-        return str((self.study.prepared or {}).get("weak_teacher") or "")
+        return self.facts.weak_teacher
 
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""

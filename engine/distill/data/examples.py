@@ -19,6 +19,7 @@ from bertdistill.engine.data.labels import found_labels, label_indices, label_te
 from bertdistill.engine.data.questions import QAExample
 from bertdistill.engine.data.tables import cell_text, is_integer
 from bertdistill.engine.distill.data.sources import read_questions, read_table
+from bertdistill.engine.tasks.table import TASKS
 
 __all__ = [
     "Example",
@@ -69,11 +70,11 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
     `labels` are those found in the training part; they make an unknown label of the report part an error. The report
     part is cut to `max_report_examples`; the training part is returned whole, for `cut`.
     """
-    if task == "question-answering":
+    if TASKS[task].spans:
         rows, notices = read_questions(data, part)
         examples = Examples(task, rows, notices=notices)
     else:
-        examples = _text_examples(data, part, tuple(data.labels) or tuple(labels))
+        examples = _text_examples(task, data, part, tuple(data.labels) or tuple(labels))
     if not examples.rows:
         raise ConfigError(f"{source_name(data, part)} holds no examples. Check the file and the key that names it.")
     return (
@@ -118,7 +119,7 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
     the file nor on any library's generator.
     """
     notices = examples.notices
-    if examples.task == "question-answering":
+    if TASKS[examples.task].spans:
         chosen, group, notice = _search_groups(examples.rows, data)
         search = [row for row in examples.rows if group(row) in chosen]
         train = [row for row in examples.rows if group(row) not in chosen]
@@ -239,10 +240,10 @@ def _shares(sizes: Sequence[int], count: int) -> list[int]:
 # ------------------------------------------------------------------------------------------------- text classification
 
 
-def _text_examples(data: DataSpec, part: Part, labels: tuple[str, ...]) -> Examples:
+def _text_examples(task: str, data: DataSpec, part: Part, labels: tuple[str, ...]) -> Examples:
     source, table = source_name(data, part), read_table(data, part)
     if not table.rows:
-        return Examples("text-classification", [])
+        return Examples(task, [])
     at = find_columns(table, data, source)
     known = table.label_names
     values = label_texts([row[at.label] for row in table.rows], source, (*labels, *known))
@@ -255,4 +256,4 @@ def _text_examples(data: DataSpec, part: Part, labels: tuple[str, ...]) -> Examp
         for i, (row, index) in enumerate(zip(table.rows, indices, strict=True))
     ]
     notices = (*table.notices, *half_read(table, at, source))
-    return Examples("text-classification", rows, names, notices, order_given=bool(data.labels or known))
+    return Examples(task, rows, names, notices, order_given=bool(data.labels or known))

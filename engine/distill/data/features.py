@@ -22,6 +22,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.caches import Say, build_once
 from bertdistill.engine.distill.data.examples import Examples, QAExample
+from bertdistill.engine.tasks.table import TASKS
 
 BATCH = 1000
 """Examples tokenised at once; the tokenizer's Python lists of one batch are what costs memory."""
@@ -70,7 +71,7 @@ def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, p
     for changed_by_use in ("truncation", "padding"):
         model.pop(changed_by_use, None)
     lengths = [data.max_length]
-    if task == "question-answering":
+    if TASKS[task].spans:
         lengths += [data.doc_stride, data.max_question_length]
     content = json.dumps(
         [FORMAT, model, tokenizer.model_input_names, task, lengths, examples_digest], ensure_ascii=True, sort_keys=True
@@ -150,7 +151,7 @@ def _fast(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 
 def _write(examples: Examples, tokenizer: Any, data: DataSpec, folder: Path, progress: Progress) -> None:
-    span = examples.task == "question-answering"
+    span = TASKS[examples.task].spans
     rows = _cut_questions(examples.rows, tokenizer, data) if span else examples.rows
     _check_lengths(rows if span else [], tokenizer, data)
     files: dict[str, _ArrayFile] = {}
