@@ -112,16 +112,18 @@ def _one(cell: Any, row: int, source: str) -> str:
 
 def _whole(values: list[str], source: str, given: Sequence[str]) -> list[str]:
     """Numbers such as 1.0 as integers, as pandas writes them beside an empty cell; fractions are refused as scores."""
-    if any(value in given for value in values) or all(map(is_integer, values)) or not all(map(is_number, values)):
+    if all(map(is_integer, values)) or not all(map(is_number, values)):
         return values
-    fraction = next((row for row, value in enumerate(values) if not float(value).is_integer()), None)
+    listed = set(given)
+    scores = (row for row, value in enumerate(values) if value not in listed and not float(value).is_integer())
+    fraction = next(scores, None)
     if fraction is not None:
         raise ConfigError(
             f"{source}: the labels are decimals, for example {values[fraction]!r} in example {fraction + 1}: scores "
             "are a regression, which is not supported. Set data.label_column, or list the values in data.labels if "
             "each of them is a class."
         )
-    return [str(int(float(value))) for value in values]
+    return [value if value in listed else str(int(float(value))) for value in values]
 
 
 def _refuse_joined(values: Sequence[str], source: str, given: Sequence[str]) -> None:

@@ -97,7 +97,10 @@ def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
     """A loader first builds what the config describes: it must not describe far more than there is to load."""
     if not held or config.get("model_type") not in ARCHITECTURES or config.get("kept_heads"):
         return
-    shape = Shape.from_config(config)
+    try:
+        shape = Shape.from_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{named}: {error}", hint=error.hint) from error
     described = embedding_params(shape) + shape.layers * layer_params(shape, shape.heads)
     if described > 2 * held:
         raise ConfigError(

@@ -59,4 +59,5 @@ def test_what_is_no_class_is_refused_with_its_row(cells: Sequence[Any], message:
 def test_names_that_a_person_listed_are_classes() -> None:
     """Half stars and versions can be meant."""
     assert ["0.5", "1.0"] == label_texts([0.5, 1.0], "d.csv", given=["0.5", "1.0"])
+    assert ["0.5", "1", "1"] == label_texts(["0.5", "1.0", "1"], "d.csv", given=["0.5", "1"])
     assert ["a#b", "b#a"] == label_texts(["a#b", "b#a"], "d.csv", given=["a#b", "b#a"])

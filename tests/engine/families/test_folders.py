@@ -61,6 +61,7 @@ def test_a_plain_folder_passes_and_so_does_one_of_the_hubs_cache(tmp_path: Path)
         ({"auto_map": {"AutoModel": "x.Y"}}, "names code of its own"),
         ({"quantization_config": {"bits": 4}}, "quantised"),
         ({"model_type": None}, "config.json has no model_type"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key' is not supported"),
         ({"id2label": [1]}, "no usable id2label"),
         ({"id2label": {"a": "x"}}, "no usable id2label"),
         ({"kept_heads": [3]}, "no usable kept_heads"),
