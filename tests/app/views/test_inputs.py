@@ -13,16 +13,9 @@ from bertdistill.app.views.inputs import missing_inputs, read_inputs
 from bertdistill.app.views.plan import make_plan, plan_facts, plan_text
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec, StudentSpec, TeacherSpec
-from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 
 ROWS = [(f"the meal {i} was dull", f"all of it {i} times", str(i % 2)) for i in range(20)]
-
-
-@pytest.fixture
-def spec(raw_spec: dict[str, Any]) -> StudySpec:
-    """The sample study on questions."""
-    return study_from_dict(raw_spec, where="test")
 
 
 def texts(folder: Path, spec: StudySpec, header: str, *, report: str = "", **keys: Any) -> StudySpec:
@@ -56,11 +49,11 @@ def test_columns_are_shown_with_samples_and_the_unused_one_is_named(spec: StudyS
 
 def test_both_columns_of_a_pair_are_used_without_a_warning(spec: StudySpec, tmp_path: Path) -> None:
     """By usual names, or by the key."""
-    for study in (
-        texts(tmp_path, spec, "sentence1,sentence2,label"),
-        texts(tmp_path, spec, "text,passage,label", text_pair_column="passage"),
+    for header, keys in (
+        ("sentence1,sentence2,label", {}),
+        ("text,passage,label", {"text_pair_column": "passage"}),
     ):
-        found, said = planned(study)
+        found, said = planned(texts(tmp_path, spec, header, **keys))
         assert ["text", "pair", "label"] == [column["use"] for column in found["columns"]]
         assert not any("not used" in line for line in said)
 
@@ -71,7 +64,7 @@ def test_both_columns_of_a_pair_are_used_without_a_warning(spec: StudySpec, tmp_
         ("a,b,c", "", {}, r"train\.csv \(data\.train\): set data\.text_column; the columns are a \('the meal 0"),
         ("text,label,c", "", {"text_column": "txt"}, r"no column 'txt' for data\.text_column"),
         ("text,passage,label", "text,passage", {}, r"dev\.csv \(data\.report\): set data\.label_column"),
-        ("sentence1,sentence2,label", "sentence1,other,label", {}, "one sentence an example, other than the training"),
+        ("sentence1,sentence2,label", "sentence,other,label", {}, "one sentence an example, other than the training"),
     ],
 )
 def test_columns_that_cannot_be_read_are_refused_by_the_plan(
