@@ -116,8 +116,10 @@ def _files(folder: Path, named: str) -> Iterator[Path]:
     """What a library may open, after a look at what it is; links may lead only where the hub's cache keeps files."""
     root = folder.resolve()
     homes = [root, root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [root]
-    with os.scandir(root) as entries:
-        paths = sorted(Path(entry.path) for entry in entries if entry.name.endswith(READ))
+    try:
+        paths = sorted(path for path in root.iterdir() if path.name.endswith(READ))
+    except OSError as error:
+        raise ConfigError(f"{named}: cannot be read: {error.strerror}", hint="correct the path") from error
     for path in paths:
         if path.is_symlink() and not any(path.resolve().is_relative_to(home) for home in homes):
             raise ConfigError(

@@ -26,7 +26,7 @@ def class_order(config: Mapping[str, Any], labels: Sequence[str], *, given: bool
     Raises ConfigError when positions would be a guess: the model numbers its classes (LABEL_0 ...), and the labels are
     words that were sorted.
     """
-    raw = config.get("id2label") or {}
+    raw = config.get("id2label") or _unnamed(config)
     stored = [str(raw[key]).casefold() for key in sorted(raw, key=int)]
     wanted = [name.casefold() for name in labels]
     if given or len(stored) != len(wanted) or sorted(stored) == sorted(wanted):
@@ -48,6 +48,12 @@ def class_order(config: Mapping[str, Any], labels: Sequence[str], *, given: bool
 def raw_names(names: Mapping[str, Any]) -> str:
     """The classes of a config.json in their order."""
     return ", ".join(str(names[key]) for key in sorted(names, key=int))
+
+
+def _unnamed(config: Mapping[str, Any]) -> Mapping[str, str]:
+    """The classes of a config without names: transformers leaves out those of two numbered ones."""
+    headed = any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
+    return {"0": "LABEL_0", "1": "LABEL_1"} if headed else {}
 
 
 def _numbered(names: Sequence[str]) -> bool:

@@ -122,7 +122,7 @@ def test_numbered_classes_need_an_order_that_a_person_gave(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="calls its classes LABEL_0, LABEL_1, so which of them is neg, pos") as no:
         prepare(make_run(tmp_path / "run", teacher, labels=()))
     assert "data.labels" in no.value.hint
-    assert ["pos", "neg"] == prepare(make_run(tmp_path / "ordered", teacher, labels=("pos", "neg")))["labels"]
+    assert ("pos", "neg") == prepare(make_run(tmp_path / "ordered", teacher, labels=("pos", "neg"))).labels
 
 
 def test_a_teacher_no_better_than_chance_is_said_loudly_and_kept(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_a_teacher_no_better_than_chance_is_said_loudly_and_kept(tmp_path: Path)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     run = make_run(tmp_path / "run", TeacherSpec(model=str(folder)))
     facts = prepare(run)
-    assert "no better than chance: its accuracy on the search split is 50.00" in facts["weak_teacher"]
-    assert facts["weak_teacher"] in run.paths.events.read_text()
+    assert "no better than chance: its accuracy on the search split is 50.00" in facts.weak_teacher
+    assert facts.weak_teacher in run.paths.events.read_text()
 
 
 @pytest.mark.parametrize(("positions", "max_length"), [(32, 40), (30, 30)])

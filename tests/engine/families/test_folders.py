@@ -84,6 +84,12 @@ def test_null_is_no_padding_id_and_a_missing_key_is_the_default() -> None:
     check_config({"model_type": "distilbert"}, "m")
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Whoever asks has perhaps not looked."""
+    with pytest.raises(ConfigError, match="^m: cannot be read: No such file"):
+        check_folder(tmp_path / "nowhere", "m")
+
+
 def outward(folder: Path) -> None:
     (folder / "vocab.txt").symlink_to("/etc/passwd")
 

@@ -26,6 +26,14 @@ def test_classes_are_matched_by_name_number_or_a_given_order() -> None:
     assert "" == order(["LABEL_0", "LABEL_1", "LABEL_2"], ["neg", "pos"])  # another number of them: its head is new
 
 
+def test_classes_without_names_are_numbered_when_there_is_a_head() -> None:
+    """transformers leaves LABEL_0 and LABEL_1 out of config.json; a bare encoder is refused elsewhere."""
+    config = {"architectures": ["BertForSequenceClassification"]}
+    with pytest.raises(ConfigError, match="LABEL_0, LABEL_1"):
+        class_order(config, ["neg", "pos"], given=False, named="m")
+    assert "" == class_order({"architectures": ["BertModel"]}, ["neg", "pos"], given=False, named="m")
+
+
 def test_positions_among_named_classes_are_told() -> None:
     """MNLI's numbers mean other classes in other models."""
     assert "taken as positions among its classes CONTRADICTION, NEUTRAL" in order(
