@@ -28,5 +28,6 @@ def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
     name, score, doing = floor
     return (
         f"the teacher is no better than chance: its {name} on the search split is {metrics[name]:.2f}, and a model "
-        f"that {doing} reaches {score:.2f}. Check the teacher, the order of data.labels, or add [teacher.fine_tune]"
+        f"that {doing} reaches {score:.2f}. Check the teacher{', the order of data.labels' if search.labels else ''} and "
+        "[teacher.fine_tune]"
     )

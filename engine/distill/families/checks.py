@@ -14,7 +14,7 @@ def check_vocabulary_size(tokenizer: Any, rows: int, named: str) -> None:
     beyond = sorted((index, token) for token, index in vocabulary.items() if index >= rows)
     if beyond:
         raise ConfigError(
-            f"{named}: its tokenizer has {len(vocabulary)} entries, but the model has {rows} embeddings: no one for "
+            f"{named}: its tokenizer has {len(vocabulary)} entries, but the model has {rows} embeddings: none for "
             f"{', '.join(repr(token) for _, token in beyond[:3])}",
             hint="call resize_token_embeddings and save the model again, or restore the original tokenizer files",
         )

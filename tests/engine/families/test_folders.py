@@ -86,7 +86,7 @@ def test_null_is_no_padding_id_and_a_missing_key_is_the_default() -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Whoever asks has perhaps not looked."""
-    with pytest.raises(ConfigError, match="^m: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"^m: cannot be read: No such file"):
         check_folder(tmp_path / "nowhere", "m")
 
 
