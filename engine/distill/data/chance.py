@@ -26,8 +26,8 @@ def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
     if floor is None or metrics.get(floor[0], 100.0) > floor[1] + CLOSE:
         return ""
     name, score, doing = floor
+    order = ", the order of data.labels" if search.labels else ""
     return (
         f"the teacher is no better than chance: its {name} on the search split is {metrics[name]:.2f}, and a model "
-        f"that {doing} reaches {score:.2f}. Check the teacher{', the order of data.labels' if search.labels else ''} and "
-        "[teacher.fine_tune]"
+        f"that {doing} reaches {score:.2f}. Check the teacher{order} and [teacher.fine_tune]"
     )
