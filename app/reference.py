@@ -289,7 +289,7 @@ ROOMS = (
     "app/text",
     "engine",
     *(f"engine/{room}" for room in ("steering", "runner", "search", "analysis", "launch", "study")),
-    *(f"engine/{room}" for room in ("families", "tasks", "pareto", "contract")),
+    *(f"engine/{room}" for room in ("families", "tasks", "data", "pareto", "contract")),
     "engine/distill",
     *(f"engine/distill/{room}" for room in ("export", "training", "training/terms", "compression", "families", "data")),
     "store",

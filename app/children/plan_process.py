@@ -73,6 +73,8 @@ def read_answer(status: int, out: str, err: str) -> Answer:
             errors[-1] = safe_line(f"{errors[-1]}. {words}", 600)
         elif colon and kind in ("note", "warning"):
             notes.append(safe_line(words, 400))
+        elif errors and status == MISUSE and line.strip():  # an error with a line for every problem
+            errors.append(safe_line(line, 400))
     if status == MISUSE:
         return Answer(problems=tuple(errors or ["the plan says that the study file is wrong"]), notes=tuple(notes))
     if status:

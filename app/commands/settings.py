@@ -41,8 +41,8 @@ def set_settings(
         list[str],
         typer.Argument(
             metavar="KEY=VALUE",
-            help="threshold.METRIC, range.PARAMETER, budget.trials, budget.hours, runner.slots, note, or another key "
-            "of [runner] or [stopping]. Nothing after = takes a threshold off and widens a range.",
+            help="threshold.METRIC, range.PARAMETER, budget.trials, budget.hours, runner.slots, data.report, note, or "
+            "another key of [runner] or [stopping]. Nothing after = takes a threshold off and widens a range.",
         ),
     ],
     where: WorkspaceOption = None,

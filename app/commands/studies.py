@@ -81,12 +81,12 @@ def run(
 
     Ctrl-c detaches and stops nothing. Ends with the ranked list, the frontier chart and the next commands to try.
     """
-    from bertdistill.app.views.plan import check_inputs
+    from bertdistill.app.views.inputs import read_inputs
     from bertdistill.engine.study.config import load_study
 
     ws, spec = workspace(where), load_study(study, changes or ())
     if not _is_there(ws, spec.name):  # attaching to a study needs no data any more
-        check_inputs(spec)
+        read_inputs(spec)
     _run(ws, spec, detach, retry_failed, plain, as_json, as_csv)
 
 

@@ -88,7 +88,8 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
 def _remarks(row: Mapping[str, Any]) -> list[str]:
     """What people wrote about a study, what they narrowed, that they put it away."""
     name = row["study"]
-    lines = [f"{name}: note: {safe_line(row['note'], 1000)}"] if row["note"] else []
+    lines = [f"{name}: warning: {safe_line(row['weak_teacher'], 1000)}"] if row["weak_teacher"] else []
+    lines += [f"{name}: note: {safe_line(row['note'], 1000)}"] if row["note"] else []
     if row["ranges"]:
         narrowed = " ".join(f"{key}={range_text(part)}" for key, part in row["ranges"].items())
         lines.append(f"{name}: proposals keep to {safe_line(narrowed, 500)}")

@@ -92,6 +92,7 @@ def headline(view: StudyView, page: Page) -> str:
     return (
         f"{view.study.name}: {state}, {counts}, {view.spec.budget.trials} in the budget, "
         f"hypervolume {view.hypervolume:.3f}, {fmt.duration(view.study.busy_seconds)}"
+        + (", weak teacher (see engine status)" if view.weak_teacher else "")
     )
 
 

@@ -43,7 +43,7 @@ class Findings:
         if self.problems:
             return f"{self._mark} {len(self.problems)} to mend: {plain(self.problems[0])}"
         if self.answer is None or self.checked.spec is None:
-            return f"{self._mark} valid; the plan follows"
+            return f"{self._mark} no problem in the file; its data is being read"
         if self.checked.goes_on:
             return f"{self._mark} valid, and there already: starting goes on with study {self.checked.spec.name}"
         baseline = self.answer.planned.get("sizes", {}).get("baseline")
@@ -57,7 +57,9 @@ class Findings:
         for problem in self.problems:
             head.append(f"{self._mark} {safe(plain(problem), 1000)}\n", "red")
         if spec is not None and not self.problems:
-            head.append(f"{self._mark} valid{'' if answer else '; the plan follows'}\n", "green")
+            head.append(
+                f"{self._mark} {'valid' if answer else 'no problem in the file; its data is being read'}\n", "green"
+            )
         if spec is not None and self.checked.goes_on:
             head.append(f"Study {safe_line(spec.name)} is there already; starting goes on with it.\n")
         if spec is not None and answer is not None and answer.planned:

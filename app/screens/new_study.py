@@ -394,7 +394,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         if self._gone:
             return [f"{self._gone}. What you typed is kept: put the file back as it was, or f4 chooses another"]
         checked = self.checked.problems if self.checked else ()
-        return [*checked, *(self.answer.problems if self.answer else ())]
+        return list(dict.fromkeys([*checked, *(self.answer.problems if self.answer else ())]))
 
     def _show_findings(self) -> None:
         if self.checked is None or self.config is None or not self.query("#verdict"):

@@ -56,6 +56,8 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
         glyph = fmt.STATES[name][ascii_only]
         word = f" {name}" if name in ("running", "waiting") else ""
         text.append(f"{glyph}{number}{word} ", STYLES.get(name, ""))
+    if view.weak_teacher:
+        text.append("weak teacher ", "bold red")
     for attempt in news.attempts:
         if attempt.trial_id is None:
             text.append(f"preparing: {progress_words(attempt)}", "cyan")

@@ -5,19 +5,16 @@ It tokenises nothing: an estimate takes the length of a text in characters for i
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.study.config import dump
 from bertdistill.engine.study.study_spec import StudySpec
-from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 
@@ -76,11 +73,9 @@ def _changed_since(data: DataSpec, moment: float) -> bool:
 # ------------------------------------------------------------------------------------------------------------ estimates
 
 
-def estimate(data: DataSpec, task: str) -> Amounts:
-    """Amounts of a local training file, read here; ConfigError when it cannot be read or holds nothing."""
-    found = [_read_as(data, *lengths) for lengths in text_lengths(Path(data.train), task)]
-    if not found:
-        raise ConfigError(f"data.train = {data.train} holds no example", hint="Correct the path or the file.")
+def estimate(data: DataSpec, lengths: Sequence[tuple[int, int | None]]) -> Amounts:
+    """Amounts of a training file from the lengths of its examples in characters (see `inputs`); one at least."""
+    found = [_read_as(data, *one) for one in lengths]
     count = len(found)
     train = round(count * (1 - data.search_fraction))
     search = min(count - train, data.max_search_examples or count)
@@ -99,21 +94,3 @@ def _read_as(data: DataSpec, passage: int, question: int | None) -> tuple[int, f
     room = data.max_length - beside
     more = math.ceil(max(0.0, tokens - room) / max(1.0, room - data.doc_stride))
     return 1 + more, tokens + beside + more * (beside + data.doc_stride)
-
-
-def text_lengths(path: Path, task: str) -> Iterator[tuple[int, int | None]]:
-    """(characters of the passage or text, of the question) of every example in a local file; ConfigError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-        if TASKS[task].spans:
-            raw = json.loads(text)
-            paragraphs = [p for article in raw["data"] for p in article["paragraphs"]]
-            yield from [(len(p["context"]), len(q["question"])) for p in paragraphs for q in p["qas"]]
-            return
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"data.train = {path} cannot be read: {error}", hint="Correct the path or the file."
-        ) from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    header = path.suffix in (".csv", ".tsv")
-    yield from ((len(line), None) for line in lines[header:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from bertdistill.app.text.safe import safe
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.study.study_text import LARGEST_FILE
+from bertdistill.engine.study.study_text import LARGEST_FILE, parse_toml
 
 SHIPPED = "shipped"
 DEMO = "demo.toml"
@@ -77,15 +76,15 @@ def completion(text: str) -> str | None:
     if not text or text.endswith("~"):
         return None
     folder_text, slash, start = text.rpartition("/")
-    folder = Path(f"{folder_text}{slash}" or ".").expanduser()
     try:
+        folder = Path(f"{folder_text}{slash}" or ".").expanduser()
         entries = sorted(folder.iterdir())[:MOST_FILES]
         for entry in entries:
             hidden = entry.name.startswith(".") and not start.startswith(".")
             hidden |= entry.name != safe(entry.name)  # it would drive the terminal while it is only suggested
             if entry.name.startswith(start) and not hidden and (entry.is_dir() or entry.suffix == ".toml"):
                 return f"{folder_text}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
-    except OSError:
+    except (OSError, RuntimeError, ValueError):  # `~nobody` has no home, a null character no path
         return None
     return None
 
@@ -110,8 +109,8 @@ def _about(path: Path, changed_ns: int) -> str | None:
     """The comment at the top of a study file, also of a broken one, which can be mended; None for other files."""
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        keys = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        keys = parse_toml(text)
+    except ValueError:
         keys = {key: None for key in MARKS if f"[{key}]" in text or f"\n{key} =" in text}
     return comment(text) if any(key in keys for key in MARKS) else None
 

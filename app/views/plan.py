@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
+from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.pareto.frontier import aims
 from bertdistill.engine.study import space
@@ -32,12 +35,7 @@ STEP_KEYS = ("batch_size", "accumulation", "epochs")
 MOST_STUDENTS = 20_000
 CACHE_BYTES_A_TOKEN = {True: 15, False: 3}
 """Ids, segment types, and for spans character positions and two fp16 logits."""
-MODEL_FILES = {
-    "configuration": ("config.json",),
-    "weights that can be read": ("*.safetensors",),
-    "tokenizer": ("tokenizer.json", "vocab.txt", "vocab.json"),
-}
-"""What a folder must hold to start a study from it: one file of each line. Pickled weights are never read."""
+USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
 TRAINING_COPIES = 3
@@ -49,12 +47,14 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
     """
-    check_inputs(spec)
-    amounts = _amounts(spec, facts, say)
+    inputs = read_inputs(spec)
+    for notice in inputs.notices:
+        say(f"warning: {notice}")
+    amounts = _amounts(spec, facts, inputs, say)
     examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
     shape = _init_shape(spec, say)
-    labels = len(spec.data.labels) or 2
-    if not TASKS[spec.task].spans and not spec.data.labels:
+    labels = len(spec.data.labels) or len(inputs.labels) or 2
+    if not TASKS[spec.task].spans and not (spec.data.labels or inputs.labels):
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     if any(objective.metric in WALL_TIMES for objective in aims(spec.objectives)):
         say("note: this study aims at wall time, which other work on the machine lengthens; use latency_ratio")
@@ -69,6 +69,8 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "distinct": space.count(spec.search, spec.settings),
         "train_examples": examples,
         "train_windows": windows,
+        "columns": [{"name": c.name, "use": c.use, "samples": list(c.samples)} for c in inputs.columns],
+        "labels": list(inputs.labels),
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
@@ -98,6 +100,10 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "caches": f"about {fmt.size(disk['caches'])}" if disk["caches"] is not None else unknown,
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
+    for column in planned["columns"]:
+        facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
+    if planned["labels"]:
+        facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
     if sizes["refused"]:
         facts["refused"] = f"{sizes['refused']} of {sizes['students']} architectures cannot be built and are skipped"
     for parameter in spec.search:
@@ -111,6 +117,12 @@ def _examples_text(planned: Mapping[str, Any]) -> str:
     if not TASKS[planned["task"]].spans:
         return text
     return f"{text}, in {'an estimated ' if planned['windows_estimated'] else ''}{windows:,} windows"
+
+
+def _column_text(column: Mapping[str, Any]) -> str:
+    """What a column is read as, and two of its cells."""
+    samples = ", ".join(repr(safe_line(sample, 40)) for sample in column["samples"]) or "empty"
+    return f"{USES.get(column['use'], 'not used')}: {samples}"
 
 
 def _steps_text(steps: Mapping[str, int]) -> str:
@@ -182,23 +194,14 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
         say("note: a vocabulary trained on the data may come out smaller than teacher.vocab_size, and so may the sizes")
         return _scratch_teacher(teacher, spec.data)
     config = _config_json(model, revision, say)
-    return Shape.from_config(config) if config is not None else None
-
-
-def _check_folders(spec: StudySpec) -> None:
-    """Refuse a model folder that the preparation would refuse: it is not there, or a part of it is missing."""
-    for key, model in (("teacher.model", spec.teacher.model), ("student.init", spec.student.init)):
-        folder = Path(model)
-        if not folder.is_absolute():  # a hub id, or a word; paths were made absolute when the file was read
-            continue
-        if not folder.is_dir():
-            raise ConfigError(f"{key} = {model!r} is not a folder", hint="Correct the path, or give a hub id.")
-        for what, patterns in MODEL_FILES.items():
-            if not any(any(folder.glob(pattern)) for pattern in patterns):
-                raise ConfigError(
-                    f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}",
-                    hint="Give a folder that holds a saved model with its tokenizer, weights as safetensors.",
-                )
+    if config is None:
+        return None
+    try:
+        check_config(config, model)
+        return Shape.from_config(config)
+    except ConfigError as error:
+        text = str(error) if str(error).startswith(model) else f"{model}: {error}"
+        raise ConfigError(text, hint=error.hint) from error
 
 
 def _scratch_teacher(teacher: TeacherSpec, data: DataSpec) -> Shape:
@@ -261,34 +264,15 @@ def _unreachable() -> str:
 # --------------------------------------------------------------------------------------------------------- steps, disk
 
 
-def _amounts(spec: StudySpec, facts: Prepared | None, say: Callable[[str], None]) -> Amounts | None:
+def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Callable[[str], None]) -> Amounts | None:
     """What there is to train on; None when the data is on the hub and nobody has read it yet."""
     data = spec.data
     if facts is not None:
         return from_preparation(facts)
-    if data.train:
-        return estimate(data, spec.task)
+    if inputs.lengths:
+        return estimate(data, inputs.lengths)
     say(f"note: the number of examples of {data.hub} is known once they are loaded")
     return None
-
-
-def check_inputs(spec: StudySpec) -> None:
-    """Refuse local data and models that are not there: a study that starts without them fails a moment later."""
-    _check_folders(spec)
-    if spec.data.train:
-        _check_data(Path(spec.data.train), Path(spec.data.report))
-
-
-def _check_data(train: Path, report: Path) -> None:
-    """The report file is not read; that it is missing must not come out after the search."""
-    if not train.is_file():
-        raise ConfigError(f"data.train = {train} is not a file", hint="Correct the path.")
-    if not report.is_file():
-        raise ConfigError(f"data.report = {report} is not a file", hint="Correct the path; a promotion needs it.")
-    if report.samefile(train):
-        raise ConfigError(
-            f"data.report = {report} is the training file under another name", hint="Use other data for the report."
-        )
 
 
 def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int] | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.steering.actions import ADJUSTABLE
+from bertdistill.app.views.inputs import missing_inputs
+from bertdistill.engine.steering.actions import ADJUSTABLE, fixed_part
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
@@ -50,7 +51,7 @@ def check(path: Path, changes: Sequence[str], studies: Mapping[str, Taken]) -> C
         return Checked(None, problems(error, path))
     there = studies.get(spec.name)
     if there is None:
-        return Checked(spec)
+        return Checked(spec, tuple(missing_inputs(spec)))
     wanted, kept = _kept(spec), _kept(study_from_dict(there.spec, where=spec.name))
     differing = [name for name in sorted({*wanted, *kept}) if wanted.get(name) != kept.get(name)]
     if there.fresh or not differing:
@@ -80,4 +81,5 @@ def free_name(name: str, names: Mapping[str, Any]) -> str:
 
 def _kept(spec: StudySpec) -> dict[str, Any]:
     """What must stay as it is while a study of that name exists."""
-    return {name: value for name, value in dump(spec).items() if name not in ADJUSTABLE}
+    raw = dump(spec)
+    return {name: fixed_part(name, raw) for name in raw if name not in ADJUSTABLE}

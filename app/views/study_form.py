@@ -18,6 +18,7 @@ from bertdistill.engine.steering.changes import ZERO_MEANS
 from bertdistill.engine.study.sections import default_of, kind_of
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS
 from bertdistill.engine.study.study_text import write_toml
+from bertdistill.engine.tasks.table import TASKS
 
 COMMON = (
     "name",
@@ -25,6 +26,9 @@ COMMON = (
     "data.train",
     "data.report",
     "data.hub",
+    "data.text_column",
+    "data.text_pair_column",
+    "data.label_column",
     "data.max_train_examples",
     "data.max_search_examples",
     "data.max_length",
@@ -39,6 +43,8 @@ COMMON = (
     "runner.slots",
 )
 """Keys of every form, in the order of a study file."""
+OF_TABLES = ("data.text_column", "data.text_pair_column", "data.label_column")
+"""Those that only a table of texts and labels has."""
 ITEM = re.compile(r"\[(?:objectives|references)\.\d+(?:\.\w+)?\] (?=[\w.]+ of )")
 """The place of an item that is named by what it is about."""
 LONGEST = 2000
@@ -77,6 +83,9 @@ def form(raw: Mapping[str, Any], extra: Sequence[str] = ()) -> list[Field]:
     searched = {f"settings.{name}" for name in search} if isinstance(search, Mapping) else set()
     if _at(raw, "teacher.fine_tune") is None:
         searched.add("teacher.fine_tune.epochs")
+    task = TASKS.get(str(raw.get("task")))
+    if task is None or task.spans:
+        searched |= set(OF_TABLES)
     return [field(raw, name) for name in dict.fromkeys([*(n for n in names if n not in searched), *extra])]
 
 
@@ -111,7 +120,10 @@ def concerns(problem: str, name: str) -> bool:
     """Whether a problem, as `engine.config` and `plan` tell it, is about this dotted key."""
     table, _, leaf = name.rpartition(".")
     starts = (f"[{table}] {leaf} " if table else f"{leaf} ", f"{name} ")
-    return problem.removeprefix("--set ").startswith((*starts, f"{name}="))
+    if problem.removeprefix("--set ").startswith((*starts, f"{name}=")):
+        return True
+    # Faults of the data name the file's key, and the key to set.
+    return re.search(rf"\({re.escape(name)}\)|\b(set|for) {re.escape(name)}\b", problem, re.IGNORECASE) is not None
 
 
 def toml(value: Any) -> str:

@@ -79,6 +79,11 @@ class StudyView:
         scores = self.facts.teacher_metrics
         return {**teacher_sizes(self.facts, self.spec.task), **{name: value_of(scores, name) for name in scores}}
 
+    @property
+    def weak_teacher(self) -> str:
+        """Why the teacher has nothing to teach, as the preparation found; empty when it is better than chance."""
+        return self.facts.weak_teacher
+
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""
         return self.measured[trial.number] if trial.number in self.measured else all_metrics(trial)

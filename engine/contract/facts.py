@@ -50,6 +50,8 @@ class Prepared:
     """Folder of the importance of the initial model's heads; empty when no trial asks for it."""
     abstain: Mapping[str, float] = field(default_factory=dict)
     """Scores of never answering; empty where every question has an answer."""
+    weak_teacher: str = ""
+    """Why the teacher has nothing to teach, in one sentence; empty when it is better than chance."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""

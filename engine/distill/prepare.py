@@ -19,9 +19,10 @@ from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
-from bertdistill.engine.distill.data.examples import Examples, cut, digest, load_examples
+from bertdistill.engine.distill.data.chance import weak_teacher
+from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
-from bertdistill.engine.distill.data.sources import source_file
+from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
@@ -43,9 +44,10 @@ def prepare(run: Run) -> Prepared:
     """Build the caches and return the facts that the study keeps."""
     spec = run.spec
     run.progress("reading data", "examples")
-    if not spec.data.hub:
-        source_file(spec.data, "report")  # a typo there would show only when the first model is promoted, days later
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
+    # Its faults would show only when the first model is promoted, days later.
+    for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
+        run.warn(notice)
     base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
     if base != SCRATCH:
         _check_length(run, base, f"teacher.model = {spec.teacher.model!r}")
@@ -64,9 +66,12 @@ def prepare(run: Run) -> Prepared:
     init = base if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, "student.init")
     if spec.student.init not in ("teacher", SCRATCH):
         _check_vocabulary(tokenizer, init)
+        check_vocabulary_size(tokenizer, read_shape(init).vocab_size, f"student.init = {spec.student.init!r}")
         _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    if weak := weak_teacher(teacher_metrics, search):
+        run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
     teacher_shape = read_shape(teacher)
@@ -90,6 +95,7 @@ def prepare(run: Run) -> Prepared:
         signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),
         abstain=_abstain(search),
+        weak_teacher=weak,
     )
 
 
@@ -101,6 +107,7 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
         run.spec.data,
         folder=run.caches / "features" / key,
         progress=run.progress(f"tokenising the {part} split", "examples"),
+        say=run.warn,
     )
 
 
@@ -115,7 +122,7 @@ def _check_length(run: Run, folder: str, named: str) -> None:
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
-    reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init))
+    reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init, trust_remote_code=False))
     if reason:
         raise ConfigError(
             f"student.init = {init!r} does not read the teacher's tokens: {reason}",
@@ -162,7 +169,7 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
         )
         save_importance(temporary, head_importance(model.net, batches, loss))
 
-    return str(build_once(run.caches / "importance" / key, build))
+    return str(build_once(run.caches / "importance" / key, build, run.warn))
 
 
 def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:

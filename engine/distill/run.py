@@ -44,6 +44,10 @@ class Run:
         print(f"{level}: {text}", flush=True)  # noqa: T201 - the worker's stdout is log.txt
         self.events.emit(NOTICE, level=level, text=text)
 
+    def warn(self, text: str) -> None:
+        """Say that something may spoil the results."""
+        self.notice("warning", text)
+
     def progress(self, phase: str, unit: str) -> Callable[[int, int], None]:
         """A callback (done, total) that reports `phase` at a calm rate; raises Stopped when asked to leave."""
         print(f"{phase} …", flush=True)  # noqa: T201 - the worker's stdout is log.txt

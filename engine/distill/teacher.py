@@ -25,20 +25,25 @@ from bertdistill.engine.distill.data.examples import Examples, digest
 from bertdistill.engine.distill.data.features import Features, padding_id
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
+from bertdistill.engine.distill.families.checks import check_vocabulary_size, class_order
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.table import load_model
-from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder
+from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder, read_shape
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, predict, train
+from bertdistill.engine.families.folders import check_folder, read_config
 from bertdistill.engine.families.transformer import bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
 
 def resolve(model_id: str, revision: str, key: str) -> str:
     """A local folder for a hub id or folder, so that trials never ask the hub. `key` names the study-file key."""
-    if model_id == SCRATCH or Path(model_id).is_dir():
+    if model_id == SCRATCH:
+        return model_id
+    if Path(model_id).is_dir():
+        check_folder(Path(model_id), f"{key} = {model_id!r}")
         return model_id
     try:
         folder = snapshot_download(
@@ -54,6 +59,7 @@ def resolve(model_id: str, revision: str, key: str) -> str:
             f"{key} = {model_id!r} has no model.safetensors; other weight files could run code and are not read",
             hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the hub has a converted copy, or convert it once',
         )
+    check_folder(Path(folder), f"{key} = {model_id!r}")
     return folder
 
 
@@ -61,16 +67,17 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
     """The teacher's tokenizer; from scratch, a WordPiece vocabulary of the training texts."""
     spec = run.spec.teacher
     if teacher_folder != SCRATCH:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(teacher_folder)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(teacher_folder, trust_remote_code=False)
         if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
             # transformers makes an empty one where the files are missing; every word would be the unknown one.
             raise ConfigError(
                 f"teacher.model = {spec.model!r} has no tokenizer files: its vocabulary is empty",
                 hint="copy vocab.txt or tokenizer.json of the model into its folder",
             )
+        check_vocabulary_size(tokenizer, read_shape(teacher_folder).vocab_size, f"teacher.model = {spec.model!r}")
         return tokenizer
     folder = run.caches / "tokenizers" / cache_key(data=digest(train_examples), size=spec.vocab_size)
-    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder)
+    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder, run.warn)
 
 
 def _texts(examples: Examples) -> list[str]:
@@ -89,6 +96,7 @@ def fine_tuned(
     """
     spec = run.spec.teacher
     if spec.fine_tune is None:
+        _check_classes(run, folder, evaluator.examples)
         return Path(folder)
     weights = "" if folder == SCRATCH else checkpoints.model_sha256(Path(folder))
     key = cache_key(
@@ -105,9 +113,19 @@ def fine_tuned(
         best = _train(run, work, model, spec.fine_tune, train_features, evaluator, tokenizer)
         load_model(best).save(temporary, tokenizer)
 
-    build_once(target, build)
+    build_once(target, build, run.warn)
     shutil.rmtree(_training(target), ignore_errors=True)  # weights and optimiser: four times the teacher
     return target
+
+
+def _check_classes(run: Run, folder: str, examples: Examples) -> None:
+    """A teacher that is used as it is: which of its classes is which label must be known, not guessed."""
+    if not examples.labels:
+        return
+    named = f"teacher.model = {run.spec.teacher.model!r}"
+    config = read_config(Path(folder), named)
+    if warning := class_order(config, examples.labels, given=examples.order_given, named=named):
+        run.warn(warning)
 
 
 def _training(target: Path) -> Path:
@@ -211,6 +229,6 @@ def teacher_outputs(
         )
         np.save(signal_file(temporary, LOGITS), outputs.astype(np.float16))
 
-    build_once(folder, build)
+    build_once(folder, build, run.warn)
     scores = evaluator.evaluate(model, run, precision).metrics
     return folder, {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}

@@ -17,6 +17,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.terms import signals
 from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
+from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import signal_file
@@ -39,6 +40,7 @@ def run_trial(run: Run) -> dict[str, float]:
     """Train and measure; the returned metrics are those of the best checkpoint."""
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
+    refuse_damage(_caches(run))
     model = BUILDERS[spec.settings.family].build(spec)
     place(model.net, run.device)
     params = sum(p.numel() for p in model.net.parameters())
@@ -83,6 +85,13 @@ def run_trial(run: Run) -> dict[str, float]:
     known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
+
+
+def _caches(run: Run) -> list[Path]:
+    """The cache folders that this trial reads; a model that a person named is no cache of ours."""
+    facts = run.spec.prepared
+    named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 
 def _teacher(facts: Prepared, needed: frozenset[str]) -> dict[str, npt.NDArray[np.float16]]:

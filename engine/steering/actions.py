@@ -18,9 +18,11 @@ from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
 from bertdistill.engine.runner.rules import UNDONE
 from bertdistill.engine.steering.changes import (
+    REPORT,
     archive_study,
     as_filed,
     change_study,
+    refuse_promoted,
     reopen,
     set_budget,
     set_note,
@@ -113,6 +115,14 @@ ADJUSTABLE = ("note", "budget", "runner", "stopping", "references", "ranges")
 """Sections that say nothing about what a trial is: changing them makes no earlier trial another one."""
 
 
+def fixed_part(name: str, raw: Mapping[str, Any]) -> Any:
+    """What a section of the file says of trials: all of it, of the data what is not for the report alone."""
+    section = raw.get(name)
+    if name != "data" or not isinstance(section, Mapping):
+        return section
+    return {key: value for key, value in section.items() if key not in REPORT}
+
+
 def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> None:
     """Put what was changed in the study file since it was last run in force, where that rewrites no history.
 
@@ -123,7 +133,9 @@ def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> No
     old = dump(as_filed(in_force, reads.requests(session, study.id)))
     names = [name for name in {**old, **new} if new.get(name) not in (old.get(name), before.get(name))]
     fresh = study.state in (StudyState.FAILED, StudyState.STOPPED) and study.prepared is None
-    kept, wanted = ({name: one.get(name) for name in names if name not in ADJUSTABLE} for one in (old, new))
+    kept, wanted = ({name: fixed_part(name, one) for name in names if name not in ADJUSTABLE} for one in (old, new))
+    if not fresh and "data" in names and kept["data"] == wanted["data"]:
+        refuse_promoted(session, study)
     if not fresh and (differences := _differences(kept, wanted)):
         raise ActionRefused(
             f"study {study.name!r} has begun with other settings: {'; '.join(differences[:5])}",

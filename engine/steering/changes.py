@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
@@ -16,7 +17,7 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.rules import out_of_hours, used
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
-from bertdistill.engine.study.config import changed, dump, nearest, study_from_dict
+from bertdistill.engine.study.config import absolute_path, changed, dump, nearest, study_from_dict
 from bertdistill.engine.study.ranges import typed
 from bertdistill.engine.study.sections import amount, shown
 from bertdistill.engine.study.study_spec import StudySpec
@@ -24,15 +25,18 @@ from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, Study, StudyState
 
 if TYPE_CHECKING:
+    from bertdistill.store.db import Reading
     from bertdistill.store.writing import Writing
 
+REPORT = ("report", "report_split", "max_report_examples")
+"""Keys of `[data]` that only a promotion reads: they may change until a trial has been promoted."""
 SECTIONS = ("budget", "runner", "stopping")
 """Sections of the study file whose keys may change at any time: they say nothing about what a trial is."""
-KEYS = ("threshold.METRIC", "range.PARAMETER", "budget.trials", "budget.hours", "runner.slots", "note")
+KEYS = ("threshold.METRIC", "range.PARAMETER", "budget.trials", "budget.hours", "runner.slots", "data.report", "note")
 """What is changed most, as `change_study` spells it."""
 ZERO_MEANS = {"budget.hours": "no limit"}
 """What a 0 says, where it is no amount."""
-SPEC_VERBS = frozenset({"threshold", "budget", "runner", "stopping", "slots", "range", "note"})
+SPEC_VERBS = frozenset({"threshold", "budget", "data", "runner", "stopping", "slots", "range", "note"})
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def _change(
     with writing(workspace) as db:
         with db.write() as session:
             found, spec = study_and_spec(session, study)
+            if any(change.verb == "data" for change in changes):
+                refuse_promoted(session, found)
             for change in changes:
                 values, spec, before = settled(spec, change)
                 if values != before:
@@ -156,11 +162,20 @@ def read_change(key: str, value: Any) -> Change:
         return Change("range", {"parameter": name, "range": value})
     if (section, name) == ("runner", "slots"):
         return Change("slots", {"slots": value})
+    if section == "data" and name in REPORT:
+        return Change("data", {name: _report_file(value) if name == "report" else value})
     if dot and section in SECTIONS:
         return Change(section, {name: value})
     near = nearest(key, ["note", "threshold", "range", *SECTIONS]) or ""
     hint = f"Keys: {', '.join(KEYS)} and the other keys of [runner] and [stopping]."
     raise InvalidRequest(f"{key!r} cannot be changed{f'; did you mean {near}?' if near else ''}", hint=hint)
+
+
+def _report_file(value: Any) -> str:
+    path = absolute_path(str(value or ""), Path())
+    if not Path(path).is_file():
+        raise InvalidRequest(f"data.report = {shown(value)} is not a file", hint="Correct the path.")
+    return path
 
 
 def _threshold(metric: str, value: Any) -> Any:
@@ -230,6 +245,17 @@ def as_filed(spec: StudySpec, requests: Sequence[Request]) -> StudySpec:
             spec = put(spec, first.verb, values)
     raw = {**dump(spec), **settled_by_file}
     return study_from_dict({name: part for name, part in raw.items() if part is not None}, where=spec.name)
+
+
+def refuse_promoted(session: Reading, study: Study) -> None:
+    """ActionRefused when a trial of the study was promoted: its scores would be those of other data than the next."""
+    trials = {trial.id for trial in reads.trials(session, study.id)}
+    models = [f"{one.name}:{one.version}" for one in reads.model_versions(session) if one.trial_id in trials]
+    if models:
+        raise ActionRefused(
+            f"the report data of study {study.name!r} cannot change: {models[0]} was scored on it",
+            hint="Run the study file under another name to report on other data.",
+        )
 
 
 def _section(verb: str) -> str:

@@ -15,7 +15,7 @@ from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.rules import UNDONE, used
 from bertdistill.engine.runner.settle import row
-from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, put, reopen
+from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, put, refuse_promoted, reopen
 from bertdistill.engine.steering.recording import record, writing
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.ranges import range_text
@@ -123,7 +123,7 @@ def _words(verb: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> st
         case "range":
             old, new = range_text(before.get("range")), range_text(after.get("range"))
             return f"range.{after.get('parameter')} {old} -> {new}"
-        case "budget" | "runner" | "stopping":
+        case "budget" | "runner" | "stopping" | "data":
             return ", ".join(_from_to(f"{verb}.{key}", before.get(key), after[key]) for key in after)
         case "slots" if "slots" in before:
             return _from_to("runner.slots", before["slots"], after["slots"])
@@ -193,7 +193,7 @@ class _Log:
                 return {f"{place}.objectives.{values['metric']}"}
             case "range":
                 return {f"{place}.ranges.{values['parameter']}"}
-            case "budget" | "runner" | "stopping":
+            case "budget" | "runner" | "stopping" | "data":
                 return {f"{place}.{first.verb}.{name}" for name in values}
             case "slots":
                 return {f"{place}.runner.slots"}
@@ -285,6 +285,8 @@ def _take_back(session: Writing, log: _Log, chosen: Request, who: str) -> Reques
 def _put_spec(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     study = reads.study_by_id(session, row(first.study_id))
     spec = study_from_dict(study.spec, where=f"study {study.name}")
+    if first.verb == "data":
+        refuse_promoted(session, study)
     new = put(spec, first.verb, values)
     writes.set_study_spec(session, study.id, dump(new))
     reopen(session, study, new)

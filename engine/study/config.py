@@ -15,6 +15,7 @@ from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.pareto.frontier import Objective, aims
+from bertdistill.engine.study.limits import PATHS
 from bertdistill.engine.study.ranges import dump_range, read_ranges
 from bertdistill.engine.study.sections import (
     Problem,
@@ -62,7 +63,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     changes = [parse_override(text) for text in overrides]
     for change in changes:
         raw = apply_override(raw, change)
-    return _study(_with_absolute_paths(raw, path.parent), str(path), changes)
+    return _study(_with_absolute_paths(raw, path.parent, str(path)), str(path), changes)
 
 
 def study_from_dict(raw: Mapping[str, Any], *, where: str) -> StudySpec:
@@ -209,15 +210,32 @@ def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem
 # --------------------------------------------------------------------------------------------------------------- paths
 
 
-def _with_absolute_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
     """Workers run in other folders, so what names a file here must name it everywhere."""
     result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
-    for section, key in (("data", "train"), ("data", "report"), ("teacher", "model"), ("student", "init")):
+    for section, key in PATHS:
         table = result.get(section)
         value = table.get(key) if isinstance(table, dict) else None
         if isinstance(table, dict) and isinstance(value, str) and value:
-            table[key] = _absolute(value, folder) if section == "data" else _absolute_model(value, folder)
+            try:
+                table[key] = _absolute(value, folder) if section == "data" else _absolute_model(value, folder)
+            except (
+                OSError,
+                RuntimeError,
+                ValueError,
+            ) as error:  # a name too long, an unknown `~name`, a null character
+                reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+                problem = Problem(section, key, f"= {shown(value)} cannot be a path: {reason}; correct it")
+                raise ConfigError(f"{where}: {problem}") from None
     return result
+
+
+def absolute_path(text: str, folder: Path) -> str:
+    """A path as it holds in every folder: in the working directory, else beside `folder`'s files; ConfigError."""
+    try:
+        return _absolute(text, folder)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"{shown(text)} cannot be a path: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _absolute(text: str, folder: Path) -> str:

@@ -188,11 +188,15 @@ def _task_columns(parts: Parts) -> Iterator[Problem]:
         return
     if TASKS[parts.task].spans:
         room = data.max_length - data.max_question_length - 3
-        if data.doc_stride >= room:
-            text = (
-                f"= {data.doc_stride} leaves windows no way forward; use less than max_length - max_question_length - 3"
+        if room < 1:
+            text = f"= {data.max_length} leaves no room for a passage beside a question of max_question_length"
+            yield Problem(
+                "data", "max_length", f"{text} = {data.max_question_length}; raise it, or lower max_question_length"
             )
-            yield Problem("data", "doc_stride", f"{text} = {max(room, 0)}")
+        elif data.doc_stride >= room:
+            text = f"= {data.doc_stride} leaves windows no way forward"
+            remedy = f"use less than {room} (max_length - max_question_length - 3)"
+            yield Problem("data", "doc_stride", f"{text}; {remedy}, or raise max_length")
         for key in ("text_column", "text_pair_column", "label_column", "labels"):
             if getattr(data, key):
                 yield Problem("data", key, "belongs to text-classification; remove it")

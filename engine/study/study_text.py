@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.study import limits
 from bertdistill.engine.study.sections import one_of
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -29,9 +30,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError that names the file and, for wrong syntax, line and column."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"{path}: is {path.stat().st_size:,} bytes long; this is no study file")
-        text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
+            raise ConfigError(f"{path}: is {path.stat().st_size:,} bytes long; this is not a study file")
+        return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file", hint="give the path of a study file (TOML)") from None
     except UnicodeDecodeError as error:
@@ -42,6 +42,29 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path}: not valid TOML: {error}", hint="text needs quotes; numbers and true do not"
         ) from None
+    except TooLarge as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+class TooLarge(ValueError):
+    """The text is beyond the limits of a study file."""
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises TOMLDecodeError for its syntax, TooLarge for what no study file holds."""
+    if problem := limits.text_problem(text):
+        raise TooLarge(problem)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise TooLarge("its brackets are nested too deeply; no value of a study is") from None
+    except ValueError:  # Python's own limit, 4,300 digits
+        raise TooLarge("it has a whole number of thousands of digits; use a smaller one") from None
+    if problem := limits.value_problem(tables):
+        raise TooLarge(problem)
+    return tables
 
 
 # ----------------------------------------------------------------------------------------------------------- overrides
@@ -64,24 +87,42 @@ def parse_override(text: str) -> Override:
     path, equals, value = text.partition("=")
     keys = tuple(part.strip() for part in path.split("."))
     if not equals or not all(keys):
-        raise ConfigError(f"--set {text}: must be dotted.key=value", hint="for example --set budget.trials=20")
-    return Override(keys, _parse_value(value.strip(), text))
+        raise ConfigError(f"--set {_short(text)}: must be dotted.key=value", hint="for example --set budget.trials=20")
+    if problem := limits.text_problem(f"{path}.") or limits.value_problem(dict.fromkeys(keys)):
+        raise ConfigError(f"--set {_short(text)}: {problem}")
+    return Override(keys, _checked_value(keys, _parse_value(value.strip(), text)))
 
 
 def _parse_value(value: str, text: str) -> Any:
     if not value:
         return None
     try:
-        parsed = tomllib.loads(f"value = {value}")
+        parsed = parse_toml(f"value = {value}")
     except tomllib.TOMLDecodeError as error:
         if value[0] in "[{\"'":
             reason = str(error).split(" (at ")[0]
             raise ConfigError(
-                f"--set {text}: the value is not valid TOML: {reason}", hint="quote it for the shell"
+                f"--set {_short(text)}: the value is not valid TOML: {reason}", hint="quote it for the shell"
             ) from None
         return value
+    except TooLarge as error:
+        raise ConfigError(f"--set {_short(text)}: {error}") from None
     # A line break in the value could smuggle in a second key.
     return parsed["value"] if list(parsed) == ["value"] else value
+
+
+def _checked_value(keys: tuple[str, ...], value: Any) -> Any:
+    """The value, once more in its place: a path is shorter than a note, and a bare word was not parsed at all."""
+    nested: Any = value
+    for key in reversed(keys):
+        nested = {key: nested}
+    if problem := limits.value_problem(nested):
+        raise ConfigError(f"--set {_short('.'.join(keys))}: {problem}")
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def apply_override(raw: Mapping[str, Any], override: Override) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Folders that are built once and shared by all trials and studies: content-named, complete or absent.
+"""Folders that are built once and shared by all trials and studies: content-named, complete or absent, checked.
 
-It knows how to name and build a folder; what goes into one is the caller's business.
+It knows how to name, build and check a folder; what goes into one is the caller's business.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import sync_folder
+
+MANIFEST = "manifest.json"
+"""In every cache folder: size and SHA-256 of its files. A folder without one was built by an older version."""
+
+Say = Callable[[str], None]
 
 
 def cache_key(**parts: Any) -> str:
@@ -24,15 +30,22 @@ def cache_key(**parts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Make `folder` by `build(temporary)` and a rename, unless it exists; a second builder waits for the first."""
+def build_once(folder: Path, build: Callable[[Path], None], say: Say = lambda text: None) -> Path:
+    """Make `folder` by `build(temporary)` and a rename, unless it exists whole; a second builder waits for the first.
+
+    A damaged folder is built again, and `say` hears which file was damaged.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if found := damage(folder):
+            say(f"{found}; it is built again")
+            shutil.rmtree(folder)  # who has it mapped keeps the old files
         if not folder.exists():
             temporary = folder.with_name(f".{folder.name}.tmp")
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o700)
             build(temporary)
+            write_manifest(temporary)
             sync_files(temporary)
             temporary.rename(folder)
             sync_folder(folder.parent)
@@ -48,3 +61,54 @@ def sync_files(folder: Path) -> None:
         finally:
             os.close(descriptor)
     sync_folder(folder)
+
+
+# ----------------------------------------------------------------------------------------------------------- integrity
+
+
+def write_manifest(folder: Path) -> None:
+    """Write down size and SHA-256 of every file of `folder`."""
+    files = {path.name: _facts(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a cache folder, naming the file; "" when it is whole, absent, or has no manifest.
+
+    Sizes first, then every byte: 1.6 s a gigabyte on a busy core, about 1 s a trial for the whole of SQuAD 2.0.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return ""
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        expected = {str(name): (int(fact["size"]), str(fact["sha256"])) for name, fact in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{path} is damaged: {error}"
+    for name, (size, _) in expected.items():
+        if not (folder / name).is_file():
+            return f"{folder / name} is missing"
+        if (found := (folder / name).stat().st_size) != size:
+            return f"{folder / name} is damaged: it has {found:,} bytes where {size:,} were written"
+    changed = (name for name, (_, digest) in expected.items() if _sha256(folder / name) != digest)
+    return next((f"{folder / name} is damaged: its bytes are not those that were written" for name in changed), "")
+
+
+def refuse_damage(folders: Iterable[Path]) -> None:
+    """ConfigError for the first cache folder that is damaged: an attempt would train on noise, or crash in between."""
+    for folder in folders:
+        if found := damage(folder):
+            raise ConfigError(
+                found,
+                hint=f"delete {folder}, run the study file again under another name, which builds it anew, and then "
+                "resume this study with --retry-failed",
+            )
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,43 +6,32 @@ It knows no tokenizer and no model.
 from __future__ import annotations
 
 import hashlib
-import json
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec
-from bertdistill.engine.distill.data.sources import (
-    Part,
-    cell_text,
-    find_columns,
-    hub_table,
-    is_integer,
-    read_table,
-    read_text,
-    source_file,
-    source_name,
-)
+from bertdistill.engine.data.columns import find_columns, half_read
+from bertdistill.engine.data.files import Part, source_name
+from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
+from bertdistill.engine.data.questions import QAExample
+from bertdistill.engine.data.tables import cell_text, is_integer
+from bertdistill.engine.distill.data.sources import read_questions, read_table
+from bertdistill.engine.tasks.table import TASKS
 
-MANY_LABELS = 100
-"""More distinct labels than this, and more than half as many as rows, means that the column holds no labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class QAExample:
-    """A question on a passage. `starts` are character offsets of `answers` in `context`; both empty if impossible."""
-
-    id: str
-    title: str
-    question: str
-    context: str
-    answers: tuple[str, ...]
-    starts: tuple[int, ...]
-    impossible: bool
+__all__ = [
+    "Example",
+    "Examples",
+    "QAExample",
+    "TextExample",
+    "check_report",
+    "cut",
+    "digest",
+    "load_examples",
+    "search_examples",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +55,10 @@ class Examples:
     task: str
     rows: list[Any]
     labels: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What a person should know of how they were read and cut."""
+    order_given: bool = False
+    """Whether the study file or the data set says the order of the labels; else they are sorted."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -77,18 +70,33 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
     `labels` are those found in the training part; they make an unknown label of the report part an error. The report
     part is cut to `max_report_examples`; the training part is returned whole, for `cut`.
     """
-    source = source_name(data, part)
-    if task == "question-answering":
-        examples = Examples(task, _checked_questions(_questions(data, part), source))
+    if TASKS[task].spans:
+        rows, notices = read_questions(data, part)
+        examples = Examples(task, rows, notices=notices)
     else:
-        examples = _text_examples(data, part, tuple(data.labels) or tuple(labels), source)
+        examples = _text_examples(task, data, part, tuple(data.labels) or tuple(labels))
     if not examples.rows:
-        raise ConfigError(f"{source} holds no examples. Check the file and the key that names it.")
+        raise ConfigError(f"{source_name(data, part)} holds no examples. Check the file and the key that names it.")
     return (
         replace(examples, rows=_subset(examples.rows, data.max_report_examples, data.split_seed))
         if (part == "report")
         else examples
     )
+
+
+def check_report(data: DataSpec, train: Examples) -> tuple[str, ...]:
+    """Read the report part once, so that its faults do not come out after the search; returns its notices.
+
+    `train` are the training examples, cut or not: the report must have their labels, and pairs when they have.
+    """
+    report = load_examples(data, train.task, "report", train.labels)
+    if train.labels and (report.rows[0].pair is None) != (train.rows[0].pair is None):
+        halves = ["a second sentence" if part.rows[0].pair is not None else "one sentence" for part in (train, report)]
+        raise ConfigError(
+            f"{source_name(data, 'report')} has {halves[1]} an example, but the training data has {halves[0]}. Set "
+            "data.text_column and data.text_pair_column to columns of both."
+        )
+    return report.notices
 
 
 def digest(examples: Examples) -> str:
@@ -106,13 +114,16 @@ def digest(examples: Examples) -> str:
 def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
     """Cut training data into (train, search), then apply `max_train_examples` and `max_search_examples`.
 
-    Question answering is cut by whole articles, so no passage is in both; classification label by label. The order is
-    a hash of the seed and the content: it depends neither on the order of the file nor on any library's generator.
+    Question answering is cut by whole articles, or where that cannot be by whole passages, so no passage is in both;
+    classification label by label. The order is a hash of the seed and the content: it depends neither on the order of
+    the file nor on any library's generator.
     """
-    if examples.task == "question-answering":
-        chosen = _search_articles(examples.rows, data)
-        search = [row for row in examples.rows if _article(row) in chosen]
-        train = [row for row in examples.rows if _article(row) not in chosen]
+    notices = examples.notices
+    if TASKS[examples.task].spans:
+        chosen, group, notice = _search_groups(examples.rows, data)
+        search = [row for row in examples.rows if group(row) in chosen]
+        train = [row for row in examples.rows if group(row) not in chosen]
+        notices += notice
     else:
         taken = _search_rows(examples.rows, data)
         search = [row for row in examples.rows if row.id in taken]
@@ -123,7 +134,7 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
             f"leaves {len(train)} to train on and {len(search)} to search with. Use more data or another fraction."
         )
     return (
-        replace(examples, rows=_subset(train, data.max_train_examples, data.split_seed)),
+        replace(examples, rows=_subset(train, data.max_train_examples, data.split_seed), notices=notices),
         replace(examples, rows=_subset(search, data.max_search_examples, data.split_seed)),
     )
 
@@ -149,24 +160,44 @@ def _article(row: QAExample) -> str:
     return row.title or row.context
 
 
-def _search_articles(rows: Sequence[QAExample], data: DataSpec) -> set[str]:
-    sizes = Counter(map(_article, rows))
+def _passage(row: QAExample) -> str:
+    return row.context
+
+
+def _search_groups(
+    rows: Sequence[QAExample], data: DataSpec
+) -> tuple[set[str], Callable[[QAExample], str], tuple[str, ...]]:
+    """The articles or passages to search with, what a row's one is, and a notice where articles are cut apart."""
+    source = source_name(data, "train")
+    if chosen := _chosen(rows, _article, data):
+        return chosen, _article, ()
+    if chosen := _chosen(rows, _passage, data):
+        articles = len(set(map(_article, rows)))
+        notice = (
+            f"{source}: its {len(rows)} questions are in {articles} article(s), too few to cut off whole ones, so the "
+            "search split is cut by passage: passages on both sides may be of one article"
+        )
+        return chosen, _passage, (notice,)
+    raise ConfigError(
+        f"{source}: its {len(rows)} questions are on {len(set(map(_passage, rows)))} passage(s), and passages are "
+        "never cut apart, so data.search_fraction cannot be cut off. Use a file with more passages."
+    )
+
+
+def _chosen(rows: Sequence[QAExample], group: Callable[[QAExample], str], data: DataSpec) -> set[str]:
+    """Groups with about `search_fraction` of the rows; empty when no whole group comes near to it."""
+    sizes = Counter(map(group, rows))
     target = data.search_fraction * len(rows)
     chosen: set[str] = set()
     taken = 0
-    for title in sorted(sizes, key=lambda title: _order(data.split_seed, title)):
-        if abs(taken + sizes[title] - target) < abs(taken - target):
-            chosen.add(title)
-            taken += sizes[title]
+    for name in sorted(sizes, key=lambda name: _order(data.split_seed, name)):
+        if abs(taken + sizes[name] - target) < abs(taken - target):
+            chosen.add(name)
+            taken += sizes[name]
     if chosen:
         return chosen
-    smallest = min(sizes, key=lambda title: (sizes[title], title))
-    if len(sizes) < 2 or sizes[smallest] > len(rows) / 2:
-        raise ConfigError(
-            f"{source_name(data, 'train')}: its {len(rows)} questions are in {len(sizes)} article(s), and articles are "
-            "never cut apart, so data.search_fraction cannot be cut off. Use a file with more articles."
-        )
-    return {smallest}
+    smallest = min(sizes, key=lambda name: (sizes[name], name))
+    return {smallest} if len(sizes) > 1 and sizes[smallest] <= len(rows) / 2 else set()
 
 
 def _search_rows(rows: Sequence[TextExample], data: DataSpec) -> set[str]:
@@ -206,148 +237,23 @@ def _shares(sizes: Sequence[int], count: int) -> list[int]:
     return shares
 
 
-# -------------------------------------------------------------------------------------------------- question answering
-
-
-def _questions(data: DataSpec, part: Part) -> Iterator[QAExample]:
-    if data.hub:
-        return _hub_questions(data, part)
-    path = source_file(data, part)
-    try:
-        raw = json.loads(read_text(path))
-    except ValueError as error:
-        raise ConfigError(f"{path} (data.{part}) is not JSON: {error}. Question answering takes SQuAD JSON.") from error
-    return _squad_questions(raw, path, part)
-
-
-def _squad_questions(raw: Any, path: Path, part: Part) -> Iterator[QAExample]:
-    """Walk SQuAD 1.1 or 2.0 JSON. Strings of titles and passages are shared between the questions."""
-    where = "the top level"
-    try:
-        for a, article in enumerate(raw["data"]):
-            where = f"data[{a}]"
-            title = str(article.get("title", ""))
-            for p, paragraph in enumerate(article["paragraphs"]):
-                where = f"data[{a}].paragraphs[{p}]"
-                context = paragraph["context"]
-                for q, qa in enumerate(paragraph["qas"]):
-                    where = f"data[{a}].paragraphs[{p}].qas[{q}]"
-                    yield _question(qa, title, context)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{path} (data.{part}) is not SQuAD JSON: {where} lacks or misuses {error}. "
-            "Expected data -> paragraphs -> qas with id, question and answers."
-        ) from error
-
-
-def _question(qa: Mapping[str, Any], title: str, context: str) -> QAExample:
-    answers = [] if qa.get("is_impossible") else qa["answers"]
-    if not isinstance(context, str) or not isinstance(qa["question"], str):
-        raise TypeError("context or question, which must be text")
-    return QAExample(
-        id=sys.intern(str(qa["id"])),
-        title=title,
-        question=qa["question"],
-        context=context,
-        answers=tuple(answer["text"] for answer in answers),
-        starts=tuple(int(answer["answer_start"]) for answer in answers),
-        impossible=not answers,
-    )
-
-
-def _hub_questions(data: DataSpec, part: Part) -> Iterator[QAExample]:
-    table = hub_table(data, part)
-    missing = [name for name in ("id", "question", "context", "answers") if name not in table.column_names]
-    if missing:
-        raise ConfigError(
-            f"{source_name(data, part)} has no column {missing[0]!r} (only {', '.join(table.column_names)}): it is no "
-            "question answering set in SQuAD form. Choose another data.hub."
-        )
-    for row in table:
-        golds = row["answers"]
-        yield QAExample(
-            id=str(row["id"]),
-            title=str(row.get("title") or ""),
-            question=row["question"],
-            context=row["context"],
-            answers=tuple(golds["text"]),
-            starts=tuple(golds["answer_start"]),
-            impossible=not golds["text"],
-        )
-
-
-def _checked_questions(questions: Iterable[QAExample], source: str) -> list[QAExample]:
-    """Refuse repeated ids, and mend or refuse answers that do not stand where their offset says."""
-    rows: list[QAExample] = []
-    seen: set[str] = set()
-    for row in questions:
-        if row.id in seen:
-            raise ConfigError(f"{source}: the question id {row.id!r} occurs twice; give every question its own id.")
-        seen.add(row.id)
-        misplaced = any(not row.context.startswith(t, s) for t, s in zip(row.answers, row.starts, strict=True))
-        rows.append(_replaced(row, source) if misplaced else row)
-    return rows
-
-
-def _replaced(row: QAExample, source: str) -> QAExample:
-    """Move each answer to its occurrence nearest to the stated offset."""
-    starts = []
-    for text, start in zip(row.answers, row.starts, strict=True):
-        places = [i for i in range(len(row.context)) if row.context.startswith(text, i)]
-        if not places:
-            raise ConfigError(
-                f"{source}: question {row.id!r}: the answer {text[:60]!r} is not in its passage. Mend or remove it."
-            )
-        starts.append(min(places, key=lambda place: abs(place - start)))
-    return replace(row, starts=tuple(starts))
-
-
 # ------------------------------------------------------------------------------------------------- text classification
 
 
-def _text_examples(data: DataSpec, part: Part, labels: tuple[str, ...], source: str) -> Examples:
-    table = read_table(data, part)
+def _text_examples(task: str, data: DataSpec, part: Part, labels: tuple[str, ...]) -> Examples:
+    source, table = source_name(data, part), read_table(data, part)
     if not table.rows:
-        return Examples("text-classification", [])
-    text, pair, label = find_columns(table, data, source)
-    values = [_label_text(row[label]) for row in table.rows]
+        return Examples(task, [])
+    at = find_columns(table, data, source)
     known = table.label_names
-    names = labels or known or _found_labels(values, source)
+    values = label_texts([row[at.label] for row in table.rows], source, (*labels, *known))
+    names = labels or known or found_labels(values, source)
     if names != known and sorted(names) == sorted(known):  # the same in our order: integers are positions in theirs
         values = [known[int(value)] if is_integer(value) and int(value) < len(known) else value for value in values]
-    indices = _indices(values, names, source, positions=bool(data.labels or known))
+    indices = label_indices(values, names, source, positions=bool(data.labels or known))
     rows = [
-        TextExample(str(i), cell_text(row[text]), None if pair is None else cell_text(row[pair]), index)
+        TextExample(str(i), cell_text(row[at.text]), None if at.pair is None else cell_text(row[at.pair]), index)
         for i, (row, index) in enumerate(zip(table.rows, indices, strict=True))
     ]
-    return Examples("text-classification", rows, names)
-
-
-def _label_text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool) else cell_text(value).strip()
-
-
-def _found_labels(values: Sequence[str], source: str) -> tuple[str, ...]:
-    found = set(values)
-    if len(found) > MANY_LABELS and len(found) > len(values) / 2:
-        raise ConfigError(
-            f"{source}: the label column holds {len(found)} different values in {len(values)} rows, for example "
-            f"{values[0][:60]!r}. Set data.label_column to the column of the classes."
-        )
-    if len(found) < 2:
-        raise ConfigError(f"{source}: the only label is {values[0]!r}; a classifier needs two or more.")
-    return tuple(sorted(found, key=lambda name: (not is_integer(name), int(name) if is_integer(name) else 0, name)))
-
-
-def _indices(values: Sequence[str], names: tuple[str, ...], source: str, *, positions: bool) -> list[int]:
-    """Labels to indices. With `positions`, integers stand for the names in order when no label is a name itself."""
-    index = {name: i for i, name in enumerate(names)}
-    if positions and not any(value in index for value in values):
-        index = {str(i): i for i in range(len(names))}
-    for row, value in enumerate(values):
-        if value not in index:
-            raise ConfigError(
-                f"{source}: example {row + 1} has the label {value!r}, which is none of {', '.join(names)}. "
-                "Mend the file, set data.label_column, or list every name in data.labels."
-            )
-    return [index[value] for value in values]
+    notices = (*table.notices, *half_read(table, at, source))
+    return Examples(task, rows, names, notices, order_given=bool(data.labels or known))

@@ -20,8 +20,9 @@ from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.distill.data.caches import build_once
+from bertdistill.engine.distill.data.caches import Say, build_once
 from bertdistill.engine.distill.data.examples import Examples, QAExample
+from bertdistill.engine.tasks.table import TASKS
 
 BATCH = 1000
 """Examples tokenised at once; the tokenizer's Python lists of one batch are what costs memory."""
@@ -70,7 +71,7 @@ def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, p
     for changed_by_use in ("truncation", "padding"):
         model.pop(changed_by_use, None)
     lengths = [data.max_length]
-    if task == "question-answering":
+    if TASKS[task].spans:
         lengths += [data.doc_stride, data.max_question_length]
     content = json.dumps(
         [FORMAT, model, tokenizer.model_input_names, task, lengths, examples_digest], ensure_ascii=True, sort_keys=True
@@ -79,19 +80,26 @@ def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, p
 
 
 def build_features(
-    examples: Examples, tokenizer: PreTrainedTokenizerBase, data: DataSpec, *, folder: Path, progress: Progress
+    examples: Examples,
+    tokenizer: PreTrainedTokenizerBase,
+    data: DataSpec,
+    *,
+    folder: Path,
+    progress: Progress,
+    say: Say = lambda text: None,
 ) -> Features:
     """Tokenise into `folder` (name it by `feature_key`), or open it when it is there: only finished folders are.
 
-    `progress` is called with examples done and in all. Raises ConfigError when the lengths in `data` do not fit the
-    tokenizer. Memory stays that of one batch; two processes that want the same folder build it once.
+    `progress` is called with examples done and in all, `say` when a damaged folder is built again. Raises ConfigError
+    when the lengths in `data` do not fit the tokenizer. Memory stays that of one batch; two processes that want the
+    same folder build it once.
     """
 
     def build(temporary: Path) -> None:
         _write(examples, _fast(tokenizer), data, temporary, progress)
         _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
 
-    return open_features(build_once(folder, build))
+    return open_features(build_once(folder, build, say))
 
 
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -143,7 +151,7 @@ def _fast(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 
 def _write(examples: Examples, tokenizer: Any, data: DataSpec, folder: Path, progress: Progress) -> None:
-    span = examples.task == "question-answering"
+    span = TASKS[examples.task].spans
     rows = _cut_questions(examples.rows, tokenizer, data) if span else examples.rows
     _check_lengths(rows if span else [], tokenizer, data)
     files: dict[str, _ArrayFile] = {}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from filelock import FileLock
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
-from bertdistill.engine.contract.folder import sync_folder
+from bertdistill.engine.distill.data.caches import Say, build_once
 
 MIN_FREQUENCY = 2
 """Pieces seen once are not learned; their characters are."""
@@ -21,17 +19,16 @@ MOST_CHARACTERS = 1000
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def train_wordpiece(texts: Iterable[str], size: int, folder: Path) -> PreTrainedTokenizerFast:
+def train_wordpiece(
+    texts: Iterable[str], size: int, folder: Path, say: Say = lambda text: None
+) -> PreTrainedTokenizerFast:
     """Train an uncased BERT vocabulary of at most `size` entries and save it as a tokenizer in `folder`.
 
     A `folder` that is already there is complete, because it was renamed into place; it is opened, not trained again.
     The same texts in the same order give the same vocabulary.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not folder.exists():
-            _train(texts, size, folder)
-    return cast(PreTrainedTokenizerFast, BertTokenizer.from_pretrained(folder))
+    build_once(folder, lambda temporary: _train(texts, size, temporary), say)
+    return cast(PreTrainedTokenizerFast, BertTokenizer.from_pretrained(folder, trust_remote_code=False))
 
 
 def _train(texts: Iterable[str], size: int, folder: Path) -> None:
@@ -43,11 +40,7 @@ def _train(texts: Iterable[str], size: int, folder: Path) -> None:
         vocab_size=size, min_frequency=MIN_FREQUENCY, special_tokens=_given(kept, size), show_progress=False
     )
     tokenizer.train_from_iterator(kept, trainer)
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=True).save_pretrained(temporary)
-    temporary.rename(folder)
-    sync_folder(folder.parent)
+    BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=True).save_pretrained(folder)
 
 
 def _given(texts: Iterable[str], size: int) -> list[str]:

@@ -98,7 +98,7 @@ def _summary(facts: CardFacts, model: Any, *, pruned: bool) -> str:
 
 
 _ASK = {
-    "question-answering": """question, passage = "Who wrote it?", "Ada wrote it."
+    True: """question, passage = "Who wrote it?", "Ada wrote it."
 inputs = tokenizer(question, passage, return_tensors="pt")
 with torch.no_grad():
     outputs = model(**inputs)
@@ -109,7 +109,7 @@ scores = (start[:, None] + end).masked_fill(~spans, -torch.inf)
 first, last = divmod(int(scores.argmax()), len(end))
 answer = passage[inputs.token_to_chars(0, first).start : inputs.token_to_chars(0, last).end].strip()
 """,
-    "text-classification": """inputs = tokenizer("A wonderful story.", return_tensors="pt")
+    False: """inputs = tokenizer("A wonderful story.", return_tensors="pt")
 probabilities = model(**inputs).logits[0].softmax(-1)
 print({model.config.id2label[i]: round(p, 3) for i, p in enumerate(probabilities.tolist())})""",
 }
@@ -124,9 +124,9 @@ if null_score - scores.max() > {threshold!r}:  # null_threshold in config.json
 def _ask_code(facts: CardFacts) -> list[str]:
     """One question or one text asked, by the rule that scored the model (for a passage that fits into one window)."""
     if not TASKS[facts.task].spans:
-        return [_ASK[facts.task]]
+        return [_ASK[TASKS[facts.task].spans]]
     length = facts.data.max_answer_length
-    code = _ASK[facts.task].format(reach=length - 1, length=length)
+    code = _ASK[TASKS[facts.task].spans].format(reach=length - 1, length=length)
     code += "" if facts.null_threshold is None else _ABSTAIN.format(threshold=facts.null_threshold)
     return [f"{code}print(answer)"]
 

@@ -150,7 +150,7 @@ def verify(
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
     place(model.net, run.device)
-    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder)
+    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder, trust_remote_code=False)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
     search = search_examples(spec)

@@ -45,7 +45,7 @@ NAMES = {
 
 def load(folder: str | Path) -> Any:
     """The model in `folder` (config.json, model.safetensors), ready for inference; every weight must be there."""
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with no_init_weights():
         model = getattr(transformers, config.architectures[0])(config)
         if getattr(config, "kept_heads", None):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import (
@@ -31,6 +32,7 @@ from transformers.utils import logging as transformers_logging
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.families.folders import check_config, check_folder, read_config
 from bertdistill.engine.families.transformer import NEW_LAYER, Plan, Shape, plan_student
 from bertdistill.engine.tasks.table import TASKS
 
@@ -179,9 +181,10 @@ def save_student(
 
 def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
     """Rebuild what `save_student` wrote, in evaluation mode. Raises ConfigError when weights are missing or left."""
+    check_folder(folder, str(folder))
     try:
         model: PreTrainedModel = standalone.load(folder)
-    except (OSError, RuntimeError, AttributeError, ValueError) as error:
+    except (OSError, RuntimeError, AttributeError, ValueError, TypeError, SafetensorError) as error:
         raise ConfigError(f"{folder}: this is not a complete student: {error}") from error
     _drop_before_head(model)
     config: Any = model.config
@@ -274,7 +277,7 @@ def _new_model(shape: Shape, task: str, labels: Sequence[str], overrides: Mappin
         **overrides,
         **_label_overrides(task, labels),
     )
-    model: PreTrainedModel = CLASSES[TASKS[task].spans].from_config(config)
+    model: PreTrainedModel = CLASSES[TASKS[task].spans].from_config(config, trust_remote_code=False)
     return model
 
 
@@ -312,12 +315,15 @@ def _drop_before_head(model: PreTrainedModel) -> None:
 
 
 def _config_dict(model_id: str, revision: str) -> dict[str, Any]:
+    if Path(model_id).is_dir():
+        return read_config(Path(model_id), model_id)
     try:
         config, _ = PreTrainedConfig.get_config_dict(model_id, revision=revision or "main")
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{model_id}: cannot read its config.json: {error}", hint="name a folder with a checkpoint, or a hub id"
         ) from error
+    check_config(config, model_id)
     return dict(config)
 
 
@@ -337,12 +343,13 @@ def _load_with_head(
             revision=revision or "main",
             use_safetensors=True,
             dtype=torch.float32,
+            trust_remote_code=False,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **overrides,
             **_label_overrides(task, labels),
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(
             f"{model_id}: cannot load it as a model for {task}: {error}",
             hint="it must be a BERT, DistilBERT or RoBERTa checkpoint with a model.safetensors",

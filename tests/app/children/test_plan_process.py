@@ -43,6 +43,7 @@ def test_answers_that_are_no_plan() -> None:
     """A crash is no fault of the file: sizes are unknown, and the last words of the process say why."""
     assert read_answer(1, "", "Traceback\nMemoryError").notes == ("sizes and steps are unknown: MemoryError",)
     assert read_answer(0, "not json", "").notes == ("sizes and steps are unknown: the plan is not readable",)
+    assert read_answer(2, "", "error: one\ntwo\nhint: three\n").problems == ("one", "two. three")
     assert read_answer(2, "", "").problems == ("the plan says that the study file is wrong",)
     assert read_answer(0, json.dumps({"a": 1}), "warning: \x1b[31mhub").notes == ("hub",)
 

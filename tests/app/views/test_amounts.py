@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from bertdistill.app.views.amounts import estimate, prepared_before, text_lengths
-from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.app.views.amounts import estimate, prepared_before
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.study.config import changed, dump
@@ -59,45 +58,18 @@ def test_a_study_that_is_not_prepared_says_nothing(tmp_path: Path, spec: StudySp
     db.close()
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("a.csv", "sentence,label\ngood,1\n\nbad,0\n", [(6, None), (5, None)]),
-        ("a.txt", "good;1\nbad;0\n", [(6, None), (5, None)]),
-        ("a.jsonl", '{"a":1}\n', [(7, None)]),
-    ],
-)
-def test_lengths_of_texts(tmp_path: Path, name: str, text: str, expected: list[tuple[int, None]]) -> None:
-    """Empty lines and the header are no examples."""
-    path = tmp_path / name
-    path.write_text(text)
-    assert expected == list(text_lengths(path, "text-classification"))
-
-
-def test_a_text_is_one_window(tmp_path: Path) -> None:
+def test_a_text_is_one_window() -> None:
     """A longer one is cut."""
-    path = tmp_path / "a.txt"
-    path.write_text("word " * 1000 + ";1\n" + "word;0\n" * 9)
-    found = estimate(DataSpec(train=str(path), search_fraction=0.2, max_length=16), "text-classification")
+    data = DataSpec(search_fraction=0.2, max_length=16)
+    found = estimate(data, [(5000, None)] + [(4, None)] * 9)
     assert (8, 8, False) == (found.examples, found.windows, found.exact)
     assert 10 * 16 > found.tokens > 16
 
 
-def test_a_limit_of_one_split_leaves_the_other(tmp_path: Path) -> None:
+def test_a_limit_of_one_split_leaves_the_other() -> None:
     """What is not trained on is not searched with: the cut comes before the limits."""
-    path = tmp_path / "a.txt"
-    path.write_text("some words;1\n" * 100)
     whole, few = (
-        estimate(DataSpec(train=str(path), search_fraction=0.2, max_train_examples=limit), "text-classification")
-        for limit in (0, 10)
+        estimate(DataSpec(search_fraction=0.2, max_train_examples=limit), [(10, None)] * 100) for limit in (0, 10)
     )
     assert (80, 10) == (whole.examples, few.examples)
     assert few.tokens / whole.tokens == pytest.approx((10 + 20) / (80 + 20))
-
-
-def test_unreadable_data_is_a_config_error(tmp_path: Path) -> None:
-    """A file that is no SQuAD JSON is named with the key."""
-    path = tmp_path / "broken.json"
-    path.write_text("{}")
-    with pytest.raises(ConfigError, match=r"data\.train = .*broken\.json"):
-        list(text_lengths(path, "question-answering"))

@@ -31,7 +31,7 @@ def size(spec: StudySpec, **settings: int) -> int:
 def saved_model(folder: Path) -> Path:
     """A folder with the config.json of a model shaped like the sample teacher; its weights are never read."""
     folder.mkdir()
-    (folder / "model.safetensors").touch()
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     (folder / "vocab.txt").touch()
     config = {"model_type": "bert", "vocab_size": 500, "hidden_size": 64, "intermediate_size": 128}
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2, "num_attention_heads": 4}))

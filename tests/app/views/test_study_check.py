@@ -28,6 +28,14 @@ def test_a_right_file_may_start(file: Path) -> None:
     assert (3, (), False) == (found.spec.budget.trials, found.problems, found.goes_on)
 
 
+def test_files_that_are_missing_are_problems_at_once(file: Path) -> None:
+    """Not only when the plan has come: "valid" must not stand meanwhile. All of them are named."""
+    found = check(file, ["data.train=/nowhere/a.json", "data.report=/nowhere/b.json"], {})
+    assert ["data.train = /nowhere/a.json is", "data.report = /nowhere/b.json is"] == [
+        " ".join(line.split(" ")[:4]) for line in found.problems
+    ]
+
+
 def test_every_problem_is_a_line(file: Path) -> None:
     """Changes and file are told alike, without the path before each line."""
     found = check(file, ["name=no/name", "sampler.kinds=tpe"], {})

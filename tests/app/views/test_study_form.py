@@ -34,6 +34,29 @@ def test_lines_follow_the_file(raw: dict[str, Any]) -> None:
     )
 
 
+def test_columns_have_lines_where_the_data_is_a_table(raw: dict[str, Any]) -> None:
+    """SQuAD has no columns to name."""
+    names = ["data.text_column", "data.text_pair_column", "data.label_column"]
+    assert [] == [line.key.name for line in form(raw) if line.key.name in names]
+    assert names == [line.key.name for line in form(raw | {"task": "text-classification"}) if line.key.name in names]
+    assert [] == [line.key.name for line in form({"task": 3}) if line.key.name in names]
+
+
+@pytest.mark.parametrize(
+    ("problem", "name"),
+    [
+        ("/a/d.csv (data.train): set data.label_column; the columns are a, b.", "data.label_column"),
+        ("/a/d.csv (data.train): set data.label_column; the columns are a, b.", "data.train"),
+        ("/a/d.csv (data.train): no column 'x' for data.text_column. It has: a.", "data.text_column"),
+        ("data.report = /a/d.csv is not a file. Correct the path.", "data.report"),
+    ],
+)
+def test_faults_of_the_data_concern_the_key_of_the_file_and_the_key_to_set(problem: str, name: str) -> None:
+    """Their lines in the form are marked."""
+    assert concerns(problem, name)
+    assert not concerns(problem, "data.text_pair_column")
+
+
 def test_a_file_that_is_all_wrong_has_a_form(raw: dict[str, Any]) -> None:
     """Tables that are values and lists that are text break nothing: they can be mended there."""
     wrong = {"name": 3, "data": "x", "search": 1, "objectives": "exact", "teacher": [1], "budget": {"trials": {}}}

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tests.tiny import make_checkpoint
+from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
@@ -31,7 +34,13 @@ LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label 
 
 
 def make_run(
-    folder: Path, teacher: TeacherSpec, *, init: str = "scratch", max_length: int = 16, importance: bool = False
+    folder: Path,
+    teacher: TeacherSpec,
+    *,
+    init: str = "scratch",
+    max_length: int = 16,
+    importance: bool = False,
+    labels: Sequence[str] = ("neg", "pos"),
 ) -> Run:
     """A preparation in this process: sixty sentences of two classes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +51,7 @@ def make_run(
         kind="prepare",
         study="tiny",
         task="text-classification",
-        data=DataSpec(train=str(train), report=str(train), max_length=max_length),
+        data=DataSpec(train=str(train), report=str(train), max_length=max_length, labels=list(labels)),
         teacher=teacher,
         student=StudentSpec(init=init, importance_examples=8),
         settings=Settings(),
@@ -69,6 +78,63 @@ def test_a_missing_report_file_is_refused_before_the_search(tmp_path: Path) -> N
     spec = dataclasses.replace(run.spec, data=dataclasses.replace(run.spec.data, report="nowhere.txt"))
     with pytest.raises(ConfigError, match=r"nowhere\.txt \(data\.report\)"):
         prepare(dataclasses.replace(run, spec=spec))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("index,sentence\n0,a good film\n1,a dull film\n", r"dev\.csv \(data\.report\): set data\.label_column"),
+        ("sentence,label\na good film,-1\na dull film,-1\n", r"has no labels \(they are all -1\)"),
+        ("sentence,label\na good film,fine\n", "label 'fine', which is none of neg, pos"),
+        ("sentence1,sentence2,label\na good film,so,pos\n", "a second sentence an example, but the training data"),
+    ],
+)
+def test_a_report_that_cannot_be_scored_is_refused_before_the_search(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    """A test file without labels: without this, the first promotion would say so, after the whole search."""
+    run = make_run(tmp_path / "run", TeacherSpec(model="scratch", fine_tune=FineTuneSpec()))
+    report = tmp_path / "dev.csv"
+    report.write_text(content)
+    spec = dataclasses.replace(run.spec, data=dataclasses.replace(run.spec.data, report=str(report)))
+    with pytest.raises(ConfigError, match=message):
+        prepare(dataclasses.replace(run, spec=spec))
+
+
+def test_tokens_without_embeddings_are_refused(tmp_path: Path) -> None:
+    """Tokens were added and the model was not resized: the look-up would crash, on a GPU with an assertion."""
+    teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)
+    tokenizer = AutoTokenizer.from_pretrained(teacher)
+    rows = len(tokenizer)
+    tokenizer.add_tokens(["<user>", "<url>"])
+    tokenizer.save_pretrained(teacher)
+    with pytest.raises(
+        ConfigError, match=rf"{rows + 2} entries, but the model has {rows} embeddings: .*'<user>'"
+    ) as no:
+        prepare(make_run(tmp_path / "run", TeacherSpec(model=str(teacher))))
+    assert str(teacher) in str(no.value)
+    assert "resize_token_embeddings" in no.value.hint
+
+
+def test_numbered_classes_need_an_order_that_a_person_gave(tmp_path: Path) -> None:
+    """LABEL_0 and LABEL_1 in sorted order would be a guess, and a wrong one is a teacher at 0 %."""
+    teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
+    with pytest.raises(ConfigError, match="calls its classes LABEL_0, LABEL_1, so which of them is neg, pos") as no:
+        prepare(make_run(tmp_path / "run", teacher, labels=()))
+    assert "data.labels" in no.value.hint
+    assert ("pos", "neg") == prepare(make_run(tmp_path / "ordered", teacher, labels=("pos", "neg"))).labels
+
+
+def test_a_teacher_no_better_than_chance_is_said_loudly_and_kept(tmp_path: Path) -> None:
+    """Half of the examples are of each class, and these weights say the same to everything."""
+    folder = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"] = torch.tensor([50.0, -50.0])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    run = make_run(tmp_path / "run", TeacherSpec(model=str(folder)))
+    facts = prepare(run)
+    assert "no better than chance: its accuracy on the search split is 50.00" in facts.weak_teacher
+    assert facts.weak_teacher in run.paths.events.read_text()
 
 
 @pytest.mark.parametrize(("positions", "max_length"), [(32, 40), (30, 30)])

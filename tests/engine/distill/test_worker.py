@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,19 @@ def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> N
     assert before == sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
     assert spec.prepared.to_dict() == events(again, ev.RESULT)[0]["facts"]
     assert not [event for event in events(again, ev.PROGRESS) if event["phase"] == "teacher"]
+
+
+def test_a_trial_refuses_a_damaged_cache(prepared: tuple[Path, AttemptSpec]) -> None:
+    """One flipped bit in the teacher's outputs would train silently; the file is named, and no attempt is retried."""
+    root, spec = prepared
+    damaged = root / "caches" / "outputs" / "damaged"
+    shutil.copytree(spec.prepared.outputs, damaged)
+    content = bytearray((damaged / "outputs.npy").read_bytes())
+    content[-1] ^= 1
+    (damaged / "outputs.npy").write_bytes(bytes(content))
+    facts = dataclasses.replace(spec.prepared, outputs=str(damaged))
+    assert ev.EXIT_REFUSED == finish(root / "refused", dataclasses.replace(spec, prepared=facts))
+    assert f"{damaged / 'outputs.npy'} is damaged" in events(root / "refused", ev.ENDED)[-1]["detail"]
 
 
 def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple[Path, AttemptSpec]) -> None:

@@ -59,6 +59,21 @@ def test_a_file_with_a_larger_budget_goes_on(house: Make) -> None:
     assert len(of.run().trials()) == 3
 
 
+def test_the_report_data_may_change_until_a_trial_is_promoted(house: Make, tmp_path: Path) -> None:
+    """Only a promotion reads it, so a report without labels must not cost a whole study; a score on it binds."""
+    of = house({"budget": {"trials": 1}}).run()
+    other = changed(of.spec, "data.report", str(tmp_path / "other.tsv"))
+    actions.start_study(of.workspace, other, **WHO)
+    assert str(tmp_path / "other.tsv") == of.study().spec["data"]["report"]
+    with pytest.raises(ActionRefused, match=r"data\.max_length is"):
+        actions.start_study(of.workspace, changed(other, "data.max_length", 17), **WHO)
+    actions.promote(of.workspace, "toy", 0, name="model", **WHO)
+    third = changed(other, "data.report", str(tmp_path / "third.tsv"))
+    with pytest.raises(ActionRefused, match=r"report data of study 'toy' cannot change: model:1 was scored on it"):
+        actions.start_study(of.workspace, third, **WHO)
+    actions.start_study(of.workspace, other, **WHO)
+
+
 def test_a_larger_budget_and_a_retry_go_on_by_themselves(house: Make, tmp_path: Path) -> None:
     """The budget has set the study running already, so there is nothing to resume."""
     of = house({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1]).run()

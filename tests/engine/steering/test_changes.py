@@ -44,6 +44,22 @@ def spec_of(of: House) -> Any:
 # -------------------------------------------------------------------------------------------------------------- changes
 
 
+def test_the_report_file_can_be_set_and_taken_back(house: Make, tmp_path: Path) -> None:
+    """As `engine set STUDY data.report=FILE`; a file that is not there is refused."""
+    of = house()
+    before, report = spec_of(of).data.report, tmp_path / "other.tsv"
+    with pytest.raises(InvalidRequest, match=r"data\.report = .* is not a file"):
+        change(of, data__report=str(report))
+    with pytest.raises(InvalidRequest, match="cannot be changed"):
+        change(of, data__train=str(report))
+    report.touch()
+    change(of, data__report=str(report))
+    assert str(report) == spec_of(of).data.report
+    assert f'data.report "{before}" -> "{report}"' == entries(of)[-1].words
+    undo(of)
+    assert before == spec_of(of).data.report
+
+
 def test_several_changes_are_one(house: Make) -> None:
     """Each is recorded with who and what it replaced; one that is wrong leaves all undone."""
     of = house()

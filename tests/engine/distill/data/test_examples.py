@@ -71,7 +71,7 @@ def test_an_answer_beside_its_offset_moves_to_the_nearest_place(tmp_path: Path) 
     path = squad_file(tmp_path / "d.json", {"A": [question("a", [("a", 9)])]})
     assert (11,) == load(path, QA).rows[0].starts
     squad_file(path, {"A": [question("a", [("dog", 9)])]})
-    with pytest.raises(ConfigError, match="question 'a': the answer 'dog' is not in its passage"):
+    with pytest.raises(ConfigError, match="1 answer is not in the passage: 'dog' of question 'a'"):
         load(path, QA)
 
 
@@ -86,7 +86,10 @@ def test_a_repeated_question_id_is_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[]", "not SQuAD JSON"),
+        ("[]", "holds no examples"),
+        ("3", "not SQuAD JSON"),
+        ('{"data": [{"title": "T"}]}', r"data\[0\] lacks or misuses 'paragraphs'"),
+        ("[" * 9000, "nested too deeply"),
         ('{"data": []}', "holds no examples"),
         ('{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": 1}]}]}]}', r"paragraphs\[0\].qas\[0\]"),
         ('{"data": [{"paragraphs": [{"context": 3, "qas": [{"id": 1, "question": "", "answers": []}]}]}]}', "text"),
@@ -196,7 +199,7 @@ def test_a_label_that_only_the_report_part_has_is_refused(tmp_path: Path) -> Non
         ("d.tsv", "good\t1\nbad\n", {}, r"line 2: 1 column\(s\) where 2"),
         ("d.txt", "good;1\nbad\n", {}, r"line 2: 1 column\(s\) where 2"),
         ("d.csv", "text,label\ngood,1\nbad,1\n", {}, "the only label is '1'"),
-        ("d.csv", "text,kind\ngood,1\nbad,0\n", {}, "set data.label_column; the columns are text, kind"),
+        ("d.csv", "text,kind\ngood,1\nbad,0\n", {}, r"set data.label_column; the columns are text \('go"),
         ("d.csv", "words,label\ngood,1\nbad,0\n", {}, "set data.text_column"),
         ("d.csv", "text,label\ngood,1\nbad,0\n", {"label_column": "mood"}, "no column 'mood' for data.label_column"),
         ("d.csv", "good,1\nbad,0\n", {"label_column": "7"}, "no column '7' for data.label_column"),
@@ -351,8 +354,8 @@ def test_an_article_that_is_too_large_goes_to_training() -> None:
 
 
 def test_a_file_that_cannot_be_cut_is_refused() -> None:
-    """One article cannot be on both sides."""
-    with pytest.raises(ConfigError, match="articles are never cut apart"):
+    """One passage cannot be on both sides."""
+    with pytest.raises(ConfigError, match="passages are never cut apart"):
         cut(articles(1), DataSpec(train="one.json"))
 
 

@@ -1,0 +1,149 @@
+"""What a study would read, looked at before it starts: files and model folders that are there, columns, labels.
+
+It reads the data files as the worker will (`engine.data`) and loads no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.data.columns import Column, describe, find_columns, half_read
+from bertdistill.engine.data.files import source_name
+from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
+from bertdistill.engine.data.questions import file_questions
+from bertdistill.engine.data.tables import Table, cell_text, file_table
+from bertdistill.engine.families.folders import check_folder
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.store.errors import BertDistillError
+
+MODEL_FILES = {
+    "configuration": ("config.json",),
+    "weights that can be read": ("*.safetensors",),
+    "tokenizer": ("tokenizer.json", "vocab.txt", "vocab.json"),
+}
+"""What a folder must hold to start a study from it: one file of each line. Pickled weights are never read."""
+
+Length = tuple[int, int | None]
+"""Characters of a passage or text, and of the question."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the local data files hold; empty when the data is on the hub."""
+
+    lengths: tuple[Length, ...] = ()
+    """Of every training example."""
+    columns: tuple[Column, ...] = ()
+    """Of the training file; a SQuAD file has none."""
+    labels: tuple[str, ...] = ()
+    notices: tuple[str, ...] = field(default=())
+
+
+def missing_inputs(spec: StudySpec) -> list[str]:
+    """Every local file and folder that is not there or not whole, a sentence each. It opens no file."""
+    return [problem for problem in (*_models(spec), *_files(spec.data)) if problem]
+
+
+def read_inputs(spec: StudySpec) -> Inputs:
+    """Read the local files of the study as its preparation will; ConfigError with a line for every problem."""
+    problems = missing_inputs(spec)
+    found, more = (Inputs(), []) if problems else _read(spec)
+    if problems or more:
+        raise ConfigError("\n".join([*problems, *more]))
+    return found
+
+
+def _models(spec: StudySpec) -> Iterator[str]:
+    for key, model in dict.fromkeys((("teacher.model", spec.teacher.model), ("student.init", spec.student.init))):
+        folder = Path(model)
+        if not folder.is_absolute():  # a hub id, or a word; paths were made absolute when the file was read
+            continue
+        if not folder.is_dir():
+            yield f"{key} = {model!r} is not a folder. Correct the path, or give a hub id."
+            continue
+        for what, patterns in MODEL_FILES.items():
+            if not any(any(folder.glob(pattern)) for pattern in patterns):
+                yield (
+                    f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}. Give a folder that holds a saved "
+                    "model with its tokenizer, weights as safetensors."
+                )
+
+
+def _files(data: DataSpec) -> Iterator[str]:
+    if not data.train:
+        return
+    train, report = Path(data.train), Path(data.report)
+    if not train.is_file():
+        yield f"data.train = {train} is not a file. Correct the path."
+    if not report.is_file():
+        yield f"data.report = {report} is not a file. Correct the path; a promotion needs it."
+    elif train.is_file() and report.samefile(train):
+        yield f"data.report = {report} is the training file under another name. Use other data for the report."
+
+
+def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
+    problems: list[str] = []
+    found = Inputs()
+    for key, model in (("teacher.model", spec.teacher.model), ("student.init", spec.student.init)):
+        if Path(model).is_absolute():
+            try:
+                check_folder(Path(model), f"{key} = {model!r}")
+            except BertDistillError as error:
+                problems.append(_sentence(error))
+    if spec.data.train:
+        try:
+            found = (_questions if TASKS[spec.task].spans else _texts)(spec.data)
+        except BertDistillError as error:
+            problems.append(_sentence(error))
+    return found, problems
+
+
+def _sentence(error: BertDistillError) -> str:
+    return f"{error}. {error.hint[:1].upper()}{error.hint[1:]}." if error.hint else str(error)
+
+
+def _questions(data: DataSpec) -> Inputs:
+    rows, notices = file_questions(data, "train")
+    if not rows:
+        raise ConfigError(f"{source_name(data, 'train')} holds no example", hint="correct the path or the file")
+    _, more = file_questions(data, "report")
+    return Inputs(tuple((len(row.context), len(row.question)) for row in rows), notices=(*notices, *more))
+
+
+def _texts(data: DataSpec) -> Inputs:
+    train, report = file_table(data, "train"), file_table(data, "report")
+    for table, part in ((train, "train"), (report, "report")):
+        if not table.rows:
+            raise ConfigError(
+                f"data.{part} = {getattr(data, part)} holds no example", hint="correct the path or the file"
+            )
+    source = source_name(data, "train")
+    at = find_columns(train, data, source)
+    labels = label_texts([row[at.label] for row in train.rows], source, data.labels)
+    names = tuple(data.labels) or found_labels(labels, source)
+    label_indices(labels, names, source, positions=bool(data.labels))
+    _check_report(data, report, names, paired=at.pair is not None)
+    texts = ((cell_text(row[at.text]), "" if at.pair is None else cell_text(row[at.pair])) for row in train.rows)
+    return Inputs(
+        tuple((len(text) + len(pair), None) for text, pair in texts),
+        tuple(describe(train, at)),
+        names,
+        (*train.notices, *half_read(train, at, source), *report.notices),
+    )
+
+
+def _check_report(data: DataSpec, report: Table, names: tuple[str, ...], *, paired: bool) -> None:
+    source = source_name(data, "report")
+    at = find_columns(report, data, source)
+    labels = label_texts([row[at.label] for row in report.rows], source, names)
+    label_indices(labels, names, source, positions=bool(data.labels))
+    if paired != (at.pair is not None):
+        raise ConfigError(
+            f"{source} has {'one sentence' if paired else 'a second sentence'} an example, other than the training "
+            "data. Set data.text_column and data.text_pair_column to columns of both."
+        )

@@ -1,0 +1,171 @@
+"""Which columns of a table hold the text, the second text and the label: by key, by usual names, or by their cells.
+
+What cannot be told without doubt is refused with the columns that there are and samples of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.data.tables import (
+    LABELS,
+    PAIRS,
+    TEXTS,
+    Table,
+    cell_text,
+    is_categorical,
+    is_integer,
+)
+
+LOOKED_AT = 2000
+"""Rows by which a column is judged."""
+SENTENCE = 15
+"""Characters of a cell, on average, from which a column without a name holds sentences."""
+WORDS = 2.0
+"""Words of a cell, on average, above which a named column holds sentences."""
+KEYS = ("text_column", "text_pair_column", "label_column")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Positions in a table."""
+
+    text: int
+    pair: int | None
+    label: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a file, as a person is shown it. `use` is text, pair, label or "" for one that nobody reads."""
+
+    name: str
+    samples: tuple[str, ...]
+    use: str = ""
+    wordy: bool = False
+    """Whether it holds sentences."""
+
+
+def find_columns(table: Table, data: DataSpec, source: str) -> Columns:
+    """Where text, second text and label are; ConfigError names the key to set."""
+    text, pair, label = (_position(table, data, key, source) for key in KEYS)
+    if not table.names:
+        return _unnamed(table, text, pair, label, source)
+    folded = [name.casefold() for name in table.names]
+    if label is None:
+        label = next((folded.index(name) for name in LABELS if name in folded), None)
+    if text is None:
+        text, pair = _usual_texts(folded, pair)
+    if text is None:
+        text = _only(table, [i for i in _free(table, pair, label) if _wordy(_cells(table, i))])
+    if label is None:
+        label = _only(table, [i for i in _free(table, text, pair) if is_categorical(_cells(table, i))])
+    if text is None or label is None:
+        key = "text_column" if text is None else "label_column"
+        raise ConfigError(f"{source}: set data.{key}; the columns are {_listed(table)}.")
+    return Columns(text, pair, label)
+
+
+def describe(table: Table, found: Columns | None = None) -> list[Column]:
+    """Every column with two samples of different cells, and what it is used for."""
+    uses = {found.text: "text", found.pair: "pair", found.label: "label"} if found else {}
+    described = []
+    for index, name in enumerate(_names(table)):
+        cells = _cells(table, index)
+        samples = tuple(dict.fromkeys(cell for cell in cells if cell.strip()))[:2]
+        described.append(Column(name, samples, uses.get(index, ""), _wordy(cells)))
+    return described
+
+
+def unused_sentences(columns: Sequence[Column]) -> list[str]:
+    """Names of the columns that hold sentences which nobody reads, while no second text is read."""
+    if any(column.use == "pair" for column in columns):
+        return []
+    return [column.name for column in columns if not column.use and column.wordy]
+
+
+def half_read(table: Table, found: Columns, source: str) -> tuple[str, ...]:
+    """A warning where half of the input of a sentence-pair task seems to be left out."""
+    names = unused_sentences(describe(table, found))
+    if not names:
+        return ()
+    text = _names(table)[found.text]
+    return (
+        f"{source}: only column {text!r} is read, and {', '.join(map(repr, names))} is not used. For sentence pairs "
+        f'set data.text_pair_column = "{names[0]}"',
+    )
+
+
+def _names(table: Table) -> Sequence[str]:
+    return table.names or [str(i) for i in range(len(table.rows[0]) if table.rows else 0)]
+
+
+def _listed(table: Table) -> str:
+    return ", ".join(
+        f"{column.name} ({', '.join(repr(sample[:30]) for sample in column.samples) or 'empty'})"
+        for column in describe(table)
+    )
+
+
+def _position(table: Table, data: DataSpec, key: str, source: str) -> int | None:
+    """The position of the column that a key names; a name in another case counts when it is the only one."""
+    wanted = str(getattr(data, key))
+    if not wanted:
+        return None
+    if wanted in table.names:
+        return table.names.index(wanted)
+    alike = [i for i, name in enumerate(table.names) if name.casefold() == wanted.strip().casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    width = len(table.names) or len(table.rows[0])
+    if wanted.isdecimal() and int(wanted) < width:
+        return int(wanted)
+    has = _listed(table) if table.names else f"no header, and positions 0 to {width - 1}: {_listed(table)}"
+    raise ConfigError(f"{source}: no column {wanted!r} for data.{key}. It has: {has}.")
+
+
+def _usual_texts(folded: Sequence[str], pair: int | None) -> tuple[int | None, int | None]:
+    for first, second in PAIRS:
+        if pair is None and first in folded and second in folded:
+            return folded.index(first), folded.index(second)
+    return next((folded.index(name) for name in TEXTS if name in folded), None), pair
+
+
+def _free(table: Table, *taken: int | None) -> list[int]:
+    return [i for i in range(len(table.names)) if i not in taken]
+
+
+def _only(table: Table, candidates: Sequence[int]) -> int | None:
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _cells(table: Table, column: int) -> list[str]:
+    return [cell_text(row[column]) for row in table.rows[:LOOKED_AT]]
+
+
+def _wordy(cells: Sequence[str]) -> bool:
+    return sum(len(cell.split()) for cell in cells) > WORDS * len(cells)
+
+
+def _unnamed(table: Table, text: int | None, pair: int | None, label: int | None, source: str) -> Columns:
+    """Without header: the longest column is the text; the label is a column of integers, else the least varied."""
+    columns = [_cells(table, i) for i in range(len(table.rows[0]))]
+    free = [i for i in range(len(columns)) if i not in (text, pair, label)]
+    if text is None:
+        text = max(free, key=lambda i: sum(map(len, columns[i])), default=None)
+        free = [i for i in free if i != text]
+    if label is None:
+        varied = [i for i in free if len(set(columns[i])) > 1] or free
+        whole = [i for i in varied if all(map(is_integer, columns[i]))]
+        label = min(whole or varied, key=lambda i: len(set(columns[i])), default=None)
+        free = [i for i in free if i != label]
+    sentences = [i for i in free if pair is None and sum(map(len, columns[i])) > SENTENCE * len(columns[i])]
+    if text is None or label is None or sentences:
+        raise ConfigError(
+            f"{source} has {len(columns)} column(s) and no known header. Set data.text_column, data.label_column and, "
+            f"for sentence pairs, data.text_pair_column to names or to positions from 0: {_listed(table)}."
+        )
+    return Columns(text, pair, label)

@@ -1,0 +1,196 @@
+"""Classification files as rows and named columns: CSV, TSV, text;label lines, JSON and JSON Lines.
+
+It gives columns no meaning beyond the question of whether the first row is a header.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.data.files import Part, kind, read_json, read_text, source_file, source_name
+
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("text1", "text2"),
+    ("text", "text_pair"),
+)
+TEXTS = ("text", "sentence", "content", "review", "utterance", "document", "comment", "tweet")
+LABELS = ("label", "labels", "class", "category", "target", "sentiment", "emotion", "intent", "is_duplicate")
+"""Usual names of columns, in the order in which they are looked for, compared without case."""
+USUAL = {name for pair in PAIRS for name in pair} | set(TEXTS) | set(LABELS)
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+FEW_ROWS = 4
+"""With fewer rows below it, nothing can be said of an unknown header."""
+LONGEST_NAME = 40
+
+Rows = list[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells of equal number."""
+
+    names: tuple[str, ...]
+    """Of the columns; empty when the file has no header."""
+    rows: Rows
+    label_names: tuple[str, ...] = ()
+    """Names of integer labels, when the hub's data set says them."""
+    notices: tuple[str, ...] = ()
+    """What a person should know of how the file was read."""
+
+
+def file_table(data: DataSpec, part: Part) -> Table:
+    """The rows of a local file; ConfigError names file, key and remedy."""
+    path, source = source_file(data, part), source_name(data, part)
+    readers: dict[str, Callable[[Path, str], Rows]] = {".csv": _csv_rows, ".tsv": _tsv_rows, ".txt": _txt_rows}
+    if kind(path) in (".json", ".jsonl"):
+        return _json_table(path, source)
+    if kind(path) not in readers:
+        raise ConfigError(f"{source}: classification reads .csv, .tsv, .jsonl, .json and .txt files, also .gz of them.")
+    rows = readers[kind(path)](path, source)
+    known = bool(rows) and _has_known_header(rows, data)
+    if known or _has_unknown_header(rows):
+        names = tuple(cell.strip() for cell in rows[0])
+        notice = f"{source}: its first row is taken for the header: {', '.join(names)}"
+        return Table(names, rows[1:], notices=() if known else (notice,))
+    return Table(("text", "label") if kind(path) == ".txt" else (), rows)
+
+
+def cell_text(value: Any) -> str:
+    """A cell as text; nothing is the empty text."""
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def is_integer(text: str) -> bool:
+    """Whether this is an integer in decimal digits."""
+    return text.removeprefix("-").isdecimal()
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a number in decimal digits, with a fraction or an exponent or without."""
+    return NUMBER.fullmatch(text) is not None
+
+
+def is_categorical(cells: Sequence[str]) -> bool:
+    """Whether a column can be that of the classes: two values or more, each twice or more on average."""
+    return 2 <= len(set(cells)) <= len(cells) / 2
+
+
+# ------------------------------------------------------------------------------------------------------------- headers
+
+
+def _has_known_header(rows: Rows, data: DataSpec) -> bool:
+    """A first row with a usual or a configured name that is no value of its column."""
+    first = [cell.strip().casefold() for cell in rows[0]]
+    keys = (data.text_column, data.text_pair_column, data.label_column)
+    named = {key.casefold() for key in keys if key and not key.isdecimal()}
+    if any(cell in named for cell in first):
+        return True
+    if any(cell in USUAL and not _recurs(rows, column) for column, cell in enumerate(first)):
+        return True
+    if not data.label_column.isdecimal() or int(data.label_column) >= len(first):
+        return False
+    # With positions given, a word above a column of numbers is a heading.
+    labels = [row[int(data.label_column)] for row in rows]
+    return len(labels) > 1 and not is_integer(labels[0]) and all(map(is_integer, labels[1:]))
+
+
+def _has_unknown_header(rows: Rows) -> bool:
+    """A first row of short words that occur nowhere else, one of them above a column that repeats its values."""
+    if len(rows) <= FEW_ROWS:
+        return False
+    first = [cell.strip() for cell in rows[0]]
+    named = first[1:] if not first[0] else first  # pandas leaves the name of its index empty
+    if len(set(named)) < len(named) or not named:
+        return False
+    if any(not name or is_number(name) or len(name) > LONGEST_NAME for name in named):
+        return False
+    if any(_recurs(rows, column) for column in range(len(first))):
+        return False
+    return any(is_categorical([row[column] for row in rows[1:]]) for column in range(len(first)))
+
+
+def _recurs(rows: Rows, column: int) -> bool:
+    return any(row[column] == rows[0][column] for row in rows[1:])
+
+
+# ------------------------------------------------------------------------------------------------------------- formats
+
+
+def _csv_rows(path: Path, source: str) -> Rows:
+    csv.field_size_limit(1 << 27)  # the default refuses a cell of more than 128 kB
+    text = read_text(path)
+    head = text.split("\n", 1)[0]
+    delimiter = next((mark for mark in ",;\t" if mark in head), ",")
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return _even([(reader.line_num, row) for row in reader if row], source)
+    except csv.Error as error:
+        raise ConfigError(f"{source} is not a valid CSV file: {error}. Save it again as CSV in UTF-8.") from error
+
+
+def _tsv_rows(path: Path, source: str) -> Rows:
+    """Tab-separated lines. A quotation mark is nothing but one, unless the whole file quotes its cells by the rules."""
+    text = read_text(path)
+    quoted = _quoted_rows(text)
+    if quoted is not None:
+        return _even(quoted, source)
+    lines = enumerate(text.split("\n"), 1)
+    return _even([(n, line.rstrip("\r").split("\t")) for n, line in lines if line.strip()], source)
+
+
+def _quoted_rows(text: str) -> list[tuple[int, list[str]]] | None:
+    """The rows as R and pandas quote them; None when the marks at the start of cells do not follow their rules.
+
+    A cell with a tab and a line break has swallowed lines between two stray marks.
+    """
+    if not re.search(r'(^|\t)"', text, re.MULTILINE):
+        return None
+    csv.field_size_limit(1 << 27)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(row)]
+    except csv.Error:
+        return None
+    whole = all(len(row) == len(rows[0][1]) for _, row in rows)
+    return rows if whole and not any("\t" in cell and "\n" in cell for _, row in rows for cell in row) else None
+
+
+def _txt_rows(path: Path, source: str) -> Rows:
+    lines = enumerate(read_text(path).split("\n"), 1)
+    return _even([(n, line.strip().rsplit(";", 1)) for n, line in lines if line.strip()], source, width=2)
+
+
+def _even(numbered: list[tuple[int, list[str]]], source: str, width: int = 0) -> Rows:
+    width = width or (len(numbered[0][1]) if numbered else 0)
+    for line, row in numbered:
+        if len(row) != width:
+            raise ConfigError(f"{source}, line {line}: {len(row)} column(s) where {width} are expected.")
+    return [row for _, row in numbered]
+
+
+def _json_table(path: Path, source: str) -> Table:
+    """Objects, one a line, or one list of them (also under `data`)."""
+    raw, notices = read_json(path, source, lines=True)
+    if isinstance(raw, dict):
+        raw = raw["data"] if isinstance(raw.get("data"), list) else [raw]
+    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+        raise ConfigError(f"{source}: expected one JSON object for each example.")
+    names = tuple(raw[0]) if raw else ()
+    for index, row in enumerate(raw):
+        if not set(names) <= set(row):
+            lacking = sorted(set(names) - set(row))[0]
+            raise ConfigError(f"{source}: example {index + 1} has no {lacking!r}, which the first one has.")
+    return Table(names, [[row[name] for name in names] for row in raw], notices=notices)

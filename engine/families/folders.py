@@ -1,0 +1,191 @@
+"""Model folders from anywhere, looked at before a library reads them: bounded, regular files, no code, whole weights.
+
+Standard library only; it loads no weights and asks no hub. What it lets through may still be no encoder: `Shape` says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.families.transformer import ARCHITECTURES, Shape, embedding_params, layer_params
+
+READ = (".json", ".txt", ".model", ".safetensors", ".jinja")
+"""Suffixes of the files that a library may open in a model folder."""
+LARGEST_CONFIG = 16 << 20
+LARGEST_HEADER = 100_000_000
+"""Bytes of the header of a safetensors file, as the library itself limits them."""
+BOUNDS = {
+    "num_hidden_layers": 512,
+    "n_layers": 512,
+    "num_attention_heads": 1024,
+    "n_heads": 1024,
+    "hidden_size": 1 << 16,
+    "dim": 1 << 16,
+    "intermediate_size": 1 << 18,
+    "hidden_dim": 1 << 18,
+    "vocab_size": 1 << 24,
+    "max_position_embeddings": 1 << 20,
+}
+"""The largest sizes that any encoder has, and far more. Building what a config asks for costs time and memory."""
+FROM_ZERO = {"type_vocab_size": 1024, "pad_token_id": 1 << 24}
+MOST_CLASSES = 100_000
+CODE = "the project never runs code from a model folder; remove auto_map if the plain architecture is the right one"
+
+
+def check_folder(folder: Path, named: str) -> None:
+    """Refuse a model folder that no loader should touch; ConfigError names it as `named`, the file, and the remedy."""
+    for path in _files(folder, named):
+        if path.name == "adapter_config.json":
+            raise ConfigError(
+                f"{named}: it holds an adapter (adapter_config.json), not a model",
+                hint="merge the adapter into its base model and save that",
+            )
+    config = read_config(folder, named)
+    if "auto_map" in _json_file(folder / "tokenizer_config.json", named, missing={}):
+        raise ConfigError(f"{named}: tokenizer_config.json names code of its own (auto_map)", hint=CODE)
+    _check_index(folder, named)
+    held = sum(weights_in(path, named) for path in sorted(folder.glob("*.safetensors")))
+    _check_amount(config, held, named)
+
+
+def read_config(folder: Path, named: str) -> dict[str, Any]:
+    """config.json of a folder, its sizes checked; ConfigError names it as `named`, and the key."""
+    config = _json_file(folder / "config.json", named)
+    check_config(config, named)
+    return config
+
+
+def check_config(config: Mapping[str, Any], named: str) -> None:
+    """Refuse a config.json that names code, no architecture, or sizes that no encoder has."""
+    if "auto_map" in config:
+        raise ConfigError(f"{named}: config.json names code of its own (auto_map)", hint=CODE)
+    if config.get("quantization_config") is not None:
+        raise ConfigError(f"{named}: its weights are quantised", hint="name the original model with full weights")
+    if not config.get("model_type"):
+        raise ConfigError(
+            f"{named}: config.json has no model_type",
+            hint=f"add the one that its weights have: {', '.join(ARCHITECTURES)}",
+        )
+    for key, low, high in [*((k, 1, v) for k, v in BOUNDS.items()), *((k, 0, v) for k, v in FROM_ZERO.items())]:
+        value = config.get(key, low)
+        if value is None and key in FROM_ZERO:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ConfigError(
+                f"{named}: config.json has {key} = {_short(value)}; it must be a whole number from {low} to {high:,}",
+                hint="download the model again",
+            )
+    _check_tables(config, named)
+
+
+def _check_tables(config: Mapping[str, Any], named: str) -> None:
+    names, kept = config.get("id2label") or {}, config.get("kept_heads") or []
+    whole = isinstance(names, Mapping) and len(names) <= MOST_CLASSES and all(str(key).isdecimal() for key in names)
+    if not whole:
+        raise ConfigError(f"{named}: config.json has no usable id2label", hint="download the model again")
+    if not isinstance(kept, list) or not all(isinstance(layer, list) for layer in kept):
+        raise ConfigError(f"{named}: config.json has no usable kept_heads", hint="export the model again")
+
+
+def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
+    """A loader first builds what the config describes: it must not describe far more than there is to load."""
+    if not held or config.get("model_type") not in ARCHITECTURES or config.get("kept_heads"):
+        return
+    try:
+        shape = Shape.from_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{named}: {error}", hint=error.hint) from error
+    described = embedding_params(shape) + shape.layers * layer_params(shape, shape.heads)
+    if described > 2 * held:
+        raise ConfigError(
+            f"{named}: config.json describes {described:,} weights, but its weight files hold {held:,}",
+            hint="download the model again",
+        )
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def _files(folder: Path, named: str) -> Iterator[Path]:
+    """What a library may open, after a look at what it is; links may lead only where the hub's cache keeps files."""
+    root = folder.resolve()
+    homes = [root, root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [root]
+    try:
+        paths = sorted(path for path in root.iterdir() if path.name.endswith(READ))
+    except OSError as error:
+        raise ConfigError(f"{named}: cannot be read: {error.strerror}", hint="correct the path") from error
+    for path in paths:
+        if path.is_symlink() and not any(path.resolve().is_relative_to(home) for home in homes):
+            raise ConfigError(
+                f"{named}: {path.name} is a link to {path.resolve()}, outside of the folder",
+                hint="copy the file into the folder",
+            )
+        if path.is_dir():
+            continue
+        if not path.is_file():
+            raise ConfigError(f"{named}: {path.name} is not a regular file", hint="replace it by one, or remove it")
+        yield path
+
+
+def _json_file(path: Path, named: str, missing: dict[str, Any] | None = None) -> dict[str, Any]:
+    try:
+        if not path.is_file() and missing is not None:
+            return missing
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ValueError(f"it has {path.stat().st_size:,} bytes")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        reason = "its brackets are nested too deeply"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    else:
+        if isinstance(found, dict):
+            return found
+        reason = "it holds no JSON object"
+    raise ConfigError(f"{named}: {path.name} cannot be read: {reason}", hint="give a folder that holds a saved model")
+
+
+def _check_index(folder: Path, named: str) -> None:
+    """An index joins its names to the folder: each must be the name of a file in it, not a path."""
+    index = _json_file(folder / "model.safetensors.index.json", named, missing={})
+    files = index.get("weight_map", {})
+    for name in set(map(str, files.values())) if isinstance(files, Mapping) else ():
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ConfigError(
+                f"{named}: model.safetensors.index.json names {_short(name)}, which is not a file of the folder",
+                hint="download the model again",
+            )
+
+
+def weights_in(path: Path, named: str) -> int:
+    """How many weights a safetensors file holds, by its header; ConfigError when it is cut or damaged."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, LARGEST_HEADER):
+                raise ValueError("its header is cut")
+            header = json.loads(file.read(length))
+        tensors = [one for name, one in header.items() if name != "__metadata__"]
+        end = max((one["data_offsets"][1] for one in tensors), default=0)
+        if 8 + length + end != size:
+            raise ValueError(f"it has {size:,} bytes where its header says {8 + length + end:,}")
+        return sum(math.prod(one["shape"]) for one in tensors)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"{named}: {path.name} is cut or damaged: {_short(error)}", hint="download or copy the file again"
+        ) from error
+
+
+def _short(value: Any) -> str:
+    try:
+        text = str(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "a huge number"
+    return text if len(text) <= 80 else f"{text[:77]}..."
