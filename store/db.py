@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["DATABASE_NAME", "HEAD", "Database", "Reading", "Snapshot", "network_filesystem", "open_db"]
 
 DATABASE_NAME = "tracker.db"
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this program can upgrade from, oldest first."""
 APPLICATION_ID = 0x42445455
 """Written into the header of every database of ours, to tell it from anybody else's SQLite file."""

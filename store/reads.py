@@ -18,6 +18,8 @@ from bertdistill.store.metrics import CurvePoint, curve, points_after
 from bertdistill.store.rows import (
     Attempt,
     AttemptState,
+    Binned,
+    BinState,
     Checkpoint,
     Lease,
     ModelAlias,
@@ -39,6 +41,7 @@ __all__ = [
     "attempt_for_prepare",
     "attempts",
     "best_checkpoint",
+    "binned",
     "checkpoints",
     "counts",
     "curve",
@@ -50,10 +53,12 @@ __all__ = [
     "model_version_by_id",
     "model_versions",
     "newest_request",
+    "newest_study",
     "next_attempt_number",
     "notices",
     "pending_requests",
     "points_after",
+    "request_by_id",
     "requests",
     "series",
     "series_names",
@@ -86,6 +91,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "StudyState": StudyState.__members__.__getitem__,
     "TrialState": TrialState.__members__.__getitem__,
     "AttemptState": AttemptState.__members__.__getitem__,
+    "BinState": BinState.__members__.__getitem__,
 }
 """From what SQLite holds to a value, by the field's type as written; all other types are SQLite's own."""
 
@@ -115,6 +121,7 @@ _TABLES: dict[type[Any], _Table] = {
         (Notice, "notice"),
         (ModelVersion, "model_version"),
         (ModelAlias, "model_alias"),
+        (Binned, "binned"),
         (Lease, "lease"),
     )
 }
@@ -162,17 +169,25 @@ def _marks(values: Collection[Any]) -> str:
 # -------------------------------------------------------------------------------------------------- studies and trials
 
 
-def studies(session: Reading) -> list[Study]:
-    """All studies, oldest first."""
-    return _all(session, Study, "ORDER BY id")
+def studies(session: Reading, *, deleted: bool = False) -> list[Study]:
+    """All studies, oldest first; those that were deleted only when asked for."""
+    where, _ = _where({}, *_living(deleted=deleted))
+    return _all(session, Study, f"{where} ORDER BY id")
 
 
 def study(session: Reading, name: str) -> Study:
     """The study of that name; NotFound names the nearest."""
-    found = _first(session, Study, "WHERE name = ?", name)
+    found = _first(session, Study, "WHERE name = ? AND deleted_at IS NULL", name)
     if found is None:
-        raise _missing(f"study {name!r}", name, [known for (known,) in session.rows("SELECT name FROM study")])
+        known = session.rows("SELECT name FROM study WHERE deleted_at IS NULL")
+        raise _missing(f"study {name!r}", name, [one for (one,) in known])
     return found
+
+
+def newest_study(session: Reading, name: str) -> Study:
+    """The same; when it was deleted, the last one that had the name."""
+    found = _first(session, Study, "WHERE name = ? ORDER BY deleted_at IS NULL DESC, id DESC", name)
+    return study(session, name) if found is None else found
 
 
 def study_by_id(session: Reading, study_id: int) -> Study:
@@ -183,14 +198,16 @@ def study_by_id(session: Reading, study_id: int) -> Study:
 def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
     """All trials of a study by number, archived ones included; only those in `states` when some are named."""
     if not states:
-        return _all(session, Trial, "WHERE study_id = ? ORDER BY number", study_id)
-    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) ORDER BY number"
+        return _all(session, Trial, "WHERE study_id = ? AND deleted_at IS NULL ORDER BY number", study_id)
+    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) AND deleted_at IS NULL ORDER BY number"
     return _all(session, Trial, rest, study_id, *(state.name for state in states))
 
 
 def trial(session: Reading, study_id: int, number: int) -> Trial:
     """One trial by the number that people know; NotFound says which numbers there are."""
     found = _first(session, Trial, "WHERE study_id = ? AND number = ?", study_id, number)
+    if found is not None and found.deleted_at is not None:
+        raise NotFound(f"trial {number} was deleted", hint="See: bertdistill-tui engine history")
     if found is None:
         last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
         raise NotFound(
@@ -207,7 +224,8 @@ def trial_by_id(session: Reading, trial_id: int) -> Trial:
 
 def counts(session: Reading, study_id: int) -> dict[str, int]:
     """How many trials are in each state that occurs; keys are the states' words."""
-    found = session.rows("SELECT state, count(*) FROM trial WHERE study_id = ? GROUP BY state", study_id)
+    query = "SELECT state, count(*) FROM trial WHERE study_id = ? AND deleted_at IS NULL GROUP BY state"
+    found = session.rows(query, study_id)
     return {TrialState[state].value: number for state, number in found}
 
 
@@ -271,9 +289,11 @@ def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
 def checkpoints(
     session: Reading, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
 ) -> list[Checkpoint]:
-    """Checkpoints of a trial or of a whole study, oldest first; those already removed only when `dropped`."""
+    """Checkpoints of a trial or of a whole study (of trials that were not deleted), oldest first; those already removed
+    only when `dropped`."""
+    of_study = "trial_id IN (SELECT id FROM trial WHERE study_id = ? AND deleted_at IS NULL)"
     where, values = _where(
-        {"trial_id": trial_id, "trial_id IN (SELECT id FROM trial WHERE study_id = ?)": study_id},
+        {"trial_id": trial_id, of_study: study_id},
         *(() if dropped else ("dropped_at IS NULL",)),
     )
     return _all(session, Checkpoint, f"{where} ORDER BY id", *values)
@@ -297,6 +317,11 @@ def requests(session: Reading, study_id: int | None = None) -> list[Request]:
     """Everything that people asked, oldest first; of one study when named."""
     where, values = _where({"study_id": study_id})
     return _all(session, Request, f"{where} ORDER BY id", *values)
+
+
+def request_by_id(session: Reading, request_id: int) -> Request:
+    """One request by its row id; NotFound when there is none."""
+    return _got(_first(session, Request, "WHERE id = ?", request_id), f"request with id {request_id}")
 
 
 def archived_studies(session: Reading) -> set[int]:
@@ -337,9 +362,9 @@ def lease(session: Reading) -> Lease | None:
 # ------------------------------------------------------------------------------------------------------------- models
 
 
-def model_versions(session: Reading, name: str | None = None) -> list[ModelVersion]:
-    """Model versions by name and version; of one model when named."""
-    where, values = _where({"name": name})
+def model_versions(session: Reading, name: str | None = None, *, deleted: bool = False) -> list[ModelVersion]:
+    """Model versions by name and version; of one model when named; those that were deleted only when asked for."""
+    where, values = _where({"name": name}, *_living(deleted=deleted))
     return _all(session, ModelVersion, f"{where} ORDER BY name, version", *values)
 
 
@@ -349,7 +374,7 @@ def model_version(session: Reading, reference: str) -> ModelVersion:
     name, colon, version = name.partition(":")
     known = model_versions(session, name)
     if not known:
-        names = [known for (known,) in session.rows("SELECT DISTINCT name FROM model_version")]
+        names = list(dict.fromkeys(one.name for one in model_versions(session)))
         raise _missing(f"model {name!r}", name, names)
     if at:
         found = _first(session, ModelAlias, "WHERE name = ? AND alias = ?", name, alias)
@@ -373,6 +398,20 @@ def aliases(session: Reading, name: str | None = None) -> list[ModelAlias]:
     """Aliases by model and alias; of one model when named."""
     where, values = _where({"name": name})
     return _all(session, ModelAlias, f"{where} ORDER BY name, alias", *values)
+
+
+# ---------------------------------------------------------------------------------------------------------------- bin
+
+
+def binned(session: Reading, *, request_id: int | None = None, states: Collection[BinState] = ()) -> list[Binned]:
+    """Folders that a delete or prune took away, oldest first; of one request, and only in `states`, when given."""
+    chosen = [f"state IN ({_marks(states)})"] if states else []
+    where, values = _where({"request_id": request_id}, *chosen)
+    return _all(session, Binned, f"{where} ORDER BY id", *values, *(state.name for state in states))
+
+
+def _living(*, deleted: bool) -> tuple[str, ...]:
+    return () if deleted else ("deleted_at IS NULL",)
 
 
 def _got(row: Row | None, what: str) -> Row:

@@ -17,6 +17,8 @@ from bertdistill.store.metrics import store_points
 from bertdistill.store.rows import (
     Attempt,
     AttemptState,
+    Binned,
+    BinState,
     Checkpoint,
     Lease,
     ModelAlias,
@@ -36,6 +38,7 @@ __all__ = [
     "FINAL",
     "MOVES",
     "add_checkpoint",
+    "add_binned",
     "add_notice",
     "add_request",
     "add_study_seconds",
@@ -46,13 +49,17 @@ __all__ = [
     "create_model_version",
     "create_study",
     "create_trial",
+    "delete_points",
     "drop_checkpoint",
     "edit_trial",
     "end_attempt",
     "finish_model_version",
     "finish_request",
+    "mark_deleted",
+    "move_binned",
     "put_alias",
     "release_lease",
+    "restore_checkpoint",
     "set_alias",
     "set_attempt_handle",
     "set_attempt_outcome",
@@ -87,11 +94,20 @@ FINAL = frozenset({_S.COMPLETE, _S.PRUNED, _S.INFEASIBLE, _S.FAILED, _S.STOPPED}
 # ------------------------------------------------------------------------------------------------------------ studies
 
 
-def create_study(session: Writing, *, name: str, task: str, spec: dict[str, Any], now: float) -> Study:
-    """A new running study; StoreError when the name is taken."""
-    if session.rows("SELECT id FROM study WHERE name = ?", name):
+def create_study(
+    session: Writing,
+    *,
+    name: str,
+    task: str,
+    spec: dict[str, Any],
+    now: float,
+    kind: str = "search",
+    state: StudyState = StudyState.RUNNING,
+) -> Study:
+    """A new study; StoreError when the name is taken."""
+    if session.rows("SELECT id FROM study WHERE name = ? AND deleted_at IS NULL", name):
         raise StoreError(f"study {name!r} exists already", hint="Choose another name, or resume that study.")
-    return session.insert(Study(name=name, task=task, spec=spec, created_at=now))
+    return session.insert(Study(name=name, kind=kind, task=task, spec=spec, state=state, created_at=now))
 
 
 def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: float, diagnosis: str = "") -> None:
@@ -341,6 +357,50 @@ def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None
     """Note that its files were removed."""
     if session.rows("SELECT 1 FROM checkpoint WHERE id = ? AND dropped_at IS NULL", checkpoint_id):
         session.change(Checkpoint, checkpoint_id, dropped_at=now)
+
+
+def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
+    """Note that its files are back."""
+    session.change(Checkpoint, checkpoint_id, dropped_at=None)
+
+
+# ----------------------------------------------------------------------------------------------------- deletion and bin
+
+
+def mark_deleted(session: Writing, kind: type[Study | Trial | ModelVersion], row_id: int, at: float | None) -> None:
+    """Hide a study, trial or model version from all lists; None brings it back."""
+    session.change(kind, row_id, deleted_at=at)
+
+
+def add_binned(
+    session: Writing, *, request_id: int, what: str, path: str, folder: str, size_bytes: int, expires_at: float
+) -> Binned:
+    """Note that a folder is to go into the bin; it is moved afterwards."""
+    return session.insert(
+        Binned(
+            request_id=request_id, what=what, path=path, folder=folder, size_bytes=size_bytes, expires_at=expires_at
+        )
+    )
+
+
+def move_binned(session: Writing, binned_id: int, state: BinState) -> None:
+    """Note how far a folder of the bin has got."""
+    session.change(Binned, binned_id, state=state)
+
+
+def delete_points(session: Writing, study_id: int, trial_id: int | None = None, *, most: int) -> bool:
+    """Remove curves (of one trial, else of the whole study), at most `most` points at once; False when none is left."""
+    where, values = ("study_id = ? AND trial_id = ?", (study_id, trial_id)) if trial_id else ("study_id = ?", (study_id,))
+    found = session.rows(f"SELECT id FROM series WHERE {where} LIMIT 1", *values)
+    if not found:
+        return False
+    [(series_id,)] = found
+    chosen = "SELECT step FROM metric WHERE series_id = ? LIMIT ?"
+    session.run(f"DELETE FROM metric WHERE series_id = ? AND step IN ({chosen})", [(series_id, series_id, most)])
+    if not session.rows("SELECT 1 FROM metric WHERE series_id = ? LIMIT 1", series_id):
+        session.run("DELETE FROM metric_rollup WHERE series_id = ?", [(series_id,)])
+        session.run("DELETE FROM series WHERE id = ?", [(series_id,)])
+    return True
 
 
 # ------------------------------------------------------------------------------------------------- requests and notices

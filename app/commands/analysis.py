@@ -167,7 +167,7 @@ def _check_names(asked: _Asked, part: str) -> None:
     known = {objective.metric for objective in asked.view.objectives}
     if part not in ("", "importance"):
         known |= {name for trial in asked.view.trials for name in all_metrics(trial)}
-    searched = [parameter.name for parameter in asked.view.spec.search]
+    searched = [parameter.name for parameter in asked.view.outline.search]
     for name in asked.metrics:
         if name not in known:
             raise UsageError(f"there is no metric {name!r} here", hint=f"Metrics: {', '.join(sorted(known))}.")

@@ -42,7 +42,7 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
             live = reads.live_attempts(session)
             names = [study.name for study in wanted(reads.studies(session), live)]
         views = [read_view(db, name) for name in names]
-        studies = [StudyNow(view.study, view.spec, view.trials) for view in views]
+        studies = [StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec]
         runner = runner_status(ws)
         room = look_at_slots(LocalLauncher(), studies, live, runner.host if runner.alive else "")
         with db.read() as session:

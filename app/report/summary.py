@@ -89,8 +89,9 @@ def headline(view: StudyView, page: Page) -> str:
     """One line about the whole study."""
     counts = ", ".join(f"{number} {name}" for name, number in view.tally.items()) or "no trial yet"
     state = fmt.state(view.study.state.value, ascii_only=page.ascii_only)
+    budget = f"{view.outline.trials} in the budget, " if view.outline.trials else ""
     return (
-        f"{view.study.name}: {state}, {counts}, {view.spec.budget.trials} in the budget, "
+        f"{view.study.name}: {state}, {counts}, {budget}"
         f"hypervolume {view.hypervolume:.3f}, {fmt.duration(view.study.busy_seconds)}"
         + (", weak teacher (see engine status)" if view.weak_teacher else "")
     )
@@ -111,8 +112,8 @@ def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
         facts["tags"] = safe_line(", ".join(trial.tags))
     if trial.note:
         facts["note"] = safe_line(trial.note, 500)
-    if view.spec.note:
-        facts["study's note"] = safe_line(view.spec.note, 500)
+    if view.outline.note:
+        facts["study's note"] = safe_line(view.outline.note, 500)
     parts += [pairs(facts), "", "metrics", _metrics_table(view, trial), "", "settings", _settings_table(view, trial)]
     return "\n".join(parts)
 

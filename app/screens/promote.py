@@ -183,7 +183,7 @@ app. A refused one can be taken by force: the card then says so.
     def _show_form(self, news: PromoteNews) -> None:
         table = self.query_one("#checkpoints", LineTable)
         empty = "No checkpoint is on disk: it never got that far, or its files were removed. Run the trial again."
-        rows = [checkpoint_row(one, news.view.spec.task) for one in news.checkpoints]
+        rows = [checkpoint_row(one, news.view.study.task) for one in news.checkpoints]
         table.show(COLUMNS, rows, empty=empty)
         entitle(table, title="Which checkpoint")
         self._judge()
@@ -320,7 +320,7 @@ app. A refused one can be taken by force: the card then says so.
         """Ask, then start the verification."""
         news, chosen = self.news, self.checkpoint
         if news is not None and chosen is not None and not self.problem():  # which stands below the form already
-            scores = score_words(chosen, news.view.spec.task)
+            scores = score_words(chosen, news.view.study.task)
             question = (
                 f"Verify the {chosen.role} checkpoint of #{self.number} ({scores}) and export it as "
                 f"{self._model(news)}? The report split is read once. It goes on when this app is closed."

@@ -119,12 +119,12 @@ closed: a runner and its workers are processes of their own.
             Cell(safe_line(study.name, 60), "bright"),
             _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
             Cell(f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}"),
-            Cell(f"{view.finished}/{view.spec.budget.trials}"),
+            Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
             Cell(_left(view, live)),
             Cell(str(len(view.frontier))),
             Cell(_best(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
-            Cell(safe_line(study.diagnosis or view.spec.note, 200), "bad" if study.diagnosis else "dim"),
+            Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
         return Row(study.name, cells, dim=study.id in news.archived)
 
@@ -216,7 +216,7 @@ def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only:
 
 def _left(view: StudyView, live: Sequence[Attempt]) -> str:
     """Time to the end of the budget at the present number of workers, where it can be told."""
-    left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.spec.runner.slots or 1)
+    left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.outline.slots or 1)
     return "" if left is None else fmt.duration(left)
 
 

@@ -26,7 +26,7 @@ def line(view: StudyView, news: StudyNews, width: int, *, ascii_only: bool = Fal
         _states(view, news, ascii_only=ascii_only),
         _budget(view, ascii_only=ascii_only),
     ]
-    left = view.seconds_left(len([a for a in news.attempts if a.trial_id is not None]) or view.spec.runner.slots or 1)
+    left = view.seconds_left(len([a for a in news.attempts if a.trial_id is not None]) or view.outline.slots or 1)
     if left is not None:
         parts.append(Text(f"{fmt.duration(left)} left"))
     if view.ranked:
@@ -67,7 +67,7 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
 
 def _budget(view: StudyView, *, ascii_only: bool) -> Text:
     bar = fmt.bar(view.progress(), 12, ascii_only=ascii_only)
-    return Text(f"{bar} {view.finished}/{view.spec.budget.trials}")
+    return Text(f"{bar} {view.finished}/{view.outline.trials or len(view.trials)}")
 
 
 def _hypervolume(view: StudyView) -> Text:

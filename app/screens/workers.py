@@ -101,7 +101,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         with reader.session() as session:
             live = reads.live_attempts(session)
         views = [reader.view(study.name) for study in wanted(known, live)]
-        studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views)
+        studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec)
         room = self._slots(studies, live, runner.host if runner.alive else "")
         with reader.session() as session:
             return gather(session, reader.workspace, studies, runner=runner, load=load, room=room, now=time.time())

@@ -62,7 +62,7 @@ def study_slices(view: StudyView, metrics: Sequence[str] = ()) -> list[Slice]:
     """The slices of every parameter, for these metrics or for the objectives."""
     found = outcomes(view)
     chosen = [as_objective(view, name) for name in metrics or [o.metric for o in view.objectives]]
-    return [one for objective in chosen for one in slices(found, view.spec.search, objective)]
+    return [one for objective in chosen for one in slices(found, view.outline.search, objective)]
 
 
 def as_objective(view: StudyView, metric: str) -> Objective:

@@ -18,7 +18,7 @@ from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.outline import Outline, of_spec, outline
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
@@ -34,7 +34,7 @@ class StudyView:
     """One study at one moment. `trials` are in ranked order, unranked ones after them by number."""
 
     study: Study
-    spec: StudySpec
+    outline: Outline
     trials: tuple[Trial, ...]
     ranked: Mapping[int, RankedRow[int]] = field(default_factory=dict)
     """By trial number; only complete trials with every objective are ranked."""
@@ -56,8 +56,13 @@ class StudyView:
     baseline_number: int | None = None
 
     @property
+    def spec(self) -> StudySpec:
+        """The whole spec in force; ConfigError where it is no longer valid, and of logged runs."""
+        return self.outline.whole
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
-        return self.spec.objectives
+        return self.outline.objectives
 
     @property
     def frontier(self) -> list[Trial]:
@@ -77,7 +82,7 @@ class StudyView:
     def teacher(self) -> dict[str, float | None]:
         """The teacher's size and its scores on the search split; empty until the preparation is done."""
         scores = self.facts.teacher_metrics
-        return {**teacher_sizes(self.facts, self.spec.task), **{name: value_of(scores, name) for name in scores}}
+        return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
 
     @property
     def weak_teacher(self) -> str:
@@ -103,16 +108,17 @@ class StudyView:
         return list(self.ranked).index(number) + 1 if number in self.ranked else None
 
     def progress(self) -> float:
-        """Finished trials of the budget, running ones by their share, from 0 to 1."""
+        """Finished trials of the budget, running ones by their share, from 0 to 1; without a budget of all trials."""
         done = self.finished + sum(t.progress for t in self.running if in_budget(t))
-        return min(1.0, done / max(1, self.spec.budget.trials))
+        return min(1.0, done / max(1, self.outline.trials or len(self.trials)))
 
     def seconds_left(self, slots: int) -> float | None:
         """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
-        if self.typical_seconds is None or self.study.state != StudyState.RUNNING:
+        budget = self.outline.trials
+        if not budget or self.typical_seconds is None or self.study.state != StudyState.RUNNING:
             return None
         extra = sum(1.0 - t.progress for t in (*self.running, *self.waiting) if not in_budget(t))
-        left = max(0.0, 1.0 - self.progress()) * self.spec.budget.trials + extra
+        left = max(0.0, 1.0 - self.progress()) * budget + extra
         return left * self.typical_seconds / max(1, slots)
 
 
@@ -121,26 +127,29 @@ def read_view(db: Database, name: str) -> StudyView:
     with db.read() as session:
         study = reads.study(session, name)
         trials = reads.trials(session, study.id)
-    return make_view(study, study_from_dict(study.spec, where=f"study {study.name}"), trials)
+    return make_view(study, outline(study), trials)
 
 
-def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: StudyView | None = None) -> StudyView:
+def make_view(
+    study: Study, known: Outline | StudySpec, trials: Sequence[Trial], before: StudyView | None = None
+) -> StudyView:
     """Rank the trials; pure. `before` is an older view of the same study: what holds of it still is not made again."""
+    known = of_spec(known) if isinstance(known, StudySpec) else known
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     values = {t.number: all_metrics(t) for t in complete}
-    if before is not None and (before.spec.objectives, before.measured) == (spec.objectives, values):
+    if before is not None and (before.objectives, before.measured) == (known.objectives, values):
         ranked, gain = dict(before.ranked), before.gain  # another dict: screens take the same one for nothing new
     else:
-        ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
+        ranked = {row.key: row for row in ranking(list(values.items()), known.objectives)}
         feasible = [t for t in complete if t.number in ranked and ranked[t.number].feasible]
-        gain = _gains(feasible, values, spec.objectives)
+        gain = _gains(feasible, values, known.objectives)
     order = {number: place for place, number in enumerate(ranked)}
     states = Counter(t.state for t in trials)
     took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
     in_order = tuple(sorted(trials, key=lambda t: (order.get(t.number, len(order)), t.number)))
     return StudyView(
         study,
-        spec,
+        known,
         in_order,
         ranked,
         gain,
@@ -173,7 +182,7 @@ def all_metrics(trial: Trial) -> dict[str, float | None]:
 
 def columns(view: StudyView) -> list[str]:
     """Metric columns of a table: the objectives, then what the study stores."""
-    return list(dict.fromkeys([*(o.metric for o in view.objectives), *view.spec.metrics.stored]))
+    return list(dict.fromkeys([*(o.metric for o in view.objectives), *view.outline.stored]))
 
 
 def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -226,7 +235,7 @@ def chart_trials(
             row = view.ranked.get(trial.number)
             found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
     if trials is None:
-        found += [(None, _reference(r, x, y)) for r in view.spec.references if x in r.metrics and y in r.metrics]
+        found += [(None, _reference(r, x, y)) for r in view.outline.references if x in r.metrics and y in r.metrics]
     return found
 
 

@@ -73,7 +73,7 @@ class RowKeeper:
         ascii_only: bool,
     ) -> list[Row]:
         """As `table_rows`. A trial that was read again is another object, so the same object means the same row."""
-        shared = (view.ranked, view.spec, tuple(names), ascii_only)
+        shared = (view.ranked, view.outline, tuple(names), ascii_only)
         if len(self._for) != len(shared) or not all(a is b or a == b for a, b in zip(self._for, shared, strict=True)):
             self._for, self._rows = shared, {}
         rows = []

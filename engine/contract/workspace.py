@@ -47,6 +47,11 @@ class Workspace:
     def caches(self) -> Path:
         return self.path / "caches"
 
+    @property
+    def bin(self) -> Path:
+        """Where deleted folders are kept for a while."""
+        return self.path / "bin"
+
     def attempt_folder(self, study: str, trial_number: int | None, number: int, kind: str) -> Path:
         """Folder of attempt `number` of a trial, or (no trial) of the preparation of the study."""
         stem = f"{trial_number:04d}" if trial_number is not None else checked(kind, "attempt kind")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -21,9 +22,10 @@ class Lookups:
     _trials: dict[int, tuple[dict[str, int], list[Trial]]] = field(default_factory=dict)
 
     def running(self) -> list[Study]:
-        """Studies in state running, oldest first."""
+        """Searches in state running, oldest first; logged runs are somebody else's to run."""
         with self.db.read() as session:
-            return [study for study in reads.studies(session) if study.state == StudyState.RUNNING]
+            found = reads.studies(session)
+        return [study for study in found if study.kind != LOG and study.state == StudyState.RUNNING]
 
     def spec(self, study: Study) -> StudySpec:
         """The spec in force; validated once for each change of it, so the same object means the same spec."""

@@ -35,6 +35,8 @@ def honour_all(db: Database, *, now: float) -> list[Request]:
 
 
 def _honour(session: Writing, request: Request, now: float) -> str:
+    if request.study_id is not None and reads.study_by_id(session, request.study_id).deleted_at is not None:
+        return "nothing to do: the study was deleted"
     match request.verb:
         case "stop_trial":
             return _stop_trial(session, request, now)

@@ -14,7 +14,8 @@ from pathlib import Path
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective, ranking
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.runner import bin
+from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Checkpoint, Study, Trial, TrialState
@@ -55,7 +56,8 @@ def finish(db: Database, workspace: Workspace, trial_id: int, *, now: float) -> 
 
 
 def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
-    """`finish` for every trial that needs it still: a runner may have died before it came to it."""
+    """`finish` for every trial that needs it still, a runner may have died before it came to it; and tidy the bin."""
+    bin.tidy(db, workspace, now=now)
     with db.read() as session:
         lasts = [one for study in reads.studies(session) for one in reads.checkpoints(session, study_id=study.id)]
     for trial_id in {one.trial_id for one in lasts if one.role == "last"}:
@@ -112,10 +114,12 @@ def make_room(
 ) -> Dropped:
     """Remove what can be spared, least valuable first, until `wanted_bytes` are free or nothing is left to remove.
 
-    First the last checkpoints of trials at rest, then the best ones of trials that are on no frontier, not promoted and
-    no baseline, the worst ranked first. A notice says what went.
+    First the bin, then the last checkpoints of trials at rest, then the best ones of trials that are on no frontier, not
+    promoted and no baseline, the worst ranked first. A notice says what went.
     """
     total = Dropped()
+    if free(workspace.path) < wanted_bytes:
+        _empty_bin(db, workspace, now=now)
     with db.read() as session:
         spare = [(study, one) for study in reads.studies(session) for one in _spare(session, study)]
     per_study: dict[int, Dropped] = {}
@@ -132,6 +136,15 @@ def make_room(
     return total
 
 
+def _empty_bin(db: Database, workspace: Workspace, *, now: float) -> None:
+    with db.read() as session:
+        held = bin.expired(session, now=now, keep_days=0.0)
+    if held and (freed := bin.empty(db, workspace, held)):
+        text = f"The disk is nearly full: the bin was emptied ({freed / 1e6:,.0f} MB); its deletions cannot be undone."
+        with db.write() as session:
+            writes.add_notice(session, level="warning", text=text, now=now)
+
+
 def _said(gone: Dropped) -> str:
     return (
         f"The disk is nearly full: {gone.checkpoints} checkpoints ({gone.size_bytes / 1e6:,.0f} MB) of trials that are "
@@ -144,11 +157,16 @@ def _spare(session: Reading, study: Study) -> list[Checkpoint]:
     trials = {trial.id: trial for trial in reads.trials(session, study.id)}
     kept = [one for one in reads.checkpoints(session, study_id=study.id) if trials[one.trial_id].state in _AT_REST]
     promoted = {version.checkpoint_id for version in reads.model_versions(session)}
-    objectives = study_from_dict(study.spec, where=f"study {study.name}").objectives
-    order = worth(list(trials.values()), objectives)
+    order = worth(list(trials.values()), outline(study).objectives)
     lasts = [one for one in kept if one.role == "last" and one.id not in promoted]
     bests = [one for one in kept if one.role == "best" and one.id not in promoted and one.trial_id in order]
     return lasts + sorted(bests, key=lambda one: order[one.trial_id], reverse=True)
+
+
+def dominated(session: Reading, study: Study) -> list[Checkpoint]:
+    """Best checkpoints of complete trials that are not on the frontier, not promoted and not the baseline."""
+    complete = {one.id for one in reads.trials(session, study.id, states=(TrialState.COMPLETE,))}
+    return [one for one in _spare(session, study) if one.role == "best" and one.trial_id in complete]
 
 
 def worth(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[int, int]:

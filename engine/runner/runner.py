@@ -111,12 +111,12 @@ class Runner:
         return not self.leaving and self.has_work()
 
     def has_work(self) -> bool:
-        """Whether a study runs, an attempt is not settled or a request is open."""
+        """Whether a search runs, an attempt is not settled or a request is open."""
         with self.db.read() as session:
             if reads.pending_requests(session):
                 return True
-            running = [study.id for study in reads.studies(session) if study.state == StudyState.RUNNING]
             followed = [one.study_id for one in reads.live_attempts(session)]
+        running = [study.id for study in self._lookups.running()]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
     def wait(self) -> None:

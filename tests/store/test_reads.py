@@ -10,7 +10,7 @@ import pytest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.errors import NotFound
-from bertdistill.store.rows import ModelVersion, Study, Trial, TrialState
+from bertdistill.store.rows import BinState, ModelVersion, Study, Trial, TrialState
 
 
 def test_a_missing_study_names_the_nearest(db: Database, study: Study) -> None:
@@ -179,6 +179,11 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "model_version": lambda s: reads.model_version(s, "qa@live"),
     "model_version_by_id": lambda s: reads.model_version_by_id(s, 1),
     "aliases": lambda s: reads.aliases(s, "qa"),
+    "request_by_id": lambda s: reads.request_by_id(s, writes.add_request(s, who="a", verb="b", now=1.0).id)
+    if isinstance(s, Writing)
+    else None,
+    "newest_study": lambda s: reads.newest_study(s, "squad"),
+    "binned": lambda s: (reads.binned(s, request_id=1), reads.binned(s, states=(BinState.GOING, BinState.LEAVING))),
 }
 
 
