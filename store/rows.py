@@ -259,7 +259,7 @@ class ModelAlias:
 
 @dataclass(frozen=True, kw_only=True)
 class Binned:
-    """A folder that a delete or a prune took away, and how far it has got. Its row is the record; the folder follows."""
+    """A folder that a delete or a prune took away, and how far it has got. The row decides; the folder follows."""
 
     id: int = 0
     request_id: int

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FINAL",
     "MOVES",
-    "add_checkpoint",
     "add_binned",
+    "add_checkpoint",
     "add_notice",
     "add_request",
     "add_study_seconds",
@@ -377,9 +377,7 @@ def add_binned(
 ) -> Binned:
     """Note that a folder is to go into the bin; it is moved afterwards."""
     return session.insert(
-        Binned(
-            request_id=request_id, what=what, path=path, folder=folder, size_bytes=size_bytes, expires_at=expires_at
-        )
+        Binned(request_id=request_id, what=what, path=path, folder=folder, size_bytes=size_bytes, expires_at=expires_at)
     )
 
 
@@ -390,8 +388,8 @@ def move_binned(session: Writing, binned_id: int, state: BinState) -> None:
 
 def delete_points(session: Writing, study_id: int, trial_id: int | None = None, *, most: int) -> bool:
     """Remove curves (of one trial, else of the whole study), at most `most` points at once; False when none is left."""
-    where, values = ("study_id = ? AND trial_id = ?", (study_id, trial_id)) if trial_id else ("study_id = ?", (study_id,))
-    found = session.rows(f"SELECT id FROM series WHERE {where} LIMIT 1", *values)
+    query = "SELECT id FROM series WHERE study_id = ? AND trial_id = coalesce(?, trial_id) LIMIT 1"
+    found = session.rows(query, study_id, trial_id)
     if not found:
         return False
     [(series_id,)] = found

@@ -74,7 +74,8 @@ def _move(db: Database, workspace: Workspace, one: Binned) -> None:
     with db.write() as session:
         if one not in reads.binned(session, request_id=one.request_id):
             return  # somebody else was quicker
-        if one.path and _needed_again(session, one):
+        nothing = one.path and not home.exists() and not target.exists()
+        if nothing or (one.path and _needed_again(session, one)):
             writes.move_binned(session, one.id, BinState.HOME)
             return
         if one.path and home.exists() and not target.exists():
@@ -130,7 +131,7 @@ def remove_if_empty(folder: Path, workspace: Workspace) -> None:
         folder.rmdir()
 
 
-# --------------------------------------------------------------------------------------------------------- back and gone
+# -------------------------------------------------------------------------------------------------------- back and gone
 
 
 def lost(workspace: Workspace, items: Iterable[Binned]) -> list[str]:

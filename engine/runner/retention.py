@@ -114,8 +114,8 @@ def make_room(
 ) -> Dropped:
     """Remove what can be spared, least valuable first, until `wanted_bytes` are free or nothing is left to remove.
 
-    First the bin, then the last checkpoints of trials at rest, then the best ones of trials that are on no frontier, not
-    promoted and no baseline, the worst ranked first. A notice says what went.
+    First the bin, then the last checkpoints of trials at rest, then the best ones of trials that are not on the
+    frontier, not promoted and not the baseline, the worst ranked first. A notice says what went.
     """
     total = Dropped()
     if free(workspace.path) < wanted_bytes:

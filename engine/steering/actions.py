@@ -30,8 +30,10 @@ from bertdistill.engine.steering.changes import (
     set_slots,
     set_threshold,
 )
+from bertdistill.engine.steering.deletion import Deletion, delete, plan_delete
 from bertdistill.engine.steering.history import Entry, history, undo
 from bertdistill.engine.steering.promotions import promote, set_alias, settle_promotion, undo_alias
+from bertdistill.engine.steering.pruning import Pruning, plan_prune, prune
 from bertdistill.engine.steering.recording import ask, record, writing
 from bertdistill.engine.steering.reruns import Forecast, forecast_rerun, queue_trial, rerun
 from bertdistill.engine.study.config import dump, study_from_dict
@@ -44,18 +46,24 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 __all__ = [
+    "Deletion",
     "Entry",
     "Forecast",
+    "Pruning",
     "RunnerStatus",
     "annotate",
     "archive_study",
     "archive_trial",
     "change_study",
+    "delete",
     "ensure_runner",
     "forecast_rerun",
     "history",
     "pause_study",
+    "plan_delete",
+    "plan_prune",
     "promote",
+    "prune",
     "queue_trial",
     "rerun",
     "resume_study",

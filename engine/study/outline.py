@@ -94,7 +94,7 @@ def _table(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _objectives(raw: Any) -> Iterator[Objective]:
-    """Those that can be read, each metric once. Logged runs may have metrics of their own, then a direction is given."""
+    """Those that can be read, each metric once. Logged runs may have metrics of their own, with a direction."""
     seen = set()
     for item in raw if isinstance(raw, (list, tuple)) else ():
         metric = item.get("metric") if isinstance(item, Mapping) else None

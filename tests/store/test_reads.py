@@ -179,9 +179,9 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "model_version": lambda s: reads.model_version(s, "qa@live"),
     "model_version_by_id": lambda s: reads.model_version_by_id(s, 1),
     "aliases": lambda s: reads.aliases(s, "qa"),
-    "request_by_id": lambda s: reads.request_by_id(s, writes.add_request(s, who="a", verb="b", now=1.0).id)
-    if isinstance(s, Writing)
-    else None,
+    "request_by_id": lambda s: (
+        reads.request_by_id(s, writes.add_request(s, who="a", verb="b", now=1.0).id) if isinstance(s, Writing) else None
+    ),
     "newest_study": lambda s: reads.newest_study(s, "squad"),
     "binned": lambda s: (reads.binned(s, request_id=1), reads.binned(s, states=(BinState.GOING, BinState.LEAVING))),
 }
