@@ -24,8 +24,9 @@ from bertdistill.engine.launch.launchers import Exit, LocalLauncher, read_exit
 from bertdistill.engine.runner.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
-from bertdistill.store.disk import network_filesystem, sqlite_version
+from bertdistill.store.disk import PUT_BACK, network_filesystem, sqlite_version
 from bertdistill.store.errors import StoreError
+from bertdistill.store.ownership import others
 from bertdistill.store.rows import Attempt
 
 LOW_DISK_BYTES = 5e9
@@ -72,6 +73,7 @@ def run_checks(workspace: Path) -> Iterator[Check]:
     yield check_torch()
     yield check_disk(workspace)
     yield check_filesystem(workspace)
+    yield check_owner(workspace)
     yield check_sqlite()
     yield check_database(workspace)
     yield check_kill(workspace)
@@ -115,6 +117,17 @@ def check_filesystem(workspace: Path) -> Check:
     return Check("file system", "problem", f"{workspace} lies on {kind}", hint)
 
 
+def check_owner(workspace: Path) -> Check:
+    """Whether anybody else can write to the workspace."""
+    if not workspace.exists():
+        return Check("owner", "ok", "no workspace yet; it is made for this user alone")
+    words = others(workspace, workspace / DATABASE_NAME)
+    if not words:
+        return Check("owner", "ok", "only this user can write to the workspace")
+    hint = "Use a workspace of your own with --workspace, unless you trust whoever can write to it."
+    return Check("owner", "problem" if "every user" in words else "warning", words, hint)
+
+
 def check_sqlite(version: tuple[int, int, int] | None = None) -> Check:
     """The version of SQLite, and whether it has the WAL-reset bug (3.7.0 to 3.51.2, www.sqlite.org/wal.html)."""
     version = version or sqlite_version()
@@ -140,9 +153,9 @@ def check_database(workspace: Path) -> Check:
     except StoreError as error:
         return Check("database", "problem", str(error), error.hint)
     if problems:
-        hint = "Stop the runner, keep a copy of the folder, and restore the newest backup."
-        return Check("database", "problem", "; ".join(problems[:3]), hint)
-    return Check("database", "ok", f"{workspace / DATABASE_NAME} is sound")
+        return Check("database", "problem", "; ".join(problems[:3]), f"Keep a copy of the folder. {PUT_BACK}")
+    backup = "`bertdistill-tui engine backup FILE` copies it, also while the runner works"
+    return Check("database", "ok", f"{workspace / DATABASE_NAME} is sound; {backup}")
 
 
 def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Check:

@@ -19,8 +19,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bertdistill.store.disk import explained, network_filesystem, not_ours
+from bertdistill.store.disk import APPLICATION_ID, explained, network_filesystem, not_ours
 from bertdistill.store.errors import StoreError
+from bertdistill.store.ownership import refuse_exposed
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writer, Writing
@@ -32,8 +33,6 @@ HEAD = "0002"
 """Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
 REVISIONS = ("0001", "0002")
 """Every revision that this program can upgrade from, oldest first."""
-APPLICATION_ID = 0x42445455
-"""Written into the header of every database of ours, to tell it from anybody else's SQLite file."""
 _WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
 
 
@@ -174,7 +173,7 @@ class Database:
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     """Open the database of `workspace`, made if need be (not when reading), at the newest schema revision.
 
-    Raises StoreError: a network disk, a file of somebody else, a newer revision than known, nothing there to read,
+    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading), a newer revision than known, nothing there to read,
     no rights, no space.
     """
     path = workspace.absolute() / DATABASE_NAME
@@ -186,6 +185,8 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
         )
     if path.exists() and not path.is_file():
         raise not_ours(path)
+    if not read_only:
+        refuse_exposed(path.parent, path)
     try:
         if not read_only:
             _make_place(path)

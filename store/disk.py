@@ -16,6 +16,10 @@ from bertdistill.store.errors import StoreError
 
 _UNSAFE = re.compile(r"nfs\d*|lustre|gpfs|beegfs|ceph|cifs|smb\d*|smbfs|9p|afs|ocfs2|gfs2|glusterfs|fuse\..+")
 _LOCAL_FUSE = {"fuse.fuse-overlayfs"}  # root of rootless containers; its memory maps are those of the disk below
+PUT_BACK = (
+    "Stop the runner and put back the newest backup (of `bertdistill-tui engine backup FILE`), as docs/guide.md says."
+)
+"""What to do about a database that is damaged."""
 _LOW_BYTES = 64 * 1024
 """Less free space than the shared-memory file of a WAL database needs."""
 
@@ -79,8 +83,22 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     if name.startswith("SQLITE_NOTADB"):
         return not_ours(path)
     if name.startswith("SQLITE_CORRUPT"):
-        return StoreError(f"{path}: damaged ({said})", hint="Put back a backup of this file.")
+        return StoreError(f"{path}: damaged ({said})", hint=PUT_BACK)
     return None
+
+
+APPLICATION_ID = 0x42445455
+"""Written into the header of every database of ours, to tell it from anybody else's SQLite file."""
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a database of this program, by its header; nothing is opened by SQLite."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    return head[:16] == b"SQLite format 3\0" and int.from_bytes(head[68:72], "big") == APPLICATION_ID
 
 
 def not_ours(path: Path) -> StoreError:

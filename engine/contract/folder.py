@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bertdistill.engine.contract.errors import LaunchError
 
 PREDICTIONS = "predictions.json"
 """In a best checkpoint: id of every example of the search split to its answer ("" abstains) or label."""
@@ -80,6 +83,24 @@ def write_json(path: Path, value: Any) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+def open_to_append(path: Path) -> int:
+    """A descriptor that appends to `path`, made (0600) if need be; LaunchError where something else than a file is.
+
+    A link is not followed: whoever can make one here could otherwise have us write to any file of this user.
+    """
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        link = " (it is a link)" if path.is_symlink() else ""
+        hint = "Remove what is there, or see who else can write to this folder."
+        raise LaunchError(f"{path} cannot be written: {error.strerror}{link}", hint=hint) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LaunchError(f"{path} is not a regular file, so nothing is written to it", hint="Remove what is there.")
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:

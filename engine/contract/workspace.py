@@ -13,6 +13,7 @@ from pathlib import Path
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.store.db import DATABASE_NAME
+from bertdistill.store.ownership import refuse_exposed
 
 VARIABLE = "BERTDISTILL_WORKSPACE"
 DEFAULT = Path("bertdistill-runs")
@@ -75,8 +76,9 @@ class Workspace:
         return self._inside(Path(text))
 
     def make(self) -> None:
-        """Make the workspace's own folder, readable by this user alone."""
+        """Make the workspace's own folder, readable by this user alone; StoreError when everybody can write to it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_exposed(self.path, self.database)
 
     def _inside(self, path: Path) -> Path:
         root = self.path.resolve()

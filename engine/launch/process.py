@@ -54,7 +54,7 @@ def try_lock(path: Path) -> int | None:
 
     It asks for 0.1 s, because a probe by `held` also holds the lock for some microseconds.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + 0.1
     while True:
         try:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.store import reads, writes
@@ -68,7 +69,7 @@ def ensure_runner(workspace: Workspace) -> RunnerStatus:
     earlier = (status.pid, status.since)
     workspace.make()
     command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(workspace.path)]
-    with workspace.runner_log.open("ab") as log:
+    with os.fdopen(open_to_append(workspace.runner_log), "ab") as log:
         child = subprocess.Popen(
             command, cwd=workspace.path, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )

@@ -8,6 +8,7 @@ launches through `scheduler`; here it decides what a study needs next.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from types import FrameType
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
 from bertdistill.engine.launch.launchers import Launcher, LocalLauncher
 from bertdistill.engine.runner import lease, requests, retention, settle
@@ -385,9 +387,8 @@ def main(argv: Sequence[str]) -> int:
         return 2
     workspace = resolve_workspace(Path(argv[0]), {})
     workspace.make()
-    logging.basicConfig(
-        filename=workspace.runner_log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
-    )
+    stream = os.fdopen(open_to_append(workspace.runner_log), "a", encoding="utf-8")
+    logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s")
     try:
         return run(workspace, LocalLauncher())
     except BertDistillError as error:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.metrics import METRICS
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.space import Space
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
+from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Study
 
 LOG = "log"
