@@ -173,8 +173,8 @@ class Database:
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     """Open the database of `workspace`, made if need be (not when reading), at the newest schema revision.
 
-    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading), a newer revision than known, nothing there to read,
-    no rights, no space.
+    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading),
+    a newer revision than known, nothing there to read, no rights, no space.
     """
     path = workspace.absolute() / DATABASE_NAME
     kind = network_filesystem(workspace)

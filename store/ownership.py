@@ -1,5 +1,6 @@
-"""Who else can write to a workspace. What others can write they can turn against its user: a link in the place of a log,
-a changed database. It changes nothing.
+"""Who else can write to a workspace: they could put a link in the place of a log, or change the database.
+
+It changes nothing.
 """
 
 from __future__ import annotations

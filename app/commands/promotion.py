@@ -19,12 +19,12 @@ from bertdistill.app.report.records import model_row
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import json_text, pairs, text_table
-from bertdistill.engine.contract.errors import WorkerFailed
+from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.events import NOTICE, PROGRESS, parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.steering import actions
+from bertdistill.engine.steering import actions, integrity
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import ModelVersion
@@ -80,7 +80,7 @@ def read_models(ws: Workspace, name: str = "") -> list[dict[str, Any]]:
             versions = reads.model_versions(session, name or None)
             aliases = reads.aliases(session)
             trials = {v.trial_id: reads.trial_by_id(session, v.trial_id) for v in versions}
-            names = {s.id: s.name for s in reads.studies(session)}
+            names = {s.id: s.name for s in reads.studies(session, deleted=True)}
     return [
         model_row(
             v,
@@ -125,6 +125,9 @@ def model_folder(ws: Workspace, reference: str) -> Path:
         version = reads.model_version(session, reference)
     if not version.folder:
         raise NotFound(f"{reference} has no exported folder; it is {version.state}", hint="Promote its trial again.")
+    if words := integrity.changed(ws, version):
+        hint = f"Promote its trial again; to ask it as it is, give its folder: {ws.path / version.folder}"
+        raise ActionRefused(f"{reference} is no longer what was verified: {words}", hint=hint)
     return ws.absolute(version.folder)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import integrity
 from bertdistill.engine.study.ranges import dump_range
 from bertdistill.store.rows import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
 
@@ -104,6 +106,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "detail": "why it was refused or failed, else empty",
         "folder": "absolute folder of the export, or null",
         "sha256": "of the weights",
+        "changed": "what is no longer as it was verified, else empty",
         "created_at": "Unix time",
     },
     "request": {
@@ -316,6 +319,7 @@ def model_row(
         "detail": version.detail,
         "folder": str(workspace / version.folder) if version.folder else None,
         "sha256": version.sha256,
+        "changed": integrity.changed(Workspace(workspace), version),
         "created_at": version.created_at,
     }
 

@@ -215,11 +215,11 @@ def models_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:
         body.append(
             [
                 row["model"],
-                row["state"] + (" (forced)" if row["forced"] else ""),
+                "changed since" if row["changed"] else row["state"] + (" (forced)" if row["forced"] else ""),
                 ", ".join(row["aliases"]),
                 f"{row['study']}/{row['trial']}",
                 " ".join(f"{k} {v}" for k, v in scores.items()),
-                row["folder"] or row["detail"],
+                safe_line(row["changed"], 200) or row["folder"] or row["detail"],
             ]
         )
     return text_table(["model", "state", "aliases", "trial", "report scores", "folder"], body, width=page.width)

@@ -135,7 +135,7 @@ ask a model something, with its teacher beside it.
         with reader.session() as session:
             versions, aliases = reads.model_versions(session), reads.aliases(session)
             trials = {v.trial_id: reads.trial_by_id(session, v.trial_id) for v in versions}
-            studies = {study.id: study for study in reads.studies(session)}
+            studies = {study.id: study for study in reads.studies(session, deleted=True)}
         found = []
         for version in versions:
             trial = trials[version.trial_id]
@@ -304,7 +304,8 @@ def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
     """One version; the score is the first of its task."""
     version, metrics = model.version, model.version.metrics
     score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
-    words = model_report.state_words(version.state, forced=model.row["forced"], ascii_only=ascii_only)
+    changed = model.row["changed"]
+    words = model_report.state_words(version.state, forced=model.row["forced"], changed=changed, ascii_only=ascii_only)
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
         Cell(words, model_report.TONES.get(version.state, "plain")),  # type: ignore[arg-type]  # a table of literals

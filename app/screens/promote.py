@@ -210,7 +210,8 @@ app. A refused one can be taken by force: the card then says so.
             parts.append(Text(f"Load it, from {safe_line(news.row['folder'], 400)}:\n{safe(news.load, 3000)}"))
         self.query_one("#steps", Static).update(Group(*parts))
         pane = self.query_one("#promote-steps")
-        words = model_report.state_words(version.state, ascii_only=self.ui.ascii_only)
+        changed = news.row["changed"] if news.row else ""
+        words = model_report.state_words(version.state, changed=changed, ascii_only=self.ui.ascii_only)
         entitle(pane, title=f"Verification of {name}", subtitle=words)
 
     def _end_words(self, version: ModelVersion) -> str:

@@ -30,6 +30,7 @@ from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.fields import Field, TextField
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.steering import integrity
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
@@ -130,6 +131,8 @@ than what stands in the fields now are pale and say so.
         if not version.folder:
             raise NotFound(f"{self.model} has no exported folder; it is {version.state}")
         folder = reader.workspace.absolute(version.folder)
+        if words := integrity.changed(reader.workspace, version):
+            raise NotFound(f"{self.model} is no longer what was verified: {words}", hint="Promote its trial again.")
         return TryNews(version, study, folder, teacher_of(reader.workspace, Prepared.from_dict(study.prepared)))
 
     def show(self, news: TryNews) -> None:

@@ -24,6 +24,7 @@ from bertdistill.engine.launch.slots import fits, gpu_loads
 from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.dispatch import devices_in_use
 from bertdistill.engine.runner.settle import last_line
+from bertdistill.engine.steering.integrity import FILES, fingerprints
 from bertdistill.engine.steering.recording import record, writing
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes
@@ -182,8 +183,11 @@ def _finish(
     result, word = _first(paths.events, RESULT), _first(paths.events, ENDED)
     report = result.get("report") or _json(paths.folder / "report.json")
     target = workspace.models_folder(version.name, version.version)
+    verified = word.get("status") == "complete" and bool(result) and target.is_dir()
+    if verified:
+        report = {**report, FILES: fingerprints(target)}
     with db.write() as session:
-        if word.get("status") == "complete" and result and target.is_dir():
+        if verified:
             alias = str(read_spec(paths).promote.get("alias", ""))
             fresh = writes.finish_model_version(
                 session,
