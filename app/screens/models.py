@@ -21,6 +21,7 @@ from textual.widgets import Static
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
 from bertdistill.app.report.records import model_row
+from bertdistill.app.screens.delete import ask_to_delete
 from bertdistill.app.screens.dialogues import Ask, Change, Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
@@ -199,7 +200,7 @@ ask a model something, with its teacher beside it.
                 return model is not None and model.version.state == "verified"
             case "undo_alias":
                 return model is not None and bool(model.aliases)
-            case "source" | "pane":
+            case "source" | "pane" | "delete":
                 return model is not None
         return True
 
@@ -233,6 +234,10 @@ ask a model something, with its teacher beside it.
     def action_source(self) -> None:
         if model := self.chosen:
             self.ui.open_trial(model.study.name, model.trial.number)
+
+    def action_delete(self) -> None:
+        if model := self.chosen:
+            ask_to_delete(self.ui, model.name)
 
     def action_pane(self, name: str) -> None:
         """Go to a pane; where the window is narrow, show it alone."""

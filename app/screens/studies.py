@@ -15,6 +15,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.charts import sparkline
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
+from bertdistill.app.screens.delete import ask_to_delete
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
@@ -142,7 +143,7 @@ closed: a runner and its workers are processes of their own.
     def why_not(self, action: str) -> str:
         view = self._view() if self.is_mounted else None
         match action:
-            case "open" | "history" | "archive" | "pause_study" | "stop_study" | "undo" if view is None:
+            case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
             case "show_archived" if self.news is not None and not self.news.archived:
                 return "No study is archived; A puts one away."
@@ -183,6 +184,10 @@ closed: a runner and its workers are processes of their own.
                 lambda: actions.archive_study(self.ui.workspace, name, archived=away, who=self.ui.who),
                 lambda _: f"{name} is {'put away; H shows it' if away else 'back'}.",
             )
+
+    def action_delete(self) -> None:
+        if name := self.study_name:
+            ask_to_delete(self.ui, name)
 
     def action_show_archived(self) -> None:
         self._archived = not self._archived

@@ -457,6 +457,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if trial := self.selected:
             trial_actions.archive(self.ui, self.study_name, trial)
 
+    def action_delete(self) -> None:
+        if trial := self.selected:
+            trial_actions.delete(self.ui, self.study_name, trial)
+
     def action_queue_trial(self) -> None:
         from bertdistill.app.screens.queue_trial import QueueTrialScreen
 

@@ -17,6 +17,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
+from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
@@ -33,13 +34,9 @@ from bertdistill.engine.tasks.table import TASKS
 SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
 STEP_KEYS = ("batch_size", "accumulation", "epochs")
 MOST_STUDENTS = 20_000
-CACHE_BYTES_A_TOKEN = {True: 15, False: 3}
-"""Ids, segment types, and for spans character positions and two fp16 logits."""
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
-TRAINING_COPIES = 3
-"""The last checkpoint holds weights and the two moments of AdamW."""
 
 
 def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | None = None) -> dict[str, Any]:
@@ -51,7 +48,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     for notice in inputs.notices:
         say(f"warning: {notice}")
     amounts = _amounts(spec, facts, inputs, say)
-    examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
+    examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)
     labels = len(spec.data.labels) or len(inputs.labels) or 2
     if not TASKS[spec.task].spans and not (spec.data.labels or inputs.labels):
@@ -74,7 +71,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
-        "disk_bytes": _disk(spec, tokens, sizes),
+        "disk_bytes": _disk(spec, amounts, sizes, labels, shape, say),
     }
 
 
@@ -97,7 +94,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
-        "caches": f"about {fmt.size(disk['caches'])}" if disk["caches"] is not None else unknown,
+        "caches": caches_words(disk, unknown),
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
     for column in planned["columns"]:
@@ -295,11 +292,35 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
     }
 
 
-def _disk(spec: StudySpec, tokens: float | None, sizes: Mapping[str, Any]) -> dict[str, int | None]:
-    largest = sizes["largest"] or sizes["baseline"]
-    checkpoints = None
-    if largest:
-        running = max(1, spec.runner.slots)
-        checkpoints = int(4 * largest * (spec.budget.trials + running * TRAINING_COPIES))
-    caches = None if tokens is None else int(tokens * CACHE_BYTES_A_TOKEN[TASKS[spec.task].spans])
-    return {"caches": caches, "checkpoints": checkpoints}
+def _disk(
+    spec: StudySpec,
+    amounts: Amounts | None,
+    sizes: Mapping[str, Any],
+    labels: int,
+    shape: Shape | None,
+    say: Callable[[str], None],
+) -> dict[str, int | None]:
+    return disk_bytes(
+        tokens=amounts.tokens if amounts else None,
+        examples=amounts.examples if amounts else None,
+        spans=TASKS[spec.task].spans,
+        labels=labels,
+        teacher_params=_teacher_params(spec, labels, shape, say),
+        student_params=sizes["largest"] or sizes["baseline"],
+        trials=spec.budget.trials,
+        slots=spec.runner.slots,
+    )
+
+
+def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Callable[[str], None]) -> int | None:
+    """Of a teacher that is trained into a cache; 0 where one is taken as it is, None where its size is unknown."""
+    if spec.teacher.fine_tune is None:
+        return 0
+    if spec.student.init not in ("teacher", SCRATCH):
+        config = _config_json(spec.teacher.model, spec.teacher.revision, say)
+        shape = Shape.from_config(config) if config is not None else None
+    if shape is None:
+        return None
+    length = float(spec.data.max_length)
+    known = known_metrics(shape, Settings(), scratch=False, task=spec.task, labels=labels, mean_length=length)
+    return int(known["params"])
