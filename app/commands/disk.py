@@ -69,7 +69,7 @@ def delete(
     made = actions.delete(ws, targets, keep_days=keep_days, who=who())
     if keep_days > 0:
         for request in made:
-            undo = command_line("undo", "", str(request.id), ws=ws)
+            undo = command_line("undo", str(request.id), ws=ws)
             say(f"deleted: {request.arguments['name']}; bring it back with: {undo}")
 
 

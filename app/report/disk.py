@@ -86,7 +86,8 @@ def deletion_text(found: Sequence[Deletion], keep_days: float) -> str:
     """What goes and what that frees; the command and the dialogue say the same."""
     lines = []
     for one in found:
-        lines += [f"{safe_line(words, 200)} ({fmt.size(one.size_bytes)})" for words in one.words]
+        size = f" ({fmt.size(one.size_bytes)})" if one.size_bytes else ""
+        lines += [f"{safe_line(words, 200)}{size}" for words in one.words]
         if one.caches:
             size = fmt.size(sum(item.size_bytes for item in one.caches))
             lines.append(f"  its caches ({size}) stay until nothing needs them and `prune` takes them")

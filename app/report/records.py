@@ -46,6 +46,7 @@ SHAPES: dict[str, dict[str, str]] = {
     },
     "study": {
         "study": "name",
+        "kind": "search, or log (runs that were logged)",
         "state": "running, paused, stopped, complete or failed",
         "task": "question-answering or text-classification",
         "budget": "trials in all, or null where there is no budget",
@@ -254,6 +255,7 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
     """One study."""
     return {
         "study": view.study.name,
+        "kind": view.study.kind,
         "state": str(view.study.state.value),
         "task": view.study.task,
         "budget": view.outline.trials or None,

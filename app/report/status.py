@@ -14,6 +14,7 @@ from bertdistill.app.text.tables import text_table
 from bertdistill.app.views.view import read_view
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering.actions import runner_status
+from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.ranges import range_text
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -58,7 +59,9 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
 
 def status_text(found: Mapping[str, Any], page: Page) -> str:
     """The same for people."""
-    idle = not found["runner"]["alive"] and any(row["state"] == "running" for row in found["studies"])
+    idle = not found["runner"]["alive"] and any(
+        row["state"] == "running" and row["kind"] != LOG for row in found["studies"]
+    )
     parts = [f"workspace {found['workspace']}", _runner_line(found["runner"], idle=idle)]
     studies = [
         [

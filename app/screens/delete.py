@@ -43,7 +43,7 @@ def _ask(ui: Host, target: str, found: Sequence[Deletion]) -> None:
         return actions.delete(ui.workspace, [target], who=ui.who)
 
     def words(made: list[Request]) -> str:
-        undo = command_line("undo", "", str(made[-1].id), ws=ui.workspace)
+        undo = command_line("undo", str(made[-1].id), ws=ui.workspace)
         return f"{target} is in the bin for {KEEP_DAYS:g} days. {undo} brings it back, and so does the history (h)."
 
     def answered(yes: bool | None) -> None:

@@ -106,7 +106,7 @@ closed: a runner and its workers are processes of their own.
         text.append(f"{safe_line(str(self.ui.workspace.path))}  ", "bold")
         if runner.alive:
             text.append(f"runner {runner.pid} on {safe_line(runner.host, 40)}  ", "green")
-        elif any(v.study.state == StudyState.RUNNING for v in news.views):
+        elif any(view.needs_runner for view in news.views):
             gone = f"runner gone: pid {runner.pid} on {safe_line(runner.host, 40)}, R starts one  "
             text.append(gone if runner.pid else "no runner, R starts one  ", "bold red")
         text.append("  ".join(study_header.load_words(news.load)))
@@ -212,7 +212,7 @@ def _live_attempts(reader: Reader) -> list[Attempt]:
 def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:
     """The state of the study; while it is prepared, or has no runner, that instead."""
     state = view.study.state.value
-    if state == StudyState.RUNNING and not alive:
+    if view.needs_runner and not alive:
         return Cell(f"{fmt.STATES['failed'][ascii_only]} no runner", "bad")
     if state == StudyState.RUNNING and any(a.kind == "prepare" for a in live):
         return Cell(f"{fmt.STATES['running'][ascii_only]} preparing", "accent")

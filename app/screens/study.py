@@ -225,7 +225,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             if attempt.trial_id is None:
                 words = study_header.preparation(attempt, ascii_only=self.ui.ascii_only)
                 return f"{words} The first trials follow, and each that ends is a point of the chart."
-        if not news.runner.alive and news.view.study.state == StudyState.RUNNING:
+        if not news.runner.alive and news.view.needs_runner:
             return "Nothing runs: there is no runner. Press R to start one."
         if news.view.study.state == StudyState.FAILED:
             return f"The study failed: {safe_line(news.view.study.diagnosis, 300)}"

@@ -46,7 +46,7 @@ def line(view: StudyView, news: StudyNews, width: int, *, ascii_only: bool = Fal
 def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
     text = Text()
     study = view.study
-    if not news.runner.alive and study.state == StudyState.RUNNING:
+    if not news.runner.alive and view.needs_runner:
         last = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)})"
         gone = f"{last if news.runner.pid and not news.runner.released else 'no runner'}, R starts one"
         text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")

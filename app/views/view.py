@@ -18,7 +18,7 @@ from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
-from bertdistill.engine.study.outline import Outline, of_spec, outline
+from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
@@ -54,6 +54,11 @@ class StudyView:
     places: Mapping[int, int] = field(default_factory=dict)
     """Where in `trials` each trial stands, by its number."""
     baseline_number: int | None = None
+
+    @property
+    def needs_runner(self) -> bool:
+        """Whether it stands still without a runner; logged runs have none."""
+        return self.study.kind != LOG and self.study.state == StudyState.RUNNING
 
     @property
     def spec(self) -> StudySpec:
@@ -156,7 +161,7 @@ def make_view(
         sum(gain.values()),
         values,
         {state.value: number for state in TrialState if (number := states[state])},
-        sum(t.finished_at is not None for t in trials if in_budget(t)),
+        sum(t.finished_at is not None for t in trials if in_budget(t) or not known.trials),
         median(took) if took else None,
         tuple(t for t in in_order if t.state == TrialState.RUNNING),
         tuple(t for t in in_order if t.state == TrialState.WAITING),
