@@ -90,6 +90,7 @@ class BertDistill(App[None]):
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
         self.who = who()
+        self.deleted = 0
         self.marker = options.marker
         self._plain = PlainLines()
         self.paused = False
@@ -527,7 +528,7 @@ class BertDistill(App[None]):
         """Undo works where it is plain which study it changes; no screen opens itself once more."""
         screen = self.screen if self.screen_stack else None
         match action:
-            case "undo" if screen is not None and not getattr(screen, "study_name", ""):
+            case "undo" if screen is not None and not self.deleted and not getattr(screen, "study_name", ""):
                 return "Which study? Open it, then u takes back its newest change."
             case "workers" | "models" if getattr(screen, "PLACE", "") == action:
                 return f"The {action} are on this screen; escape goes back."
@@ -536,11 +537,12 @@ class BertDistill(App[None]):
     def action_undo(self) -> None:
         from bertdistill.engine.steering import actions
 
-        study: str = getattr(self.screen, "study_name", "")
+        study: str = "" if self.deleted else getattr(self.screen, "study_name", "")
+        number, self.deleted = self.deleted or None, 0
 
         def undo() -> tuple[actions.Entry, str]:
             """The undo, and who had made the change: several people may be at one workspace."""
-            entry = actions.undo(self.workspace, study, who=self.who)
+            entry = actions.undo(self.workspace, study, number, who=self.who)
             with closing(Reader(self.workspace)) as reader:
                 return entry, next((e.who for e in reader.changes(study) if e.id == entry.undoes), self.who)
 

@@ -93,9 +93,9 @@ def deletion_text(found: Sequence[Deletion], keep_days: float) -> str:
             lines.append(f"  its caches ({size}) stay until nothing needs them and `prune` takes them")
     total = fmt.size(sum(one.size_bytes for one in found))
     if keep_days > 0:
-        lines.append(f"They stay in the bin for {keep_days:g} days and come back with undo; then {total} are free.")
+        lines.append(f"Kept in the bin for {keep_days:g} days; undo brings it back. Then {total} are free.")
     else:
-        lines.append(f"They are removed at once, which cannot be undone; {total} are free then.")
+        lines.append(f"Removed at once, which cannot be undone; {total} are free then.")
     return "\n".join(lines)
 
 

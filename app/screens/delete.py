@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bertdistill.app.report.disk import deletion_text
 from bertdistill.app.screens.dialogues import Confirm
-from bertdistill.app.text.command_line import command_line
 from bertdistill.engine.runner.bin import KEEP_DAYS
 from bertdistill.store.db import open_db
 
@@ -43,8 +42,8 @@ def _ask(ui: Host, target: str, found: Sequence[Deletion]) -> None:
         return actions.delete(ui.workspace, [target], who=ui.who)
 
     def words(made: list[Request]) -> str:
-        undo = command_line("undo", str(made[-1].id), ws=ui.workspace)
-        return f"{target} is in the bin for {KEEP_DAYS:g} days. {undo} brings it back, and so does the history (h)."
+        ui.deleted = made[-1].id
+        return f"{target} is in the bin for {KEEP_DAYS:g} days; u brings it back."
 
     def answered(yes: bool | None) -> None:
         if yes:

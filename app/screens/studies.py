@@ -143,6 +143,8 @@ closed: a runner and its workers are processes of their own.
     def why_not(self, action: str) -> str:
         view = self._view() if self.is_mounted else None
         match action:
+            case "undo" if self.ui.deleted:
+                return ""
             case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
             case "show_archived" if self.news is not None and not self.news.archived:
