@@ -1,4 +1,4 @@
-"""A study that is no search, and one whose spec no longer validates: listed, shown, ranked and deleted like any other."""
+"""Logged runs, and a study whose spec no longer validates: listed, shown, ranked and deleted like any other."""
 
 from __future__ import annotations
 
