@@ -18,6 +18,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
+from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
@@ -321,6 +322,5 @@ def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Call
         shape = Shape.from_config(config) if config is not None else None
     if shape is None:
         return None
-    length = float(spec.data.max_length)
-    known = known_metrics(shape, Settings(), scratch=False, task=spec.task, labels=labels, mean_length=length)
-    return int(known["params"])
+    facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=shape.to_dict())
+    return int(teacher_sizes(facts, spec.task).get("params") or 0) or None
