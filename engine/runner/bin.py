@@ -148,12 +148,18 @@ def lost(workspace: Workspace, items: Iterable[Binned]) -> list[str]:
     return found
 
 
-def bring_back(session: Writing, workspace: Workspace, items: Iterable[Binned]) -> None:
-    """Put folders back where they were.
+def loosen(db: Database, request_id: int) -> None:
+    """Before folders are brought back: note that those of a request are not surely in the bin.
 
-    In the transaction that makes their rows visible again, which is committed last: a death in between leaves them
-    deleted, and the next undo finds the folder where it belongs.
+    So a death while they move back, before their rows are visible again, is made good: `settle` takes them once more.
     """
+    with db.write() as session:
+        for one in reads.binned(session, request_id=request_id, states=(BinState.BINNED,)):
+            writes.move_binned(session, one.id, BinState.GOING)
+
+
+def bring_back(session: Writing, workspace: Workspace, items: Iterable[Binned]) -> None:
+    """Put folders back where they were, in the transaction that makes their rows visible again. See `loosen`."""
     for one in items:
         if one.state not in HELD:
             continue

@@ -7,12 +7,13 @@ is changed: what a later change of the same thing has settled is refused, and wh
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner import bin
 from bertdistill.engine.runner.rules import UNDONE, used
 from bertdistill.engine.runner.settle import row
 from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, put, refuse_promoted, reopen
@@ -22,8 +23,8 @@ from bertdistill.engine.steering.recording import record, writing
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.ranges import range_text
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
-from bertdistill.store.rows import Request, StudyState, Trial, TrialState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import BinState, Request, StudyState, Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
@@ -88,7 +89,7 @@ def history(db: Database, study: str | None = None) -> list[Entry]:
     with db.read() as session:
         names: dict[int | None, str] = {one.id: one.name for one in reads.studies(session, deleted=True)}
         study_id = reads.newest_study(session, study).id if study else None
-        log = _Log(reads.requests(session))  # all: an alias may have been moved by a trial of another study
+        log = _Log(session)
         chosen = [one for one in log.requests if study_id is None or one.study_id == study_id]
         trials: dict[int | None, Trial] = {
             one.trial_id: reads.trial_by_id(session, one.trial_id) for one in chosen if one.trial_id is not None
@@ -152,8 +153,11 @@ def _from_to(key: str, before: Any, after: Any) -> str:
 class _Log:
     """Requests in order, and which of them still stand. Undoing looks at nothing else but the present state."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self.requests = list(requests)
+    def __init__(self, session: Reading) -> None:
+        """All requests: an alias may have been moved by a trial of another study."""
+        self.requests = reads.requests(session)
+        left = reads.binned(session, states=(BinState.LEAVING, BinState.GONE))
+        self.left_the_bin = {one.request_id for one in left}
         self.by_id = {one.id: one for one in self.requests}
         self.undone_by: dict[int, int] = {}
         for one in self.requests:  # in order, so that the undo of an undo sets free what that had taken back
@@ -176,6 +180,8 @@ class _Log:
             return f"{first.verb} cannot be undone"
         if first.verb in BINS and request.verb == UNDO:
             return "what was brought back is not deleted by an undo"
+        if request.id in self.left_the_bin:
+            return "it was removed from the bin"
         if request.id in self.undone_by:
             return f"it was undone by #{self.undone_by[request.id]}"
         if request.handled_at is None:
@@ -244,14 +250,22 @@ def undo(workspace: Workspace, study: str | None = None, request_id: int | None 
     it, and for what cannot be undone; the message says which and why.
     """
     with writing(workspace) as db:
+        with db.read() as session:
+            log, chosen = _choose(session, study, request_id)
+        if log.root(chosen).verb in BINS and not log.obstacle(chosen):
+            bin.loosen(db, chosen.id)
         with db.write() as session:
-            study_id = reads.newest_study(session, study).id if study else None
-            log = _Log(reads.requests(session))
-            chosen = _named(log, request_id, study, study_id) if request_id is not None else _newest(log, study_id)
+            log, chosen = _choose(session, study, request_id)
             if obstacle := log.obstacle(chosen):
                 raise ActionRefused(f"request #{chosen.id}: {obstacle}", hint=_hint(log, chosen))
             made = _take_back(session, workspace, log, chosen, who)
         return next(one for one in reversed(history(db)) if one.id == made.id)
+
+
+def _choose(session: Reading, study: str | None, request_id: int | None) -> tuple[_Log, Request]:
+    study_id = reads.newest_study(session, study).id if study else None
+    log = _Log(session)
+    return log, _named(log, request_id, study, study_id) if request_id is not None else _newest(log, study_id)
 
 
 def _named(log: _Log, request_id: int, study: str | None, study_id: int | None) -> Request:
@@ -271,6 +285,8 @@ def _newest(log: _Log, study_id: int | None) -> Request:
 
 def _hint(log: _Log, chosen: Request) -> str:
     verb = log.root(chosen).verb
+    if chosen.id in log.left_the_bin:
+        return "It cannot be brought back."
     if verb in BINS and chosen.verb == UNDO:
         return "Delete it, or prune, again."
     if chosen.id in log.undone_by:
