@@ -18,7 +18,7 @@ from bertdistill.engine.runner import bin
 from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
-from bertdistill.store.rows import Checkpoint, Study, Trial, TrialState
+from bertdistill.store.rows import Binned, Checkpoint, Study, Trial, TrialState
 
 FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE})
 """Trials that never run again. Failed and stopped ones may, from their last checkpoint."""
@@ -118,8 +118,10 @@ def make_room(
     frontier, not promoted and not the baseline, the worst ranked first. A notice says what went.
     """
     total = Dropped()
-    if free(workspace.path) < wanted_bytes:
-        _empty_bin(db, workspace, now=now)
+    with db.read() as session:
+        deleted = bin.expired(session, now=now, keep_days=0.0)
+    if deleted and free(workspace.path) < wanted_bytes:
+        _empty_bin(db, workspace, deleted, now=now)
     with db.read() as session:
         spare = [(study, one) for study in reads.studies(session) for one in _spare(session, study)]
     per_study: dict[int, Dropped] = {}
@@ -136,10 +138,8 @@ def make_room(
     return total
 
 
-def _empty_bin(db: Database, workspace: Workspace, *, now: float) -> None:
-    with db.read() as session:
-        held = bin.expired(session, now=now, keep_days=0.0)
-    if held and (freed := bin.empty(db, workspace, held)):
+def _empty_bin(db: Database, workspace: Workspace, deleted: Sequence[Binned], *, now: float) -> None:
+    if freed := bin.empty(db, workspace, deleted):
         text = f"The disk is nearly full: the bin was emptied ({freed / 1e6:,.0f} MB); its deletions cannot be undone."
         with db.write() as session:
             writes.add_notice(session, level="warning", text=text, now=now)
