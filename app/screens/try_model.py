@@ -131,7 +131,9 @@ than what stands in the fields now are pale and say so.
         if not version.folder:
             raise NotFound(f"{self.model} has no exported folder; it is {version.state}")
         folder = reader.workspace.absolute(version.folder)
-        if words := integrity.changed(reader.workspace, version):
+        if folder.is_dir() and (
+            words := integrity.changed(reader.workspace, version)
+        ):  # a missing one is told when asked
             raise NotFound(f"{self.model} is no longer what was verified: {words}", hint="Promote its trial again.")
         return TryNews(version, study, folder, teacher_of(reader.workspace, Prepared.from_dict(study.prepared)))
 

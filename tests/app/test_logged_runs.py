@@ -72,8 +72,8 @@ def test_commands_read_it(engine: Type) -> None:
     assert "runs/1" in engine("show", "runs/1")
     assert "cost" in engine("frontier", "runs")
     assert "runs" in engine("export", "runs")
-    assert "study" in engine("disk")
-    assert "free" in engine("workers") or engine("workers")
+    assert "tracker.db" in engine("disk")
+    assert "slot" in engine("workers")
 
 
 def test_it_is_deleted_and_brought_back(engine: Type, logged: Workspace) -> None:

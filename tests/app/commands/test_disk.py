@@ -72,9 +72,9 @@ def test_disk_tells_who_holds_what(house: House, engine: Type) -> None:
 def test_a_script_must_say_yes(house: House, engine: Type) -> None:
     """Without a terminal nothing is deleted; a dry run says what would be."""
     status, out, err = engine("delete", "toy/1")
-    assert (1, True, True) == (status, "trial toy/1" in out, "Add --yes" in err)
+    assert (2, True, True) == (status, "trial toy/1" in out, "Add --yes" in err)
     assert 0 == engine("delete", "toy/1", "--dry-run")[0]
-    assert 1 == engine("prune")[0]
+    assert 2 == engine("prune")[0]
     assert [0, 1, 2, 3] == [one.number for one in house.trials()]
 
 
