@@ -18,8 +18,8 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
-from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.app.views.inputs import Inputs, read_inputs
+from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
