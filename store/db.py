@@ -152,6 +152,15 @@ class Database:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it, so that the file alone is a whole copy.
+
+        False when others were reading or writing just then.
+        """
+        with explained(self.path), closing(_connect(self.path, "rw", 1.0)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
     def close(self) -> None:
         """Close every connection; the last one of all processes folds the write-ahead log into the file."""
         with self._watch_lock:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bertdistill.store.errors import StoreError
+from bertdistill.store.errors import StoreError, StoreUnavailable
 
 _UNSAFE = re.compile(r"nfs\d*|lustre|gpfs|beegfs|ceph|cifs|smb\d*|smbfs|9p|afs|ocfs2|gfs2|glusterfs|fuse\..+")
 _LOCAL_FUSE = {"fuse.fuse-overlayfs"}  # root of rootless containers; its memory maps are those of the disk below
@@ -55,9 +55,9 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     name = str(getattr(error, "sqlite_errorname", ""))
     said = f"SQLite says: {error}"
     if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _full(path)):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: the disk is full ({said}); nothing of this step was stored",
-            hint=f"Free space on the disk of {path.parent}, then go on; what is stored is intact.",
+            hint=f"Free space on the disk of {path.parent} and try again; what is stored is intact.",
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
@@ -65,7 +65,7 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
             hint=f"Check quota and health of the disk of {path.parent}.",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: locked by another process for too long ({said})",
             hint="Try again; if it stays locked, look for a program that holds the file open.",
         )

@@ -16,5 +16,9 @@ class StoreError(BertDistillError):
     """The database or its folder cannot be used as it is."""
 
 
+class StoreUnavailable(StoreError):
+    """The database cannot be used just now (locked, or its disk is full): what waits and tries again will succeed."""
+
+
 class NotFound(StoreError):
     """A study, trial, model or alias that was named does not exist."""

@@ -14,7 +14,8 @@ from typing import Any
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import COMMAND_VARIABLE, LocalLauncher, Slot
+from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
+from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.runner.runner import Runner
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec

@@ -14,8 +14,8 @@ from bertdistill.app.text.tables import text_table
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process, slots
-from bertdistill.engine.launch.launchers import Launcher
 from bertdistill.engine.launch.load import Load, worker_memory
+from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slots import Place, Room
 from bertdistill.engine.runner.waiting import House, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.steering.actions import RunnerStatus

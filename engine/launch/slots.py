@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.spec import Device
-from bertdistill.engine.launch.launchers import Launcher, Slot
+from bertdistill.engine.launch.protocol import Launcher, Slot
 from bertdistill.store.rows import Attempt
 
 Wish = tuple[int, int]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import Exit, Launcher, machine_restarted, read_exit, started
+from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.runner import retention, settle
 from bertdistill.engine.runner.ingest import ingest
 from bertdistill.engine.runner.lookups import Lookups
@@ -38,6 +38,7 @@ class Collector:
     lookups: Lookups
     at_study: Callable[[int], AbstractContextManager[None]]
     """Marks whose work is being done, so that a failure is laid at the right door."""
+    steady: Callable[[], float]
     failed: set[int] = field(default_factory=set)
     """Studies with a failure that nobody has looked into."""
     _overtaking: Overtaking = field(init=False)
@@ -67,25 +68,25 @@ class Collector:
         self._watched = [(attempt, self._size(attempt)) for attempt in live]
         return live
 
-    def pass_on_stops(self, live: Sequence[Attempt], now: float) -> None:
+    def pass_on_stops(self, live: Sequence[Attempt]) -> None:
         """Signal attempts that carry a stop reason; when the grace time is over, kill them.
 
         Also kill what outlives a worker that has ended: it would hold lock and device for ever.
         """
         with self.db.read() as session:
-            fresh = {one.id: one for one in reads.live_attempts(session)} if live else {}
+            steady, fresh = self.steady(), {one.id: one for one in reads.live_attempts(session)} if live else {}
         for attempt in live:
             current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
             if current is None or not (current.stop_reason or paths.exit.exists()):
                 continue
             if current.stop_reason == AT_ONCE and key not in self._killed:
                 self._killed.add(key)
-                self._leaving[key] = now  # its shim has the grace time to write down how it ended
+                self._leaving[key] = steady  # its shim has the grace time to write down how it ended
                 self.launcher.kill(paths, current.handle)
             elif key not in self._leaving:
-                self._leaving[key] = now
+                self._leaving[key] = steady
                 self.launcher.stop(paths, current.handle)
-            elif now - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
+            elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
                 self.launcher.kill(paths, current.handle)
 
     def stirs(self) -> bool:
@@ -97,7 +98,7 @@ class Collector:
 
     def paths(self, attempt: Attempt) -> RunPaths:
         """The attempt's folder."""
-        return RunPaths(self.workspace.absolute(attempt.folder))
+        return RunPaths(self.workspace.run_folder(attempt.folder))
 
     def _grace(self, attempt: Attempt) -> float:
         return self.lookups.spec_by_id(attempt.study_id).runner.grace_seconds
@@ -106,8 +107,6 @@ class Collector:
         """Store all complete lines that are there."""
         while True:
             batch = ingest(self.db, self.workspace.path, attempt)
-            if batch.result is not None or batch.checkpoints:
-                self.lookups.forget(attempt.study_id)
             if batch.points and not attempt.stop_reason:
                 self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
             if not batch.more:
@@ -117,20 +116,22 @@ class Collector:
 
     def _settle(self, attempt: Attempt, now: float) -> None:
         """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
-        ended = read_exit(self.paths(attempt))
+        paths = self.paths(attempt)
+        ended = self.launcher.ended(paths, attempt.handle)
         if ended is None:
             return  # a probe of someone else held the lock just now
+        if ended.kind == "lost":
+            self.launcher.kill(paths, attempt.handle)  # its shim is gone, which would have ended its stray children
         self._ingest(attempt, now)
         spec = self.lookups.spec_by_id(attempt.study_id)
         found = settle.settle(
             self.db,
             attempt.id,
-            self._explained(attempt, ended),
+            ended,
             wanted=[objective.metric for objective in spec.objectives],
             retries=spec.runner.retries,
             now=now,
         )
-        self.lookups.forget(attempt.study_id)
         self._leaving.pop(attempt.id, None)
         self._killed.discard(attempt.id)
         if found is None:
@@ -140,17 +141,6 @@ class Collector:
             self.failed.add(attempt.study_id)
         if attempt.trial_id is not None:
             retention.finish(self.db, self.workspace, attempt.trial_id, now=now)
-
-    def _explained(self, attempt: Attempt, ended: Exit) -> Exit:
-        """A lost attempt that nobody can be blamed for gets a class of its own."""
-        paths = self.paths(attempt)
-        if ended.kind != "lost":
-            return ended
-        if machine_restarted(paths):
-            return Exit("machine_restarted", log_tail=ended.log_tail, ended_at=ended.ended_at)
-        if not attempt.handle and not started(paths):
-            return Exit("never_started", log_tail=ended.log_tail, ended_at=ended.ended_at)
-        return ended
 
     def _size(self, attempt: Attempt) -> int:
         try:

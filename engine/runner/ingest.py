@@ -21,7 +21,9 @@ from bertdistill.engine.contract.events import (
     PROGRESS,
     RESULT,
     STARTED,
+    Chunk,
     parse_event,
+    read_chunk,
 )
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.store import reads, writes
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 1 << 20
 """Bytes stored in one transaction: about 40,000 values, a tenth of a second."""
-LONGEST_LINE = 1 << 20
-"""A line beyond this is skipped, or it would stop everything behind it."""
 SERIES_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./ @-]{0,127}")
 NOTICE_LENGTH = 2000
 NOTICES_A_BATCH = 100
@@ -66,7 +66,7 @@ def ingest(db: Database, workspace: Path, attempt: Attempt, *, max_bytes: int = 
     A missing file, or one without a new complete line, changes nothing and takes no lock. A file shorter than the
     offset is read from its start: every row replaces itself.
     """
-    chunk = _read(RunPaths(workspace / attempt.folder).events, attempt.ingest_offset, max_bytes)
+    chunk = read_chunk(RunPaths(workspace / attempt.folder).events, attempt.ingest_offset, max_bytes)
     if chunk is None:
         return Batch(offset=attempt.ingest_offset)
     events = digest(chunk.data)
@@ -75,39 +75,6 @@ def ingest(db: Database, workspace: Path, attempt: Attempt, *, max_bytes: int = 
         if row.ingest_offset == attempt.ingest_offset:
             return _store(session, workspace, row, chunk, events)
     return ingest(db, workspace, row, max_bytes=max_bytes)  # the caller's copy of the attempt was old
-
-
-# ------------------------------------------------------------------------------------------------------------ the file
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    start: int
-    data: bytes
-    """Complete lines only."""
-    consumed: int
-    more: bool
-
-
-def _read(path: Path, offset: int, max_bytes: int) -> _Chunk | None:
-    """The next complete lines; None when there is none yet. A line that is too long is consumed without data."""
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            start = offset if offset <= size else 0
-            file.seek(start)
-            data = file.read(max_bytes)
-            end = data.rfind(b"\n") + 1
-            if not end and len(data) == max_bytes:  # one line longer than that
-                data += file.read(max(LONGEST_LINE - max_bytes, 0))
-                end = data.find(b"\n") + 1
-    except FileNotFoundError:
-        return None
-    if end:
-        return _Chunk(start, data[:end], end, more=start + end < size)
-    if len(data) >= LONGEST_LINE:
-        return _Chunk(start, b"", len(data), more=True)
-    return None
 
 
 # ----------------------------------------------------------------------------------------------------------- the events
@@ -254,7 +221,7 @@ def _text(value: Any, limit: int) -> str:
 # ------------------------------------------------------------------------------------------------------------- the rows
 
 
-def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: _Chunk, events: Events) -> Batch:
+def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, events: Events) -> Batch:
     attempt_id = attempt.id
     points = dropped = stored = misplaced = 0
     if attempt.kind != "promote":  # a promotion is settled by whoever started it

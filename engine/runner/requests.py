@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 STOP_RUNNER = "stop_runner"
+LEFT_BEFORE = "nothing to do: the runner that was meant has left"
 STOP_NEWEST = "stop_newest"
 AT_ONCE = "trial: without a checkpoint, as asked"
 """Stop reason of a worker that is killed instead of asked."""
@@ -45,11 +46,19 @@ def _honour(session: Writing, request: Request, now: float) -> str:
         case "resume":
             return _move_study(session, request, _RESUMABLE, StudyState.RUNNING, now)
         case "stop_runner":
+            if not _is_meant(session, request):
+                return LEFT_BEFORE
             asked = _ask_to_stop(session, reads.live_attempts(session), "runner")
             return f"{asked} workers were asked to write a checkpoint and leave; then the runner leaves"
         case "stop_newest":
             return _stop_newest(session, request)
     return f"refused: this runner does not know {request.verb!r}; start it again with the newer program"
+
+
+def _is_meant(session: Writing, request: Request) -> bool:
+    """Whether a runner that was asked to leave is the one that works here now: it may have died before it read this."""
+    lease, since = reads.lease(session), request.arguments.get("since")
+    return since is None or lease is None or since == lease.acquired_at
 
 
 def _stop_trial(session: Writing, request: Request, now: float) -> str:

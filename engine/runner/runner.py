@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,13 @@ from types import FrameType
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
-from bertdistill.engine.launch.launchers import Launcher, LocalLauncher
+from bertdistill.engine.launch.launchers import make_launcher
+from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.runner import lease, requests, retention, settle
+from bertdistill.engine.runner.clock import Clock
 from bertdistill.engine.runner.collector import Collector
 from bertdistill.engine.runner.lookups import Lookups
-from bertdistill.engine.runner.rules import out_of_hours, over_limit, used
+from bertdistill.engine.runner.rules import out_of_hours, over_limit
 from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.runner.settle import row
 from bertdistill.engine.search.optimiser import Proposal, SpaceExhausted
@@ -36,16 +38,20 @@ from bertdistill.engine.study.student import Planned, plan, plan_baseline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
-from bertdistill.store.errors import BertDistillError
-from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
+from bertdistill.store.errors import BertDistillError, StoreError, StoreUnavailable
+from bertdistill.store.rows import Attempt, Study, StudyState, TrialState
 
 POLL_SECONDS = 0.25
 QUIET_SECONDS = 2.0
 """A full tick at least this often, even when nothing stirs."""
-BEAT_SECONDS = 5.0
 GUARD_SECONDS = 30.0
+LONGEST_TICK = 60.0
+"""Seconds that one round counts at most against the hours of a study: more means that the machine stood still."""
 TICK_FAILURES = 3
 """Failing ticks in a row after which the study at hand is paused."""
+
+LOOK_BACK = 500
+"""Newest ended attempts among which failures in a row are looked for."""
 
 ANOTHER_RUNS = 75
 """Exit code when the workspace has a runner already."""
@@ -60,8 +66,10 @@ class Runner:
     workspace: Workspace
     db: Database
     launcher: Launcher
-    clock: Callable[[], float] = time.time
+    clock: Clock = field(default_factory=Clock)
     wake: threading.Event = field(default_factory=threading.Event)
+    held: lease.Held | None = None
+    """The lock of the workspace; None where somebody else sees to it."""
     leaving: bool = False
     draining: bool = False
     """Asked to stop workers and leave: nothing new is started."""
@@ -77,28 +85,32 @@ class Runner:
     """Studies on which ticks failed again and again; left alone until someone resumes them."""
     _spent: dict[int, float] = field(default_factory=dict)
     _seen_version: int = -1
+    _tidied: bool = False
     _last_tick: float | None = None
-    _last_beat: float = 0.0
-    _last_guard: float = 0.0
+    _last_beat: float = float("-inf")
+    _last_guard: float = float("-inf")
+    _said_unavailable: float = float("-inf")
 
     def __post_init__(self) -> None:
         place = (self.workspace, self.db, self.launcher)
-        self._proposer = Proposer(on_done=self.wake.set)
+        self._proposer = Proposer(self.db, on_done=self.wake.set)
         self._lookups = Lookups(self.db)
-        self._collector = Collector(*place, self._lookups, self._at_study)
-        self._scheduler = Scheduler(*place, self._lookups, self._at_study, self._pause, self._collector.failed)
+        shared = (self._lookups, self._at_study, self.clock.steady)
+        self._collector = Collector(*place, *shared)
+        self._scheduler = Scheduler(*place, *shared, self._pause, self._collector.failed)
 
     # ------------------------------------------------------------------------------------------------------- a round
 
     def tick(self) -> bool:
         """One round; False when nothing is left to do."""
-        now, self.current = self.clock(), None
+        now, self.current = self.clock.now(), None
+        self._tidy(now)
         self._seen_version = self.db.data_version()
         self._honour(now)
         live = self._collector.collect(now, without=self._benched)
-        self._collector.pass_on_stops(live, now)
+        self._collector.pass_on_stops(live)
         studies = self._lookups.running()
-        self._account(studies, now)
+        self._account(studies)
         self._proposer.keep({study.id for study in studies})
         for study in studies:
             with self._at_study(study.id):
@@ -123,15 +135,26 @@ class Runner:
         """Sleep until something stirs: a worker's file, a lock, the database, an answer. A look is a few stat calls."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
-            if self.db.data_version() != self._seen_version or self._collector.stirs():
+            if self.lost() or self.db.data_version() != self._seen_version or self._collector.stirs():
                 break
         self.wake.clear()
 
     def _honour(self, now: float) -> None:
         for request in requests.honour_all(self.db, now=now):
-            self.draining |= request.verb == requests.STOP_RUNNER
+            self.draining |= request.verb == requests.STOP_RUNNER and request.outcome != requests.LEFT_BEFORE
             if request.verb == "resume" and request.study_id is not None:
                 self._benched.discard(request.study_id)
+
+    def lost(self) -> str:
+        """Why this process is no longer the runner of the workspace; empty while it is."""
+        return self.held.lost() if self.held is not None else ""
+
+    def unavailable(self, error: StoreError) -> None:
+        """The database is locked or its disk full: workers write on and nothing is lost, so wait. Logged once a minute,
+        for the log may be on the same disk."""
+        if self.clock.steady() - self._said_unavailable >= LONGEST_TICK:
+            self._said_unavailable = self.clock.steady()
+            log.warning("waiting: %s", error)
 
     def close(self) -> None:
         """Leave the workers running and stop asking."""
@@ -140,7 +163,7 @@ class Runner:
     def give_up(self, error: BaseException) -> None:
         """After ticks failed again and again: pause the study at hand (all running ones when none was), saying why,
         and leave it alone, so that the others go on."""
-        now = self.clock()
+        now = self.clock.now()
         for study in self._lookups.running():
             if self.current is None or study.id == self.current:
                 text = f"The runner failed {TICK_FAILURES} times in a row: {type(error).__name__}: {error}"
@@ -156,18 +179,18 @@ class Runner:
         spec = self._lookups.spec(study)
         if self._diagnose(study, spec, now) or study.prepared is None:
             return
-        trials = self._lookups.trials(study)
-        without = spec.baseline is not None and all(trial.origin != "baseline" for trial in trials)
-        if without and used(trials) < spec.budget.trials:
+        with self.db.read() as session:
+            without = spec.baseline is not None and not reads.has_origin(session, study.id, "baseline")
+            full = self._lookups.used(session, study.id) >= spec.budget.trials
+        if without and not full:
             self._create(study, spec, "baseline", plan_baseline(spec, Prepared.from_dict(study.prepared)), now)
             return
         self._take_answer(study, spec, now)
-        trials = self._lookups.trials(study)
-        spent = self._budget_spent(study, spec, trials)
-        if not spent and not self.draining and self._wants_proposal(study, spec, trials, live):
-            self._proposer.ask(study.id, trials, spec, Prepared.from_dict(study.prepared))
+        spent = self._budget_spent(study, spec)
+        if not spent and not self.draining and self._wants_proposal(study, spec, live):
+            self._proposer.ask(study.id, spec, Prepared.from_dict(study.prepared))
         if spent and not self._proposer.asked_for(study.id):
-            self._complete(study, spec, trials, live, now)
+            self._complete(study, spec, live, now)
 
     def _diagnose(self, study: Study, spec: StudySpec, now: float) -> bool:
         """Pause a study whose trials fail one after another in the same way. Looks after a failure only."""
@@ -181,7 +204,7 @@ class Runner:
     def _pause_failing(self, study: Study, spec: StudySpec, trials: int, now: float) -> bool:
         """Pause a study when its failures say more than that one trial is bad; `trials` is how many it can have."""
         with self.db.read() as session:
-            attempts = reads.attempts(session, study_id=study.id)
+            attempts = reads.attempts(session, study_id=study.id, kind="trial", ended=True, newest=LOOK_BACK)
             name, rows = settle.failures_in_a_row(attempts, settle.since(session, study))
             if not settle.is_evidence(rows, spec.runner.pause_after_failures, trials):
                 return False
@@ -193,7 +216,7 @@ class Runner:
         try:
             proposal = self._proposer.take(study.id)
         except SpaceExhausted:
-            self._exhausted[study.id] = (len(self._lookups.trials(study)), spec)
+            self._exhausted[study.id] = (self._last_number(study), spec)
             return
         if proposal is None or not inside(spec.proposable, proposal.params):
             return  # a person narrowed a range while the question was open; it is asked again
@@ -220,7 +243,8 @@ class Runner:
         """A new trial, unless the budget was used up meanwhile. `refused` makes it infeasible without a run."""
         with self.db.write() as session:
             fresh = reads.study_by_id(session, study.id)
-            if used(reads.trials(session, study.id)) >= spec.budget.trials or fresh.state != StudyState.RUNNING:
+            full = self._lookups.used(session, study.id) >= spec.budget.trials
+            if full or fresh.state != StudyState.RUNNING:
                 return
             trial = writes.create_trial(
                 session,
@@ -236,48 +260,49 @@ class Runner:
             if refused is not None:
                 state, (reason, detail) = TrialState.INFEASIBLE, refused
                 writes.set_trial_state(session, trial.id, state, now=now, reason=reason, detail=detail)
-        self._lookups.forget(study.id)
 
-    def _budget_spent(self, study: Study, spec: StudySpec, trials: Sequence[Trial]) -> bool:
+    def _budget_spent(self, study: Study, spec: StudySpec) -> bool:
         """Whether no new trial may be created: trials or hours are used up, or the space holds nothing new."""
-        if used(trials) >= spec.budget.trials or out_of_hours(study, spec):
-            return True
-        count, asked_of = self._exhausted.get(study.id, (-1, spec))
-        return count == len(trials) and asked_of is spec
+        with self.db.read() as session:
+            if self._lookups.used(session, study.id) >= spec.budget.trials or out_of_hours(study, spec):
+                return True
+        last, asked_of = self._exhausted.get(study.id, (None, spec))
+        return last is not None and last == self._last_number(study) and asked_of is spec
 
-    def _wants_proposal(self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt]) -> bool:
-        fresh = any(trial.state == TrialState.WAITING and not trial.failures for trial in trials)
-        if not self._proposer.free or fresh:  # another trial than one that failed shows whether the machine is at fault
+    def _last_number(self, study: Study) -> int:
+        with self.db.read() as session:
+            return reads.last_number(session, study.id)
+
+    def _wants_proposal(self, study: Study, spec: StudySpec, live: Sequence[Attempt]) -> bool:
+        if not self._proposer.free or not self._scheduler.free_slots(spec, study, live):
             return False
-        return bool(self._scheduler.free_slots(spec, study, live))
+        # Another trial than one that failed shows whether the machine is at fault, so those do not count as fresh.
+        return all(trial.failures for trial in self._lookups.waiting(study))
 
-    def _complete(
-        self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt], now: float
-    ) -> None:
-        """End the study when its budget is spent and nothing of it runs or waits to go on."""
+    def _complete(self, study: Study, spec: StudySpec, live: Sequence[Attempt], now: float) -> None:
+        """End the study when its budget is spent and nothing of it runs or waits to be resumed."""
         if any(attempt.study_id == study.id for attempt in live):
             return
-        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+        waiting = self._lookups.waiting(study)
         late = [trial for trial in waiting if trial.started_at is None] if out_of_hours(study, spec) else []
         if len(late) < len(waiting):
             return
-        if self._pause_failing(study, spec, len(trials), now):
+        if self._pause_failing(study, spec, self._last_number(study) + 1, now):
             return  # a small space holds no further trial that could be asked
-        early = used(trials) < spec.budget.trials
         with self.db.write() as session:
+            used = self._lookups.used(session, study.id)
             if reads.study_by_id(session, study.id).spec != study.spec:
                 return  # a person has just changed it, perhaps the budget
             for trial in late:
                 detail = f"the study's {spec.budget.hours:g} hours were used up"
                 state = TrialState.STOPPED
                 writes.set_trial_state(session, trial.id, state, now=now, reason="budget", detail=detail)
-            if early:
+            if used < spec.budget.trials:
                 cause = "its hours are used up" if out_of_hours(study, spec) else "the search space holds nothing new"
-                text = f"The study is complete after {used(trials)} of {spec.budget.trials} trials: {cause}."
+                text = f"The study is complete after {used} of {spec.budget.trials} trials: {cause}."
                 writes.add_notice(session, level="info", text=text, now=now, study_id=study.id)
-            if not any(one.state == TrialState.WAITING for one in reads.trials(session, study.id)):
+            if not reads.trials(session, study.id, states=(TrialState.WAITING,)):
                 writes.set_study_state(session, study.id, StudyState.COMPLETE, now=now)
-        self._lookups.forget(study.id)
 
     def _pause(self, study: Study, diagnosis: str, now: float) -> None:
         log.warning("study %s is paused: %s", study.name, diagnosis)
@@ -289,23 +314,33 @@ class Runner:
 
     def _keep_house(self, now: float) -> None:
         """Every few seconds: the heartbeat, the time that studies have run, the disk."""
-        if now - self._last_beat >= BEAT_SECONDS:
-            self._last_beat = now
+        steady = self.clock.steady()
+        if steady - self._last_beat >= lease.BEAT_SECONDS:
             with self.db.write() as session:
-                writes.beat_lease(session, now=now)
+                writes.beat_lease(session, now=self.clock.wall())
                 for study_id, seconds in self._spent.items():
                     writes.add_study_seconds(session, study_id, seconds)
+            self._last_beat = steady
             self._spent.clear()
-        if now - self._last_guard >= GUARD_SECONDS:
-            self._last_guard = now
+        if steady - self._last_guard >= GUARD_SECONDS:
+            self._last_guard = steady
             for study in self._lookups.running():
                 with self._at_study(study.id):
                     self._scheduler.has_room(study, self._lookups.spec(study), now)
 
-    def _account(self, studies: Sequence[Study], now: float) -> None:
-        """Count the time for budget.hours; written with the heartbeat."""
-        passed = max(0.0, now - self._last_tick) if self._last_tick is not None else 0.0
-        self._last_tick = now
+    def _tidy(self, now: float) -> None:
+        """Once: what an earlier runner left unfinished, and where its record of times ends."""
+        if not self._tidied:
+            with self.db.read() as session:
+                self.clock.not_before(reads.newest_end(session))
+            retention.finish_all(self.db, self.workspace, now=now)
+            self._tidied = True
+
+    def _account(self, studies: Sequence[Study]) -> None:
+        """Count the time for budget.hours; written with the heartbeat. A machine that slept has not worked."""
+        steady = self.clock.steady()
+        passed = min(steady - self._last_tick, LONGEST_TICK) if self._last_tick is not None else 0.0
+        self._last_tick = steady
         for study in studies:
             self._spent[study.id] = self._spent.get(study.id, 0.0) + passed
 
@@ -321,21 +356,31 @@ class Runner:
 
 
 def serve(runner: Runner) -> None:
-    """Tick until nothing is left to do or it is asked to leave. The one place that survives any error of a tick."""
+    """Tick until nothing is left to do, it is asked to leave or the workspace is no longer its own.
+
+    The one place that survives any error of a tick.
+    """
     failures = 0
-    while not runner.leaving:
+    while not runner.leaving and not (why := runner.lost()):
         try:
             if not runner.tick():
                 return
             failures = 0
-        except Exception as error:  # the runner's edge: the traceback is logged, the studies go on
+            runner.wait()
+        except StoreUnavailable as error:
+            runner.unavailable(error)
+            runner.wake.wait(QUIET_SECONDS)
+        except Exception as error:  # the runner's edge: the traceback is logged, the studies continue
+            if runner.lost():
+                continue
             failures += 1
             log.exception("tick failed (%d in a row)", failures)
             if failures >= TICK_FAILURES:
                 _give_up(runner, error)
             runner.wake.wait(min(float(failures), 10.0))
-            continue
-        runner.wait()
+    if not runner.leaving:
+        runner.leaving = True
+        log.warning("the runner leaves and its workers continue: %s", why)
 
 
 def _give_up(runner: Runner, error: Exception) -> None:
@@ -345,27 +390,38 @@ def _give_up(runner: Runner, error: Exception) -> None:
         log.error("and the study cannot be paused: %s", second)
 
 
-def run(workspace: Workspace, launcher: Launcher, *, clock: Callable[[], float] = time.time) -> int:
+def run(workspace: Workspace, launcher: Launcher) -> int:
     """Be the runner of a workspace until its work is done; the exit code of the process."""
     while True:
         db = open_db(workspace.path)
-        runner = Runner(workspace, db, launcher, clock)
+        runner = Runner(workspace, db, launcher)
         try:
-            with lease.hold(workspace, db, clock) as ours:
-                if not ours:
+            with lease.hold(workspace, db, runner.clock.wall) as held:
+                if held is None:
                     log.info("another runner works here; leaving")
                     return ANOTHER_RUNS
+                runner.held = held
                 _leave_on_signal(runner)
                 log.info("runner started")
-                retention.finish_all(db, workspace, now=clock())
                 serve(runner)
                 log.info("runner leaves")
             # Work that was added after the last look, by someone who still saw the lock held, must not be left lying.
             if runner.leaving or not runner.has_work():
+                _fold(db)
                 return 0
         finally:
             runner.close()
             db.close()
+
+
+def _fold(db: Database) -> None:
+    """Leave a database that is whole without its companions: people copy the one file. Others may be using it; then
+    the last of them folds it."""
+    try:
+        if not db.replaced():
+            db.checkpoint()
+    except BertDistillError as error:
+        log.warning("the write-ahead log stays beside the database: %s", error)
 
 
 def _leave_on_signal(runner: Runner) -> None:
@@ -388,8 +444,9 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(
         filename=workspace.runner_log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
     )
+    logging.raiseExceptions = False  # on a full disk its own tracebacks would fill stderr, which is the same file
     try:
-        return run(workspace, LocalLauncher())
+        return run(workspace, make_launcher())
     except BertDistillError as error:
         log.error("%s %s", error, error.hint)
         sys.stderr.write(f"{error}\n{error.hint}\n")

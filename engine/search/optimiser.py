@@ -1,22 +1,26 @@
 """Propose the settings of the next trial from the trials so far. The only importer of optuna.
 
-It keeps nothing between calls and reads no database: the optuna study is rebuilt in memory each time, so the same
-history, space and seed give the same proposal in any process, and tracker and optimiser cannot disagree.
+It reads no database. The optuna study is rebuilt in memory each time, so the same history, space and seed give the
+same proposal in any process, and tracker and optimiser cannot disagree. What a proposal worked out about past trials
+may be handed to the next one in a `Memory`, which changes no answer.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
@@ -44,6 +48,10 @@ LARGEST_GRID = 20_000
 """Finite spaces up to this size are walked through when random draws find nothing new."""
 WHOLE = ("gp", "nsga2")
 """Samplers that take the parameters of a trial together, so each trial must be told in full, narrowed ranges or not."""
+
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 
 class SpaceExhausted(BertDistillError):
@@ -93,23 +101,27 @@ def propose(
     within: Space | None = None,
     effect: Effect | None = None,
     tried: Sequence[Mapping[str, Value]] = (),
+    memory: Memory | None = None,
 ) -> Proposal:
     """The next parameter set; raises SpaceExhausted when there is no new one within the limits.
 
     `index` tells apart proposals that are made from the same history. `settings` are the fixed ones, which conditions
     look at where a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals
     keep to it, and trials of the whole `space` go on to teach. Never a set that the history or `tried` (what teaches
-    nothing) holds, nor one of the same `effect`: a temperature without soft loss changes nothing.
+    nothing) holds, nor one of the same `effect`: a temperature without soft loss changes nothing. `memory` is that of
+    earlier proposals of the same study, whose spaces, settings and effects are these.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
     here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived, effect)
-    seen = {here.key(params) for params in (*(trial.params for trial in history), *tried)}
+    kept = Memory() if memory is None else memory
+    every = [*(trial.params for trial in history), *tried]
+    seen = {kept.of("key", params, here.key) for params in every}
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
-        told = [trial for trial in history if here.fits(trial.params)]
-        params = here.model(told, seen, chosen, derived, startup_trials)
+        told = [one for one in history if kept.of("fits", one.params, here.fits)]
+        params = here.model(told, seen, startup_trials, kept)
         if params is not None:
             finished = sum(trial.state != "running" for trial in told)
             at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
@@ -127,7 +139,7 @@ def rebuilt(
     here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
     told = [trial for trial in history if here.fits(trial.params)]
     study = optuna.create_study(directions=["minimize"] * len(aims(objectives)))
-    study.add_trials(list(_Scale(here, told).frozen_trials()))
+    study.add_trials(_Scale(here, told, Memory()).frozen_trials(told))
     return study
 
 
@@ -240,15 +252,16 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, told: Sequence[PastTrial], seen: set[Any], kind: str, seed: int, startup_trials: int
+        self, told: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
     ) -> dict[str, Value] | None:
         """What the sampler proposes, None when it only finds old or forbidden sets."""
-        scale = _Scale(self, told)
+        scale = _Scale(self, told, memory)
         study = optuna.create_study(
-            directions=["minimize"] * len(aims(self.objectives)), sampler=self.sampler(kind, seed, startup_trials)
+            directions=["minimize"] * len(aims(self.objectives)),
+            sampler=self.sampler(self.kind, self.seed, startup_trials),
         )
-        study.add_trials(list(scale.frozen_trials()))
-        for _ in range(ATTEMPTS[kind]):
+        study.add_trials(scale.frozen_trials(told))
+        for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
             if self.key(params) in seen:
                 continue  # the trial just asked stays there as running, so the next one differs
@@ -302,26 +315,119 @@ def _any_value(parameter: Parameter) -> Value:
 # -------------------------------------------------------------------------------- history as optuna trials
 
 
+class Memory:
+    """What was worked out about past trials under one study's spec. Everything in it can be lost.
+
+    It goes by identity: the caller keeps the values that it asks about.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[object, object, Any]] = {}
+
+    def of(self, what: str, about: Thing, work: Callable[[Thing], Result], mark: object = None) -> Result:
+        """The result of `work`, done once for each thing that it is about, and again when `mark` has changed."""
+        found = self._known.get((what, id(about)))
+        if found is None or found[1] != mark:
+            found = self._known[what, id(about)] = (about, mark, work(about))  # held, or its id might be reused
+        result: Result = found[2]
+        return result
+
+
+MOST_TOLD = {"gp": 500, "tpe": 5_000, "nsga2": 5_000}
+"""Past trials that a sampler is given at most: each proposal takes the longer the more there are."""
+_JUDGES = 300
+"""Trials that each is compared with."""
+
+
+def telling(
+    told: Sequence[PastTrial], point: Callable[[PastTrial], tuple[float | None, ...]], most: int
+) -> Container[int]:
+    """Places of the trials that tell a sampler most, at most `most`: the half that the fewest others dominate, then
+    the newest. All of them when they are few."""
+    if len(told) <= most:
+        return range(len(told))
+    full = [(place, p) for place, one in enumerate(told) if one.state == "complete" and None not in (p := point(one))]
+    columns = [np.array(column, dtype=float) for column in zip(*(p for _, p in full), strict=True)]
+    dominated = np.zeros(len(full), dtype=int)
+    for judge in range(0, len(full), max(1, len(full) // _JUDGES)):  # spread over the study: all would take minutes
+        beaten = np.logical_and.reduce([column[judge] <= column for column in columns])
+        dominated += beaten & np.logical_or.reduce([column[judge] < column for column in columns])
+    order = np.lexsort((-np.arange(len(full)), dominated))
+    chosen = {full[i][0] for i in order[: most // 2]}
+    for place in range(len(told) - 1, -1, -1):
+        if len(chosen) >= most:
+            break
+        chosen.add(place)
+    return chosen
+
+
+class _Shallow(dict[str, Any]):
+    """A dict whose deep copy shares the values. Optuna copies every trial that it is given, three quarters of the time
+    for distributions, which nobody changes."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return dict(self)
+
+
+def _optuna_trial(
+    state: TrialState,
+    values: list[float] | None,
+    params: Mapping[str, Any],
+    distributions: Mapping[str, BaseDistribution],
+) -> FrozenTrial:
+    """What `optuna.trial.create_trial` makes, without its copies."""
+    return FrozenTrial(
+        number=-1,
+        trial_id=-1,
+        state=state,
+        value=None,
+        values=values,
+        datetime_start=_THEN,
+        datetime_complete=_THEN if state == TrialState.COMPLETE else None,
+        params=_Shallow(params),
+        distributions=_Shallow(distributions),
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
+
+
+_THEN = datetime.datetime(2000, 1, 1)
+
+
 class _Scale:
     """Turns past trials into optuna's: objectives to minimise on comparable scales, limits as constraints."""
 
-    def __init__(self, search: _Search, told: Sequence[PastTrial]) -> None:
+    def __init__(self, search: _Search, told: Sequence[PastTrial], memory: Memory) -> None:
         self.search = search
-        self.told = told
+        self.memory = memory
         self.objectives = search.objectives
-        full = [p for p in (self._scaled(trial.values) for trial in told if trial.state == "complete") if None not in p]
+        full = [p for p in (self.point(trial) for trial in told if trial.state == "complete") if None not in p]
         columns = [[float(p[i] or 0.0) for p in full] or [0.0] for i in range(len(self.objectives))]
         self.worst = [max(column) for column in columns]
         self.span = [(max(column) - min(column)) or 1.0 for column in columns]
         self.runs = any(trial.state == "infeasible" for trial in told)
         self.violations = any(trial.violations for trial in told)
+        self._mark = (search.kind, *self.worst, *self.span, self.runs, self.violations)
 
-    def frozen_trials(self) -> Iterator[FrozenTrial]:
-        """All past trials in order. NSGA-II reads its generations from them, or it would start again each time."""
-        finished = 0
-        for trial in self.told:
-            yield self.frozen(trial, finished // POPULATION)
+    def point(self, trial: PastTrial) -> tuple[float | None, ...]:
+        """The values of a trial on this scale."""
+        return self.memory.of("point", trial, lambda one: self._scaled(one.values))
+
+    def frozen_trials(self, told: Sequence[PastTrial]) -> list[FrozenTrial]:
+        """Past trials in order, of very many the most telling. NSGA-II reads its generations from them, or it would
+        start again each time."""
+        chosen, finished, found = telling(told, self.point, MOST_TOLD[self.search.kind]), 0, []
+        for place, trial in enumerate(told):
+            if place in chosen:
+                found.append(self._remembered(trial, finished // POPULATION))
             finished += trial.state != "running"
+        return found
+
+    def _remembered(self, trial: PastTrial, generation: int) -> FrozenTrial:
+        """`frozen`, made again only when the scale has moved."""
+        mark = (generation, *self._mark)
+        return self.memory.of("frozen", trial, lambda one: self.frozen(one, generation), mark)
 
     def frozen(self, trial: PastTrial, generation: int) -> FrozenTrial:
         """A trial as complete or running: gp sees no pruned ones, so it would propose their like again.
@@ -335,21 +441,18 @@ class _Scale:
         params = {name: codes[name].encode(value) for name, value in kept.items()}
         distributions = {name: codes[name].distribution for name in kept}
         if trial.state == "running":
-            return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
+            return _optuna_trial(TrialState.RUNNING, None, params, distributions)
         found = self._values(trial)
         values = [
             worst if value is None else value
             for value, worst, objective in zip(found, self.worst, self.objectives, strict=True)
             if not objective.constraint
         ]
-        return create_trial(
-            state=TrialState.COMPLETE,
-            values=values,
-            params=params,
-            distributions=distributions,
-            constraints=self._constraints(trial, found),
-            system_attrs={"NSGAIISampler:generation": generation},
-        )
+        made = _optuna_trial(TrialState.COMPLETE, values, params, distributions)
+        made.system_attrs["NSGAIISampler:generation"] = generation
+        for name, excess in (self._constraints(trial, found) or {}).items():
+            made.set_constraint(name, excess)
+        return made
 
     def _values(self, trial: PastTrial) -> tuple[float | None, ...]:
         given = trial.values or (None,) * len(self.objectives)

@@ -84,9 +84,11 @@ def stop_runner(workspace: Workspace, *, who: str) -> None:
     with writing(workspace) as db:
         with db.read() as session:
             live = bool(reads.live_attempts(session))
-        if not live and not runner_status(workspace).alive:
+        runner = runner_status(workspace, db)
+        if not live and not runner.alive:
             raise ActionRefused("no runner works here and no worker runs", hint="There is nothing to stop.")
-        ask(workspace, db, requests.STOP_RUNNER, who)
+        meant = {"since": runner.since} if runner.alive and runner.pid else None
+        ask(workspace, db, requests.STOP_RUNNER, who, arguments=meant)
 
 
 # ------------------------------------------------------------------------------------------------------------- studies

@@ -19,8 +19,8 @@ from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, 
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.launch import launchers, process
-from bertdistill.engine.launch.launchers import Slot
+from bertdistill.engine.launch import local, process
+from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.runner import collector, rules, runner
 from bertdistill.engine.search import proposals
 from bertdistill.engine.steering import actions
@@ -402,8 +402,8 @@ def test_busy_slots_are_skipped(house: Make) -> None:
 def gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Two GPUs, on paper; the value says why other people's work forbids one."""
     found = {"GPU-a": "", "GPU-b": ""}
-    monkeypatch.setattr(launchers, "gpu_uuids", lambda environ: list(found))
-    monkeypatch.setattr(launchers, "gpu_busy", lambda device: found[device.uuid])
+    monkeypatch.setattr(local, "gpu_uuids", lambda environ: list(found))
+    monkeypatch.setattr(local, "gpu_busy", lambda device: found[device.uuid])
     return found
 
 
