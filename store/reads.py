@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ __all__ = [
     "attempt_by_id",
     "attempt_for_prepare",
     "attempts",
+    "attempts_by_id",
     "best_checkpoint",
     "checkpoints",
     "count_origins",
@@ -61,7 +62,7 @@ __all__ = [
     "points_after",
     "requests",
     "series",
-    "series_names",
+    "series_ids",
     "studies",
     "study",
     "study_by_id",
@@ -293,6 +294,12 @@ def attempts(
     return _all(session, Attempt, f"{where} ORDER BY id DESC LIMIT ?", *values, newest)[::-1]
 
 
+def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt]:
+    """Attempts with these row ids, as far as they are there."""
+    parts = [attempt_ids[start : start + _MOST_VALUES] for start in range(0, len(attempt_ids), _MOST_VALUES)]
+    return [row for part in parts for row in _all(session, Attempt, f"WHERE id IN ({_marks(part)})", *part)]
+
+
 def live_attempts(session: Reading) -> list[Attempt]:
     """Attempts of all studies that have not been settled, oldest first."""
     return _all(session, Attempt, "WHERE state = ? ORDER BY id", AttemptState.RUNNING.name)
@@ -330,10 +337,9 @@ def last_values(session: Reading, study_id: int, name: str, trial_ids: Collectio
     return dict(session.rows(query, study_id, name, *trial_ids))
 
 
-def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
-    """Names of the series of a trial (0: of the preparation)."""
-    found = session.rows("SELECT name FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
-    return {name for (name,) in found}
+def series_ids(session: Reading, study_id: int, trial_id: int) -> dict[str, int]:
+    """Row ids of the series of a trial (0: of the preparation) by name."""
+    return dict(session.rows("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id))
 
 
 def checkpoints(

@@ -14,12 +14,13 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.runner import retention, settle
-from bertdistill.engine.runner.ingest import ingest
+from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.requests import AT_ONCE
 from bertdistill.engine.runner.stopping_inputs import Overtaking
 from bertdistill.store import reads
 from bertdistill.store.db import Database
+from bertdistill.store.errors import StoreUnavailable
 from bertdistill.store.rows import Attempt
 
 KILL_AFTER_GRACE = 5.0
@@ -61,10 +62,10 @@ class Collector:
         for attempt in attempts:
             with self.at_study(attempt.study_id):
                 if self.launcher.alive(self.paths(attempt), attempt.handle):
-                    self._ingest(attempt, now)
                     live.append(attempt)
                 else:
                     self._settle(attempt, now)
+        self._listen([one for one in live if self._size(one) != one.ingest_offset], now)
         self._watched = [(attempt, self._size(attempt)) for attempt in live]
         return live
 
@@ -103,16 +104,27 @@ class Collector:
     def _grace(self, attempt: Attempt) -> float:
         return self.lookups.spec_by_id(attempt.study_id).runner.grace_seconds
 
-    def _ingest(self, attempt: Attempt, now: float) -> None:
-        """Store all complete lines that are there."""
-        while True:
-            batch = ingest(self.db, self.workspace.path, attempt)
-            if batch.points and not attempt.stop_reason:
-                self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
-            if not batch.more:
+    def _listen(self, attempts: Sequence[Attempt], now: float) -> None:
+        """Store all complete lines that are there. One attempt that cannot be stored must not hold up the others."""
+        while attempts:
+            try:
+                stored = ingest_all(self.db, self.workspace.path, attempts)
+            except StoreUnavailable:
+                raise
+            except Exception:  # whose doing it was shows when each is tried by itself
+                if len(attempts) == 1:
+                    raise
+                for attempt in attempts:
+                    with self.at_study(attempt.study_id):
+                        self._listen([attempt], now)
                 return
+            for attempt in attempts:
+                if stored[attempt.id].points and not attempt.stop_reason:
+                    with self.at_study(attempt.study_id):
+                        self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
+            more = [attempt.id for attempt in attempts if stored[attempt.id].more]
             with self.db.read() as session:
-                attempt = reads.attempt_by_id(session, attempt.id)
+                attempts = reads.attempts_by_id(session, more)
 
     def _settle(self, attempt: Attempt, now: float) -> None:
         """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
@@ -122,7 +134,7 @@ class Collector:
             return  # a probe of someone else held the lock just now
         if ended.kind == "lost":
             self.launcher.kill(paths, attempt.handle)  # its shim is gone, which would have ended its stray children
-        self._ingest(attempt, now)
+        self._listen([attempt], now)
         spec = self.lookups.spec_by_id(attempt.study_id)
         found = settle.settle(
             self.db,

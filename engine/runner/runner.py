@@ -346,10 +346,10 @@ class Runner:
 
     @contextmanager
     def _at_study(self, study_id: int) -> Iterator[None]:
-        """While the block runs, failures are this study's; after it, nobody's."""
-        self.current = study_id
+        """While the block runs, failures are this study's; after it, whose they were before."""
+        before, self.current = self.current, study_id
         yield
-        self.current = None
+        self.current = before
 
 
 # ------------------------------------------------------------------------------------------------------------- process

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.search.optimiser import Memory, PastTrial, Proposal, propose
 from bertdistill.engine.study import student
 from bertdistill.engine.study.space import resolve
