@@ -195,7 +195,8 @@ def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = 
     """All trials of a study by number, archived ones included; only those in `states` when some are named."""
     if not states:
         return _all(session, Trial, "WHERE study_id = ? ORDER BY number", study_id)
-    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) ORDER BY number"
+    # The plus: else SQLite walks through the whole study by number, only to save sorting the few that it finds.
+    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) ORDER BY +number"
     return _all(session, Trial, rest, study_id, *(state.name for state in states))
 
 

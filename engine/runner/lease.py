@@ -45,6 +45,13 @@ class RunnerStatus:
         silent = self.alive and self.heartbeat_age is not None and self.heartbeat_age >= SILENT_SECONDS
         return self.heartbeat_age if silent else None
 
+    @property
+    def unanswered(self) -> str:
+        """What to tell someone who asked a silent runner for something; empty when it may be expected to answer."""
+        if self.silence is None:
+            return ""
+        return f"asked; the runner (pid {self.pid}) has not answered for {self.silence:.0f} s"
+
 
 def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:
     """Ask the lock whether a runner lives, and the lease (in `db`, if it is open already) who it is."""
