@@ -154,12 +154,12 @@ def _complete_trials(session: Any, study_id: int, spec: StudySpec, first: int, l
         study_id=study_id,
         origin="sampler",
         params=_params(dice),
-        settings={name: value for name, value in vars(spec.settings).items()},
+        settings=dict(vars(spec.settings)),
         known={"params": 5e6, "size_mb": 20.0},
         now=1.0,
         state=TrialState.COMPLETE,
     )
-    kept = "study_id, state, origin, settings, reason, detail, failures, sampler, created_at, tags, note, archived"
+    kept = "study_id, state, origin, reason, detail, failures, sampler, created_at, tags, note, archived"
     rows = []
     for number in range(first + 1, last):
         params = _params(dice)
@@ -178,15 +178,14 @@ def _complete_trials(session: Any, study_id: int, spec: StudySpec, first: int, l
             )
         )
     session.run(
-        f"INSERT INTO trial ({kept.replace('settings, ', '')}, progress, started_at, finished_at, busy_seconds, number,"
-        f" params, settings, known, metrics) SELECT {kept.replace('settings, ', '')}, 1.0, 1.0, 2.0, 60.0, ?, ?, ?, ?, ?"
-        " FROM trial WHERE id = ?",
+        f"INSERT INTO trial ({kept}, progress, started_at, finished_at, busy_seconds, number, params, settings, known,"
+        f" metrics) SELECT {kept}, 1.0, 1.0, 2.0, 60.0, ?, ?, ?, ?, ? FROM trial WHERE id = ?",
         rows,
     )
 
 
 def reporting(folder: Path, attempts: int) -> tuple[float, float]:
-    """(CPU seconds that the runner spends in a second in which every attempt reports once, attempts that fill a core)."""
+    """CPU seconds of the runner for one second in which every attempt reports once, and how many would fill a core."""
     of = Large(folder, trials=0, slots=attempts)
     writers = [EventWriter(of.attempt(number).events) for number in range(attempts)]
     of.runner.tick()

@@ -224,10 +224,7 @@ def stop(
     ws = workspace(where)
     if runner:
         late = actions.stop_runner(ws, who=who())
-        left = (
-            "the runner will leave when its workers have written their checkpoints; `run` or `resume` starts a new one"
-        )
-        say(late or left)
+        say(late or "the runner will leave after its workers' checkpoints; `run` or `resume` starts a new one")
         return
     _refuse_trial_name(ws, study)
     with reading(ws) as db:

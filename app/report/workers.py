@@ -217,6 +217,8 @@ def workers_object(now: WorkersNow, ws: Workspace) -> dict[str, Any]:
             "pid": now.runner.pid,
             "since": now.runner.since,
             "heartbeat_age": now.runner.heartbeat_age,
+            "silence": now.runner.silence,
+            "released": now.runner.released,
         },
         "load": _load_object(now.load),
         "slots": [slot_row(now, place) for place in now.room.places],

@@ -317,7 +317,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         said = "is killed" if at_once else "is asked to stop; a worker writes a checkpoint first"
         self.ui.act(
             lambda: actions.stop_trial(self.ui.workspace, study, number, at_once=at_once, who=self.ui.who),
-            lambda _: f"Trial #{number} of {study} {said}.",
+            lambda late: late or f"Trial #{number} of {study} {said}.",
         )
 
     def action_slots(self, by: int) -> None:
