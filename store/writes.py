@@ -60,6 +60,7 @@ __all__ = [
     "set_alias",
     "set_attempt_handle",
     "set_attempt_outcome",
+    "set_attempt_progress",
     "set_attempt_stop_reason",
     "set_attempts_reported",
     "set_model_handle",
@@ -282,6 +283,11 @@ def set_attempt_handle(session: Writing, attempt_id: int, handle: dict[str, Any]
 def set_attempt_stop_reason(session: Writing, attempt_id: int, reason: str) -> None:
     """Note why the runner asked it to stop."""
     session.change(Attempt, attempt_id, stop_reason=reason)
+
+
+def set_attempt_progress(session: Writing, attempt_id: int, **progress: Any) -> None:
+    """The newest progress of one attempt (see `Reported`), whose offset stays as it is."""
+    session.change(Attempt, attempt_id, **progress)
 
 
 @dataclass(frozen=True)

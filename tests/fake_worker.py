@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "ignore_term": False,
     "hold": "",  # as long as this file exists, every trial waits at half of its steps
     "linger": 0.0,  # seconds for which a child outlives the worker, holding the lock
+    "linger_unlocked": False,  # without the lock
     "torn": False,  # leave half a line at the end of the events
     "log": "",  # text for the log
     "exit_code": 0,  # instead of a normal end
@@ -236,7 +237,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(how["log"] + "\n")
     if how["linger"]:
         subprocess.Popen(
-            [sys.executable, "-c", f"import time; time.sleep({how['linger']})"], close_fds=False, start_new_session=True
+            [sys.executable, "-c", f"import time; time.sleep({how['linger']})"],
+            close_fds=how["linger_unlocked"],
+            start_new_session=True,
         )
     run = {"prepare": lambda: prepare(spec, events, how), "promote": lambda: promote(spec, paths, events, how)}
     code = run.get(spec.kind, lambda: train(spec, paths, events, how))()

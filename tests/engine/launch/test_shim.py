@@ -65,7 +65,7 @@ def ended(folder: Path) -> dict[str, Any]:
         (f"raise SystemExit({events.EXIT_DIVERGED})", "diverged", 76, None),
         (f"raise SystemExit({events.EXIT_OUT_OF_MEMORY})", "host_oom", 77, None),
         (f"raise SystemExit({events.EXIT_REFUSED})", "refused", 78, None),
-        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", "cuda_oom", 1, None),
+        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", "crashed", 1, None),  # on a CPU
         ("raise MemoryError", "host_oom", 1, None),
         ("raise OSError(28, 'No space left on device')", "disk_full", 1, None),
         ("import os; os.kill(os.getpid(), 9)", "killed_by_signal_9", None, 9),

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from bertdistill.engine.contract import events as events_module
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.runner import ingest as ingest_module
-from bertdistill.engine.runner.ingest import Batch, digest, ingest
+from bertdistill.engine.runner.digest import digest
+from bertdistill.engine.runner.ingest import Batch, ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
 from bertdistill.store.rows import Attempt, Notice, Series, Trial, TrialState
@@ -231,7 +233,7 @@ def test_batches_end_at_lines_and_a_small_limit_loses_nothing(place: Place) -> N
 
 def test_a_line_without_end_is_skipped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or nothing behind it would ever be read."""
-    monkeypatch.setattr(ingest_module, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(events_module, "LONGEST_LINE", 1000)
     place.append(b"x" * 2500)
     place.drain(max_bytes=100)
     place.append(b"x\n" + GOOD + b"\n")
@@ -405,7 +407,7 @@ def test_rows_and_offset_commit_together(place: Place, monkeypatch: pytest.Monke
     """When anything fails, nothing of the batch is there and the next call stores all of it."""
     place.append(line(1, train_loss=1.0))
     with monkeypatch.context() as patched:
-        patched.setattr(writes, "set_offset", lambda *_: (_ for _ in ()).throw(RuntimeError("killed here")))
+        patched.setattr(writes, "set_attempts_reported", lambda *_: (_ for _ in ()).throw(RuntimeError("killed here")))
         with pytest.raises(RuntimeError, match="killed here"):
             place.run()
     assert ({}, 0) == (place.series(), place.attempt().ingest_offset)

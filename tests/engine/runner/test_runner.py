@@ -111,7 +111,12 @@ def test_retries_end(house: Make) -> None:
 
 def test_what_the_parameters_cause_is_infeasible(house: Make) -> None:
     """A diverged loss and a full GPU are not repeated and end nothing else."""
-    done = house({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2]).run()
+    sick = house({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2])
+    sick.launcher = FixedSlots(
+        environ=sick.launcher.environ, given=tuple(Slot(f"gpu{n}", Device("cuda", 1, f"GPU-{n}")) for n in range(2))
+    )
+    sick.renew()
+    done = sick.run()
     assert [(TrialState.INFEASIBLE, "diverged"), (TrialState.INFEASIBLE, "cuda_oom")] == [
         (done.trial(n).state, done.trial(n).reason) for n in (1, 2)
     ]
