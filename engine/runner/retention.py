@@ -79,9 +79,7 @@ def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], 
         needed = {folder for trial_id in resting for folder in _needed(session, trial_id)}
     for one in chosen:
         folder = workspace.run_folder(one.folder)
-        if (
-            one.folder not in needed and folder.resolve() == folder
-        ):  # never through a link, wherever a worker let it lead
+        if one.folder not in needed and folder.resolve() == folder:  # never through a link that a worker made
             shutil.rmtree(folder, ignore_errors=True)
     return Dropped(len(chosen), sum(one.size_bytes for one in chosen))
 

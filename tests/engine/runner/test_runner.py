@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
+from tests.fakes import CPU, FixedSlots, House, behave, fake_environment, study_dict, study_spec, wait_for
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import local, process
 from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.runner import collector, rules, runner
@@ -109,11 +110,12 @@ def test_retries_end(house: Make) -> None:
     assert done.study().state == StudyState.COMPLETE
 
 
-def test_what_the_parameters_cause_is_infeasible(house: Make) -> None:
+def test_what_the_parameters_cause_is_infeasible(house: Make, tmp_path: Path) -> None:
     """A diverged loss and a full GPU are not repeated and end nothing else."""
     sick = house({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2])
     sick.launcher = FixedSlots(
-        environ=sick.launcher.environ, given=tuple(Slot(f"gpu{n}", Device("cuda", 1, f"GPU-{n}")) for n in range(2))
+        environ=fake_environment(tmp_path, diverge=[1], cuda_oom=[2]),
+        given=tuple(Slot(f"gpu{n}", Device("cuda", 1, f"GPU-{n}")) for n in range(2)),
     )
     sick.renew()
     done = sick.run()
