@@ -37,6 +37,8 @@ DEFAULTS: dict[str, Any] = {
     "crash_once": [],  # the same, on the first attempt only
     "diverge": [],  # trial numbers that end infeasible
     "cuda_oom": [],
+    "host_oom": [],  # trial numbers that run out of main memory, on every attempt
+    "host_oom_once": [],
     "refuse": [],
     "refuse_prepare": False,
     "crash_prepare": 0,  # attempts of the preparation that crash
@@ -166,6 +168,9 @@ def mishap(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int |
     if number in how["cuda_oom"]:
         sys.stderr.write("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB" + "\n")
         return int(ev.EXIT_OUT_OF_MEMORY)
+    if number in how["host_oom"] or (number in how["host_oom_once"] and spec.attempt == 1):
+        sys.stderr.write("Traceback (most recent call last):\nMemoryError" + "\n")
+        return int(ev.EXIT_CRASHED)
     if number in how["refuse"]:
         return end(events, "refused", "params", "another size than promised", ev.EXIT_REFUSED)
     if how["kill_self"]:
