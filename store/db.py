@@ -121,7 +121,7 @@ class Database:
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def replaced(self) -> bool:
-        """Whether the file at `path` is no longer the one that is open: SQLite would go on writing into the void."""
+        """Whether the file at `path` is no longer the one that is open: SQLite would keep writing into the void."""
         try:
             status = self.path.stat()
         except OSError:
@@ -137,7 +137,7 @@ class Database:
         return problems + [f"row {row[1]} of {row[0]} points to a missing {row[2]}" for row in strays]
 
     def backup(self, target: Path) -> None:
-        """Copy the database, rows still in the write-ahead log included, while others go on; replaces `target`."""
+        """Copy the database, rows still in the write-ahead log included, while others continue; replaces `target`."""
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         try:
@@ -190,7 +190,7 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     kind = network_filesystem(workspace)
     if kind is not None:
         raise StoreError(
-            f"{workspace}: lies on a network file system ({kind}), where SQLite's write-ahead log can lose data",
+            f"{workspace}: is on a network file system ({kind}), where SQLite's write-ahead log can lose data",
             hint="Choose a workspace on a local disk with --workspace; data and models may stay where they are.",
         )
     if path.exists() and not path.is_file():

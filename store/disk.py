@@ -104,7 +104,7 @@ def _rights(path: Path) -> str:
     if not path.parent.is_dir():
         return f"; {path.parent} is not a folder"
     if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
-        return "; it lies on a read-only medium, where a WAL database needs two more files beside it"
+        return "; it is on a read-only medium, where a WAL database needs two more files beside it"
     if not os.access(path.parent, os.W_OK):
         return f"; {path.parent} is not writable, and a WAL database needs two more files beside it"
     return ""

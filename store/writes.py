@@ -174,14 +174,14 @@ def set_trial_state(
     trial = reads.trial_by_id(session, trial_id)
     if state not in MOVES[trial.state]:
         return False
-    mended = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a person: its retries begin anew
+    revived = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a person: its retries begin anew
     session.change(
         Trial,
         trial_id,
         state=state,
         reason=reason,
         detail=detail,
-        failures=0 if mended else trial.failures,
+        failures=0 if revived else trial.failures,
         started_at=now if state == TrialState.RUNNING and trial.started_at is None else trial.started_at,
         progress=1.0 if state == TrialState.COMPLETE else trial.progress,
         finished_at=now if state in FINAL else None,

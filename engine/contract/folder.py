@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class RunPaths:
     def spec(self) -> Path:
         return self.folder / "spec.json"
 
-    @property
+    @cached_property
     def events(self) -> Path:
         return self.folder / "events.jsonl"
 
@@ -41,7 +42,7 @@ class RunPaths:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """Held by the shim and every process below it; free means that the device is free."""
         return self.folder / "lock"
@@ -51,7 +52,7 @@ class RunPaths:
         """Who runs here: host, boot id, pids with start times. Only for signals."""
         return self.folder / "state.json"
 
-    @property
+    @cached_property
     def exit(self) -> Path:
         """How it ended, written once by the shim; its presence means that the attempt is over."""
         return self.folder / "exit.json"

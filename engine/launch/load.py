@@ -55,7 +55,7 @@ def read_load(seconds: float | None = None) -> Load:
 
 
 def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int | None, int | None]:
-    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that cannot be told.
+    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that is unknown.
 
     Only its main process, which is where the model is; pages that it shares with other workers count in each of them.
     """

@@ -130,7 +130,7 @@ def suspended(identity: Identity) -> bool:
 
 
 def _state(pid: int) -> str:
-    """The kernel's letter for what a process does; empty where that cannot be told."""
+    """The kernel's letter for what a process does; empty where that is unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):

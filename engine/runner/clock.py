@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _TICK = 1e-6
-"""Seconds by which one moment is told from the next; Unix time in a float resolves 2.4e-7."""
+"""Seconds between one moment and the next; Unix time in a float resolves 2.4e-7."""
 
 
 @dataclass

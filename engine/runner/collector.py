@@ -1,4 +1,4 @@
-"""The runner's ear: store what workers report, settle those that ended, pass stops on to those that run.
+"""Follow the attempts that run: store what workers report, settle those that ended, pass stops on to those that run.
 
 It starts nothing and decides no study's fate; what an end means is decided in `settle`.
 """
@@ -38,11 +38,12 @@ class Collector:
     launcher: Launcher
     lookups: Lookups
     at_study: Callable[[int], AbstractContextManager[None]]
-    """Marks whose work is being done, so that a failure is laid at the right door."""
+    """Marks whose work is being done, so that a failure counts against the right study."""
     steady: Callable[[], float]
     failed: set[int] = field(default_factory=set)
     """Studies with a failure that nobody has looked into."""
     _overtaking: Overtaking = field(init=False)
+    _paths: dict[int, RunPaths] = field(default_factory=dict)
     _watched: list[tuple[Attempt, int]] = field(default_factory=list)
     _leaving: dict[int, float] = field(default_factory=dict)
     _killed: set[int] = field(default_factory=set)
@@ -99,7 +100,9 @@ class Collector:
 
     def paths(self, attempt: Attempt) -> RunPaths:
         """The attempt's folder."""
-        return RunPaths(self.workspace.run_folder(attempt.folder))
+        if attempt.id not in self._paths:  # asked several times a second
+            self._paths[attempt.id] = RunPaths(self.workspace.run_folder(attempt.folder))
+        return self._paths[attempt.id]
 
     def _grace(self, attempt: Attempt) -> float:
         return self.lookups.spec_by_id(attempt.study_id).runner.grace_seconds
@@ -145,6 +148,7 @@ class Collector:
             now=now,
         )
         self._leaving.pop(attempt.id, None)
+        self._paths.pop(attempt.id, None)
         self._killed.discard(attempt.id)
         if found is None:
             return

@@ -39,7 +39,7 @@ def attempt_spec(
     attempt: int = 1,
     resume_from: str = "",
 ) -> AttemptSpec:
-    """All that a worker is told."""
+    """The spec of an attempt: all that a worker knows."""
     select = select_metric(spec)
     return AttemptSpec(
         kind=kind,

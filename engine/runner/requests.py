@@ -82,7 +82,7 @@ def _stop_study(session: Writing, request: Request, now: float) -> str:
 
 
 def _stop_newest(session: Writing, request: Request) -> str:
-    """Trials above the number that the request names leave, the newest first; they wait and go on from there."""
+    """Trials above the number that the request names leave, the newest first; they wait and are resumed from there."""
     live = [one for one in reads.live_attempts(session) if one.study_id == request.study_id and one.trial_id]
     staying = sorted(live, key=lambda one: (bool(one.stop_reason), one.id))
     asked = _ask_to_stop(session, staying[int(request.arguments["slots"]) :], "slots")
@@ -102,7 +102,7 @@ def _move_study(
 def _ask_to_stop(session: Writing, attempts: list[Attempt], reason: str) -> int:
     """Write the reason to those that run and were not asked before; how many these are.
 
-    A trial that is stopped for good while its worker leaves for another reason must not wait to go on.
+    A trial that is stopped for good while its worker leaves for another reason must not wait to be resumed.
     """
     before = {"trial": ("", "study", "runner", "slots"), AT_ONCE: ("", "study", "runner", "slots", "trial")}
     chosen = [

@@ -65,7 +65,7 @@ def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
 def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], *, now: float) -> Dropped:
     """Mark checkpoints dropped and remove their files, unless another row still needs the same folder.
 
-    Those that were promoted, or whose trial goes on, since the caller looked stay.
+    Those that were promoted, or whose trial was resumed, since the caller looked stay.
     """
     chosen = list(checkpoints)
     if not chosen:

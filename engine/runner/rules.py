@@ -52,7 +52,7 @@ def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] |
 
 
 def place_in_queue(trial: Trial) -> tuple[bool, bool, bool, bool, int]:
-    """Trials that had begun go on first, then what people asked for, then the rest, each by number.
+    """Trials that had begun are resumed first, then what people asked for, then the rest, each by number.
 
     Trials that have failed come after all of these: each says once how it fares before one is tried again. Last come
     those that run alone, for all others must have ended then.

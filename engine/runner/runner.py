@@ -162,7 +162,7 @@ class Runner:
 
     def give_up(self, error: BaseException) -> None:
         """After ticks failed again and again: pause the study at hand (all running ones when none was), saying why,
-        and leave it alone, so that the others go on."""
+        and leave it alone, so that the others continue."""
         now = self.clock.now()
         for study in self._lookups.running():
             if self.current is None or study.id == self.current:

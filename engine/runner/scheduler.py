@@ -1,4 +1,4 @@
-"""The runner's hand: which attempt starts next, on which slot, if the disk has room for it.
+"""Decide which attempt starts next, on which slot, if the disk has room for it.
 
 It proposes no parameters and settles only what could not be started. How an attempt starts is in `dispatch`.
 """
@@ -15,7 +15,7 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Exit, Launcher, Slot
-from bertdistill.engine.launch.slots import fits, gpu_loads
+from bertdistill.engine.launch.slots import fits, gpu_loads, usable
 from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.rules import HOST_OOM, out_of_hours, place_in_queue, runs_alone
@@ -156,11 +156,7 @@ class Scheduler:
         key = (spec.runner.slots, spec.runner.slots_per_gpu)
         at, own, slots = self._slots.get(key, (0.0, 0, []))
         if not slots or time.monotonic() - at > SLOTS_SECONDS:
-            slots = self.launcher.slots(*key)
-            own = len(slots)
-            if any(slot.device.kind == "cuda" for slot in slots):
-                names = {slot.name for slot in slots}
-                slots = slots + [one for one in self.launcher.slots(0, key[1]) if one.name not in names]
+            own, slots = usable(self.launcher, key)
             self._slots[key] = (time.monotonic(), own, slots)
         return own, slots
 

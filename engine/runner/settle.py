@@ -24,13 +24,13 @@ UNBLAMED = frozenset({"complete", "stopped", "never_started", "machine_restarted
 """Ends that say nothing bad about machine or code."""
 
 _REMEDIES = {
-    "crashed": "Read that log, mend the cause",
-    "refused": "The message says what can never work; mend the study file or the data",
+    "crashed": "Read that log and fix the cause",
+    "refused": "The message says what can never work; fix the study file or the data",
     "disk_full": "Free disk space, or move the workspace",
     "lost": "The worker vanished without a word; look whether something on this machine kills processes",
     "killed_by_signal_9": "Something on this machine killed the worker; look into the system log",
     "stop_timeout": "The worker did not leave when asked; raise runner.grace_seconds",
-    "launch_failed": "Mend the machine or the worker command",
+    "launch_failed": "Fix the machine or the worker command",
     "no_result": "The worker ended without its objectives; read that log",
 }
 _LOG_LINES = 5
@@ -172,7 +172,7 @@ def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries:
     if found.state in (TrialState.FAILED, TrialState.INFEASIBLE):
         text = text or f"The preparation ended with {found.reason}: {found.detail}."
         hint = (
-            f"Log: {attempt.folder}/log.txt. Mend the cause; run the study file again if it is in there, else: "
+            f"Log: {attempt.folder}/log.txt. Fix the cause; run the study file again if it is in there, else: "
             f"bertdistill-tui engine resume {study.name}"
         )
         writes.set_study_state(session, attempt.study_id, StudyState.FAILED, now=now, diagnosis=f"{text} {hint}")
@@ -242,7 +242,7 @@ def failures_in_a_row(attempts: Sequence[Attempt], start: float) -> tuple[str, l
 def is_evidence(rows: Sequence[Attempt], wanted: int, trials: int) -> bool:
     """Whether these failures in a row speak against the machine or the code, and not against one trial.
 
-    So many as `wanted`, and of as many different trials: the retries of one trial repeat its own trouble. A study of
+    So many as `wanted`, and of as many different trials: the retries of one trial repeat its own failure. A study of
     fewer `trials` has no more witnesses than these.
     """
     return len(rows) >= wanted and len({one.trial_id for one in rows}) >= min(wanted, trials)
@@ -253,7 +253,7 @@ def diagnosis(study: str, name: str, rows: Sequence[Attempt], trial_number: int)
     lines = [line for line in rows[0].log_tail.splitlines() if line.strip()][-_LOG_LINES:]
     text = "\n".join(lines)
     tail = f" The log of trial {trial_number} ends:\n{text}\n" if lines else " "
-    remedy = _REMEDIES.get(name, "Read that log, mend the cause")
+    remedy = _REMEDIES.get(name, "Read that log and fix the cause")
     several = "1 attempt" if len(rows) == 1 else f"{len(rows)} attempts in a row"
     return (
         f"{several} ended with {name}, so nothing new is started.{tail}"

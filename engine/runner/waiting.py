@@ -1,6 +1,6 @@
 """Why each trial, preparation and next proposal waits, in the order in which the runner takes them. Pure.
 
-It decides nothing: the runner's own rules are in `rules` and `scheduler`, and here they are told to people.
+It decides nothing: the runner's own rules are in `rules` and `scheduler`, and here they are explained to people.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Waiting:
     why: str
     """A sentence for people, without its full stop."""
     note: str = ""
-    """What it has behind it: a retry, a checkpoint to go on from."""
+    """What it has behind it: a retry, a checkpoint to resume from."""
 
 
 @dataclass(frozen=True)
