@@ -21,6 +21,7 @@ from bertdistill.engine.search.optimiser import (
     FIRST_GP,
     GP_TRIALS,
     POPULATION,
+    Memory,
     PastTrial,
     Proposal,
     SpaceExhausted,
@@ -28,6 +29,7 @@ from bertdistill.engine.search.optimiser import (
     derive_seed,
     propose,
     rounded,
+    telling,
 )
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
 from bertdistill.engine.study.space import Parameter, Space, check, count
@@ -503,3 +505,31 @@ def test_a_range_of_one_rounding_step(kind: str) -> None:
         params = ask(history, kind, within=within, index=index).params
         assert inside(within, params)
         history.append(complete(params))
+
+
+@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2"])
+def test_a_memory_changes_no_answer(kind: str) -> None:
+    """What an earlier proposal worked out is kept, also when trials end and the scale moves."""
+    memory, history = Memory(), random_history(15)
+    for upto in (14, 15):
+        told = history[:upto]
+        assert ask(told, kind) == ask(told, kind, memory=memory)
+    ended = [*history[:-1], PastTrial(history[-1].params, "complete", (99.0, 1e6))]
+    assert ask(ended, kind) == ask(ended, kind, memory=memory)
+
+
+def test_the_most_telling_trials() -> None:
+    """Of many: those that the fewest others dominate, then the newest; few are all told."""
+
+    def point(trial: PastTrial) -> tuple[float | None, ...]:
+        return trial.values
+
+    best = [PastTrial({}, "complete", (float(i), float(-i))) for i in range(10)]
+    rest = [PastTrial({}, "complete", (50.0 + i, 50.0 + i)) for i in range(500)]
+    other = [PastTrial({}, "infeasible"), PastTrial({}, "running")]
+    told = [*best, *rest, *other]
+    chosen = telling(told, point, 40)
+    assert all(place in chosen for place in range(10))
+    assert 40 == sum(place in chosen for place in range(len(told)))
+    assert all(place in chosen for place in range(len(told) - 20, len(told)))
+    assert all(place in telling(told, point, 512) for place in range(512))
