@@ -109,18 +109,18 @@ class Collector:
 
     def _listen(self, attempts: Sequence[Attempt], now: float) -> None:
         """Store all complete lines that are there. One attempt that cannot be stored must not hold up the others."""
+        try:
+            self._store(attempts, now)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whose doing it was shows when each is tried by itself
+            for attempt in attempts:
+                with self.at_study(attempt.study_id):
+                    self._store([attempt], now)
+
+    def _store(self, attempts: Sequence[Attempt], now: float) -> None:
         while attempts:
-            try:
-                stored = ingest_all(self.db, self.workspace.path, attempts)
-            except StoreUnavailable:
-                raise
-            except Exception:  # whose doing it was shows when each is tried by itself
-                if len(attempts) == 1:
-                    raise
-                for attempt in attempts:
-                    with self.at_study(attempt.study_id):
-                        self._listen([attempt], now)
-                return
+            stored = ingest_all(self.db, self.workspace.path, attempts)
             for attempt in attempts:
                 if stored[attempt.id].points and not attempt.stop_reason:
                     with self.at_study(attempt.study_id):
