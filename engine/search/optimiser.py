@@ -7,18 +7,15 @@ may be handed to the next one in a `Memory`, which changes no answer.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,6 +23,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, aims, on_scale
 from bertdistill.engine.search.encoding import Code, rounded
+from bertdistill.engine.search.memory import MOST_TOLD, Memory, optuna_trial, telling
 from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
 
@@ -48,10 +46,6 @@ LARGEST_GRID = 20_000
 """Finite spaces up to this size are walked through when random draws find nothing new."""
 WHOLE = ("gp", "nsga2")
 """Samplers that take the parameters of a trial together, so each trial must be told in full, narrowed ranges or not."""
-
-
-Thing = TypeVar("Thing")
-Result = TypeVar("Result")
 
 
 class SpaceExhausted(BertDistillError):
@@ -315,86 +309,6 @@ def _any_value(parameter: Parameter) -> Value:
 # -------------------------------------------------------------------------------- history as optuna trials
 
 
-class Memory:
-    """What was worked out about past trials under one study's spec. Everything in it can be lost.
-
-    It goes by identity: the caller keeps the values that it asks about.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[object, object, Any]] = {}
-
-    def of(self, what: str, about: Thing, work: Callable[[Thing], Result], mark: object = None) -> Result:
-        """The result of `work`, done once for each thing that it is about, and again when `mark` has changed."""
-        found = self._known.get((what, id(about)))
-        if found is None or found[1] != mark:
-            found = self._known[what, id(about)] = (about, mark, work(about))  # held, or its id might be reused
-        result: Result = found[2]
-        return result
-
-
-MOST_TOLD = {"gp": 500, "tpe": 5_000, "nsga2": 5_000}
-"""Past trials that a sampler is given at most: each proposal takes the longer the more there are."""
-_JUDGES = 300
-"""Trials that each is compared with."""
-
-
-def telling(
-    told: Sequence[PastTrial], point: Callable[[PastTrial], tuple[float | None, ...]], most: int
-) -> Container[int]:
-    """Places of the trials that tell a sampler most, at most `most`: the half that the fewest others dominate, then
-    the newest. All of them when they are few."""
-    if len(told) <= most:
-        return range(len(told))
-    full = [(place, p) for place, one in enumerate(told) if one.state == "complete" and None not in (p := point(one))]
-    columns = [np.array(column, dtype=float) for column in zip(*(p for _, p in full), strict=True)]
-    dominated = np.zeros(len(full), dtype=int)
-    for judge in range(0, len(full), max(1, len(full) // _JUDGES)):  # spread over the study: all would take minutes
-        beaten = np.logical_and.reduce([column[judge] <= column for column in columns])
-        dominated += beaten & np.logical_or.reduce([column[judge] < column for column in columns])
-    order = np.lexsort((-np.arange(len(full)), dominated))
-    chosen = {full[i][0] for i in order[: most // 2]}
-    for place in range(len(told) - 1, -1, -1):
-        if len(chosen) >= most:
-            break
-        chosen.add(place)
-    return chosen
-
-
-class _Shallow(dict[str, Any]):
-    """A dict whose deep copy shares the values. Optuna copies every trial that it is given, three quarters of the time
-    for distributions, which nobody changes."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return dict(self)
-
-
-def _optuna_trial(
-    state: TrialState,
-    values: list[float] | None,
-    params: Mapping[str, Any],
-    distributions: Mapping[str, BaseDistribution],
-) -> FrozenTrial:
-    """What `optuna.trial.create_trial` makes, without its copies."""
-    return FrozenTrial(
-        number=-1,
-        trial_id=-1,
-        state=state,
-        value=None,
-        values=values,
-        datetime_start=_THEN,
-        datetime_complete=_THEN if state == TrialState.COMPLETE else None,
-        params=_Shallow(params),
-        distributions=_Shallow(distributions),
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-    )
-
-
-_THEN = datetime.datetime(2000, 1, 1)
-
-
 class _Scale:
     """Turns past trials into optuna's: objectives to minimise on comparable scales, limits as constraints."""
 
@@ -441,14 +355,14 @@ class _Scale:
         params = {name: codes[name].encode(value) for name, value in kept.items()}
         distributions = {name: codes[name].distribution for name in kept}
         if trial.state == "running":
-            return _optuna_trial(TrialState.RUNNING, None, params, distributions)
+            return optuna_trial(TrialState.RUNNING, None, params, distributions)
         found = self._values(trial)
         values = [
             worst if value is None else value
             for value, worst, objective in zip(found, self.worst, self.objectives, strict=True)
             if not objective.constraint
         ]
-        made = _optuna_trial(TrialState.COMPLETE, values, params, distributions)
+        made = optuna_trial(TrialState.COMPLETE, values, params, distributions)
         made.system_attrs["NSGAIISampler:generation"] = generation
         for name, excess in (self._constraints(trial, found) or {}).items():
             made.set_constraint(name, excess)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.search.optimiser import Memory, PastTrial, Proposal, propose
+from bertdistill.engine.search.memory import Memory
+from bertdistill.engine.search.optimiser import PastTrial, Proposal, propose
 from bertdistill.engine.study import student
 from bertdistill.engine.study.space import resolve
 from bertdistill.engine.study.study_spec import StudySpec

@@ -17,11 +17,11 @@ from tests.spaces import parse_search
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, non_dominated
+from bertdistill.engine.search.memory import Memory
 from bertdistill.engine.search.optimiser import (
     FIRST_GP,
     GP_TRIALS,
     POPULATION,
-    Memory,
     PastTrial,
     Proposal,
     SpaceExhausted,
@@ -29,7 +29,6 @@ from bertdistill.engine.search.optimiser import (
     derive_seed,
     propose,
     rounded,
-    telling,
 )
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
 from bertdistill.engine.study.space import Parameter, Space, check, count
@@ -516,20 +515,3 @@ def test_a_memory_changes_no_answer(kind: str) -> None:
         assert ask(told, kind) == ask(told, kind, memory=memory)
     ended = [*history[:-1], PastTrial(history[-1].params, "complete", (99.0, 1e6))]
     assert ask(ended, kind) == ask(ended, kind, memory=memory)
-
-
-def test_the_most_telling_trials() -> None:
-    """Of many: those that the fewest others dominate, then the newest; few are all told."""
-
-    def point(trial: PastTrial) -> tuple[float | None, ...]:
-        return trial.values
-
-    best = [PastTrial({}, "complete", (float(i), float(-i))) for i in range(10)]
-    rest = [PastTrial({}, "complete", (50.0 + i, 50.0 + i)) for i in range(500)]
-    other = [PastTrial({}, "infeasible"), PastTrial({}, "running")]
-    told = [*best, *rest, *other]
-    chosen = telling(told, point, 40)
-    assert all(place in chosen for place in range(10))
-    assert 40 == sum(place in chosen for place in range(len(told)))
-    assert all(place in chosen for place in range(len(told) - 20, len(told)))
-    assert all(place in telling(told, point, 512) for place in range(512))
