@@ -1,8 +1,8 @@
 """The loop that owns a workspace's studies: store what workers report, settle what ended, ask, launch. Headless.
 
 `python -P -m bertdistill.engine.runner.runner WORKSPACE`. It trains nothing and may be killed at any instant: all that
-it knows is in the database and in the run folders, and the workers do not need it. It listens through `collector` and
-launches through `scheduler`; here it decides what a study needs next.
+it knows is in the database and in the run folders, and the workers do not need it. It listens through `collector`,
+decides what a study needs in `advance` and launches through `scheduler`.
 """
 
 from __future__ import annotations
@@ -18,28 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.protocol import Launcher
-from bertdistill.engine.runner import lease, requests, retention, settle
+from bertdistill.engine.runner import lease, requests, retention
+from bertdistill.engine.runner.advance import Advancer
 from bertdistill.engine.runner.clock import Clock
 from bertdistill.engine.runner.collector import Collector
 from bertdistill.engine.runner.lookups import Lookups
-from bertdistill.engine.runner.rules import out_of_hours, over_limit
 from bertdistill.engine.runner.scheduler import Scheduler
-from bertdistill.engine.runner.settle import row
-from bertdistill.engine.search.optimiser import Proposal, SpaceExhausted
 from bertdistill.engine.search.proposals import Proposer
-from bertdistill.engine.study.ranges import inside
-from bertdistill.engine.study.space import resolve
-from bertdistill.engine.study.student import Planned, plan, plan_baseline
-from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.errors import BertDistillError, StoreError, StoreUnavailable
-from bertdistill.store.rows import Attempt, Study, StudyState, TrialState
+from bertdistill.store.rows import Study, StudyState
 
 POLL_SECONDS = 0.25
 QUIET_SECONDS = 2.0
@@ -49,9 +41,6 @@ LONGEST_TICK = 60.0
 """Seconds that one round counts at most against the hours of a study: more means that the machine stood still."""
 TICK_FAILURES = 3
 """Failing ticks in a row after which the study at hand is paused."""
-
-LOOK_BACK = 500
-"""Newest ended attempts among which failures in a row are looked for."""
 
 ANOTHER_RUNS = 75
 """Exit code when the workspace has a runner already."""
@@ -79,8 +68,7 @@ class Runner:
     _lookups: Lookups = field(init=False)
     _collector: Collector = field(init=False)
     _scheduler: Scheduler = field(init=False)
-    _exhausted: dict[int, tuple[int, StudySpec]] = field(default_factory=dict)
-    _looked_into: set[int] = field(default_factory=set)
+    _advancer: Advancer = field(init=False)
     _benched: set[int] = field(default_factory=set)
     """Studies on which ticks failed again and again; left alone until someone resumes them."""
     _spent: dict[int, float] = field(default_factory=dict)
@@ -97,7 +85,9 @@ class Runner:
         self._lookups = Lookups(self.db)
         shared = (self._lookups, self._at_study, self.clock.steady)
         self._collector = Collector(*place, *shared)
-        self._scheduler = Scheduler(*place, *shared, self._pause, self._collector.failed)
+        failed = self._collector.failed
+        self._scheduler = Scheduler(*place, *shared, self._pause, failed)
+        self._advancer = Advancer(self.db, self._lookups, self._proposer, self._scheduler, self._pause, failed)
 
     # ------------------------------------------------------------------------------------------------------- a round
 
@@ -114,7 +104,7 @@ class Runner:
         self._proposer.keep({study.id for study in studies})
         for study in studies:
             with self._at_study(study.id):
-                self._advance(study, live, now)
+                self._advancer.advance(study, live, now, draining=self.draining)
         if not self.draining:
             self._scheduler.launch(now)
         self._keep_house(now)
@@ -171,138 +161,6 @@ class Runner:
                 self._pause(study, f"{text} {hint}", now)
         if self.current is not None:
             self._benched.add(self.current)
-
-    # ---------------------------------------------------------------------------------------------- what a study needs
-
-    def _advance(self, study: Study, live: Sequence[Attempt], now: float) -> None:
-        """Diagnose, create the baseline, take an answer, ask, complete."""
-        spec = self._lookups.spec(study)
-        if self._diagnose(study, spec, now) or study.prepared is None:
-            return
-        with self.db.read() as session:
-            without = spec.baseline is not None and not reads.has_origin(session, study.id, "baseline")
-            full = self._lookups.used(session, study.id) >= spec.budget.trials
-        if without and not full:
-            self._create(study, spec, "baseline", plan_baseline(spec, Prepared.from_dict(study.prepared)), now)
-            return
-        self._take_answer(study, spec, now)
-        spent = self._budget_spent(study, spec)
-        if not spent and not self.draining and self._wants_proposal(study, spec, live):
-            self._proposer.ask(study.id, spec, Prepared.from_dict(study.prepared))
-        if spent and not self._proposer.asked_for(study.id):
-            self._complete(study, spec, live, now)
-
-    def _diagnose(self, study: Study, spec: StudySpec, now: float) -> bool:
-        """Pause a study whose trials fail one after another in the same way. Looks after a failure only."""
-        study_id = study.id
-        if study.prepared is None or (study_id in self._looked_into and study_id not in self._collector.failed):
-            return False
-        self._looked_into.add(study_id)
-        self._collector.failed.discard(study_id)
-        return self._pause_failing(study, spec, spec.budget.trials, now)
-
-    def _pause_failing(self, study: Study, spec: StudySpec, trials: int, now: float) -> bool:
-        """Pause a study when its failures say more than that one trial is bad; `trials` is how many it can have."""
-        with self.db.read() as session:
-            attempts = reads.attempts(session, study_id=study.id, kind="trial", ended=True, newest=LOOK_BACK)
-            name, rows = settle.failures_in_a_row(attempts, settle.since(session, study))
-            if not settle.is_evidence(rows, spec.runner.pause_after_failures, trials):
-                return False
-            number = reads.trial_by_id(session, row(rows[0].trial_id)).number
-        self._pause(study, settle.diagnosis(study.name, name, rows, number), now)
-        return True
-
-    def _take_answer(self, study: Study, spec: StudySpec, now: float) -> None:
-        try:
-            proposal = self._proposer.take(study.id)
-        except SpaceExhausted:
-            self._exhausted[study.id] = (self._last_number(study), spec)
-            return
-        if proposal is None or not inside(spec.proposable, proposal.params):
-            return  # a person narrowed a range while the question was open; it is asked again
-        refused: tuple[str, str] | None
-        try:
-            planned = plan(spec, Prepared.from_dict(study.prepared), proposal.params)
-        except ConfigError as error:
-            settings = resolve(spec.search, proposal.params, spec.settings)
-            planned, refused = Planned(dict(proposal.params), settings, {}), ("impossible", str(error))
-        else:
-            refused = over_limit(spec, planned.known)
-        self._create(study, spec, "sampler", planned, now, proposal, refused)
-
-    def _create(
-        self,
-        study: Study,
-        spec: StudySpec,
-        origin: str,
-        planned: Planned,
-        now: float,
-        proposal: Proposal | None = None,
-        refused: tuple[str, str] | None = None,
-    ) -> None:
-        """A new trial, unless the budget was used up meanwhile. `refused` makes it infeasible without a run."""
-        with self.db.write() as session:
-            fresh = reads.study_by_id(session, study.id)
-            full = self._lookups.used(session, study.id) >= spec.budget.trials
-            if full or fresh.state != StudyState.RUNNING:
-                return
-            trial = writes.create_trial(
-                session,
-                study_id=study.id,
-                origin=origin,
-                params=planned.params,
-                settings=dict(vars(planned.settings)),
-                known=planned.known,
-                proposal_seed=proposal.seed if proposal else None,
-                sampler=proposal.sampler if proposal else "",
-                now=now,
-            )
-            if refused is not None:
-                state, (reason, detail) = TrialState.INFEASIBLE, refused
-                writes.set_trial_state(session, trial.id, state, now=now, reason=reason, detail=detail)
-
-    def _budget_spent(self, study: Study, spec: StudySpec) -> bool:
-        """Whether no new trial may be created: trials or hours are used up, or the space holds nothing new."""
-        with self.db.read() as session:
-            if self._lookups.used(session, study.id) >= spec.budget.trials or out_of_hours(study, spec):
-                return True
-        last, asked_of = self._exhausted.get(study.id, (None, spec))
-        return last is not None and last == self._last_number(study) and asked_of is spec
-
-    def _last_number(self, study: Study) -> int:
-        with self.db.read() as session:
-            return reads.last_number(session, study.id)
-
-    def _wants_proposal(self, study: Study, spec: StudySpec, live: Sequence[Attempt]) -> bool:
-        if not self._proposer.free or not self._scheduler.free_slots(spec, study, live):
-            return False
-        # Another trial than one that failed shows whether the machine is at fault, so those do not count as fresh.
-        return all(trial.failures for trial in self._lookups.waiting(study))
-
-    def _complete(self, study: Study, spec: StudySpec, live: Sequence[Attempt], now: float) -> None:
-        """End the study when its budget is spent and nothing of it runs or waits to be resumed."""
-        if any(attempt.study_id == study.id for attempt in live):
-            return
-        waiting = self._lookups.waiting(study)
-        late = [trial for trial in waiting if trial.started_at is None] if out_of_hours(study, spec) else []
-        if len(late) < len(waiting):
-            return
-        if self._pause_failing(study, spec, self._last_number(study) + 1, now):
-            return  # a small space holds no further trial that could be asked
-        with self.db.write() as session:
-            used = self._lookups.used(session, study.id)
-            if reads.study_by_id(session, study.id).spec != study.spec:
-                return  # a person has just changed it, perhaps the budget
-            for trial in late:
-                detail = f"the study's {spec.budget.hours:g} hours were used up"
-                state = TrialState.STOPPED
-                writes.set_trial_state(session, trial.id, state, now=now, reason="budget", detail=detail)
-            if used < spec.budget.trials:
-                cause = "its hours are used up" if out_of_hours(study, spec) else "the search space holds nothing new"
-                text = f"The study is complete after {used} of {spec.budget.trials} trials: {cause}."
-                writes.add_notice(session, level="info", text=text, now=now, study_id=study.id)
-            if not reads.trials(session, study.id, states=(TrialState.WAITING,)):
-                writes.set_study_state(session, study.id, StudyState.COMPLETE, now=now)
 
     def _pause(self, study: Study, diagnosis: str, now: float) -> None:
         log.warning("study %s is paused: %s", study.name, diagnosis)

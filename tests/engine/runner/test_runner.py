@@ -22,7 +22,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import local, process
 from bertdistill.engine.launch.protocol import Slot
-from bertdistill.engine.runner import collector, rules, runner
+from bertdistill.engine.runner import advance, collector, rules, runner
 from bertdistill.engine.search import proposals
 from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import dump, study_from_dict
@@ -345,7 +345,7 @@ def test_a_budget_raised_at_the_last_moment_counts(house: Make) -> None:
     of = house({"budget": {"trials": 1}}).run()
     actions.set_budget(of.workspace, "toy", trials=2, who="test")
     old = dataclasses.replace(of.study(), spec=dump(of.spec))
-    of.runner._complete(old, of.spec, of.trials(), [], 1.0)
+    of.runner._advancer.complete(old, of.spec, [], 1.0)
     assert of.study().state == StudyState.RUNNING
     of.run()
     assert states(of) == {"complete": 2}
@@ -545,7 +545,7 @@ def test_a_tick_that_fails_again_and_again_pauses_the_study(house: Make, monkeyp
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(runner, "plan_baseline", broken)
+    monkeypatch.setattr(advance, "plan_baseline", broken)
     monkeypatch.setattr(sick.runner.wake, "wait", lambda *_: True)
     runner.serve(sick.runner)
     assert sick.study().state == StudyState.PAUSED
