@@ -164,6 +164,8 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "series": lambda s: (reads.series(s, 1), reads.series(s, 1, 1)),
     "series_ids": lambda s: reads.series_ids(s, 1, 1),
     "attempts_by_id": lambda s: reads.attempts_by_id(s, [1]),
+    "trial_ids": lambda s: reads.trial_ids(s, 1, TrialState.COMPLETE),
+    "newest_end": reads.newest_end,
     "trials_by_id": lambda s: reads.trials_by_id(s, [1]),
     "trials_after": lambda s: reads.trials_after(s, 1, 1),
     "count_origins": lambda s: reads.count_origins(s, 1, ["sampler"], without="", after=1),
