@@ -55,8 +55,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `show`: one *trial* with `settings`, `differs_from_baseline` and `differs_from_parent` (lists of names), `children`
   (trial numbers), `sampler`, `proposal_seed`, `attempts` (list of *attempt*), `checkpoints` (list of *checkpoint*) and
   `series` (objects with `name`, `points`, `last_step`, `last`, `min`, `max`, `not_finite`).
-- `status`: an object with `workspace`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`), `studies` (list of
-  *study*), `workers` (list of *attempt* with `study`) and `notices` (list of *notice*). With `--csv`: the studies.
+- `status`: an object with `workspace`, `disk_full`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`,
+  `silence`: seconds without a heartbeat, from 30 on, and `released`), `studies` (list of *study*), `workers` (list of
+  *attempt* with `study` and `frozen`) and `notices` (list of *notice*). With `--csv`: the studies.
 - `workers`: an object with `workspace`, `runner` (as in `status`, and `leaving`), `load` (`cpu_percent`, `cores`,
   `memory_used` and `memory_total` in bytes, `gpus` with `index`, `uuid`, `name`, `percent` and the same two),
   `slots` (list of *slot*), `workers` (list of *attempt* with `study`, `memory_bytes`, `gpu_memory_bytes`) and `queue`

@@ -407,7 +407,7 @@ class BertDistill(App[None]):
         if state == StudyState.RUNNING:
             self.act(
                 lambda: actions.pause_study(self.workspace, name, who=self.who),
-                lambda _: f"{name}: nothing new starts; what runs goes on to its end. z goes on.",
+                lambda late: late or f"{name}: nothing new starts; what runs goes on to its end. z goes on.",
             )
         else:
             self.act(lambda: self._resume(name), lambda _: f"{name} goes on.")
@@ -420,7 +420,7 @@ class BertDistill(App[None]):
             if yes:
                 self.act(
                     lambda: actions.stop_study(self.workspace, name, who=self.who),
-                    lambda _: f"{name} stops: its workers write a checkpoint and leave. z goes on with it.",
+                    lambda late: late or f"{name} stops: its workers write a checkpoint and leave. z goes on with it.",
                 )
 
         question = f"Stop study {name}? Its workers write a checkpoint and leave; it can go on later."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,9 @@ from typing import Literal
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
-from bertdistill.engine.launch.launchers import Exit, LocalLauncher, read_exit
+from bertdistill.engine.launch.launchers import VARIABLE, make_launcher
+from bertdistill.engine.launch.local import COMMAND_VARIABLE
+from bertdistill.engine.launch.protocol import Exit
 from bertdistill.engine.runner.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
@@ -179,14 +182,15 @@ def kill_proof(workspace: Path, environ: Mapping[str, str]) -> tuple[int, int, E
     """
     paths = RunPaths(workspace / "runs" / "toy-1")
     paths.folder.mkdir(parents=True, mode=0o700)
-    launcher = LocalLauncher(command=(sys.executable, "-P", "-c", _TOY), environ=environ)
+    toy = (sys.executable, "-P", "-c", _TOY)
+    launcher = make_launcher({**environ, VARIABLE: "local", COMMAND_VARIABLE: shlex.join(toy)})
     handle = launcher.start(paths, Device(), grace=5.0)
     try:
         _wait(lambda: _noted(paths) >= PROOF_STEPS or paths.exit.exists(), paths, "reported nothing")
     finally:
         launcher.kill(paths, handle)
     _wait(lambda: not launcher.alive(paths, handle), paths, "did not end")
-    end = read_exit(paths)
+    end = launcher.ended(paths, handle)
     if end is None:
         raise LaunchError(f"{paths.folder}: the lock of a killed worker is still held")
     return _noted(paths), _stored_steps(workspace, paths), end

@@ -120,7 +120,7 @@ class Database:
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def replaced(self) -> bool:
-        """Whether the file at `path` is no longer the one that is open: SQLite would go on writing into the void."""
+        """Whether the file at `path` is no longer the one that is open: SQLite would keep writing into the void."""
         try:
             status = self.path.stat()
         except OSError:
@@ -136,7 +136,7 @@ class Database:
         return problems + [f"row {row[1]} of {row[0]} points to a missing {row[2]}" for row in strays]
 
     def backup(self, target: Path) -> None:
-        """Copy the database, rows still in the write-ahead log included, while others go on; replaces `target`."""
+        """Copy the database, rows still in the write-ahead log included, while others continue; replaces `target`."""
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         try:
@@ -150,6 +150,15 @@ class Database:
             raise StoreError(f"{target}: the backup failed: {error.strerror}", hint="Choose another place.") from error
         finally:
             temporary.unlink(missing_ok=True)
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it, so that the file alone is a whole copy.
+
+        False when others were reading or writing just then.
+        """
+        with explained(self.path), closing(_connect(self.path, "rw", 1.0)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
 
     def close(self) -> None:
         """Close every connection; the last one of all processes folds the write-ahead log into the file."""
@@ -180,7 +189,7 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     kind = network_filesystem(workspace)
     if kind is not None:
         raise StoreError(
-            f"{workspace}: lies on a network file system ({kind}), where SQLite's write-ahead log can lose data",
+            f"{workspace}: is on a network file system ({kind}), where SQLite's write-ahead log can lose data",
             hint="Choose a workspace on a local disk with --workspace; data and models may stay where they are.",
         )
     if path.exists() and not path.is_file():

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bertdistill.store.errors import StoreError
+from bertdistill.store.errors import StoreError, StoreUnavailable
 
 _UNSAFE = re.compile(r"nfs\d*|lustre|gpfs|beegfs|ceph|cifs|smb\d*|smbfs|9p|afs|ocfs2|gfs2|glusterfs|fuse\..+")
 _LOCAL_FUSE = {"fuse.fuse-overlayfs"}  # root of rootless containers; its memory maps are those of the disk below
@@ -59,9 +59,9 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     name = str(getattr(error, "sqlite_errorname", ""))
     said = f"SQLite says: {error}"
     if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _full(path)):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: the disk is full ({said}); nothing of this step was stored",
-            hint=f"Free space on the disk of {path.parent}, then go on; what is stored is intact.",
+            hint=f"Free space on the disk of {path.parent} and try again; what is stored is intact.",
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
@@ -69,7 +69,7 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
             hint=f"Check quota and health of the disk of {path.parent}.",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: locked by another process for too long ({said})",
             hint="Try again; if it stays locked, look for a program that holds the file open.",
         )
@@ -122,7 +122,7 @@ def _rights(path: Path) -> str:
     if not path.parent.is_dir():
         return f"; {path.parent} is not a folder"
     if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
-        return "; it lies on a read-only medium, where a WAL database needs two more files beside it"
+        return "; it is on a read-only medium, where a WAL database needs two more files beside it"
     if not os.access(path.parent, os.W_OK):
         return f"; {path.parent} is not writable, and a WAL database needs two more files beside it"
     return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -40,18 +40,24 @@ __all__ = [
     "attempt_by_id",
     "attempt_for_prepare",
     "attempts",
+    "attempts_by_id",
     "best_checkpoint",
     "binned",
     "checkpoints",
+    "count_origins",
     "counts",
     "curve",
     "has_notice",
+    "has_origin",
+    "last_number",
     "last_values",
     "lease",
     "live_attempts",
+    "live_with_reason",
     "model_version",
     "model_version_by_id",
     "model_versions",
+    "newest_end",
     "newest_request",
     "newest_study",
     "next_attempt_number",
@@ -61,16 +67,22 @@ __all__ = [
     "request_by_id",
     "requests",
     "series",
-    "series_names",
+    "series_ids",
     "studies",
     "study",
     "study_by_id",
     "trial",
     "trial_by_id",
+    "trial_ids",
     "trials",
+    "trials_after",
+    "trials_by_id",
 ]
 
 Row = TypeVar("Row")
+
+_MOST_VALUES = 500
+"""Question marks in one statement; SQLite before 3.32 takes 999."""
 
 
 # ------------------------------------------------------------------------------------------------------ rows to values
@@ -199,8 +211,27 @@ def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = 
     """All trials of a study by number, archived ones included; only those in `states` when some are named."""
     if not states:
         return _all(session, Trial, "WHERE study_id = ? AND deleted_at IS NULL ORDER BY number", study_id)
-    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) AND deleted_at IS NULL ORDER BY number"
+    # The plus: else SQLite walks through the whole study by number, only to save sorting the few that it finds.
+    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) AND deleted_at IS NULL ORDER BY +number"
     return _all(session, Trial, rest, study_id, *(state.name for state in states))
+
+
+def trial_ids(session: Reading, study_id: int, state: TrialState) -> list[int]:
+    """Row ids of the trials of a study in that state, oldest first."""
+    query = "SELECT id FROM trial WHERE study_id = ? AND state = ? AND deleted_at IS NULL ORDER BY id"
+    return [trial_id for (trial_id,) in session.rows(query, study_id, state.name)]
+
+
+def trials_after(session: Reading, study_id: int, after: int) -> list[Trial]:
+    """Trials of a study behind row id `after`, oldest first."""
+    return _all(session, Trial, "WHERE id > ? AND +study_id = ? AND deleted_at IS NULL ORDER BY id", after, study_id)
+
+
+def trials_by_id(session: Reading, trial_ids: Collection[int]) -> list[Trial]:
+    """Trials with these row ids, as far as they are there."""
+    ids = sorted(trial_ids)
+    parts = [ids[start : start + _MOST_VALUES] for start in range(0, len(ids), _MOST_VALUES)]
+    return [row for part in parts for row in _all(session, Trial, f"WHERE id IN ({_marks(part)}) ORDER BY id", *part)]
 
 
 def trial(session: Reading, study_id: int, number: int) -> Trial:
@@ -229,6 +260,44 @@ def counts(session: Reading, study_id: int) -> dict[str, int]:
     return {TrialState[state].value: number for state, number in found}
 
 
+def count_origins(
+    session: Reading, study_id: int, origins: Collection[str], *, without: str, after: int
+) -> tuple[int, int]:
+    """Of the trials of a study behind row id `after`: the last row id, and how many have one of these origins and
+    another reason than `without`."""
+    query = (
+        f"SELECT coalesce(max(id), ?), coalesce(sum(origin IN ({_marks(origins)}) AND reason != ?"
+        " AND deleted_at IS NULL), 0) FROM trial"
+        " WHERE id > ? AND +study_id = ?"  # the plus keeps SQLite from reading the whole study by another index
+    )
+    [(last, count)] = session.rows(query, after, *origins, without, after, study_id)
+    return last, count
+
+
+def last_number(session: Reading, study_id: int) -> int:
+    """Number of the newest trial of a study; -1 without one."""
+    last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
+    return -1 if last is None else last
+
+
+def has_origin(session: Reading, study_id: int, origin: str) -> bool:
+    """Whether a trial of the study has that origin. Fast where it is among the first ones."""
+    query = "SELECT 1 FROM trial WHERE study_id = ? AND origin = ? ORDER BY number LIMIT 1"
+    return bool(session.rows(query, study_id, origin))
+
+
+def live_with_reason(session: Reading, reason: str) -> bool:
+    """Whether an attempt runs whose trial carries that reason."""
+    query = "SELECT 1 FROM attempt JOIN trial ON trial.id = trial_id WHERE attempt.state = ? AND reason = ? LIMIT 1"
+    return bool(session.rows(query, AttemptState.RUNNING.name, reason))
+
+
+def newest_end(session: Reading) -> float:
+    """When the trial that ended last did so, of the thousand that were made last; 0 without one."""
+    query = "SELECT max(finished_at) FROM trial WHERE id > (SELECT max(id) FROM trial) - 1000"
+    return _one(session, query) or 0.0
+
+
 # ----------------------------------------------------------------------------------------------------------- attempts
 
 
@@ -237,10 +306,26 @@ def attempt_by_id(session: Reading, attempt_id: int) -> Attempt:
     return _got(_first(session, Attempt, "WHERE id = ?", attempt_id), f"attempt with id {attempt_id}")
 
 
-def attempts(session: Reading, *, study_id: int | None = None, trial_id: int | None = None) -> list[Attempt]:
-    """Attempts, oldest first; of a study (preparation included) or of one trial when named."""
-    where, values = _where({"study_id": study_id, "trial_id": trial_id})
-    return _all(session, Attempt, f"{where} ORDER BY id", *values)
+def attempts(
+    session: Reading,
+    *,
+    study_id: int | None = None,
+    trial_id: int | None = None,
+    kind: str | None = None,
+    ended: bool = False,
+    newest: int = -1,
+) -> list[Attempt]:
+    """Attempts, oldest first; of a study (preparation included), of one trial or of a kind when named; only those
+    that were settled when `ended`, and at most the `newest` so many, when that is not negative."""
+    settled = ("ended_at IS NOT NULL",) if ended else ()
+    where, values = _where({"study_id": study_id, "trial_id": trial_id, "kind": kind}, *settled)
+    return _all(session, Attempt, f"{where} ORDER BY id DESC LIMIT ?", *values, newest)[::-1]
+
+
+def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt]:
+    """Attempts with these row ids, as far as they are there."""
+    parts = [attempt_ids[start : start + _MOST_VALUES] for start in range(0, len(attempt_ids), _MOST_VALUES)]
+    return [row for part in parts for row in _all(session, Attempt, f"WHERE id IN ({_marks(part)})", *part)]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:
@@ -280,10 +365,9 @@ def last_values(session: Reading, study_id: int, name: str, trial_ids: Collectio
     return dict(session.rows(query, study_id, name, *trial_ids))
 
 
-def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
-    """Names of the series of a trial (0: of the preparation)."""
-    found = session.rows("SELECT name FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
-    return {name for (name,) in found}
+def series_ids(session: Reading, study_id: int, trial_id: int) -> dict[str, int]:
+    """Row ids of the series of a trial (0: of the preparation) by name."""
+    return dict(session.rows("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id))
 
 
 def checkpoints(

@@ -25,7 +25,7 @@ class TrialState(StrEnum):
 
 
 class StudyState(StrEnum):
-    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers go on."""
+    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers continue."""
 
     RUNNING = "running"
     PAUSED = "paused"

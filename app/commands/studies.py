@@ -223,18 +223,28 @@ def stop(
 
     ws = workspace(where)
     if runner:
-        actions.stop_runner(ws, who=who())
-        say("the runner will leave when its workers have written their checkpoints; `run` or `resume` starts a new one")
+        late = actions.stop_runner(ws, who=who())
+        say(late or "the runner will leave after its workers' checkpoints; `run` or `resume` starts a new one")
         return
+    _refuse_trial_name(ws, study)
     with reading(ws) as db:
         name = find_trial(db, trial, study) if trial else None
         chosen = name.study if name else find_study(db, study).name
     if name is not None:
-        actions.stop_trial(ws, name.study, name.number, who=who())
-        say(f"trial {name.study}/{name.number} will stop after a checkpoint")
+        late = actions.stop_trial(ws, name.study, name.number, who=who())
+        say(late or f"trial {name.study}/{name.number} will stop after a checkpoint")
     else:
-        actions.stop_study(ws, chosen, who=who())
-        say(f"study {chosen} will stop after checkpoints; go on with {command_line('resume', chosen, ws=ws)}")
+        late = actions.stop_study(ws, chosen, who=who())
+        say(late or f"study {chosen} will stop after checkpoints; resume it: {command_line('resume', chosen, ws=ws)}")
+
+
+def _refuse_trial_name(ws: Workspace, study: str) -> None:
+    """`stop toy/0` means a trial: the nearest study name would be the whole study, which nobody asked to stop."""
+    from bertdistill.engine.contract.errors import InvalidRequest
+
+    if "/" in study:
+        command = command_line("stop", "--trial", study, ws=ws)
+        raise InvalidRequest(f"{study!r} names a trial, not a study", hint=f"Stop only that trial with: {command}")
 
 
 def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
@@ -244,8 +254,8 @@ def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
     ws = workspace(where)
     with reading(ws) as db:
         name = find_study(db, study).name
-    actions.pause_study(ws, name, who=who())
-    say(f"study {name} is paused; go on with {command_line('resume', name, ws=ws)}")
+    late = actions.pause_study(ws, name, who=who())
+    say(late or f"study {name} is paused; resume it: {command_line('resume', name, ws=ws)}")
 
 
 def resume(

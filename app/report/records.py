@@ -148,7 +148,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "item": "trial, preparation or proposal (the next trial, not yet asked for)",
         "trial": "number, or null",
         "place": "in the queue of its study, from 1",
-        "reason": "paused, stopped, failed, no runner, leaving, preparing, hours, ending, slots, busy, queue or next",
+        "reason": "paused, stopped, failed, no runner, leaving, preparing, hours, ending, alone, slots, busy, "
+        "queue or next",
         "why": "the reason as a sentence",
         "note": "a retry, or a checkpoint to go on from, else empty",
     },

@@ -104,7 +104,9 @@ closed: a runner and its workers are processes of their own.
         runner = news.runner
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{safe_line(str(self.ui.workspace.path))}  ", "bold")
-        if runner.alive:
+        if runner.silence is not None:
+            text.append(f"{study_header.silent_words(runner)}  ", "bold red")
+        elif runner.alive:
             text.append(f"runner {runner.pid} on {safe_line(runner.host, 40)}  ", "green")
         elif any(view.needs_runner for view in news.views):
             gone = f"runner gone: pid {runner.pid} on {safe_line(runner.host, 40)}, R starts one  "

@@ -50,6 +50,8 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
         last = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)})"
         gone = f"{last if news.runner.pid and not news.runner.released else 'no runner'}, R starts one"
         text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")
+    elif news.runner.silence is not None:
+        text.append(f"{fmt.STATES['failed'][ascii_only]} {silent_words(news.runner)} ", "bold red")
     elif study.state != StudyState.RUNNING:
         text.append(fmt.state(study.state.value, ascii_only=ascii_only) + " ", STYLES.get(study.state.value, "yellow"))
     for name, number in view.tally.items():
@@ -124,6 +126,11 @@ def why_not_stop(study: Study) -> str:
     if study.state in (StudyState.RUNNING, StudyState.PAUSED):
         return ""
     return f"The study is {study.state}: nothing of it runs, so there is nothing to stop."
+
+
+def silent_words(runner: RunnerStatus) -> str:
+    """How long a runner that holds its lock has not given a sign."""
+    return f"runner {runner.pid} has not answered for {fmt.duration(runner.silence)}"
 
 
 def why_no_runner(runner: RunnerStatus, *, idle: bool = False) -> str:

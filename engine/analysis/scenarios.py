@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite, size_and_score
+from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, size_and_score
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
 

@@ -75,6 +75,13 @@ class Workspace:
         """The path behind a text in the database; ConfigError when it points outside the workspace."""
         return self._inside(Path(text))
 
+    def run_folder(self, text: str) -> Path:
+        """The folder of an attempt by its text in the database. Links are not followed: a worker may have put them."""
+        path = Path(text)
+        if path.is_absolute() or ".." in path.parts:
+            raise ConfigError(f"{text} leads out of the workspace {self.path}", hint="The database was altered.")
+        return self.path.resolve() / path
+
     def make(self) -> None:
         """Make the workspace's own folder, readable by this user alone; StoreError when everybody can write to it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

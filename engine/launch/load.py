@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, read_object
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.devices import nvml_session
 
@@ -56,13 +55,14 @@ def read_load(seconds: float | None = None) -> Load:
 
 
 def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int | None, int | None]:
-    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that cannot be told.
+    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that is unknown.
 
     Only its main process, which is where the model is; pages that it shares with other workers count in each of them.
     """
-    pid = _worker_pid(paths)
-    if pid is None:
+    worker = _worker(paths)
+    if worker is None:
         return None, None
+    pid = worker.pid
     try:
         resident: int | None = int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -71,15 +71,21 @@ def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int 
     return resident, sum(on_gpus) if on_gpus else None
 
 
-def _worker_pid(paths: RunPaths) -> int | None:
-    """Pid of the worker if it still is the process that the shim started on this machine."""
+def worker_frozen(paths: RunPaths) -> bool:
+    """Whether the worker of an attempt is stopped by a signal or a debugger: it lives, and does nothing."""
+    worker = _worker(paths)
+    return worker is not None and process.suspended(worker)
+
+
+def _worker(paths: RunPaths) -> process.Identity | None:
+    """The worker if it still is the process that the shim started on this machine."""
+    state = read_object(paths.state)
     try:
-        state = json.loads(paths.state.read_text(encoding="utf-8"))
         worker = process.Identity(**state["worker"])
         same = state["host"] == process.host() and state["boot_id"] == process.boot_id()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
-    return worker.pid if same and process.start_ticks(worker.pid) == worker.start else None
+    return worker if same and process.start_ticks(worker.pid) == worker.start else None
 
 
 def _gpus() -> tuple[GpuLoad, ...]:

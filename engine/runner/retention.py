@@ -67,7 +67,7 @@ def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
 def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], *, now: float) -> Dropped:
     """Mark checkpoints dropped and remove their files, unless another row still needs the same folder.
 
-    Those that were promoted, or whose trial goes on, since the caller looked stay.
+    Those that were promoted, or whose trial was resumed, since the caller looked stay.
     """
     chosen = list(checkpoints)
     if not chosen:
@@ -80,8 +80,9 @@ def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], 
             writes.drop_checkpoint(session, one.id, now=now)
         needed = {folder for trial_id in resting for folder in _needed(session, trial_id)}
     for one in chosen:
-        if one.folder not in needed:
-            shutil.rmtree(workspace.absolute(one.folder), ignore_errors=True)
+        folder = workspace.run_folder(one.folder)
+        if one.folder not in needed and folder.resolve() == folder:  # never through a link that a worker made
+            shutil.rmtree(folder, ignore_errors=True)
     return Dropped(len(chosen), sum(one.size_bytes for one in chosen))
 
 
@@ -90,11 +91,12 @@ def sweep(db: Database, workspace: Workspace, trial_id: int) -> None:
     with db.read() as session:
         if reads.trial_by_id(session, trial_id).state not in _AT_REST:
             return
-        needed = {workspace.absolute(folder) for folder in _needed(session, trial_id)}
+        needed = {workspace.run_folder(folder) for folder in _needed(session, trial_id)}
         folders = [one.folder for one in reads.attempts(session, trial_id=trial_id)]
     for folder in folders:
-        checkpoints = RunPaths(workspace.absolute(folder)).checkpoints
-        for entry in sorted(checkpoints.iterdir()) if checkpoints.is_dir() else []:
+        checkpoints = RunPaths(workspace.run_folder(folder)).checkpoints
+        inside = checkpoints.is_dir() and checkpoints.resolve() == checkpoints
+        for entry in sorted(checkpoints.iterdir()) if inside else []:
             if entry.is_symlink():
                 if entry.resolve() not in needed:
                     entry.unlink(missing_ok=True)

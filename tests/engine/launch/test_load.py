@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.fakes import wait_for
+
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch import process
-from bertdistill.engine.launch.load import GpuLoad, gpu_load, read_load, worker_memory
+from bertdistill.engine.launch.load import GpuLoad, gpu_load, read_load, worker_frozen, worker_memory
 
 
 class Nvml:
@@ -92,3 +97,17 @@ def test_another_process_is_not_taken_for_the_worker(tmp_path: Path) -> None:
         assert (None, None) == worker_memory(paths)
     paths.state.write_text('{"host": ')
     assert (None, None) == worker_memory(paths)
+
+
+def test_a_worker_that_a_signal_stopped_is_frozen(tmp_path: Path) -> None:
+    """It lives and does nothing; after SIGCONT it works again."""
+    paths = RunPaths(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        state(paths, worker={"pid": child.pid, "start": process.start_ticks(child.pid)})
+        assert not worker_frozen(paths)
+        child.send_signal(signal.SIGSTOP)
+        wait_for(lambda: worker_frozen(paths), "the process to stop")
+        child.send_signal(signal.SIGCONT)
+        wait_for(lambda: not worker_frozen(paths), "the process to continue")
+        child.kill()
+    assert not worker_frozen(paths)
