@@ -160,7 +160,8 @@ def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: f
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
     from bertdistill.app.report.records import trial_row
 
-    show_rows([trial_row(view, t) for t in view.trials], _ending(ws, view), json=as_json, csv=as_csv)
+    rows = [trial_row(view, t) for t in view.trials]
+    show_rows(rows, _ending(ws, view), json=as_json, csv=as_csv, coloured=colour_ok())
     if problem := _problem(view):
         say(f"error: {problem}")
         if not view.study.diagnosis:  # which says itself what to do

@@ -109,7 +109,7 @@ def _notice_line(row: Mapping[str, Any]) -> str:
 
 
 def _runner_line(runner: Mapping[str, Any], *, idle: bool) -> str:
-    where = f"pid {runner['pid']} on {runner['host']}"
+    where = f"pid {runner['pid']} on {safe_line(runner['host'])}"
     if runner["alive"]:
         return f"runner {where}, heartbeat {fmt.duration(runner['heartbeat_age'])} ago"
     text = f"no runner; the last one ({where}) is gone" if runner["pid"] else "no runner has worked here yet"

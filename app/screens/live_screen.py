@@ -38,7 +38,7 @@ class Line(Static):
         self._text = Text()
 
     def say(self, text: Text) -> None:
-        """Show this text, already safe."""
+        """Show this text."""
         if text != self._text:
             self._text = text
             height = self.styles.height  # with a fixed one nothing else has to move

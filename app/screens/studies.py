@@ -133,7 +133,8 @@ closed: a runner and its workers are processes of their own.
     @property
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
-        return str(self.query_one(LineTable).cursor_key or "")
+        table = next(iter(self.query(LineTable)), None)  # asked by the footer of a screen that this one covers
+        return str((table and table.cursor_key) or "")
 
     def _view(self) -> StudyView | None:
         name = self.study_name

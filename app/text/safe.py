@@ -6,6 +6,7 @@ Escape sequences can move the cursor, write the clipboard or reorder text; a log
 from __future__ import annotations
 
 import re
+import unicodedata
 
 LONGEST_LINE = 2000
 """Characters that a field takes. Textual measures all of them for each key: a hundred thousand take half a second."""
@@ -15,10 +16,29 @@ _SEQUENCES = re.compile(
 )
 
 
+class _Marks(dict[int, str]):
+    """For `str.translate`: each character is judged once. Line breaks and tabs stay; other spaces become a space."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char.isprintable() or char in "\n\t":
+            self[code] = char
+        else:
+            self[code] = " " if unicodedata.category(char) == "Zs" else "\ufffd"
+        return self[code]
+
+
+_MARKS = _Marks()
+
+
+def harmless(text: str) -> str:
+    """All of `text` without escape sequences, other unprintable characters replaced; line breaks and tabs stay."""
+    return text if text.isprintable() else _SEQUENCES.sub("", text).translate(_MARKS)
+
+
 def safe(text: object, limit: int = 2000) -> str:
-    """`text` without escape sequences, other unprintable characters replaced, cut at `limit`."""
-    plain = _SEQUENCES.sub("", str(text)[:limit])
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in plain)
+    """The first `limit` characters of anything, harmless."""
+    return harmless(str(text)[:limit])
 
 
 def safe_line(text: object, limit: int = 200) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bertdistill.app.draw.charts import Axis, Kind, Point
 from bertdistill.app.text.format import arrow, metric, value_of
+from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
@@ -198,7 +199,7 @@ def remark(view: StudyView, trial: Trial) -> str:
     elif ranked and ranked.dominated_by is not None:
         words.append(f"under #{ranked.dominated_by}")
     if trial.reason:
-        words.append(trial.reason)
+        words.append(safe_line(trial.reason))
     return ", ".join(words)
 
 

@@ -25,6 +25,7 @@ from bertdistill.engine.launch.launchers import Launcher, LocalLauncher
 from bertdistill.engine.runner import lease, requests, retention, settle
 from bertdistill.engine.runner.collector import Collector
 from bertdistill.engine.runner.lookups import Lookups
+from bertdistill.engine.runner.plain_log import PlainFormatter
 from bertdistill.engine.runner.rules import out_of_hours, over_limit, used
 from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.runner.settle import row
@@ -385,9 +386,9 @@ def main(argv: Sequence[str]) -> int:
         return 2
     workspace = resolve_workspace(Path(argv[0]), {})
     workspace.make()
-    logging.basicConfig(
-        filename=workspace.runner_log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
-    )
+    to_file = logging.FileHandler(workspace.runner_log)
+    to_file.setFormatter(PlainFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[to_file])
     try:
         return run(workspace, LocalLauncher())
     except BertDistillError as error:
