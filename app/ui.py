@@ -38,7 +38,7 @@ from bertdistill.app.terminal import terminal
 from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
 from bertdistill.app.text.command_line import command_line
-from bertdistill.app.text.safe import error_line, error_words, safe, safe_line
+from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus
@@ -97,7 +97,7 @@ class BertDistill(App[None]):
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
         self._problem = ""
         self._had_focus: Widget | None = None
-        self._keys = KeyOrder(self, super().on_event, self._is_pending)
+        self._keys = KeyOrder(self, self._hand_on, self._is_pending)
         self._acts: dict[Callable[[], Any], float] = {}
         """What is being done, with when it began."""
         self._changed_at: float | None = None
@@ -261,6 +261,12 @@ class BertDistill(App[None]):
             self._keys.take(event)
         else:
             await super().on_event(event)
+
+    async def _hand_on(self, event: Key | Paste) -> None:
+        """To the focused widget. Textual's fields draw what is pasted as it is, so this is where it is cleaned."""
+        if isinstance(event, Paste):
+            event.text = pasted(event.text, one_line=isinstance(self.focused, Input))
+        await super().on_event(event)
 
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""

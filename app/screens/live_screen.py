@@ -143,6 +143,7 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def on_mount(self) -> None:
         self.use_marker()
+        self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
         self.refresh_keys()
         self.ui.look_again()
 

@@ -402,7 +402,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         """What it would cost, in another process: keys do not wait for that."""
         await asyncio.sleep(PLAN_SECONDS)
         try:
-            self.answer = await plan_process.ask(path, changes)
+            self.answer = await plan_process.ask(path, changes, workspace=self.ui.workspace.path)
         except (BertDistillError, OSError) as error:
             self.ui.tell_error(error)
         else:

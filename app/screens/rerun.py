@@ -35,7 +35,6 @@ from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.steering import actions
@@ -86,7 +85,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         with Horizontal(id="rerun-body"):
             with Vertical(id="rerun-left"):
                 yield LineTable(id="settings-list", classes="pane")
-                yield Field(id="value", compact=True, select_on_focus=True, max_length=200)
+                yield Input(id="value", compact=True, select_on_focus=True, max_length=200)
                 yield Line(id="verdict")
                 with VerticalScroll(id="forecast-pane"):
                     yield Static(id="forecast", markup=False)
@@ -304,4 +303,4 @@ def choice_row(choice: Choice) -> Row:
         Cell(safe_line(choice.range, 200), "dim"),
         Cell(safe_line(choice.baseline, 80), "dim"),
     )
-    return Row(choice.key, cells, dim=choice.idle, mark=choice.now != choice.baseline)
+    return Row(choice.key, cells, dim=choice.idle, mark=bool(choice.baseline) and choice.now != choice.baseline)

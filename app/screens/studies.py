@@ -206,12 +206,8 @@ def _live_attempts(reader: Reader) -> list[Attempt]:
 
 
 def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:
-    """The state of the study; while it is prepared, or has no runner, that instead."""
-    state = view.study.state.value
-    if state == StudyState.RUNNING and not alive:
-        return Cell(f"{fmt.STATES['failed'][ascii_only]} no runner", "bad")
-    if state == StudyState.RUNNING and any(a.kind == "prepare" for a in live):
-        return Cell(f"{fmt.STATES['running'][ascii_only]} preparing", "accent")
+    """What the study does now."""
+    state = fmt.study_state(view.study.state.value, alive=alive, kinds=[a.kind for a in live])
     return Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn"))
 
 

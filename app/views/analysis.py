@@ -50,7 +50,7 @@ def outcomes(view: StudyView) -> list[Outcome]:
 
 def study_scenarios(view: StudyView) -> ScenarioTable:
     """The scenario table against the baseline and the teacher: its size, and its scores on the search split."""
-    return scenarios(outcomes(view), view.objectives, view.teacher)
+    return scenarios(outcomes(view), view.objectives, view.teacher, chance=view.chance)
 
 
 def study_growth(view: StudyView) -> list[Step]:

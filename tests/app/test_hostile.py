@@ -22,7 +22,6 @@ from bertdistill.app.screens.help import HelpScreen
 from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.promote import PromoteScreen
-from bertdistill.app.screens.queue_trial import QueueTrialScreen
 from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.studies import StudiesScreen
@@ -61,7 +60,6 @@ SCREENS: dict[str, Callable[[], Screen[Any]]] = {
     "analysis": lambda: AnalysisScreen(STUDY),
     "history": lambda: HistoryScreen(STUDY),
     "settings": lambda: SettingsScreen(STUDY),
-    "queue": lambda: QueueTrialScreen(STUDY, 1),
     "workers": WorkersScreen,
     "models": ModelsScreen,
 }

@@ -31,3 +31,18 @@ def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
         f"the teacher is no better than chance: its {name} on the search split is {metrics[name]:.2f}, and a model "
         f"that {doing} reaches {score:.2f}. Check the teacher{order} and [teacher.fine_tune]"
     )
+
+
+def chance_scores(search: Examples) -> dict[str, float]:
+    """Scores on the search split of a model that has learnt nothing: it never answers, or always names the same label.
+
+    A threshold at or below them keeps nobody out.
+    """
+    rows: list[Any] = list(search.rows)
+    if not rows:
+        return {}
+    if TASKS[search.task].spans:
+        share = 100 * sum(row.impossible for row in rows) / len(rows)
+        return {"exact": share, "f1": share} if share else {}
+    share = max(Counter(row.label for row in rows).values()) / len(rows)
+    return {"accuracy": 100 * share, "macro_f1": 100 * 2 * share / (1 + share) / len(search.labels), "matthews": 0.0}

@@ -19,7 +19,6 @@ from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.models import ModelsScreen
-from bertdistill.app.screens.queue_trial import QueueTrialScreen
 from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.studies import StudiesScreen
@@ -88,7 +87,7 @@ def test_a_filter_in_one_read(terminal: PtyTerminal) -> None:
         terminal.send("\r/state:failed\r\rr")
         terminal.wait_for("Rerun #5 of demo")
         terminal.send(f"{ESCAPE}")
-        terminal.wait_for("1 Facts")
+        terminal.wait_for("Trial #5")
 
 
 def test_a_note_and_a_stop_in_one_read(terminal: PtyTerminal, ws: Workspace) -> None:
@@ -119,7 +118,6 @@ SCREENS: dict[str, tuple[type, tuple[str, ...]]] = {
     "settings": (SettingsScreen, ("E", "down")),
     "trial": (TrialScreen, ("down", "enter")),
     "rerun": (RerunScreen, ("down", "enter", "r")),
-    "queue": (QueueTrialScreen, ("n",)),
     "compare": (CompareScreen, ("space", "down", "space", "c")),
     "back again": (StudyScreen, ("a", "escape", "h", "escape", "enter", "escape", "w", "escape")),
     "out and in": (StudyScreen, ("escape", "enter")),
