@@ -6,7 +6,6 @@ It trains no student and decides nothing about the search.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch

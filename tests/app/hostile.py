@@ -18,7 +18,7 @@ HOSTILE = "\x1b]52;c;aGVsbG8=\x07\x9b2J\x90q\x9c\x1b[8m\u202eevil\u2066\r\nnext\
 NAME = HOSTILE.replace("/", "").replace("\x00", "")
 """What of it a file system takes for a name."""
 STUDY = f"de{NAME}mo"
-KEPT = {"state", "kind", "role", "boot_id", "spec", "verb", "level", "version_num"}
+KEPT = {"state", "task", "kind", "role", "boot_id", "spec", "verb", "level", "version_num"}
 """Columns that hold one of the program's own words; `spec` must stay a valid study, see `_spoil_spec`."""
 
 

@@ -138,7 +138,7 @@ def test_no_byte_for_the_terminal_is_theirs(hostile: Workspace) -> None:
             ("\r", "made by"),
             ("h", "Requests: 1"),
             ("a", "Importance"),
-            ("w", "Slots"),
+            ("w", "Workers: 1"),
             ("M", "Models"),
         ):
             terminal.send(key)

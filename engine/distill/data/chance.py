@@ -34,15 +34,12 @@ def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
 
 
 def chance_scores(search: Examples) -> dict[str, float]:
-    """Scores on the search split of a model that has learnt nothing: it never answers, or always names the same label.
-
-    A threshold at or below them keeps nobody out.
-    """
-    rows: list[Any] = list(search.rows)
-    if not rows:
+    """Every score of such a model, by name; a threshold at or below them keeps nobody out."""
+    floor = chance(search)
+    if floor is None:
         return {}
-    if TASKS[search.task].spans:
-        share = 100 * sum(row.impossible for row in rows) / len(rows)
-        return {"exact": share, "f1": share} if share else {}
-    share = max(Counter(row.label for row in rows).values()) / len(rows)
-    return {"accuracy": 100 * share, "macro_f1": 100 * 2 * share / (1 + share) / len(search.labels), "matthews": 0.0}
+    name, score, _ = floor
+    if not search.labels:
+        return {name: score, "f1": score}
+    share = score / 100  # precision of the one label that it names; the recall is 1
+    return {name: score, "macro_f1": 100 * 2 * share / (1 + share) / len(search.labels), "matthews": 0.0}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.app.pty_terminal import PROGRAM, PtyTerminal
 from tests.app.screens.driving import playing, until
-from tests.fakes import House
 from textual.events import Key, Paste
 from textual.keys import key_to_character
 from textual.pilot import Pilot
@@ -26,11 +25,12 @@ from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.workers import WorkersScreen
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch import process
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
-from bertdistill.store.rows import Trial
+from bertdistill.store.rows import Request, Trial
 
 DOWN, F5, F10, ESCAPE = "\x1b[B", "\x1b[15~", "\x1b[21~", "\x1b"
 
@@ -40,6 +40,15 @@ def trials(ws: Workspace) -> list[Trial]:
     try:
         with db.read() as session:
             return reads.trials(session, reads.study(session, "demo").id)
+    finally:
+        db.close()
+
+
+def requests(ws: Workspace) -> list[Request]:
+    db = open_db(ws.path, read_only=True)
+    try:
+        with db.read() as session:
+            return reads.requests(session)
     finally:
         db.close()
 
@@ -92,11 +101,14 @@ def test_a_filter_in_one_read(terminal: PtyTerminal) -> None:
 
 def test_a_note_and_a_stop_in_one_read(terminal: PtyTerminal, ws: Workspace) -> None:
     """A dialogue that writes is gone before the keys behind it; a question is answered by the key that follows."""
+    lock = process.try_lock(ws.runner_lock)  # a runner works here, so none is started
+    assert lock is not None
     with terminal:
         terminal.wait_for("q quit")
         terminal.send(f"\rgelate{F10}jesecond{F10}/state:running\rxy")
         terminal.wait("two notes", lambda: sorted(t.note for t in trials(ws) if t.note) == ["late", "second"])
-        terminal.wait_for("will stop")
+        terminal.wait("the request", lambda: [r.verb for r in requests(ws)].count("stop_trial") == 1)
+    os.close(lock)
 
 
 def test_a_burst_that_ends_with_quit(terminal: PtyTerminal, ws: Workspace) -> None:
@@ -147,14 +159,6 @@ async def test_fields_and_lists_of_dialogues_in_one_burst(ws: Workspace) -> None
         await until(pilot, lambda: study._filter_text == "exact>60" and study._sort == "trial", "filter and sort")
         assert ["one"] == [t.note for t in trials(ws) if t.note]
         await until(pilot, lambda: pilot.app.screen is study, "the study")
-
-
-async def test_a_value_typed_in_a_burst_is_the_one_that_is_asked_about(house: Callable[..., House]) -> None:
-    """The forecast of a rerun and the question after it wait in a thread; `y` behind them means that question."""
-    made = house()
-    async with playing(made.workspace, StudyScreen("toy")) as pilot:
-        burst(pilot, "enter", "r", "down", "enter", *["backspace"] * 12, "0.0002", "enter", "y")
-        await until(pilot, lambda: made.trials()[-1].params.get("learning_rate") == 0.0002, "the rerun")
 
 
 async def test_a_paste_between_keys(ws: Workspace) -> None:
