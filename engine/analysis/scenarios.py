@@ -80,10 +80,11 @@ def scenarios(
     teacher: Mapping[str, float | None] | None = None,
     *,
     chance: Mapping[str, float] | None = None,
+    has_baseline: bool = False,
     margin: float = TEACHER_MARGIN,
 ) -> ScenarioTable:
     """The table. `teacher` are the teacher's metrics on the search split, `chance` those of a model that has learnt
-    nothing; `margin` is in the unit of the score.
+    nothing; `margin` is in the unit of the score. `has_baseline`: there will be one, though it may not have begun.
 
     The baseline itself is the answer where no trial beats it.
     """
@@ -91,7 +92,7 @@ def scenarios(
     named = {objective.metric: objective for objective in objectives}
     ground = _Field(outcomes, named[size_name], named[score_name], tuple(named))
     baseline = next((one for one in outcomes if one.baseline and one.complete), None)
-    against = _against_baseline(ground, baseline, has_one=any(one.baseline for one in outcomes))
+    against = _against_baseline(ground, baseline, has_one=has_baseline or any(one.baseline for one in outcomes))
     near = _near_teacher(ground, teacher or {}, margin)
     rows = (*against, *_plain(ground, baseline, chance or {}), near)
     values = {} if baseline is None else {name: baseline.values.get(name) for name in named}

@@ -93,6 +93,7 @@ def test_a_baseline_that_is_not_complete_is_awaited() -> None:
     """That is another thing than none."""
     waiting = Outcome(0, {}, {}, baseline=True)
     assert "the baseline is not complete" == scenarios([waiting, trial(1, 60.0, 20)], OBJECTIVES).rows[0].remark
+    assert "the baseline is not complete" == scenarios([], OBJECTIVES, has_baseline=True).rows[0].remark
 
 
 @pytest.mark.parametrize(("level", "number"), [(40.0, 4), (50.07, 2), (99.0, None)])
