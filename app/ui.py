@@ -39,6 +39,7 @@ from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, Key
 from bertdistill.app.terminal.streams import say, who
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
+from bertdistill.app.widgets.table import MOVEMENTS, LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus
@@ -97,7 +98,7 @@ class BertDistill(App[None]):
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
         self._problem = ""
         self._had_focus: Widget | None = None
-        self._keys = KeyOrder(self, self._hand_on, self._is_pending)
+        self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
         self._acts: dict[Callable[[], Any], float] = {}
         """What is being done, with when it began."""
         self._changed_at: float | None = None
@@ -267,6 +268,16 @@ class BertDistill(App[None]):
         if isinstance(event, Paste):
             event.text = pasted(event.text, one_line=isinstance(self.focused, Input))
         await super().on_event(event)
+
+    def _is_own(self, event: Key | Paste) -> bool:
+        """Whether only the cursor of the focused field or list moves."""
+        focused = self.focused
+        if not isinstance(event, Key) or not isinstance(focused, (Input, TextArea, LineTable)):
+            return False
+        if isinstance(focused, LineTable):
+            owner, _, name = next(self._bound(event.key), (None, None, ""))
+            return owner is focused and name in MOVEMENTS
+        return event.is_printable
 
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""

@@ -17,7 +17,6 @@ from typing import Any
 from textual.app import App
 from textual.events import Key, Paste
 from textual.message_pump import MessagePump
-from textual.widgets import Input, TextArea
 
 PATIENCE_SECONDS = 2.0
 """Longest time for which keys wait for something slow: a screen that is read, a change that is written."""
@@ -32,12 +31,21 @@ KeyEvent = Key | Paste
 
 
 class KeyOrder:
-    """Holds keys back. `deliver` gives one to the app as Textual would; `is_pending` says that something slow comes."""
+    """Holds keys back. `deliver` gives one to the app as Textual would; `is_pending` says that something slow comes.
+
+    `is_own` says that a key is the focused widget's own affair (a character typed, a step in a list): the widget keeps
+    the order of such keys itself, so they need not wait for each other.
+    """
 
     def __init__(
-        self, app: App[Any], deliver: Callable[[KeyEvent], Awaitable[None]], is_pending: Callable[[], bool]
+        self,
+        app: App[Any],
+        deliver: Callable[[KeyEvent], Awaitable[None]],
+        *,
+        is_own: Callable[[KeyEvent], bool],
+        is_pending: Callable[[], bool],
     ) -> None:
-        self._app, self._deliver, self._is_pending = app, deliver, is_pending
+        self._app, self._deliver, self._is_own, self._is_pending = app, deliver, is_own, is_pending
         self._held: deque[KeyEvent] = deque()
         self._is_delivering = False
 
@@ -54,14 +62,10 @@ class KeyOrder:
                 await self._come()
                 event = self._held.popleft()
                 await self._deliver(event)
-                if not (self._held and self._is_typing(event) and self._is_typing(self._held[0])):
+                if not (self._held and self._is_own(event) and self._is_own(self._held[0])):
                     await self._rest()
         finally:
             self._is_delivering = False
-
-    def _is_typing(self, event: KeyEvent) -> bool:
-        """A character in a field moves nothing but the field's cursor, and a field keeps their order itself."""
-        return isinstance(event, Key) and event.is_printable and isinstance(self._app.focused, Input | TextArea)
 
     async def _come(self) -> None:
         """Wait for what is slow, as long as a person would."""

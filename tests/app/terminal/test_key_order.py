@@ -179,6 +179,21 @@ async def test_typed_text_keeps_its_order_and_is_fast(ws: Workspace) -> None:
         await until(pilot, lambda: area.text == words, "the text")
 
 
+async def test_steps_in_a_list_do_not_wait_for_what_follows_the_cursor(ws: Workspace) -> None:
+    """A key that is held: the cursor keeps up; only where it comes to rest are charts drawn and data read."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, StudyScreen)
+        seen: list[object] = []
+        select = screen._select
+        screen._select = lambda key: (seen.append(key), select(key))[1]  # type: ignore[method-assign]  # to count
+        burst(pilot, "jjjjjkkjj", "enter")
+        await pilot.pause()
+        await settled(pilot)
+        assert isinstance(pilot.app.screen, TrialScreen)
+        assert (4, True) == (pilot.app.screen.number, len(seen) <= 4)
+
+
 async def test_what_a_key_changed_is_seen_by_the_next_one(ws: Workspace) -> None:
     """`A` twice: the second one waits until the first trial has left the list, and takes the next."""
     async with playing(ws, StudyScreen("demo")) as pilot:
