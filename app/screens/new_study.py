@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.findings import Findings, costs
 from bertdistill.app.screens.live_screen import Line, LiveScreen
-from bertdistill.app.terminal.key_order import WAITED_FOR
+from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
@@ -374,7 +375,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     def _judge(self, *, start: bool = False) -> None:
         """Check the file, and with `start` go on to the question; a newer call takes the place of an older."""
         self.workers.cancel_group(self, "plan")
-        self.run_worker(self._check(start), WAITED_FOR if start else "", exclusive=True, group="judge")
+        work: Work = partial(self._check, start)
+        self.run_worker(work, WAITED_FOR if start else "", exclusive=True, group="judge")
 
     async def _check(self, start: bool) -> None:
         """Check the file, at once or when the typing rests, then ask for its plan."""
@@ -396,7 +398,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             self.ui.tell_error(error)
         else:
             if self.checked.spec is not None:
-                self.run_worker(self._plan(path, changes), exclusive=True, group="plan")
+                work: Work = partial(self._plan, path, changes)
+                self.run_worker(work, exclusive=True, group="plan")
 
     async def _plan(self, path: Path, changes: list[str]) -> None:
         """What it would cost, in another process: keys do not wait for that."""

@@ -25,7 +25,7 @@ from bertdistill.app.draw.charts import frontier_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
-from bertdistill.app.terminal.key_order import WAITED_FOR
+from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe_line
@@ -210,7 +210,8 @@ be: the size is exact, time and memory are judged by complete trials, the score 
     def _judge_soon(self, rest: float, *, start: bool = False) -> None:
         """Forecast what is typed, and with `start` go on to the question; a newer call takes the place of an older."""
         name = WAITED_FOR if start else ""
-        self.run_worker(self._judge(rest, start), name, exclusive=True, group="judge", exit_on_error=False)
+        work: Work = partial(self._judge, rest, start)
+        self.run_worker(work, name, exclusive=True, group="judge", exit_on_error=False)
 
     async def _judge(self, rest: float, start: bool) -> None:
         news, key, text = self.news, self._key, self.query_one("#value", Input).value.strip()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from textual.app import App
@@ -28,6 +28,8 @@ _CALM, _ROUNDS = 2, 20
 """Rounds through the queues without a change that count as rest, and rounds after which nothing is waited for."""
 
 KeyEvent = Key | Paste
+Work = Callable[[], Coroutine[None, None, None]]
+"""What a worker does, as a function: a coroutine that is cancelled before it began would complain."""
 
 
 class KeyOrder:

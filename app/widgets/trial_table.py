@@ -35,7 +35,9 @@ def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: 
                 found.append(Column(name, title, 12))
             case "parameters":
                 found.append(Column(name, title, 24, grow=True))
-            case "note" | "tags" | "origin":
+            case "note":
+                found.append(Column(name, title, 16))  # `dominated by #12`
+            case "tags" | "origin":
                 found.append(Column(name, title, 12))
             case _:
                 found.append(Column(name, title, max(7, min(12, len(title))), "right"))
