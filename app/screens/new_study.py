@@ -20,6 +20,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
+from textual.worker import Worker
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.children import plan_process
@@ -376,7 +377,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         """Check the file, and with `start` go on to the question; a newer call takes the place of an older."""
         self.workers.cancel_group(self, "plan")
         work: Work = partial(self._check, start)
-        self.run_worker(work, WAITED_FOR if start else "", exclusive=True, group="judge")
+        _: Worker[None] = self.run_worker(work, WAITED_FOR if start else "", exclusive=True, group="judge")
 
     async def _check(self, start: bool) -> None:
         """Check the file, at once or when the typing rests, then ask for its plan."""
@@ -399,7 +400,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         else:
             if self.checked.spec is not None:
                 work: Work = partial(self._plan, path, changes)
-                self.run_worker(work, exclusive=True, group="plan")
+                _: Worker[None] = self.run_worker(work, exclusive=True, group="plan")
 
     async def _plan(self, path: Path, changes: list[str]) -> None:
         """What it would cost, in another process: keys do not wait for that."""

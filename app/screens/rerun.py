@@ -19,6 +19,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
+from textual.worker import Worker
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.charts import frontier_drawing
@@ -211,7 +212,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         """Forecast what is typed, and with `start` go on to the question; a newer call takes the place of an older."""
         name = WAITED_FOR if start else ""
         work: Work = partial(self._judge, rest, start)
-        self.run_worker(work, name, exclusive=True, group="judge", exit_on_error=False)
+        _: Worker[None] = self.run_worker(work, name, exclusive=True, group="judge", exit_on_error=False)
 
     async def _judge(self, rest: float, start: bool) -> None:
         news, key, text = self.news, self._key, self.query_one("#value", Input).value.strip()
