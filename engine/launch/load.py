@@ -79,9 +79,9 @@ class Processor:
 
 def _cpu_seconds() -> tuple[float, float]:
     """Busy and total seconds of all cores since the machine started; guests are counted in user time already."""
-    times = psutil.cpu_times()._asdict()
-    total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
-    return total - times["idle"] - times.get("iowait", 0.0), total
+    times = psutil.cpu_times()
+    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    return total - times.idle - getattr(times, "iowait", 0.0), total
 
 
 _PROCESSOR = Processor()
