@@ -67,9 +67,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `doctor`: a list of *check*.
 - `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
   `train_windows` (what a step counts), `windows_estimated` (no study here has counted them yet), `steps` (`baseline`,
-  `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`) and `disk_bytes`
+  `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`), `disk_bytes`
   (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher is trained;
-  `checkpoints`).
+  `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
+  measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.

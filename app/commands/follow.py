@@ -76,7 +76,7 @@ class Bars:
     def line(self, text: str) -> None:
         from rich.text import Text
 
-        self._progress.console.print(Text(text), soft_wrap=True)
+        self._progress.console.print(Text(safe_line(text, 2000)), soft_wrap=True)
 
     def moving(self, view: StudyView, rows: list[dict[str, Any]]) -> None:
         counts = ", ".join(f"{number} {name}" for name, number in view.tally.items())
@@ -92,8 +92,8 @@ class Bars:
 
     def _set(self, name: str, share: float, words: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=1.0, words="")
-        self._progress.update(self._tasks[name], completed=share, words=words)
+            self._tasks[name] = self._progress.add_task(safe_line(name), total=1.0, words="")
+        self._progress.update(self._tasks[name], completed=share, words=safe_line(words))
 
 
 def stage(*, plain: bool = False, every: float = CALM_SECONDS) -> Stage:

@@ -94,7 +94,7 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
     studies = [
         [
             row["study"],
-            fmt.state(row["state"], ascii_only=page.ascii_only),
+            fmt.state(_state(row, found), ascii_only=page.ascii_only),
             f"{fmt.bar(row['progress'], 10, ascii_only=page.ascii_only)} {row['progress']:.0%}",
             ", ".join(f"{number} {name}" for name, number in row["trials"].items()),
             str(len(row["frontier"])),
@@ -114,6 +114,12 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
     if found["notices"]:
         parts += ["", *(_notice_line(row) for row in found["notices"])]
     return "\n".join(parts)
+
+
+def _state(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """What the study does now, as the app says it."""
+    kinds = [worker["kind"] for worker in found["workers"] if worker["study"] == row["study"]]
+    return fmt.study_state(row["state"], alive=found["runner"]["alive"], kinds=kinds)
 
 
 def _remarks(row: Mapping[str, Any]) -> list[str]:
@@ -141,7 +147,7 @@ def _notice_line(row: Mapping[str, Any]) -> str:
 
 
 def _runner_line(runner: Mapping[str, Any], *, idle: bool) -> str:
-    where = f"pid {runner['pid']} on {runner['host']}"
+    where = f"pid {runner['pid']} on {safe_line(runner['host'])}"
     if runner["silence"] is not None:
         silent = fmt.duration(runner["silence"])
         return f"runner {where} has not answered for {silent}: it is frozen, or the database is locked or its disk full"

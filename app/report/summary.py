@@ -91,7 +91,7 @@ def headline(view: StudyView, page: Page) -> str:
     state = fmt.state(view.study.state.value, ascii_only=page.ascii_only)
     budget = f"{view.outline.trials} in the budget, " if view.outline.trials else ""
     return (
-        f"{view.study.name}: {state}, {counts}, {budget}"
+        f"{safe_line(view.study.name)}: {state}, {counts}, {budget}"
         f"hypervolume {view.hypervolume:.3f}, {fmt.duration(view.study.busy_seconds)}"
         + (", weak teacher (see engine status)" if view.weak_teacher else "")
     )
@@ -99,7 +99,7 @@ def headline(view: StudyView, page: Page) -> str:
 
 def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
     """One trial: state, rank, metrics against the baseline, settings that differ, lineage and notes."""
-    parts = [f"{view.study.name}/{trial.number}  {_state(trial, page)}  {trial.origin}"]
+    parts = [safe_line(f"{view.study.name}/{trial.number} {_state(trial, page)} {trial.origin}")]
     facts = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
     facts["time"] = fmt.duration(trial.busy_seconds)
     if trial.sampler:
@@ -193,7 +193,7 @@ def attempts_text(rows: Sequence[Mapping[str, Any]]) -> str:
     bad = [row for row in rows if row["log_tail"] and row["exit_class"] not in ("", "complete", "stopped")]
     if bad:
         lines = "\n".join("  " + line for line in safe(bad[-1]["log_tail"], 4000).strip().splitlines()[-12:])
-        text += f"\n\nlast lines of attempt {bad[-1]['attempt']} ({bad[-1]['exit_class']})\n{lines}"
+        text += f"\n\nlast lines of attempt {bad[-1]['attempt']} ({safe_line(bad[-1]['exit_class'])})\n{lines}"
     return text
 
 

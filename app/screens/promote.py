@@ -31,7 +31,6 @@ from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
@@ -102,7 +101,7 @@ app. A refused one can be taken by force: the card then says so.
             for key, title, hint in FIELDS:
                 with Horizontal(classes="field"):
                     yield Label(title, markup=False)
-                    yield Field(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
+                    yield Input(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
             yield Line(id="verdict")
             yield Static(id="earlier", markup=False)
         with VerticalScroll(id="promote-steps", classes="pane"):

@@ -29,7 +29,7 @@ from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
-from bertdistill.store.rows import Attempt, StudyState
+from bertdistill.store.rows import Attempt
 
 COLUMNS = (
     Column("study", "study", 20),
@@ -136,7 +136,8 @@ closed: a runner and its workers are processes of their own.
     @property
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
-        return str(self.query_one(LineTable).cursor_key or "")
+        table = next(iter(self.query(LineTable)), None)  # asked by the footer of a screen that this one covers
+        return str((table and table.cursor_key) or "")
 
     def _view(self) -> StudyView | None:
         name = self.study_name
@@ -214,12 +215,8 @@ def _live_attempts(reader: Reader) -> list[Attempt]:
 
 
 def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:
-    """The state of the study; while it is prepared, or has no runner, that instead."""
-    state = view.study.state.value
-    if view.needs_runner and not alive:
-        return Cell(f"{fmt.STATES['failed'][ascii_only]} no runner", "bad")
-    if state == StudyState.RUNNING and any(a.kind == "prepare" for a in live):
-        return Cell(f"{fmt.STATES['running'][ascii_only]} preparing", "accent")
+    """What the study does now."""
+    state = fmt.study_state(view.study.state.value, alive=alive or not view.needs_runner, kinds=[a.kind for a in live])
     return Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn"))
 
 

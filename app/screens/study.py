@@ -76,6 +76,12 @@ The ranked list has the frontier first (`★`), then the other trials by their d
 to equal a frontier trial, in shares of the objectives' ranges, sizes as logarithms. So a small trial stands high when
 nothing as small is much better, however weak it is. Then come trials that miss a threshold, then those without a rank.
 The chart shows the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
+
+- `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
+- `gain`: what a trial added to the hypervolume when it ended.
+- `dominated by #7`: trial 7 is at least as good in every objective and better in one.
+- `at chance`: a model that has learnt nothing scores as much; it says nothing to keep or promote such a trial.
+- `stored to step n`: the newest trial's numbers up to there are in the database, and survive whatever is killed.
 """
 
     def __init__(self, study_name: str) -> None:

@@ -66,7 +66,8 @@ def cell_width(text: str) -> int:
 
 
 def pairs(rows: Mapping[str, str], *, indent: str = "  ") -> str:
-    """`name  value` lines with the names padded to one width."""
+    """`name  value` lines with the names padded to one width; a value is one line."""
+    rows = {safe_line(name): safe_line(value, 4000) for name, value in rows.items()}
     width = max((cell_width(name) for name in rows), default=0)
     return "\n".join(
         f"{indent}{name}{' ' * (width - cell_width(name))}{GAP}{value}".rstrip() for name, value in rows.items()

@@ -50,7 +50,9 @@ def outcomes(view: StudyView) -> list[Outcome]:
 
 def study_scenarios(view: StudyView) -> ScenarioTable:
     """The scenario table against the baseline and the teacher: its size, and its scores on the search split."""
-    return scenarios(outcomes(view), view.objectives, view.teacher)
+    has_baseline = view.spec.baseline is not None
+    found = outcomes(view)
+    return scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
 
 
 def study_growth(view: StudyView) -> list[Step]:

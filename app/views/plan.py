@@ -19,6 +19,7 @@ from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
+from bertdistill.app.views.plan_time import time_text
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
@@ -91,7 +92,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "trials": f"{planned['trials']} in the budget, "
         + ("a continuous space" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
-        "baseline": f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else unknown,
+        "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
@@ -102,6 +103,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
+    if planned.get("time"):
+        facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:
         facts["refused"] = f"{sizes['refused']} of {sizes['students']} architectures cannot be built and are skipped"
     for parameter in spec.search:
@@ -123,16 +126,23 @@ def _column_text(column: Mapping[str, Any]) -> str:
     return f"{USES.get(column['use'], 'not used')}: {samples}"
 
 
-def _steps_text(steps: Mapping[str, int]) -> str:
-    text = f"about {steps['baseline']:,} for the baseline"
-    return text if steps["least"] == steps["most"] else f"{text}, {steps['least']:,} to {steps['most']:,} in the space"
+def _baseline_text(spec: StudySpec, sizes: Mapping[str, Any]) -> str:
+    if spec.baseline is None:
+        return "none: the file has no [baseline], whose settings trial 0 would have"
+    return f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else ""
+
+
+def _steps_text(steps: Mapping[str, int | None]) -> str:
+    text = "" if steps["baseline"] is None else f"about {steps['baseline']:,} for the baseline, "
+    least, most = f"{steps['least']:,}", f"{steps['most']:,}"
+    return f"{text}{least} to {most} in the space" if least != most else text.removesuffix(", ") or f"about {least}"
 
 
 # --------------------------------------------------------------------------------------------------------------- sizes
 
 
 def _baseline(spec: StudySpec) -> Settings:
-    """The settings of trial 0, or the fixed ones when there is no baseline."""
+    """The settings of trial 0; without a [baseline] the fixed ones, which are called so nowhere."""
     return dataclasses.replace(spec.settings, **(spec.baseline or {}))
 
 
@@ -152,7 +162,7 @@ def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> di
         except ConfigError:
             refused += 1
     return {
-        "baseline": size(baseline),
+        "baseline": size(baseline) if spec.baseline is not None else None,
         "smallest": min(found, default=None),
         "largest": max(found, default=None),
         "refused": refused,
@@ -273,7 +283,7 @@ def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Calla
     return None
 
 
-def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int] | None:
+def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int | None] | None:
     if windows is None:
         return None
     values = {name: [float(getattr(spec.settings, name))] for name in STEP_KEYS}
@@ -287,7 +297,7 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
 
     batch, accumulation, epochs = (values[name] for name in STEP_KEYS)
     return {
-        "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs),
+        "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs) if spec.baseline else None,
         "least": steps(max(batch), max(accumulation), min(epochs)),
         "most": steps(min(batch), min(accumulation), max(epochs)),
     }

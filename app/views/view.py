@@ -14,7 +14,9 @@ from typing import Any
 
 from bertdistill.app.draw.charts import Axis, Kind, Point
 from bertdistill.app.text.format import arrow, metric, value_of
+from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
+from bertdistill.engine.analysis.scenarios import at_chance
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
@@ -94,6 +96,15 @@ class StudyView:
         """Why the teacher has nothing to teach, as the preparation found; empty when it is better than chance."""
         return self.facts.weak_teacher
 
+    @property
+    def chance(self) -> dict[str, float]:
+        """Scores of a model that has learnt nothing, by metric; empty until the preparation is done."""
+        return dict(self.facts.chance)
+
+    def at_chance(self, trial: Trial) -> bool:
+        """Whether its score is one that says nothing."""
+        return at_chance(self.objectives, self.values(trial), self.chance)
+
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""
         return self.measured[trial.number] if trial.number in self.measured else all_metrics(trial)
@@ -112,19 +123,29 @@ class StudyView:
         """Place in the ranked list, from 1."""
         return list(self.ranked).index(number) + 1 if number in self.ranked else None
 
+    @property
+    def extra(self) -> list[Trial]:
+        """Trials beyond the budget that have still to end: reruns."""
+        return [t for t in (*self.running, *self.waiting) if not in_budget(t)]
+
+    @property
+    def _ahead(self) -> tuple[float, int]:
+        """Trials done, running ones by their share, and those that they are a part of."""
+        done = self.finished + sum(t.progress for t in self.running)
+        return done, max(1, self.outline.trials or len(self.trials)) + len(self.extra)
+
     def progress(self) -> float:
-        """Finished trials of the budget, running ones by their share, from 0 to 1; without a budget of all trials."""
-        done = self.finished + sum(t.progress for t in self.running if in_budget(t))
-        return min(1.0, done / max(1, self.outline.trials or len(self.trials)))
+        """How much is done of the budget and of what still runs beyond it, from 0 to 1."""
+        done, whole = self._ahead
+        return min(1.0, done / whole)
 
     def seconds_left(self, slots: int) -> float | None:
         """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
         budget = self.outline.trials
         if not budget or self.typical_seconds is None or self.study.state != StudyState.RUNNING:
             return None
-        extra = sum(1.0 - t.progress for t in (*self.running, *self.waiting) if not in_budget(t))
-        left = max(0.0, 1.0 - self.progress()) * budget + extra
-        return left * self.typical_seconds / max(1, slots)
+        done, whole = self._ahead
+        return (whole - done) * self.typical_seconds / max(1, slots) if done < whole else None
 
 
 def read_view(db: Database, name: str) -> StudyView:
@@ -202,7 +223,7 @@ def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
 def remark(view: StudyView, trial: Trial) -> str:
     """What is worth a word about a trial: baseline, lineage, what dominates it, why it ended badly."""
     ranked = view.ranked.get(trial.number)
-    words = []
+    words = ["at chance"] if ranked and view.at_chance(trial) else []
     if trial.origin == "baseline":
         words.append("baseline")
     if parent := view.parent(trial):
@@ -210,9 +231,9 @@ def remark(view: StudyView, trial: Trial) -> str:
     if ranked and not ranked.feasible:
         words.append("misses a threshold")
     elif ranked and ranked.dominated_by is not None:
-        words.append(f"under #{ranked.dominated_by}")
+        words.append(f"dominated by #{ranked.dominated_by}")
     if trial.reason:
-        words.append(trial.reason)
+        words.append(safe_line(trial.reason))
     return ", ".join(words)
 
 
@@ -237,6 +258,7 @@ def chart_trials(
         if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
             label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
+            label += " at chance" if label and kind != "running" and view.at_chance(trial) else ""
             row = view.ranked.get(trial.number)
             found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
     if trials is None:
@@ -252,6 +274,8 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     lines = []
     if objective and objective.threshold is not None:
         lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))
+    if (level := view.chance.get(name)) is not None:
+        lines.append((level, f"chance {metric(name, level)}"))
     teacher = value_of(view.facts.teacher_metrics, name)
     if teacher is not None and better == "maximize":
         lines.append((teacher, f"teacher {metric(name, teacher)}"))

@@ -89,7 +89,10 @@ class Workspace:
 
     def _inside(self, path: Path) -> Path:
         root = self.path.resolve()
-        resolved = (root / path).resolve()
+        try:
+            resolved = (root / path).resolve()
+        except ValueError as error:
+            raise ConfigError(f"{str(path)!r} cannot be a path: {error}", hint="The database was altered.") from error
         if not resolved.is_relative_to(root):
             hint = "Remove the link, or move its target into the workspace."
             raise ConfigError(f"{path} leads out of the workspace {root}", hint=hint)

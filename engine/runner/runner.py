@@ -28,6 +28,7 @@ from bertdistill.engine.runner.advance import Advancer
 from bertdistill.engine.runner.clock import Clock
 from bertdistill.engine.runner.collector import Collector
 from bertdistill.engine.runner.lookups import Lookups
+from bertdistill.engine.runner.plain_log import PlainFormatter
 from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.search.proposals import Proposer
 from bertdistill.store import reads, writes
@@ -301,8 +302,9 @@ def main(argv: Sequence[str]) -> int:
         return 2
     workspace = resolve_workspace(Path(argv[0]), {})
     workspace.make()
-    stream = os.fdopen(open_to_append(workspace.runner_log), "a", encoding="utf-8")
-    logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    to_file = logging.StreamHandler(os.fdopen(open_to_append(workspace.runner_log), "a", encoding="utf-8"))
+    to_file.setFormatter(PlainFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[to_file])
     logging.raiseExceptions = False  # on a full disk its own tracebacks would fill stderr, which is the same file
     try:
         return run(workspace, make_launcher())
