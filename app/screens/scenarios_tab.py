@@ -43,7 +43,7 @@ class ScenariosTab(Tab):
     def show(self, view: StudyView, content: ScenarioTable) -> None:
         self._view = view
         rule = "what the others are compared with"
-        has_one = view.spec.baseline is not None
+        has_one = view.outline.spec is not None and view.outline.spec.baseline is not None
         remark = "" if content.baseline is not None else "not complete yet" if has_one else NO_BASELINE
         first = Scenario("baseline", rule, content.baseline, content.baseline_values, remark=remark)
         self._rows = {one.name: one for one in (first, *content.rows)}

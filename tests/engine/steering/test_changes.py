@@ -55,9 +55,8 @@ def test_the_report_file_can_be_set_and_taken_back(house: Make, tmp_path: Path) 
     report.touch()
     change(of, data__report=str(report))
     assert str(report) == spec_of(of).data.report
-    words = entries(of)[-1].words  # long paths lose their beginning
-    assert words.startswith("data.report ")
-    assert [Path(before).name, report.name] == [part.rpartition("/")[2].rstrip('"') for part in words.split(" -> ")]
+    words = entries(of)[-1].words  # long paths are cut
+    assert (True, 2) == (words.startswith(f'data.report "{before[:20]}'), len(words.split(" -> ")))
     undo(of)
     assert before == spec_of(of).data.report
 
