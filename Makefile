@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 # Small tests of pure code: no torch, no worker, no terminal, no kill. tests/test_quick.py checks this.
-QUICK := tests/test_docs.py tests/test_private_apis.py tests/test_quick.py \
+QUICK := tests/test_docs.py tests/test_private_apis.py tests/test_quick.py tests/test_words.py \
 	tests/app/draw tests/app/report tests/app/text tests/app/views tests/app/test_keymap.py tests/app/test_preferences.py \
 	tests/engine/analysis tests/engine/contract tests/engine/pareto tests/engine/study tests/engine/tasks tests/store \
 	--ignore tests/app/draw/test_plain.py \
