@@ -163,8 +163,8 @@ def main() -> None:
             shares = [100 * one[look] / whole for one in runs]
             error = statistics.stdev(shares) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
             write(f"{statistics.mean(shares):>9.1f} ± {error:<4.1f}")
-        told = ", ".join(f"{name} {counts[name]}" for name in ("proposals", "repeated", "near", "ends"))
-        write(f"   {told}\n" if counts["proposals"] else "\n")
+        line = ", ".join(f"{name} {counts[name]}" for name in ("proposals", "repeated", "near", "ends"))
+        write(f"   {line}\n" if counts["proposals"] else "\n")
         sys.stdout.flush()
 
 

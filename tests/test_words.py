@@ -33,7 +33,7 @@ NOT_YET = (
 
 @cache
 def phrases() -> re.Pattern[str]:
-    """The left column of the table, as whole words in any case; a line may break within one. "There is no …" is fine."""
+    """The left column of the table, as whole words in any case, also across lines. "There is no …" is fine."""
     table = LIST.read_text(encoding="utf-8").partition("| not here | instead |\n|---|---|\n")[2]
     cells = re.findall(r"^\| (.+?) \|", table, re.M)
     listed = [r"\s+".join(map(re.escape, phrase.split())) for cell in cells for phrase in cell.split(", ")]
