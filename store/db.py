@@ -19,8 +19,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bertdistill.store.disk import explained, network_filesystem, not_ours
+from bertdistill.store.disk import APPLICATION_ID, explained, network_filesystem, not_ours
 from bertdistill.store.errors import StoreError
+from bertdistill.store.ownership import refuse_exposed
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writer, Writing
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["DATABASE_NAME", "HEAD", "Database", "Reading", "Snapshot", "network_filesystem", "open_db"]
 
 DATABASE_NAME = "tracker.db"
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this program can upgrade from, oldest first."""
-APPLICATION_ID = 0x42445455
-"""Written into the header of every database of ours, to tell it from anybody else's SQLite file."""
 _WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
 
 
@@ -121,7 +120,7 @@ class Database:
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def replaced(self) -> bool:
-        """Whether the file at `path` is no longer the one that is open: SQLite would go on writing into the void."""
+        """Whether the file at `path` is no longer the one that is open: SQLite would keep writing into the void."""
         try:
             status = self.path.stat()
         except OSError:
@@ -137,7 +136,7 @@ class Database:
         return problems + [f"row {row[1]} of {row[0]} points to a missing {row[2]}" for row in strays]
 
     def backup(self, target: Path) -> None:
-        """Copy the database, rows still in the write-ahead log included, while others go on; replaces `target`."""
+        """Copy the database, rows still in the write-ahead log included, while others continue; replaces `target`."""
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         try:
@@ -151,6 +150,15 @@ class Database:
             raise StoreError(f"{target}: the backup failed: {error.strerror}", hint="Choose another place.") from error
         finally:
             temporary.unlink(missing_ok=True)
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it, so that the file alone is a whole copy.
+
+        False when others were reading or writing just then.
+        """
+        with explained(self.path), closing(_connect(self.path, "rw", 1.0)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
 
     def close(self) -> None:
         """Close every connection; the last one of all processes folds the write-ahead log into the file."""
@@ -174,18 +182,20 @@ class Database:
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     """Open the database of `workspace`, made if need be (not when reading), at the newest schema revision.
 
-    Raises StoreError: a network disk, a file of somebody else, a newer revision than known, nothing there to read,
-    no rights, no space.
+    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading),
+    a newer revision than known, nothing there to read, no rights, no space.
     """
     path = workspace.absolute() / DATABASE_NAME
     kind = network_filesystem(workspace)
     if kind is not None:
         raise StoreError(
-            f"{workspace}: lies on a network file system ({kind}), where SQLite's write-ahead log can lose data",
+            f"{workspace}: is on a network file system ({kind}), where SQLite's write-ahead log can lose data",
             hint="Choose a workspace on a local disk with --workspace; data and models may stay where they are.",
         )
     if path.exists() and not path.is_file():
         raise not_ours(path)
+    if not read_only:
+        refuse_exposed(path.parent, path)
     try:
         if not read_only:
             _make_place(path)

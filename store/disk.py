@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bertdistill.store.errors import StoreError
+from bertdistill.store.errors import StoreError, StoreUnavailable
 
 _UNSAFE = re.compile(r"nfs\d*|lustre|gpfs|beegfs|ceph|cifs|smb\d*|smbfs|9p|afs|ocfs2|gfs2|glusterfs|fuse\..+")
 _LOCAL_FUSE = {"fuse.fuse-overlayfs"}  # root of rootless containers; its memory maps are those of the disk below
+PUT_BACK = (
+    "Stop the runner and put back the newest backup (of `bertdistill-tui engine backup FILE`), as docs/guide.md says."
+)
+"""What to do about a database that is damaged."""
 _LOW_BYTES = 64 * 1024
 """Less free space than the shared-memory file of a WAL database needs."""
 
@@ -55,9 +59,9 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     name = str(getattr(error, "sqlite_errorname", ""))
     said = f"SQLite says: {error}"
     if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _full(path)):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: the disk is full ({said}); nothing of this step was stored",
-            hint=f"Free space on the disk of {path.parent}, then go on; what is stored is intact.",
+            hint=f"Free space on the disk of {path.parent} and try again; what is stored is intact.",
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
@@ -65,7 +69,7 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
             hint=f"Check quota and health of the disk of {path.parent}.",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: locked by another process for too long ({said})",
             hint="Try again; if it stays locked, look for a program that holds the file open.",
         )
@@ -79,8 +83,22 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     if name.startswith("SQLITE_NOTADB"):
         return not_ours(path)
     if name.startswith("SQLITE_CORRUPT"):
-        return StoreError(f"{path}: damaged ({said})", hint="Put back a backup of this file.")
+        return StoreError(f"{path}: damaged ({said})", hint=PUT_BACK)
     return None
+
+
+APPLICATION_ID = 0x42445455
+"""Written into the header of every database of ours, to tell it from anybody else's SQLite file."""
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a database of this program, by its header; nothing is opened by SQLite."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    return head[:16] == b"SQLite format 3\0" and int.from_bytes(head[68:72], "big") == APPLICATION_ID
 
 
 def not_ours(path: Path) -> StoreError:
@@ -104,7 +122,7 @@ def _rights(path: Path) -> str:
     if not path.parent.is_dir():
         return f"; {path.parent} is not a folder"
     if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
-        return "; it lies on a read-only medium, where a WAL database needs two more files beside it"
+        return "; it is on a read-only medium, where a WAL database needs two more files beside it"
     if not os.access(path.parent, os.W_OK):
         return f"; {path.parent} is not writable, and a WAL database needs two more files beside it"
     return ""

@@ -5,7 +5,7 @@ A message says what, where and what to do; `hint`, when given, is the remedy on 
 
 
 class BertDistillError(Exception):
-    """Something that a person can mend; shown as its message, never as a traceback."""
+    """Something that a person can fix; shown as its message, never as a traceback."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -14,6 +14,10 @@ class BertDistillError(Exception):
 
 class StoreError(BertDistillError):
     """The database or its folder cannot be used as it is."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be used just now (locked, or its disk is full): what waits and tries again will succeed."""
 
 
 class NotFound(StoreError):

@@ -25,7 +25,7 @@ class TrialState(StrEnum):
 
 
 class StudyState(StrEnum):
-    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers go on."""
+    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers continue."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -39,12 +39,25 @@ class AttemptState(StrEnum):
     ENDED = "ended"
 
 
+class BinState(StrEnum):
+    """Going: marked, not yet moved. Binned: it is in the bin. Home: it was brought back. Leaving: it is being removed,
+    and nothing brings it back. Gone: it was removed."""
+
+    GOING = "going"
+    BINNED = "binned"
+    HOME = "home"
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One search."""
+    """One search, or a collection of runs that were logged."""
 
     id: int = 0
     name: str
+    kind: str = "search"
+    """search, or log: runs that somebody else trained and only reports here, without a study file."""
     state: StudyState = StudyState.RUNNING
     task: str
     spec: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +71,8 @@ class Study:
     finished_at: float | None = None
     busy_seconds: float = 0.0
     """Time with the study running, for budget.hours."""
+    deleted_at: float | None = None
+    """Set while it is in the bin, and when it has left it: lists, ranking and the runner do not see it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +110,8 @@ class Trial:
     tags: list[str] = field(default_factory=list)
     note: str = ""
     archived: bool = False
+    deleted_at: float | None = None
+    """See `Study.deleted_at`; the number stays taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +242,8 @@ class ModelVersion:
     who: str = ""
     created_at: float
     finished_at: float | None = None
+    deleted_at: float | None = None
+    """See `Study.deleted_at`; the version stays taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +255,24 @@ class ModelAlias:
     version_id: int
     previous_version_id: int | None = None
     set_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binned:
+    """A folder that a delete or a prune took away, and how far it has got. The row decides; the folder follows."""
+
+    id: int = 0
+    request_id: int
+    what: str
+    """attempt, checkpoint, model, cache or leftover."""
+    path: str
+    """Where it was, relative to the workspace."""
+    folder: str
+    """Where it is kept meanwhile, relative to the workspace."""
+    size_bytes: int
+    state: BinState = BinState.GOING
+    expires_at: float
+    """Unix seconds; afterwards it may be removed for good."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite, size_and_score
+from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, size_and_score
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
 
+NO_BASELINE = "the study has no baseline: with a [baseline] table in its file, trial 0 is one"
 TEACHER_MARGIN = 1.0
 """Percentage points of the score that a student may lose to its teacher."""
 
 NEAR_TEACHER = "near the teacher"
 """Name of the last scenario: the small student that is nearly as good."""
+
+CHANCE_MARGIN = 0.5
+"""Percentage points above chance up to which a score is luck: a few examples of a small search split."""
 
 ROUNDING = 1e-9
 """71.4 is within 1 point of 72.4 whatever the binary digits say."""
@@ -75,9 +80,12 @@ def scenarios(
     objectives: Sequence[Objective],
     teacher: Mapping[str, float | None] | None = None,
     *,
+    chance: Mapping[str, float] | None = None,
+    has_baseline: bool = False,
     margin: float = TEACHER_MARGIN,
 ) -> ScenarioTable:
-    """The table. `teacher` are the teacher's metrics on the search split; `margin` is in the unit of the score.
+    """The table. `teacher` are the teacher's metrics on the search split, `chance` those of a model that has learnt
+    nothing; `margin` is in the unit of the score. `has_baseline`: there will be one, though it may not have begun.
 
     The baseline itself is the answer where no trial beats it.
     """
@@ -85,18 +93,25 @@ def scenarios(
     named = {objective.metric: objective for objective in objectives}
     ground = _Field(outcomes, named[size_name], named[score_name], tuple(named))
     baseline = next((one for one in outcomes if one.baseline and one.complete), None)
+    against = _against_baseline(ground, baseline, has_one=has_baseline or any(one.baseline for one in outcomes))
     near = _near_teacher(ground, teacher or {}, margin)
-    rows = (*_against_baseline(ground, baseline), *_plain(ground, baseline), near)
+    rows = (*against, *_plain(ground, baseline, chance or {}), near)
     values = {} if baseline is None else {name: baseline.values.get(name) for name in named}
     return ScenarioTable(size_name, score_name, None if baseline is None else baseline.number, values, rows)
 
 
-def _against_baseline(ground: _Field, baseline: Outcome | None) -> list[Scenario]:
+def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:
+    """Whether a score among the objectives is one that a model reaches without having learnt anything."""
+    scores = [(chance[o.metric], finite(values.get(o.metric))) for o in objectives if o.metric in chance]
+    return any(value is not None and value <= level + CHANCE_MARGIN for level, value in scores)
+
+
+def _against_baseline(ground: _Field, baseline: Outcome | None, *, has_one: bool) -> list[Scenario]:
     size, score = ground.size.metric, ground.score.metric
     keep_size = ("keep size, gain score", f"{_best(ground.score)} with {size} no worse than the baseline's")
     keep_score = ("shrink, keep score", f"{_best(ground.size)} with {score} no worse than the baseline's")
     if baseline is None or any(finite(baseline.values.get(name)) is None for name in (size, score)):
-        remark = "the study has no complete baseline to compare with"
+        remark = "the baseline is not complete" if has_one else NO_BASELINE
         return [Scenario(*keep_size, remark=remark), Scenario(*keep_score, remark=remark)]
 
     def no_worse(objective: Objective) -> Callable[[Outcome], bool]:
@@ -107,9 +122,14 @@ def _against_baseline(ground: _Field, baseline: Outcome | None) -> list[Scenario
     return [_row(ground, *words, one, baseline) for words, one in zip((keep_size, keep_score), found, strict=True)]
 
 
-def _plain(ground: _Field, baseline: Outcome | None) -> list[Scenario]:
+def _plain(ground: _Field, baseline: Outcome | None, chance: Mapping[str, float]) -> list[Scenario]:
+    """The smallest must have learnt something: the smallest of all often just names the most frequent label."""
+    objectives, rule = (ground.size, ground.score), _best(ground.size)
+    smallest = ground.smallest(lambda one: not at_chance(objectives, one.values, chance))
+    if (level := chance.get(ground.score.metric)) is not None:
+        rule += f" with {ground.score.metric} above chance ({level:.2f})"
     return [
-        _row(ground, "smallest feasible", _best(ground.size), ground.smallest(), baseline),
+        _row(ground, "smallest feasible", rule, smallest, baseline),
         _row(ground, "best score", _best(ground.score), ground.best(), baseline),
     ]
 

@@ -4,11 +4,11 @@ from bertdistill.store.errors import BertDistillError
 
 
 class ConfigError(BertDistillError):
-    """The study file or an override is wrong: mend the key that the message names."""
+    """The study file or an override is wrong: fix the key that the message names."""
 
 
 class LaunchError(BertDistillError):
-    """A worker or runner could not be started: mend the machine."""
+    """A worker or runner could not be started: fix the machine."""
 
 
 class WorkerFailed(BertDistillError):
@@ -20,4 +20,4 @@ class ActionRefused(BertDistillError):
 
 
 class InvalidRequest(ActionRefused):
-    """What a person asked for can never be done in this study: mend the words (a key, a value, a name)."""
+    """What a person asked for can never be done in this study: correct the words (a key, a value, a name)."""

@@ -48,10 +48,12 @@ class Prepared:
     """Names of those signals, see `contract.terms`."""
     importance: str = ""
     """Folder of the importance of the initial model's heads; empty when no trial asks for it."""
-    abstain: Mapping[str, float] = field(default_factory=dict)
-    """Scores of never answering; empty where every question has an answer."""
     weak_teacher: str = ""
     """Why the teacher has nothing to teach, in one sentence; empty when it is better than chance."""
+    chance: Mapping[str, float] = field(default_factory=dict)
+    """Scores on the search split of never answering, or of always naming the same label: of having learnt nothing."""
+    pairs: bool | None = None
+    """Whether examples are pairs of sentences; None where nobody recorded it."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.store.db import DATABASE_NAME
+from bertdistill.store.ownership import refuse_exposed
 
 VARIABLE = "BERTDISTILL_WORKSPACE"
 DEFAULT = Path("bertdistill-runs")
@@ -47,6 +48,11 @@ class Workspace:
     def caches(self) -> Path:
         return self.path / "caches"
 
+    @property
+    def bin(self) -> Path:
+        """Where deleted folders are kept for a while."""
+        return self.path / "bin"
+
     def attempt_folder(self, study: str, trial_number: int | None, number: int, kind: str) -> Path:
         """Folder of attempt `number` of a trial, or (no trial) of the preparation of the study."""
         stem = f"{trial_number:04d}" if trial_number is not None else checked(kind, "attempt kind")
@@ -69,13 +75,24 @@ class Workspace:
         """The path behind a text in the database; ConfigError when it points outside the workspace."""
         return self._inside(Path(text))
 
+    def run_folder(self, text: str) -> Path:
+        """The folder of an attempt by its text in the database. Links are not followed: a worker may have put them."""
+        path = Path(text)
+        if path.is_absolute() or ".." in path.parts:
+            raise ConfigError(f"{text} leads out of the workspace {self.path}", hint="The database was altered.")
+        return self.path.resolve() / path
+
     def make(self) -> None:
-        """Make the workspace's own folder, readable by this user alone."""
+        """Make the workspace's own folder, readable by this user alone; StoreError when everybody can write to it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_exposed(self.path, self.database)
 
     def _inside(self, path: Path) -> Path:
         root = self.path.resolve()
-        resolved = (root / path).resolve()
+        try:
+            resolved = (root / path).resolve()
+        except ValueError as error:
+            raise ConfigError(f"{str(path)!r} cannot be a path: {error}", hint="The database was altered.") from error
         if not resolved.is_relative_to(root):
             hint = "Remove the link, or move its target into the workspace."
             raise ConfigError(f"{path} leads out of the workspace {root}", hint=hint)
