@@ -116,13 +116,13 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSp
 
 
 def test_a_preparation_reports_what_trials_need(prepared: tuple[Path, AttemptSpec]) -> None:
-    """Folders exist, counts add up, the teacher is scored and the abstaining score is that of the split."""
+    """Folders exist, counts add up, the teacher is scored and the chance level is that of the split."""
     facts = prepared[1].prepared
     assert Path(facts.outputs, "outputs.npy").is_file()
     assert all(Path(folder).is_dir() for folder in facts.features.values())
     assert facts.train_features >= facts.train_examples > facts.search_examples > 0
     assert 0 <= facts.teacher_metrics["exact"] <= 100
-    assert 20 < facts.abstain["exact"] < 50
+    assert 20 < facts.chance["exact"] < 50
 
 
 def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> None:
