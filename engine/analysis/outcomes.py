@@ -14,7 +14,7 @@ from typing import Any
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.pareto.frontier import Objective, aims
+from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.space import Value
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
@@ -72,7 +72,7 @@ def size_and_score(objectives: Sequence[Objective], size: str = "", score: str =
 
     Aims that all point one way play the two parts in their order. A part that is named is kept.
     """
-    aimed = aims(objectives)
+    aimed = optimised(objectives)
     names = [objective.metric for objective in aimed]
     down = [objective.metric for objective in aimed if objective.direction == "minimize"]
     up = [objective.metric for objective in aimed if objective.direction == "maximize"]

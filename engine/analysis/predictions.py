@@ -1,4 +1,4 @@
-"""What a trial answered on the search split, beside what is right: the input of the error analysis.
+"""What a trial answered on the validation split, beside what is right: the input of the error analysis.
 
 The worker leaves the predictions of its best checkpoint in that checkpoint's folder. The right answers are read again
 from the study's data, in a child process, because only workers read data sets. It writes nothing and judges nothing.
@@ -31,7 +31,7 @@ LARGEST_BYTES = 256_000_000
 
 @dataclass(frozen=True)
 class Predictions:
-    """All of the search split, in its order: questions, or texts with the names of their classes."""
+    """All of the validation split, in its order: questions, or texts with the names of their classes."""
 
     task: str
     step: int
@@ -74,7 +74,7 @@ def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
         )
     raise ActionRefused(
         f"{name} is {trial.state.value} and was never evaluated, so it has no predictions",
-        hint="They come with the first evaluation on the search split.",
+        hint="They come with the first evaluation on the validation split.",
     )
 
 
@@ -99,7 +99,7 @@ def _golds(workspace: Workspace, attempt: Attempt) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise WorkerFailed(lines[-1] if lines else f"{folder}: its search split could not be read")
+        raise WorkerFailed(lines[-1] if lines else f"{folder}: its validation split could not be read")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -77,7 +77,7 @@ def scenarios(
     *,
     margin: float = TEACHER_MARGIN,
 ) -> ScenarioTable:
-    """The table. `teacher` are the teacher's metrics on the search split; `margin` is in the unit of the score.
+    """The table. `teacher` are the teacher's metrics on the validation split; `margin` is in the unit of the score.
 
     The baseline itself is the answer where no trial beats it.
     """

@@ -1,6 +1,6 @@
-"""The folder of an attempt: where each of its files is, and how a file is written so that a kill cannot halve it.
+"""The layout of an attempt's folder, and atomic file writes that a kill cannot leave half done.
 
-Standard library only. It reads no file of an attempt.
+Standard library only. It reads none of an attempt's files.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 PREDICTIONS = "predictions.json"
-"""In a best checkpoint: id of every example of the search split to its answer ("" abstains) or label."""
+"""In a best checkpoint: maps the id of every validation example to its answer ("" if abstained) or label."""
 STARTS = "starts.json"
-"""Beside it: id of every question that was answered to the character of its passage at which the answer begins."""
+"""Next to it: maps the id of every answered question to the answer's character offset in the passage."""
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Every path of one attempt. `folder` is made by the launcher's caller before the attempt starts."""
+    """Every path of one attempt. `folder` is created by the launcher's caller before the attempt starts."""
 
     folder: Path
 
@@ -38,17 +38,17 @@ class RunPaths:
 
     @property
     def lock(self) -> Path:
-        """Held by the shim and every process below it; free means that the device is free."""
+        """Held by the shim and all its descendants; once it is released, the device is free."""
         return self.folder / "lock"
 
     @property
     def state(self) -> Path:
-        """Who runs here: host, boot id, pids with start times. Only for signals."""
+        """Which processes run here: host, boot id, pids with start times. Used only to send signals."""
         return self.folder / "state.json"
 
     @property
     def exit(self) -> Path:
-        """How it ended, written once by the shim; its presence means that the attempt is over."""
+        """How the attempt ended, written once by the shim; its presence means that the attempt is over."""
         return self.folder / "exit.json"
 
     @property
@@ -57,22 +57,22 @@ class RunPaths:
 
     @property
     def last(self) -> Path:
-        """Link to the newest checkpoint: weights, optimiser and position."""
+        """Link to the newest checkpoint: weights, optimiser state and position."""
         return self.checkpoints / "last"
 
     @property
     def best(self) -> Path:
-        """Link to the checkpoint with the best score on the search split: weights only."""
+        """Link to the checkpoint with the best score on the validation split: weights only."""
         return self.checkpoints / "best"
 
     @property
     def predictions(self) -> Path:
-        """Of a promotion: predictions on the report split. Those of a trial lie in its best checkpoint."""
+        """Of a promotion: predictions on the report split. Those of a trial are in its best checkpoint."""
         return self.folder / PREDICTIONS
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is absent, old or complete: temporary name, fsync, rename, fsync of the folder."""
+    """Write JSON atomically (temporary file, fsync, rename, fsync of the folder): the file is absent, old or complete."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)
@@ -83,7 +83,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut."""
+    """Make a rename inside `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The teacher: found or trained, scored on the search split, and its outputs written once for every trial.
+"""The teacher: found or trained, scored on the validation split, and its outputs written once for every trial.
 
 No student is built here, and no trial ever runs what is built here.
 """
@@ -205,7 +205,7 @@ def _train(
 def teacher_outputs(
     run: Run, teacher: Path, features: Features, tokenizer: PreTrainedTokenizerBase, evaluator: Evaluator
 ) -> tuple[Path, dict[str, float]]:
-    """The cache folder of the teacher's outputs over `features`, and its scores on the search split.
+    """The cache folder of the teacher's outputs over `features`, and its scores on the validation split.
 
     The key is the teacher's files and the features, which name data, labels, tokenizer and lengths. Outputs are fp16
     and only of real tokens: 203 MB for the whole of SQuAD 2.0.

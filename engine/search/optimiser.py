@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.pareto.frontier import Objective, aims, on_scale
+from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
 from bertdistill.engine.search.encoding import Code, rounded
 from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
@@ -126,7 +126,7 @@ def rebuilt(
     """
     here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
     told = [trial for trial in history if here.fits(trial.params)]
-    study = optuna.create_study(directions=["minimize"] * len(aims(objectives)))
+    study = optuna.create_study(directions=["minimize"] * len(optimised(objectives)))
     study.add_trials(list(_Scale(here, told).frozen_trials()))
     return study
 
@@ -145,7 +145,7 @@ def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objective
         return kind
     finished = sum(trial.state != "running" for trial in history)
     conditional = any(parameter.when for parameter in space)
-    fitting = FIRST_GP <= finished <= GP_TRIALS and len(aims(objectives)) <= GP_OBJECTIVES
+    fitting = FIRST_GP <= finished <= GP_TRIALS and len(optimised(objectives)) <= GP_OBJECTIVES
     return "gp" if fitting and not conditional else "tpe"
 
 
@@ -245,7 +245,7 @@ class _Search:
         """What the sampler proposes, None when it only finds old or forbidden sets."""
         scale = _Scale(self, told)
         study = optuna.create_study(
-            directions=["minimize"] * len(aims(self.objectives)), sampler=self.sampler(kind, seed, startup_trials)
+            directions=["minimize"] * len(optimised(self.objectives)), sampler=self.sampler(kind, seed, startup_trials)
         )
         study.add_trials(list(scale.frozen_trials()))
         for _ in range(ATTEMPTS[kind]):

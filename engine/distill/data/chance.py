@@ -28,6 +28,6 @@ def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
     name, score, doing = floor
     order = ", the order of data.labels" if search.labels else ""
     return (
-        f"the teacher is no better than chance: its {name} on the search split is {metrics[name]:.2f}, and a model "
+        f"the teacher is no better than chance: its {name} on the validation split is {metrics[name]:.2f}, and a model "
         f"that {doing} reaches {score:.2f}. Check the teacher{order} and [teacher.fine_tune]"
     )

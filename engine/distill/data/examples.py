@@ -140,7 +140,7 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
 
 
 def search_examples(spec: AttemptSpec) -> Examples:
-    """The search split, checked to be the one that was prepared."""
+    """The validation split, checked to be the one that was prepared."""
     examples = load_examples(spec.data, spec.task, "train", labels=spec.prepared.labels)
     _, search = cut(examples, spec.data)
     if digest(search) != spec.prepared.search_digest:
@@ -175,7 +175,7 @@ def _search_groups(
         articles = len(set(map(_article, rows)))
         notice = (
             f"{source}: its {len(rows)} questions are in {articles} article(s), too few to cut off whole ones, so the "
-            "search split is cut by passage: passages on both sides may be of one article"
+            "validation split is cut by passage: passages on both sides may be of one article"
         )
         return chosen, _passage, (notice,)
     raise ConfigError(

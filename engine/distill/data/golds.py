@@ -1,4 +1,4 @@
-"""The right answers of an attempt's search split, printed as JSON for the error analysis. It loads no model.
+"""The right answers of an attempt's validation split, printed as JSON for the error analysis. It loads no model.
 
 `python -P -m bertdistill.engine.distill.data.golds RUN_FOLDER` reads the data again, exactly as the trial did.
 """
@@ -17,7 +17,7 @@ from bertdistill.store.errors import BertDistillError
 
 
 def golds(folder: Path) -> dict[str, Any]:
-    """`task`, `labels` and `rows` of the search split; raises ConfigError when the data changed or is gone.
+    """`task`, `labels` and `rows` of the validation split; raises ConfigError when the data changed or is gone.
 
     A row of question answering has id, article, question, golds (none: no answer), the passage and the characters at
     which the golds begin in it; one of classification id, text and label, a second sentence behind the first.

@@ -85,7 +85,7 @@ def open_model(folder: Path) -> Opened:
 def open_teacher(folder: Path, student: Path, null_threshold: float | None = None) -> Opened:
     """The teacher of an exported student, reading texts and naming classes as that student does.
 
-    Its own folder says neither; `null_threshold` is the one that its study tuned on the search split.
+    Its own folder says neither; `null_threshold` is the one that its study tuned on the validation split.
     """
     own, theirs = _read_config(folder), _read_config(student)
     config = own | {key: theirs[key] for key in (READING, "id2label") if key in theirs}

@@ -46,7 +46,7 @@ class CardFacts:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     search: Mapping[str, float] = field(default_factory=dict)
     teacher_search: Mapping[str, float] = field(default_factory=dict)
-    """The teacher's own scores on the search split."""
+    """The teacher's own scores on the validation split."""
     measured: Mapping[str, float] = field(default_factory=dict)
     null_threshold: float | None = None
     note: str = ""
@@ -164,8 +164,8 @@ def _score_table(facts: CardFacts) -> str:
             rows.append((name, _number(name, value), span, *others))
     if not rows:
         return "This model was not scored on a report split."
-    return _table(("score", "report split", "95 % interval", "search split", "teacher, search split"), rows) + (
-        "\n\nOnly the verification reads the report split. The search split drove the choice of this model: its scores "
+    return _table(("score", "report split", "95 % interval", "validation split", "teacher, validation split"), rows) + (
+        "\n\nOnly the verification reads the report split. The validation split drove the choice of this model: its scores "
         "are optimistic. Intervals are percentile bootstrap over report examples."
     )
 
@@ -175,7 +175,7 @@ def _threshold_lines(facts: CardFacts) -> list[str]:
         return []
     return [
         f"It leaves a question unanswered when the null score exceeds the best span's by more than "
-        f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the search split)."
+        f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the validation split)."
     ]
 
 

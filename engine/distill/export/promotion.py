@@ -1,6 +1,6 @@
 """The work of a promotion: check the weights, repeat the recorded score, score the report split, measure and export.
 
-It trains and tunes nothing: the abstention threshold is the one that the search split gave. It runs in a process of its
+It trains and tunes nothing: the abstention threshold is the one that the validation split gave. It runs in a process of its
 own, so that nothing of the training can leak into the numbers.
 """
 
@@ -159,9 +159,9 @@ def verify(
         tokenizer,
         spec.data,
         folder=Path(spec.prepared.features["search"]),
-        progress=run.progress("tokenising the search split", "examples"),
+        progress=run.progress("tokenising the validation split", "examples"),
     )
-    scored = _score(run, model, search, features, precision, threshold, "search split again")
+    scored = _score(run, model, search, features, precision, threshold, "validation split again")
     found.repeated = _scores_of(spec.task, scored.metrics)
     found.problems += disagreements(spec.task, order.recorded, found.repeated, tolerance=found.tolerance)
     _refuse_unless_forced(order, found, paths)
@@ -187,7 +187,7 @@ def disagreements(
         now = repeated.get(name)
         if now is None or abs(now - recorded[name]) > tolerance:
             shown = "missing" if now is None else f"{now:.2f}"
-            said.append(f"{name} on the search split was recorded as {recorded[name]:.2f} and is {shown} now")
+            said.append(f"{name} on the validation split was recorded as {recorded[name]:.2f} and is {shown} now")
     return said
 
 

@@ -53,7 +53,7 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on the search split; `files` (name to text) are kept beside the best checkpoint."""
+    """Scores on the validation split; `files` (name to text) are kept beside the best checkpoint."""
 
     score: float
     """The metric that picks the best checkpoint, oriented so that larger is better."""

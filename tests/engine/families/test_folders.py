@@ -156,9 +156,9 @@ def shapeless(folder: Path) -> None:
         (code, "tokenizer_config.json names code"),
         (deep, "config.json cannot be read: its brackets"),
         (large, "config.json cannot be read: it has 17,825,792 bytes"),
-        (cut, "model.safetensors is cut or damaged: it has .* bytes where its header says"),
-        (headless, "model.safetensors is cut or damaged: its header is cut"),
-        (empty, "model.safetensors is cut or damaged: its header is cut"),
+        (cut, "model.safetensors is truncated or damaged: it has .* bytes where its header says"),
+        (headless, "model.safetensors is truncated or damaged: its header is truncated"),
+        (empty, "model.safetensors is truncated or damaged: its header is truncated"),
         (shapeless, "model.safetensors is cut or damaged"),
     ],
 )

@@ -158,7 +158,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"data": {"hub": "x", "report": "y"}}, "with hub name a report_split"),
         ({"data": {"hub": "x", "report_split": ""}}, "[data] report_split is missing"),
         ({"data": {"hub": "x", "report_split": "train"}}, "[data] report_split is the training split"),
-        ({"data": {"hub": "x", "max_length": 128}}, "[data] doc_stride = 128 leaves windows no way forward"),
+        ({"data": {"hub": "x", "max_length": 128}}, "[data] doc_stride = 128 is too large for windows to advance"),
         ({"data": {"hub": "x", "label_column": "y"}}, "[data] label_column belongs to text-classification"),
         ({"data": {"hub": "x", "labels": "y"}}, '[data] labels = "y" must be a list'),
         ({"data": {"hub": "x", "labels": [1]}}, "[data] labels has 1, which is not text"),
@@ -259,7 +259,7 @@ def test_choices_that_mean_nothing_from_scratch() -> None:
     """New layers are all alike, so there is nothing to choose."""
     search = {"layers": {"low": 1, "high": 2}, "layer_choice": {"choices": ["first", "even"]}}
     assert [
-        "[search.layer_choice] has no effect from scratch: all new layers and heads are alike; remove it"
+        "[search.layer_choice] has no effect from scratch: all new layers and heads are interchangeable; remove it"
     ] == problems_of(**SCRATCH, search=search)
 
 

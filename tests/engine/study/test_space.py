@@ -64,7 +64,7 @@ def test_kinds_follow_the_settings() -> None:
         ("dropout", {"low": 0.1, "high": 0.3, "log": 1}, "log = 1 must be true or false"),
         ("dropout", {"low": 0.1, "high": 0.3, "log": True, "step": 0.1}, "cannot have both log and step"),
         ("learning_rate", {"low": "a", "high": 2}, 'low = "a" must be a number'),
-        ("layer_choice", {"low": 1, "high": 2}, "is a word, not a number; give choices"),
+        ("layer_choice", {"low": 1, "high": 2}, "is not numeric; give choices instead of a range"),
         ("layer_choice", {"choices": ["first", "last"]}, '= "last" is not possible; use first, even or list'),
         ("batch_size", {"choices": [8, "16"]}, '= "16" must be a whole number'),
         ("batch_size", {"choices": [8, 8]}, "choices has a value twice"),

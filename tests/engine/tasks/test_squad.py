@@ -124,7 +124,7 @@ def test_2_0_leaves_missing_predictions_out_and_says_so(tmp_path: Path) -> None:
     assert {"exact": 100.0, "f1": 100.0, "total": 1, "HasAns_exact": 100.0, "HasAns_f1": 100.0, "HasAns_total": 1} == (
         scores.to_dict()
     )
-    assert ["2 question(s) have no prediction and are left out of every score."] == scores.messages()
+    assert ["2 question(s) have no prediction and are excluded from all scores."] == scores.messages()
 
 
 def test_1_1_counts_missing_predictions_as_0(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_unknown_ids_are_ignored_and_counted(tmp_path: Path) -> None:
     data = data_file(tmp_path, {"a": ["dog"]})
     scores = squad.score_files(data, write(tmp_path / "p.json", {"a": "dog", "z": "y"}))
     assert (100.0, 1) == (scores.all.exact, scores.unknown)
-    assert ["1 prediction(s) are for ids that the data does not hold; they are ignored."] == scores.messages()
+    assert ["1 prediction(s) have ids that are not in the data; they are ignored."] == scores.messages()
 
 
 # ---------------------------------------------------------------- errors
