@@ -1,9 +1,9 @@
-"""Points of curves: storing them with their summaries, and reading a long curve in a few columns.
+"""Metric series: storing points with their rollups, and reading a long curve in a few columns.
 
-It decides nothing about which series exist or what a value means. SQL by hand, because an ORM is 14 times slower here.
+It does not define which series exist or what a value means. Hand-written SQL, because an ORM is 14 times slower here.
 
-The chain is exact by construction: a bucket is recomputed from its points, a series from its buckets, whenever one of
-its points is written. So a line read twice, or a step that a resumed attempt reports again, changes nothing else.
+Summaries are exact by construction: a bucket is recomputed from its points, and a series from its buckets, whenever one
+of its points is written. So a line read twice, or a step reported again by a resumed attempt, changes nothing else.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 BUCKET = 1000
-"""Steps that one rollup row summarises."""
+"""Steps per rollup row."""
 SCAN_BUCKETS = 50
-"""Curves over at most this many buckets are read from their points, 20 ms at most; longer ones from the rollups."""
+"""Curves over at most this many buckets are read from their points (at most 20 ms), longer ones from the rollups."""
 
 Point = tuple[str, int, float | None, float]
 """Series name, step, value (None: not finite), Unix time."""
@@ -48,9 +48,9 @@ WHERE id = ?
 
 
 def store_points(session: Writing, study_id: int, trial_id: int, points: Sequence[Point]) -> None:
-    """Store or replace points of a trial (0: of the preparation) with the rollups and series rows above them.
+    """Store or replace points of a trial (0: the preparation) and update their rollup and series rows.
 
-    Of two points with the same series and step the later one stays. Steps are whole numbers from 0, values finite or
+    Of two points with the same series and step, the later one wins. Steps are integers from 0, values finite or
     None: the caller has checked them.
     """
     if not points:
@@ -63,7 +63,7 @@ def store_points(session: Writing, study_id: int, trial_id: int, points: Sequenc
 
 
 def _series_ids(session: Writing, study_id: int, trial_id: int, names: Iterable[str]) -> dict[str, int]:
-    """Row ids of the named series, made where missing."""
+    """Row ids of the named series, which are created if missing."""
     session.run(
         "INSERT OR IGNORE INTO series (study_id, trial_id, name, points, not_finite) VALUES (?, ?, ?, 0, 0)",
         [(study_id, trial_id, name) for name in sorted(names)],
@@ -74,7 +74,7 @@ def _series_ids(session: Writing, study_id: int, trial_id: int, names: Iterable[
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One column of a curve: finite values only, of the steps up to `step` since the column before."""
+    """One column of a curve: the finite values of the steps up to `step` since the previous column."""
 
     step: int
     value_min: float
@@ -112,10 +112,10 @@ FROM part JOIN metric_rollup AS r ON r.series_id = ?1 AND r.bucket = part.bucket
 def curve(
     session: Reading, series_id: int, *, columns: int = 200, first: int | None = None, last: int | None = None
 ) -> list[CurvePoint]:
-    """The curve from step `first` to `last` (inclusive; default: all of it) in at most `columns` parts, in order.
+    """The curve from step `first` to `last` (inclusive; default: all) in at most `columns` parts, in order.
 
-    Every point by itself when they are few enough. A range of more than 50,000 steps is widened to whole buckets of
-    1,000 steps. Parts without a finite value are left out.
+    Single points if there are few enough. A range of more than 50,000 steps is widened to whole buckets of
+    1,000 steps. Parts without a finite value are omitted.
     """
     ((lowest, highest),) = session.rows(_ENDS, series_id)
     if lowest is None:
@@ -135,6 +135,6 @@ def curve(
 
 
 def points_after(session: Reading, series_id: int, step: int, limit: int) -> list[tuple[int, float | None, float]]:
-    """The next points behind `step` as (step, value, time), at most `limit`."""
+    """The next points after `step` as (step, value, time), at most `limit`."""
     query = "SELECT step, value, time FROM metric WHERE series_id = ? AND step > ? ORDER BY step LIMIT ?"
     return [(step, value, time) for step, value, time in session.rows(query, series_id, step, limit)]

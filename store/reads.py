@@ -1,7 +1,7 @@
-"""Every SELECT of the program, each short and backed by an index. It changes nothing.
+"""All SELECTs of the program, each short and backed by an index. It changes nothing.
 
-SQL by hand and plain values (see `rows`), because the app and the commands start with reading: an ORM would cost them
-0.4 s. Curves are read in `metrics`; they are offered here as well, so that callers need one module.
+Hand-written SQL and plain values (see `rows`), because the app and the commands start with reading: an ORM would cost
+0.4 s. Curves are read in `metrics` and re-exported here, so that callers need only one module.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def _json(text: str) -> Any:
-    """What `json.loads` returns for text that it wrote itself, without looking for space around it: twice as fast."""
+    """Like `json.loads` for text written by `json.dumps`, without scanning for surrounding space: twice as fast."""
     return _decode(text)[0]
 
 
@@ -87,7 +87,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "TrialState": TrialState.__members__.__getitem__,
     "AttemptState": AttemptState.__members__.__getitem__,
 }
-"""From what SQLite holds to a value, by the field's type as written; all other types are SQLite's own."""
+"""Converters from SQLite values, by the annotation of the field; all other types are native to SQLite."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ _TABLES: dict[type[Any], _Table] = {
 
 
 def _all(session: Reading, kind: type[Row], rest: str, *values: Any) -> list[Row]:
-    """Values of the rows of `kind` that `rest`, the end of a SELECT, chooses and orders."""
+    """Values of the rows of `kind` that `rest`, the end of a SELECT, selects and orders."""
     table = _TABLES[kind]
     return [_value(kind, table, row) for row in session.rows(table.select + rest, *values)]
 
@@ -135,7 +135,7 @@ def _value(kind: type[Row], table: _Table, row: tuple[Any, ...]) -> Row:
     held = dict(zip(table.names, row, strict=True))
     for name, convert in table.converted:
         held[name] = convert(held[name])
-    # The constructor of a frozen dataclass would set every field by itself, 5 times slower.
+    # The constructor of a frozen dataclass sets each field separately, which is 5 times slower.
     value = object.__new__(kind)
     value.__dict__.update(held)
     return value
@@ -148,8 +148,8 @@ def _one(session: Reading, query: str, *values: Any) -> Any:
 
 
 def _where(asked: Mapping[str, Any], *conditions: str) -> tuple[str, list[Any]]:
-    """The WHERE clause for columns (or conditions with a question mark) that must have a value, those with None left
-    out, and for conditions without one; with the values."""
+    """The WHERE clause for columns (or conditions with a question mark) that must have a value, omitting those with
+    None, and for conditions without a value; and the values."""
     given = {name if "?" in name else f"{name} = ?": value for name, value in asked.items() if value is not None}
     parts = [*given, *conditions]
     return f"WHERE {' AND '.join(parts)}" if parts else "", list(given.values())
@@ -168,7 +168,7 @@ def studies(session: Reading) -> list[Study]:
 
 
 def study(session: Reading, name: str) -> Study:
-    """The study of that name; NotFound names the nearest."""
+    """The study of that name; NotFound suggests the closest name."""
     found = _first(session, Study, "WHERE name = ?", name)
     if found is None:
         raise _missing(f"study {name!r}", name, [known for (known,) in session.rows("SELECT name FROM study")])
@@ -176,12 +176,12 @@ def study(session: Reading, name: str) -> Study:
 
 
 def study_by_id(session: Reading, study_id: int) -> Study:
-    """The study with that row id; NotFound when there is none."""
+    """The study with that row id; NotFound if there is none."""
     return _got(_first(session, Study, "WHERE id = ?", study_id), f"study with id {study_id}")
 
 
 def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
-    """All trials of a study by number, archived ones included; only those in `states` when some are named."""
+    """All trials of a study by number, including archived ones; only those in `states` if given."""
     if not states:
         return _all(session, Trial, "WHERE study_id = ? ORDER BY number", study_id)
     rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) ORDER BY number"
@@ -189,24 +189,24 @@ def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = 
 
 
 def trial(session: Reading, study_id: int, number: int) -> Trial:
-    """One trial by the number that people know; NotFound says which numbers there are."""
+    """One trial by its number in the study; NotFound lists the existing numbers."""
     found = _first(session, Trial, "WHERE study_id = ? AND number = ?", study_id, number)
     if found is None:
         last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
         raise NotFound(
             f"trial {number} does not exist",
-            hint="The study has no trials yet." if last is None else f"Trials go from 0 to {last}.",
+            hint="The study has no trials yet." if last is None else f"Trials are numbered 0 to {last}.",
         )
     return found
 
 
 def trial_by_id(session: Reading, trial_id: int) -> Trial:
-    """One trial by its row id; NotFound when there is none."""
+    """One trial by its row id; NotFound if there is none."""
     return _got(_first(session, Trial, "WHERE id = ?", trial_id), f"trial with id {trial_id}")
 
 
 def counts(session: Reading, study_id: int) -> dict[str, int]:
-    """How many trials are in each state that occurs; keys are the states' words."""
+    """Number of trials in each occurring state, by the state's value."""
     found = session.rows("SELECT state, count(*) FROM trial WHERE study_id = ? GROUP BY state", study_id)
     return {TrialState[state].value: number for state, number in found}
 
@@ -215,18 +215,18 @@ def counts(session: Reading, study_id: int) -> dict[str, int]:
 
 
 def attempt_by_id(session: Reading, attempt_id: int) -> Attempt:
-    """One attempt by its row id; NotFound when there is none."""
+    """One attempt by its row id; NotFound if there is none."""
     return _got(_first(session, Attempt, "WHERE id = ?", attempt_id), f"attempt with id {attempt_id}")
 
 
 def attempts(session: Reading, *, study_id: int | None = None, trial_id: int | None = None) -> list[Attempt]:
-    """Attempts, oldest first; of a study (preparation included) or of one trial when named."""
+    """Attempts, oldest first; of a study (including its preparation) or of one trial if given."""
     where, values = _where({"study_id": study_id, "trial_id": trial_id})
     return _all(session, Attempt, f"{where} ORDER BY id", *values)
 
 
 def live_attempts(session: Reading) -> list[Attempt]:
-    """Attempts of all studies that have not been settled, oldest first."""
+    """Unsettled attempts of all studies, oldest first."""
     return _all(session, Attempt, "WHERE state = ? ORDER BY id", AttemptState.RUNNING.name)
 
 
@@ -236,9 +236,9 @@ def attempt_for_prepare(session: Reading, study_id: int) -> Attempt | None:
 
 
 def next_attempt_number(session: Reading, *, study_id: int, trial_id: int | None, kind: str) -> int:
-    """Number of the next attempt of that kind for a trial, or (None) for the study; counts from 1.
+    """Number of the next attempt of that kind for a trial, or for the study (None); counts from 1.
 
-    Ask inside the writing transaction that also creates the attempt, for its folder carries the number.
+    Call it in the writing transaction that also creates the attempt, whose folder contains the number.
     """
     query = "SELECT max(number) FROM attempt WHERE study_id = ? AND kind = ? AND trial_id IS ?"
     return (_one(session, query, study_id, kind, trial_id) or 0) + 1
@@ -248,13 +248,13 @@ def next_attempt_number(session: Reading, *, study_id: int, trial_id: int | None
 
 
 def series(session: Reading, study_id: int, trial_id: int | None = None) -> list[Series]:
-    """Series of a study, or of one trial (0: of the preparation), by trial and name."""
+    """Series of a study, or of one trial (0: the preparation), by trial and name."""
     where, values = _where({"study_id": study_id, "trial_id": trial_id})
     return _all(session, Series, f"{where} ORDER BY trial_id, name", *values)
 
 
 def last_values(session: Reading, study_id: int, name: str, trial_ids: Collection[int]) -> dict[int, float]:
-    """Newest finite value of one series by trial id, of the trials named; those without one are left out."""
+    """Newest finite value of one series by trial id, for the given trials; those without one are omitted."""
     query = (
         "SELECT trial_id, last_value FROM series WHERE study_id = ? AND name = ? AND last_value IS NOT NULL"
         f" AND trial_id IN ({_marks(trial_ids)})"
@@ -263,7 +263,7 @@ def last_values(session: Reading, study_id: int, name: str, trial_ids: Collectio
 
 
 def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
-    """Names of the series of a trial (0: of the preparation)."""
+    """Names of the series of a trial (0: the preparation)."""
     found = session.rows("SELECT name FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
     return {name for (name,) in found}
 
@@ -271,7 +271,7 @@ def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
 def checkpoints(
     session: Reading, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
 ) -> list[Checkpoint]:
-    """Checkpoints of a trial or of a whole study, oldest first; those already removed only when `dropped`."""
+    """Checkpoints of a trial or of a whole study, oldest first; removed ones only if `dropped`."""
     where, values = _where(
         {"trial_id": trial_id, "trial_id IN (SELECT id FROM trial WHERE study_id = ?)": study_id},
         *(() if dropped else ("dropped_at IS NULL",)),
@@ -289,18 +289,18 @@ def best_checkpoint(session: Reading, trial_id: int) -> Checkpoint | None:
 
 
 def pending_requests(session: Reading) -> list[Request]:
-    """What the runner has still to honour, oldest first."""
+    """Requests that the runner has not handled yet, oldest first."""
     return _all(session, Request, "WHERE handled_at IS NULL ORDER BY id")
 
 
 def requests(session: Reading, study_id: int | None = None) -> list[Request]:
-    """Everything that people asked, oldest first; of one study when named."""
+    """All user requests, oldest first; of one study if given."""
     where, values = _where({"study_id": study_id})
     return _all(session, Request, f"{where} ORDER BY id", *values)
 
 
 def archived_studies(session: Reading) -> set[int]:
-    """Row ids of the studies that were put away. The newest request about it decides: it has no column of its own."""
+    """Row ids of the archived studies. The newest request of a study decides, as there is no column for it."""
     query = (
         "SELECT study_id, arguments FROM request WHERE study_id IN (SELECT id FROM study)"
         " AND verb IN ('archive', 'undo') AND trial_id IS NULL ORDER BY id"
@@ -311,26 +311,26 @@ def archived_studies(session: Reading) -> set[int]:
 
 
 def newest_request(session: Reading, study_id: int | None = None) -> int:
-    """Row id of the newest request (about a study when named), 0 without any: it moves whenever a person changed
+    """Row id of the newest request (about a study if given), 0 without any: it changes whenever a user changes
     something."""
     where, values = _where({"study_id": study_id})
     return _one(session, f"SELECT max(id) FROM request {where}", *values) or 0
 
 
 def notices(session: Reading, *, after_id: int = 0, study_id: int | None = None, limit: int = 200) -> list[Notice]:
-    """The newest notices behind `after_id`, at most `limit`, oldest of them first."""
+    """The newest notices after `after_id`, at most `limit`, oldest first."""
     where, values = _where({"id > ?": after_id, "study_id": study_id})
     return _all(session, Notice, f"{where} ORDER BY id DESC LIMIT ?", *values, limit)[::-1]
 
 
 def has_notice(session: Reading, study_id: int, trial_id: int | None, text: str, *, at: float | None = None) -> bool:
-    """Whether that text stands in the notices of that trial (None: of none), at that time if given."""
+    """Whether that trial (None: no trial) has a notice with that text, at that time if given."""
     query = "SELECT id FROM notice WHERE study_id = ? AND text = ? AND trial_id IS ? AND at = coalesce(?, at) LIMIT 1"
     return _one(session, query, study_id, text, trial_id, at) is not None
 
 
 def lease(session: Reading) -> Lease | None:
-    """Who is, or last was, the runner of this workspace."""
+    """The current or last runner of this workspace."""
     return _first(session, Lease, "WHERE id = 1")
 
 
@@ -338,13 +338,13 @@ def lease(session: Reading) -> Lease | None:
 
 
 def model_versions(session: Reading, name: str | None = None) -> list[ModelVersion]:
-    """Model versions by name and version; of one model when named."""
+    """Model versions by name and version; of one model if given."""
     where, values = _where({"name": name})
     return _all(session, ModelVersion, f"{where} ORDER BY name, version", *values)
 
 
 def model_version(session: Reading, reference: str) -> ModelVersion:
-    """The version that `name:3`, `name@alias` or `name` (its newest verified one) stands for; else NotFound."""
+    """The version that `name:3`, `name@alias` or `name` (its newest verified version) refers to; else NotFound."""
     name, at, alias = reference.partition("@")
     name, colon, version = name.partition(":")
     known = model_versions(session, name)
@@ -360,17 +360,17 @@ def model_version(session: Reading, reference: str) -> ModelVersion:
     if not chosen:
         listed = ", ".join(f"{one.version} ({one.state})" for one in known)
         wanted = f"version {version!r}" if colon else "verified version"
-        raise NotFound(f"model {name!r} has no {wanted}", hint=f"Its versions: {listed}.")
+        raise NotFound(f"model {name!r} has no {wanted}", hint=f"Existing versions: {listed}.")
     return chosen[-1]
 
 
 def model_version_by_id(session: Reading, version_id: int) -> ModelVersion:
-    """The version with that row id; NotFound when there is none."""
+    """The version with that row id; NotFound if there is none."""
     return _got(_first(session, ModelVersion, "WHERE id = ?", version_id), f"model version with id {version_id}")
 
 
 def aliases(session: Reading, name: str | None = None) -> list[ModelAlias]:
-    """Aliases by model and alias; of one model when named."""
+    """Aliases by model and alias; of one model if given."""
     where, values = _where({"name": name})
     return _all(session, ModelAlias, f"{where} ORDER BY name, alias", *values)
 

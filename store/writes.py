@@ -1,9 +1,9 @@
-"""Every INSERT and UPDATE, and the one table of allowed moves between states. It begins and ends no transaction.
+"""All INSERTs and UPDATEs, and the table of allowed state transitions. It starts and ends no transactions.
 
-Each function takes the session of `Database.write`, so what a caller puts into one `with` block happens as one. What it
-returns is a value as the row then was; later writes do not change it.
-Points of curves are stored in `metrics` and offered here as well. Over 400 lines because it is a flat list of short
-functions, grouped by table, that callers read as one catalogue.
+Each function takes the session of `Database.write`, so everything in one `with` block is atomic. It returns
+a snapshot of the row; later writes do not change it.
+Points of curves are stored in `metrics` and re-exported here. Over 400 lines because it is a flat list of short
+functions, grouped by table.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ MOVES: Mapping[TrialState, frozenset[TrialState]] = {
     _S.PRUNED: frozenset(),
     _S.INFEASIBLE: frozenset(),
 }
-"""From a state to those that may follow. Failed and stopped trials wait again when a person or a retry says so."""
+"""Allowed next states of each state. Failed and stopped trials wait again on a retry or a user's request."""
 FINAL = frozenset({_S.COMPLETE, _S.PRUNED, _S.INFEASIBLE, _S.FAILED, _S.STOPPED})
 
 
@@ -88,14 +88,14 @@ FINAL = frozenset({_S.COMPLETE, _S.PRUNED, _S.INFEASIBLE, _S.FAILED, _S.STOPPED}
 
 
 def create_study(session: Writing, *, name: str, task: str, spec: dict[str, Any], now: float) -> Study:
-    """A new running study; StoreError when the name is taken."""
+    """A new running study; StoreError if the name is taken."""
     if session.rows("SELECT id FROM study WHERE name = ?", name):
-        raise StoreError(f"study {name!r} exists already", hint="Choose another name, or resume that study.")
+        raise StoreError(f"study {name!r} already exists", hint="Choose another name, or resume that study.")
     return session.insert(Study(name=name, task=task, spec=spec, created_at=now))
 
 
 def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: float, diagnosis: str = "") -> None:
-    """Set the state and why (empty: no complaint); notes first start and end."""
+    """Set the state and its reason (or empty); records the first start and the end."""
     started = reads.study_by_id(session, study_id).started_at
     session.change(
         Study,
@@ -108,7 +108,7 @@ def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: 
 
 
 def set_prepared(session: Writing, study_id: int, facts: dict[str, Any]) -> None:
-    """Keep what the prepare attempt found."""
+    """Store the facts of the preparation."""
     session.change(Study, study_id, prepared=dict(facts))
 
 
@@ -118,7 +118,7 @@ def set_study_spec(session: Writing, study_id: int, spec: dict[str, Any]) -> Non
 
 
 def add_study_seconds(session: Writing, study_id: int, seconds: float) -> None:
-    """Add to the time that the study was running."""
+    """Add to the running time of the study."""
     spent = reads.study_by_id(session, study_id).busy_seconds
     session.change(Study, study_id, busy_seconds=spent + seconds)
 
@@ -140,7 +140,7 @@ def create_trial(
     sampler: str = "",
     state: TrialState = TrialState.WAITING,
 ) -> Trial:
-    """The next trial of a study; numbers count from 0 without a gap."""
+    """The next trial of a study; numbers count from 0 without gaps."""
     [(last,)] = session.rows("SELECT max(number) FROM trial WHERE study_id = ?", study_id)
     return session.insert(
         Trial(
@@ -164,18 +164,18 @@ def create_trial(
 def set_trial_state(
     session: Writing, trial_id: int, state: TrialState, *, now: float, reason: str = "", detail: str = ""
 ) -> bool:
-    """Make an allowed move (see MOVES) and note its time, reason class and sentence; False when it is not allowed."""
+    """Make an allowed transition (see MOVES) and record its time, reason and detail; False if it is not allowed."""
     trial = reads.trial_by_id(session, trial_id)
     if state not in MOVES[trial.state]:
         return False
-    mended = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a person: its retries begin anew
+    manual = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a user: its retries restart
     session.change(
         Trial,
         trial_id,
         state=state,
         reason=reason,
         detail=detail,
-        failures=0 if mended else trial.failures,
+        failures=0 if manual else trial.failures,
         started_at=now if state == TrialState.RUNNING and trial.started_at is None else trial.started_at,
         progress=1.0 if state == TrialState.COMPLETE else trial.progress,
         finished_at=now if state in FINAL else None,
@@ -186,7 +186,7 @@ def set_trial_state(
 def set_trial_metrics(
     session: Writing, trial_id: int, metrics: Mapping[str, Any], *, progress: float | None = None
 ) -> None:
-    """Replace the metrics, and the progress (0 to 1) when given."""
+    """Replace the metrics, and the progress (0 to 1) if given."""
     given = {} if progress is None else {"progress": progress}
     session.change(Trial, trial_id, metrics=dict(metrics), **given)
 
@@ -210,7 +210,7 @@ def edit_trial(
     tags: Sequence[str] | None = None,
     archived: bool | None = None,
 ) -> None:
-    """Change what people write about a trial; None leaves a field as it is."""
+    """Change the user's annotations of a trial; None leaves a field unchanged."""
     given = {"note": note, "tags": None if tags is None else list(tags), "archived": archived}
     session.change(Trial, trial_id, **{name: value for name, value in given.items() if value is not None})
 
@@ -248,29 +248,29 @@ def create_attempt(
 
 
 def set_attempt_handle(session: Writing, attempt_id: int, handle: dict[str, Any]) -> None:
-    """Keep what the launcher needs to find the attempt again."""
+    """Store what the launcher needs to find the attempt again."""
     session.change(Attempt, attempt_id, handle=dict(handle))
 
 
 def set_attempt_stop_reason(session: Writing, attempt_id: int, reason: str) -> None:
-    """Note why the runner asked it to stop."""
+    """Record why the runner asked it to stop."""
     session.change(Attempt, attempt_id, stop_reason=reason)
 
 
 def set_attempt_progress(
     session: Writing, attempt_id: int, *, phase: str, done: float, total: float, rate: float, unit: str
 ) -> None:
-    """Keep the newest progress event; `rate` is in units a second."""
+    """Store the latest progress event; `rate` is in units per second."""
     session.change(Attempt, attempt_id, phase=phase, done=done, total=total, rate=rate, unit=unit)
 
 
 def set_attempt_outcome(session: Writing, attempt_id: int, outcome: Mapping[str, Any]) -> None:
-    """Keep the worker's own word on how it ended."""
+    """Store the worker's own report of how it ended."""
     session.change(Attempt, attempt_id, outcome=dict(outcome))
 
 
 def set_offset(session: Writing, attempt_id: int, offset: int, bad_lines: int) -> None:
-    """Note up to which byte the events are stored, and how many lines in all were unreadable."""
+    """Record up to which byte the events are stored, and how many lines were unreadable in total."""
     session.change(Attempt, attempt_id, ingest_offset=offset, bad_lines=bad_lines)
 
 
@@ -315,7 +315,7 @@ def add_checkpoint(
     metrics: dict[str, Any],
     now: float,
 ) -> Checkpoint:
-    """Record a checkpoint and mark the trial's older ones of that role dropped; the same one again changes nothing."""
+    """Record a checkpoint and mark the trial's older ones of that role as dropped; idempotent."""
     known = [one for one in reads.checkpoints(session, trial_id, dropped=True) if one.role == role]
     for one in known:
         if (one.folder, one.sha256, one.step) == (folder, sha256, step):
@@ -338,7 +338,7 @@ def add_checkpoint(
 
 
 def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None:
-    """Note that its files were removed."""
+    """Record that its files were removed."""
     if session.rows("SELECT 1 FROM checkpoint WHERE id = ? AND dropped_at IS NULL", checkpoint_id):
         session.change(Checkpoint, checkpoint_id, dropped_at=now)
 
@@ -359,7 +359,7 @@ def add_request(
     handled: bool = False,
     outcome: str = "",
 ) -> Request:
-    """Record what a person asked for; `handled` when it took effect in this very transaction."""
+    """Record a user's request; `handled` if it takes effect in this same transaction."""
     return session.insert(
         Request(
             at=now,
@@ -376,14 +376,14 @@ def add_request(
 
 
 def finish_request(session: Writing, request_id: int, *, outcome: str, now: float) -> Request:
-    """Note that the runner honoured a request, and how."""
+    """Record that the runner handled a request, and how."""
     return session.change(Request, request_id, handled_at=now, outcome=outcome)
 
 
 def add_notice(
     session: Writing, *, level: str, text: str, now: float, study_id: int | None = None, trial_id: int | None = None
 ) -> Notice:
-    """A sentence for people; level is info, warning or error."""
+    """Add a notice for the user; level is info, warning or error."""
     return session.insert(Notice(at=now, level=level, text=text, study_id=study_id, trial_id=trial_id))
 
 
@@ -393,7 +393,7 @@ def add_notice(
 def take_lease(
     session: Writing, *, host: str, pid: int, start_time: float, boot_id: str, now: float, log: str = ""
 ) -> Lease:
-    """Put this process down as the runner. The caller holds the lock file, which alone decides."""
+    """Record this process as the runner. The caller holds the lock file, which is authoritative."""
     session.delete_row(Lease, 1)
     return session.insert(
         Lease(
@@ -411,13 +411,13 @@ def take_lease(
 
 
 def beat_lease(session: Writing, *, now: float) -> None:
-    """Note that the runner is alive."""
+    """Record that the runner is alive."""
     if reads.lease(session) is not None:
         session.change(Lease, 1, heartbeat_at=now)
 
 
 def release_lease(session: Writing, *, now: float) -> None:
-    """Note that the runner left in good order."""
+    """Record that the runner exited cleanly."""
     if reads.lease(session) is not None:
         session.change(Lease, 1, released_at=now)
 
@@ -453,7 +453,7 @@ def create_model_version(
 
 
 def set_model_handle(session: Writing, version_id: int, *, attempt_folder: str, handle: dict[str, Any]) -> None:
-    """Keep where its verification runs and what the launcher needs to find it again."""
+    """Store where its verification runs and what the launcher needs to find it again."""
     session.change(ModelVersion, version_id, attempt_folder=attempt_folder, handle=dict(handle))
 
 
@@ -469,7 +469,7 @@ def finish_model_version(
     report: dict[str, Any] | None = None,
     detail: str = "",
 ) -> bool:
-    """End a verification as verified, refused or failed; False when it has already ended."""
+    """End a verification as verified, refused or failed; False if it has already ended."""
     if reads.model_version_by_id(session, version_id).state != "verifying":
         return False
     session.change(
@@ -487,7 +487,7 @@ def finish_model_version(
 
 
 def set_alias(session: Writing, *, name: str, alias: str, version_id: int, now: float) -> ModelAlias:
-    """Let `name@alias` stand for a version of that model; what it stood for before is remembered."""
+    """Point `name@alias` to a version of that model; the previous version is remembered."""
     if reads.model_version_by_id(session, version_id).name != name:
         raise StoreError(f"version {version_id} does not belong to model {name!r}")
     found = _alias(session, name, alias)
@@ -499,7 +499,7 @@ def set_alias(session: Writing, *, name: str, alias: str, version_id: int, now: 
 
 
 def put_alias(session: Writing, *, name: str, alias: str, version_id: int | None, now: float) -> None:
-    """`set_alias`, and None takes the alias away."""
+    """Like `set_alias`; None removes the alias."""
     if version_id is not None:
         set_alias(session, name=name, alias=alias, version_id=version_id, now=now)
     else:
@@ -507,7 +507,7 @@ def put_alias(session: Writing, *, name: str, alias: str, version_id: int | None
 
 
 def undo_alias(session: Writing, *, name: str, alias: str, now: float) -> ModelAlias | None:
-    """Let an alias stand for what it stood for before (undoing twice is a redo); None: it was new and is gone."""
+    """Point an alias to its previous version again (undoing twice is a redo); None if it was new and is removed."""
     found = _alias(session, name, alias)
     if found is None:
         raise NotFound(f"alias {alias!r} of model {name!r} does not exist")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Exit codes of a worker. Anything else is a crash. 77 is reserved for out-of-memory because a CUDA abort cannot emit an event.
+# Exit codes of a worker. Anything else is a crash. 77 means out of memory: a CUDA abort emits no event.
 EXIT_COMPLETE = 0
 EXIT_CRASHED = 1
 EXIT_STOPPED = 75
@@ -39,7 +39,7 @@ ENDED = "ended"
 EVENT_KINDS = (STARTED, METRICS_LOGGED, PROGRESS, CHECKPOINT, RESULT, NOTICE, ENDED)
 
 MAX_SERIES = 2000
-"""Maximum number of distinct series per attempt; further ones are dropped and counted, so a bug cannot fill the database."""
+"""Maximum distinct series per attempt; further ones are dropped and counted, so a bug cannot fill the database."""
 
 
 class EventWriter:

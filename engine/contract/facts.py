@@ -51,7 +51,7 @@ class Prepared:
     abstain: Mapping[str, float] = field(default_factory=dict)
     """Scores of a model that always abstains; empty if every question has an answer."""
     weak_teacher: str = ""
-    """One sentence saying that the teacher is no better than chance; empty if it is."""
+    """One sentence if the teacher is no better than chance, else empty."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""

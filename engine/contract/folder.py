@@ -72,7 +72,7 @@ class RunPaths:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically (temporary file, fsync, rename, fsync of the folder): the file is absent, old or complete."""
+    """Write JSON atomically (temporary file, fsync, rename, fsync of the folder): never a partial file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)

@@ -29,7 +29,7 @@ GENERAL = (
     Metric("size_mb", "weights in fp32, in 10^6 bytes", "minimize", "MB", 1, True),
     Metric("gflops", "10^9 floating point operations for one example of mean length", "minimize", "GFLOP", 3, True),
     Metric("latency_cpu_ms", "median CPU time of one example, one CPU thread, fp32", "minimize", "ms", 2),
-    Metric("latency_ratio", "CPU time of one example relative to the teacher's, measured alternately", "minimize", "", 3),
+    Metric("latency_ratio", "CPU time of one example relative to the teacher's", "minimize", "", 3),
     Metric("latency_spread", "interquartile range of the CPU times in percent of their median", "minimize", "%", 1,
            not_an_objective="only shows how reliable latency_cpu_ms is; use latency_ratio"),
     Metric("latency_ms", "median wall time of one example, one CPU thread, fp32", "minimize", "ms", 2),

@@ -12,7 +12,7 @@ DEVICE_NAMES = ("con", "nul", "prn", "aux", *(f"{port}{n}" for port in ("com", "
 def name_problem(name: str) -> str:
     """Why `name` is not valid for a study or model ('' if it is): it becomes a folder, so little is allowed."""
     if not NAME.fullmatch(name):
-        return "is not a valid name; use up to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit"
+        return "is not a valid name; use up to 64 letters, digits, dots, dashes or underscores, first a letter or digit"
     if name.endswith("."):
         return "ends with a dot; remove it"
     if name.split(".")[0].lower() in DEVICE_NAMES:

@@ -1,7 +1,7 @@
 """The worker's input: every study file key that reaches it, and the spec of an attempt, `spec.json`.
 
-Standard library only, because both sides import it, one without torch and one without a database. It starts no processes
-and decides nothing.
+Standard library only, because both sides import it, one without torch and one without a database. It starts no
+processes and decides nothing.
 
 Every study file key that reaches a worker is a dataclass field here with its help, range or choices in the
 metadata (the others are in `study_spec`): the study file is validated against it, the reference in `docs/` is
@@ -117,7 +117,7 @@ class Settings:
     layers: int = key(0, help="Number of layers; 0 keeps all layers of the initial model.", low=0, high=48)
     layer_choice: str = key("first", help="Which layers are kept.", choices=("first", "even", "list"))
     layer_list: list[int] = key(
-        [], help="Indices of the kept layers, from 0, if layer_choice is "list".", searchable=False
+        [], help="For layer_choice = list: indices of the kept layers, from 0.", searchable=False
     )
     heads: int = key(0, help="Attention heads kept in every layer; 0 keeps all.", low=0, high=128)
     head_choice: str = key("importance", help="Which heads are kept.", choices=("random", "importance"))
@@ -142,14 +142,14 @@ class Settings:
     max_grad_norm: float = key(1.0, help="Maximum gradient norm for clipping; 0 disables clipping.", low=0)
     batch_size: int = key(16, help="Examples per forward and backward pass.", low=1, high=4096)
     accumulation: int = key(
-        1, help="Batches accumulated per optimiser step; gradients are averaged over all their examples.", low=1, high=4096
+        1, help="Batches accumulated per optimiser step, averaged over all their examples.", low=1, high=4096
     )
     epochs: float = key(3.0, help="Passes over the training data.", low=0.001, high=1000)
     seed: int = key(42, help="Seed of data order, dropout and new weights.", low=0)
     precision: str = key(
-        "auto", help="Precision of training; auto uses bf16 if the hardware supports it.", choices=("auto", "fp32", "bf16")
+        "auto", help="Training precision; auto uses bf16 if supported.", choices=("auto", "fp32", "bf16")
     )
-    evaluations: int = key(4, help="Number of evaluations on the validation split, evenly spaced over the training.", low=1, high=1000)
+    evaluations: int = key(4, help="Evaluations on the validation split, evenly spaced.", low=1, high=1000)
     checkpoint_minutes: float = key(
         10.0, help="Minutes between writes of the last checkpoint.", low=0.01, high=1440, searchable=False
     )
@@ -212,7 +212,7 @@ class AttemptSpec:
         """Read a spec back; raises ValueError if it was written by an incompatible version."""
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw.get("version") != 1:
-            raise ValueError(f"{path}: spec version {raw.get('version')!r} is not supported (expected 1); restart the attempt")
+            raise ValueError(f"{path}: spec version {raw.get('version')!r} is not 1; restart the attempt")
         sections: dict[str, Any] = {
             "data": DataSpec,
             "teacher": TeacherSpec,

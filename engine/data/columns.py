@@ -151,7 +151,7 @@ def _wordy(cells: Sequence[str]) -> bool:
 
 
 def _unnamed(table: Table, text: int | None, pair: int | None, label: int | None, source: str) -> Columns:
-    """Without a header: the column with the longest cells is the text; the label is an integer column, else the least varied one."""
+    """Without a header: the longest column is the text; the label is an integer column, else the least varied one."""
     columns = [_cells(table, i) for i in range(len(table.rows[0]))]
     free = [i for i in range(len(columns)) if i not in (text, pair, label)]
     if text is None:

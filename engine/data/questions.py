@@ -99,7 +99,7 @@ def _place(context: str, text: str, start: int) -> tuple[int, int] | None:
 
 
 def _walk(raw: Any, where: list[str]) -> Iterator[QAExample]:
-    alone = isinstance(raw, dict) and "data" not in raw and ("question" in raw or "qas" in raw)  # a single JSON Lines row
+    alone = isinstance(raw, dict) and "data" not in raw and ("question" in raw or "qas" in raw)  # one JSON Lines row
     articles = [raw] if alone else raw if isinstance(raw, list) else raw["data"]
     for a, article in enumerate(articles):
         where[0] = f"data[{a}]"

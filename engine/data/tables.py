@@ -58,7 +58,7 @@ def file_table(data: DataSpec, part: Part) -> Table:
     if kind(path) in (".json", ".jsonl"):
         return _json_table(path, source)
     if kind(path) not in readers:
-        raise ConfigError(f"{source}: text classification reads .csv, .tsv, .jsonl, .json and .txt files, also compressed as .gz.")
+        raise ConfigError(f"{source}: classification reads .csv, .tsv, .jsonl, .json and .txt files, plain or .gz.")
     rows = readers[kind(path)](path, source)
     known = bool(rows) and _has_known_header(rows, data)
     if known or _has_unknown_header(rows):

@@ -1,6 +1,6 @@
-"""Checks of untrusted model folders before a library reads them: bounded sizes, regular files, no code, complete weights.
+"""Checks of untrusted model folders before a library reads them: sizes, regular files, no code, complete weights.
 
-Standard library only; it loads no weights and contacts no Hub. A folder that passes may still not hold an encoder: `Shape` checks that.
+Standard library only; it loads no weights and contacts no Hub. Whether a folder holds an encoder is checked in `Shape`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _MISSING_SIZES = {"bert": (768, 3072, 12, 12), "roberta": (768, 3072, 12, 12), "
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of an encoder. `types` is the number of segment embeddings (0: none); `heads` that of an unpruned layer."""
+    """The sizes of an encoder. `types` is the number of segment embeddings; `heads` is that of an unpruned layer."""
 
     architecture: str
     vocab_size: int
@@ -216,7 +216,7 @@ def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[
 def known_metrics(
     init: Shape, settings: Settings, *, scratch: bool, task: str, labels: int, mean_length: float
 ) -> dict[str, float]:
-    """The metrics that follow from the settings alone: params, encoder_params, size_mb, gflops. Raises like plan_student.
+    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops. Raises like plan_student.
 
     `labels` is the number of classes of text classification; `mean_length` is in tokens.
     """

@@ -1,6 +1,6 @@
-"""Ask the optimiser for the next trial in a thread of its own, from the trials as they are in the database.
+"""Ask the optimiser for the next trial in a background thread, from the trials in the database.
 
-It writes nothing. At most one question is open at a time, so every proposal knows all trials before it.
+It writes nothing. At most one request is pending at a time, so every proposal knows all trials before it.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _AS: Mapping[TrialState, Told] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "running",
 }
-"""What the optimiser is told; it learns nothing from failed and stopped trials, but does not propose them again."""
+"""How trial states are reported; failed and stopped trials are not learned from, but not proposed again either."""
 
 
 def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
     """The trials that the optimiser may learn from.
 
-    A rerun or a baseline with another fixed setting teaches nothing: its score would be laid to the searched ones.
+    A rerun or baseline with other fixed settings is excluded: its score would be attributed to the searched ones.
     """
     told = [trial for trial in trials if trial.state in _AS and _comparable(trial, spec)]
     return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in told]
 
 
 def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
-    """Parameters that taught nothing and that nobody wants again by himself: they crashed, or a person stopped them."""
+    """Parameter sets that are not learned from but not proposed again: they crashed or were stopped by a user."""
     begun = [trial for trial in trials if trial.state not in _AS and trial.started_at is not None]
     return [trial.params for trial in begun if _comparable(trial, spec)]
 
 
 def _comparable(trial: Trial, spec: StudySpec) -> bool:
-    """Whether its settings are those that the study gives to its parameters."""
+    """Whether its settings are those that the study derives from its parameters."""
     given = vars(resolve(spec.search, trial.params, spec.settings))
     return all(given[name] == value for name, value in trial.settings.items() if name in given)
 
@@ -55,7 +55,7 @@ def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
 
 
 def next_proposal(trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> Proposal:
-    """What to try next; raises SpaceExhausted when a finite space holds nothing new."""
+    """What to try next; raises SpaceExhausted if a finite space holds nothing new."""
 
     def known(params: dict[str, Any]) -> dict[str, float]:
         return student.plan(spec, facts, params).known
@@ -81,7 +81,7 @@ def next_proposal(trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> 
 
 @dataclass
 class Proposer:
-    """The thread and the open question."""
+    """The thread and its pending request."""
 
     on_done: Callable[[], None] = lambda: None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "proposal"))
@@ -89,12 +89,12 @@ class Proposer:
 
     @property
     def free(self) -> bool:
-        """Whether a question may be asked."""
+        """Whether a new request may be made."""
         return self._open is None
 
     @property
     def ready(self) -> bool:
-        """Whether an answer waits to be taken."""
+        """Whether a result is ready."""
         return self._open is not None and self._open[1].done()
 
     def ask(self, study_id: int, trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> None:
@@ -104,17 +104,17 @@ class Proposer:
         future.add_done_callback(lambda _: self.on_done())
 
     def keep(self, study_ids: Container[int]) -> None:
-        """Drop the open question when it is about another study: nobody would take the answer, and it would be old."""
+        """Drop the pending request if it is for another study: its result would be stale."""
         if self._open is not None and self._open[0] not in study_ids:
             self._open[1].cancel()
             self._open = None
 
     def asked_for(self, study_id: int) -> bool:
-        """Whether the open question is about this study."""
+        """Whether the pending request is for this study."""
         return self._open is not None and self._open[0] == study_id
 
     def take(self, study_id: int) -> Proposal | None:
-        """The answer for a study once it is there; raises what the optimiser raised."""
+        """The result for a study once it is ready; raises what the optimiser raised."""
         if self._open is None or self._open[0] != study_id or not self._open[1].done():
             return None
         _, future = self._open
@@ -122,6 +122,6 @@ class Proposer:
         return future.result()
 
     def close(self) -> None:
-        """Forget the open question; a running one ends by itself."""
+        """Forget the pending request; a running one ends by itself."""
         self._open = None
         self._pool.shutdown(wait=False, cancel_futures=True)

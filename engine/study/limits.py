@@ -28,7 +28,7 @@ LONGEST_PATH = 4096
 
 
 def text_problem(text: str) -> str:
-    """What is wrong with a TOML text before parsing ('' if nothing): parsing is quadratic in the parts of dotted keys."""
+    """What is wrong with a TOML text before parsing ('' if nothing): parsing is quadratic in dotted keys."""
     if found := DOTTED.search(text):
         line = text.count("\n", 0, found.start()) + 1
         return f"line {line} has a dotted key of more than {MOST_PARTS} parts; no key of a study file has that many"

@@ -100,7 +100,7 @@ def kind_of(field: dataclasses.Field[Any]) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number that fits a float; booleans do not count, and TOML integers may be arbitrarily large here."""
+    """Whether it is a number that fits a float; booleans do not count, and integers may be arbitrarily large."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     try:

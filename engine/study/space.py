@@ -19,7 +19,7 @@ Value = int | float | str | bool
 SETTING = {f.name: f for f in dataclasses.fields(Settings)}
 KEYS = ("low", "high", "log", "step", "choices", "when")
 MOST_POINTS = 1_000_000
-"""Maximum number of values of one parameter: they are listed when students are counted, so a step of 1e-300 would exhaust memory."""
+"""Maximum values of one parameter: they are listed to count students, so a step of 1e-300 would exhaust memory."""
 ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size")
 """For these, 0 means "all" or "as the teacher", so it is not less than 1 and cannot be the end of a range."""
 
@@ -237,7 +237,7 @@ def active(space: Space, params: Mapping[str, Any], settings: Settings) -> dict[
 
 
 def resolve(space: Space, params: Mapping[str, Any], settings: Settings) -> Settings:
-    """All settings of a trial: the fixed ones, overridden by keys of `params` that are not searched, then by the active ones."""
+    """All settings of a trial: the fixed ones, then keys of `params` that are not searched, then the active ones."""
     searched = {parameter.name for parameter in space}
     beside = {name: value for name, value in params.items() if name not in searched}
     changed: dict[str, Any] = {**beside, **active(space, params, settings)}

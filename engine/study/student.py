@@ -53,7 +53,7 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
     """The student for these settings; ConfigError if it cannot be built or does not support the task."""
     family, task = FAMILIES[settings.family], TASKS[spec.task]
     if not family.fits(task):
-        raise ConfigError(f"students of the family {family.name} do not support {task.name}", hint="Use another family.")
+        raise ConfigError(f"the family {family.name} does not support {task.name}", hint="Use another family.")
     missing = terms.signals(settings) - {terms.LOGITS, *facts.signals}
     if missing:
         raise ConfigError(

@@ -32,7 +32,7 @@ NEED_PRETRAINED = ("layer_choice", "layer_list", "head_choice", "head_seed")
 """Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
 
 MOST_SHAPES = 100_000
-"""Spaces with more combinations of widths and heads than this are not checked; the runner rejects an invalid proposal later."""
+"""Larger spaces of widths and heads are not enumerated; the runner rejects an invalid proposal later."""
 
 LARGEST_GRID = 100_000
 """Maximum number of parameter sets that the grid sampler shuffles at each proposal."""
@@ -104,7 +104,7 @@ def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Proble
     if metric.not_an_objective:
         problems.append(Problem(table, "metric", f"= {metric.name} {metric.not_an_objective}"))
     if raw.get("direction", metric.direction) != metric.direction:
-        text = f"= {shown(raw['direction'])} is the wrong direction for {metric.name}; remove it or use {metric.direction}"
+        text = f"= {shown(raw['direction'])} is wrong for {metric.name}; remove it or use {metric.direction}"
         problems.append(Problem(table, "direction", text))
     threshold, constraint = raw.get("threshold"), raw.get("constraint", False)
     problems += _threshold_problems(threshold, metric.unit, table)
@@ -155,7 +155,8 @@ def _references(parts: Parts) -> Iterator[Problem]:
     for index, (label, metrics) in enumerate(parts.references):
         for name in metrics:
             if name not in METRICS:
-                yield Problem(f"references.{index}.metrics", name, f"is not a metric{did_you_mean(name, METRICS)}", label)
+                text = f"is not a metric{did_you_mean(name, METRICS)}"
+                yield Problem(f"references.{index}.metrics", name, text, label)
 
 
 # ------------------------------------------------------------------------------------------------------- data, teacher
@@ -177,7 +178,7 @@ def _data(parts: Parts) -> Iterator[Problem]:
     elif data.hub and not data.report_split:
         yield Problem("data", "report_split", "is missing: name the Hub split that only promotions read")
     elif data.hub and data.train_split == data.report_split:
-        yield Problem("data", "report_split", "is the training split; use a different one, or the report is meaningless")
+        yield Problem("data", "report_split", "is the training split; use another, or the report is meaningless")
     elif not data.hub and data.hub_config:
         yield Problem("data", "hub_config", "has no effect without hub; remove it")
 
@@ -211,7 +212,7 @@ def _teacher(parts: Parts) -> Iterator[Problem]:
             yield Problem("teacher", "model", 'is empty; give a hub id, a folder or "scratch"')
         return
     if teacher.fine_tune is None:
-        yield Problem("teacher", "fine_tune", "is missing: a teacher from scratch must be trained; add [teacher.fine_tune]")
+        yield Problem("teacher", "fine_tune", "is missing: a scratch teacher must be trained; add [teacher.fine_tune]")
     if teacher.hidden_size % teacher.head_size:
         text = f"= {teacher.head_size} does not divide hidden_size = {teacher.hidden_size}"
         yield Problem("teacher", "head_size", f"{text}; use a divisor")
@@ -249,7 +250,7 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
         return found or ()
 
     if "head_seed" in named and "random" not in possible("head_choice"):
-        yield Problem("search.head_seed", "", 'has no effect unless head_choice = "random"; set it, or search head_choice')
+        yield Problem("search.head_seed", "", 'has no effect unless head_choice = "random"; set or search head_choice')
     if "head_choice" in named and possible("heads") == (0,):
         yield Problem("search.head_choice", "", "has no effect with heads = 0, which keeps all; set or search heads")
     if "layer_choice" in named and possible("layers") == (0,):

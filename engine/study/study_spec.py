@@ -20,7 +20,7 @@ class MetricsSection:
     """`[metrics]`: what is measured and stored besides the objectives."""
 
     stored: list[str] = key([], help="Additional metrics to measure and store for every trial.")
-    select: str = key("", help="Metric that selects the best checkpoint; empty uses the first score among the objectives.")
+    select: str = key("", help="Metric that selects the best checkpoint; empty uses the first score objective.")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SamplerSection:
 class RunnerSection:
     """`[runner]`: how workers are started, retried and stopped."""
 
-    slots: int = key(0, low=0, high=256, help="Number of concurrent workers; 0 means one per GPU, or one on a machine without GPUs.")
+    slots: int = key(0, low=0, high=256, help="Concurrent workers; 0 means one per GPU, or one without GPUs.")
     slots_per_gpu: int = key(1, low=1, high=16, help="Number of workers that share one GPU.")
     retries: int = key(2, low=0, high=20, help="Further attempts at a trial whose worker failed.")
     grace_seconds: float = key(60.0, low=1, help="Seconds between asking a worker to stop and killing it.")
@@ -99,7 +99,7 @@ class StudySpec:
     objectives: tuple[Objective, ...] = key(help="At least two metrics with directions and optional thresholds.")
     metrics: MetricsSection = field(default_factory=MetricsSection)
     baseline: dict[str, Any] | None = key(
-        None, help="Settings of trial 0 that override the fixed ones; an empty table uses the fixed settings as they are."
+        None, help="Settings of trial 0 that override the fixed ones; an empty table overrides none."
     )
     budget: BudgetSection = field(default_factory=BudgetSection)
     sampler: SamplerSection = field(default_factory=SamplerSection)

@@ -51,7 +51,7 @@ class TooLarge(ValueError):
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises TOMLDecodeError for syntax errors, TooLarge beyond the limits of a study file."""
+    """The tables of a TOML text. Raises TOMLDecodeError for syntax errors, TooLarge beyond the limits."""
     if problem := limits.text_problem(text):
         raise TooLarge(problem)
     try:

@@ -129,9 +129,9 @@ def score_files(
 ) -> Scores:
     """Score a prediction file `{id: text}` against a SQuAD file, as the official script of that data's version does.
 
-    `null_odds` is a file `{id: number}`, a probability or log odds of the question being unanswerable: above the threshold
-    the prediction counts as empty (default 1.0, as in the official script). Version 1.1 has no abstention and refuses
-    null odds. Raises ConfigError naming file, key and remedy.
+    `null_odds` is a file `{id: number}`, a probability or log odds that the question is unanswerable: above the
+    threshold the prediction counts as empty (default 1.0, as in the official script). Version 1.1 has no abstention and
+    refuses null odds. Raises ConfigError naming file, key and remedy.
     """
     version, questions = read_questions(data)
     texts = _json_object(predictions, "predictions")
@@ -149,7 +149,7 @@ def score_files(
         return score_v1(questions, texts)
     odds = _null_odds(null_odds, texts, dict(questions)) if null_odds else None
     if not any(key in texts for key, _ in questions):
-        raise ConfigError(f"{predictions} contains no predictions. Write one JSON object that maps question ids to answer texts.")
+        raise ConfigError(f"{predictions} contains no predictions. Write one JSON object: question id to answer text.")
     return score_v2(questions, texts, odds, no_answer_probability_threshold)
 
 
@@ -226,9 +226,9 @@ def _best_threshold(
     null_odds: Mapping[str, float],
     answerable: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """(best score in percent, its threshold), going up the sorted odds from "always abstain", as the official script does.
+    """(best score in percent, its threshold), going up the odds from "always abstain", as the official script does.
 
-    Equal odds are processed one by one in file order, so the best score may fall inside a tie, as in the official script.
+    Equal odds are processed one by one in file order, so a best score may fall inside a tie, as officially.
     """
     current: float = sum(not has for has in answerable.values())
     best, best_threshold = current, 0.0
@@ -276,7 +276,7 @@ def _json_object(path: Path, what: str) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} ({what}) cannot be read: {error.strerror}. Correct the path.") from error
-    except (ValueError, RecursionError) as error:  # JSON nested thousands of levels deep is not a prediction file either
+    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
         raise ConfigError(f"{path} ({what}) is not JSON: {error}. Write one JSON object.") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} ({what}) contains {_short(raw)}, not a JSON object. Write {{…}} at the top level.")

@@ -86,7 +86,7 @@ def test_where_the_config_file_lies(environ: dict[str, str], expected: str | Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('them = "dark"', "them is no key here; did you mean theme?"),
+        ('them = "dark"', "them is not a known key; did you mean theme?"),
         ('theme = "pink"', 'theme = "pink" is not possible; use auto, dark, light or ansi'),
         ("theme = 3", "theme = 3 is not possible"),
         ('marker = "dots"', 'marker = "dots" is not possible; use braille, hd or ascii'),
@@ -96,7 +96,7 @@ def test_where_the_config_file_lies(environ: dict[str, str], expected: str | Non
         ("refresh = 0", "refresh = 0 is below 0.1; use a value from 0.1 to 10"),
         ("refresh = nan", "refresh = nan must be a number"),
         ('keys = "q"', "[keys] must be a table"),
-        ('[keys]\nquitt = "q"', "[keys] quitt is no key here; did you mean quit?"),
+        ('[keys]\nquitt = "q"', "[keys] quitt is not a known key; did you mean quit?"),
         ('[keys]\nquit = ["q"]', '[keys] quit = ["q"] must be text'),
         ('[keys]\nquit = "Ctrl+Q"', '"Ctrl+Q" is no key; write r, R, ctrl+r'),
         ('[keys]\nquit = ""', '"" is no key'),

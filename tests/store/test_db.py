@@ -206,7 +206,7 @@ def test_check_finds_rows_that_point_nowhere(db: Database, study: Study) -> None
     with sqlite3.connect(db.path) as raw:  # without foreign keys, as any other program would write
         raw.execute("INSERT INTO metric VALUES (77, 0, 1.0, 0.0)")
     raw.close()
-    assert ["row None of metric points to a missing series"] == db.check()
+    assert ["row None of metric refers to a missing series"] == db.check()
 
 
 def test_somebody_elses_files_are_refused_and_left_untouched(tmp_path: Path) -> None:

@@ -165,8 +165,8 @@ def _score_table(facts: CardFacts) -> str:
     if not rows:
         return "This model was not scored on a report split."
     return _table(("score", "report split", "95 % interval", "validation split", "teacher, validation split"), rows) + (
-        "\n\nOnly the verification reads the report split. The validation split drove the choice of this model: its scores "
-        "are optimistic. Intervals are percentile bootstrap over report examples."
+        "\n\nOnly the verification reads the report split. This model was chosen on the validation split, so its "
+        "scores there are optimistic. Intervals are percentile bootstrap over report examples."
     )
 
 

@@ -1,7 +1,7 @@
 """The work of a promotion: check the weights, repeat the recorded score, score the report split, measure and export.
 
-It trains and tunes nothing: the abstention threshold is the one that the validation split gave. It runs in a process of its
-own, so that nothing of the training can leak into the numbers.
+It trains and tunes nothing: the abstention threshold is the one tuned on the validation split. It runs in its own
+process, so that no state of the training can affect the numbers.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def test_scenarios_of_the_study(view: StudyView) -> None:
     table = study_scenarios(view)
     assert ("params", "exact", 0) == (table.size, table.score, table.baseline)
     assert [0, 0, 2, 0, None] == [row.number for row in table.rows]
-    assert "no feasible trial comes so near; the nearest is #0" == table.rows[4].remark
+    assert "no feasible trial comes that close; the nearest is #0" == table.rows[4].remark
 
 
 def test_growth_agrees_with_the_gains_of_the_view(view: StudyView) -> None:
@@ -316,7 +316,7 @@ def test_named_metrics_and_parameters(type_: Type) -> None:
         (["analysis", "--part", "importance", "--metric", "latency_ms"], "there is no metric 'latency_ms' here"),
         (["analysis", "--part", "slices", "--parameter", "alpha"], "'alpha' is not searched in this study"),
         (["compare", "1"], "compare takes 2 to 6 trials, not 1"),
-        (["compare", "1", "demo/1"], "a trial is named twice"),
+        (["compare", "1", "demo/1"], "a trial is listed twice"),
         (["errors", "1", "--list", "odd"], "there is no class 'odd'"),
         (["errors", "1", "--cut", "1.5"], "--cut"),
         (["errors", "1", "--passages"], "--passages needs a list of questions"),

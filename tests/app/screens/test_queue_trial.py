@@ -137,7 +137,7 @@ async def test_a_wrong_value_says_so_while_it_is_typed(ws: Workspace) -> None:
     """With the search space beside it."""
     async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
         await put(pilot, "hidden_size", "48")
-        await shown(pilot, "hidden_size = 48 is outside of the search space: 16, 32 or 64")
+        await shown(pilot, "hidden_size = 48 is outside the search space: 16, 32 or 64")
         assert isinstance(pilot.app.screen, Ask)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, QueueTrialScreen), "the form")

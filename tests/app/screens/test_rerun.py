@@ -136,7 +136,7 @@ async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("layers", "9", "layers = 9 is outside of the search space: 1 to 4. For example 2 or 3."),
+        ("layers", "9", "layers = 9 is outside the search space: 1 to 4. For example 2 or 3."),
         ("layers", "4", "layers is 4 already in trial 0. For example 2 or 3."),
         ("layers", "", "layers is empty; it can be 1 to 4. For example 2 or 3."),
         ("layers", "abc", "layers = abc is no whole number; it can be 1 to 4. For example 2 or 3."),

@@ -156,10 +156,10 @@ def shapeless(folder: Path) -> None:
         (code, "tokenizer_config.json names code"),
         (deep, "config.json cannot be read: its brackets"),
         (large, "config.json cannot be read: it has 17,825,792 bytes"),
-        (cut, "model.safetensors is truncated or damaged: it has .* bytes where its header says"),
+        (cut, "model.safetensors is truncated or damaged: it has .* bytes, but its header says"),
         (headless, "model.safetensors is truncated or damaged: its header is truncated"),
         (empty, "model.safetensors is truncated or damaged: its header is truncated"),
-        (shapeless, "model.safetensors is cut or damaged"),
+        (shapeless, "model.safetensors is truncated or damaged"),
     ],
 )
 def test_a_spoilt_folder_is_refused_with_the_name_of_the_file(

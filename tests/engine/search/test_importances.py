@@ -140,7 +140,7 @@ def test_equal_values_weigh_nothing() -> None:
     """No parameter can have mattered."""
     trials = [PastTrial(params, "complete", (7.0,)) for params in at_random(9)]
     found = importances(trials, SPACE, EXACT)
-    assert ((), "all 9 trials have the same exact, so no parameter mattered") == (found.weights, found.problem)
+    assert ((), "all 9 trials have the same exact, so no parameter matters") == (found.weights, found.problem)
 
 
 def test_a_formula_decides_which_parameters_can_matter() -> None:

@@ -126,7 +126,7 @@ def test_unknown_keys_are_misuse(house: Make, key: str, value: Any, words: str) 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("range.layers", "2..9", r"\[ranges\] layers = 9 is outside of the range in the study file: 1 to 4"),
+        ("range.layers", "2..9", r"\[ranges\] layers = 9 is outside the range in the study file: 1 to 4"),
         ("budget.trails", 3, "no key"),
         ("runner.grace_seconds", 0, "grace_seconds"),
         ("threshold.accuracy", 0.5, "percentages"),

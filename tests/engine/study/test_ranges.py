@@ -60,7 +60,7 @@ def test_what_may_be_typed(name: str, text: Any, kept: Any, told: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("layers", "2..9", "= 9 is outside of the range in the study file: 1 to 6"),
+        ("layers", "2..9", "= 9 is outside the range in the study file: 1 to 6"),
         ("layers", "4..2", "give the lower end first"),
         ("layers", "2,3", r"is a range; give two ends \(2..3\)"),
         ("layers", "2.5", "must be a whole number"),
@@ -112,7 +112,7 @@ def test_ranges_are_a_part_of_the_study_file(tmp_path: Path) -> None:
     ("ranges", "words"),
     [
         ({"layer": 2}, r"\[ranges\] layer is not searched in this study; did you mean layers\?"),
-        ({"layers": 9}, r"\[ranges\] layers = 9 is outside of the range in the study file: 1 to 4"),
+        ({"layers": 9}, r"\[ranges\] layers = 9 is outside the range in the study file: 1 to 4"),
         ([], r"\[ranges\] must be a table"),
     ],
 )

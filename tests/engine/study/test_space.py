@@ -131,7 +131,7 @@ def test_check_names_what_is_wrong() -> None:
     """Unknown, out of range and inactive parameters are told apart; a missing one is fine."""
     assert [] == check(CHAIN, {"layers": 4})
     assert ["layer is not searched in this study; did you mean layers?"] == check(CHAIN, {"layer": 4})
-    assert ["layers = 5 is outside of the search space: 1 to 4"] == check(CHAIN, {"layers": 5})
+    assert ["layers = 5 is outside the search space: 1 to 4"] == check(CHAIN, {"layers": 5})
     found = check(CHAIN, {"layer_choice": "first", "head_choice": "random"})
     assert ['head_choice has no effect here because layer_choice is "first", not even; leave it out'] == found
 
@@ -157,8 +157,8 @@ def test_typed_values(parameter: Parameter, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("7", "= 7 is outside of the search space: 1 to 6"),
-        ("0", "= 0 is outside of the search space: 1 to 6"),
+        ("7", "= 7 is outside the search space: 1 to 6"),
+        ("0", "= 0 is outside the search space: 1 to 6"),
         ("2.5", "= 2.5 is no whole number; it can be 1 to 6"),
         ("many", "= many is no whole number; it can be 1 to 6"),
         ("", "is empty; it can be 1 to 6"),
