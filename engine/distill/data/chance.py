@@ -1,4 +1,4 @@
-"""The score of a model that never looks at its input, and whether a teacher is better than that."""
+"""The score of a model that ignores its input, and whether a teacher beats it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from bertdistill.engine.distill.data.examples import Examples, QAExample
 
 CLOSE = 1e-6
-"""Percentage points by which scores must differ to be told apart."""
+"""Percentage points by which scores must differ to count as different."""
 
 
 def chance(examples: Examples) -> tuple[str, float, str] | None:
-    """(metric, its score in percent, what such a model does); None when every question has an answer."""
+    """(metric, its score in percent, what such a model does); None if every question has an answer."""
     if examples.labels:
         label, count = Counter(row.label for row in examples.rows).most_common(1)[0]
         return "accuracy", 100 * count / len(examples), f"always answers {examples.labels[label]!r}"
@@ -21,7 +21,7 @@ def chance(examples: Examples) -> tuple[str, float, str] | None:
 
 
 def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
-    """Why the teacher has nothing to teach, in one sentence; "" when it is better than chance."""
+    """One sentence if the teacher is no better than chance, else ""."""
     floor = chance(search)
     if floor is None or metrics.get(floor[0], 100.0) > floor[1] + CLOSE:
         return ""

@@ -1,6 +1,6 @@
-"""Data sets of the hub, as tables and questions like those of local files (`engine.data`).
+"""Hub datasets as tables and questions, like those of local files (`engine.data`).
 
-It never runs code from a data set.
+It never runs code from a dataset.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from bertdistill.engine.data.tables import LABELS, Table, file_table
 
 
 def read_table(data: DataSpec, part: Part) -> Table:
-    """The rows of one part; ConfigError names file or data set, key and remedy."""
+    """The rows of one part; ConfigError names file or dataset, key and remedy."""
     return _hub_rows(data, part) if data.hub else file_table(data, part)
 
 
 def read_questions(data: DataSpec, part: Part) -> tuple[list[QAExample], tuple[str, ...]]:
-    """The questions of one part, checked, and notices; ConfigError names file or data set, key and remedy."""
+    """The validated questions of one part, and notices; ConfigError names file or dataset, key and remedy."""
     return _hub_questions(data, part) if data.hub else file_questions(data, part)
 
 
@@ -44,13 +44,13 @@ def _hub_questions(data: DataSpec, part: Part) -> tuple[list[QAExample], tuple[s
     if missing:
         raise ConfigError(
             f"{source} has no column {missing[0]!r} (only {', '.join(table.column_names)}): it is not a question "
-            "answering set in SQuAD form. Choose another data.hub."
+            "answering dataset in SQuAD format. Choose another data.hub."
         )
     return checked((question(row, str(row.get("title") or ""), row["context"]) for row in table), source)
 
 
 def hub_table(data: DataSpec, part: Part) -> Any:
-    import datasets  # half a second and pyarrow, which file readers never need
+    import datasets  # half a second and pyarrow, which local files do not need
 
     split = data.train_split if part == "train" else data.report_split
     try:
