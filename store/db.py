@@ -1,9 +1,9 @@
 """Opens the workspace's database, keeps its schema current and provides short transactions.
 
 It knows no tables and no queries beyond the schema revision: those are in `models`, `reads` and `writes`. Reading goes
-straight to SQLite; SQLAlchemy (0.4 s to import) is loaded by the first writing transaction, in `writing`.
-Pragmas and the single-writer rule follow measurements: WAL with synchronous=NORMAL, every writing transaction
-BEGIN IMMEDIATE (a deferred one silently lost 544 of 800 increments), no memory mapping (it makes a SQLite bug likelier).
+straight to SQLite; SQLAlchemy (0.4 s to import) is loaded by the first writing transaction, in `writing`. Pragmas and
+the single-writer rule follow measurements: WAL with synchronous=NORMAL, every writing transaction BEGIN IMMEDIATE (a
+deferred one silently lost 544 of 800 increments), no memory mapping (it makes a SQLite bug likelier).
 """
 
 from __future__ import annotations

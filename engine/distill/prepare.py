@@ -117,7 +117,7 @@ def _check_length(run: Run, folder: str, named: str) -> None:
     if padded_length(wanted) > most:
         raise ConfigError(
             f"data.max_length = {wanted}, but {named} reads at most {most} tokens",
-            hint=f"lower data.max_length to {most // MULTIPLE * MULTIPLE} (lengths are padded to multiples of {MULTIPLE})",
+            hint=f"lower data.max_length to {most // MULTIPLE * MULTIPLE} (lengths are multiples of {MULTIPLE})",
         )
 
 

@@ -179,10 +179,10 @@ def _best_in(rows: Array, features: Features, outputs: Array, inside: Array, dat
 def tune_threshold(null_odds: Array, exact: Array, f1: Array, abstaining: Array) -> float:
     """The abstention threshold with the best exact match, then the best F1, then closest to 0.
 
-    `exact` and `f1` (examples,) are the scores of answering, `abstaining` those of abstaining: 1 on impossible questions.
-    Thresholds are midway between adjacent odds, so questions of equal odds are all answered or all left unanswered.
-    The official script's `best_exact` goes through such a tie question by question and can be higher; no threshold
-    reaches it.
+    `exact` and `f1` (examples,) are the scores of answering, `abstaining` those of abstaining: 1 on impossible
+    questions. Thresholds are midway between adjacent odds, so questions of equal odds are all answered or all left
+    unanswered. The official script's `best_exact` goes through such a tie question by question and can be higher; no
+    threshold reaches it.
     """
     order = np.argsort(null_odds, kind="stable")
     odds = null_odds[order]

@@ -39,7 +39,7 @@ from bertdistill.engine.tasks.table import TASKS
 
 
 def resolve(model_id: str, revision: str, key: str) -> str:
-    """A local folder for a Hub id or folder, so that trials never contact the Hub. `key` is the key in the study file."""
+    """A local folder for a Hub id or folder, so that trials never contact the Hub. `key` is a key of the study file."""
     if model_id == SCRATCH:
         return model_id
     if Path(model_id).is_dir():
@@ -57,7 +57,7 @@ def resolve(model_id: str, revision: str, key: str) -> str:
     if not any(Path(folder).glob("*.safetensors")):
         raise ConfigError(
             f"{key} = {model_id!r} has no model.safetensors; other weight files can run code and are not read",
-            hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the Hub has a converted copy, or convert it yourself',
+            hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the Hub has a converted copy, or convert it',
         )
     check_folder(Path(folder), f"{key} = {model_id!r}")
     return folder
@@ -207,8 +207,8 @@ def teacher_outputs(
 ) -> tuple[Path, dict[str, float]]:
     """The cache folder of the teacher's outputs over `features`, and its scores on the validation split.
 
-    The cache key covers the teacher's files and the features, i.e. data, labels, tokenizer and lengths. Outputs are fp16
-    and exclude padding: 203 MB for all of SQuAD 2.0.
+    The cache key covers the teacher's files and the features, i.e. data, labels, tokenizer and lengths. Outputs are
+    fp16 and exclude padding: 203 MB for all of SQuAD 2.0.
     """
     key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
     folder = run.caches / "outputs" / key

@@ -1,7 +1,7 @@
 """The worker: the process of one attempt, `python -P -m bertdistill.engine.distill.worker RUN_FOLDER`.
 
-It reads `spec.json`, does the work, reports with events, and shows with its exit code how it ended. It opens no database and
-starts no other attempts.
+It reads `spec.json`, does the work, reports with events, and shows with its exit code how it ended. It opens no
+database and starts no other attempts.
 """
 
 from __future__ import annotations

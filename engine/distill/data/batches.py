@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 POOL = 50
 """Number of batches that are sorted by length together. More means less padding but less random batches."""
 EDGES = 12
-"""Number of distinct padded lengths: 9 % padding on SQuAD in batches of 16, 12 % with 8, 4 % without a limit. Many shapes bloat a CPU
-worker: 8.7 GB after 2,000 steps without a limit."""
+"""Number of distinct padded lengths: 9 % padding on SQuAD in batches of 16, 12 % with 8, 4 % with no limit. Many shapes
+bloat a CPU worker: 8.7 GB after 2,000 steps without a limit."""
 MULTIPLE = 8
 """Padded lengths are multiples of this, which suits tensor cores."""
 
@@ -114,7 +114,7 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
 
 
 def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
-    """Batches for prediction of about `batch_tokens` tokens, longest first, so that running out of memory shows at once."""
+    """Batches of about `batch_tokens` tokens for prediction, longest first, so that it runs out of memory early."""
     order = np.argsort(-lengths, kind="stable")
     edges, start = pad_edges(lengths), 0
     while start < len(order):

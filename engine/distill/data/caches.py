@@ -31,7 +31,7 @@ def cache_key(**parts: Any) -> str:
 
 
 def build_once(folder: Path, build: Callable[[Path], None], say: Say = lambda text: None) -> Path:
-    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; concurrent builders wait for the first.
+    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; other builders wait for the first.
 
     A damaged folder is rebuilt, and the damaged file is reported to `say`.
     """

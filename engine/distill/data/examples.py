@@ -167,7 +167,7 @@ def _passage(row: QAExample) -> str:
 def _search_groups(
     rows: Sequence[QAExample], data: DataSpec
 ) -> tuple[set[str], Callable[[QAExample], str], tuple[str, ...]]:
-    """The articles or passages of the validation split, the function from row to group, and a notice if articles are divided."""
+    """The groups (articles or passages) to validate on, the group of a row, and a notice if articles are divided."""
     source = source_name(data, "train")
     if chosen := _chosen(rows, _article, data):
         return chosen, _article, ()
@@ -214,7 +214,7 @@ def _search_rows(rows: Sequence[TextExample], data: DataSpec) -> set[str]:
 
 
 def _subset(rows: list[E], count: int, seed: int) -> list[E]:
-    """At most `count` rows (0: all) in their original order, keeping the share of every label or of unanswerable questions."""
+    """At most `count` rows (0: all) in their original order, keeping the share of every label or of unanswerables."""
     if not count or count >= len(rows):
         return rows
     classes: dict[int, list[int]] = defaultdict(list)

@@ -90,9 +90,9 @@ def build_features(
 ) -> Features:
     """Tokenise into `folder` (named by `feature_key`), or open it if it exists: only complete folders do.
 
-    `progress` is called with the number of examples done and in total, `say` if a damaged folder is rebuilt. Raises ConfigError
-    if the lengths in `data` do not fit the tokenizer. Memory use is that of one batch; two processes that need the
-    same folder build it only once.
+    `progress` is called with the number of examples done and in total, `say` if a damaged folder is rebuilt. Raises
+    ConfigError if the lengths in `data` do not fit the tokenizer. Memory use is that of one batch; two processes that
+    need the same folder build it only once.
     """
 
     def build(temporary: Path) -> None:

@@ -31,7 +31,7 @@ _INDEX_NAMES = {
 
 @dataclass(frozen=True)
 class CardFacts:
-    """The contents of a model card. Metric names are those of the contract; intervals are 95 % bounds of report scores."""
+    """The contents of a model card. Metric names are those of the contract; intervals are 95 % bounds."""
 
     name: str
     task: str
@@ -122,7 +122,7 @@ if null_score - scores.max() > {threshold!r}:  # null_threshold in config.json
 
 
 def _ask_code(facts: CardFacts) -> list[str]:
-    """Example code for one question or text, by the rule that scored the model (for a passage that fits into one window)."""
+    """Example code for one question or text, by the rule that scored the model (for a passage of one window)."""
     if not TASKS[facts.task].spans:
         return [_ASK[TASKS[facts.task].spans]]
     length = facts.data.max_answer_length
@@ -149,7 +149,9 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
             "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
             "`modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n" + text
         )
-    return text + ("\n\n`model.onnx` holds the same model for ONNX Runtime; batch and length are free." if onnx else "")
+    return text + (
+        "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""
+    )
 
 
 def _score_table(facts: CardFacts) -> str:

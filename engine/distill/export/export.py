@@ -49,9 +49,9 @@ def export_model(
 ) -> list[str]:
     """Build `target`, complete or not at all, and return its file names.
 
-    A student with all its heads is in plain transformers format; one with pruned heads comes with `modeling.py`. ONNX is
-    written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if `target` exists
-    and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
+    A student with all its heads is in plain transformers format; one with pruned heads comes with `modeling.py`. ONNX
+    is written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if
+    `target` exists and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
     """
     if target.exists() and not replace:
         raise ActionRefused(f"{target} already exists", hint="choose a folder that does not exist yet")

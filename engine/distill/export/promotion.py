@@ -111,7 +111,7 @@ class Findings:
     remarks: list[str] = field(default_factory=list)
 
     def as_report(self) -> dict[str, Any]:
-        """JSON: flat facts for a table, then details. `<score>_recorded` and `<score>_repeated` are validation scores."""
+        """JSON: flat facts for a table, then details. `<score>_recorded` and `_repeated` are validation scores."""
         flat: dict[str, Any] = {"device": self.device, "precision": self.precision, "tolerance": self.tolerance}
         for name, value in self.repeated.items():
             flat |= {f"{name}_recorded": self.recorded.get(name), f"{name}_repeated": value}

@@ -55,7 +55,7 @@ def load(folder: str | Path) -> Any:
 
 
 def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:
-    """Keep only `kept_heads` (one list of indices per layer): removes rows of query, key, value and columns of the output.
+    """Keep only `kept_heads` (one list of indices per layer): removes rows of query, key, value, columns of the output.
 
     The attention of these models reshapes with -1 heads, so it works unchanged with fewer of them.
     """

@@ -97,8 +97,9 @@ def load_encoder(
 ) -> PreTrainedModel:
     """A whole checkpoint (hub id or folder) with the head of `task`, for a teacher.
 
-    A missing head is initialised from `seed` or, with `need_head`, refused (ConfigError). Classes are put into the order of
-    `labels` if the checkpoint names the same ones. `dropout`, if given, replaces every dropout of the checkpoint.
+    A missing head is initialised from `seed` or, with `need_head`, refused (ConfigError). Classes are put into the
+    order of `labels` if the checkpoint names the same ones. `dropout`, if given, replaces every dropout of the
+    checkpoint.
     """
     shape = read_shape(model_id, revision=revision)
     overrides = {} if dropout is None else _dropouts(shape.architecture, dropout, dropout, dropout)
@@ -371,10 +372,10 @@ def _load_with_head(
 def _refuse_missing_weights(model: PreTrainedModel, model_id: str, missing: set[str]) -> None:
     """A missing head is initialised; missing layers or embeddings mean a damaged checkpoint."""
     prefix = f"{model.base_model_prefix}."
-    missing = sorted(name for name in missing if name.startswith(prefix) and ".pooler." not in name)
-    if missing:
+    absent = sorted(name for name in missing if name.startswith(prefix) and ".pooler." not in name)
+    if absent:
         raise ConfigError(
-            f"{model_id}: {len(missing)} weights of the encoder are missing, for example {missing[0]}",
+            f"{model_id}: {len(absent)} weights of the encoder are missing, for example {absent[0]}",
             hint="download the checkpoint again",
         )
 

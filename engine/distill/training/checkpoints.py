@@ -1,7 +1,7 @@
 """Write and read checkpoints so that a kill at any moment leaves the old or the new one, never a partial one.
 
-Weights and optimiser state are stored as safetensors, the rest as JSON; nothing is pickled. It decides neither when to save nor
-what is best.
+Weights and optimiser state are stored as safetensors, the rest as JSON; nothing is pickled. It decides neither when to
+save nor what is best.
 
 A checkpoint is a folder `checkpoints/<role>-<step>` (with the suffix `-2` if that name is taken) holding
 `model.safetensors`, `config.json`, `state.json` and, for the role `last`, `trainer.safetensors`; the link
@@ -134,7 +134,7 @@ def resumable(folder: Path, notice: Callable[[str, str], None]) -> Path | None:
 
 
 def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Load weights, optimiser and random state in place. Shapes must match: the model is built from the same settings."""
+    """Load weights, optimiser and random state in place. Shapes must match: settings are the same."""
     device = next(model.parameters()).device
     model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
     tensors = load_file(folder / TRAINER)
@@ -156,7 +156,7 @@ def seed_everything(seed: int) -> None:
 
 
 def model_sha256(folder: Path) -> str:
-    """One checksum of everything that determines a model's outputs: config.json (including class names) and the weights."""
+    """One checksum of everything that determines a model's outputs: config.json (with class names) and weights."""
     files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 

@@ -2,10 +2,10 @@
 
 It changes neither the distribution of a model's outputs nor any weight, and has no effect on a GPU or in evaluation.
 
-On a CPU torch draws dropout's Bernoulli numbers one by one on one thread, 9 ns each: a quarter of a training step of a bf16
-student. Here one 64-bit number gives four masks of 15 bits (0.4 ns each), seeded from torch's own generator, so that a
-checkpoint's random state still determines everything that follows. Attention is computed for a few examples at a time, so that its
-scores stay in the CPU cache.
+On a CPU torch draws dropout's Bernoulli numbers one by one on one thread, 9 ns each: a quarter of a training step of a
+bf16 student. Here one 64-bit number gives four masks of 15 bits (0.4 ns each), seeded from torch's own generator, so
+that a checkpoint's random state still determines everything that follows. Attention is computed for a few examples at a
+time, so that its scores stay in the CPU cache.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class _Bits:
         self.scale = RESOLUTION / (RESOLUTION - dropped) if dropped < RESOLUTION else 0.0
 
     def draw(self, like: Tensor) -> Tensor:
-        """Integers of the shape and item size of `like`: all bits set where a value is kept, none where it is dropped."""
+        """Integers of the shape and item size of `like`: all bits set where kept, none where dropped."""
         count = like.numel()
         numbers = torch.from_numpy(self._source.random_raw(-(-count // 4)).view(np.int16))[:count].view(like.shape)
         # 15 bits, so that edge - number cannot overflow; its sign, spread over all bits, is the mask.

@@ -1,8 +1,8 @@
 """One training step as seen by the loss terms. It computes no loss.
 
 Every term that compares choices takes *rows of choices*: logits of shape (rows, choices). A classifier has one row per
-example and one choice per label; a span model has two rows per example (start and end) and one choice per token, padding
-masked out.
+example and one choice per label; a span model has two rows per example (start and end) and one choice per token,
+padding masked out.
 """
 
 from __future__ import annotations
