@@ -106,7 +106,7 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
         tokenizer,
         run.spec.data,
         folder=run.caches / "features" / key,
-        progress=run.progress(f"tokenising the {part} split", "examples"),
+        progress=run.progress(f"tokenising the {'training' if part == 'train' else 'validation'} split", "examples"),
         say=run.warn,
     )
 

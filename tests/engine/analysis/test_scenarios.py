@@ -66,7 +66,7 @@ def test_near_the_teacher_is_compared_with_the_teacher() -> None:
 def test_nothing_near_the_teacher_names_the_nearest() -> None:
     """The best score there is."""
     row = by_name(PUBLISHED, {"exact": 99.0})["near the teacher"]
-    assert (None, "no feasible trial comes that close; the nearest is #1") == (row.number, row.remark)
+    assert (None, "no feasible trial comes that close; the closest is #1") == (row.number, row.remark)
 
 
 def test_a_teacher_without_that_score() -> None:

@@ -133,7 +133,7 @@ def test_a_teacher_no_better_than_chance_is_said_loudly_and_kept(tmp_path: Path)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     run = make_run(tmp_path / "run", TeacherSpec(model=str(folder)))
     facts = prepare(run)
-    assert "no better than chance: its accuracy on the search split is 50.00" in facts.weak_teacher
+    assert "no better than chance: its accuracy on the validation split is 50.00" in facts.weak_teacher
     assert facts.weak_teacher in run.paths.events.read_text()
 
 
@@ -226,4 +226,4 @@ def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
     [weights] = (tmp_path / "caches" / "teachers").glob("*.training/checkpoints/last-*/model.safetensors")
     weights.write_bytes(b"not what was written")
     assert Path(prepare(run).teacher_folder).is_dir()
-    assert "The training starts over" in run.paths.events.read_text()
+    assert "Training restarts from the beginning" in run.paths.events.read_text()

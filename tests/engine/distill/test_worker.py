@@ -271,4 +271,4 @@ def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path,
     code = finish(root / "damaged", dataclasses.replace(spec, attempt=2, resume_from=str(broken)))
     assert ev.EXIT_COMPLETE == code
     said = [event["text"] for event in events(root / "damaged", ev.NOTICE)]
-    assert any("starts over" in text for text in said)
+    assert any("Training restarts" in text for text in said)

@@ -260,7 +260,7 @@ def test_queued_trials_take_the_rest_from_baseline_or_middle(house: Make) -> Non
     assert {"layers": 4, "learning_rate": 1e-4, "head_choice": "random", "head_seed": 5} == other.params
     for params, words in (
         ({"head_seed": 3}, "head_seed has no effect"),
-        ({"layers": 9}, "outside of the search space"),
+        ({"layers": 9}, "outside the search space"),
         ({"layer": 2}, "did you mean layers"),
         ({"epochs": 2}, "not searched"),
     ):

@@ -93,7 +93,7 @@ def test_a_good_file(tmp_path: Path) -> None:
 def test_the_words_of_a_refusal(tmp_path: Path) -> None:
     """File, table, key, value, limit and remedy are all in the message."""
     text = GOOD.replace("[settings]", "[settings]\ntemperature = 0.01")
-    expected = f"{tmp_path}/study.toml: [settings] temperature = 0.01 is below 0.1; use a value from 0.1 to 100"
+    expected = f"{tmp_path}/study.toml: [settings] temperature = 0.01 is below 0.1; use 0.1 to 100"
     assert [expected] == refusal(tmp_path, text=text)
 
 
@@ -105,7 +105,7 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
     found = refusal(tmp_path, text=text)
     assert 4 == len(found)
     assert any("setings is not a known key; did you mean settings?" in line for line in found)
-    assert any('name = "no name" is no name' in line for line in found)
+    assert any('name = "no name" is not a valid name' in line for line in found)
     assert any("[settings] alpha = 2 is above 1" in line for line in found)
     assert any("[settings] temprature is not a known key; did you mean temperature?" in line for line in found)
 
@@ -222,7 +222,7 @@ def test_grids_have_an_end() -> None:
     big = {name: {"low": 1, "high": 400} for name in ("batch_size", "accumulation")} | {"layers": {"low": 1, "high": 9}}
     found = problems_of(search=big, sampler={"kind": "grid"})
     assert [
-        "[sampler] kind = grid would walk through 1,440,000 parameter sets; use another sampler or fewer values"
+        "[sampler] kind = grid would have to try 1,440,000 parameter sets; use another sampler or fewer values"
     ] == found
 
 
@@ -322,7 +322,7 @@ def test_overrides_remove_keys(tmp_path: Path) -> None:
 
 def test_errors_of_overrides_name_the_command_line(tmp_path: Path) -> None:
     """Who typed it on the command line is not sent to the file."""
-    remedy = "remove one (on the command line --set search.layers= takes it out of the search)"
+    remedy = "remove one (on the command line, --set search.layers= removes it from the search)"
     assert [f"--set: [settings] layers is fixed here and searched in [search.layers]; {remedy}"] == refusal(
         tmp_path, "settings.layers=3"
     )

@@ -52,9 +52,9 @@ def test_kinds_follow_the_settings() -> None:
         ("layers", {}, "needs either low and high, or choices"),
         ("layers", {"low": 1, "high": 3, "choices": [1, 2]}, "needs either low and high, or choices"),
         ("layers", {"low": 1, "hihg": 3}, "has no key hihg; did you mean high?"),
-        ("layers", {"low": 0, "high": 3}, "low = 0 is no end of a range"),
+        ("layers", {"low": 0, "high": 3}, "low = 0 cannot be the end of a range"),
         ("layers", {"low": 3, "high": 3}, "low = 3 is not below high = 3; fix a single value in [settings]"),
-        ("layers", {"low": 1, "high": 60}, "high = 60 is above 48; use a value from 0 to 48"),
+        ("layers", {"low": 1, "high": 60}, "high = 60 is above 48; use 0 to 48"),
         ("layers", {"low": 1.5, "high": 3}, "low = 1.5 must be a whole number"),
         ("layers", {"low": True, "high": 3}, "low = true must be a whole number"),
         ("layers", {"low": 1, "high": 6, "step": 2}, "high = 6 is not a whole number of steps above low; use high = 5"),
@@ -67,11 +67,11 @@ def test_kinds_follow_the_settings() -> None:
         ("layer_choice", {"low": 1, "high": 2}, "is not numeric; give choices instead of a range"),
         ("layer_choice", {"choices": ["first", "last"]}, '= "last" is not possible; use first, even or list'),
         ("batch_size", {"choices": [8, "16"]}, '= "16" must be a whole number'),
-        ("batch_size", {"choices": [8, 8]}, "choices has a value twice"),
+        ("batch_size", {"choices": [8, 8]}, "choices has a duplicate value"),
         ("batch_size", {"choices": [8]}, "choices needs at least two values"),
         ("batch_size", {"choices": 8}, "choices = 8 must be a list"),
         ("batch_size", {"choices": [8, 16], "log": True}, "has choices, so log means nothing"),
-        ("batch_size", {"choices": [8, 16], "when": {"layers": 3}}, "when must name parameters and lists of values"),
+        ("batch_size", {"choices": [8, 16], "when": {"layers": 3}}, "when must map parameters to lists of values"),
         ("batch_size", {"choices": [8, 16], "when": {"layers": [3]}}, "when.layers is not a searched parameter"),
         ("batch_size", {"choices": [8, 16], "when": {"layers": ["a"]}}, 'when.layers: = "a" must be a whole number'),
     ],
@@ -93,11 +93,11 @@ def test_every_problem_is_told() -> None:
 def test_impossible_conditions() -> None:
     """A condition that never holds, hangs on a continuous value or on itself is refused."""
     two = {"choices": ["first", "even"]}
-    with pytest.raises(ValueError, match=r"when.layer_choice = \"list\" never happens"):
+    with pytest.raises(ValueError, match=r"when.layer_choice = \"list\" never occurs"):
         parse_search({"layer_choice": two, "heads": {"low": 1, "high": 2, "when": {"layer_choice": ["list"]}}})
     with pytest.raises(ValueError, match=r"when\.dropout is a continuous range"):
         parse_search({"dropout": {"low": 0, "high": 0.5}, "heads": {"low": 1, "high": 2, "when": {"dropout": [0.5]}}})
-    with pytest.raises(ValueError, match="depends on itself: heads -> layers -> heads"):
+    with pytest.raises(ValueError, match="circular condition: heads -> layers -> heads"):
         parse_search(
             {
                 "heads": {"low": 1, "high": 2, "when": {"layers": [1]}},
@@ -159,10 +159,10 @@ def test_typed_values(parameter: Parameter, text: str, value: Any) -> None:
     [
         ("7", "= 7 is outside the search space: 1 to 6"),
         ("0", "= 0 is outside the search space: 1 to 6"),
-        ("2.5", "= 2.5 is no whole number; it can be 1 to 6"),
-        ("many", "= many is no whole number; it can be 1 to 6"),
-        ("", "is empty; it can be 1 to 6"),
-        ("nan", "= nan is no whole number; it can be 1 to 6"),
+        ("2.5", "= 2.5 is not a whole number; allowed: 1 to 6"),
+        ("many", "= many is not a whole number; allowed: 1 to 6"),
+        ("", "is empty; allowed: 1 to 6"),
+        ("nan", "= nan is not a whole number; allowed: 1 to 6"),
     ],
 )
 def test_typed_values_outside_of_the_space(text: str, words: str) -> None:
