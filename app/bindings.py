@@ -23,6 +23,8 @@ FOOTER_KEYS = 7
 """More are not read, and at 80 columns more do not fit."""
 LEADING_OUT = 90
 """From this place in the footer on: help and quit."""
+GATHERING = CommandPalette._GATHER_COMMANDS_GROUP
+"""Group of the workers that look for what was typed into the palette; Textual has no public name for it."""
 
 
 def bindings(place: str) -> list[Any]:

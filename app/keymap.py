@@ -130,6 +130,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("new-study", "n", "new_study", "New study from a config", ("studies",), "study", 2, "new"),
     Action("open-study", "enter", "open", "Open the study", ("studies",), "study", 1, "open", palette=False),
     Action("archive-study", "A", "archive", "Archive the study, or bring it back", ("studies",), "study"),
+    Action("delete-study", "D", "delete", "Delete the study", ("studies",), "study"),
     # ---- study
     Action("open-trial", "enter", "open", "Open the trial", ("study",), "trial", 1, "open", palette=False),
     Action("rerun", "r", "rerun", "Rerun with one change", ("study", "trial"), "trial", 2, "rerun"),
@@ -146,6 +147,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("new-trial", "n", "queue_trial", "Queue a trial by hand", ("study",), "trial"),
     Action("note", "e", "note", "Edit note and tags", ("study", "trial"), "trial"),
     Action("archive-trial", "A", "archive", "Archive the trial, or bring it back", ("study", "trial"), "trial"),
+    Action("delete-trial", "D", "delete", "Delete the trial", ("study", "trial"), "trial"),
     Action("show-archived", "H", "show_archived", "Show or hide what is archived", ("studies", "study"), "view"),
     Action("settings", "E", "settings", "Change threshold, budget, ranges, slots", ("study",), "study"),
     Action("history", "h", "history", "Show what was changed, by whom", ("study", "studies", "settings"), "study"),
@@ -301,6 +303,7 @@ ACTIONS: tuple[Action, ...] = (
     # ---- models
     Action("try", "enter", "try_it", "Try the model", ("models",), "trial", 1, "try", palette=False),
     Action("alias", "a", "alias", "Set an alias", ("models",), "trial", 2, "alias"),
+    Action("delete-model", "D", "delete", "Delete the version", ("models",), "trial"),
     Action("undo-alias", "U", "undo_alias", "Undo an alias", ("models",), "trial", 3, "undo alias"),
     Action("model-source", "o", "source", "Open the trial that it came from", ("models",), "trial", 4, "trial"),
     Action("pane-models", "1", "pane('models')", "Versions", ("models",), "view", palette=False),

@@ -17,7 +17,7 @@ from bertdistill.app.views.view import StudyView, make_view
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus, runner_status
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading, open_db
@@ -43,7 +43,6 @@ class _Kept:
 
     mark: Any
     spec_dict: dict[str, Any]
-    spec: StudySpec
     view: StudyView
     losses: dict[int, float] = field(default_factory=dict)
     """Newest training loss by trial number."""
@@ -150,7 +149,8 @@ class Reader:
                 with db.read() as session:
                     study = reads.study(session, name)
                     requests = reads.requests(session, study.id)
-                spec = as_filed(study_from_dict(study.spec, where=f"study {name}"), requests)
+                found = outline(study).spec
+                spec = None if found is None else as_filed(found, requests)
             kept = (mark, history(db, name), spec)
             self._changes[name] = kept
         return kept[1], kept[2]
@@ -170,11 +170,10 @@ class Reader:
             kept.view = dataclasses.replace(kept.view, study=study, trials=updated, running=tuple(running))
             kept.losses |= _losses(session, study_id, running)
             return kept
-        same_spec = kept is not None and kept.spec_dict == study.spec
-        spec = kept.spec if kept and same_spec else study_from_dict(study.spec, where=f"study {study.name}")
+        known = kept.view.outline if kept is not None and kept.spec_dict == study.spec else outline(study)
         trials = reads.trials(session, study_id)
-        view = make_view(study, spec, trials, kept.view if kept else None)
-        kept = _Kept(mark, study.spec, spec, view, _losses(session, study_id, trials))
+        view = make_view(study, known, trials, kept.view if kept else None)
+        kept = _Kept(mark, study.spec, view, _losses(session, study_id, trials))
         self._views[study.name] = kept
         return kept
 

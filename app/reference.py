@@ -55,8 +55,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `show`: one *trial* with `settings`, `differs_from_baseline` and `differs_from_parent` (lists of names), `children`
   (trial numbers), `sampler`, `proposal_seed`, `attempts` (list of *attempt*), `checkpoints` (list of *checkpoint*) and
   `series` (objects with `name`, `points`, `last_step`, `last`, `min`, `max`, `not_finite`).
-- `status`: an object with `workspace`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`), `studies` (list of
-  *study*), `workers` (list of *attempt* with `study`) and `notices` (list of *notice*). With `--csv`: the studies.
+- `status`: an object with `workspace`, `disk_full`, `runner` (`alive`, `host`, `pid`, `since`, `heartbeat_age`,
+  `silence`: seconds without a heartbeat, from 30 on, and `released`), `studies` (list of *study*), `workers` (list of
+  *attempt* with `study` and `frozen`) and `notices` (list of *notice*). With `--csv`: the studies.
 - `workers`: an object with `workspace`, `runner` (as in `status`, and `leaving`), `load` (`cpu_percent`, `cores`,
   `memory_used` and `memory_total` in bytes, `gpus` with `index`, `uuid`, `name`, `percent` and the same two),
   `slots` (list of *slot*), `workers` (list of *attempt* with `study`, `memory_bytes`, `gpu_memory_bytes`) and `queue`
@@ -66,8 +67,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `doctor`: a list of *check*.
 - `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
   `train_windows` (what a step counts), `windows_estimated` (no study here has counted them yet), `steps` (`baseline`,
-  `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`) and `disk_bytes`
-  (`caches`, `checkpoints`).
+  `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`), `disk_bytes`
+  (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher is trained;
+  `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
+  measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.

@@ -21,24 +21,25 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
 from textual.css.query import NoMatches
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Event, Key, Paste
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from bertdistill.app.bindings import LEAST, ActionCommands, Palette, bindings, has_room
-from bertdistill.app.draw.plain import PlainLines
+from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room
+from bertdistill.app.draw.plain import HarmlessLines, PlainLines
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Host
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.terminal import terminal
-from bertdistill.app.terminal.early_keys import PATIENCE_SECONDS, EarlyKeys
+from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
 from bertdistill.app.text.command_line import command_line
-from bertdistill.app.text.safe import error_line, error_words, safe, safe_line
+from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
+from bertdistill.app.widgets.table import MOVEMENTS, LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus
@@ -90,15 +91,19 @@ class BertDistill(App[None]):
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
         self.who = who()
+        self.deleted = 0
         self.marker = options.marker
-        self._plain = PlainLines()
+        self._harmless, self._plain = HarmlessLines(), PlainLines()
         self.paused = False
         self._reading = False
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
         self._problem = ""
         self._had_focus: Widget | None = None
-        self._early = EarlyKeys()
-        self._acts: set[Callable[[], Any]] = set()
+        self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
+        self._acts: dict[Callable[[], Any], float] = {}
+        """What is being done, with when it began."""
+        self._changed_at: float | None = None
+        """When something was changed that no screen shows yet."""
         self.refused: list[Exception] = []
         """What went wrong when there was no screen any more to say so."""
 
@@ -148,8 +153,8 @@ class BertDistill(App[None]):
         return self.marker == "ascii"
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """With ASCII markers borders, scrollbars and whatever else a widget draws are ASCII, too."""
-        return [*super().get_line_filters(), *([self._plain] if self.ascii_only else [])]
+        """No widget shows a control character; with ASCII markers borders and scrollbars are ASCII, too."""
+        return [*super().get_line_filters(), self._harmless, *([self._plain] if self.ascii_only else [])]
 
     # ------------------------------------------------------------------------------------------------------- news
 
@@ -172,8 +177,6 @@ class BertDistill(App[None]):
         if not self.screen_stack:  # the app is being taken down
             return
         self._focus_again()
-        if not self._is_coming():
-            self._give_back()
         screen = self._seen_screen
         if self._reading or screen is None or not screen.is_mounted:
             return
@@ -214,7 +217,10 @@ class BertDistill(App[None]):
             self._problem = ""
             screen.show(message.news)
             screen.trouble()
-            self._give_back()
+            if self._seen[0] is None:  # asked for again meanwhile
+                self.call_later(self._poll)
+            else:
+                self._changed_at = None
             if not gc.isenabled():  # see `cli`: what was made by now lives as long as the app
                 gc.freeze()
                 gc.enable()
@@ -230,13 +236,8 @@ class BertDistill(App[None]):
         super()._handle_exception(error)
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        """Keys for a screen that has yet to show something wait for it; see `early_keys`.
-
-        In a window that is too small to show anything nothing but leaving works: nobody sees what a key does.
-        """
+        """In a window that is too small to show anything only leaving works: nobody sees what a key does."""
         if not has_room(self.size) and not any(name in BLIND for *_, name in self._bound(key)):
-            return True
-        if not priority and self._is_coming() and self._early.keep(key):
             return True
         return await super()._check_bindings(key, priority) or (not priority and self._explain(key))
 
@@ -256,16 +257,41 @@ class BertDistill(App[None]):
             for binding in keys.key_to_bindings.get(key, ()):
                 yield owner, binding, binding.action.partition("(")[0]
 
-    def _is_coming(self) -> bool:
-        """Whether the screen on top has yet to show what keys may mean."""
-        screen = self.screen if self.screen_stack else None
-        if not isinstance(screen, LiveScreen) or screen.news is not None or self._problem:
-            return False
-        return time.monotonic() - screen.made < PATIENCE_SECONDS
+    async def on_event(self, event: Event) -> None:
+        """Keys and pastes go in order, see `key_order`."""
+        if isinstance(event, (Key, Paste)) and not event.is_forwarded:
+            self._keys.take(event)
+        else:
+            await super().on_event(event)
 
-    def _give_back(self) -> None:
-        for key in self._early.give_back():
-            self.post_message(key)
+    async def _hand_on(self, event: Key | Paste) -> None:
+        """To the focused widget. Textual's fields draw what is pasted as it is, so this is where it is cleaned."""
+        if isinstance(event, Paste):
+            event.text = pasted(event.text, one_line=isinstance(self.focused, Input))
+        await super().on_event(event)
+
+    def _is_own(self, event: Key | Paste) -> bool:
+        """Whether only the cursor of the focused field or list moves."""
+        focused = self.focused
+        if not isinstance(event, Key) or not isinstance(focused, (Input, TextArea, LineTable)):
+            return False
+        if isinstance(focused, LineTable):
+            owner, _, name = next(self._bound(event.key), (None, None, ""))
+            return owner is focused and name in MOVEMENTS
+        return event.is_printable
+
+    def _is_pending(self) -> bool:
+        """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""
+        if self._exit or not self.screen_stack:
+            return False
+        screen, since = self.screen, time.monotonic() - PATIENCE_SECONDS
+        is_coming = isinstance(screen, LiveScreen) and screen.news is None and screen.made > since and not self._problem
+        made = (one for one in self.workers if one.node is screen and not one.is_finished)
+        return (
+            is_coming
+            or any(one.name == WAITED_FOR or one.group == GATHERING for one in made)
+            or any(began > since for began in (*self._acts.values(), self._changed_at or 0.0))
+        )
 
     def _tell_problem(self, screen: LiveScreen, error: Exception) -> None:
         """On the screen that has it, as long as it lasts; in full only once, not twice a second."""
@@ -291,7 +317,7 @@ class BertDistill(App[None]):
 
         `refused` says that in the place of this app, as a dialogue that keeps what was typed.
         """
-        self._acts.add(work)
+        self._acts[work] = time.monotonic()
         self.run_worker(partial(self._act, work, done, refused), thread=True, group="act", exit_on_error=False)
 
     def _act(
@@ -311,7 +337,7 @@ class BertDistill(App[None]):
             if not self._exit:
                 self.call_from_thread(self._acted, result, done)
         finally:
-            self._acts.discard(work)
+            del self._acts[work]
 
     def _refuse(self, error: Exception, refused: Callable[[Exception], None] | None) -> None:
         """In a thread, perhaps after the app was left: a change that waited for a lock is still tried to its end."""
@@ -323,6 +349,7 @@ class BertDistill(App[None]):
     def _acted(self, result: Any, done: Callable[[Any], str | None] | None) -> None:
         if done is not None and (words := done(result)):
             self.tell(words)
+        self._changed_at = time.monotonic()
         self.look_again()
 
     def write_to_terminal(self, sequence: str) -> None:
@@ -406,7 +433,7 @@ class BertDistill(App[None]):
         if state == StudyState.RUNNING:
             self.act(
                 lambda: actions.pause_study(self.workspace, name, who=self.who),
-                lambda _: f"{name}: nothing new starts; what runs goes on to its end. z goes on.",
+                lambda late: late or f"{name}: nothing new starts; what runs goes on to its end. z goes on.",
             )
         else:
             self.act(lambda: self._resume(name), lambda _: f"{name} goes on.")
@@ -419,7 +446,7 @@ class BertDistill(App[None]):
             if yes:
                 self.act(
                     lambda: actions.stop_study(self.workspace, name, who=self.who),
-                    lambda _: f"{name} stops: its workers write a checkpoint and leave. z goes on with it.",
+                    lambda late: late or f"{name} stops: its workers write a checkpoint and leave. z goes on with it.",
                 )
 
         question = f"Stop study {name}? Its workers write a checkpoint and leave; it can go on later."
@@ -527,7 +554,7 @@ class BertDistill(App[None]):
         """Undo works where it is plain which study it changes; no screen opens itself once more."""
         screen = self.screen if self.screen_stack else None
         match action:
-            case "undo" if screen is not None and not getattr(screen, "study_name", ""):
+            case "undo" if screen is not None and not self.deleted and not getattr(screen, "study_name", ""):
                 return "Which study? Open it, then u takes back its newest change."
             case "workers" | "models" if getattr(screen, "PLACE", "") == action:
                 return f"The {action} are on this screen; escape goes back."
@@ -536,11 +563,12 @@ class BertDistill(App[None]):
     def action_undo(self) -> None:
         from bertdistill.engine.steering import actions
 
-        study: str = getattr(self.screen, "study_name", "")
+        study: str = "" if self.deleted else getattr(self.screen, "study_name", "")
+        number, self.deleted = self.deleted or None, 0
 
         def undo() -> tuple[actions.Entry, str]:
             """The undo, and who had made the change: several people may be at one workspace."""
-            entry = actions.undo(self.workspace, study, who=self.who)
+            entry = actions.undo(self.workspace, study, number, who=self.who)
             with closing(Reader(self.workspace)) as reader:
                 return entry, next((e.who for e in reader.changes(study) if e.id == entry.undoes), self.who)
 

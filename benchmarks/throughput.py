@@ -67,7 +67,7 @@ def main() -> None:
 def environment(options: argparse.Namespace, folder: str) -> dict[str, str]:
     """That of a worker with all threads."""
     from bertdistill.engine.contract.spec import Device
-    from bertdistill.engine.launch.launchers import worker_environment
+    from bertdistill.engine.launch.local import worker_environment
 
     return worker_environment(os.environ, Device("cpu", options.threads), Path(folder))
 

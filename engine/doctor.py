@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,15 @@ from typing import Literal
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
-from bertdistill.engine.launch.launchers import Exit, LocalLauncher, read_exit
+from bertdistill.engine.launch.launchers import VARIABLE, make_launcher
+from bertdistill.engine.launch.local import COMMAND_VARIABLE
+from bertdistill.engine.launch.protocol import Exit
 from bertdistill.engine.runner.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
-from bertdistill.store.disk import network_filesystem, sqlite_version
+from bertdistill.store.disk import PUT_BACK, network_filesystem, sqlite_version
 from bertdistill.store.errors import StoreError
+from bertdistill.store.ownership import others
 from bertdistill.store.rows import Attempt
 
 LOW_DISK_BYTES = 5e9
@@ -72,6 +76,7 @@ def run_checks(workspace: Path) -> Iterator[Check]:
     yield check_torch()
     yield check_disk(workspace)
     yield check_filesystem(workspace)
+    yield check_owner(workspace)
     yield check_sqlite()
     yield check_database(workspace)
     yield check_kill(workspace)
@@ -115,6 +120,17 @@ def check_filesystem(workspace: Path) -> Check:
     return Check("file system", "problem", f"{workspace} is on {kind}", hint)
 
 
+def check_owner(workspace: Path) -> Check:
+    """Whether other users can write to the workspace."""
+    if not workspace.exists():
+        return Check("owner", "ok", "no workspace yet; it will be accessible to this user only")
+    words = others(workspace, workspace / DATABASE_NAME)
+    if not words:
+        return Check("owner", "ok", "only this user can write to the workspace")
+    hint = "Choose a private workspace with --workspace, unless you trust everyone who can write to it."
+    return Check("owner", "problem" if "every user" in words else "warning", words, hint)
+
+
 def check_sqlite(version: tuple[int, int, int] | None = None) -> Check:
     """The SQLite version, and whether it has the WAL-reset bug (3.7.0 to 3.51.2, www.sqlite.org/wal.html)."""
     version = version or sqlite_version()
@@ -140,9 +156,9 @@ def check_database(workspace: Path) -> Check:
     except StoreError as error:
         return Check("database", "problem", str(error), error.hint)
     if problems:
-        hint = "Stop the runner, keep a copy of the folder, and restore the latest backup."
-        return Check("database", "problem", "; ".join(problems[:3]), hint)
-    return Check("database", "ok", f"{workspace / DATABASE_NAME} is intact")
+        return Check("database", "problem", "; ".join(problems[:3]), f"Keep a copy of the folder. {PUT_BACK}")
+    backup = "`bertdistill-tui engine backup FILE` copies it, even while the runner is running"
+    return Check("database", "ok", f"{workspace / DATABASE_NAME} is intact; {backup}")
 
 
 def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Check:
@@ -166,14 +182,15 @@ def kill_proof(workspace: Path, environ: Mapping[str, str]) -> tuple[int, int, E
     """
     paths = RunPaths(workspace / "runs" / "toy-1")
     paths.folder.mkdir(parents=True, mode=0o700)
-    launcher = LocalLauncher(command=(sys.executable, "-P", "-c", _TOY), environ=environ)
+    toy = (sys.executable, "-P", "-c", _TOY)
+    launcher = make_launcher({**environ, VARIABLE: "local", COMMAND_VARIABLE: shlex.join(toy)})
     handle = launcher.start(paths, Device(), grace=5.0)
     try:
         _wait(lambda: _noted(paths) >= PROOF_STEPS or paths.exit.exists(), paths, "reported nothing")
     finally:
         launcher.kill(paths, handle)
     _wait(lambda: not launcher.alive(paths, handle), paths, "did not end")
-    end = read_exit(paths)
+    end = launcher.ended(paths, handle)
     if end is None:
         raise LaunchError(f"{paths.folder}: the lock of a killed worker is still held")
     return _noted(paths), _stored_steps(workspace, paths), end

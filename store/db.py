@@ -19,8 +19,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bertdistill.store.disk import explained, network_filesystem, not_ours
+from bertdistill.store.disk import APPLICATION_ID, explained, network_filesystem, not_ours
 from bertdistill.store.errors import StoreError
+from bertdistill.store.ownership import refuse_exposed
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writer, Writing
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["DATABASE_NAME", "HEAD", "Database", "Reading", "Snapshot", "network_filesystem", "open_db"]
 
 DATABASE_NAME = "tracker.db"
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All revisions that this program can upgrade from, oldest first."""
-APPLICATION_ID = 0x42445455
-"""Written to the header of our databases to distinguish them from other SQLite files."""
 _WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
 
 
@@ -152,6 +151,15 @@ class Database:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it, so that the file alone is a complete copy.
+
+        False when others were reading or writing just then.
+        """
+        with explained(self.path), closing(_connect(self.path, "rw", 1.0)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
     def close(self) -> None:
         """Close all connections; the last one of all processes merges the write-ahead log into the file."""
         with self._watch_lock:
@@ -174,8 +182,8 @@ class Database:
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     """Open the database of `workspace` at the newest schema revision, creating it if needed (not when reading).
 
-    Raises StoreError for a network file system, a foreign file, an unknown newer revision, nothing to read,
-    missing permissions or a full disk.
+    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading),
+    a newer revision than known, nothing there to read, missing permissions or a full disk.
     """
     path = workspace.absolute() / DATABASE_NAME
     kind = network_filesystem(workspace)
@@ -186,6 +194,8 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
         )
     if path.exists() and not path.is_file():
         raise not_ours(path)
+    if not read_only:
+        refuse_exposed(path.parent, path)
     try:
         if not read_only:
             _make_place(path)

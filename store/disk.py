@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bertdistill.store.errors import StoreError
+from bertdistill.store.errors import StoreError, StoreUnavailable
 
 _UNSAFE = re.compile(r"nfs\d*|lustre|gpfs|beegfs|ceph|cifs|smb\d*|smbfs|9p|afs|ocfs2|gfs2|glusterfs|fuse\..+")
 _LOCAL_FUSE = {"fuse.fuse-overlayfs"}  # root of rootless containers; memory maps use the underlying disk
+PUT_BACK = (
+    "Stop the runner and restore the newest backup (of `bertdistill-tui engine backup FILE`), as docs/guide.md says."
+)
+"""The remedy for a damaged database."""
 _LOW_BYTES = 64 * 1024
 """Less free space than the shared-memory file of a WAL database needs."""
 
@@ -55,9 +59,9 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     name = str(getattr(error, "sqlite_errorname", ""))
     reported = f"SQLite reports: {error}"
     if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _full(path)):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: the disk is full ({reported}); nothing from this step was stored",
-            hint=f"Free space on the disk of {path.parent}, then resume; stored data is intact.",
+            hint=f"Free space on the disk of {path.parent} and try again; stored data is intact.",
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
@@ -65,7 +69,7 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
             hint=f"Check the quota and the health of the disk of {path.parent}.",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return StoreError(
+        return StoreUnavailable(
             f"{path}: locked by another process for too long ({reported})",
             hint="Try again; if it stays locked, look for a program that has the file open.",
         )
@@ -80,8 +84,22 @@ def explanation(path: Path, error: sqlite3.Error) -> StoreError | None:
     if name.startswith("SQLITE_NOTADB"):
         return not_ours(path)
     if name.startswith("SQLITE_CORRUPT"):
-        return StoreError(f"{path}: damaged ({reported})", hint="Restore this file from a backup.")
+        return StoreError(f"{path}: damaged ({reported})", hint=PUT_BACK)
     return None
+
+
+APPLICATION_ID = 0x42445455
+"""Written to the header of our databases to distinguish them from other SQLite files."""
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a database of this program, by its header; SQLite does not open it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    return head[:16] == b"SQLite format 3\0" and int.from_bytes(head[68:72], "big") == APPLICATION_ID
 
 
 def not_ours(path: Path) -> StoreError:

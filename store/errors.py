@@ -16,5 +16,9 @@ class StoreError(BertDistillError):
     """The database or its folder cannot be used as it is."""
 
 
+class StoreUnavailable(StoreError):
+    """The database is temporarily unusable (locked, or its disk is full): a later retry can succeed."""
+
+
 class NotFound(StoreError):
     """The named study, trial, model or alias does not exist."""

@@ -8,8 +8,8 @@ of its points is written. So a line read twice, or a step reported again by a re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bertdistill.store.db import Reading
@@ -47,29 +47,49 @@ WHERE id = ?
 """
 
 
+@dataclass(frozen=True)
+class Points:
+    """Points of one trial (0: the study's preparation), and the row ids of its existing series."""
+
+    study_id: int
+    trial_id: int
+    points: Sequence[Point]
+    series: Mapping[str, int] = field(default_factory=dict)
+
+
 def store_points(session: Writing, study_id: int, trial_id: int, points: Sequence[Point]) -> None:
-    """Store or replace points of a trial (0: the preparation) and update their rollup and series rows.
+    """`store_all` for the points of one trial."""
+    store_all(session, [Points(study_id, trial_id, points)])
+
+
+def store_all(session: Writing, reported: Sequence[Points]) -> None:
+    """Store or replace points and update their rollup and series rows.
 
     Of two points with the same series and step, the later one wins. Steps are integers from 0, values finite or
     None: the caller has checked them.
     """
-    if not points:
+    rows: list[tuple[int, int, float | None, float]] = []
+    for one in reported:
+        series_of = _series_ids(session, one)
+        rows += [(series_of[name], step, value, time) for name, step, value, time in one.points]
+    if not rows:
         return
-    series_of = _series_ids(session, study_id, trial_id, {point[0] for point in points})
-    rows = [(series_of[name], step, value, time) for name, step, value, time in points]
     session.run(_UPSERT, rows)
     session.run(_ROLL_UP, list({(series_id, step // BUCKET) for series_id, step, _, _ in rows}))
-    session.run(_SUM_UP, [(series_id,) for series_id in series_of.values()])
+    session.run(_SUM_UP, list({(series_id,) for series_id, _, _, _ in rows}))
 
 
-def _series_ids(session: Writing, study_id: int, trial_id: int, names: Iterable[str]) -> dict[str, int]:
-    """Row ids of the named series, which are created if missing."""
+def _series_ids(session: Writing, reported: Points) -> Mapping[str, int]:
+    """Row ids of the series of these points, which are created if missing."""
+    names = {point[0] for point in reported.points}
+    if names <= reported.series.keys():
+        return reported.series
     session.run(
         "INSERT OR IGNORE INTO series (study_id, trial_id, name, points, not_finite) VALUES (?, ?, ?, 0, 0)",
-        [(study_id, trial_id, name) for name in sorted(names)],
+        [(reported.study_id, reported.trial_id, name) for name in sorted(names)],
     )
-    found = session.rows("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
-    return {name: series_id for name, series_id in found if name in names}
+    query = "SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?"
+    return dict(session.rows(query, reported.study_id, reported.trial_id))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from bertdistill.store.rows import AttemptState, StudyState, TrialState
+from bertdistill.store.rows import AttemptState, BinState, StudyState, TrialState
 
 
 def _json(default: Any = None) -> Any:
@@ -19,10 +19,13 @@ def _json(default: Any = None) -> Any:
 
 
 class Study(SQLModel, table=True):
-    """One search."""
+    """One search, or a collection of logged runs. A name is free again once its study is deleted."""
+
+    __table_args__ = (Index("ix_study_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL")),)
 
     id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(unique=True, index=True)
+    name: str
+    kind: str = Field(default="search", sa_column=Column(String, nullable=False, server_default="search"))
     state: StudyState = Field(default=StudyState.RUNNING)
     task: str
     spec: dict[str, Any] = _json()
@@ -32,6 +35,7 @@ class Study(SQLModel, table=True):
     started_at: float | None = None
     finished_at: float | None = None
     busy_seconds: float = 0.0
+    deleted_at: float | None = None
 
 
 class Trial(SQLModel, table=True):
@@ -62,6 +66,7 @@ class Trial(SQLModel, table=True):
     tags: list[str] = _json(list)
     note: str = ""
     archived: bool = False
+    deleted_at: float | None = None
 
 
 class Attempt(SQLModel, table=True):
@@ -207,6 +212,7 @@ class ModelVersion(SQLModel, table=True):
     who: str = ""
     created_at: float
     finished_at: float | None = None
+    deleted_at: float | None = None
 
 
 class ModelAlias(SQLModel, table=True):
@@ -219,6 +225,19 @@ class ModelAlias(SQLModel, table=True):
     version_id: int = Field(foreign_key="model_version.id")
     previous_version_id: int | None = None
     set_at: float
+
+
+class Binned(SQLModel, table=True):
+    """A folder in the bin, or being moved there or away."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    request_id: int = Field(foreign_key="request.id", index=True)
+    what: str
+    path: str
+    folder: str
+    size_bytes: int
+    state: BinState = Field(default=BinState.GOING, index=True)
+    expires_at: float
 
 
 class Lease(SQLModel, table=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from bertdistill.store.metrics import CurvePoint, curve, points_after
 from bertdistill.store.rows import (
     Attempt,
     AttemptState,
+    Binned,
+    BinState,
     Checkpoint,
     Lease,
     ModelAlias,
@@ -38,34 +40,49 @@ __all__ = [
     "attempt_by_id",
     "attempt_for_prepare",
     "attempts",
+    "attempts_by_id",
     "best_checkpoint",
+    "binned",
     "checkpoints",
+    "count_origins",
     "counts",
     "curve",
     "has_notice",
+    "has_origin",
+    "last_number",
     "last_values",
     "lease",
     "live_attempts",
+    "live_with_reason",
     "model_version",
     "model_version_by_id",
     "model_versions",
+    "newest_end",
     "newest_request",
+    "newest_study",
     "next_attempt_number",
     "notices",
     "pending_requests",
     "points_after",
+    "request_by_id",
     "requests",
     "series",
-    "series_names",
+    "series_ids",
     "studies",
     "study",
     "study_by_id",
     "trial",
     "trial_by_id",
+    "trial_ids",
     "trials",
+    "trials_after",
+    "trials_by_id",
 ]
 
 Row = TypeVar("Row")
+
+_MOST_VALUES = 500
+"""Maximum number of parameters in one statement; SQLite before 3.32 allows 999."""
 
 
 # ------------------------------------------------------------------------------------------------------ rows to values
@@ -86,6 +103,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "StudyState": StudyState.__members__.__getitem__,
     "TrialState": TrialState.__members__.__getitem__,
     "AttemptState": AttemptState.__members__.__getitem__,
+    "BinState": BinState.__members__.__getitem__,
 }
 """Converters from SQLite values, by the annotation of the field; all other types are native to SQLite."""
 
@@ -115,6 +133,7 @@ _TABLES: dict[type[Any], _Table] = {
         (Notice, "notice"),
         (ModelVersion, "model_version"),
         (ModelAlias, "model_alias"),
+        (Binned, "binned"),
         (Lease, "lease"),
     )
 }
@@ -162,17 +181,25 @@ def _marks(values: Collection[Any]) -> str:
 # -------------------------------------------------------------------------------------------------- studies and trials
 
 
-def studies(session: Reading) -> list[Study]:
-    """All studies, oldest first."""
-    return _all(session, Study, "ORDER BY id")
+def studies(session: Reading, *, deleted: bool = False) -> list[Study]:
+    """All studies, oldest first; deleted ones only on request."""
+    where, _ = _where({}, *_living(deleted=deleted))
+    return _all(session, Study, f"{where} ORDER BY id")
 
 
 def study(session: Reading, name: str) -> Study:
     """The study of that name; NotFound suggests the closest name."""
-    found = _first(session, Study, "WHERE name = ?", name)
+    found = _first(session, Study, "WHERE name = ? AND deleted_at IS NULL", name)
     if found is None:
-        raise _missing(f"study {name!r}", name, [known for (known,) in session.rows("SELECT name FROM study")])
+        known = session.rows("SELECT name FROM study WHERE deleted_at IS NULL")
+        raise _missing(f"study {name!r}", name, [one for (one,) in known])
     return found
+
+
+def newest_study(session: Reading, name: str) -> Study:
+    """The same; if deleted, the last study of that name."""
+    found = _first(session, Study, "WHERE name = ? ORDER BY deleted_at IS NULL DESC, id DESC", name)
+    return study(session, name) if found is None else found
 
 
 def study_by_id(session: Reading, study_id: int) -> Study:
@@ -183,14 +210,35 @@ def study_by_id(session: Reading, study_id: int) -> Study:
 def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
     """All trials of a study by number, including archived ones; only those in `states` if given."""
     if not states:
-        return _all(session, Trial, "WHERE study_id = ? ORDER BY number", study_id)
-    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) ORDER BY number"
+        return _all(session, Trial, "WHERE study_id = ? AND deleted_at IS NULL ORDER BY number", study_id)
+    # The plus: otherwise SQLite scans the whole study by number only to avoid sorting a few rows.
+    rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) AND deleted_at IS NULL ORDER BY +number"
     return _all(session, Trial, rest, study_id, *(state.name for state in states))
+
+
+def trial_ids(session: Reading, study_id: int, state: TrialState) -> list[int]:
+    """Row ids of the trials of a study in that state, oldest first."""
+    query = "SELECT id FROM trial WHERE study_id = ? AND state = ? AND deleted_at IS NULL ORDER BY id"
+    return [trial_id for (trial_id,) in session.rows(query, study_id, state.name)]
+
+
+def trials_after(session: Reading, study_id: int, after: int) -> list[Trial]:
+    """Trials of a study after row id `after`, oldest first."""
+    return _all(session, Trial, "WHERE id > ? AND +study_id = ? AND deleted_at IS NULL ORDER BY id", after, study_id)
+
+
+def trials_by_id(session: Reading, trial_ids: Collection[int]) -> list[Trial]:
+    """Existing trials among these row ids."""
+    ids = sorted(trial_ids)
+    parts = [ids[start : start + _MOST_VALUES] for start in range(0, len(ids), _MOST_VALUES)]
+    return [row for part in parts for row in _all(session, Trial, f"WHERE id IN ({_marks(part)}) ORDER BY id", *part)]
 
 
 def trial(session: Reading, study_id: int, number: int) -> Trial:
     """One trial by its number in the study; NotFound lists the existing numbers."""
     found = _first(session, Trial, "WHERE study_id = ? AND number = ?", study_id, number)
+    if found is not None and found.deleted_at is not None:
+        raise NotFound(f"trial {number} was deleted", hint="See: bertdistill-tui engine history")
     if found is None:
         last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
         raise NotFound(
@@ -207,8 +255,47 @@ def trial_by_id(session: Reading, trial_id: int) -> Trial:
 
 def counts(session: Reading, study_id: int) -> dict[str, int]:
     """Number of trials in each occurring state, by the state's value."""
-    found = session.rows("SELECT state, count(*) FROM trial WHERE study_id = ? GROUP BY state", study_id)
+    query = "SELECT state, count(*) FROM trial WHERE study_id = ? AND deleted_at IS NULL GROUP BY state"
+    found = session.rows(query, study_id)
     return {TrialState[state].value: number for state, number in found}
+
+
+def count_origins(
+    session: Reading, study_id: int, origins: Collection[str], *, without: str, after: int
+) -> tuple[int, int]:
+    """For the trials of a study after row id `after`: the last row id, and how many have one of these origins and
+    a reason other than `without`."""
+    query = (
+        f"SELECT coalesce(max(id), ?), coalesce(sum(origin IN ({_marks(origins)}) AND reason != ?"
+        " AND deleted_at IS NULL), 0) FROM trial"
+        " WHERE id > ? AND +study_id = ?"  # the plus keeps SQLite from scanning the whole study by another index
+    )
+    [(last, count)] = session.rows(query, after, *origins, without, after, study_id)
+    return last, count
+
+
+def last_number(session: Reading, study_id: int) -> int:
+    """Number of the newest trial of a study; -1 without one."""
+    last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
+    return -1 if last is None else last
+
+
+def has_origin(session: Reading, study_id: int, origin: str) -> bool:
+    """Whether a trial of the study has that origin. Fast if it is among the first ones."""
+    query = "SELECT 1 FROM trial WHERE study_id = ? AND origin = ? ORDER BY number LIMIT 1"
+    return bool(session.rows(query, study_id, origin))
+
+
+def live_with_reason(session: Reading, reason: str) -> bool:
+    """Whether an attempt is running whose trial has that reason."""
+    query = "SELECT 1 FROM attempt JOIN trial ON trial.id = trial_id WHERE attempt.state = ? AND reason = ? LIMIT 1"
+    return bool(session.rows(query, AttemptState.RUNNING.name, reason))
+
+
+def newest_end(session: Reading) -> float:
+    """The latest end time among the thousand newest trials; 0 without one."""
+    query = "SELECT max(finished_at) FROM trial WHERE id > (SELECT max(id) FROM trial) - 1000"
+    return _one(session, query) or 0.0
 
 
 # ----------------------------------------------------------------------------------------------------------- attempts
@@ -219,10 +306,26 @@ def attempt_by_id(session: Reading, attempt_id: int) -> Attempt:
     return _got(_first(session, Attempt, "WHERE id = ?", attempt_id), f"attempt with id {attempt_id}")
 
 
-def attempts(session: Reading, *, study_id: int | None = None, trial_id: int | None = None) -> list[Attempt]:
-    """Attempts, oldest first; of a study (including its preparation) or of one trial if given."""
-    where, values = _where({"study_id": study_id, "trial_id": trial_id})
-    return _all(session, Attempt, f"{where} ORDER BY id", *values)
+def attempts(
+    session: Reading,
+    *,
+    study_id: int | None = None,
+    trial_id: int | None = None,
+    kind: str | None = None,
+    ended: bool = False,
+    newest: int = -1,
+) -> list[Attempt]:
+    """Attempts, oldest first; of a study (including its preparation), of one trial or of a kind if given; only those
+    that were settled if `ended`, and at most the `newest` most recent ones if that is not negative."""
+    settled = ("ended_at IS NOT NULL",) if ended else ()
+    where, values = _where({"study_id": study_id, "trial_id": trial_id, "kind": kind}, *settled)
+    return _all(session, Attempt, f"{where} ORDER BY id DESC LIMIT ?", *values, newest)[::-1]
+
+
+def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt]:
+    """Existing attempts among these row ids."""
+    parts = [attempt_ids[start : start + _MOST_VALUES] for start in range(0, len(attempt_ids), _MOST_VALUES)]
+    return [row for part in parts for row in _all(session, Attempt, f"WHERE id IN ({_marks(part)})", *part)]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:
@@ -262,18 +365,19 @@ def last_values(session: Reading, study_id: int, name: str, trial_ids: Collectio
     return dict(session.rows(query, study_id, name, *trial_ids))
 
 
-def series_names(session: Reading, study_id: int, trial_id: int) -> set[str]:
-    """Names of the series of a trial (0: the preparation)."""
-    found = session.rows("SELECT name FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id)
-    return {name for (name,) in found}
+def series_ids(session: Reading, study_id: int, trial_id: int) -> dict[str, int]:
+    """Row ids of the series of a trial (0: the preparation) by name."""
+    return dict(session.rows("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id))
 
 
 def checkpoints(
     session: Reading, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
 ) -> list[Checkpoint]:
-    """Checkpoints of a trial or of a whole study, oldest first; removed ones only if `dropped`."""
+    """Checkpoints of a trial or of a whole study (without deleted trials), oldest first; removed ones
+    only if `dropped`."""
+    of_study = "trial_id IN (SELECT id FROM trial WHERE study_id = ? AND deleted_at IS NULL)"
     where, values = _where(
-        {"trial_id": trial_id, "trial_id IN (SELECT id FROM trial WHERE study_id = ?)": study_id},
+        {"trial_id": trial_id, of_study: study_id},
         *(() if dropped else ("dropped_at IS NULL",)),
     )
     return _all(session, Checkpoint, f"{where} ORDER BY id", *values)
@@ -297,6 +401,11 @@ def requests(session: Reading, study_id: int | None = None) -> list[Request]:
     """All user requests, oldest first; of one study if given."""
     where, values = _where({"study_id": study_id})
     return _all(session, Request, f"{where} ORDER BY id", *values)
+
+
+def request_by_id(session: Reading, request_id: int) -> Request:
+    """One request by its row id; NotFound if there is none."""
+    return _got(_first(session, Request, "WHERE id = ?", request_id), f"request with id {request_id}")
 
 
 def archived_studies(session: Reading) -> set[int]:
@@ -337,9 +446,9 @@ def lease(session: Reading) -> Lease | None:
 # ------------------------------------------------------------------------------------------------------------- models
 
 
-def model_versions(session: Reading, name: str | None = None) -> list[ModelVersion]:
-    """Model versions by name and version; of one model if given."""
-    where, values = _where({"name": name})
+def model_versions(session: Reading, name: str | None = None, *, deleted: bool = False) -> list[ModelVersion]:
+    """Model versions by name and version; of one model if given; deleted ones only on request."""
+    where, values = _where({"name": name}, *_living(deleted=deleted))
     return _all(session, ModelVersion, f"{where} ORDER BY name, version", *values)
 
 
@@ -349,7 +458,7 @@ def model_version(session: Reading, reference: str) -> ModelVersion:
     name, colon, version = name.partition(":")
     known = model_versions(session, name)
     if not known:
-        names = [known for (known,) in session.rows("SELECT DISTINCT name FROM model_version")]
+        names = list(dict.fromkeys(one.name for one in model_versions(session)))
         raise _missing(f"model {name!r}", name, names)
     if at:
         found = _first(session, ModelAlias, "WHERE name = ? AND alias = ?", name, alias)
@@ -375,6 +484,20 @@ def aliases(session: Reading, name: str | None = None) -> list[ModelAlias]:
     return _all(session, ModelAlias, f"{where} ORDER BY name, alias", *values)
 
 
+# ---------------------------------------------------------------------------------------------------------------- bin
+
+
+def binned(session: Reading, *, request_id: int | None = None, states: Collection[BinState] = ()) -> list[Binned]:
+    """Folders moved by a delete or prune, oldest first; of one request and only in `states`, if given."""
+    chosen = [f"state IN ({_marks(states)})"] if states else []
+    where, values = _where({"request_id": request_id}, *chosen)
+    return _all(session, Binned, f"{where} ORDER BY id", *values, *(state.name for state in states))
+
+
+def _living(*, deleted: bool) -> tuple[str, ...]:
+    return () if deleted else ("deleted_at IS NULL",)
+
+
 def _got(row: Row | None, what: str) -> Row:
     if row is None:
         raise NotFound(f"{what} does not exist")
@@ -387,4 +510,4 @@ def _missing(what: str, name: str, known: Iterable[str]) -> NotFound:
     if near:
         return NotFound(f"{what} does not exist", hint=f"Did you mean {near[0]!r}?")
     listed = ", ".join(sorted(names)[:10])
-    return NotFound(f"{what} does not exist", hint=f"There are: {listed}." if listed else "There are none yet.")
+    return NotFound(f"{what} does not exist", hint=f"Existing: {listed}." if listed else "There are none yet.")

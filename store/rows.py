@@ -39,12 +39,25 @@ class AttemptState(StrEnum):
     ENDED = "ended"
 
 
+class BinState(StrEnum):
+    """Going: marked but not moved yet. Binned: in the bin. Home: restored. Leaving: being removed,
+    which cannot be undone. Gone: removed."""
+
+    GOING = "going"
+    BINNED = "binned"
+    HOME = "home"
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One search."""
+    """One search, or a collection of logged runs."""
 
     id: int = 0
     name: str
+    kind: str = "search"
+    """search, or log: runs trained elsewhere and only reported here, without a study file."""
     state: StudyState = StudyState.RUNNING
     task: str
     spec: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +71,8 @@ class Study:
     finished_at: float | None = None
     busy_seconds: float = 0.0
     """Running time of the study, for budget.hours."""
+    deleted_at: float | None = None
+    """Set while it is in the bin and after its removal: lists, rankings and the runner ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +110,8 @@ class Trial:
     tags: list[str] = field(default_factory=list)
     note: str = ""
     archived: bool = False
+    deleted_at: float | None = None
+    """See `Study.deleted_at`; the number stays taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +242,8 @@ class ModelVersion:
     who: str = ""
     created_at: float
     finished_at: float | None = None
+    deleted_at: float | None = None
+    """See `Study.deleted_at`; the version stays taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +255,24 @@ class ModelAlias:
     version_id: int
     previous_version_id: int | None = None
     set_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binned:
+    """A folder moved by a delete or a prune, and its state. The row is authoritative; the folder follows."""
+
+    id: int = 0
+    request_id: int
+    what: str
+    """attempt, checkpoint, model, cache or leftover."""
+    path: str
+    """Its original path, relative to the workspace."""
+    folder: str
+    """Its path in the bin, relative to the workspace."""
+    size_bytes: int
+    state: BinState = BinState.GOING
+    expires_at: float
+    """Unix seconds; after that it may be removed permanently."""
 
 
 @dataclass(frozen=True, kw_only=True)

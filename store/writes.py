@@ -8,15 +8,19 @@ functions, grouped by table.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound, StoreError
-from bertdistill.store.metrics import store_points
+from bertdistill.store.metrics import store_all, store_points
 from bertdistill.store.rows import (
     Attempt,
     AttemptState,
+    Binned,
+    BinState,
     Checkpoint,
     Lease,
     ModelAlias,
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FINAL",
     "MOVES",
+    "Reported",
+    "Standing",
+    "add_binned",
     "add_checkpoint",
     "add_notice",
     "add_request",
@@ -46,25 +53,31 @@ __all__ = [
     "create_model_version",
     "create_study",
     "create_trial",
+    "delete_points",
     "drop_checkpoint",
     "edit_trial",
     "end_attempt",
     "finish_model_version",
     "finish_request",
+    "mark_deleted",
+    "move_binned",
     "put_alias",
     "release_lease",
+    "restore_checkpoint",
     "set_alias",
     "set_attempt_handle",
     "set_attempt_outcome",
     "set_attempt_progress",
     "set_attempt_stop_reason",
+    "set_attempts_reported",
     "set_model_handle",
-    "set_offset",
     "set_prepared",
+    "set_standings",
     "set_study_spec",
     "set_study_state",
     "set_trial_metrics",
     "set_trial_state",
+    "store_all",
     "store_points",
     "take_lease",
     "undo_alias",
@@ -87,11 +100,20 @@ FINAL = frozenset({_S.COMPLETE, _S.PRUNED, _S.INFEASIBLE, _S.FAILED, _S.STOPPED}
 # ------------------------------------------------------------------------------------------------------------ studies
 
 
-def create_study(session: Writing, *, name: str, task: str, spec: dict[str, Any], now: float) -> Study:
-    """A new running study; StoreError if the name is taken."""
-    if session.rows("SELECT id FROM study WHERE name = ?", name):
+def create_study(
+    session: Writing,
+    *,
+    name: str,
+    task: str,
+    spec: dict[str, Any],
+    now: float,
+    kind: str = "search",
+    state: StudyState = StudyState.RUNNING,
+) -> Study:
+    """A new study; StoreError if the name is taken."""
+    if session.rows("SELECT id FROM study WHERE name = ? AND deleted_at IS NULL", name):
         raise StoreError(f"study {name!r} already exists", hint="Choose another name, or resume that study.")
-    return session.insert(Study(name=name, task=task, spec=spec, created_at=now))
+    return session.insert(Study(name=name, kind=kind, task=task, spec=spec, state=state, created_at=now))
 
 
 def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: float, diagnosis: str = "") -> None:
@@ -168,14 +190,14 @@ def set_trial_state(
     trial = reads.trial_by_id(session, trial_id)
     if state not in MOVES[trial.state]:
         return False
-    manual = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a user: its retries restart
+    revived = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a user: its retries restart
     session.change(
         Trial,
         trial_id,
         state=state,
         reason=reason,
         detail=detail,
-        failures=0 if manual else trial.failures,
+        failures=0 if revived else trial.failures,
         started_at=now if state == TrialState.RUNNING and trial.started_at is None else trial.started_at,
         progress=1.0 if state == TrialState.COMPLETE else trial.progress,
         finished_at=now if state in FINAL else None,
@@ -189,6 +211,28 @@ def set_trial_metrics(
     """Replace the metrics, and the progress (0 to 1) if given."""
     given = {} if progress is None else {"progress": progress}
     session.change(Trial, trial_id, metrics=dict(metrics), **given)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The state of a running trial: metrics newer than the stored ones, and the fraction of its training (0 to 1)."""
+
+    trial_id: int
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    progress: float | None = None
+
+
+def set_standings(session: Writing, standings: Sequence[Standing]) -> None:
+    """Store the state of trials that are still running."""
+    running = "id = ? AND state = 'RUNNING'"
+    session.run(
+        f"UPDATE trial SET progress = ? WHERE {running}",
+        [(one.progress, one.trial_id) for one in standings if one.progress is not None],
+    )
+    for one in standings:
+        if one.scores and (found := session.rows(f"SELECT metrics FROM trial WHERE {running}", one.trial_id)):
+            merged = json.dumps({**json.loads(found[0][0]), **one.scores}, allow_nan=False, separators=(",", ":"))
+            session.run("UPDATE trial SET metrics = ? WHERE id = ?", [(merged, one.trial_id)])
 
 
 def add_trial_failure(session: Writing, trial_id: int) -> int:
@@ -257,21 +301,38 @@ def set_attempt_stop_reason(session: Writing, attempt_id: int, reason: str) -> N
     session.change(Attempt, attempt_id, stop_reason=reason)
 
 
-def set_attempt_progress(
-    session: Writing, attempt_id: int, *, phase: str, done: float, total: float, rate: float, unit: str
-) -> None:
-    """Store the latest progress event; `rate` is in units per second."""
-    session.change(Attempt, attempt_id, phase=phase, done=done, total=total, rate=rate, unit=unit)
+def set_attempt_progress(session: Writing, attempt_id: int, **progress: Any) -> None:
+    """The latest progress of one attempt (see `Reported`), without changing its offset."""
+    session.change(Attempt, attempt_id, **progress)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What an attempt has reported: up to which byte its events are stored, how many lines were unreadable, and
+    its latest progress (phase, done, total, rate in units per second, unit), if there is a newer one."""
+
+    attempt_id: int
+    offset: int
+    bad_lines: int = 0
+    progress: Mapping[str, Any] | None = None
+
+
+def set_attempts_reported(session: Writing, reported: Sequence[Reported]) -> None:
+    """Store what attempts reported."""
+    session.run(
+        "UPDATE attempt SET ingest_offset = ?, bad_lines = ? WHERE id = ?",
+        [(one.offset, one.bad_lines, one.attempt_id) for one in reported],
+    )
+    names = ("phase", "done", "total", "rate", "unit")
+    session.run(
+        "UPDATE attempt SET phase = ?, done = ?, total = ?, rate = ?, unit = ? WHERE id = ?",
+        [(*(one.progress[name] for name in names), one.attempt_id) for one in reported if one.progress is not None],
+    )
 
 
 def set_attempt_outcome(session: Writing, attempt_id: int, outcome: Mapping[str, Any]) -> None:
     """Store the worker's own report of how it ended."""
     session.change(Attempt, attempt_id, outcome=dict(outcome))
-
-
-def set_offset(session: Writing, attempt_id: int, offset: int, bad_lines: int) -> None:
-    """Record up to which byte the events are stored, and how many lines were unreadable in total."""
-    session.change(Attempt, attempt_id, ingest_offset=offset, bad_lines=bad_lines)
 
 
 def end_attempt(
@@ -341,6 +402,48 @@ def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None
     """Record that its files were removed."""
     if session.rows("SELECT 1 FROM checkpoint WHERE id = ? AND dropped_at IS NULL", checkpoint_id):
         session.change(Checkpoint, checkpoint_id, dropped_at=now)
+
+
+def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
+    """Record that its files are restored."""
+    session.change(Checkpoint, checkpoint_id, dropped_at=None)
+
+
+# ----------------------------------------------------------------------------------------------------- deletion and bin
+
+
+def mark_deleted(session: Writing, kind: type[Study | Trial | ModelVersion], row_id: int, at: float | None) -> None:
+    """Hide a study, trial or model version from all lists; None restores it."""
+    session.change(kind, row_id, deleted_at=at)
+
+
+def add_binned(
+    session: Writing, *, request_id: int, what: str, path: str, folder: str, size_bytes: int, expires_at: float
+) -> Binned:
+    """Record that a folder will be moved to the bin."""
+    return session.insert(
+        Binned(request_id=request_id, what=what, path=path, folder=folder, size_bytes=size_bytes, expires_at=expires_at)
+    )
+
+
+def move_binned(session: Writing, binned_id: int, state: BinState) -> None:
+    """Record the state of a folder in the bin."""
+    session.change(Binned, binned_id, state=state)
+
+
+def delete_points(session: Writing, study_id: int, trial_id: int | None = None, *, most: int) -> bool:
+    """Remove curves (of one trial, or of the whole study), at most `most` points at once; False if none are left."""
+    query = "SELECT id FROM series WHERE study_id = ? AND trial_id = coalesce(?, trial_id) LIMIT 1"
+    found = session.rows(query, study_id, trial_id)
+    if not found:
+        return False
+    [(series_id,)] = found
+    chosen = "SELECT step FROM metric WHERE series_id = ? LIMIT ?"
+    session.run(f"DELETE FROM metric WHERE series_id = ? AND step IN ({chosen})", [(series_id, series_id, most)])
+    if not session.rows("SELECT 1 FROM metric WHERE series_id = ? LIMIT 1", series_id):
+        session.run("DELETE FROM metric_rollup WHERE series_id = ?", [(series_id,)])
+        session.run("DELETE FROM series WHERE id = ?", [(series_id,)])
+    return True
 
 
 # ------------------------------------------------------------------------------------------------- requests and notices

@@ -37,12 +37,15 @@ DEFAULTS: dict[str, Any] = {
     "crash_once": [],  # the same, on the first attempt only
     "diverge": [],  # trial numbers that end infeasible
     "cuda_oom": [],
+    "host_oom": [],  # trial numbers that run out of main memory, on every attempt
+    "host_oom_once": [],
     "refuse": [],
     "refuse_prepare": False,
     "crash_prepare": 0,  # attempts of the preparation that crash
     "ignore_term": False,
     "hold": "",  # as long as this file exists, every trial waits at half of its steps
     "linger": 0.0,  # seconds for which a child outlives the worker, holding the lock
+    "linger_unlocked": False,  # without the lock
     "torn": False,  # leave half a line at the end of the events
     "log": "",  # text for the log
     "exit_code": 0,  # instead of a normal end
@@ -165,6 +168,9 @@ def mishap(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int |
     if number in how["cuda_oom"]:
         sys.stderr.write("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB" + "\n")
         return int(ev.EXIT_OUT_OF_MEMORY)
+    if number in how["host_oom"] or (number in how["host_oom_once"] and spec.attempt == 1):
+        sys.stderr.write("Traceback (most recent call last):\nMemoryError" + "\n")
+        return int(ev.EXIT_CRASHED)
     if number in how["refuse"]:
         return end(events, "refused", "params", "another size than promised", ev.EXIT_REFUSED)
     if how["kill_self"]:
@@ -236,7 +242,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(how["log"] + "\n")
     if how["linger"]:
         subprocess.Popen(
-            [sys.executable, "-c", f"import time; time.sleep({how['linger']})"], close_fds=False, start_new_session=True
+            [sys.executable, "-c", f"import time; time.sleep({how['linger']})"],
+            close_fds=how["linger_unlocked"],
+            start_new_session=True,
         )
     run = {"prepare": lambda: prepare(spec, events, how), "promote": lambda: promote(spec, paths, events, how)}
     code = run.get(spec.kind, lambda: train(spec, paths, events, how))()

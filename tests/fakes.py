@@ -14,7 +14,8 @@ from typing import Any
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import COMMAND_VARIABLE, LocalLauncher, Slot
+from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
+from bertdistill.engine.launch.protocol import Launcher, Slot
 from bertdistill.engine.runner.runner import Runner
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
@@ -93,7 +94,7 @@ class House:
         self.tmp_path = tmp_path
         self.workspace = Workspace((tmp_path / "ws").resolve())
         self.workspace.make()
-        self.launcher: LocalLauncher = LocalLauncher(environ=fake_environment(tmp_path, **behaviour))
+        self.launcher: Launcher = LocalLauncher(environ=fake_environment(tmp_path, **behaviour))
         self.db: Database = open_db(self.workspace.path)
         self.spec = spec
         self.runner = Runner(self.workspace, self.db, self.launcher)

@@ -34,10 +34,11 @@ class Answer:
     """What is assumed or cannot be known now."""
 
 
-async def ask(path: Path, changes: Sequence[str], program: Sequence[str] = ()) -> Answer:
+async def ask(path: Path, changes: Sequence[str], program: Sequence[str] = (), workspace: Path | None = None) -> Answer:
     """Run `engine plan` on a study file with `--set` changes; a caller that is cancelled ends the process."""
     words = [word for change in changes for word in ("--set", change)]
     command = [*(program or (sys.executable, "-P", "-m", "bertdistill.engine")), "plan", str(path), "--json", *words]
+    command += ["--workspace", str(workspace)] if workspace is not None else []
     environ = {name: value for name, value in os.environ.items() if name != "BERTDISTILL_DEBUG"}
     # Not a process of asyncio's: one that is cancelled while it starts outlives the loop, and complains then.
     process = subprocess.Popen(

@@ -21,7 +21,7 @@ from bertdistill.app.commands.session import (
 from bertdistill.app.commands.studies import AnyStudy, page_of_output
 from bertdistill.app.commands.trials import TrialArgument
 from bertdistill.app.errors import UsageError
-from bertdistill.app.terminal.streams import say, show
+from bertdistill.app.terminal.streams import colour_ok, say, show
 
 if TYPE_CHECKING:
     from bertdistill.app.report.summary import Page
@@ -167,7 +167,7 @@ def _check_names(asked: _Asked, part: str) -> None:
     known = {objective.metric for objective in asked.view.objectives}
     if part not in ("", "importance"):
         known |= {name for trial in asked.view.trials for name in all_metrics(trial)}
-    searched = [parameter.name for parameter in asked.view.spec.search]
+    searched = [parameter.name for parameter in asked.view.outline.search]
     for name in asked.metrics:
         if name not in known:
             raise UsageError(f"there is no metric {name!r} here", hint=f"Metrics: {', '.join(sorted(known))}.")
@@ -179,7 +179,10 @@ def _check_names(asked: _Asked, part: str) -> None:
 def _print(text: str, rows: list[dict[str, Any]], value: Any, *, as_json: bool, as_csv: bool) -> None:
     from bertdistill.app.text.tables import csv_text, json_text
 
-    show(json_text(value) if as_json else csv_text(rows) if as_csv else text)
+    if as_json or as_csv:
+        show(json_text(value) if as_json else csv_text(rows))
+    else:
+        show(text, coloured=colour_ok())
     if as_csv and not rows:
         say(text)  # it tells why there are none
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bertdistill.app.commands import analysis, machine, models, settings, studies, trials
+from bertdistill.app.commands import analysis, disk, machine, models, settings, studies, trials
 from bertdistill.app.commands.session import DEBUG, folder, set_workspace
 
 engine = typer.Typer(
@@ -24,6 +24,7 @@ PANELS = (
     settings.COMMANDS,
     analysis.COMMANDS,
     models.COMMANDS,
+    disk.COMMANDS,
     machine.COMMANDS,
 )
 for commands in PANELS:

@@ -76,11 +76,11 @@ class Bars:
     def line(self, text: str) -> None:
         from rich.text import Text
 
-        self._progress.console.print(Text(text), soft_wrap=True)
+        self._progress.console.print(Text(safe_line(text, 2000)), soft_wrap=True)
 
     def moving(self, view: StudyView, rows: list[dict[str, Any]]) -> None:
         counts = ", ".join(f"{number} {name}" for name, number in view.tally.items())
-        self._set(view.study.name, view.progress(), f"{counts} of {view.spec.budget.trials}")
+        self._set(view.study.name, view.progress(), f"{counts} of {view.outline.trials}")
         for row in rows:
             share = row["done"] / row["total"] if row["total"] else 0.0
             self._set(_label(row), share, progress_text(row))
@@ -92,8 +92,8 @@ class Bars:
 
     def _set(self, name: str, share: float, words: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=1.0, words="")
-        self._progress.update(self._tasks[name], completed=share, words=words)
+            self._tasks[name] = self._progress.add_task(safe_line(name), total=1.0, words="")
+        self._progress.update(self._tasks[name], completed=share, words=safe_line(words))
 
 
 def stage(*, plain: bool = False, every: float = CALM_SECONDS) -> Stage:
@@ -184,7 +184,7 @@ def ended_line(view: StudyView, trial: Trial) -> str:
         words.append("on the frontier")
     elif trial.reason:
         words.append(safe_line(f"{trial.reason} {trial.detail}".strip()))
-    return f"#{trial.number} {trial.state.value}: {', '.join(words)} ({view.finished} of {view.spec.budget.trials})"
+    return f"#{trial.number} {trial.state.value}: {', '.join(words)} ({view.finished} of {view.outline.trials})"
 
 
 def _label(row: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
     )
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.view import read_view
-    from bertdistill.engine.launch.launchers import LocalLauncher
+    from bertdistill.engine.launch.launchers import make_launcher
     from bertdistill.engine.launch.load import read_load
     from bertdistill.engine.runner.waiting import StudyNow
     from bertdistill.engine.steering.actions import runner_status
@@ -42,9 +42,9 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
             live = reads.live_attempts(session)
             names = [study.name for study in wanted(reads.studies(session), live)]
         views = [read_view(db, name) for name in names]
-        studies = [StudyNow(view.study, view.spec, view.trials) for view in views]
+        studies = [StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec]
         runner = runner_status(ws)
-        room = look_at_slots(LocalLauncher(), studies, live, runner.host if runner.alive else "")
+        room = look_at_slots(make_launcher(), studies, live, runner.host if runner.alive else "")
         with db.read() as session:
             load = read_load(CPU_SECONDS)
             now = gather(session, ws, studies, runner=runner, load=load, room=room, now=time.time())

@@ -19,19 +19,18 @@ from bertdistill.app.report.records import model_row
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import json_text, pairs, text_table
-from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.events import NOTICE, PROGRESS, parse_event
+from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.contract.events import NOTICE, PROGRESS, newest_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.steering import actions
+from bertdistill.engine.steering import actions, integrity
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import ModelVersion
 
 ANSWER_MODULE = "bertdistill.engine.distill.export.answer"
 POLL_SECONDS = 0.3
-TAIL_BYTES = 16_384
 CPU_TIME = "latency_cpu_ms"
 
 
@@ -53,20 +52,8 @@ def follow_promotion(
 
 def _newest(events: Path) -> str:
     """What the verifying worker is at: its newest phase or notice."""
-    try:
-        with events.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return ""
-    for line in reversed(lines):
-        event = parse_event(line)
-        if event and event["k"] == PROGRESS:
-            return safe_line(event.get("phase", ""))
-        if event and event["k"] == NOTICE:
-            return safe_line(event.get("text", ""), 500)
-    return ""
+    event = newest_event(events, PROGRESS, NOTICE)
+    return safe_line(event.get("text", event.get("phase", "")), 500)
 
 
 def read_models(ws: Workspace, name: str = "") -> list[dict[str, Any]]:
@@ -80,7 +67,7 @@ def read_models(ws: Workspace, name: str = "") -> list[dict[str, Any]]:
             versions = reads.model_versions(session, name or None)
             aliases = reads.aliases(session)
             trials = {v.trial_id: reads.trial_by_id(session, v.trial_id) for v in versions}
-            names = {s.id: s.name for s in reads.studies(session)}
+            names = {s.id: s.name for s in reads.studies(session, deleted=True)}
     return [
         model_row(
             v,
@@ -125,6 +112,9 @@ def model_folder(ws: Workspace, reference: str) -> Path:
         version = reads.model_version(session, reference)
     if not version.folder:
         raise NotFound(f"{reference} has no exported folder; it is {version.state}", hint="Promote its trial again.")
+    if words := integrity.changed(ws, version):
+        hint = f"Promote its trial again; to ask it as it is, give its folder: {ws.path / version.folder}"
+        raise ActionRefused(f"{reference} is no longer what was verified: {words}", hint=hint)
     return ws.absolute(version.folder)
 
 

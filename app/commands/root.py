@@ -148,6 +148,7 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
         background = terminal.ask_background(os.environ)
         if background is not None:  # else the app keeps the question open: see `driver`
             found = dataclasses.replace(found, theme=background)
+    terminal.say_at_once("Opening …")
     gc.disable()  # until the first screen is painted: a tenth of the start would go into looking through new modules
     from bertdistill.app.ui import run  # not before `tame`: textual reads the environment while it is imported
 

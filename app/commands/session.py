@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertdistill.app.errors import UsageError
+from bertdistill.app.terminal.streams import say
 from bertdistill.app.text.command_line import PROGRAM
 
 if TYPE_CHECKING:
@@ -72,8 +73,12 @@ class TrialName:
 def workspace(option: Path | None) -> Workspace:
     """The workspace that the command means."""
     from bertdistill.engine.contract.workspace import resolve_workspace
+    from bertdistill.store.ownership import others
 
-    return resolve_workspace(option, os.environ)
+    found = resolve_workspace(option, os.environ)
+    if words := others(found.path, found.database):
+        say(f"warning: {words}; what is read from it may be made to deceive you")
+    return found
 
 
 @contextmanager

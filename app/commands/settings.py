@@ -30,6 +30,7 @@ from bertdistill.app.text.command_line import command_line, unicode_only
 if TYPE_CHECKING:
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.steering.actions import Entry
+    from bertdistill.store.db import Database
     from bertdistill.store.rows import Request
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A study, or a trial as STUDY/NUMBER.")]
@@ -226,7 +227,8 @@ def undo(
 ) -> None:
     """Take back the newest change that can be, or the one with that number in the history.
 
-    Thresholds, budget, slots, ranges, notes, tags, archiving, aliases, pauses and trials that still wait can be undone.
+    Thresholds, budget, slots, ranges, notes, tags, archiving, aliases, pauses, waiting trials, and
+    what was deleted or pruned and is still in the bin, can be undone.
     The undo of an undo, by its number, has the change back.
     """
     from bertdistill.engine.steering import actions
@@ -238,6 +240,7 @@ def undo(
             known = {one.name: one.state for one in reads.studies(session)}
         if study and not request and study not in known and study.removeprefix("#").isdecimal():
             study, request = "", study  # `undo 12`: numbers are the workspace's, so the study need not be named
+        request = request or ("" if study else _newest_in_bin(db))
         named = study if study or request else find_study(db, "").name
     if request and not request.removeprefix("#").isdecimal():
         raise UsageError(f"{request!r} is no number of the history", hint=f"See: {command_line('history', ws=ws)}")
@@ -246,6 +249,15 @@ def undo(
     _print(ws, [entry], as_json, otherwise="")
     if entry.study in known:
         _runner_if_reopened(ws, entry.study, known[entry.study])
+
+
+def _newest_in_bin(db: Database) -> str:
+    """The number of the newest change of the workspace when it deleted something: its study may be gone."""
+    from bertdistill.engine.steering import actions
+    from bertdistill.engine.steering.history import BINS, UNDO
+
+    newest = next((one for one in reversed(actions.history(db)) if one.verb != UNDO and not one.obstacle), None)
+    return str(newest.id) if newest is not None and newest.verb in BINS else ""
 
 
 def _entries(ws: Workspace, made: Sequence[Request]) -> list[Entry]:
@@ -265,9 +277,9 @@ def _print(ws: Workspace, entries: Sequence[Entry], as_json: bool, *, otherwise:
         show(json_text([request_row(entry) for entry in entries]))
         return
     show("\n".join(f"#{entry.id} {safe_line(entry.words, 500)}" for entry in entries))
-    if entries:
+    if entries and not entries[-1].obstacle:
         say(f"take it back with: {command_line('undo', entries[-1].study, str(entries[-1].id), ws=ws)}")
-    elif otherwise:
+    elif otherwise and not entries:
         say(otherwise)
 
 

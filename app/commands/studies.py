@@ -24,6 +24,8 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.engine.contract.facts import Prepared
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bertdistill.app.report.summary import Page
     from bertdistill.app.views.view import StudyView
     from bertdistill.engine.contract.workspace import Workspace
@@ -47,22 +49,24 @@ def plan(
     from bertdistill.engine.study.config import load_study
 
     spec = load_study(study, changes or ())
-    planned = make_plan(spec, say=say, facts=_prepared_before(workspace(where), spec))
+    facts, time = _known_before(workspace(where), spec)
+    planned = make_plan(spec, say=say, facts=facts) | {"time": time}
     show(json_text(planned) if as_json else plan_text(spec, planned))
     settings = [word for change in changes or () for word in ("--set", change)]
     say(f"start it with: {command_line('run', str(study), *settings, ws=workspace(where))}")
 
 
-def _prepared_before(ws: Workspace, spec: StudySpec) -> Prepared | None:
-    """What an earlier study of the workspace has counted in the same data; None without a workspace."""
+def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Mapping[str, Any] | None]:
+    """What earlier studies of the workspace counted and measured on the same data; None without any."""
     from bertdistill.app.views.amounts import prepared_before
+    from bertdistill.app.views.plan_time import measured_time
     from bertdistill.store.errors import StoreError
 
     try:
         with reading(ws) as db:
-            return prepared_before(db, spec)
+            return prepared_before(db, spec), measured_time(db, spec)
     except StoreError:
-        return None
+        return None, None
 
 
 def run(
@@ -160,7 +164,8 @@ def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: f
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
     from bertdistill.app.report.records import trial_row
 
-    show_rows([trial_row(view, t) for t in view.trials], _ending(ws, view), json=as_json, csv=as_csv)
+    rows = [trial_row(view, t) for t in view.trials]
+    show_rows(rows, _ending(ws, view), json=as_json, csv=as_csv, coloured=colour_ok())
     if problem := _problem(view):
         say(f"error: {problem}")
         if not view.study.diagnosis:  # which says itself what to do
@@ -223,18 +228,28 @@ def stop(
 
     ws = workspace(where)
     if runner:
-        actions.stop_runner(ws, who=who())
-        say("the runner will leave when its workers have written their checkpoints; `run` or `resume` starts a new one")
+        late = actions.stop_runner(ws, who=who())
+        say(late or "the runner will leave after its workers' checkpoints; `run` or `resume` starts a new one")
         return
+    _refuse_trial_name(ws, study)
     with reading(ws) as db:
         name = find_trial(db, trial, study) if trial else None
         chosen = name.study if name else find_study(db, study).name
     if name is not None:
-        actions.stop_trial(ws, name.study, name.number, who=who())
-        say(f"trial {name.study}/{name.number} will stop after a checkpoint")
+        late = actions.stop_trial(ws, name.study, name.number, who=who())
+        say(late or f"trial {name.study}/{name.number} will stop after a checkpoint")
     else:
-        actions.stop_study(ws, chosen, who=who())
-        say(f"study {chosen} will stop after checkpoints; go on with {command_line('resume', chosen, ws=ws)}")
+        late = actions.stop_study(ws, chosen, who=who())
+        say(late or f"study {chosen} will stop after checkpoints; resume it: {command_line('resume', chosen, ws=ws)}")
+
+
+def _refuse_trial_name(ws: Workspace, study: str) -> None:
+    """`stop toy/0` means a trial: the nearest study name would be the whole study, which nobody asked to stop."""
+    from bertdistill.engine.contract.errors import InvalidRequest
+
+    if "/" in study:
+        command = command_line("stop", "--trial", study, ws=ws)
+        raise InvalidRequest(f"{study!r} names a trial, not a study", hint=f"Stop only that trial with: {command}")
 
 
 def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
@@ -244,8 +259,8 @@ def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
     ws = workspace(where)
     with reading(ws) as db:
         name = find_study(db, study).name
-    actions.pause_study(ws, name, who=who())
-    say(f"study {name} is paused; go on with {command_line('resume', name, ws=ws)}")
+    late = actions.pause_study(ws, name, who=who())
+    say(late or f"study {name} is paused; resume it: {command_line('resume', name, ws=ws)}")
 
 
 def resume(

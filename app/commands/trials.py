@@ -87,7 +87,8 @@ def frontier(
             raise UsageError(f"no trial has a metric {name!r}", hint=f"Metrics: {', '.join(sorted(known))}.")
     page = page_of_output()
     text = f"{ranked_list(view, view.frontier, page)}\n\n{chart(view, page, x=x, y=y, log=log)}".strip()
-    show_rows([trial_row(view, t) for t in view.frontier], text, json=as_json, csv=as_csv)
+    rows = [trial_row(view, t) for t in view.frontier]
+    show_rows(rows, text, json=as_json, csv=as_csv, coloured=page.colour)
 
 
 def show_trial(

@@ -1,6 +1,7 @@
-"""ASCII in place of every glyph that is drawn around and between words: borders, scrollbars, arrows, ellipses, marks.
+"""The last look at lines that are about to be shown: no control characters, and in ASCII mode no glyphs.
 
-It keeps letters of any language as they are, and knows no widget: it sees only the lines that are about to be shown.
+Every widget draws through these filters, Textual's own included, so none can pass on an escape sequence. ASCII takes
+the place of borders, scrollbars, arrows, ellipses and marks; letters of any language stay. It knows no widget.
 """
 
 from __future__ import annotations
@@ -63,6 +64,30 @@ _TABLE = _Table({code: chr(code) for code in range(128)})
 def plain(text: str) -> str:
     """The text with every sign in ASCII, in as many cells; letters and digits stay, whatever their script."""
     return text if text.isascii() else text.translate(_TABLE)
+
+
+class _Shown(dict[int, str]):
+    """For `str.translate`: what would drive the terminal becomes as many blanks as Rich counted cells for it."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        kept = char.isprintable() or unicodedata.category(char) == "Zs"
+        self[code] = char if kept else " " * cell_len(char)
+        return self[code]
+
+
+_SHOWN = _Shown()
+
+
+class HarmlessLines(LineFilter):
+    """What is about to be shown, without control characters, bidirectional overrides and other invisible ones."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.text.isprintable() or segment.control for segment in segments):
+            return segments
+        return [
+            Segment(text if control else text.translate(_SHOWN), style, control) for text, style, control in segments
+        ]
 
 
 class PlainLines(LineFilter):

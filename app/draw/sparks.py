@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bertdistill.app.draw.axes import drawable, number
+from bertdistill.app.text.safe import harmless
 
 PLAIN = str.maketrans("┌┐└┘├┤┬┴┼─│┄┆↑↓–…∕×·", "+++++++++-|-|^v-~/x.")
 """What an ASCII chart has in place of the characters that frames, titles and numbers are made of."""
@@ -23,7 +24,7 @@ class Bar:
 
 def narrowed(text: str, limit: int, *, ascii_only: bool = False) -> str:
     """A label of at most `limit` printable characters that take one cell each; what cannot be shown is a `?`."""
-    plain = text if text.isascii() and text.isprintable() else "".join(c if _narrow(c) else "?" for c in text)
+    plain = text if text.isascii() and text.isprintable() else "".join(c if _narrow(c) else "?" for c in harmless(text))
     if ascii_only:
         plain = plain.translate(PLAIN).encode("ascii", "replace").decode()
     return plain if len(plain) <= limit else (plain[: limit - 1] + ("~" if ascii_only else "…") if limit > 0 else "")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import integrity
 from bertdistill.engine.study.ranges import dump_range
 from bertdistill.store.rows import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
 
@@ -44,9 +46,10 @@ SHAPES: dict[str, dict[str, str]] = {
     },
     "study": {
         "study": "name",
+        "kind": "search, or log (runs that were logged)",
         "state": "running, paused, stopped, complete or failed",
         "task": "question-answering or text-classification",
-        "budget": "trials in all",
+        "budget": "trials in all, or null where there is no budget",
         "trials": "number of trials by state",
         "frontier": "numbers of the frontier trials, in ranked order",
         "progress": "share of the budget done, 0 to 1",
@@ -104,6 +107,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "detail": "why it was refused or failed, else empty",
         "folder": "absolute folder of the export, or null",
         "sha256": "of the weights",
+        "changed": "what is no longer as it was verified, else empty",
         "created_at": "Unix time",
     },
     "request": {
@@ -144,7 +148,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "item": "trial, preparation or proposal (the next trial, not yet asked for)",
         "trial": "number, or null",
         "place": "in the queue of its study, from 1",
-        "reason": "paused, stopped, failed, no runner, leaving, preparing, hours, ending, slots, busy, queue or next",
+        "reason": "paused, stopped, failed, no runner, leaving, preparing, hours, ending, alone, slots, busy, "
+        "queue or next",
         "why": "the reason as a sentence",
         "note": "a retry, or a checkpoint to go on from, else empty",
     },
@@ -251,18 +256,19 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
     """One study."""
     return {
         "study": view.study.name,
+        "kind": view.study.kind,
         "state": str(view.study.state.value),
         "task": view.study.task,
-        "budget": view.spec.budget.trials,
+        "budget": view.outline.trials or None,
         "trials": dict(view.tally),
         "frontier": [t.number for t in view.frontier],
         "progress": view.progress(),
         "hypervolume": view.hypervolume,
         "diagnosis": view.study.diagnosis,
         "weak_teacher": view.weak_teacher,
-        "note": view.spec.note,
+        "note": view.outline.note,
         "archived": archived,
-        "ranges": {parameter.name: dump_range(parameter) for parameter in view.spec.ranges},
+        "ranges": {parameter.name: dump_range(parameter) for parameter in view.outline.ranges},
         "seconds": view.study.busy_seconds,
         "created_at": view.study.created_at,
         "finished_at": view.study.finished_at,
@@ -316,6 +322,7 @@ def model_row(
         "detail": version.detail,
         "folder": str(workspace / version.folder) if version.folder else None,
         "sha256": version.sha256,
+        "changed": integrity.changed(Workspace(workspace), version),
         "created_at": version.created_at,
     }
 

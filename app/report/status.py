@@ -12,14 +12,20 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import text_table
 from bertdistill.app.views.view import read_view
+from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.load import worker_frozen
+from bertdistill.engine.runner.retention import free_bytes
 from bertdistill.engine.steering.actions import runner_status
+from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.ranges import range_text
 from bertdistill.store import reads
-from bertdistill.store.db import Database
-from bertdistill.store.rows import StudyState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Notice, StudyState, TrialState
 
 NOTICES = 8
+FULL_BYTES = 1 << 20
+"""With less room than this on its disk the database cannot grow."""
 
 
 def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[str, Any]:
@@ -29,7 +35,7 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
         studies, away = reads.studies(session), reads.archived_studies(session)
         names = {s.id: s.name for s in studies}
         live = reads.live_attempts(session)
-        notices = reads.notices(session, limit=NOTICES)
+        notices = _news(session)
         for trial_id in {a.trial_id for a in live} | {n.trial_id for n in notices}:
             if trial_id is not None:
                 numbers[trial_id] = reads.trial_by_id(session, trial_id).number
@@ -44,10 +50,15 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
             "pid": runner.pid,
             "since": runner.since,
             "heartbeat_age": runner.heartbeat_age,
+            "silence": runner.silence,
+            "released": runner.released,
         },
+        "disk_full": free_bytes(ws.path) < FULL_BYTES,
         "studies": [study_row(read_view(db, s.name), archived=s.id in away) for s in listed],
         "workers": [
-            attempt_row(a, numbers.get(a.trial_id or 0), now=now) | {"study": names.get(a.study_id)} for a in live
+            attempt_row(a, numbers.get(a.trial_id or 0), now=now)
+            | {"study": names.get(a.study_id), "frozen": worker_frozen(RunPaths(ws.run_folder(a.folder)))}
+            for a in live
         ],
         "notices": [
             notice_row(n, study=names.get(n.study_id or 0), trial=numbers.get(n.trial_id or 0))
@@ -56,14 +67,34 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
     }
 
 
+def _news(session: Reading) -> list[Notice]:
+    """The newest notices that still mean something.
+
+    A complaint about a study that was resumed since, or about a trial that has completed since, was dealt with.
+    """
+    resumed = {one.study_id: one.at for one in reads.requests(session) if one.verb in ("resume", "retry")}
+    newest = reads.notices(session, limit=10 * NOTICES)
+    about = reads.trials_by_id(session, {one.trial_id for one in newest if one.trial_id is not None})
+    complete = {trial.id for trial in about if trial.state == TrialState.COMPLETE}
+
+    def is_over(one: Notice) -> bool:
+        return one.level != "info" and (one.trial_id in complete or one.at < resumed.get(one.study_id, 0.0))
+
+    return [one for one in newest if not is_over(one)][-NOTICES:]
+
+
 def status_text(found: Mapping[str, Any], page: Page) -> str:
     """The same for people."""
-    idle = not found["runner"]["alive"] and any(row["state"] == "running" for row in found["studies"])
+    idle = not found["runner"]["alive"] and any(
+        row["state"] == "running" and row["kind"] != LOG for row in found["studies"]
+    )
     parts = [f"workspace {found['workspace']}", _runner_line(found["runner"], idle=idle)]
+    if found["disk_full"]:
+        parts.append("the disk of the workspace is full: nothing is stored and nothing starts until space is freed")
     studies = [
         [
             row["study"],
-            fmt.state(row["state"], ascii_only=page.ascii_only),
+            fmt.state(_state(row, found), ascii_only=page.ascii_only),
             f"{fmt.bar(row['progress'], 10, ascii_only=page.ascii_only)} {row['progress']:.0%}",
             ", ".join(f"{number} {name}" for name, number in row["trials"].items()),
             str(len(row["frontier"])),
@@ -85,6 +116,12 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
     return "\n".join(parts)
 
 
+def _state(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """What the study does now, as the app says it."""
+    kinds = [worker["kind"] for worker in found["workers"] if worker["study"] == row["study"]]
+    return fmt.study_state(row["state"], alive=found["runner"]["alive"], kinds=kinds)
+
+
 def _remarks(row: Mapping[str, Any]) -> list[str]:
     """What people wrote about a study, what they narrowed, that they put it away."""
     name = row["study"]
@@ -98,7 +135,8 @@ def _remarks(row: Mapping[str, Any]) -> list[str]:
 
 def _worker_cells(row: Mapping[str, Any]) -> list[str]:
     name = f"{row['study']}/{'prepare' if row['trial'] is None else row['trial']}"
-    return [name, row["slot"], fmt.duration(row["seconds"]), progress_text(row)]
+    frozen = "frozen: its process is stopped; " if row["frozen"] else ""
+    return [name, row["slot"], fmt.duration(row["seconds"]), frozen + progress_text(row)]
 
 
 def _notice_line(row: Mapping[str, Any]) -> str:
@@ -109,10 +147,14 @@ def _notice_line(row: Mapping[str, Any]) -> str:
 
 
 def _runner_line(runner: Mapping[str, Any], *, idle: bool) -> str:
-    where = f"pid {runner['pid']} on {runner['host']}"
+    where = f"pid {runner['pid']} on {safe_line(runner['host'])}"
+    if runner["silence"] is not None:
+        silent = fmt.duration(runner["silence"])
+        return f"runner {where} has not answered for {silent}: it is frozen, or the database is locked or its disk full"
     if runner["alive"]:
         return f"runner {where}, heartbeat {fmt.duration(runner['heartbeat_age'])} ago"
-    text = f"no runner; the last one ({where}) is gone" if runner["pid"] else "no runner has worked here yet"
+    ended = "left when its work was done or somebody asked it to" if runner["released"] else "is gone"
+    text = f"no runner; the last one ({where}) {ended}" if runner["pid"] else "no runner has worked here yet"
     return f"{text}; `run` or `resume` starts one" if idle else text
 
 

@@ -89,8 +89,9 @@ def headline(view: StudyView, page: Page) -> str:
     """One line about the whole study."""
     counts = ", ".join(f"{number} {name}" for name, number in view.tally.items()) or "no trial yet"
     state = fmt.state(view.study.state.value, ascii_only=page.ascii_only)
+    budget = f"{view.outline.trials} in the budget, " if view.outline.trials else ""
     return (
-        f"{view.study.name}: {state}, {counts}, {view.spec.budget.trials} in the budget, "
+        f"{safe_line(view.study.name)}: {state}, {counts}, {budget}"
         f"hypervolume {view.hypervolume:.3f}, {fmt.duration(view.study.busy_seconds)}"
         + (", weak teacher (see engine status)" if view.weak_teacher else "")
     )
@@ -98,7 +99,7 @@ def headline(view: StudyView, page: Page) -> str:
 
 def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
     """One trial: state, rank, metrics against the baseline, settings that differ, lineage and notes."""
-    parts = [f"{view.study.name}/{trial.number}  {_state(trial, page)}  {trial.origin}"]
+    parts = [safe_line(f"{view.study.name}/{trial.number} {_state(trial, page)} {trial.origin}")]
     facts = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
     facts["time"] = fmt.duration(trial.busy_seconds)
     if trial.sampler:
@@ -111,8 +112,8 @@ def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
         facts["tags"] = safe_line(", ".join(trial.tags))
     if trial.note:
         facts["note"] = safe_line(trial.note, 500)
-    if view.spec.note:
-        facts["study's note"] = safe_line(view.spec.note, 500)
+    if view.outline.note:
+        facts["study's note"] = safe_line(view.outline.note, 500)
     parts += [pairs(facts), "", "metrics", _metrics_table(view, trial), "", "settings", _settings_table(view, trial)]
     return "\n".join(parts)
 
@@ -192,7 +193,7 @@ def attempts_text(rows: Sequence[Mapping[str, Any]]) -> str:
     bad = [row for row in rows if row["log_tail"] and row["exit_class"] not in ("", "complete", "stopped")]
     if bad:
         lines = "\n".join("  " + line for line in safe(bad[-1]["log_tail"], 4000).strip().splitlines()[-12:])
-        text += f"\n\nlast lines of attempt {bad[-1]['attempt']} ({bad[-1]['exit_class']})\n{lines}"
+        text += f"\n\nlast lines of attempt {bad[-1]['attempt']} ({safe_line(bad[-1]['exit_class'])})\n{lines}"
     return text
 
 
@@ -214,11 +215,11 @@ def models_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:
         body.append(
             [
                 row["model"],
-                row["state"] + (" (forced)" if row["forced"] else ""),
+                "changed since" if row["changed"] else row["state"] + (" (forced)" if row["forced"] else ""),
                 ", ".join(row["aliases"]),
                 f"{row['study']}/{row['trial']}",
                 " ".join(f"{k} {v}" for k, v in scores.items()),
-                row["folder"] or row["detail"],
+                safe_line(row["changed"], 200) or row["folder"] or row["detail"],
             ]
         )
     return text_table(["model", "state", "aliases", "trial", "report scores", "folder"], body, width=page.width)

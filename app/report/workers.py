@@ -14,8 +14,8 @@ from bertdistill.app.text.tables import text_table
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process, slots
-from bertdistill.engine.launch.launchers import Launcher
-from bertdistill.engine.launch.load import Load, worker_memory
+from bertdistill.engine.launch.load import Load, worker_frozen, worker_memory
+from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slots import Place, Room
 from bertdistill.engine.runner.waiting import House, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.steering.actions import RunnerStatus
@@ -36,6 +36,8 @@ class Worker:
     trial: int | None
     memory: int | None = None
     gpu_memory: int | None = None
+    frozen: bool = False
+    """A signal or a debugger has stopped it."""
 
     @property
     def name(self) -> str:
@@ -102,9 +104,10 @@ def gather(
     numbers = {trial.id: trial.number for one in studies for trial in one.trials}
     workers = []
     for attempt in live:
-        memory, on_gpu = worker_memory(RunPaths(ws.absolute(attempt.folder)), load.gpus)
+        paths = RunPaths(ws.run_folder(attempt.folder))
+        memory, on_gpu = worker_memory(paths, load.gpus)
         number = None if attempt.trial_id is None else numbers.get(attempt.trial_id)
-        workers.append(Worker(attempt, names.get(attempt.study_id, ""), number, memory, on_gpu))
+        workers.append(Worker(attempt, names.get(attempt.study_id, ""), number, memory, on_gpu, worker_frozen(paths)))
     away = reads.archived_studies(session)
     listed = [one for one in studies if one.study.id not in away or one.study.state == StudyState.RUNNING]
     queue = waiting(listed, House(live, room, runner.alive, going))
@@ -129,6 +132,8 @@ def state_words(place: Place, worker: Worker | None) -> str:
     """What a slot is doing, in a word or in the words of its obstacle."""
     if worker is None:
         return f"busy: {safe_line(place.reason)}" if place.reason else "free"
+    if worker.frozen:
+        return "frozen"
     if not worker.attempt.stop_reason:
         return "running"
     return f"leaving ({safe_line(worker.attempt.stop_reason.partition(': ')[0], 20)})"
@@ -173,6 +178,8 @@ def runner_words(now: WorkersNow) -> str:
     since = fmt.duration(now.at - runner.since)
     if runner.alive and not runner.pid:
         return "a runner begins"
+    if runner.silence is not None:
+        return f"runner {where} has not answered for {fmt.duration(runner.silence)}"
     if runner.alive:
         return f"runner {where} for {since}" + (", leaving" if now.leaving else "")
     if not runner.pid:
@@ -210,6 +217,8 @@ def workers_object(now: WorkersNow, ws: Workspace) -> dict[str, Any]:
             "pid": now.runner.pid,
             "since": now.runner.since,
             "heartbeat_age": now.runner.heartbeat_age,
+            "silence": now.runner.silence,
+            "released": now.runner.released,
         },
         "load": _load_object(now.load),
         "slots": [slot_row(now, place) for place in now.room.places],

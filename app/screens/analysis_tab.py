@@ -54,7 +54,7 @@ class Tab(Hosted, Vertical):
 
         Starting a trial or asking for something makes a new view of the same trials: that computes nothing again.
         """
-        kept, asked = self._made, (*asked, view.spec, view.facts.teacher_metrics)
+        kept, asked = self._made, (*asked, view.outline, view.facts.teacher_metrics)
         if kept is not None and kept.ranked is view.ranked and kept.asked == asked:
             return cast(T, kept.made)
         ended = tuple(

@@ -78,6 +78,6 @@ def costs(spec: StudySpec, answer: Answer | None) -> str:
     if planned and planned["sizes"]["smallest"]:
         sizes = planned["sizes"]
         text += f" of {fmt.count(sizes['smallest'])} to {fmt.count(sizes['largest'])} parameters"
-    if planned and planned["steps"]:
+    if planned and planned["steps"] and planned["steps"]["baseline"]:
         text += f", about {planned['steps']['baseline']:,} steps for the baseline"
     return f"{text}."

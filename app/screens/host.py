@@ -25,6 +25,8 @@ class Host(Protocol):
     marker: Marker
     who: str
     """Who asks, for the record of changes."""
+    deleted: int
+    """The request of what was deleted last and `u` has not brought back yet; 0: none. Its study may be gone."""
 
     @property
     def is_plain(self) -> bool: ...

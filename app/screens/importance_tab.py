@@ -72,7 +72,7 @@ class ImportanceTab(Tab):
 
     def read(self, view: StudyView) -> Basis:
         feasible = sum(row.feasible for row in view.ranked.values())
-        return Basis((tuple(sorted(view.ranked)), view.spec.search, view.objectives), len(view.ranked), feasible)
+        return Basis((tuple(sorted(view.ranked)), view.outline.search, view.objectives), len(view.ranked), feasible)
 
     def show(self, view: StudyView, content: Basis) -> None:
         self._basis = content

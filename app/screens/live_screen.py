@@ -38,7 +38,7 @@ class Line(Static):
         self._text = Text()
 
     def say(self, text: Text) -> None:
-        """Show this text, already safe."""
+        """Show this text."""
         if text != self._text:
             self._text = text
             height = self.styles.height  # with a fixed one nothing else has to move
@@ -143,6 +143,7 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def on_mount(self) -> None:
         self.use_marker()
+        self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
         self.refresh_keys()
         self.ui.look_again()
 

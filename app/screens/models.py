@@ -21,6 +21,7 @@ from textual.widgets import Static
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
 from bertdistill.app.report.records import model_row
+from bertdistill.app.screens.delete import ask_to_delete
 from bertdistill.app.screens.dialogues import Ask, Change, Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
@@ -135,7 +136,7 @@ ask a model something, with its teacher beside it.
         with reader.session() as session:
             versions, aliases = reads.model_versions(session), reads.aliases(session)
             trials = {v.trial_id: reads.trial_by_id(session, v.trial_id) for v in versions}
-            studies = {study.id: study for study in reads.studies(session)}
+            studies = {study.id: study for study in reads.studies(session, deleted=True)}
         found = []
         for version in versions:
             trial = trials[version.trial_id]
@@ -199,7 +200,7 @@ ask a model something, with its teacher beside it.
                 return model is not None and model.version.state == "verified"
             case "undo_alias":
                 return model is not None and bool(model.aliases)
-            case "source" | "pane":
+            case "source" | "pane" | "delete":
                 return model is not None
         return True
 
@@ -233,6 +234,10 @@ ask a model something, with its teacher beside it.
     def action_source(self) -> None:
         if model := self.chosen:
             self.ui.open_trial(model.study.name, model.trial.number)
+
+    def action_delete(self) -> None:
+        if model := self.chosen:
+            ask_to_delete(self.ui, model.name)
 
     def action_pane(self, name: str) -> None:
         """Go to a pane; where the window is narrow, show it alone."""
@@ -304,7 +309,8 @@ def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
     """One version; the score is the first of its task."""
     version, metrics = model.version, model.version.metrics
     score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
-    words = model_report.state_words(version.state, forced=model.row["forced"], ascii_only=ascii_only)
+    changed = model.row["changed"]
+    words = model_report.state_words(version.state, forced=model.row["forced"], changed=changed, ascii_only=ascii_only)
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
         Cell(words, model_report.TONES.get(version.state, "plain")),  # type: ignore[arg-type]  # a table of literals

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
+from textual.worker import Worker
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.children import plan_process
@@ -27,6 +29,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.findings import Findings, costs
 from bertdistill.app.screens.live_screen import Line, LiveScreen
+from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
@@ -80,6 +83,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.config: Config | None = None
         self.checked: Checked | None = None
         self.answer: Answer | None = None
+        self._checked_as: tuple[Path, list[str]] | None = None
+        """The file and the changes that `checked` is about."""
         self._file = file
         self._raw: dict[str, Any] = {}
         self._whole: StudySpec | None = None
@@ -242,7 +247,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     def action_other(self) -> None:
         """Back to the list; what was typed stays."""
         self.workers.cancel_group(self, "judge")
-        self.config, self.checked, self.answer = None, None, None
+        self.workers.cancel_group(self, "plan")
+        self.config, self.checked, self.answer, self._checked_as = None, None, None, None
         self.remove_class("-editing", "-show-form", "-show-plan")
         self.add_class("-choosing")
         self.query_one("#plan").border_title = Text("What it is")
@@ -292,7 +298,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         """What was typed, as `--set` takes it."""
         return study_form.changes(self.fields, self._words)
 
-    @work(exclusive=True, group="form")
+    @work(name=WAITED_FOR, exclusive=True, group="form")
     async def _lay_out(self, focus: str = "") -> None:
         box = self.query_one("#fields", Vertical)
         words = self._words
@@ -367,26 +373,44 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     # ----------------------------------------------------------------------------------------------------- judging
 
-    @work(exclusive=True, group="judge")
-    async def _judge(self) -> None:
-        """Check the file once the typing rests, then ask for its plan; a newer call takes the place of an older."""
+    def _judge(self, *, start: bool = False) -> None:
+        """Check the file, and with `start` go on to the question; a newer call takes the place of an older."""
+        self.workers.cancel_group(self, "plan")
+        work: Work = partial(self._check, start)
+        _: Worker[None] = self.run_worker(work, WAITED_FOR if start else "", exclusive=True, group="judge")
+
+    async def _check(self, start: bool) -> None:
+        """Check the file, at once or when the typing rests, then ask for its plan."""
         if self.config is None:
             return
         path, changes = self.config.path, self.changes
-        await asyncio.sleep(CHECK_SECONDS)
+        await asyncio.sleep(0 if start else CHECK_SECONDS)
         try:
             if self.config.is_demo and not demo_study.has_data(self.ui.workspace):
                 await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
             studies = self.news.studies if self.news else {}
             self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
+            self._checked_as = (path, changes)
             self._whole = self.checked.spec or self._whole
             self._show_findings()
-            if self.checked.spec is not None:
-                await asyncio.sleep(PLAN_SECONDS)
-                self.answer = await plan_process.ask(path, changes)
-                self._show_findings()
+            if start:
+                self._ask_to_start()
         except (BertDistillError, OSError) as error:  # a full disk, a study of the workspace that cannot be read
             self.ui.tell_error(error)
+        else:
+            if self.checked.spec is not None:
+                work: Work = partial(self._plan, path, changes)
+                _: Worker[None] = self.run_worker(work, exclusive=True, group="plan")
+
+    async def _plan(self, path: Path, changes: list[str]) -> None:
+        """What it would cost, in another process: keys do not wait for that."""
+        await asyncio.sleep(PLAN_SECONDS)
+        try:
+            self.answer = await plan_process.ask(path, changes, workspace=self.ui.workspace.path)
+        except (BertDistillError, OSError) as error:
+            self.ui.tell_error(error)
+        else:
+            self._show_findings()
 
     @property
     def problems(self) -> list[str]:
@@ -437,12 +461,15 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.action_start()
 
     def action_start(self) -> None:
-        """Ask once more, with what it costs, then start it and open it."""
+        """Ask once more, with what it costs, then start and open it: as it stands now, not as it was checked last."""
+        if self.config is not None and self._checked_as == (self.config.path, self.changes):
+            self._ask_to_start()
+        else:
+            self._judge(start=True)
+
+    def _ask_to_start(self) -> None:
         spec = self.checked.spec if self.checked else None
-        if self.problems:  # the first of them stands above the footer already
-            return
-        if spec is None:
-            self.ui.tell("Not started: the file is still being checked; try again in a moment.", severity="warning")
+        if self.problems or spec is None:  # the first of them stands above the footer already
             return
         begin = f"Go on with study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
         question = f"{begin}? {costs(spec, self.answer)} It goes on when this app is closed."

@@ -157,12 +157,12 @@ class ParallelTab(ChartTab):
 
 def read_strands(view: StudyView, names: Sequence[str]) -> Strands:
     """Axes by name, parameters first, and the lines of all complete trials; pure. No names: the study's own."""
-    every = [parameter.name for parameter in view.spec.search]
+    every = [parameter.name for parameter in view.outline.search]
     measured = {name for trial in view.trials if trial.number in view.ranked for name in all_metrics(trial)}
     known = list(dict.fromkeys([*every, *(o.metric for o in view.objectives), *sorted(measured)]))
     params = [name for name in names if name in every]
     metrics = [name for name in names if name not in every and name in known]
-    found = parallel(outcomes(view), view.spec.search, view.objectives, params=params, metrics=metrics)
+    found = parallel(outcomes(view), view.outline.search, view.objectives, params=params, metrics=metrics)
     axes = [i for i, axis in enumerate(found.axes) if not names or axis.name in names]
     order = {number: place for place, number in enumerate(view.ranked)}
     lines = [

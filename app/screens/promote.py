@@ -31,7 +31,6 @@ from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
@@ -102,7 +101,7 @@ app. A refused one can be taken by force: the card then says so.
             for key, title, hint in FIELDS:
                 with Horizontal(classes="field"):
                     yield Label(title, markup=False)
-                    yield Field(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
+                    yield Input(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
             yield Line(id="verdict")
             yield Static(id="earlier", markup=False)
         with VerticalScroll(id="promote-steps", classes="pane"):
@@ -183,7 +182,7 @@ app. A refused one can be taken by force: the card then says so.
     def _show_form(self, news: PromoteNews) -> None:
         table = self.query_one("#checkpoints", LineTable)
         empty = "No checkpoint is on disk: it never got that far, or its files were removed. Run the trial again."
-        rows = [checkpoint_row(one, news.view.spec.task) for one in news.checkpoints]
+        rows = [checkpoint_row(one, news.view.study.task) for one in news.checkpoints]
         table.show(COLUMNS, rows, empty=empty)
         entitle(table, title="Which checkpoint")
         self._judge()
@@ -210,7 +209,8 @@ app. A refused one can be taken by force: the card then says so.
             parts.append(Text(f"Load it, from {safe_line(news.row['folder'], 400)}:\n{safe(news.load, 3000)}"))
         self.query_one("#steps", Static).update(Group(*parts))
         pane = self.query_one("#promote-steps")
-        words = model_report.state_words(version.state, ascii_only=self.ui.ascii_only)
+        changed = news.row["changed"] if news.row else ""
+        words = model_report.state_words(version.state, changed=changed, ascii_only=self.ui.ascii_only)
         entitle(pane, title=f"Verification of {name}", subtitle=words)
 
     def _end_words(self, version: ModelVersion) -> str:
@@ -320,7 +320,7 @@ app. A refused one can be taken by force: the card then says so.
         """Ask, then start the verification."""
         news, chosen = self.news, self.checkpoint
         if news is not None and chosen is not None and not self.problem():  # which stands below the form already
-            scores = score_words(chosen, news.view.spec.task)
+            scores = score_words(chosen, news.view.study.task)
             question = (
                 f"Verify the {chosen.role} checkpoint of #{self.number} ({scores}) and export it as "
                 f"{self._model(news)}? The report split is read once. It goes on when this app is closed."

@@ -25,6 +25,7 @@ from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.analysis.scenarios import NO_BASELINE
 from bertdistill.engine.contract.errors import InvalidRequest
 from bertdistill.engine.runner.rules import used
 from bertdistill.engine.steering import actions
@@ -97,7 +98,7 @@ proposed trials and counts against the budget.
         origin = "" if self._selected is None else f", from #{self._selected}"
         self.header(Text(f"Queue a trial in {safe_line(self.study_name, 40)}{origin}", "bold"))
         table = self.query_one(LineTable)
-        base = first_values(news.view, None)
+        base = first_values(news.view, None) if spec.baseline is not None else {}
         table.show(COLUMNS, [parameter_row(one, self.values, base, effective) for one in spec.search])
         entitle(table, title="Values")
         self.query_one("#forecast", Static).update(outlook_text(news.view, self.outlook))
@@ -105,11 +106,18 @@ proposed trials and counts against the budget.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
-            case "edit" | "from_baseline" | "queue":
+            case "edit" | "queue":
                 return bool(self.values)
+            case "from_baseline":
+                return not self.why_not(action)
             case "open_twin":
                 return self._twin() is not None
         return True
+
+    def why_not(self, action: str) -> str:
+        has_one = self.news is not None and self.news.view.spec.baseline is not None
+        missing = f"{NO_BASELINE[0].upper()}{NO_BASELINE[1:]}."
+        return missing if action == "from_baseline" and not has_one else super().why_not(action)
 
     def copies(self) -> list[tuple[str, str]]:
         words = [word for name, value in self._chosen().items() for word in ("--set", f"{name}={as_typed(value)}")]
@@ -235,14 +243,14 @@ def _problem(view: StudyView, spec: StudySpec, forecast: Forecast, values: Mappi
 def parameter_row(
     parameter: Parameter, values: Mapping[str, Any], base: Mapping[str, Any], effective: Mapping[str, Any]
 ) -> Row:
-    """One parameter; pale where it has no effect, marked where it differs from the baseline."""
+    """One parameter; pale where it has no effect, marked where it differs from the baseline (`base`, perhaps empty)."""
     name = parameter.name
-    idle, differs = name not in effective, values[name] != base[name]
+    idle, differs = name not in effective, name in base and values[name] != base[name]
     value = f"{as_typed(values[name])}" + (" (no effect)" if idle else "")
     cells = (
         Cell(safe_line(name, 60)),
         Cell(safe_line(value, 80), "plain" if idle else "bright"),
-        Cell(safe_line(as_typed(base[name]), 80), "dim"),
+        Cell(safe_line(as_typed(base[name]), 80) if name in base else "", "dim"),
         Cell(safe_line(describe(parameter), 200), "dim"),
     )
     return Row(name, cells, dim=idle, mark=differs)

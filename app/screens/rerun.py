@@ -19,12 +19,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
+from textual.worker import Worker
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.charts import frontier_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
+from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe_line
@@ -34,7 +36,6 @@ from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
-from bertdistill.app.widgets.fields import Field
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.steering import actions
@@ -85,7 +86,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         with Horizontal(id="rerun-body"):
             with Vertical(id="rerun-left"):
                 yield LineTable(id="settings-list", classes="pane")
-                yield Field(id="value", compact=True, select_on_focus=True, max_length=200)
+                yield Input(id="value", compact=True, select_on_focus=True, max_length=200)
                 yield Line(id="verdict")
                 with VerticalScroll(id="forecast-pane"):
                     yield Static(id="forecast", markup=False)
@@ -209,7 +210,9 @@ be: the size is exact, time and memory are judged by complete trials, the score 
 
     def _judge_soon(self, rest: float, *, start: bool = False) -> None:
         """Forecast what is typed, and with `start` go on to the question; a newer call takes the place of an older."""
-        self.run_worker(self._judge(rest, start), exclusive=True, group="judge", exit_on_error=False)
+        name = WAITED_FOR if start else ""
+        work: Work = partial(self._judge, rest, start)
+        _: Worker[None] = self.run_worker(work, name, exclusive=True, group="judge", exit_on_error=False)
 
     async def _judge(self, rest: float, start: bool) -> None:
         news, key, text = self.news, self._key, self.query_one("#value", Input).value.strip()
@@ -302,4 +305,4 @@ def choice_row(choice: Choice) -> Row:
         Cell(safe_line(choice.range, 200), "dim"),
         Cell(safe_line(choice.baseline, 80), "dim"),
     )
-    return Row(choice.key, cells, dim=choice.idle, mark=choice.now != choice.baseline)
+    return Row(choice.key, cells, dim=choice.idle, mark=bool(choice.baseline) and choice.now != choice.baseline)

@@ -17,7 +17,7 @@ from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
+from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, NO_BASELINE, Scenario, ScenarioTable
 
 
 class ScenariosTab(Tab):
@@ -43,7 +43,8 @@ class ScenariosTab(Tab):
     def show(self, view: StudyView, content: ScenarioTable) -> None:
         self._view = view
         rule = "what the others are compared with"
-        remark = "" if content.baseline is not None else "not complete yet"
+        has_one = view.outline.spec is not None and view.outline.spec.baseline is not None
+        remark = "" if content.baseline is not None else "not complete yet" if has_one else NO_BASELINE
         first = Scenario("baseline", rule, content.baseline, content.baseline_values, remark=remark)
         self._rows = {one.name: one for one in (first, *content.rows)}
         self.again()

@@ -174,12 +174,12 @@ def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
     complete = [trial for trial in view.trials if trial.number in view.ranked]
     measured = {name for trial in complete for name, value in all_metrics(trial).items() if value is not None}
     metrics = tuple(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
-    parameters = tuple(p.name for p in view.spec.search)
+    parameters = tuple(p.name for p in view.outline.search)
     if not parameters or not metrics:
         return SliceNews(parameters, metrics)
     name = parameter if parameter in parameters else parameters[0]
     objective = as_objective(view, metric if metric in metrics else metrics[0])
-    space = tuple(p for p in view.spec.search if p.name == name)
+    space = tuple(p for p in view.outline.search if p.name == name)
     return SliceNews(parameters, metrics, slices(outcomes(view), space, objective)[0], len(complete))
 
 

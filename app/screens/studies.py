@@ -15,6 +15,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.charts import sparkline
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
+from bertdistill.app.screens.delete import ask_to_delete
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
@@ -28,7 +29,7 @@ from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
-from bertdistill.store.rows import Attempt, StudyState
+from bertdistill.store.rows import Attempt
 
 COLUMNS = (
     Column("study", "study", 20),
@@ -103,9 +104,11 @@ closed: a runner and its workers are processes of their own.
         runner = news.runner
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{safe_line(str(self.ui.workspace.path))}  ", "bold")
-        if runner.alive:
+        if runner.silence is not None:
+            text.append(f"{study_header.silent_words(runner)}  ", "bold red")
+        elif runner.alive:
             text.append(f"runner {runner.pid} on {safe_line(runner.host, 40)}  ", "green")
-        elif any(v.study.state == StudyState.RUNNING for v in news.views):
+        elif any(view.needs_runner for view in news.views):
             gone = f"runner gone: pid {runner.pid} on {safe_line(runner.host, 40)}, R starts one  "
             text.append(gone if runner.pid else "no runner, R starts one  ", "bold red")
         text.append("  ".join(study_header.load_words(news.load)))
@@ -119,12 +122,12 @@ closed: a runner and its workers are processes of their own.
             Cell(safe_line(study.name, 60), "bright"),
             _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
             Cell(f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}"),
-            Cell(f"{view.finished}/{view.spec.budget.trials}"),
+            Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
             Cell(_left(view, live)),
             Cell(str(len(view.frontier))),
             Cell(_best(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
-            Cell(safe_line(study.diagnosis or view.spec.note, 200), "bad" if study.diagnosis else "dim"),
+            Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
         return Row(study.name, cells, dim=study.id in news.archived)
 
@@ -133,7 +136,8 @@ closed: a runner and its workers are processes of their own.
     @property
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
-        return str(self.query_one(LineTable).cursor_key or "")
+        table = next(iter(self.query(LineTable)), None)  # asked by the footer of a screen that this one covers
+        return str((table and table.cursor_key) or "")
 
     def _view(self) -> StudyView | None:
         name = self.study_name
@@ -142,7 +146,9 @@ closed: a runner and its workers are processes of their own.
     def why_not(self, action: str) -> str:
         view = self._view() if self.is_mounted else None
         match action:
-            case "open" | "history" | "archive" | "pause_study" | "stop_study" | "undo" if view is None:
+            case "undo" if self.ui.deleted:
+                return ""
+            case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
             case "show_archived" if self.news is not None and not self.news.archived:
                 return "No study is archived; A puts one away."
@@ -184,6 +190,10 @@ closed: a runner and its workers are processes of their own.
                 lambda _: f"{name} is {'put away; H shows it' if away else 'back'}.",
             )
 
+    def action_delete(self) -> None:
+        if name := self.study_name:
+            ask_to_delete(self.ui, name)
+
     def action_show_archived(self) -> None:
         self._archived = not self._archived
         self.ui.look_again()
@@ -205,18 +215,14 @@ def _live_attempts(reader: Reader) -> list[Attempt]:
 
 
 def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:
-    """The state of the study; while it is prepared, or has no runner, that instead."""
-    state = view.study.state.value
-    if state == StudyState.RUNNING and not alive:
-        return Cell(f"{fmt.STATES['failed'][ascii_only]} no runner", "bad")
-    if state == StudyState.RUNNING and any(a.kind == "prepare" for a in live):
-        return Cell(f"{fmt.STATES['running'][ascii_only]} preparing", "accent")
+    """What the study does now."""
+    state = fmt.study_state(view.study.state.value, alive=alive or not view.needs_runner, kinds=[a.kind for a in live])
     return Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn"))
 
 
 def _left(view: StudyView, live: Sequence[Attempt]) -> str:
     """Time to the end of the budget at the present number of workers, where it can be told."""
-    left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.spec.runner.slots or 1)
+    left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.outline.slots or 1)
     return "" if left is None else fmt.duration(left)
 
 

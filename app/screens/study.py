@@ -76,6 +76,12 @@ The ranked list has the frontier first (`★`), then the other trials by their d
 to equal a frontier trial, in shares of the objectives' ranges, sizes as logarithms. So a small trial stands high when
 nothing as small is much better, however weak it is. Then come trials that miss a threshold, then those without a rank.
 The chart shows the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
+
+- `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
+- `gain`: what a trial added to the hypervolume when it ended.
+- `dominated by #7`: trial 7 is at least as good in every objective and better in one.
+- `at chance`: a model that has learnt nothing scores as much; it says nothing to keep or promote such a trial.
+- `stored to step n`: the newest trial's numbers up to there are in the database, and survive whatever is killed.
 """
 
     def __init__(self, study_name: str) -> None:
@@ -225,7 +231,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             if attempt.trial_id is None:
                 words = study_header.preparation(attempt, ascii_only=self.ui.ascii_only)
                 return f"{words} The first trials follow, and each that ends is a point of the chart."
-        if not news.runner.alive and news.view.study.state == StudyState.RUNNING:
+        if not news.runner.alive and news.view.needs_runner:
             return "Nothing runs: there is no runner. Press R to start one."
         if news.view.study.state == StudyState.FAILED:
             return f"The study failed: {safe_line(news.view.study.diagnosis, 300)}"
@@ -456,6 +462,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def action_archive(self) -> None:
         if trial := self.selected:
             trial_actions.archive(self.ui, self.study_name, trial)
+
+    def action_delete(self) -> None:
+        if trial := self.selected:
+            trial_actions.delete(self.ui, self.study_name, trial)
 
     def action_queue_trial(self) -> None:
         from bertdistill.app.screens.queue_trial import QueueTrialScreen

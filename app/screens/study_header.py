@@ -26,14 +26,14 @@ def line(view: StudyView, news: StudyNews, width: int, *, ascii_only: bool = Fal
         _states(view, news, ascii_only=ascii_only),
         _budget(view, ascii_only=ascii_only),
     ]
-    left = view.seconds_left(len([a for a in news.attempts if a.trial_id is not None]) or view.spec.runner.slots or 1)
+    left = view.seconds_left(len([a for a in news.attempts if a.trial_id is not None]) or view.outline.slots or 1)
     if left is not None:
         parts.append(Text(f"{fmt.duration(left)} left"))
     if view.ranked:
         parts.append(_hypervolume(view))
     parts += [Text(words) for words in load_words(news.load)]
-    if safe_to := _safe_to(view, news):
-        parts.append(Text(safe_to))
+    if stored := _stored_to(view, news):
+        parts.append(Text(stored))
     text = Text(no_wrap=True, overflow="ellipsis")
     for part in parts:
         if text.cell_len + part.cell_len + 3 > width and text.cell_len:
@@ -46,12 +46,15 @@ def line(view: StudyView, news: StudyNews, width: int, *, ascii_only: bool = Fal
 def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
     text = Text()
     study = view.study
-    if not news.runner.alive and study.state == StudyState.RUNNING:
+    if not news.runner.alive and view.needs_runner:
         last = f"runner gone (pid {news.runner.pid} on {safe_line(news.runner.host, 30)})"
         gone = f"{last if news.runner.pid and not news.runner.released else 'no runner'}, R starts one"
         text.append(f"{fmt.STATES['failed'][ascii_only]} {gone} ", "bold red")
-    elif study.state != StudyState.RUNNING:
-        text.append(fmt.state(study.state.value, ascii_only=ascii_only) + " ", STYLES.get(study.state.value, "yellow"))
+    elif news.runner.silence is not None:
+        text.append(f"{fmt.STATES['failed'][ascii_only]} {silent_words(news.runner)} ", "bold red")
+    elif study.state != StudyState.RUNNING or not news.attempts:
+        state = fmt.study_state(study.state.value, alive=True, kinds=[a.kind for a in news.attempts])
+        text.append(fmt.state(state, ascii_only=ascii_only) + " ", STYLES.get(state, "yellow"))
     for name, number in view.tally.items():
         glyph = fmt.STATES[name][ascii_only]
         word = f" {name}" if name in ("running", "waiting") else ""
@@ -67,12 +70,14 @@ def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:
 
 def _budget(view: StudyView, *, ascii_only: bool) -> Text:
     bar = fmt.bar(view.progress(), 12, ascii_only=ascii_only)
-    return Text(f"{bar} {view.finished}/{view.spec.budget.trials}")
+    extra = len(view.extra)
+    words = f" + {extra} rerun{'s' * (extra > 1)}" if extra else ""
+    return Text(f"{bar} {view.finished}/{view.outline.trials or len(view.trials)}{words}")
 
 
 def _hypervolume(view: StudyView) -> Text:
     """The hypervolume and what the newest trial added to it."""
-    text = Text(f"HV {view.hypervolume:.3f}")
+    text = Text(f"hypervolume {view.hypervolume:.3f}")
     if view.gain:
         newest = list(view.gain.values())[-1]  # they are in the order of finishing
         text.append(f" +{newest:.3f}", "green" if newest > 0 else "")
@@ -93,11 +98,11 @@ def load_words(load: Load) -> list[str]:
     return words
 
 
-def _safe_to(view: StudyView, news: StudyNews) -> str:
+def _stored_to(view: StudyView, news: StudyNews) -> str:
     """Up to which step the numbers of the newest running trial are stored, and survive any kill."""
     running = {t.number for t in view.running}
     steps = [c.points[-1].step for c in news.curves if c.trial in running and c.points]
-    return f"safe to step {max(steps):,}" if steps else ""
+    return f"stored to step {max(steps):,}" if steps else ""
 
 
 def preparation(attempt: Attempt, *, ascii_only: bool = False) -> str:
@@ -124,6 +129,11 @@ def why_not_stop(study: Study) -> str:
     if study.state in (StudyState.RUNNING, StudyState.PAUSED):
         return ""
     return f"The study is {study.state}: nothing of it runs, so there is nothing to stop."
+
+
+def silent_words(runner: RunnerStatus) -> str:
+    """How long a runner that holds its lock has not given a sign."""
+    return f"runner {runner.pid} has not answered for {fmt.duration(runner.silence)}"
 
 
 def why_no_runner(runner: RunnerStatus, *, idle: bool = False) -> str:

@@ -265,6 +265,10 @@ speaks of another trial goes there, `escape` comes back.
         if trial := self.trial:
             trial_actions.annotate(self.ui, self.study_name, trial)
 
+    def action_delete(self) -> None:
+        if self.trial is not None:
+            trial_actions.delete(self.ui, self.study_name, self.trial)
+
     def action_archive(self) -> None:
         if trial := self.trial:
             trial_actions.archive(self.ui, self.study_name, trial)

@@ -18,7 +18,7 @@ GOING = (TrialState.RUNNING, TrialState.WAITING)
 def why_not(action: str, trial: Trial | None) -> str:
     """Why an action makes no sense for a trial in its state, and what to do instead; empty when it does."""
     match action:
-        case "open" | "note" | "archive" | "mark" | "rerun" | "promote" | "stop_trial" if trial is None:
+        case "open" | "note" | "archive" | "delete" | "mark" | "rerun" | "promote" | "stop_trial" if trial is None:
             return "No trial is chosen: the list is empty."
         case "promote" if trial is not None and trial.state != TrialState.COMPLETE:
             remedy = "wait for its end" if trial.state in GOING else "r reruns it with one change"
@@ -53,6 +53,13 @@ def archive(ui: Host, study: str, trial: Trial) -> None:
         lambda: actions.archive_trial(ui.workspace, study, trial.number, archived=away, who=ui.who),
         lambda _: f"Trial #{trial.number} is {'put away; H in the study shows it, u undoes this' if away else 'back'}.",
     )
+
+
+def delete(ui: Host, study: str, trial: Trial) -> None:
+    """Delete a trial, if the person means it."""
+    from bertdistill.app.screens.delete import ask_to_delete
+
+    ask_to_delete(ui, f"{study}/{trial.number}")
 
 
 def annotate(ui: Host, study: str, trial: Trial) -> None:

@@ -27,9 +27,9 @@ from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line, unicode_only
 from bertdistill.app.text.safe import safe, safe_line
-from bertdistill.app.widgets.fields import Field, TextField
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.steering import integrity
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.errors import BertDistillError, NotFound
@@ -40,7 +40,7 @@ HINTS = {
     "question": "Type a question, such as: Who wrote the letter?",
     "passage": "Paste or type the passage in which the answer may stand",
     "text": "Type a sentence, such as: A fine film.",
-    "pair": "Leave it empty unless the model was trained on pairs",
+    "pair": "The sentence that belongs to it",
 }
 LONGEST_ANSWER = 20_000
 TIME_NOISE = 0.25
@@ -60,6 +60,11 @@ class TryNews:
     @property
     def task(self) -> str:
         return self.study.task
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether the model reads two sentences; a study that was prepared before this was recorded may."""
+        return not TASKS[self.task].spans and Prepared.from_dict(self.study.prepared).pairs is not False
 
 
 class TryScreen(LiveScreen):
@@ -90,17 +95,17 @@ than what stands in the fields now are pale and say so.
     def body(self) -> Iterable[Widget]:
         with Vertical(id="try-fields"):
             yield Label("Question", classes="for-qa", markup=False)
-            yield Field(
+            yield Input(
                 id="question", classes="for-qa", compact=True, select_on_focus=False, placeholder=HINTS["question"]
             )
             yield Label("Passage", classes="for-qa", markup=False)
-            yield TextField(
+            yield TextArea(
                 id="passage", classes="for-qa", compact=True, tab_behavior="focus", placeholder=HINTS["passage"]
             )
             yield Label("Sentence", classes="for-text", markup=False)
-            yield Field(id="text", classes="for-text", compact=True, select_on_focus=False, placeholder=HINTS["text"])
-            yield Label("Second sentence, if the model takes pairs", classes="for-text", markup=False)
-            yield Field(id="pair", classes="for-text", compact=True, select_on_focus=False, placeholder=HINTS["pair"])
+            yield Input(id="text", classes="for-text", compact=True, select_on_focus=False, placeholder=HINTS["text"])
+            yield Label("Second sentence", classes="for-pair", markup=False)
+            yield Input(id="pair", classes="for-pair", compact=True, select_on_focus=False, placeholder=HINTS["pair"])
         yield Line(id="verdict")
         with Horizontal(id="answers"):
             for side in SIDES:
@@ -130,6 +135,10 @@ than what stands in the fields now are pale and say so.
         if not version.folder:
             raise NotFound(f"{self.model} has no exported folder; it is {version.state}")
         folder = reader.workspace.absolute(version.folder)
+        if folder.is_dir() and (
+            words := integrity.changed(reader.workspace, version)
+        ):  # a missing one is told when asked
+            raise NotFound(f"{self.model} is no longer what was verified: {words}", hint="Promote its trial again.")
         return TryNews(version, study, folder, teacher_of(reader.workspace, Prepared.from_dict(study.prepared)))
 
     def show(self, news: TryNews) -> None:
@@ -139,6 +148,7 @@ than what stands in the fields now are pale and say so.
         if first:
             self.set_class(TASKS[news.task].spans, "-qa")
             self.set_class(not TASKS[news.task].spans, "-text")
+            self.set_class(news.takes_pairs, "-pair")
             self.query_one("#question" if TASKS[news.task].spans else "#text").focus()
         self._show_answers(news)
         self.refresh_keys()

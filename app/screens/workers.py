@@ -38,7 +38,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.launch.launchers import LocalLauncher
+from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.launch.slots import Room
 from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
@@ -101,7 +101,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         with reader.session() as session:
             live = reads.live_attempts(session)
         views = [reader.view(study.name) for study in wanted(known, live)]
-        studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views)
+        studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec)
         room = self._slots(studies, live, runner.host if runner.alive else "")
         with reader.session() as session:
             return gather(session, reader.workspace, studies, runner=runner, load=load, room=room, now=time.time())
@@ -110,7 +110,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         mark = (host, *((s.spec.runner.slots, s.spec.runner.slots_per_gpu) for s in studies), *(a.id for a in live))
         kept = self._room
         if kept is None or kept[0] != mark or time.monotonic() - kept[1] > SLOTS_SECONDS:
-            kept = (mark, time.monotonic(), look_at_slots(LocalLauncher(), studies, live, host))
+            kept = (mark, time.monotonic(), look_at_slots(make_launcher(), studies, live, host))
             self._room = kept
         return kept[2]
 
@@ -317,7 +317,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         said = "is killed" if at_once else "is asked to stop; a worker writes a checkpoint first"
         self.ui.act(
             lambda: actions.stop_trial(self.ui.workspace, study, number, at_once=at_once, who=self.ui.who),
-            lambda _: f"Trial #{number} of {study} {said}.",
+            lambda late: late or f"Trial #{number} of {study} {said}.",
         )
 
     def action_slots(self, by: int) -> None:

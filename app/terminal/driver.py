@@ -19,7 +19,7 @@ from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from bertdistill.app.terminal.terminal import Background, brightness, install_signals
+from bertdistill.app.terminal.terminal import WIPE, Background, brightness, install_signals
 
 _NOT_KEYS = re.compile(
     rb"\x1b\[M...|\x1b\]1[01];[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[\?[0-9;]*c",
@@ -125,6 +125,12 @@ class SteadyDriver(LinuxDriver):
         self._file = SteadyOutput(sys.__stderr__)  # type: ignore[assignment]  # the writer needs these three methods
         self._is_suspended = self._is_stopped = False
         install_signals(app)
+
+    def start_application_mode(self) -> None:
+        assert self._file is not None, "set by our own __init__"
+        self._file.write(WIPE)  # what was said while the app was loaded; the writer thread does not run yet
+        self._file.flush()
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # textual gives it no types
 
     @property
     def can_suspend(self) -> bool:

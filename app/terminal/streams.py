@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,17 +12,26 @@ from typing import Any
 
 from bertdistill.app.errors import UsageError
 
+_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
+
 
 class ReaderGone(Exception):
     """Whoever read our output has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
 
 
-def show(text: str) -> None:
-    """Data: to stdout; raises ReaderGone when nobody reads it any more."""
+def show(text: str, *, coloured: bool = False) -> None:
+    """Data: to stdout; raises ReaderGone when nobody reads it any more. Escape sequences are made harmless.
+
+    `coloured` text keeps its colours and nothing else; whoever draws it has cleaned the words in it.
+    """
+    from bertdistill.app.text.safe import harmless
+
     if not text:
         return
+    parts = _COLOURS.split(text) if coloured else [text]
+    parts[::2] = [harmless(part) for part in parts[::2]]
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write("".join(parts) + "\n")
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise ReaderGone from error
@@ -38,13 +48,16 @@ def say(text: str) -> None:
         raise ReaderGone from error
 
 
-def show_rows(rows: Sequence[Mapping[str, Any]], text: str, *, json: bool, csv: bool) -> None:
-    """A list of objects in the form that was asked for; `text` is the form for people."""
+def show_rows(rows: Sequence[Mapping[str, Any]], text: str, *, json: bool, csv: bool, coloured: bool = False) -> None:
+    """A list of objects in the form that was asked for; `text` is the form for people, perhaps with a chart in it."""
     if json and csv:
         raise UsageError("--json and --csv exclude each other", hint="Give one of them.")
     from bertdistill.app.text.tables import csv_text, json_text
 
-    show(json_text(list(rows)) if json else csv_text(rows) if csv else text)
+    if json or csv:
+        show(json_text(list(rows)) if json else csv_text(rows))
+    else:
+        show(text, coloured=coloured)
 
 
 def unicode_ok() -> bool:

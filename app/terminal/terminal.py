@@ -123,6 +123,16 @@ def brightness(answer: bytes) -> Background | None:
     return "light" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "dark"
 
 
+WIPE = "\r\x1b[K"
+"""Takes away what stands in the line."""
+
+
+def say_at_once(words: str, target: int = 2) -> None:
+    """A word on the line of the prompt while the app is loaded; the app's driver wipes it out, see `WIPE`."""
+    with suppress(OSError):
+        os.write(target, words.encode())
+
+
 def ask_background(environ: Mapping[str, str], source: int = 0, target: int = 2) -> Background | None:
     """Ask the terminal on these descriptors for its background; None when it does not say.
 

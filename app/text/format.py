@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bertdistill.engine.tasks.table import METRICS
@@ -20,6 +20,8 @@ STATES: dict[str, tuple[str, str]] = {
     "failed": ("✗", "x"),
     "stopped": ("■", "#"),
     "paused": ("‖", "="),
+    "preparing": ("▶", ">"),
+    "no runner": ("✗", "x"),
 }
 """Glyph of each state, and the one for terminals without Unicode. The word always stands beside it."""
 
@@ -30,6 +32,16 @@ def state(name: str, *, ascii_only: bool = False) -> str:
     """`✓ complete`: a glyph and the word, so that neither colour nor font carries the meaning."""
     glyphs = STATES.get(name)
     return name if glyphs is None else f"{glyphs[ascii_only]} {name}"
+
+
+def study_state(state: str, *, alive: bool, kinds: Collection[str]) -> str:
+    """What a study does now, in one word everywhere. `kinds` are those of its attempts that run now.
+
+    One that is to run may have no runner, prepare its data, or wait until a slot is free.
+    """
+    if state != "running":
+        return state
+    return "no runner" if not alive else "preparing" if "prepare" in kinds else "running" if kinds else "waiting"
 
 
 def count(value: float | None) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.engine.contract.events import finite
 
 GAP = "  "
 
@@ -66,7 +66,8 @@ def cell_width(text: str) -> int:
 
 
 def pairs(rows: Mapping[str, str], *, indent: str = "  ") -> str:
-    """`name  value` lines with the names padded to one width."""
+    """`name  value` lines with the names padded to one width; a value is one line."""
+    rows = {safe_line(name): safe_line(value, 4000) for name, value in rows.items()}
     width = max((cell_width(name) for name in rows), default=0)
     return "\n".join(
         f"{indent}{name}{' ' * (width - cell_width(name))}{GAP}{value}".rstrip() for name, value in rows.items()
@@ -76,17 +77,6 @@ def pairs(rows: Mapping[str, str], *, indent: str = "  ") -> str:
 def json_text(value: Any) -> str:
     """JSON with NaN and infinities as null and everything outside ASCII escaped, so no terminal can be driven by it."""
     return json.dumps(finite(value), indent=2, allow_nan=False)
-
-
-def finite(value: Any) -> Any:
-    """The value with non-finite numbers replaced by None, at any depth."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    return value
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

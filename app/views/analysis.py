@@ -50,7 +50,9 @@ def outcomes(view: StudyView) -> list[Outcome]:
 
 def study_scenarios(view: StudyView) -> ScenarioTable:
     """The scenario table against the baseline and the teacher: its size, and its scores on the search split."""
-    return scenarios(outcomes(view), view.objectives, view.teacher)
+    has_baseline = view.spec.baseline is not None
+    found = outcomes(view)
+    return scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
 
 
 def study_growth(view: StudyView) -> list[Step]:
@@ -62,7 +64,7 @@ def study_slices(view: StudyView, metrics: Sequence[str] = ()) -> list[Slice]:
     """The slices of every parameter, for these metrics or for the objectives."""
     found = outcomes(view)
     chosen = [as_objective(view, name) for name in metrics or [o.metric for o in view.objectives]]
-    return [one for objective in chosen for one in slices(found, view.spec.search, objective)]
+    return [one for objective in chosen for one in slices(found, view.outline.search, objective)]
 
 
 def as_objective(view: StudyView, metric: str) -> Objective:

@@ -17,7 +17,10 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
+from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
+from bertdistill.app.views.plan_time import time_text
+from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
@@ -33,13 +36,9 @@ from bertdistill.engine.tasks.table import TASKS
 SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
 STEP_KEYS = ("batch_size", "accumulation", "epochs")
 MOST_STUDENTS = 20_000
-CACHE_BYTES_A_TOKEN = {True: 15, False: 3}
-"""Ids, segment types, and for spans character positions and two fp16 logits."""
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
-TRAINING_COPIES = 3
-"""The last checkpoint holds weights and the two moments of AdamW."""
 
 
 def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | None = None) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     for notice in inputs.notices:
         say(f"warning: {notice}")
     amounts = _amounts(spec, facts, inputs, say)
-    examples, windows, tokens = (amounts.examples, amounts.windows, amounts.tokens) if amounts else (None, None, None)
+    examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)
     labels = len(spec.data.labels) or len(inputs.labels) or 2
     if not TASKS[spec.task].spans and not (spec.data.labels or inputs.labels):
@@ -74,7 +73,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
-        "disk_bytes": _disk(spec, tokens, sizes),
+        "disk_bytes": _disk(spec, amounts, sizes, labels, shape, say),
     }
 
 
@@ -93,17 +92,19 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "trials": f"{planned['trials']} in the budget, "
         + ("a continuous space" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
-        "baseline": f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else unknown,
+        "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
-        "caches": f"about {fmt.size(disk['caches'])}" if disk["caches"] is not None else unknown,
+        "caches": caches_words(disk, unknown),
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
     for column in planned["columns"]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
+    if planned.get("time"):
+        facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:
         facts["refused"] = f"{sizes['refused']} of {sizes['students']} architectures cannot be built and are skipped"
     for parameter in spec.search:
@@ -125,16 +126,23 @@ def _column_text(column: Mapping[str, Any]) -> str:
     return f"{USES.get(column['use'], 'not used')}: {samples}"
 
 
-def _steps_text(steps: Mapping[str, int]) -> str:
-    text = f"about {steps['baseline']:,} for the baseline"
-    return text if steps["least"] == steps["most"] else f"{text}, {steps['least']:,} to {steps['most']:,} in the space"
+def _baseline_text(spec: StudySpec, sizes: Mapping[str, Any]) -> str:
+    if spec.baseline is None:
+        return "none: the file has no [baseline], whose settings trial 0 would have"
+    return f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else ""
+
+
+def _steps_text(steps: Mapping[str, int | None]) -> str:
+    text = "" if steps["baseline"] is None else f"about {steps['baseline']:,} for the baseline, "
+    least, most = f"{steps['least']:,}", f"{steps['most']:,}"
+    return f"{text}{least} to {most} in the space" if least != most else text.removesuffix(", ") or f"about {least}"
 
 
 # --------------------------------------------------------------------------------------------------------------- sizes
 
 
 def _baseline(spec: StudySpec) -> Settings:
-    """The settings of trial 0, or the fixed ones when there is no baseline."""
+    """The settings of trial 0; without a [baseline] the fixed ones, which are called so nowhere."""
     return dataclasses.replace(spec.settings, **(spec.baseline or {}))
 
 
@@ -154,7 +162,7 @@ def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> di
         except ConfigError:
             refused += 1
     return {
-        "baseline": size(baseline),
+        "baseline": size(baseline) if spec.baseline is not None else None,
         "smallest": min(found, default=None),
         "largest": max(found, default=None),
         "refused": refused,
@@ -275,7 +283,7 @@ def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Calla
     return None
 
 
-def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int] | None:
+def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int | None] | None:
     if windows is None:
         return None
     values = {name: [float(getattr(spec.settings, name))] for name in STEP_KEYS}
@@ -289,17 +297,40 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
 
     batch, accumulation, epochs = (values[name] for name in STEP_KEYS)
     return {
-        "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs),
+        "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs) if spec.baseline else None,
         "least": steps(max(batch), max(accumulation), min(epochs)),
         "most": steps(min(batch), min(accumulation), max(epochs)),
     }
 
 
-def _disk(spec: StudySpec, tokens: float | None, sizes: Mapping[str, Any]) -> dict[str, int | None]:
-    largest = sizes["largest"] or sizes["baseline"]
-    checkpoints = None
-    if largest:
-        running = max(1, spec.runner.slots)
-        checkpoints = int(4 * largest * (spec.budget.trials + running * TRAINING_COPIES))
-    caches = None if tokens is None else int(tokens * CACHE_BYTES_A_TOKEN[TASKS[spec.task].spans])
-    return {"caches": caches, "checkpoints": checkpoints}
+def _disk(
+    spec: StudySpec,
+    amounts: Amounts | None,
+    sizes: Mapping[str, Any],
+    labels: int,
+    shape: Shape | None,
+    say: Callable[[str], None],
+) -> dict[str, int | None]:
+    return disk_bytes(
+        tokens=amounts.tokens if amounts else None,
+        examples=amounts.examples if amounts else None,
+        spans=TASKS[spec.task].spans,
+        labels=labels,
+        teacher_params=_teacher_params(spec, labels, shape, say),
+        student_params=sizes["largest"] or sizes["baseline"],
+        trials=spec.budget.trials,
+        slots=spec.runner.slots,
+    )
+
+
+def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Callable[[str], None]) -> int | None:
+    """Of a teacher that is trained into a cache; 0 where one is taken as it is, None where its size is unknown."""
+    if spec.teacher.fine_tune is None:
+        return 0
+    if spec.student.init not in ("teacher", SCRATCH):
+        config = _config_json(spec.teacher.model, spec.teacher.revision, say)
+        shape = Shape.from_config(config) if config is not None else None
+    if shape is None:
+        return None
+    facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=shape.to_dict())
+    return int(teacher_sizes(facts, spec.task).get("params") or 0) or None

@@ -45,7 +45,8 @@ def _place(view: StudyView, trial: Trial) -> Iterator[Fact]:
     place = f"{view.position(trial.number)} of {len(view.ranked)}"
     other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None
     if ranked.on_frontier:
-        yield Fact("rank", f"{place}, on the frontier")
+        chance = ", but its score is at chance: it has learnt next to nothing" if view.at_chance(trial) else ""
+        yield Fact("rank", f"{place}, on the frontier{chance}")
     elif not ranked.feasible:
         limits = ", ".join(f"{o.metric} {fmt.metric(o.metric, o.threshold)}" for o in _missed(view, trial))
         yield Fact("rank", f"{place}, misses the threshold {limits}")

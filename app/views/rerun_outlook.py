@@ -70,7 +70,7 @@ def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
     names = changeable(view.spec)
     values = {name: trial.settings.get(name, getattr(view.spec.settings, name)) for name in names}
     effective = active(view.spec.search, {name: values[name] for name in searched}, view.spec.settings)
-    base = view.baseline.settings if view.baseline is not None else vars(view.spec.settings)
+    base = view.baseline.settings if view.baseline is not None else {}
     found = []
     for name in [*searched, *(one for one in names if one not in searched)]:
         parameter = searched.get(name)
@@ -80,7 +80,7 @@ def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
                 name,
                 as_typed(values[name]),
                 describe(parameter) if parameter is not None else limits(fixed_parameter(name)),
-                as_typed(base.get(name, values[name])),
+                as_typed(base[name]) if name in base else "",
                 parameter is not None,
                 parameter is not None and name not in effective,
                 tuple(str(one) for one in options),

@@ -116,8 +116,10 @@ def _end(view: StudyView, trial: Trial) -> str:
 
 
 def _study_events(view: StudyView, preparation: Attempt | None) -> Iterator[Event]:
-    study, budget = view.study, view.spec.budget.trials
-    yield Event("created", study.created_at, "study", f"study created, for {budget} trials")
+    study, budget = view.study, view.outline.trials
+    yield Event(
+        "created", study.created_at, "study", f"study created, for {budget} trials" if budget else "study created"
+    )
     if preparation is not None:
         words = "preparation starts: data and teacher, once for all trials"
         yield Event("prepare", preparation.started_at, "start", words)

@@ -18,7 +18,7 @@ FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters"
 def known_columns(view: StudyView) -> list[str]:
     """Every column that the study can show."""
     measured = {name for trial in view.trials[:50] for name in all_metrics(trial)}
-    searched = [p.name for p in view.spec.search]
+    searched = [p.name for p in view.outline.search]
     return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
 
 

@@ -6,17 +6,18 @@ It verifies nothing: a process of its own does, and goes on without anyone who w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
-from bertdistill.engine.contract.events import PROGRESS, parse_event
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.events import PROGRESS, newest_event
+from bertdistill.engine.contract.folder import RunPaths, open_regular
+from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import read_exit, read_spec
+from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.promotions import START_SECONDS
 from bertdistill.store.errors import BertDistillError
@@ -64,7 +65,8 @@ def settle_ended(ws: Workspace, versions: Iterable[ModelVersion]) -> bool:
         if version.state != VERIFYING:
             continue
         if version.attempt_folder:
-            ended = read_exit(RunPaths(ws.absolute(version.attempt_folder))) is not None
+            paths = RunPaths(ws.absolute(version.attempt_folder))
+            ended = not make_launcher().alive(paths, version.handle)
         else:
             ended = time.time() - version.created_at > START_SECONDS
         if ended:
@@ -78,7 +80,7 @@ def look(ws: Workspace, version: ModelVersion) -> Verification:
         return Verification(version, steps((), {}, version))
     paths = RunPaths(ws.absolute(version.attempt_folder))
     try:
-        order = dict(read_spec(paths).promote)
+        order = dict(AttemptSpec.read(paths.spec).promote)
     except (
         BertDistillError,
         OSError,
@@ -88,10 +90,10 @@ def look(ws: Workspace, version: ModelVersion) -> Verification:
     ):  # an old or damaged folder: only the alias is lost
         order = {}
     phases = [line.removesuffix(" …") for line in _lines(paths.log) if line.endswith(" …")]
-    return Verification(version, steps(phases, _progress(paths.events), version), order)
+    return Verification(version, steps(phases, newest_event(paths.events, PROGRESS), version), order)
 
 
-def steps(phases: Sequence[str], progress: dict[str, Any], version: ModelVersion) -> tuple[Step, ...]:
+def steps(phases: Sequence[str], progress: Mapping[str, Any], version: ModelVersion) -> tuple[Step, ...]:
     """The steps in the states that the phases seen so far, the newest progress event and the version tell; pure."""
     if version.state == "verified":
         problem = safe_line(version.report.get("problem", ""), 300)
@@ -110,23 +112,14 @@ def steps(phases: Sequence[str], progress: dict[str, Any], version: ModelVersion
     )
 
 
-def _rate(progress: dict[str, Any]) -> str:
+def _rate(progress: Mapping[str, Any]) -> str:
     done, total, unit = (progress.get(name) for name in ("done", "total", "unit"))
     return safe_line(f"{fmt.setting(done)} of {fmt.setting(total)} {unit}", 80)
 
 
-def _progress(events: Path) -> dict[str, Any]:
-    """The newest progress event, empty without one."""
-    for line in reversed(_lines(events)):
-        event = parse_event(line.encode())
-        if event and event["k"] == PROGRESS:
-            return dict(event)
-    return {}
-
-
 def _lines(path: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             return file.read(MOST_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return []

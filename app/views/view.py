@@ -14,11 +14,13 @@ from typing import Any
 
 from bertdistill.app.draw.charts import Axis, Kind, Point
 from bertdistill.app.text.format import arrow, metric, value_of
+from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
+from bertdistill.engine.analysis.scenarios import at_chance
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
@@ -34,7 +36,7 @@ class StudyView:
     """One study at one moment. `trials` are in ranked order, unranked ones after them by number."""
 
     study: Study
-    spec: StudySpec
+    outline: Outline
     trials: tuple[Trial, ...]
     ranked: Mapping[int, RankedRow[int]] = field(default_factory=dict)
     """By trial number; only complete trials with every objective are ranked."""
@@ -56,8 +58,18 @@ class StudyView:
     baseline_number: int | None = None
 
     @property
+    def needs_runner(self) -> bool:
+        """Whether it stands still without a runner; logged runs have none."""
+        return self.study.kind != LOG and self.study.state == StudyState.RUNNING
+
+    @property
+    def spec(self) -> StudySpec:
+        """The whole spec in force; ConfigError where it is no longer valid, and of logged runs."""
+        return self.outline.whole
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
-        return self.spec.objectives
+        return self.outline.objectives
 
     @property
     def frontier(self) -> list[Trial]:
@@ -77,12 +89,21 @@ class StudyView:
     def teacher(self) -> dict[str, float | None]:
         """The teacher's size and its scores on the search split; empty until the preparation is done."""
         scores = self.facts.teacher_metrics
-        return {**teacher_sizes(self.facts, self.spec.task), **{name: value_of(scores, name) for name in scores}}
+        return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
 
     @property
     def weak_teacher(self) -> str:
         """Why the teacher has nothing to teach, as the preparation found; empty when it is better than chance."""
         return self.facts.weak_teacher
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """Scores of a model that has learnt nothing, by metric; empty until the preparation is done."""
+        return dict(self.facts.chance)
+
+    def at_chance(self, trial: Trial) -> bool:
+        """Whether its score is one that says nothing."""
+        return at_chance(self.objectives, self.values(trial), self.chance)
 
     def values(self, trial: Trial) -> Mapping[str, float | None]:
         """Metrics known before training, then those measured so far."""
@@ -102,18 +123,29 @@ class StudyView:
         """Place in the ranked list, from 1."""
         return list(self.ranked).index(number) + 1 if number in self.ranked else None
 
+    @property
+    def extra(self) -> list[Trial]:
+        """Trials beyond the budget that have still to end: reruns."""
+        return [t for t in (*self.running, *self.waiting) if not in_budget(t)]
+
+    @property
+    def _ahead(self) -> tuple[float, int]:
+        """Trials done, running ones by their share, and those that they are a part of."""
+        done = self.finished + sum(t.progress for t in self.running)
+        return done, max(1, self.outline.trials or len(self.trials)) + len(self.extra)
+
     def progress(self) -> float:
-        """Finished trials of the budget, running ones by their share, from 0 to 1."""
-        done = self.finished + sum(t.progress for t in self.running if in_budget(t))
-        return min(1.0, done / max(1, self.spec.budget.trials))
+        """How much is done of the budget and of what still runs beyond it, from 0 to 1."""
+        done, whole = self._ahead
+        return min(1.0, done / whole)
 
     def seconds_left(self, slots: int) -> float | None:
         """Time to the end of the budget at `slots` trials at once, from how long finished ones took; None: no idea."""
-        if self.typical_seconds is None or self.study.state != StudyState.RUNNING:
+        budget = self.outline.trials
+        if not budget or self.typical_seconds is None or self.study.state != StudyState.RUNNING:
             return None
-        extra = sum(1.0 - t.progress for t in (*self.running, *self.waiting) if not in_budget(t))
-        left = max(0.0, 1.0 - self.progress()) * self.spec.budget.trials + extra
-        return left * self.typical_seconds / max(1, slots)
+        done, whole = self._ahead
+        return (whole - done) * self.typical_seconds / max(1, slots) if done < whole else None
 
 
 def read_view(db: Database, name: str) -> StudyView:
@@ -121,33 +153,36 @@ def read_view(db: Database, name: str) -> StudyView:
     with db.read() as session:
         study = reads.study(session, name)
         trials = reads.trials(session, study.id)
-    return make_view(study, study_from_dict(study.spec, where=f"study {study.name}"), trials)
+    return make_view(study, outline(study), trials)
 
 
-def make_view(study: Study, spec: StudySpec, trials: Sequence[Trial], before: StudyView | None = None) -> StudyView:
+def make_view(
+    study: Study, known: Outline | StudySpec, trials: Sequence[Trial], before: StudyView | None = None
+) -> StudyView:
     """Rank the trials; pure. `before` is an older view of the same study: what holds of it still is not made again."""
+    known = of_spec(known) if isinstance(known, StudySpec) else known
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     values = {t.number: all_metrics(t) for t in complete}
-    if before is not None and (before.spec.objectives, before.measured) == (spec.objectives, values):
+    if before is not None and (before.objectives, before.measured) == (known.objectives, values):
         ranked, gain = dict(before.ranked), before.gain  # another dict: screens take the same one for nothing new
     else:
-        ranked = {row.key: row for row in ranking(list(values.items()), spec.objectives)}
+        ranked = {row.key: row for row in ranking(list(values.items()), known.objectives)}
         feasible = [t for t in complete if t.number in ranked and ranked[t.number].feasible]
-        gain = _gains(feasible, values, spec.objectives)
+        gain = _gains(feasible, values, known.objectives)
     order = {number: place for place, number in enumerate(ranked)}
     states = Counter(t.state for t in trials)
     took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
     in_order = tuple(sorted(trials, key=lambda t: (order.get(t.number, len(order)), t.number)))
     return StudyView(
         study,
-        spec,
+        known,
         in_order,
         ranked,
         gain,
         sum(gain.values()),
         values,
         {state.value: number for state in TrialState if (number := states[state])},
-        sum(t.finished_at is not None for t in trials if in_budget(t)),
+        sum(t.finished_at is not None for t in trials if in_budget(t) or not known.trials),
         median(took) if took else None,
         tuple(t for t in in_order if t.state == TrialState.RUNNING),
         tuple(t for t in in_order if t.state == TrialState.WAITING),
@@ -173,7 +208,7 @@ def all_metrics(trial: Trial) -> dict[str, float | None]:
 
 def columns(view: StudyView) -> list[str]:
     """Metric columns of a table: the objectives, then what the study stores."""
-    return list(dict.fromkeys([*(o.metric for o in view.objectives), *view.spec.metrics.stored]))
+    return list(dict.fromkeys([*(o.metric for o in view.objectives), *view.outline.stored]))
 
 
 def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -188,7 +223,7 @@ def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
 def remark(view: StudyView, trial: Trial) -> str:
     """What is worth a word about a trial: baseline, lineage, what dominates it, why it ended badly."""
     ranked = view.ranked.get(trial.number)
-    words = []
+    words = ["at chance"] if ranked and view.at_chance(trial) else []
     if trial.origin == "baseline":
         words.append("baseline")
     if parent := view.parent(trial):
@@ -196,9 +231,9 @@ def remark(view: StudyView, trial: Trial) -> str:
     if ranked and not ranked.feasible:
         words.append("misses a threshold")
     elif ranked and ranked.dominated_by is not None:
-        words.append(f"under #{ranked.dominated_by}")
+        words.append(f"dominated by #{ranked.dominated_by}")
     if trial.reason:
-        words.append(trial.reason)
+        words.append(safe_line(trial.reason))
     return ", ".join(words)
 
 
@@ -223,10 +258,11 @@ def chart_trials(
         if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
             label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
+            label += " at chance" if label and kind != "running" and view.at_chance(trial) else ""
             row = view.ranked.get(trial.number)
             found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
     if trials is None:
-        found += [(None, _reference(r, x, y)) for r in view.spec.references if x in r.metrics and y in r.metrics]
+        found += [(None, _reference(r, x, y)) for r in view.outline.references if x in r.metrics and y in r.metrics]
     return found
 
 
@@ -238,6 +274,8 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     lines = []
     if objective and objective.threshold is not None:
         lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))
+    if (level := view.chance.get(name)) is not None:
+        lines.append((level, f"chance {metric(name, level)}"))
     teacher = value_of(view.facts.teacher_metrics, name)
     if teacher is not None and better == "maximize":
         lines.append((teacher, f"teacher {metric(name, teacher)}"))

@@ -1,4 +1,4 @@
-"""What a table shows, as values: cells and rows. It draws nothing."""
+"""What a table shows, as values: cells and rows, harmless whatever they are made of. It draws nothing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
+from bertdistill.app.text.safe import safe_line
+
+LONGEST = 2000
+"""Characters of a cell that had to be cleaned."""
 Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell; `text` is one safe line and never markup."""
+    """One cell; `text` becomes one safe line and is never markup."""
 
     text: str
     tone: Tone = "plain"
+
+    def __post_init__(self) -> None:
+        if not self.text.isprintable():  # the usual text costs one look
+            object.__setattr__(self, "text", safe_line(self.text, LONGEST))
 
 
 class LateCells(Sequence[Cell]):

@@ -81,7 +81,7 @@ the marks of other trials away; the steps stay those of the frontier over all tr
         points = [point for _, point in self._trials]
         state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
         state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
-        drawn = (points, x, y, state, self._selected, view.spec, self.marker)
+        drawn = (points, x, y, state, self._selected, view.outline, self.marker)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -99,7 +99,7 @@ the marks of other trials away; the steps stay those of the frontier over all tr
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
         """All points; those of trials that have ended are made once."""
         ended = [trial for trial in view.trials if not _moves(trial)]  # the same objects until one is read again
-        made_of = (ended, view.ranked, view.spec, x, y)
+        made_of = (ended, view.ranked, view.outline, x, y)
         if self._made_of != made_of:
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]

@@ -27,8 +27,10 @@ STATES = {"verifying": "running", "verified": "complete", "refused": "infeasible
 TONES = {"verifying": "accent", "verified": "good", "refused": "warn", "failed": "bad"}
 
 
-def state_words(state: str, *, forced: bool = False, ascii_only: bool = False) -> str:
-    """`✓ verified`, `✓ verified by force`."""
+def state_words(state: str, *, forced: bool = False, changed: str = "", ascii_only: bool = False) -> str:
+    """`✓ verified`, `✓ verified by force`, `✗ changed since`."""
+    if changed:
+        return f"{fmt.STATES['failed'][ascii_only]} changed since"
     glyphs = fmt.STATES.get(STATES.get(state, ""))
     words = safe_line(state, 40) + (" by force" if forced else "")
     return words if glyphs is None else f"{glyphs[ascii_only]} {words}"

@@ -25,6 +25,8 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column, Layout, fit, is_whole, joined, lay_out
 
+MOVEMENTS = frozenset({"step", "end", "page", "shift"})
+"""Actions that only move the cursor."""
 GUTTERS: dict[str, tuple[str, str]] = {
     "cursor": ("›", ">"),
     "mark": ("•", "*"),
@@ -84,10 +86,13 @@ class LineTable(ScrollView, can_focus=True):
 
     @dataclass
     class Moved(Message):
-        """The cursor came to another row."""
+        """The cursor came to another row; of several that wait to be handled only the last one matters."""
 
         table: LineTable
         key: Hashable
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, LineTable.Moved) and message.table is self.table
 
         @property
         def control(self) -> LineTable:

@@ -35,24 +35,13 @@ def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: 
                 found.append(Column(name, title, 12))
             case "parameters":
                 found.append(Column(name, title, 24, grow=True))
-            case "note" | "tags" | "origin":
+            case "note":
+                found.append(Column(name, title, 16))  # `dominated by #12`
+            case "tags" | "origin":
                 found.append(Column(name, title, 12))
             case _:
                 found.append(Column(name, title, max(7, min(12, len(title))), "right"))
     return found
-
-
-def table_rows(
-    view: StudyView,
-    trials: Sequence[Trial],
-    names: Sequence[str],
-    losses: Mapping[int, float],
-    marked: AbstractSet[int],
-    *,
-    ascii_only: bool,
-) -> list[Row]:
-    """One row a trial, keyed by its number."""
-    return [_row(view, trial, names, losses, mark=trial.number in marked, ascii_only=ascii_only) for trial in trials]
 
 
 class RowKeeper:
@@ -72,8 +61,8 @@ class RowKeeper:
         *,
         ascii_only: bool,
     ) -> list[Row]:
-        """As `table_rows`. A trial that was read again is another object, so the same object means the same row."""
-        shared = (view.ranked, view.spec, tuple(names), ascii_only)
+        """One row a trial, keyed by its number. A trial that was read again is another object, and gets a new row."""
+        shared = (view.ranked, view.outline, tuple(names), ascii_only)
         if len(self._for) != len(shared) or not all(a is b or a == b for a, b in zip(self._for, shared, strict=True)):
             self._for, self._rows = shared, {}
         rows = []

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite
+from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference
 from bertdistill.engine.contract.errors import InvalidRequest
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from bertdistill.engine.analysis.outcomes import Outcome, finite
+from bertdistill.engine.analysis.outcomes import Outcome
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import LOG_SCALED, Objective
 from bertdistill.engine.study.space import Parameter, Space, Value
 

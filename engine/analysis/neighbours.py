@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.analysis.coordinates import Axis, parameter_axis
-from bertdistill.engine.analysis.outcomes import finite
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.study.space import Space, active
 from bertdistill.store.rows import Trial, TrialState
 

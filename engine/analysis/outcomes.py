@@ -6,12 +6,12 @@ Pure: it reads no database and ranks nothing.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, optimised
@@ -78,11 +78,6 @@ def size_and_score(objectives: Sequence[Objective], size: str = "", score: str =
     up = [objective.metric for objective in wanted if objective.direction == "maximize"]
     first = size or next((name for name in [*down, *names] if name != score), names[0])
     return first, score or next((name for name in [*up, *names] if name != first), names[-1])
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None if it is not finite."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, finite, size_and_score
+from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, size_and_score
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
 
+NO_BASELINE = "the study has no baseline; with a [baseline] table in its file, trial 0 is the baseline"
 TEACHER_MARGIN = 1.0
 """Percentage points that a student's score may be below its teacher's."""
 
 NEAR_TEACHER = "near the teacher"
 """Name of the last scenario: the smallest student that is nearly as good as its teacher."""
+
+CHANCE_MARGIN = 0.5
+"""Margin in percentage points within which a score counts as chance: a few examples of a small validation split."""
 
 ROUNDING = 1e-9
 """71.4 is within 1 point of 72.4 despite floating point rounding."""
@@ -75,9 +80,13 @@ def scenarios(
     objectives: Sequence[Objective],
     teacher: Mapping[str, float | None] | None = None,
     *,
+    chance: Mapping[str, float] | None = None,
+    has_baseline: bool = False,
     margin: float = TEACHER_MARGIN,
 ) -> ScenarioTable:
-    """The table. `teacher` holds the teacher's metrics on the validation split; `margin` is in the unit of the score.
+    """The table. `teacher` holds the teacher's metrics on the validation split, `chance` those of a model that has
+    learnt nothing; `margin` is in the unit of the score. `has_baseline`: there will be one, though it may not have
+    started.
 
     If no trial beats the baseline, the baseline itself is returned.
     """
@@ -85,18 +94,25 @@ def scenarios(
     named = {objective.metric: objective for objective in objectives}
     candidates = _Candidates(outcomes, named[size_name], named[score_name], tuple(named))
     baseline = next((one for one in outcomes if one.baseline and one.complete), None)
+    against = _against_baseline(candidates, baseline, has_one=has_baseline or any(one.baseline for one in outcomes))
     near = _near_teacher(candidates, teacher or {}, margin)
-    rows = (*_against_baseline(candidates, baseline), *_plain(candidates, baseline), near)
+    rows = (*against, *_plain(candidates, baseline, chance or {}), near)
     values = {} if baseline is None else {name: baseline.values.get(name) for name in named}
     return ScenarioTable(size_name, score_name, None if baseline is None else baseline.number, values, rows)
 
 
-def _against_baseline(candidates: _Candidates, baseline: Outcome | None) -> list[Scenario]:
+def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:
+    """Whether a score among the objectives is one that a model reaches without learning anything."""
+    scores = [(chance[o.metric], finite(values.get(o.metric))) for o in objectives if o.metric in chance]
+    return any(value is not None and value <= level + CHANCE_MARGIN for level, value in scores)
+
+
+def _against_baseline(candidates: _Candidates, baseline: Outcome | None, *, has_one: bool) -> list[Scenario]:
     size, score = candidates.size.metric, candidates.score.metric
     keep_size = ("keep size, gain score", f"{_best(candidates.score)} with {size} no worse than the baseline's")
     keep_score = ("shrink, keep score", f"{_best(candidates.size)} with {score} no worse than the baseline's")
     if baseline is None or any(finite(baseline.values.get(name)) is None for name in (size, score)):
-        remark = "the study has no complete baseline to compare with"
+        remark = "the baseline is not complete" if has_one else NO_BASELINE
         return [Scenario(*keep_size, remark=remark), Scenario(*keep_score, remark=remark)]
 
     def no_worse(objective: Objective) -> Callable[[Outcome], bool]:
@@ -107,9 +123,14 @@ def _against_baseline(candidates: _Candidates, baseline: Outcome | None) -> list
     return [_row(candidates, *words, one, baseline) for words, one in zip((keep_size, keep_score), found, strict=True)]
 
 
-def _plain(candidates: _Candidates, baseline: Outcome | None) -> list[Scenario]:
+def _plain(candidates: _Candidates, baseline: Outcome | None, chance: Mapping[str, float]) -> list[Scenario]:
+    """The smallest trial must have learnt something: the smallest often only predicts the most frequent label."""
+    objectives, rule = (candidates.size, candidates.score), _best(candidates.size)
+    smallest = candidates.smallest(lambda one: not at_chance(objectives, one.values, chance))
+    if (level := chance.get(candidates.score.metric)) is not None:
+        rule += f" with {candidates.score.metric} above chance ({level:.2f})"
     return [
-        _row(candidates, "smallest feasible", _best(candidates.size), candidates.smallest(), baseline),
+        _row(candidates, "smallest feasible", rule, smallest, baseline),
         _row(candidates, "best score", _best(candidates.score), candidates.best(), baseline),
     ]
 

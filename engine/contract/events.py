@@ -1,6 +1,6 @@
-"""What a worker reports: the events in `events.jsonl`, their writer, and the matching exit codes.
+"""What a worker reports: reading and writing the events in `events.jsonl`, and the matching exit codes.
 
-Standard library only. It reads no files.
+The one reader of that file for everybody. Standard library only; it stores nothing.
 """
 
 from __future__ import annotations
@@ -8,8 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
+
+from bertdistill.engine.contract.folder import open_regular
 
 # Exit codes of a worker. Anything else is a crash. 77 means out of memory: a CUDA abort emits no event.
 EXIT_COMPLETE = 0
@@ -36,17 +42,46 @@ NOTICE = "notice"
 """level (info, warning, error), text"""
 ENDED = "ended"
 """status (complete, stopped, infeasible, refused, failed), reason (short class), detail (sentence)"""
-EVENT_KINDS = (STARTED, METRICS_LOGGED, PROGRESS, CHECKPOINT, RESULT, NOTICE, ENDED)
 
 MAX_SERIES = 2000
 """Maximum distinct series per attempt; further ones are dropped and counted, so a bug cannot fill the database."""
+LONGEST_LINE = 1 << 20
+"""A longer line is skipped; otherwise it would block everything after it."""
+_TAIL_BYTES = 1 << 16
+
+_NUMBER = (int, float, type(None))
+_FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    STARTED: {},
+    METRICS_LOGGED: {"step": (int,), "values": (dict,)},
+    PROGRESS: {"phase": (str,), "done": _NUMBER, "total": _NUMBER, "rate": _NUMBER, "unit": (str,)},
+    CHECKPOINT: {
+        "role": (str,),
+        "step": (int,),
+        "folder": (str,),
+        "sha256": (str,),
+        "size_bytes": (int,),
+        "metrics": (dict,),
+    },
+    RESULT: {"metrics": (dict,)},
+    NOTICE: {"level": (str,), "text": (str,)},
+    ENDED: {},
+}
+"""Required fields of an event and their types, by kind."""
+_OPTIONAL: Mapping[str, tuple[type, ...]] = {
+    "status": (str,),
+    "reason": (str,),
+    "detail": (str,),
+    "facts": (dict,),
+    "report": (dict,),
+    "precision": (str,),
+}
 
 
 class EventWriter:
     """Append events to `events.jsonl` with one unbuffered write(2) per line, so a kill loses no complete line."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         size = os.fstat(self._descriptor).st_size
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
             os.write(self._descriptor, b"\n")  # terminate the partial line of a process that died mid-write
@@ -57,7 +92,7 @@ class EventWriter:
         try:
             line = json.dumps(event, allow_nan=False, separators=(",", ":"))
         except ValueError:
-            line = json.dumps(_finite(event), allow_nan=False, separators=(",", ":"))
+            line = json.dumps(finite(event), allow_nan=False, separators=(",", ":"))
         os.write(self._descriptor, line.encode() + b"\n")
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
@@ -68,20 +103,93 @@ class EventWriter:
         os.close(self._descriptor)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value with non-finite numbers replaced by None at any depth; keys become strings."""
     if isinstance(value, float):
         return value if value - value == 0 else None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, Mapping):
+        return {str(name): finite(inner) for name, inner in value.items()}
+    return [finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def parse_event(line: bytes) -> dict[str, Any] | None:
-    """The event on one line, or None if the line is not a valid event (the caller counts those)."""
+    """The event on one line with fields of the right types; None if it is not a valid event (the caller counts those).
+
+    Fields that an event may have beside these are not checked.
+    """
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or event.get("k") not in EVENT_KINDS or not isinstance(event.get("t"), (int, float)):
+    if not isinstance(event, dict) or type(event.get("t")) not in (int, float):
         return None
-    return event
+    wanted = _FIELDS.get(event.get("k", "")) if isinstance(event.get("k"), str) else None
+    if wanted is None or not all(isinstance(event.get(name, ...), types) for name, types in wanted.items()):
+        return None
+    fit = all(isinstance(event[name], types) for name, types in _OPTIONAL.items() if name in event)
+    return event if fit else None
+
+
+# ------------------------------------------------------------------------------------------------------------ the file
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Complete lines of `events.jsonl` from byte `start`; the next chunk starts `consumed` bytes later."""
+
+    start: int
+    data: bytes
+    consumed: int
+    more: bool
+    """The file has bytes after this chunk."""
+
+
+def read_chunk(path: Path, offset: int, max_bytes: int) -> Chunk | None:
+    """The next complete lines; None if there are none yet, or the file is not a regular file.
+
+    A file shorter than `offset` is read from its start. A line that is too long is consumed without data.
+    """
+    try:
+        with closing(_open(path)) as file:
+            size = os.fstat(file.fileno()).st_size
+            start = offset if offset <= size else 0
+            file.seek(start)
+            data = file.read(max_bytes)
+            end = data.rfind(b"\n") + 1
+            if not end and len(data) == max_bytes:  # a single line longer than that
+                data += file.read(max(LONGEST_LINE - max_bytes, 0))
+                end = data.find(b"\n") + 1
+    except OSError:
+        return None
+    if end:
+        return Chunk(start, data[:end], end, more=start + end < size)
+    if len(data) >= LONGEST_LINE:
+        return Chunk(start, b"", len(data), more=True)
+    return None
+
+
+def first_event(path: Path, kind: str) -> Mapping[str, Any]:
+    """The first event of a kind; empty if there is none."""
+    return next((event for event in _events(path) if event["k"] == kind), {})
+
+
+def newest_event(path: Path, *kinds: str) -> Mapping[str, Any]:
+    """The newest event of these kinds near the end of the file; empty if there is none."""
+    found = [event for event in _events(path, last_bytes=_TAIL_BYTES) if event["k"] in kinds]
+    return found[-1] if found else {}
+
+
+def _events(path: Path, last_bytes: int = 0) -> Iterator[Mapping[str, Any]]:
+    try:
+        with closing(_open(path)) as file:
+            if last_bytes:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - last_bytes))
+            while line := file.readline(LONGEST_LINE):
+                if (event := parse_event(line)) is not None:
+                    yield event
+    except OSError:
+        return
+
+
+def _open(path: Path) -> BufferedReader:
+    return open(open_regular(path), "rb")  # noqa: PTH123 - a descriptor, which the caller closes

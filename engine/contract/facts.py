@@ -48,10 +48,12 @@ class Prepared:
     """Names of those signals; see `contract.terms`."""
     importance: str = ""
     """Folder of the head importance of the initial model; empty if no trial needs it."""
-    abstain: Mapping[str, float] = field(default_factory=dict)
-    """Scores of a model that always abstains; empty if every question has an answer."""
     weak_teacher: str = ""
     """One sentence if the teacher is no better than chance, else empty."""
+    chance: Mapping[str, float] = field(default_factory=dict)
+    """Scores on the validation split of a model that has learnt nothing: it always abstains or predicts one label."""
+    pairs: bool | None = None
+    """Whether examples are pairs of sentences; None if not recorded."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""

@@ -1,6 +1,7 @@
-"""The layout of an attempt's folder, and atomic file writes that a kill cannot leave half done.
+"""The layout of an attempt's folder, atomic writes that a kill cannot leave half done, and defensive reads.
 
-Standard library only. It reads none of an attempt's files.
+A worker may put anything in its folder, so whoever reads there opens regular files only and never waits for one.
+Standard library only. It knows what no file means.
 """
 
 from __future__ import annotations
@@ -8,9 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from bertdistill.engine.contract.errors import LaunchError
+
+MOST_JSON_BYTES = 16 << 20
+"""A larger spec.json, state.json or exit.json was not written by this program."""
 
 PREDICTIONS = "predictions.json"
 """In a best checkpoint: maps the id of every validation example to its answer ("" if abstained) or label."""
@@ -28,7 +36,7 @@ class RunPaths:
     def spec(self) -> Path:
         return self.folder / "spec.json"
 
-    @property
+    @cached_property
     def events(self) -> Path:
         return self.folder / "events.jsonl"
 
@@ -36,7 +44,7 @@ class RunPaths:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """Held by the shim and all its descendants; once it is released, the device is free."""
         return self.folder / "lock"
@@ -46,7 +54,7 @@ class RunPaths:
         """Which processes run here: host, boot id, pids with start times. Used only to send signals."""
         return self.folder / "state.json"
 
-    @property
+    @cached_property
     def exit(self) -> Path:
         """How the attempt ended, written once by the shim; its presence means that the attempt is over."""
         return self.folder / "exit.json"
@@ -82,6 +90,24 @@ def write_json(path: Path, value: Any) -> None:
     sync_folder(path.parent)
 
 
+def open_to_append(path: Path) -> int:
+    """A descriptor that appends to `path`, created (0600) if needed; LaunchError if it is not a regular file.
+
+    A link is not followed: whoever can make one here could otherwise have us write to any file of this user.
+    """
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        link = " (it is a link)" if path.is_symlink() else ""
+        hint = "Remove it, or check who else can write to this folder."
+        raise LaunchError(f"{path} cannot be written: {error.strerror}{link}", hint=hint) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LaunchError(f"{path} is not a regular file, so nothing is written to it", hint="Remove it.")
+    return descriptor
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -95,3 +121,29 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read a file of a run folder; OSError unless it is a regular file in a folder that is not a link.
+
+    A FIFO would block its reader, a device would never end, and a link may lead to what is not the worker's to show.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(f"{path} is not a regular file")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a run folder; empty if there is none, or if it is something else."""
+    try:
+        with open(open_regular(path), "rb") as file:
+            value = json.loads(file.read(MOST_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import write_json
+from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
 
 ATTEMPT_KINDS = ("prepare", "trial", "promote")
 SCRATCH = "scratch"
@@ -210,7 +210,8 @@ class AttemptSpec:
     @staticmethod
     def read(path: Path) -> AttemptSpec:
         """Read a spec back; raises ValueError if it was written by an incompatible version."""
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            raw = json.loads(file.read(MOST_JSON_BYTES))
         if raw.get("version") != 1:
             raise ValueError(f"{path}: spec version {raw.get('version')!r} is not 1; restart the attempt")
         sections: dict[str, Any] = {

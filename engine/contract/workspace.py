@@ -13,6 +13,7 @@ from pathlib import Path
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.store.db import DATABASE_NAME
+from bertdistill.store.ownership import refuse_exposed
 
 VARIABLE = "BERTDISTILL_WORKSPACE"
 DEFAULT = Path("bertdistill-runs")
@@ -47,6 +48,11 @@ class Workspace:
     def caches(self) -> Path:
         return self.path / "caches"
 
+    @property
+    def bin(self) -> Path:
+        """Where deleted folders are kept until they expire."""
+        return self.path / "bin"
+
     def attempt_folder(self, study: str, trial_number: int | None, number: int, kind: str) -> Path:
         """Folder of attempt `number` of a trial or, without a trial, of the study's preparation."""
         stem = f"{trial_number:04d}" if trial_number is not None else checked(kind, "attempt kind")
@@ -69,13 +75,26 @@ class Workspace:
         """The absolute path for one stored in the database; ConfigError if it is outside the workspace."""
         return self._inside(Path(text))
 
+    def run_folder(self, text: str) -> Path:
+        """The folder of an attempt by its path in the database. Links are not followed: a worker may have made them."""
+        path = Path(text)
+        if path.is_absolute() or ".." in path.parts:
+            raise ConfigError(f"{text} is outside the workspace {self.path}", hint="The database was altered.")
+        return self.path.resolve() / path
+
     def make(self) -> None:
-        """Create the workspace folder, accessible to this user only."""
+        """Create the workspace folder, accessible to this user only; StoreError if every user can write to it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_exposed(self.path, self.database)
 
     def _inside(self, path: Path) -> Path:
         root = self.path.resolve()
-        resolved = (root / path).resolve()
+        try:
+            resolved = (root / path).resolve()
+        except ValueError as error:
+            raise ConfigError(
+                f"{str(path)!r} is not a valid path: {error}", hint="The database was altered."
+            ) from error
         if not resolved.is_relative_to(root):
             hint = "Remove the link, or move its target into the workspace."
             raise ConfigError(f"{path} is outside the workspace {root}", hint=hint)

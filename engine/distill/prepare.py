@@ -6,7 +6,6 @@ It trains no students and decides nothing about the search.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
-from bertdistill.engine.distill.data.chance import weak_teacher
+from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
 from bertdistill.engine.distill.families.checks import check_vocabulary_size
@@ -94,8 +93,9 @@ def prepare(run: Run) -> Prepared:
         outputs=str(outputs),
         signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),
-        abstain=_abstain(search),
         weak_teacher=weak,
+        chance=chance_scores(search),
+        pairs=any(getattr(row, "pair", None) is not None for row in search.rows),
     )
 
 
@@ -128,15 +128,6 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
             f"student.init = {init!r} does not use the teacher's tokens: {reason}",
             hint="teacher and student must share a vocabulary; choose a pair of the same family",
         )
-
-
-def _abstain(search: Examples) -> dict[str, float]:
-    """The score of a model that always abstains: a threshold at or below it excludes no trials."""
-    rows: list[Any] = list(search.rows)
-    if not TASKS[search.task].spans or not any(row.impossible for row in rows):
-        return {}
-    share = 100 * sum(row.impossible for row in rows) / len(rows)
-    return {"exact": share, "f1": share}
 
 
 def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> str:

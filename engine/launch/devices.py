@@ -14,7 +14,7 @@ from typing import Any
 from bertdistill.engine.contract.spec import Device
 
 FOLDER_VARIABLE = "BERTDISTILL_RUN_FOLDER"
-"""Set for every worker, so that our own processes on a GPU can be told from other people's."""
+"""Set for every worker, so that our own processes on a GPU can be distinguished from other people's."""
 
 DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/proc/driver/nvidia")
 """One of these is there when an NVIDIA driver is, the third under Windows."""

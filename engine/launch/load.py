@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, read_object
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.devices import nvml_session
+
+LEAST_CPU_SECONDS = 0.1
+"""Of all cores together. Times are counted in hundredths of a second."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class Load:
 def read_load(seconds: float | None = None) -> Load:
     """The load now; without an NVIDIA driver there are no GPUs in it.
 
-    The processor's is that since the last call, so the first one in a process says little; `seconds` measures for that
-    long instead.
+    The processor's is that since the last call (of any thread), the first time since this module was imported;
+    `seconds` measures for that long instead.
     """
     memory = psutil.virtual_memory()
     return Load(
-        psutil.cpu_percent(interval=seconds),
+        _PROCESSOR.percent() if seconds is None else psutil.cpu_percent(interval=seconds),
         psutil.cpu_count() or 1,
         memory.total - memory.available,
         memory.total,
@@ -55,14 +58,43 @@ def read_load(seconds: float | None = None) -> Load:
     )
 
 
+class Processor:
+    """Busy time between two looks. psutil's own keeps it by thread: each new thread of a pool begins with 0 %."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._seen, self._percent = _cpu_seconds(), 0.0
+
+    def percent(self) -> float:
+        """Over all cores since the last look, 0 to 100; the same again where too little time has passed to tell."""
+        with self._turn:
+            now = _cpu_seconds()
+            (busy, total), (was_busy, was_total) = now, self._seen
+            if total - was_total >= LEAST_CPU_SECONDS:
+                self._percent = min(100.0, max(0.0, 100 * (busy - was_busy) / (total - was_total)))
+                self._seen = now
+            return self._percent
+
+
+def _cpu_seconds() -> tuple[float, float]:
+    """Busy and total seconds of all cores since the machine started; guests are counted in user time already."""
+    times = psutil.cpu_times()
+    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    return total - times.idle - getattr(times, "iowait", 0.0), total
+
+
+_PROCESSOR = Processor()
+
+
 def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int | None, int | None]:
-    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that cannot be told.
+    """Bytes that the worker of an attempt holds in main memory and on the GPUs; None where that is unknown.
 
     Only its main process, which is where the model is; pages that it shares with other workers count in each of them.
     """
-    pid = _worker_pid(paths)
-    if pid is None:
+    worker = _worker(paths)
+    if worker is None:
         return None, None
+    pid = worker.pid
     try:
         resident: int | None = int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -71,15 +103,21 @@ def worker_memory(paths: RunPaths, gpus: tuple[GpuLoad, ...] = ()) -> tuple[int 
     return resident, sum(on_gpus) if on_gpus else None
 
 
-def _worker_pid(paths: RunPaths) -> int | None:
-    """Pid of the worker if it still is the process that the shim started on this machine."""
+def worker_frozen(paths: RunPaths) -> bool:
+    """Whether the worker of an attempt is stopped by a signal or a debugger: it lives, and does nothing."""
+    worker = _worker(paths)
+    return worker is not None and process.suspended(worker)
+
+
+def _worker(paths: RunPaths) -> process.Identity | None:
+    """The worker if it still is the process that the shim started on this machine."""
+    state = read_object(paths.state)
     try:
-        state = json.loads(paths.state.read_text(encoding="utf-8"))
         worker = process.Identity(**state["worker"])
         same = state["host"] == process.host() and state["boot_id"] == process.boot_id()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
-    return worker.pid if same and process.start_ticks(worker.pid) == worker.start else None
+    return worker if same and process.start_ticks(worker.pid) == worker.start else None
 
 
 def _gpus() -> tuple[GpuLoad, ...]:

@@ -6,12 +6,13 @@ and start time within one boot, and is signalled through a pidfd that was checke
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,17 @@ from bertdistill.engine.launch.shim import boot_id, start_ticks
 
 __all__ = [
     "Identity",
+    "alive",
     "boot_id",
     "held",
     "holders",
     "host",
-    "kill_holders",
+    "kill_all",
     "me",
+    "naming",
     "send",
     "start_ticks",
+    "suspended",
     "try_lock",
 ]
 
@@ -54,7 +58,8 @@ def try_lock(path: Path) -> int | None:
 
     It asks for 0.1 s, because a probe by `held` also holds the lock for some microseconds.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    # A FIFO in its place must not block, a link must not lead elsewhere.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     deadline = time.monotonic() + 0.1
     while True:
         try:
@@ -71,8 +76,8 @@ def try_lock(path: Path) -> int | None:
 def held(path: Path) -> bool:
     """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # not there, or replaced by something that is no lock
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -98,10 +103,39 @@ def holders(path: Path) -> Iterator[int]:
             yield pid
 
 
-def kill_holders(path: Path, *, spare: int = 0) -> int:
-    """SIGKILL every process that keeps the lock file at `path` open, except `spare`; how many there were."""
-    found = [pid for pid in holders(path) if pid != spare]
-    return sum(_send(pid, signal.SIGKILL, lambda pid=pid: _has_open(pid, path)) for pid in found)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+def naming(variable: str, value: str) -> Iterator[int]:
+    """Pids of this user's processes that have `variable` set to `value`, this process left out. Linux only."""
+    wanted = f"{variable}={value}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended, or belongs to someone else
+            if int(folder.name) != os.getpid() and wanted in (folder / "environ").read_bytes().split(b"\0"):
+                yield int(folder.name)
+
+
+def kill_all(pids: Iterable[int]) -> int:
+    """SIGKILL each process that is still the one that was found; how many there were."""
+    found = [Identity(pid, start_ticks(pid)) for pid in pids]
+    return sum(send(one, signal.SIGKILL, boot=boot_id()) for one in found)
+
+
+def alive(identity: Identity, *, boot: str) -> bool:
+    """Whether the process that was recorded during `boot` still runs; one that ended and was not reaped does not."""
+    if identity.pid <= 0 or boot != boot_id() or start_ticks(identity.pid) != identity.start:
+        return False
+    return _state(identity.pid) not in ("Z", "X", "")
+
+
+def suspended(identity: Identity) -> bool:
+    """Whether the process is stopped by a signal or a debugger: it lives, and does nothing."""
+    return start_ticks(identity.pid) == identity.start and _state(identity.pid) in ("T", "t")
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for what a process does; empty where that is unknown."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def _has_open(pid: int, path: Path) -> bool:

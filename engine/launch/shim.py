@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import sys
 import time
 
@@ -25,49 +26,81 @@ LOCK_VARIABLE = "BERTDISTILL_LOCK_FD"
 _BY_CODE = {0: "complete", 75: "stopped", 76: "diverged", 78: "refused"}  # contract.EXIT_*, a test compares them
 _OUT_OF_MEMORY = 77
 _CUDA_MEMORY = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
-_HOST_MEMORY = ("MemoryError", "DefaultCPUAllocator: can't allocate memory", "Cannot allocate memory")
+_HOST_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "Cannot allocate memory")
 _DISK = ("No space left on device", "ENOSPC", "Disk quota exceeded", "database or disk is full")
 
 _WAKE_SECONDS = 10.0
 _LOG_LIMIT = 64 * 2**20
-_TAIL = 4096
+TAIL_BYTES = 4096
 _RESERVE = 16384
-_PR_SET_PDEATHSIG = 1
+_STRAY_SECONDS = 5.0
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def classify(
     code: int | None, number: int | None, tail: str, *, asked: bool, timed_out: bool, oom_killed: bool, cuda: bool
 ) -> str:
-    """The class of an end, from the exit code or signal, the end of the log and what the kernel counted.
+    """The class of an end, from the exit code or signal, the last exception in the log and what the kernel counted.
 
     `asked`: a stop was passed on; `timed_out`: it was not heeded and the worker was killed; `cuda`: it ran on a GPU.
+    Words count only where the worker died of them: in the exception that ended Python, or one that aborted C++.
     """
     if timed_out and code != 0:
         return "stop_timeout"
     if code in _BY_CODE:
         return _BY_CODE[code]
-    if any(words in tail for words in _CUDA_MEMORY):
+    last = last_exception(tail) if number in (None, signal.SIGABRT) else ""
+    if cuda and any(words in last for words in _CUDA_MEMORY):
         return "cuda_oom"
-    if any(words in tail for words in _HOST_MEMORY) or (number == signal.SIGKILL and oom_killed):
-        return "host_oom"
     if code == _OUT_OF_MEMORY:
         return "cuda_oom" if cuda else "host_oom"
-    if any(words in tail for words in _DISK):
+    if last.partition(":")[0].endswith("MemoryError") and "OutOfMemory" not in last.partition(":")[0]:
+        return "host_oom"
+    if any(words in last for words in _HOST_MEMORY) or (number == signal.SIGKILL and oom_killed):
+        return "host_oom"
+    if any(words in last for words in _DISK):
         return "disk_full"
     if number is None:
         return "crashed"
     return "stopped" if asked and number == signal.SIGTERM else f"killed_by_signal_{number}"
 
 
-def log_tail(path: str, size: int = _TAIL) -> str:
+def last_exception(tail: str) -> str:
+    """The line that names the last exception of a log; of a C++ exception, what it says. Empty without either.
+
+    Those that Python ignored are left out: a handler that fails at its end says nothing about the work.
+    """
+    found, inside, ignored = "", False, False
+    for line in tail.split("\n"):
+        if line.startswith("Exception ignored"):
+            ignored = True
+        elif line.startswith(("Traceback (most recent call last)", "  File ")):  # of a long one the header is cut off
+            inside = True
+        elif line.startswith("  what():"):
+            found = line.partition(":")[2].lstrip(": ")
+        elif inside and line and not line.startswith(" "):
+            found, inside, ignored = found if ignored else line, False, False
+    return found
+
+
+def log_tail(path: str, size: int = TAIL_BYTES) -> str:
     """The last `size` bytes of a log as text; of lines redrawn with a carriage return only the last state."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs memory in a process that exists once a worker
+        with open(_open_regular(path), "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - size))
             text = file.read(size).decode("utf-8", "replace")
     except OSError:
         return ""
     return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
+
+
+def _open_regular(path: str) -> int:
+    """A descriptor to read `path`; OSError for a FIFO, which would block, a device, which never ends, and a link."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(f"{path} is not a regular file")
 
 
 def start_ticks(pid: int) -> int:
@@ -119,7 +152,7 @@ def _counter(text: str) -> int | None:
 def _write(name: str, value: object, reserved: str = "") -> None:
     """Write JSON under `name`, complete or not at all. `reserved` is a file whose blocks are reused on a full disk."""
     temporary = reserved or f".{name}.tmp"
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     data = json.dumps(value).encode()
     os.pwrite(descriptor, data, 0)
     os.ftruncate(descriptor, len(data))
@@ -161,7 +194,7 @@ def _become(command: list[str], shim_pid: int) -> None:
     for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(log, 1)
@@ -183,10 +216,10 @@ def _spawn(command: list[str]) -> int:
 
 
 def _trim_log() -> None:
-    """Keep the log below its limit: the worker appends, so it goes on writing at the new end."""
+    """Keep the log below its limit: the worker appends, so it continues at the new end."""
     try:
-        size = os.stat("log.txt").st_size  # noqa: PTH116 - as above
-        if size > _LOG_LIMIT:
+        found = os.lstat("log.txt")
+        if stat.S_ISREG(found.st_mode) and found.st_size > _LOG_LIMIT:
             tail = log_tail("log.txt", 2**20)
             os.truncate("log.txt", 0)
             with open("log.txt", "a", encoding="utf-8") as file:  # noqa: PTH123 - as above
@@ -208,6 +241,7 @@ def _supervise(worker: int, grace: float, signals: set[signal.Signals]) -> tuple
         if deadline is not None and not timed_out and time.monotonic() >= deadline:
             timed_out = True
             _kill_group(worker)
+        _reap(worker)
         _trim_log()
     return deadline is not None, timed_out
 
@@ -217,6 +251,51 @@ def _kill_group(worker: int) -> None:
         os.killpg(worker, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass  # nobody is left in it
+
+
+def _reap(worker: int) -> None:
+    """Collect orphans of the worker that have ended; the worker itself is left to `main`."""
+    while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid != worker:
+        os.waitpid(found.si_pid, 0)
+
+
+def _end_strays() -> None:
+    """Kill what an ended worker left behind, in whatever session: its orphans are children of this process.
+
+    One that the kernel does not let go of in time keeps the lock, if it has it; the launcher looks after it.
+    """
+    deadline = time.monotonic() + _STRAY_SECONDS
+    while time.monotonic() < deadline:
+        for pid in _children():
+            try:  # noqa: SIM105 - as above
+                os.kill(pid, signal.SIGKILL)  # our child, not reaped: the pid is still its own
+            except PermissionError:
+                pass  # it runs as somebody else
+        try:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    """Pids of the children of this process. Linux only."""
+    mine = str(os.getpid()).encode()
+    found = []
+    for name in os.listdir("/proc") if sys.platform == "linux" else []:  # noqa: PTH208 - as above
+        if name.isdecimal():
+            fields = _bytes(f"/proc/{name}/stat").rpartition(b")")[2].split()
+            if len(fields) > 1 and fields[1] == mine:
+                found.append(int(name))
+    return found
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as above
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _identity(pid: int) -> dict[str, int]:
@@ -245,13 +324,17 @@ def main(argv: list[str]) -> int:
         reserve.write(b" " * _RESERVE)
     signals = {signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    kills_before, started = _oom_kills(), time.time()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    kills_before, started, began = _oom_kills(), time.time(), time.monotonic()
     worker = _spawn(command)
     state = {"host": os.uname().nodename, "boot_id": boot_id(), "started_at": started}
     _write("state.json", {**state, "shim": _identity(os.getpid()), "worker": _identity(worker)})
     asked, timed_out = _supervise(worker, grace, signals)
-    _kill_group(worker)  # whatever it left behind would keep the lock and the device
+    _kill_group(worker)  # whatever it left behind would keep the lock and the device; strays follow
     _, status, usage = os.wait4(worker, 0)
+    seconds = round(time.monotonic() - began, 3)
+    _end_strays()
     code, number = (os.waitstatus_to_exitcode(status), None) if os.WIFEXITED(status) else (None, os.WTERMSIG(status))
     tail = log_tail("log.txt")
     kind = classify(
@@ -272,6 +355,7 @@ def main(argv: list[str]) -> int:
             "max_rss_mb": _megabytes(usage),
             "log_tail": tail,
             "ended_at": time.time(),
+            "seconds": seconds,
         },
         reserved=".exit.json.tmp",
     )

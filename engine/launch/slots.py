@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.spec import Device
-from bertdistill.engine.launch.launchers import Launcher, Slot
+from bertdistill.engine.launch.protocol import Launcher, Slot
 from bertdistill.store.rows import Attempt
 
 Wish = tuple[int, int]
@@ -47,7 +47,7 @@ class Room:
 def look(launcher: Launcher, wishes: Iterable[Wish], live: Sequence[Attempt]) -> Room:
     """Every slot that these studies could use, and those that their attempts have. Asks NVML where there are GPUs."""
     wanted = list(dict.fromkeys(wishes)) or [USUAL]
-    found = {wish: _slots(launcher, wish) for wish in wanted}
+    found = {wish: usable(launcher, wish) for wish in wanted}
     slots = {slot.name: slot for _, named in found.values() for slot in named}
     holders = {attempt.slot: attempt for attempt in live}
     for name, attempt in holders.items():
@@ -58,12 +58,12 @@ def look(launcher: Launcher, wishes: Iterable[Wish], live: Sequence[Attempt]) ->
 
 
 def from_afar(host: str, live: Sequence[Attempt]) -> Room:
-    """What can be told of the slots of another machine: those that our attempts have."""
+    """What is known of the slots of another machine: those that our attempts have."""
     places = tuple(Place(Slot(one.slot, _device(one) or Device()), one.id) for one in live)
     return Room(places, most=len(places), elsewhere=host)
 
 
-def _slots(launcher: Launcher, wish: Wish) -> tuple[int, list[Slot]]:
+def usable(launcher: Launcher, wish: Wish) -> tuple[int, list[Slot]]:
     """How many of these slots the study may have at once, and the slots: of GPUs all there are."""
     slots = launcher.slots(*wish)
     own = len(slots)

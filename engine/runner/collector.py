@@ -1,4 +1,4 @@
-"""The runner's ear: store what workers report, settle those that ended, pass stops on to those that run.
+"""Follow the attempts that run: store what workers report, settle those that ended, pass stops on to those that run.
 
 It starts nothing and decides no study's fate; what an end means is decided in `settle`.
 """
@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import Exit, Launcher, machine_restarted, read_exit, started
+from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.runner import retention, settle
-from bertdistill.engine.runner.ingest import ingest
+from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.requests import AT_ONCE
 from bertdistill.engine.runner.stopping_inputs import Overtaking
 from bertdistill.store import reads
 from bertdistill.store.db import Database
+from bertdistill.store.errors import StoreUnavailable
 from bertdistill.store.rows import Attempt
 
 KILL_AFTER_GRACE = 5.0
@@ -37,10 +38,12 @@ class Collector:
     launcher: Launcher
     lookups: Lookups
     at_study: Callable[[int], AbstractContextManager[None]]
-    """Marks whose work is being done, so that a failure is laid at the right door."""
+    """Marks whose work is being done, so that a failure counts against the right study."""
+    steady: Callable[[], float]
     failed: set[int] = field(default_factory=set)
     """Studies with a failure that nobody has looked into."""
     _overtaking: Overtaking = field(init=False)
+    _paths: dict[int, RunPaths] = field(default_factory=dict)
     _watched: list[tuple[Attempt, int]] = field(default_factory=list)
     _leaving: dict[int, float] = field(default_factory=dict)
     _killed: set[int] = field(default_factory=set)
@@ -60,32 +63,32 @@ class Collector:
         for attempt in attempts:
             with self.at_study(attempt.study_id):
                 if self.launcher.alive(self.paths(attempt), attempt.handle):
-                    self._ingest(attempt, now)
                     live.append(attempt)
                 else:
                     self._settle(attempt, now)
+        self._listen([one for one in live if self._size(one) != one.ingest_offset], now)
         self._watched = [(attempt, self._size(attempt)) for attempt in live]
         return live
 
-    def pass_on_stops(self, live: Sequence[Attempt], now: float) -> None:
+    def pass_on_stops(self, live: Sequence[Attempt]) -> None:
         """Signal attempts that carry a stop reason; when the grace time is over, kill them.
 
         Also kill what outlives a worker that has ended: it would hold lock and device for ever.
         """
         with self.db.read() as session:
-            fresh = {one.id: one for one in reads.live_attempts(session)} if live else {}
+            steady, fresh = self.steady(), {one.id: one for one in reads.live_attempts(session)} if live else {}
         for attempt in live:
             current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
             if current is None or not (current.stop_reason or paths.exit.exists()):
                 continue
             if current.stop_reason == AT_ONCE and key not in self._killed:
                 self._killed.add(key)
-                self._leaving[key] = now  # its shim has the grace time to write down how it ended
+                self._leaving[key] = steady  # its shim has the grace time to write down how it ended
                 self.launcher.kill(paths, current.handle)
             elif key not in self._leaving:
-                self._leaving[key] = now
+                self._leaving[key] = steady
                 self.launcher.stop(paths, current.handle)
-            elif now - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
+            elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
                 self.launcher.kill(paths, current.handle)
 
     def stirs(self) -> bool:
@@ -97,41 +100,55 @@ class Collector:
 
     def paths(self, attempt: Attempt) -> RunPaths:
         """The attempt's folder."""
-        return RunPaths(self.workspace.absolute(attempt.folder))
+        if attempt.id not in self._paths:  # asked several times a second
+            self._paths[attempt.id] = RunPaths(self.workspace.run_folder(attempt.folder))
+        return self._paths[attempt.id]
 
     def _grace(self, attempt: Attempt) -> float:
         return self.lookups.spec_by_id(attempt.study_id).runner.grace_seconds
 
-    def _ingest(self, attempt: Attempt, now: float) -> None:
-        """Store all complete lines that are there."""
-        while True:
-            batch = ingest(self.db, self.workspace.path, attempt)
-            if batch.result is not None or batch.checkpoints:
-                self.lookups.forget(attempt.study_id)
-            if batch.points and not attempt.stop_reason:
-                self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
-            if not batch.more:
-                return
+    def _listen(self, attempts: Sequence[Attempt], now: float) -> None:
+        """Store all complete lines that are there. One attempt that cannot be stored must not hold up the others."""
+        try:
+            self._store(attempts, now)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whose doing it was shows when each is tried by itself
+            for attempt in attempts:
+                with self.at_study(attempt.study_id):
+                    self._store([attempt], now)
+
+    def _store(self, attempts: Sequence[Attempt], now: float) -> None:
+        while attempts:
+            stored = ingest_all(self.db, self.workspace.path, attempts)
+            for attempt in attempts:
+                if stored[attempt.id].points and not attempt.stop_reason:
+                    with self.at_study(attempt.study_id):
+                        self._overtaking.judge(attempt, self.lookups.spec_by_id(attempt.study_id), now=now)
+            more = [attempt.id for attempt in attempts if stored[attempt.id].more]
             with self.db.read() as session:
-                attempt = reads.attempt_by_id(session, attempt.id)
+                attempts = reads.attempts_by_id(session, more)
 
     def _settle(self, attempt: Attempt, now: float) -> None:
         """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
-        ended = read_exit(self.paths(attempt))
+        paths = self.paths(attempt)
+        ended = self.launcher.ended(paths, attempt.handle)
         if ended is None:
             return  # a probe of someone else held the lock just now
-        self._ingest(attempt, now)
+        if ended.kind == "lost":
+            self.launcher.kill(paths, attempt.handle)  # its shim is gone, which would have ended its stray children
+        self._listen([attempt], now)
         spec = self.lookups.spec_by_id(attempt.study_id)
         found = settle.settle(
             self.db,
             attempt.id,
-            self._explained(attempt, ended),
+            ended,
             wanted=[objective.metric for objective in spec.objectives],
             retries=spec.runner.retries,
             now=now,
         )
-        self.lookups.forget(attempt.study_id)
         self._leaving.pop(attempt.id, None)
+        self._paths.pop(attempt.id, None)
         self._killed.discard(attempt.id)
         if found is None:
             return
@@ -140,17 +157,6 @@ class Collector:
             self.failed.add(attempt.study_id)
         if attempt.trial_id is not None:
             retention.finish(self.db, self.workspace, attempt.trial_id, now=now)
-
-    def _explained(self, attempt: Attempt, ended: Exit) -> Exit:
-        """A lost attempt that nobody can be blamed for gets a class of its own."""
-        paths = self.paths(attempt)
-        if ended.kind != "lost":
-            return ended
-        if machine_restarted(paths):
-            return Exit("machine_restarted", log_tail=ended.log_tail, ended_at=ended.ended_at)
-        if not attempt.handle and not started(paths):
-            return Exit("never_started", log_tail=ended.log_tail, ended_at=ended.ended_at)
-        return ended
 
     def _size(self, attempt: Attempt) -> int:
         try:

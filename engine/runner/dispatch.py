@@ -8,20 +8,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import Launcher, Slot
+from bertdistill.engine.launch.protocol import Launcher, Slot
+from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.study.config import select_metric
 from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_signals
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.store.writing import Writing
 
 
 def attempt_spec(
@@ -35,7 +39,7 @@ def attempt_spec(
     attempt: int = 1,
     resume_from: str = "",
 ) -> AttemptSpec:
-    """All that a worker is told."""
+    """The spec of an attempt: all that a worker knows."""
     select = select_metric(spec)
     return AttemptSpec(
         kind=kind,
@@ -81,7 +85,7 @@ def begin(
         if fresh.state != StudyState.RUNNING or _runs(session, fresh, trial):
             return None
         trial_id = trial.id if trial else None
-        if trial_id is not None and not writes.set_trial_state(session, trial_id, TrialState.RUNNING, now=now):
+        if trial_id is not None and not _set_running(session, trial_id, now):
             return None
         kind = "trial" if trial else "prepare"
         number = reads.next_attempt_number(session, study_id=study.id, trial_id=trial_id, kind=kind)
@@ -110,6 +114,13 @@ def begin(
     with db.write() as session:
         writes.set_attempt_handle(session, attempt.id, handle)
     return attempt
+
+
+def _set_running(session: Writing, trial_id: int, now: float) -> bool:
+    """False when a person stopped it meanwhile. The reason to run alone stays with it until this attempt has ended."""
+    trial = reads.trial_by_id(session, trial_id)
+    reason = HOST_OOM if runs_alone(trial) else ""
+    return writes.set_trial_state(session, trial_id, TrialState.RUNNING, now=now, reason=reason)
 
 
 def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, grace: float) -> dict[str, Any]:

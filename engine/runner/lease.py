@@ -14,11 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 
+BEAT_SECONDS = 5.0
+"""Seconds between two heartbeats of a runner."""
+SILENT_SECONDS = 30.0
+"""After so long without a heartbeat people are told: the runner is frozen, or the database is locked or full."""
 START_SECONDS = 30.0
 """Longest wait for a new runner to take its lock."""
 
@@ -34,6 +39,19 @@ class RunnerStatus:
     heartbeat_age: float | None = None
     released: bool = False
     """It left in order, because nothing was left to do or somebody asked it to."""
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds without a sign of a runner that holds its lock, when they are too many; else None."""
+        silent = self.alive and self.heartbeat_age is not None and self.heartbeat_age >= SILENT_SECONDS
+        return self.heartbeat_age if silent else None
+
+    @property
+    def unanswered(self) -> str:
+        """What to tell someone who asked a silent runner for something; empty when it may be expected to answer."""
+        if self.silence is None:
+            return ""
+        return f"asked; the runner (pid {self.pid}) has not answered for {self.silence:.0f} s"
 
 
 def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:
@@ -68,7 +86,7 @@ def ensure_runner(workspace: Workspace) -> RunnerStatus:
     earlier = (status.pid, status.since)
     workspace.make()
     command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(workspace.path)]
-    with workspace.runner_log.open("ab") as log:
+    with os.fdopen(open_to_append(workspace.runner_log), "ab") as log:
         child = subprocess.Popen(
             command, cwd=workspace.path, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
@@ -87,13 +105,47 @@ def ensure_runner(workspace: Workspace) -> RunnerStatus:
     raise LaunchError(f"the runner ended at once with code {ended}", hint=f"Read {workspace.runner_log}.")
 
 
+class Held:
+    """The lock of a workspace in the hands of its runner."""
+
+    def __init__(self, workspace: Workspace, db: Database, lock: int) -> None:
+        self._workspace, self._db, self._locks = workspace, db, [lock]
+
+    def lost(self) -> str:
+        """Why this process is no longer the runner of its workspace; empty while it is. Two stat calls.
+
+        A lock file that somebody deleted is taken again, unless another runner was faster.
+        """
+        if self._db.replaced():
+            return f"{self._db.path} was removed, replaced or moved"
+        if self._is_ours():
+            return ""
+        lock = process.try_lock(self._workspace.runner_lock)
+        if lock is None:
+            return f"{self._workspace.runner_lock} was removed, and another runner took its place"
+        self._locks.append(lock)
+        return ""
+
+    def release(self) -> None:
+        for lock in self._locks:
+            os.close(lock)
+
+    def _is_ours(self) -> bool:
+        try:
+            there = self._workspace.runner_lock.stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._locks[-1]))
+
+
 @contextmanager
-def hold(workspace: Workspace, db: Database, clock: Callable[[], float]) -> Iterator[bool]:
-    """Be the runner inside the block; yields False when another one is."""
+def hold(workspace: Workspace, db: Database, clock: Callable[[], float]) -> Iterator[Held | None]:
+    """Be the runner inside the block; yields None when another one is."""
     lock = process.try_lock(workspace.runner_lock)
     if lock is None:
-        yield False
+        yield None
         return
+    held = Held(workspace, db, lock)
     try:
         me = process.me()
         with db.write() as session:
@@ -106,8 +158,9 @@ def hold(workspace: Workspace, db: Database, clock: Callable[[], float]) -> Iter
                 now=clock(),
                 log=workspace.runner_log.name,
             )
-        yield True
-        with db.write() as session:
-            writes.release_lease(session, now=clock())
+        yield held
+        if not held.lost():
+            with db.write() as session:
+                writes.release_lease(session, now=clock())
     finally:
-        os.close(lock)
+        held.release()

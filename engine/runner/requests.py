@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 STOP_RUNNER = "stop_runner"
+LEFT_BEFORE = "nothing to do: the runner that was meant has left"
 STOP_NEWEST = "stop_newest"
 AT_ONCE = "trial: without a checkpoint, as asked"
 """Stop reason of a worker that is killed instead of asked."""
@@ -35,6 +36,8 @@ def honour_all(db: Database, *, now: float) -> list[Request]:
 
 
 def _honour(session: Writing, request: Request, now: float) -> str:
+    if request.study_id is not None and reads.study_by_id(session, request.study_id).deleted_at is not None:
+        return "nothing to do: the study was deleted"
     match request.verb:
         case "stop_trial":
             return _stop_trial(session, request, now)
@@ -45,11 +48,19 @@ def _honour(session: Writing, request: Request, now: float) -> str:
         case "resume":
             return _move_study(session, request, _RESUMABLE, StudyState.RUNNING, now)
         case "stop_runner":
+            if not _is_meant(session, request):
+                return LEFT_BEFORE
             asked = _ask_to_stop(session, reads.live_attempts(session), "runner")
             return f"{asked} workers were asked to write a checkpoint and leave; then the runner leaves"
         case "stop_newest":
             return _stop_newest(session, request)
     return f"refused: this runner does not know {request.verb!r}; start it again with the newer program"
+
+
+def _is_meant(session: Writing, request: Request) -> bool:
+    """Whether a runner that was asked to leave is the one that works here now: it may have died before it read this."""
+    lease, since = reads.lease(session), request.arguments.get("since")
+    return since is None or lease is None or since == lease.acquired_at
 
 
 def _stop_trial(session: Writing, request: Request, now: float) -> str:
@@ -73,7 +84,7 @@ def _stop_study(session: Writing, request: Request, now: float) -> str:
 
 
 def _stop_newest(session: Writing, request: Request) -> str:
-    """Trials above the number that the request names leave, the newest first; they wait and go on from there."""
+    """Trials above the number that the request names leave, the newest first; they wait and are resumed from there."""
     live = [one for one in reads.live_attempts(session) if one.study_id == request.study_id and one.trial_id]
     staying = sorted(live, key=lambda one: (bool(one.stop_reason), one.id))
     asked = _ask_to_stop(session, staying[int(request.arguments["slots"]) :], "slots")
@@ -93,7 +104,7 @@ def _move_study(
 def _ask_to_stop(session: Writing, attempts: list[Attempt], reason: str) -> int:
     """Write the reason to those that run and were not asked before; how many these are.
 
-    A trial that is stopped for good while its worker leaves for another reason must not wait to go on.
+    A trial that is stopped for good while its worker leaves for another reason must not wait to be resumed.
     """
     before = {"trial": ("", "study", "runner", "slots"), AT_ONCE: ("", "study", "runner", "slots", "trial")}
     chosen = [

@@ -14,10 +14,11 @@ from pathlib import Path
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective, ranking
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.runner import bin
+from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
-from bertdistill.store.rows import Checkpoint, Study, Trial, TrialState
+from bertdistill.store.rows import Binned, Checkpoint, Study, Trial, TrialState
 
 FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE})
 """Trials that never run again. Failed and stopped ones may, from their last checkpoint."""
@@ -55,7 +56,8 @@ def finish(db: Database, workspace: Workspace, trial_id: int, *, now: float) -> 
 
 
 def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
-    """`finish` for every trial that needs it still: a runner may have died before it came to it."""
+    """`finish` for every trial that needs it still, a runner may have died before it came to it; and tidy the bin."""
+    bin.tidy(db, workspace, now=now)
     with db.read() as session:
         lasts = [one for study in reads.studies(session) for one in reads.checkpoints(session, study_id=study.id)]
     for trial_id in {one.trial_id for one in lasts if one.role == "last"}:
@@ -65,7 +67,7 @@ def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
 def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], *, now: float) -> Dropped:
     """Mark checkpoints dropped and remove their files, unless another row still needs the same folder.
 
-    Those that were promoted, or whose trial goes on, since the caller looked stay.
+    Those that were promoted, or whose trial was resumed, since the caller looked stay.
     """
     chosen = list(checkpoints)
     if not chosen:
@@ -78,8 +80,9 @@ def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], 
             writes.drop_checkpoint(session, one.id, now=now)
         needed = {folder for trial_id in resting for folder in _needed(session, trial_id)}
     for one in chosen:
-        if one.folder not in needed:
-            shutil.rmtree(workspace.absolute(one.folder), ignore_errors=True)
+        folder = workspace.run_folder(one.folder)
+        if one.folder not in needed and folder.resolve() == folder:  # never through a link that a worker made
+            shutil.rmtree(folder, ignore_errors=True)
     return Dropped(len(chosen), sum(one.size_bytes for one in chosen))
 
 
@@ -88,11 +91,12 @@ def sweep(db: Database, workspace: Workspace, trial_id: int) -> None:
     with db.read() as session:
         if reads.trial_by_id(session, trial_id).state not in _AT_REST:
             return
-        needed = {workspace.absolute(folder) for folder in _needed(session, trial_id)}
+        needed = {workspace.run_folder(folder) for folder in _needed(session, trial_id)}
         folders = [one.folder for one in reads.attempts(session, trial_id=trial_id)]
     for folder in folders:
-        checkpoints = RunPaths(workspace.absolute(folder)).checkpoints
-        for entry in sorted(checkpoints.iterdir()) if checkpoints.is_dir() else []:
+        checkpoints = RunPaths(workspace.run_folder(folder)).checkpoints
+        inside = checkpoints.is_dir() and checkpoints.resolve() == checkpoints
+        for entry in sorted(checkpoints.iterdir()) if inside else []:
             if entry.is_symlink():
                 if entry.resolve() not in needed:
                     entry.unlink(missing_ok=True)
@@ -112,10 +116,14 @@ def make_room(
 ) -> Dropped:
     """Remove what can be spared, least valuable first, until `wanted_bytes` are free or nothing is left to remove.
 
-    First the last checkpoints of trials at rest, then the best ones of trials that are on no frontier, not promoted and
-    no baseline, the worst ranked first. A notice says what went.
+    First the bin, then the last checkpoints of trials at rest, then the best ones of trials that are not on the
+    frontier, not promoted and not the baseline, the worst ranked first. A notice says what went.
     """
     total = Dropped()
+    with db.read() as session:
+        deleted = bin.expired(session, now=now, keep_days=0.0)
+    if deleted and free(workspace.path) < wanted_bytes:
+        _empty_bin(db, workspace, deleted, now=now)
     with db.read() as session:
         spare = [(study, one) for study in reads.studies(session) for one in _spare(session, study)]
     per_study: dict[int, Dropped] = {}
@@ -132,6 +140,13 @@ def make_room(
     return total
 
 
+def _empty_bin(db: Database, workspace: Workspace, deleted: Sequence[Binned], *, now: float) -> None:
+    if freed := bin.empty(db, workspace, deleted):
+        text = f"The disk is nearly full: the bin was emptied ({freed / 1e6:,.0f} MB); its deletions cannot be undone."
+        with db.write() as session:
+            writes.add_notice(session, level="warning", text=text, now=now)
+
+
 def _said(gone: Dropped) -> str:
     return (
         f"The disk is nearly full: {gone.checkpoints} checkpoints ({gone.size_bytes / 1e6:,.0f} MB) of trials that are "
@@ -144,11 +159,16 @@ def _spare(session: Reading, study: Study) -> list[Checkpoint]:
     trials = {trial.id: trial for trial in reads.trials(session, study.id)}
     kept = [one for one in reads.checkpoints(session, study_id=study.id) if trials[one.trial_id].state in _AT_REST]
     promoted = {version.checkpoint_id for version in reads.model_versions(session)}
-    objectives = study_from_dict(study.spec, where=f"study {study.name}").objectives
-    order = worth(list(trials.values()), objectives)
+    order = worth(list(trials.values()), outline(study).objectives)
     lasts = [one for one in kept if one.role == "last" and one.id not in promoted]
     bests = [one for one in kept if one.role == "best" and one.id not in promoted and one.trial_id in order]
     return lasts + sorted(bests, key=lambda one: order[one.trial_id], reverse=True)
+
+
+def dominated(session: Reading, study: Study) -> list[Checkpoint]:
+    """Best checkpoints of complete trials that are not on the frontier, not promoted and not the baseline."""
+    complete = {one.id for one in reads.trials(session, study.id, states=(TrialState.COMPLETE,))}
+    return [one for one in _spare(session, study) if one.role == "best" and one.trial_id in complete]
 
 
 def worth(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[int, int]:

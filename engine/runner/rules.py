@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
-from bertdistill.store.rows import Study, Trial
+from bertdistill.store.rows import Study, Trial, TrialState
 
 BUDGETED = frozenset({"baseline", "sampler", "queued"})
 """Origins that count against budget.trials; reruns come on top."""
@@ -14,6 +14,16 @@ BUDGETED = frozenset({"baseline", "sampler", "queued"})
 
 UNDONE = "undone"
 """Reason of a trial that was taken out of the queue again before it ran; it is as if it had not been asked for."""
+
+
+HOST_OOM = "host_oom"
+"""Class of an end for want of main memory. As often as not a neighbour took it, so such a trial runs once more, alone;
+until that attempt has ended the trial carries this reason."""
+
+
+def runs_alone(trial: Trial) -> bool:
+    """Whether nothing may run beside the trial: it ran out of main memory, perhaps because of its neighbours."""
+    return trial.reason == HOST_OOM and trial.state in (TrialState.WAITING, TrialState.RUNNING)
 
 
 def in_budget(trial: Trial) -> bool:
@@ -41,12 +51,14 @@ def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] |
     return None
 
 
-def place_in_queue(trial: Trial) -> tuple[bool, bool, bool, int]:
-    """Trials that had begun go on first, then what people asked for, then the rest, each by number.
+def place_in_queue(trial: Trial) -> tuple[bool, bool, bool, bool, int]:
+    """Trials that had begun are resumed first, then what people asked for, then the rest, each by number.
 
-    Trials that have failed come after all of these: each says once how it fares before one is tried again.
+    Trials that have failed come after all of these: each says once how it fares before one is tried again. Last come
+    those that run alone, for all others must have ended then.
     """
     return (
+        runs_alone(trial),
         trial.failures > 0,
         trial.started_at is None,
         trial.origin not in ("queued", "rerun", "baseline"),

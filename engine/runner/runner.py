@@ -1,49 +1,47 @@
 """The loop that owns a workspace's studies: store what workers report, settle what ended, ask, launch. Headless.
 
 `python -P -m bertdistill.engine.runner.runner WORKSPACE`. It trains nothing and may be killed at any instant: all that
-it knows is in the database and in the run folders, and the workers do not need it. It listens through `collector` and
-launches through `scheduler`; here it decides what a study needs next.
+it knows is in the database and in the run folders, and the workers do not need it. It listens through `collector`,
+decides what a study needs in `advance` and launches through `scheduler`.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
-from bertdistill.engine.launch.launchers import Launcher, LocalLauncher
-from bertdistill.engine.runner import lease, requests, retention, settle
+from bertdistill.engine.launch.launchers import make_launcher
+from bertdistill.engine.launch.protocol import Launcher
+from bertdistill.engine.runner import lease, requests, retention
+from bertdistill.engine.runner.advance import Advancer
+from bertdistill.engine.runner.clock import Clock
 from bertdistill.engine.runner.collector import Collector
 from bertdistill.engine.runner.lookups import Lookups
-from bertdistill.engine.runner.rules import out_of_hours, over_limit, used
+from bertdistill.engine.runner.plain_log import PlainFormatter
 from bertdistill.engine.runner.scheduler import Scheduler
-from bertdistill.engine.runner.settle import row
-from bertdistill.engine.search.optimiser import Proposal, SpaceExhausted
 from bertdistill.engine.search.proposals import Proposer
-from bertdistill.engine.study.ranges import inside
-from bertdistill.engine.study.space import resolve
-from bertdistill.engine.study.student import Planned, plan, plan_baseline
-from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
-from bertdistill.store.errors import BertDistillError
-from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
+from bertdistill.store.errors import BertDistillError, StoreError, StoreUnavailable
+from bertdistill.store.rows import Study, StudyState
 
 POLL_SECONDS = 0.25
 QUIET_SECONDS = 2.0
 """A full tick at least this often, even when nothing stirs."""
-BEAT_SECONDS = 5.0
 GUARD_SECONDS = 30.0
+LONGEST_TICK = 60.0
+"""Seconds that one round counts at most against the hours of a study: more means that the machine stood still."""
 TICK_FAILURES = 3
 """Failing ticks in a row after which the study at hand is paused."""
 
@@ -60,8 +58,10 @@ class Runner:
     workspace: Workspace
     db: Database
     launcher: Launcher
-    clock: Callable[[], float] = time.time
+    clock: Clock = field(default_factory=Clock)
     wake: threading.Event = field(default_factory=threading.Event)
+    held: lease.Held | None = None
+    """The lock of the workspace; None where somebody else sees to it."""
     leaving: bool = False
     draining: bool = False
     """Asked to stop workers and leave: nothing new is started."""
@@ -71,38 +71,43 @@ class Runner:
     _lookups: Lookups = field(init=False)
     _collector: Collector = field(init=False)
     _scheduler: Scheduler = field(init=False)
-    _exhausted: dict[int, tuple[int, StudySpec]] = field(default_factory=dict)
-    _looked_into: set[int] = field(default_factory=set)
+    _advancer: Advancer = field(init=False)
     _benched: set[int] = field(default_factory=set)
     """Studies on which ticks failed again and again; left alone until someone resumes them."""
     _spent: dict[int, float] = field(default_factory=dict)
     _seen_version: int = -1
+    _tidied: bool = False
     _last_tick: float | None = None
-    _last_beat: float = 0.0
-    _last_guard: float = 0.0
+    _last_beat: float = float("-inf")
+    _last_guard: float = float("-inf")
+    _said_unavailable: float = float("-inf")
 
     def __post_init__(self) -> None:
         place = (self.workspace, self.db, self.launcher)
-        self._proposer = Proposer(on_done=self.wake.set)
+        self._proposer = Proposer(self.db, on_done=self.wake.set)
         self._lookups = Lookups(self.db)
-        self._collector = Collector(*place, self._lookups, self._at_study)
-        self._scheduler = Scheduler(*place, self._lookups, self._at_study, self._pause, self._collector.failed)
+        shared = (self._lookups, self._at_study, self.clock.steady)
+        self._collector = Collector(*place, *shared)
+        failed = self._collector.failed
+        self._scheduler = Scheduler(*place, *shared, self._pause, failed)
+        self._advancer = Advancer(self.db, self._lookups, self._proposer, self._scheduler, self._pause, failed)
 
     # ------------------------------------------------------------------------------------------------------- a round
 
     def tick(self) -> bool:
         """One round; False when nothing is left to do."""
-        now, self.current = self.clock(), None
+        now, self.current = self.clock.now(), None
+        self._tidy(now)
         self._seen_version = self.db.data_version()
         self._honour(now)
         live = self._collector.collect(now, without=self._benched)
-        self._collector.pass_on_stops(live, now)
+        self._collector.pass_on_stops(live)
         studies = self._lookups.running()
-        self._account(studies, now)
+        self._account(studies)
         self._proposer.keep({study.id for study in studies})
         for study in studies:
             with self._at_study(study.id):
-                self._advance(study, live, now)
+                self._advancer.advance(study, live, now, draining=self.draining)
         if not self.draining:
             self._scheduler.launch(now)
         self._keep_house(now)
@@ -111,27 +116,38 @@ class Runner:
         return not self.leaving and self.has_work()
 
     def has_work(self) -> bool:
-        """Whether a study runs, an attempt is not settled or a request is open."""
+        """Whether a search runs, an attempt is not settled or a request is open."""
         with self.db.read() as session:
             if reads.pending_requests(session):
                 return True
-            running = [study.id for study in reads.studies(session) if study.state == StudyState.RUNNING]
             followed = [one.study_id for one in reads.live_attempts(session)]
+        running = [study.id for study in self._lookups.running()]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
     def wait(self) -> None:
         """Sleep until something stirs: a worker's file, a lock, the database, an answer. A look is a few stat calls."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
-            if self.db.data_version() != self._seen_version or self._collector.stirs():
+            if self.lost() or self.db.data_version() != self._seen_version or self._collector.stirs():
                 break
         self.wake.clear()
 
     def _honour(self, now: float) -> None:
         for request in requests.honour_all(self.db, now=now):
-            self.draining |= request.verb == requests.STOP_RUNNER
+            self.draining |= request.verb == requests.STOP_RUNNER and request.outcome != requests.LEFT_BEFORE
             if request.verb == "resume" and request.study_id is not None:
                 self._benched.discard(request.study_id)
+
+    def lost(self) -> str:
+        """Why this process is no longer the runner of the workspace; empty while it is."""
+        return self.held.lost() if self.held is not None else ""
+
+    def unavailable(self, error: StoreError) -> None:
+        """The database is locked or its disk full: workers write on and nothing is lost, so wait. Logged once a minute,
+        for the log may be on the same disk."""
+        if self.clock.steady() - self._said_unavailable >= LONGEST_TICK:
+            self._said_unavailable = self.clock.steady()
+            log.warning("waiting: %s", error)
 
     def close(self) -> None:
         """Leave the workers running and stop asking."""
@@ -139,8 +155,8 @@ class Runner:
 
     def give_up(self, error: BaseException) -> None:
         """After ticks failed again and again: pause the study at hand (all running ones when none was), saying why,
-        and leave it alone, so that the others go on."""
-        now = self.clock()
+        and leave it alone, so that the others continue."""
+        now = self.clock.now()
         for study in self._lookups.running():
             if self.current is None or study.id == self.current:
                 text = f"The runner failed {TICK_FAILURES} times in a row: {type(error).__name__}: {error}"
@@ -148,136 +164,6 @@ class Runner:
                 self._pause(study, f"{text} {hint}", now)
         if self.current is not None:
             self._benched.add(self.current)
-
-    # ---------------------------------------------------------------------------------------------- what a study needs
-
-    def _advance(self, study: Study, live: Sequence[Attempt], now: float) -> None:
-        """Diagnose, create the baseline, take an answer, ask, complete."""
-        spec = self._lookups.spec(study)
-        if self._diagnose(study, spec, now) or study.prepared is None:
-            return
-        trials = self._lookups.trials(study)
-        without = spec.baseline is not None and all(trial.origin != "baseline" for trial in trials)
-        if without and used(trials) < spec.budget.trials:
-            self._create(study, spec, "baseline", plan_baseline(spec, Prepared.from_dict(study.prepared)), now)
-            return
-        self._take_answer(study, spec, now)
-        trials = self._lookups.trials(study)
-        spent = self._budget_spent(study, spec, trials)
-        if not spent and not self.draining and self._wants_proposal(study, spec, trials, live):
-            self._proposer.ask(study.id, trials, spec, Prepared.from_dict(study.prepared))
-        if spent and not self._proposer.asked_for(study.id):
-            self._complete(study, spec, trials, live, now)
-
-    def _diagnose(self, study: Study, spec: StudySpec, now: float) -> bool:
-        """Pause a study whose trials fail one after another in the same way. Looks after a failure only."""
-        study_id = study.id
-        if study.prepared is None or (study_id in self._looked_into and study_id not in self._collector.failed):
-            return False
-        self._looked_into.add(study_id)
-        self._collector.failed.discard(study_id)
-        return self._pause_failing(study, spec, spec.budget.trials, now)
-
-    def _pause_failing(self, study: Study, spec: StudySpec, trials: int, now: float) -> bool:
-        """Pause a study when its failures say more than that one trial is bad; `trials` is how many it can have."""
-        with self.db.read() as session:
-            attempts = reads.attempts(session, study_id=study.id)
-            name, rows = settle.failures_in_a_row(attempts, settle.since(session, study))
-            if not settle.is_evidence(rows, spec.runner.pause_after_failures, trials):
-                return False
-            number = reads.trial_by_id(session, row(rows[0].trial_id)).number
-        self._pause(study, settle.diagnosis(study.name, name, rows, number), now)
-        return True
-
-    def _take_answer(self, study: Study, spec: StudySpec, now: float) -> None:
-        try:
-            proposal = self._proposer.take(study.id)
-        except SpaceExhausted:
-            self._exhausted[study.id] = (len(self._lookups.trials(study)), spec)
-            return
-        if proposal is None or not inside(spec.proposable, proposal.params):
-            return  # a person narrowed a range while the question was open; it is asked again
-        refused: tuple[str, str] | None
-        try:
-            planned = plan(spec, Prepared.from_dict(study.prepared), proposal.params)
-        except ConfigError as error:
-            settings = resolve(spec.search, proposal.params, spec.settings)
-            planned, refused = Planned(dict(proposal.params), settings, {}), ("impossible", str(error))
-        else:
-            refused = over_limit(spec, planned.known)
-        self._create(study, spec, "sampler", planned, now, proposal, refused)
-
-    def _create(
-        self,
-        study: Study,
-        spec: StudySpec,
-        origin: str,
-        planned: Planned,
-        now: float,
-        proposal: Proposal | None = None,
-        refused: tuple[str, str] | None = None,
-    ) -> None:
-        """A new trial, unless the budget was used up meanwhile. `refused` makes it infeasible without a run."""
-        with self.db.write() as session:
-            fresh = reads.study_by_id(session, study.id)
-            if used(reads.trials(session, study.id)) >= spec.budget.trials or fresh.state != StudyState.RUNNING:
-                return
-            trial = writes.create_trial(
-                session,
-                study_id=study.id,
-                origin=origin,
-                params=planned.params,
-                settings=dict(vars(planned.settings)),
-                known=planned.known,
-                proposal_seed=proposal.seed if proposal else None,
-                sampler=proposal.sampler if proposal else "",
-                now=now,
-            )
-            if refused is not None:
-                state, (reason, detail) = TrialState.INFEASIBLE, refused
-                writes.set_trial_state(session, trial.id, state, now=now, reason=reason, detail=detail)
-        self._lookups.forget(study.id)
-
-    def _budget_spent(self, study: Study, spec: StudySpec, trials: Sequence[Trial]) -> bool:
-        """Whether no new trial may be created: trials or hours are used up, or the space holds nothing new."""
-        if used(trials) >= spec.budget.trials or out_of_hours(study, spec):
-            return True
-        count, asked_of = self._exhausted.get(study.id, (-1, spec))
-        return count == len(trials) and asked_of is spec
-
-    def _wants_proposal(self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt]) -> bool:
-        fresh = any(trial.state == TrialState.WAITING and not trial.failures for trial in trials)
-        if not self._proposer.free or fresh:  # another trial than one that failed shows whether the machine is at fault
-            return False
-        return bool(self._scheduler.free_slots(spec, study, live))
-
-    def _complete(
-        self, study: Study, spec: StudySpec, trials: Sequence[Trial], live: Sequence[Attempt], now: float
-    ) -> None:
-        """End the study when its budget is spent and nothing of it runs or waits to go on."""
-        if any(attempt.study_id == study.id for attempt in live):
-            return
-        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-        late = [trial for trial in waiting if trial.started_at is None] if out_of_hours(study, spec) else []
-        if len(late) < len(waiting):
-            return
-        if self._pause_failing(study, spec, len(trials), now):
-            return  # a small space holds no further trial that could be asked
-        early = used(trials) < spec.budget.trials
-        with self.db.write() as session:
-            if reads.study_by_id(session, study.id).spec != study.spec:
-                return  # a person has just changed it, perhaps the budget
-            for trial in late:
-                detail = f"the study's {spec.budget.hours:g} hours were used up"
-                state = TrialState.STOPPED
-                writes.set_trial_state(session, trial.id, state, now=now, reason="budget", detail=detail)
-            if early:
-                cause = "its hours are used up" if out_of_hours(study, spec) else "the search space holds nothing new"
-                text = f"The study is complete after {used(trials)} of {spec.budget.trials} trials: {cause}."
-                writes.add_notice(session, level="info", text=text, now=now, study_id=study.id)
-            if not any(one.state == TrialState.WAITING for one in reads.trials(session, study.id)):
-                writes.set_study_state(session, study.id, StudyState.COMPLETE, now=now)
-        self._lookups.forget(study.id)
 
     def _pause(self, study: Study, diagnosis: str, now: float) -> None:
         log.warning("study %s is paused: %s", study.name, diagnosis)
@@ -289,53 +175,73 @@ class Runner:
 
     def _keep_house(self, now: float) -> None:
         """Every few seconds: the heartbeat, the time that studies have run, the disk."""
-        if now - self._last_beat >= BEAT_SECONDS:
-            self._last_beat = now
+        steady = self.clock.steady()
+        if steady - self._last_beat >= lease.BEAT_SECONDS:
             with self.db.write() as session:
-                writes.beat_lease(session, now=now)
+                writes.beat_lease(session, now=self.clock.wall())
                 for study_id, seconds in self._spent.items():
                     writes.add_study_seconds(session, study_id, seconds)
+            self._last_beat = steady
             self._spent.clear()
-        if now - self._last_guard >= GUARD_SECONDS:
-            self._last_guard = now
+        if steady - self._last_guard >= GUARD_SECONDS:
+            self._last_guard = steady
             for study in self._lookups.running():
                 with self._at_study(study.id):
                     self._scheduler.has_room(study, self._lookups.spec(study), now)
 
-    def _account(self, studies: Sequence[Study], now: float) -> None:
-        """Count the time for budget.hours; written with the heartbeat."""
-        passed = max(0.0, now - self._last_tick) if self._last_tick is not None else 0.0
-        self._last_tick = now
+    def _tidy(self, now: float) -> None:
+        """Once: what an earlier runner left unfinished, and where its record of times ends."""
+        if not self._tidied:
+            with self.db.read() as session:
+                self.clock.not_before(reads.newest_end(session))
+            retention.finish_all(self.db, self.workspace, now=now)
+            self._tidied = True
+
+    def _account(self, studies: Sequence[Study]) -> None:
+        """Count the time for budget.hours; written with the heartbeat. A machine that slept has not worked."""
+        steady = self.clock.steady()
+        passed = min(steady - self._last_tick, LONGEST_TICK) if self._last_tick is not None else 0.0
+        self._last_tick = steady
         for study in studies:
             self._spent[study.id] = self._spent.get(study.id, 0.0) + passed
 
     @contextmanager
     def _at_study(self, study_id: int) -> Iterator[None]:
-        """While the block runs, failures are this study's; after it, nobody's."""
-        self.current = study_id
+        """While the block runs, failures are this study's; after it, whose they were before."""
+        before, self.current = self.current, study_id
         yield
-        self.current = None
+        self.current = before
 
 
 # ------------------------------------------------------------------------------------------------------------- process
 
 
 def serve(runner: Runner) -> None:
-    """Tick until nothing is left to do or it is asked to leave. The one place that survives any error of a tick."""
+    """Tick until nothing is left to do, it is asked to leave or the workspace is no longer its own.
+
+    The one place that survives any error of a tick.
+    """
     failures = 0
-    while not runner.leaving:
+    while not runner.leaving and not (why := runner.lost()):
         try:
             if not runner.tick():
                 return
             failures = 0
-        except Exception as error:  # the runner's edge: the traceback is logged, the studies go on
+            runner.wait()
+        except StoreUnavailable as error:
+            runner.unavailable(error)
+            runner.wake.wait(QUIET_SECONDS)
+        except Exception as error:  # the runner's edge: the traceback is logged, the studies continue
+            if runner.lost():
+                continue
             failures += 1
             log.exception("tick failed (%d in a row)", failures)
             if failures >= TICK_FAILURES:
                 _give_up(runner, error)
             runner.wake.wait(min(float(failures), 10.0))
-            continue
-        runner.wait()
+    if not runner.leaving:
+        runner.leaving = True
+        log.warning("the runner leaves and its workers continue: %s", why)
 
 
 def _give_up(runner: Runner, error: Exception) -> None:
@@ -345,27 +251,38 @@ def _give_up(runner: Runner, error: Exception) -> None:
         log.error("and the study cannot be paused: %s", second)
 
 
-def run(workspace: Workspace, launcher: Launcher, *, clock: Callable[[], float] = time.time) -> int:
+def run(workspace: Workspace, launcher: Launcher) -> int:
     """Be the runner of a workspace until its work is done; the exit code of the process."""
     while True:
         db = open_db(workspace.path)
-        runner = Runner(workspace, db, launcher, clock)
+        runner = Runner(workspace, db, launcher)
         try:
-            with lease.hold(workspace, db, clock) as ours:
-                if not ours:
+            with lease.hold(workspace, db, runner.clock.wall) as held:
+                if held is None:
                     log.info("another runner works here; leaving")
                     return ANOTHER_RUNS
+                runner.held = held
                 _leave_on_signal(runner)
                 log.info("runner started")
-                retention.finish_all(db, workspace, now=clock())
                 serve(runner)
                 log.info("runner leaves")
             # Work that was added after the last look, by someone who still saw the lock held, must not be left lying.
             if runner.leaving or not runner.has_work():
+                _fold(db)
                 return 0
         finally:
             runner.close()
             db.close()
+
+
+def _fold(db: Database) -> None:
+    """Leave a database that is whole without its companions: people copy the one file. Others may be using it; then
+    the last of them folds it."""
+    try:
+        if not db.replaced():
+            db.checkpoint()
+    except BertDistillError as error:
+        log.warning("the write-ahead log stays beside the database: %s", error)
 
 
 def _leave_on_signal(runner: Runner) -> None:
@@ -385,11 +302,12 @@ def main(argv: Sequence[str]) -> int:
         return 2
     workspace = resolve_workspace(Path(argv[0]), {})
     workspace.make()
-    logging.basicConfig(
-        filename=workspace.runner_log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
-    )
+    to_file = logging.StreamHandler(os.fdopen(open_to_append(workspace.runner_log), "a", encoding="utf-8"))
+    to_file.setFormatter(PlainFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[to_file])
+    logging.raiseExceptions = False  # on a full disk its own tracebacks would fill stderr, which is the same file
     try:
-        return run(workspace, LocalLauncher())
+        return run(workspace, make_launcher())
     except BertDistillError as error:
         log.error("%s %s", error, error.hint)
         sys.stderr.write(f"{error}\n{error.hint}\n")

@@ -1,4 +1,4 @@
-"""The runner's hand: which attempt starts next, on which slot, if the disk has room for it.
+"""Decide which attempt starts next, on which slot, if the disk has room for it.
 
 It proposes no parameters and settles only what could not be started. How an attempt starts is in `dispatch`.
 """
@@ -9,20 +9,20 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.launchers import Exit, Launcher, Slot
-from bertdistill.engine.launch.slots import fits, gpu_loads
+from bertdistill.engine.launch.protocol import Exit, Launcher, Slot
+from bertdistill.engine.launch.slots import fits, gpu_loads, usable
 from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
-from bertdistill.engine.runner.rules import out_of_hours, place_in_queue
+from bertdistill.engine.runner.rules import HOST_OOM, out_of_hours, place_in_queue, runs_alone
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
-from bertdistill.store.rows import Attempt, Study, Trial, TrialState
+from bertdistill.store.rows import Attempt, Study, Trial
 
 SLOTS_SECONDS = 60.0
 """How long the list of slots is believed: NVML takes its time."""
@@ -40,6 +40,7 @@ class Scheduler:
     launcher: Launcher
     lookups: Lookups
     at_study: Callable[[int], AbstractContextManager[None]]
+    steady: Callable[[], float]
     pause: Callable[[Study, str, float], None]
     failed: set[int]
     """Studies with a failure that nobody has looked into; shared with the collector."""
@@ -53,7 +54,13 @@ class Scheduler:
         while True:
             with self.db.read() as session:
                 live = reads.live_attempts(session)
+                if reads.live_with_reason(session, HOST_OOM):
+                    return  # it runs alone
             studies = [study for study in self.lookups.running() if study.id not in refused]
+            if alone := [study for study in studies if self._is_alone(study, live)]:
+                if live:
+                    return  # nothing new, so that its turn comes
+                studies = alone
             studies.sort(key=lambda one: (_count(live, one), self._launched.get(one.id, 0.0)))
             if not any(self._start_one(study, live, now, refused) for study in studies):
                 return
@@ -101,9 +108,8 @@ class Scheduler:
             if slot is None:
                 refused.add(study.id)
                 return False
-            self.lookups.forget(study.id)
             if trial is None and not live:
-                slot = self._whole(slot)
+                slot = self.launcher.whole(slot)  # all trials wait for a preparation, so nobody else wants the cores
             try:
                 attempt = dispatch.begin(
                     self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now
@@ -117,50 +123,49 @@ class Scheduler:
                 log.info("%s started on %s", attempt.folder, slot.name)
             return attempt is not None
 
-    def _whole(self, slot: Slot) -> Slot:
-        """On a CPU, the slot with every core: all trials wait for a preparation, so nobody else wants them."""
-        return replace(slot, device=self.launcher.slots(1)[0].device) if slot.device.kind == "cpu" else slot
-
     def _next(self, study: Study, spec: StudySpec, live: Sequence[Attempt]) -> tuple[bool, Trial | None]:
         """What to start next: (True, None) is the preparation, (False, None) nothing."""
         if study.prepared is None:
             return not any(one.study_id == study.id for one in live), None
-        waiting = [trial for trial in self.lookups.trials(study) if trial.state == TrialState.WAITING]
+        waiting = self.lookups.waiting(study)
         running = {attempt.trial_id for attempt in live}
         late = out_of_hours(study, spec)
         ready = [one for one in waiting if one.id not in running and not (late and one.started_at is None)]
         return bool(ready), min(ready, key=place_in_queue, default=None)
+
+    def _is_alone(self, study: Study, live: Sequence[Attempt]) -> bool:
+        """Whether what this study starts next must run alone."""
+        _, trial = self._next(study, self.lookups.spec(study), live)
+        return trial is not None and runs_alone(trial)
 
     def _launch_failed(
         self, study: Study, trial: Trial | None, spec: StudySpec, error: LaunchError, now: float
     ) -> None:
         """The row of the attempt is there; it ends here, as a failure of the machine."""
         with self.db.read() as session:
-            attempts = reads.attempts(session, study_id=study.id)
-        attempt = next(one for one in reversed(attempts) if one.trial_id == (trial.id if trial else None))
+            if trial is not None:
+                attempt = reads.attempts(session, trial_id=trial.id, newest=1)[0]
+            else:
+                attempt = reads.attempts(session, study_id=study.id, kind="prepare", newest=1)[0]
         ended = Exit("launch_failed", log_tail=str(error), ended_at=now)
         settle.settle(self.db, attempt.id, ended, wanted=(), retries=spec.runner.retries, now=now)
         self.failed.add(study.id)
-        self.lookups.forget(study.id)
 
     def _slots_for(self, spec: StudySpec) -> tuple[int, list[Slot]]:
         """How many workers the study may have at once, and the slots that these may take: of GPUs all there are."""
         key = (spec.runner.slots, spec.runner.slots_per_gpu)
         at, own, slots = self._slots.get(key, (0.0, 0, []))
         if not slots or time.monotonic() - at > SLOTS_SECONDS:
-            slots = self.launcher.slots(*key)
-            own = len(slots)
-            if any(slot.device.kind == "cuda" for slot in slots):
-                names = {slot.name for slot in slots}
-                slots = slots + [one for one in self.launcher.slots(0, key[1]) if one.name not in names]
+            own, slots = usable(self.launcher, key)
             self._slots[key] = (time.monotonic(), own, slots)
         return own, slots
 
     def _is_busy(self, slot: Slot, study: Study, now: float) -> bool:
         """Whether other people use this slot just now; said once in ten minutes."""
         reason = self.launcher.busy(slot)
-        if reason and now - self._busy_said.get(slot.name, 0.0) > BUSY_NOTICE_SECONDS:
-            self._busy_said[slot.name] = now
+        steady = self.steady()
+        if reason and steady - self._busy_said.get(slot.name, float("-inf")) > BUSY_NOTICE_SECONDS:
+            self._busy_said[slot.name] = steady
             with self.db.write() as session:
                 text = f"Slot {slot.name} is skipped: {reason}."
                 writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id)

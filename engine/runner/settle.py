@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine.launch.launchers import Exit
+from bertdistill.engine.launch.protocol import Exit
+from bertdistill.engine.runner.rules import HOST_OOM
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, TrialState
@@ -17,19 +18,19 @@ from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Tri
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
-INFEASIBLE = frozenset({"diverged", "cuda_oom", "host_oom"})
+INFEASIBLE = frozenset({"diverged", "cuda_oom", HOST_OOM})
 """The parameters did it: the optimiser learns from these and they are not repeated."""
 UNBLAMED = frozenset({"complete", "stopped", "never_started", "machine_restarted", *INFEASIBLE})
 """Ends that say nothing bad about machine or code."""
 
 _REMEDIES = {
-    "crashed": "Read that log, mend the cause",
-    "refused": "The message says what can never work; mend the study file or the data",
+    "crashed": "Read that log and fix the cause",
+    "refused": "The message says what can never work; fix the study file or the data",
     "disk_full": "Free disk space, or move the workspace",
     "lost": "The worker vanished without a word; look whether something on this machine kills processes",
     "killed_by_signal_9": "Something on this machine killed the worker; look into the system log",
     "stop_timeout": "The worker did not leave when asked; raise runner.grace_seconds",
-    "launch_failed": "Mend the machine or the worker command",
+    "launch_failed": "Fix the machine or the worker command",
     "no_result": "The worker ended without its objectives; read that log",
 }
 _LOG_LINES = 5
@@ -52,12 +53,14 @@ def verdict(
     *,
     failures: int,
     retries: int,
+    alone: bool = False,
     missing: Sequence[str] = (),
 ) -> Verdict:
     """The meaning of an end. `outcome` is the worker's own ended event, or empty; `failures` those before this one.
 
-    `stop_reason` is one word, perhaps followed by a colon and a sentence. The worker's word counts above the exit: a
-    library that crashes while Python shuts down spoils no finished trial.
+    `alone`: nothing ran beside it, so main memory that was not enough never will be. `stop_reason` is one word, perhaps
+    followed by a colon and a sentence. The worker's word counts above the exit: a library that crashes while Python
+    shuts down spoils no finished trial.
     """
     status = outcome.get("status", "")
     reason = outcome.get("reason") or ended.kind
@@ -67,6 +70,8 @@ def verdict(
     if status == "complete" or (ended.kind == "complete" and not status):
         reason = "no_result"
         detail = f"no value for {', '.join(missing)}" if missing else "the worker left without saying that it is done"
+    elif HOST_OOM in (reason, ended.kind) and not alone:
+        return Verdict(TrialState.WAITING, HOST_OOM, detail)
     elif status == "infeasible" or ended.kind in INFEASIBLE:
         return Verdict(TrialState.INFEASIBLE, reason, detail)
     elif status == "refused" or ended.kind == "refused":
@@ -94,7 +99,7 @@ def exit_class(ended: Exit, found: Verdict) -> str:
     """The class under which an attempt is filed: that of its exit, unless the worker's word says otherwise."""
     if found.state == TrialState.COMPLETE:
         return "complete"
-    if found.state == TrialState.INFEASIBLE or found.reason in ("no_result", "refused"):
+    if found.state == TrialState.INFEASIBLE or found.reason in ("no_result", "refused", HOST_OOM):
         return found.reason
     return ended.kind
 
@@ -132,6 +137,7 @@ def settle(
             attempt.stop_reason,
             failures=trial.failures,
             retries=retries,
+            alone=trial.reason == HOST_OOM,
             missing=[name for name in wanted if values.get(name) is None],
         )
         _end(session, attempt, ended, found, now)
@@ -150,14 +156,23 @@ def settle(
 def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries: int, now: float) -> Verdict:
     study = reads.study_by_id(session, attempt.study_id)
     missing = [] if study.prepared else ["facts"]
-    before = prepare_failures(reads.attempts(session, study_id=attempt.study_id), since(session, study))
-    found = verdict(ended, attempt.outcome, attempt.stop_reason, failures=before, retries=retries, missing=missing)
+    earlier = reads.attempts(session, study_id=attempt.study_id, kind="prepare")
+    before = prepare_failures(earlier, since(session, study))
+    found = verdict(
+        ended,
+        attempt.outcome,
+        attempt.stop_reason,
+        failures=before,
+        retries=retries,
+        alone=any(one.exit_class == HOST_OOM for one in earlier),
+        missing=missing,
+    )
     _end(session, attempt, ended, found, now)
     text = _said("The preparation", found, exit_class(ended, found))
     if found.state in (TrialState.FAILED, TrialState.INFEASIBLE):
         text = text or f"The preparation ended with {found.reason}: {found.detail}."
         hint = (
-            f"Log: {attempt.folder}/log.txt. Mend the cause; run the study file again if it is in there, else: "
+            f"Log: {attempt.folder}/log.txt. Fix the cause; run the study file again if it is in there, else: "
             f"bertdistill-tui engine resume {study.name}"
         )
         writes.set_study_state(session, attempt.study_id, StudyState.FAILED, now=now, diagnosis=f"{text} {hint}")
@@ -181,6 +196,8 @@ def _end(session: Writing, attempt: Attempt, ended: Exit, found: Verdict, now: f
 
 
 def _said(who: str, found: Verdict, filed: str) -> str:
+    if found.reason == HOST_OOM and found.state == TrialState.WAITING:
+        return f"{who} ran out of main memory, perhaps because of its neighbours. It is started once more, alone."
     if not found.failure:
         return ""
     then = "It is started again from its last checkpoint." if found.state == TrialState.WAITING else "It is given up."
@@ -225,7 +242,7 @@ def failures_in_a_row(attempts: Sequence[Attempt], start: float) -> tuple[str, l
 def is_evidence(rows: Sequence[Attempt], wanted: int, trials: int) -> bool:
     """Whether these failures in a row speak against the machine or the code, and not against one trial.
 
-    So many as `wanted`, and of as many different trials: the retries of one trial repeat its own trouble. A study of
+    So many as `wanted`, and of as many different trials: the retries of one trial repeat its own failure. A study of
     fewer `trials` has no more witnesses than these.
     """
     return len(rows) >= wanted and len({one.trial_id for one in rows}) >= min(wanted, trials)
@@ -236,7 +253,7 @@ def diagnosis(study: str, name: str, rows: Sequence[Attempt], trial_number: int)
     lines = [line for line in rows[0].log_tail.splitlines() if line.strip()][-_LOG_LINES:]
     text = "\n".join(lines)
     tail = f" The log of trial {trial_number} ends:\n{text}\n" if lines else " "
-    remedy = _REMEDIES.get(name, "Read that log, mend the cause")
+    remedy = _REMEDIES.get(name, "Read that log and fix the cause")
     several = "1 attempt" if len(rows) == 1 else f"{len(rows)} attempts in a row"
     return (
         f"{several} ended with {name}, so nothing new is started.{tail}"

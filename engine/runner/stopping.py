@@ -38,7 +38,7 @@ def should_stop(
     quantile: float,
     min_trials: int,
 ) -> str:
-    """Why the running trial should stop now, in words; '' to let it go on.
+    """Why the running trial should stop now, in words; '' to let it continue.
 
     The rest of its training is assumed to bring as much as the `quantile` of earlier trials gained from the same point
     to their end. It stops when even that score, at its known size, is dominated by a trial of the present frontier.

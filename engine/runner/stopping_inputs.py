@@ -41,12 +41,12 @@ class Overtaking:
         return why if why and self._write(attempt, trial, why, now) else ""
 
     def _complete(self, session: Reading, study_id: int, metric: str) -> list[Finished]:
-        trials = [one for one in reads.trials(session, study_id) if one.state == TrialState.COMPLETE]
-        for trial in trials:
-            if trial.id not in self._finished:
-                curve, values = _curve(session, trial, metric), {**trial.known, **trial.metrics}
-                self._finished[trial.id] = Finished(f"trial {trial.number}", curve, values)
-        return [self._finished[trial.id] for trial in trials]
+        """Complete trials by number; only those that completed since the last call are read."""
+        trial_ids = reads.trial_ids(session, study_id, TrialState.COMPLETE)
+        for trial in reads.trials_by_id(session, [one for one in trial_ids if one not in self._finished]):
+            curve, values = _curve(session, trial, metric), {**trial.known, **trial.metrics}
+            self._finished[trial.id] = Finished(f"trial {trial.number}", curve, values)
+        return [self._finished[trial_id] for trial_id in trial_ids]
 
     def _write(self, attempt: Attempt, trial: Trial, why: str, now: float) -> bool:
         with self.db.write() as session:

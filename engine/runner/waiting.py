@@ -1,6 +1,6 @@
 """Why each trial, preparation and next proposal waits, in the order in which the runner takes them. Pure.
 
-It decides nothing: the runner's own rules are in `rules` and `scheduler`, and here they are told to people.
+It decides nothing: the runner's own rules are in `rules` and `scheduler`, and here they are explained to people.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bertdistill.engine.launch.slots import Room
-from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, used
+from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, runs_alone, used
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
@@ -24,6 +24,7 @@ Reason = Literal[
     "preparing",
     "hours",
     "ending",
+    "alone",
     "slots",
     "busy",
     "queue",
@@ -52,7 +53,7 @@ class Waiting:
     why: str
     """A sentence for people, without its full stop."""
     note: str = ""
-    """What it has behind it: a retry, a checkpoint to go on from."""
+    """What it has behind it: a retry, a checkpoint to resume from."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _of_study(now: StudyNow, house: House) -> Iterator[Waiting]:
         yield Waiting(name, "preparation", None, 1, *(_blocked(now, house) or _for_a_slot(now, house, 0)))
     trials = sorted((one for one in now.trials if one.state == TrialState.WAITING), key=place_in_queue)
     for place, trial in enumerate(trials):
-        reason, why = _blocked(now, house) or _held_back(now, trial, mine) or _for_a_slot(now, house, place)
+        reason, why = _blocked(now, house) or _held_back(now, house, trial, mine) or _for_a_slot(now, house, place)
         yield Waiting(name, "trial", trial.number, place + 1, reason, why, _behind(trial, now.spec))
     wants_more = used(now.trials) < now.spec.budget.trials and not out_of_hours(now.study, now.spec)
     begun = now.study.prepared is not None or mine  # while it is prepared, the first proposal waits for that
@@ -118,7 +119,7 @@ def _blocked(now: StudyNow, house: House) -> tuple[Reason, str] | None:
     return None
 
 
-def _held_back(now: StudyNow, trial: Trial, mine: Sequence[Attempt]) -> tuple[Reason, str] | None:
+def _held_back(now: StudyNow, house: House, trial: Trial, mine: Sequence[Attempt]) -> tuple[Reason, str] | None:
     """What holds up this trial while others of its study may start."""
     if any(attempt.trial_id == trial.id for attempt in mine):
         return "ending", "its last attempt is still ending"
@@ -126,6 +127,8 @@ def _held_back(now: StudyNow, trial: Trial, mine: Sequence[Attempt]) -> tuple[Re
         return "preparing", "the preparation of the study comes first"
     if out_of_hours(now.study, now.spec) and trial.started_at is None:
         return "hours", f"the study's {now.spec.budget.hours:g} hours are used up"
+    if runs_alone(trial) and house.live:
+        return "alone", "it ran out of main memory, so it waits until nothing else runs"
     return None
 
 

@@ -1,7 +1,8 @@
 """Propose the settings of the next trial from the trials so far, with optuna.
 
-It keeps no state between calls and reads no database: the optuna study is rebuilt in memory each time, so the same
-history, space and seed give the same proposal in any process, and tracker and optimiser cannot diverge.
+It reads no database. The optuna study is rebuilt in memory each time, so the same history, space and seed give the
+same proposal in any process, and tracker and optimiser cannot diverge. What a proposal worked out about past trials
+may be handed to the next one in a `Memory`, which changes no answer.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
 from bertdistill.engine.search.encoding import Code, rounded
+from bertdistill.engine.search.memory import MAX_HISTORY, Memory, optuna_trial, telling
 from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
 
@@ -93,23 +95,27 @@ def propose(
     within: Space | None = None,
     effect: Effect | None = None,
     tried: Sequence[Mapping[str, Value]] = (),
+    memory: Memory | None = None,
 ) -> Proposal:
     """The next parameter set; raises SpaceExhausted if there is no new one within the limits.
 
-    `index` distinguishes proposals made from the same history. `settings` are the fixed ones, which conditions
-    use if a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals
-    stay within it, but trials of the whole `space` are still learned from. Never proposes a set that is in the history
-    or in `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing.
+    `index` distinguishes proposals made from the same history. `settings` are the fixed ones, which conditions use if a
+    searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals stay within it,
+    but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in `tried`
+    (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing. `memory` is that
+    of earlier proposals of the same study, whose spaces, settings and effects are these.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
     here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived, effect)
-    seen = {here.key(params) for params in (*(trial.params for trial in history), *tried)}
+    kept = Memory() if memory is None else memory
+    every = [*(trial.params for trial in history), *tried]
+    seen = {kept.of("key", params, here.key) for params in every}
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
-        told = [trial for trial in history if here.fits(trial.params)]
-        params = here.model(told, seen, chosen, derived, startup_trials)
+        told = [one for one in history if kept.of("fits", one.params, here.fits)]
+        params = here.model(told, seen, startup_trials, kept)
         if params is not None:
             finished = sum(trial.state != "running" for trial in told)
             at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
@@ -127,7 +133,7 @@ def rebuilt(
     here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
     told = [trial for trial in history if here.fits(trial.params)]
     study = optuna.create_study(directions=["minimize"] * len(optimised(objectives)))
-    study.add_trials(list(_Scale(here, told).frozen_trials()))
+    study.add_trials(_Scale(here, told, Memory()).frozen_trials(told))
     return study
 
 
@@ -240,15 +246,16 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, told: Sequence[PastTrial], seen: set[Any], kind: str, seed: int, startup_trials: int
+        self, told: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
     ) -> dict[str, Value] | None:
         """The sampler's proposal; None if it only finds known or forbidden sets."""
-        scale = _Scale(self, told)
+        scale = _Scale(self, told, memory)
         study = optuna.create_study(
-            directions=["minimize"] * len(optimised(self.objectives)), sampler=self.sampler(kind, seed, startup_trials)
+            directions=["minimize"] * len(optimised(self.objectives)),
+            sampler=self.sampler(self.kind, self.seed, startup_trials),
         )
-        study.add_trials(list(scale.frozen_trials()))
-        for _ in range(ATTEMPTS[kind]):
+        study.add_trials(scale.frozen_trials(told))
+        for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
             if self.key(params) in seen:
                 continue  # the rejected trial stays in the study as running, so the next one differs
@@ -307,23 +314,36 @@ def _any_value(parameter: Parameter) -> Value:
 class _Scale:
     """Converts past trials to optuna trials: minimised objectives on comparable scales, limits as constraints."""
 
-    def __init__(self, search: _Search, told: Sequence[PastTrial]) -> None:
+    def __init__(self, search: _Search, told: Sequence[PastTrial], memory: Memory) -> None:
         self.search = search
-        self.told = told
+        self.memory = memory
         self.objectives = search.objectives
-        full = [p for p in (self._scaled(trial.values) for trial in told if trial.state == "complete") if None not in p]
+        full = [p for p in (self.point(trial) for trial in told if trial.state == "complete") if None not in p]
         columns = [[float(p[i] or 0.0) for p in full] or [0.0] for i in range(len(self.objectives))]
         self.worst = [max(column) for column in columns]
         self.span = [(max(column) - min(column)) or 1.0 for column in columns]
         self.runs = any(trial.state == "infeasible" for trial in told)
         self.violations = any(trial.violations for trial in told)
+        self._mark = (search.kind, *self.worst, *self.span, self.runs, self.violations)
 
-    def frozen_trials(self) -> Iterator[FrozenTrial]:
-        """All past trials in order. NSGA-II reads its generations from them, or it would start over each time."""
-        finished = 0
-        for trial in self.told:
-            yield self.frozen(trial, finished // POPULATION)
+    def point(self, trial: PastTrial) -> tuple[float | None, ...]:
+        """The values of a trial on this scale."""
+        return self.memory.of("point", trial, lambda one: self._scaled(one.values))
+
+    def frozen_trials(self, told: Sequence[PastTrial]) -> list[FrozenTrial]:
+        """Past trials in order, limited to the most informative. NSGA-II reads its generations from them, or it would
+        start over each time."""
+        chosen, finished, found = telling(told, self.point, MAX_HISTORY[self.search.kind]), 0, []
+        for place, trial in enumerate(told):
+            if place in chosen:
+                found.append(self._remembered(trial, finished // POPULATION))
             finished += trial.state != "running"
+        return found
+
+    def _remembered(self, trial: PastTrial, generation: int) -> FrozenTrial:
+        """Cached `frozen`, computed again only if the scale has changed."""
+        mark = (generation, *self._mark)
+        return self.memory.of("frozen", trial, lambda one: self.frozen(one, generation), mark)
 
     def frozen(self, trial: PastTrial, generation: int) -> FrozenTrial:
         """A trial as complete or running: gp ignores pruned ones, so it would propose similar ones again.
@@ -337,21 +357,18 @@ class _Scale:
         params = {name: codes[name].encode(value) for name, value in kept.items()}
         distributions = {name: codes[name].distribution for name in kept}
         if trial.state == "running":
-            return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
+            return optuna_trial(TrialState.RUNNING, None, params, distributions)
         found = self._values(trial)
         values = [
             worst if value is None else value
             for value, worst, objective in zip(found, self.worst, self.objectives, strict=True)
             if not objective.constraint
         ]
-        return create_trial(
-            state=TrialState.COMPLETE,
-            values=values,
-            params=params,
-            distributions=distributions,
-            constraints=self._constraints(trial, found),
-            system_attrs={"NSGAIISampler:generation": generation},
-        )
+        made = optuna_trial(TrialState.COMPLETE, values, params, distributions)
+        made.system_attrs["NSGAIISampler:generation"] = generation
+        for name, excess in (self._constraints(trial, found) or {}).items():
+            made.set_constraint(name, excess)
+        return made
 
     def _values(self, trial: PastTrial) -> tuple[float | None, ...]:
         given = trial.values or (None,) * len(self.objectives)

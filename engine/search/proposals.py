@@ -1,6 +1,7 @@
 """Ask the optimiser for the next trial in a background thread, from the trials in the database.
 
-It writes nothing. At most one request is pending at a time, so every proposal knows all trials before it.
+It writes nothing, and reads of a large study only what changed. At most one question is open at a time, so every
+proposal knows all trials before it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.search.memory import Memory
 from bertdistill.engine.search.optimiser import PastTrial, Proposal, propose
 from bertdistill.engine.study import student
 from bertdistill.engine.study.space import resolve
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads
+from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Trial, TrialState
 
 Told = Literal["complete", "running", "infeasible", "pruned"]
@@ -54,36 +58,87 @@ def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
     return tuple(found.get(objective.metric) for objective in spec.objectives)
 
 
-def next_proposal(trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> Proposal:
-    """What to try next; raises SpaceExhausted if a finite space holds nothing new."""
+@dataclass
+class Record:
+    """A cache of one study's trials under one spec, as the optimiser sees them.
 
-    def known(params: dict[str, Any]) -> dict[str, float]:
-        return student.plan(spec, facts, params).known
+    What has ended stays as it is, so only what is new or still open is read again; all of it, when a person has changed
+    something (an undo or a retry moves trials that had ended).
+    """
 
-    def effect(params: Mapping[str, Any]) -> Hashable:
-        return student.effect(spec, facts, resolve(spec.search, params, spec.settings))
+    study_id: int
+    spec: StudySpec
+    memory: Memory = field(default_factory=Memory)
+    _mark: int = -1
+    _last: int = 0
+    _open: set[int] = field(default_factory=set)
+    _told: dict[int, PastTrial] = field(default_factory=dict)
+    _tried: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _sampled: int = 0
 
-    return propose(
-        history(trials, spec),
-        spec.search,
-        spec.objectives,
-        kind=spec.sampler.kind,
-        seed=spec.sampler.seed,
-        index=sum(trial.origin == "sampler" for trial in trials),
-        startup_trials=spec.sampler.startup_trials,
-        known=known,
-        settings=spec.settings,
-        within=spec.proposable,
-        effect=effect,
-        tried=tried(trials, spec),
-    )
+    def refresh(self, session: Reading) -> None:
+        """Update from what changed in the database."""
+        mark = reads.newest_request(session, self.study_id)
+        if mark != self._mark:
+            fresh = Record(self.study_id, self.spec)
+            self.__dict__.update(vars(fresh) | {"_mark": mark})
+        for trial in reads.trials_by_id(session, self._open):
+            self._take(trial)
+        for trial in reads.trials_after(session, self.study_id, self._last):
+            self._take(trial)
+            self._sampled += trial.origin == "sampler"
+            self._last = trial.id
+
+    def _take(self, trial: Trial) -> None:
+        self._open.discard(trial.id)
+        if trial.state in (TrialState.WAITING, TrialState.RUNNING):
+            self._open.add(trial.id)
+        self._told.pop(trial.id, None)
+        if past := history([trial], self.spec):
+            self._told[trial.id] = past[0]
+        elif begun := tried([trial], self.spec):
+            self._tried[trial.id] = begun[0]
+
+    def next_proposal(self, facts: Prepared) -> Proposal:
+        """What to try next; raises SpaceExhausted if a finite space holds nothing new."""
+        spec = self.spec
+
+        def known(params: dict[str, Any]) -> dict[str, float]:
+            return student.plan(spec, facts, params).known
+
+        def effect(params: Mapping[str, Any]) -> Hashable:
+            return student.effect(spec, facts, resolve(spec.search, params, spec.settings))
+
+        return propose(
+            [self._told[trial_id] for trial_id in sorted(self._told)],
+            spec.search,
+            spec.objectives,
+            kind=spec.sampler.kind,
+            seed=spec.sampler.seed,
+            index=self._sampled,
+            startup_trials=spec.sampler.startup_trials,
+            known=known,
+            settings=spec.settings,
+            within=spec.proposable,
+            effect=effect,
+            tried=list(self._tried.values()),
+            memory=self.memory,
+        )
+
+
+def _answer(db: Database, record: Record, facts: Prepared) -> Proposal:
+    with db.read() as session:
+        record.refresh(session)
+    return record.next_proposal(facts)
 
 
 @dataclass
 class Proposer:
     """The thread and its pending request."""
 
+    db: Database
     on_done: Callable[[], None] = lambda: None
+    _records: dict[int, Record] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "proposal"))
     _open: tuple[int, Future[Proposal]] | None = None
 
@@ -97,14 +152,21 @@ class Proposer:
         """Whether a result is ready."""
         return self._open is not None and self._open[1].done()
 
-    def ask(self, study_id: int, trials: Sequence[Trial], spec: StudySpec, facts: Prepared) -> None:
+    def ask(self, study_id: int, spec: StudySpec, facts: Prepared) -> None:
         """Ask for the next trial of a study."""
-        future = self._pool.submit(next_proposal, list(trials), spec, facts)
+        record = self._records.get(study_id)
+        if record is None or record.spec is not spec:
+            record = self._records[study_id] = Record(study_id, spec)
+        future = self._pool.submit(_answer, self.db, record, facts)
         self._open = (study_id, future)
         future.add_done_callback(lambda _: self.on_done())
 
     def keep(self, study_ids: Container[int]) -> None:
-        """Drop the pending request if it is for another study: its result would be stale."""
+        """Drop the pending request if it is for another study: its result would be stale.
+
+        What is known of other studies goes, too.
+        """
+        self._records = {study_id: record for study_id, record in self._records.items() if study_id in study_ids}
         if self._open is not None and self._open[0] not in study_ids:
             self._open[1].cancel()
             self._open = None

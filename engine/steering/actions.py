@@ -30,8 +30,10 @@ from bertdistill.engine.steering.changes import (
     set_slots,
     set_threshold,
 )
+from bertdistill.engine.steering.deletion import Deletion, delete, plan_delete
 from bertdistill.engine.steering.history import Entry, history, undo
 from bertdistill.engine.steering.promotions import promote, set_alias, settle_promotion, undo_alias
+from bertdistill.engine.steering.pruning import Pruning, plan_prune, prune
 from bertdistill.engine.steering.recording import ask, record, writing
 from bertdistill.engine.steering.reruns import Forecast, forecast_rerun, queue_trial, rerun
 from bertdistill.engine.study.config import dump, study_from_dict
@@ -44,18 +46,24 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 __all__ = [
+    "Deletion",
     "Entry",
     "Forecast",
+    "Pruning",
     "RunnerStatus",
     "annotate",
     "archive_study",
     "archive_trial",
     "change_study",
+    "delete",
     "ensure_runner",
     "forecast_rerun",
     "history",
     "pause_study",
+    "plan_delete",
+    "plan_prune",
     "promote",
+    "prune",
     "queue_trial",
     "rerun",
     "resume_study",
@@ -77,16 +85,20 @@ __all__ = [
 ]
 
 # -------------------------------------------------------------------------------------------------------------- runner
+#
+# What asks the runner for something returns a sentence when that runner is silent (`recording.ask`), else nothing.
 
 
-def stop_runner(workspace: Workspace, *, who: str) -> None:
+def stop_runner(workspace: Workspace, *, who: str) -> str:
     """Ask workers to write a checkpoint and leave, then the runner to leave; a later runner goes on from there."""
     with writing(workspace) as db:
         with db.read() as session:
             live = bool(reads.live_attempts(session))
-        if not live and not runner_status(workspace).alive:
+        runner = runner_status(workspace, db)
+        if not live and not runner.alive:
             raise ActionRefused("no runner works here and no worker runs", hint="There is nothing to stop.")
-        ask(workspace, db, requests.STOP_RUNNER, who)
+        meant = {"since": runner.since} if runner.alive and runner.pid else None
+        return ask(workspace, db, requests.STOP_RUNNER, who, arguments=meant)
 
 
 # ------------------------------------------------------------------------------------------------------------- studies
@@ -180,30 +192,30 @@ def _resume(workspace: Workspace, db: Database, study: Study, who: str, retry_fa
         return reads.study_by_id(session, study.id)
 
 
-def stop_study(workspace: Workspace, study: str, *, who: str) -> None:
+def stop_study(workspace: Workspace, study: str, *, who: str) -> str:
     """Workers write a checkpoint and leave, their trials wait; nothing new starts until the study is resumed."""
-    _change_running(workspace, study, "stop_study", who, (StudyState.RUNNING, StudyState.PAUSED))
+    return _change_running(workspace, study, "stop_study", who, (StudyState.RUNNING, StudyState.PAUSED))
 
 
-def pause_study(workspace: Workspace, study: str, *, who: str) -> None:
-    """Launch nothing new; what runs goes on to its end."""
-    _change_running(workspace, study, "pause", who, (StudyState.RUNNING,))
+def pause_study(workspace: Workspace, study: str, *, who: str) -> str:
+    """Launch nothing new; what runs continues to its end."""
+    return _change_running(workspace, study, "pause", who, (StudyState.RUNNING,))
 
 
-def _change_running(workspace: Workspace, study: str, verb: str, who: str, states: Sequence[StudyState]) -> None:
+def _change_running(workspace: Workspace, study: str, verb: str, who: str, states: Sequence[StudyState]) -> str:
     with writing(workspace) as db:
         with db.read() as session:
             found = reads.study(session, study)
         if found.state not in states:
             raise ActionRefused(f"study {study!r} is {found.state}", hint=f"There is nothing to {verb.split('_')[0]}.")
         before = {"state": found.state.value} if verb == "pause" else None
-        ask(workspace, db, verb, who, study_id=found.id, before=before)
+        return ask(workspace, db, verb, who, study_id=found.id, before=before)
 
 
 # -------------------------------------------------------------------------------------------------------------- trials
 
 
-def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool = False, who: str) -> None:
+def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool = False, who: str) -> str:
     """End one trial for good, after a checkpoint; its numbers so far stay.
 
     `at_once` kills its worker instead, without a checkpoint: for one that does not heed the polite way, or must not
@@ -217,7 +229,7 @@ def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool =
                 f"trial {number} is {trial.state}", hint="Only waiting and running trials can be stopped."
             )
         given = {"now": True} if at_once else None
-        ask(workspace, db, "stop_trial", who, study_id=trial.study_id, trial_id=trial.id, arguments=given)
+        return ask(workspace, db, "stop_trial", who, study_id=trial.study_id, trial_id=trial.id, arguments=given)
 
 
 def annotate(

@@ -7,31 +7,36 @@ is changed: what a later change of the same thing has settled is refused, and wh
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner import bin
 from bertdistill.engine.runner.rules import UNDONE, used
 from bertdistill.engine.runner.settle import row
 from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, put, refuse_promoted, reopen
+from bertdistill.engine.steering.deletion import DELETE, bring_back
+from bertdistill.engine.steering.pruning import PRUNE
 from bertdistill.engine.steering.recording import record, writing
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.ranges import range_text
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
-from bertdistill.store.rows import Request, StudyState, Trial, TrialState
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import BinState, Request, StudyState, Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 UNDO = "undo"
+BINS = (DELETE, PRUNE)
+"""What an undo brings back from the bin."""
 NOTES = ("note", "tag", "archive")
 ALIASES = ("alias", "undo_alias")
 MADE = ("queue", "rerun")
 FINAL = {
-    "start": "A study that was started stays; put it away with: bertdistill-tui engine archive",
+    "start": "Archive or delete the study: bertdistill-tui engine archive, or delete",
     "settings": "A study file was taken over; run the earlier file again.",
     "stop_trial": "Run it again with: bertdistill-tui engine resume --retry-failed",
     "stop_study": "Go on with: bertdistill-tui engine resume",
@@ -39,7 +44,7 @@ FINAL = {
     "stop_runner": "Start one with: bertdistill-tui engine resume",
     "resume": "Pause or stop the study.",
     "retry": "Stop the trials that run again.",
-    "promote": "A model version stays; point its alias elsewhere with: bertdistill-tui engine models --set-alias",
+    "promote": "Point its alias elsewhere, or delete the version: bertdistill-tui engine models --set-alias, or delete",
 }
 """What cannot be taken back, with what to do instead."""
 
@@ -82,9 +87,9 @@ class Entry:
 def history(db: Database, study: str | None = None) -> list[Entry]:
     """Everything that people asked of a study, or (no name) of the workspace, oldest first. NotFound for the study."""
     with db.read() as session:
-        names: dict[int | None, str] = {one.id: one.name for one in reads.studies(session)}
-        study_id = reads.study(session, study).id if study else None
-        log = _Log(reads.requests(session))  # all: an alias may have been moved by a trial of another study
+        names: dict[int | None, str] = {one.id: one.name for one in reads.studies(session, deleted=True)}
+        study_id = reads.newest_study(session, study).id if study else None
+        log = _Log(session)
         chosen = [one for one in log.requests if study_id is None or one.study_id == study_id]
         trials: dict[int | None, Trial] = {
             one.trial_id: reads.trial_by_id(session, one.trial_id) for one in chosen if one.trial_id is not None
@@ -132,6 +137,10 @@ def _words(verb: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> st
         case "rerun" if "parent" in after:
             changed = [_from_to(key, before.get(key), after[key]) for key in after if key != "parent"]
             return f"rerun of #{after['parent']}: {', '.join(changed)}"
+        case "delete":
+            return f"delete {after.get('what')} {after.get('name')}"
+        case "prune":
+            return f"prune {', '.join(after.get('parts', ()))}"
         case "pause":
             return f"state {before.get('state', 'running')} -> {after.get('state', 'paused')}"
     return " ".join([verb, *(f"{key}={in_words(key, value)}" for key, value in after.items())])
@@ -144,8 +153,11 @@ def _from_to(key: str, before: Any, after: Any) -> str:
 class _Log:
     """Requests in order, and which of them still stand. Undoing looks at nothing else but the present state."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self.requests = list(requests)
+    def __init__(self, session: Reading) -> None:
+        """All requests: an alias may have been moved by a trial of another study."""
+        self.requests = reads.requests(session)
+        left = reads.binned(session, states=(BinState.LEAVING, BinState.GONE))
+        self.left_the_bin = {one.request_id for one in left}
         self.by_id = {one.id: one for one in self.requests}
         self.undone_by: dict[int, int] = {}
         for one in self.requests:  # in order, so that the undo of an undo sets free what that had taken back
@@ -164,8 +176,12 @@ class _Log:
     def obstacle(self, request: Request) -> str:
         """Why a request cannot be undone, empty when it can."""
         first = self.root(request)
-        if first.verb in FINAL or first.verb not in {*SPEC_VERBS, *NOTES, *ALIASES, *MADE, "pause"}:
+        if first.verb in FINAL or first.verb not in {*SPEC_VERBS, *NOTES, *ALIASES, *MADE, *BINS, "pause"}:
             return f"{first.verb} cannot be undone"
+        if first.verb in BINS and request.verb == UNDO:
+            return "what was brought back is not deleted by an undo"
+        if request.id in self.left_the_bin:
+            return "it was removed from the bin"
         if request.id in self.undone_by:
             return f"it was undone by #{self.undone_by[request.id]}"
         if request.handled_at is None:
@@ -173,7 +189,7 @@ class _Log:
         if _idle(request):
             return "it changed nothing"
         later = [one for one in self.requests if one.id > request.id and self.stands(one, request)]
-        over = [one for one in later if _overlap(self.touches(one), self.touches(request))]
+        over = [one for one in later if _deletes(one, first) or _overlap(self.touches(one), self.touches(request))]
         return f"a later change stands over it: #{over[-1].id} ({over[-1].verb})" if over else ""
 
     def stands(self, later: Request, earlier: Request) -> bool:
@@ -208,6 +224,13 @@ class _Log:
         return {f"trial {first.trial_id}.state"} if first.verb == "stop_trial" else set()
 
 
+def _deletes(later: Request, first: Request) -> bool:
+    """Whether `later` deleted the study or the trial that the change was about."""
+    if later.verb != DELETE or "version" in later.arguments or later.study_id != first.study_id:
+        return False
+    return later.trial_id in (None, first.trial_id)
+
+
 def _idle(request: Request) -> bool:
     """Whether the runner found nothing to do for it."""
     return request.outcome.startswith(("nothing to do", "refused"))
@@ -227,14 +250,22 @@ def undo(workspace: Workspace, study: str | None = None, request_id: int | None 
     it, and for what cannot be undone; the message says which and why.
     """
     with writing(workspace) as db:
+        with db.read() as session:
+            log, chosen = _choose(session, study, request_id)
+        if log.root(chosen).verb in BINS and not log.obstacle(chosen):
+            bin.loosen(db, chosen.id)
         with db.write() as session:
-            study_id = reads.study(session, study).id if study else None
-            log = _Log(reads.requests(session))
-            chosen = _named(log, request_id, study, study_id) if request_id is not None else _newest(log, study_id)
+            log, chosen = _choose(session, study, request_id)
             if obstacle := log.obstacle(chosen):
                 raise ActionRefused(f"request #{chosen.id}: {obstacle}", hint=_hint(log, chosen))
-            made = _take_back(session, log, chosen, who)
+            made = _take_back(session, workspace, log, chosen, who)
         return next(one for one in reversed(history(db)) if one.id == made.id)
+
+
+def _choose(session: Reading, study: str | None, request_id: int | None) -> tuple[_Log, Request]:
+    study_id = reads.newest_study(session, study).id if study else None
+    log = _Log(session)
+    return log, _named(log, request_id, study, study_id) if request_id is not None else _newest(log, study_id)
 
 
 def _named(log: _Log, request_id: int, study: str | None, study_id: int | None) -> Request:
@@ -254,15 +285,23 @@ def _newest(log: _Log, study_id: int | None) -> Request:
 
 def _hint(log: _Log, chosen: Request) -> str:
     verb = log.root(chosen).verb
+    if chosen.id in log.left_the_bin:
+        return "It cannot be brought back."
+    if verb in BINS and chosen.verb == UNDO:
+        return "Delete it, or prune, again."
     if chosen.id in log.undone_by:
         return f"Undo that one to have it back: #{log.undone_by[chosen.id]}."
     return FINAL.get(verb, "Undo the later one first.")
 
 
-def _take_back(session: Writing, log: _Log, chosen: Request, who: str) -> Request:
+def _take_back(session: Writing, workspace: Workspace, log: _Log, chosen: Request, who: str) -> Request:
     """Put the values before a request back, and record that."""
     first = log.root(chosen)
     values = {key: value for key, value in chosen.before.items() if key != "undoes"}
+    if first.verb in BINS:
+        bring_back(session, workspace, first)
+        values = {key: first.arguments[key] for key in ("what", "name", "parts") if key in first.arguments}
+        return record(session, who, UNDO, first.study_id, first.trial_id, arguments={"undoes": chosen.id, **values})
     if first.verb in SPEC_VERBS and first.trial_id is None:
         before = _put_spec(session, first, values)
     elif first.verb in NOTES and first.trial_id is not None:
@@ -296,6 +335,9 @@ def _put_spec(session: Writing, first: Request, values: Mapping[str, Any]) -> di
 def _put_alias(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     name, alias = str(first.arguments["name"]), str(first.arguments["alias"])
     before = [one.version_id for one in reads.aliases(session, name) if one.alias == alias]
+    wanted = values["version_id"]
+    if wanted is not None and reads.model_version_by_id(session, int(wanted)).deleted_at is not None:
+        raise ActionRefused(f"the version that {name}@{alias} stood for was deleted", hint="Undo that first.")
     writes.put_alias(session, name=name, alias=alias, version_id=values["version_id"], now=time.time())
     return {"version_id": before[0] if before else None}
 

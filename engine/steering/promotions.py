@@ -7,23 +7,23 @@ process may settle a promotion, and it happens once.
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ActionRefused, LaunchError
-from bertdistill.engine.contract.events import ENDED, RESULT, STARTED, parse_event
-from bertdistill.engine.contract.folder import RunPaths, file_sha256
-from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.events import ENDED, RESULT, STARTED, first_event
+from bertdistill.engine.contract.folder import RunPaths, file_sha256, read_object
+from bertdistill.engine.contract.spec import AttemptSpec, Device
 from bertdistill.engine.contract.workspace import Workspace, checked
 from bertdistill.engine.launch.devices import cores
-from bertdistill.engine.launch.launchers import Exit, Launcher, LocalLauncher, read_exit, read_spec
+from bertdistill.engine.launch.launchers import make_launcher
+from bertdistill.engine.launch.protocol import Exit, Launcher
 from bertdistill.engine.launch.slots import fits, gpu_loads
 from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.dispatch import devices_in_use
 from bertdistill.engine.runner.settle import last_line
+from bertdistill.engine.steering.integrity import FILES, fingerprints
 from bertdistill.engine.steering.recording import record, writing
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes
@@ -56,7 +56,7 @@ def promote(
     checked(name, "model name")
     if alias:
         checked(alias, "alias")
-    launcher = launcher or LocalLauncher()
+    launcher = launcher or make_launcher()
     now = time.time()
     with writing(workspace) as db:
         with db.write() as session:
@@ -128,7 +128,7 @@ def _order(
     workspace: Workspace, trial: Trial, checkpoint: Checkpoint, version: ModelVersion, origin: Attempt
 ) -> dict[str, Any]:
     """`AttemptSpec.promote`, as the worker reads it."""
-    begun = _first(RunPaths(workspace.absolute(origin.folder)).events, STARTED)
+    begun = first_event(RunPaths(workspace.absolute(origin.folder)).events, STARTED)
     return {
         "name": version.name,
         "version": version.version,
@@ -170,7 +170,7 @@ def settle_promotion(workspace: Workspace, version_id: int) -> ModelVersion:
                     writes.finish_model_version(session, version_id, state="failed", now=now, detail=detail)
             return _version(db, version_id)
         paths = RunPaths(workspace.absolute(version.attempt_folder))
-        ended = read_exit(paths)
+        ended = make_launcher().ended(paths, version.handle)
         if ended is not None:
             _finish(workspace, db, version, paths, ended, now)
         return _version(db, version_id)
@@ -179,12 +179,15 @@ def settle_promotion(workspace: Workspace, version_id: int) -> ModelVersion:
 def _finish(
     workspace: Workspace, db: Database, version: ModelVersion, paths: RunPaths, ended: Exit, now: float
 ) -> None:
-    result, word = _first(paths.events, RESULT), _first(paths.events, ENDED)
-    report = result.get("report") or _json(paths.folder / "report.json")
+    result, word = first_event(paths.events, RESULT), first_event(paths.events, ENDED)
+    report = result.get("report") or read_object(paths.folder / "report.json")
     target = workspace.models_folder(version.name, version.version)
+    verified = word.get("status") == "complete" and bool(result) and target.is_dir()
+    if verified:
+        report = {**report, FILES: fingerprints(target)}
     with db.write() as session:
-        if word.get("status") == "complete" and result and target.is_dir():
-            alias = str(read_spec(paths).promote.get("alias", ""))
+        if verified:
+            alias = str(AttemptSpec.read(paths.spec).promote.get("alias", ""))
             fresh = writes.finish_model_version(
                 session,
                 version.id,
@@ -228,24 +231,6 @@ def undo_alias(workspace: Workspace, name: str, alias: str, *, who: str) -> None
         trial = reads.trial_by_id(session, chosen.trial_id)
         arguments, past = {"name": name, "alias": alias}, {"version_id": chosen.id}
         record(session, who, "undo_alias", trial.study_id, trial.id, arguments=arguments, before=past)
-
-
-def _first(events: Path, kind: str) -> Mapping[str, Any]:
-    """The first event of a kind; empty when there is none."""
-    try:
-        with events.open("rb") as file:
-            found = (event for line in file if (event := parse_event(line)) is not None and event["k"] == kind)
-            return next(found, {})
-    except FileNotFoundError:
-        return {}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _checksum(weights: Path) -> str:

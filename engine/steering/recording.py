@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner import requests
-from bertdistill.engine.runner.lease import ensure_runner
+from bertdistill.engine.runner.lease import ensure_runner, runner_status
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -76,8 +76,11 @@ def ask(
     trial_id: int | None = None,
     arguments: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
-) -> None:
-    """Leave a request to the runner. Without one it is honoured here, or workers that run get a runner to stop them."""
+) -> str:
+    """Leave a request to the runner. Without one it is honoured here, or workers that run get a runner to stop them.
+
+    Returns a sentence when the runner is there but silent, so that nobody is told that it was done; else nothing.
+    """
     with db.write() as session:
         writes.add_request(
             session,
@@ -93,7 +96,7 @@ def ask(
     while waits:
         lock = process.try_lock(workspace.runner_lock)
         if lock is None:
-            return
+            return runner_status(workspace, db).unanswered
         try:
             with db.read() as session:
                 live = bool(reads.live_attempts(session))
@@ -103,6 +106,7 @@ def ask(
             os.close(lock)
         if live:
             ensure_runner(workspace)
-            return
+            return ""
         with db.read() as session:  # another command left one meanwhile, taking us for the runner
             waits = bool(reads.pending_requests(session))
+    return ""

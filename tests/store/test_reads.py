@@ -10,7 +10,7 @@ import pytest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.errors import NotFound
-from bertdistill.store.rows import ModelVersion, Study, Trial, TrialState
+from bertdistill.store.rows import BinState, ModelVersion, Study, Trial, TrialState
 
 
 def test_a_missing_study_names_the_nearest(db: Database, study: Study) -> None:
@@ -162,7 +162,16 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "attempt_for_prepare": lambda s: reads.attempt_for_prepare(s, 1),
     "next_attempt_number": lambda s: reads.next_attempt_number(s, study_id=1, trial_id=1, kind="trial"),
     "series": lambda s: (reads.series(s, 1), reads.series(s, 1, 1)),
-    "series_names": lambda s: reads.series_names(s, 1, 1),
+    "series_ids": lambda s: reads.series_ids(s, 1, 1),
+    "attempts_by_id": lambda s: reads.attempts_by_id(s, [1]),
+    "trial_ids": lambda s: reads.trial_ids(s, 1, TrialState.COMPLETE),
+    "newest_end": reads.newest_end,
+    "trials_by_id": lambda s: reads.trials_by_id(s, [1]),
+    "trials_after": lambda s: reads.trials_after(s, 1, 1),
+    "count_origins": lambda s: reads.count_origins(s, 1, ["sampler"], without="", after=1),
+    "last_number": lambda s: reads.last_number(s, 1),
+    "has_origin": lambda s: reads.has_origin(s, 1, "baseline"),
+    "live_with_reason": lambda s: reads.live_with_reason(s, "host_oom"),
     "curve": lambda s: (reads.curve(s, 1, columns=2), reads.curve(s, 2, columns=2)),
     "points_after": lambda s: reads.points_after(s, 1, 5, 10),
     "checkpoints": lambda s: (reads.checkpoints(s, 1), reads.checkpoints(s, study_id=1)),
@@ -179,6 +188,9 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "model_version": lambda s: reads.model_version(s, "qa@live"),
     "model_version_by_id": lambda s: reads.model_version_by_id(s, 1),
     "aliases": lambda s: reads.aliases(s, "qa"),
+    "request_by_id": lambda s: reads.request_by_id(s, 1),
+    "newest_study": lambda s: reads.newest_study(s, "squad"),
+    "binned": lambda s: (reads.binned(s, request_id=1), reads.binned(s, states=(BinState.GOING, BinState.LEAVING))),
 }
 
 
@@ -191,6 +203,7 @@ def test_every_read_is_listed_below() -> None:
 def test_no_read_scans_a_table_that_grows(db: Database, models: list[ModelVersion], name: str) -> None:
     """SQLite's own plan of each statement: it searches by an index."""
     with db.write() as session:
+        writes.add_request(session, who="ada", verb="note", now=1.0)
         writes.store_points(session, 1, 1, [("a", step, 1.0, 0.0) for step in range(10)])
         writes.store_points(session, 1, 1, [("b", step, 1.0, 0.0) for step in range(0, 200_000, 500)])
     plans: list[str] = []

@@ -73,18 +73,20 @@ SAMPLES: dict[str, Any] = {
     "StudyState": rows.StudyState.PAUSED,
     "TrialState": rows.TrialState.PRUNED,
     "AttemptState": rows.AttemptState.ENDED,
+    "BinState": rows.BinState.LEAVING,
 }
 """A value for every type of a field."""
 READS: dict[type[Any], Callable[[Reading], Any]] = {
-    rows.Study: reads.studies,
-    rows.Trial: lambda s: reads.trials(s, 1),
+    rows.Study: lambda s: reads.studies(s, deleted=True),
+    rows.Trial: lambda s: [reads.trial_by_id(s, 1)],
     rows.Attempt: reads.attempts,
     rows.Series: lambda s: reads.series(s, 1),
     rows.Checkpoint: lambda s: reads.checkpoints(s, dropped=True),
     rows.Request: reads.requests,
     rows.Notice: reads.notices,
-    rows.ModelVersion: reads.model_versions,
+    rows.ModelVersion: lambda s: reads.model_versions(s, deleted=True),
     rows.ModelAlias: reads.aliases,
+    rows.Binned: reads.binned,
     rows.Lease: lambda s: [reads.lease(s)],
 }
 """In an order in which each row finds those that it points to."""

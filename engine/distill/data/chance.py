@@ -31,3 +31,15 @@ def weak_teacher(metrics: Mapping[str, float], search: Examples) -> str:
         f"the teacher is no better than chance: its {name} on the validation split is {metrics[name]:.2f}, and a model "
         f"that {doing} reaches {score:.2f}. Check the teacher{order} and [teacher.fine_tune]"
     )
+
+
+def chance_scores(search: Examples) -> dict[str, float]:
+    """All scores of such a model, by name; a threshold at or below them excludes no trials."""
+    floor = chance(search)
+    if floor is None:
+        return {}
+    name, score, _ = floor
+    if not search.labels:
+        return {name: score, "f1": score}
+    share = score / 100  # precision of the one label that it predicts; its recall is 1
+    return {name: score, "macro_f1": 100 * 2 * share / (1 + share) / len(search.labels), "matthews": 0.0}

@@ -18,7 +18,7 @@ from bertdistill.engine.data.files import Part, source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
 from bertdistill.engine.data.questions import QAExample
 from bertdistill.engine.data.tables import cell_text, is_integer
-from bertdistill.engine.distill.data.sources import read_questions, read_table
+from bertdistill.engine.distill.data.sources import source_of
 from bertdistill.engine.tasks.table import TASKS
 
 __all__ = [
@@ -71,7 +71,7 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
     data is limited to `max_report_examples`; the training data is returned whole, for `cut`.
     """
     if TASKS[task].spans:
-        rows, notices = read_questions(data, part)
+        rows, notices = source_of(data).questions(data, part)
         examples = Examples(task, rows, notices=notices)
     else:
         examples = _text_examples(task, data, part, tuple(data.labels) or tuple(labels))
@@ -241,7 +241,7 @@ def _shares(sizes: Sequence[int], count: int) -> list[int]:
 
 
 def _text_examples(task: str, data: DataSpec, part: Part, labels: tuple[str, ...]) -> Examples:
-    source, table = source_name(data, part), read_table(data, part)
+    source, table = source_name(data, part), source_of(data).table(data, part)
     if not table.rows:
         return Examples(task, [])
     at = find_columns(table, data, source)

@@ -1,11 +1,12 @@
-"""Hub datasets as tables and questions, like those of local files (`engine.data`).
+"""Sources of examples: local files (`engine.data`) and Hub datasets, both as tables and questions.
 
-It never runs code from a dataset.
+It never runs code from a dataset. A new source is one row of SOURCES.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
@@ -13,15 +14,24 @@ from bertdistill.engine.data.files import Part, source_name
 from bertdistill.engine.data.questions import QAExample, checked, file_questions, question
 from bertdistill.engine.data.tables import LABELS, Table, file_table
 
-
-def read_table(data: DataSpec, part: Part) -> Table:
-    """The rows of one part; ConfigError names file or dataset, key and remedy."""
-    return _hub_rows(data, part) if data.hub else file_table(data, part)
+Questions = tuple[list[QAExample], tuple[str, ...]]
+"""Validated questions, and notices about them."""
 
 
-def read_questions(data: DataSpec, part: Part) -> tuple[list[QAExample], tuple[str, ...]]:
-    """The validated questions of one part, and notices; ConfigError names file or dataset, key and remedy."""
-    return _hub_questions(data, part) if data.hub else file_questions(data, part)
+class Source(NamedTuple):
+    """One kind of source. Both readers raise ConfigError naming file or dataset, key and remedy."""
+
+    takes: Callable[[DataSpec], bool]
+    """Whether `[data]` names a source of this kind."""
+    table: Callable[[DataSpec, Part], Table]
+    """The rows of one part."""
+    questions: Callable[[DataSpec, Part], Questions]
+    """The questions of one part."""
+
+
+def source_of(data: DataSpec) -> Source:
+    """The source that `[data]` names: the first of SOURCES that accepts it."""
+    return next(source for source in SOURCES if source.takes(data))
 
 
 def _hub_rows(data: DataSpec, part: Part) -> Table:
@@ -38,7 +48,7 @@ def _hub_rows(data: DataSpec, part: Part) -> Table:
     return Table(names, [tuple(row[name] for name in names) for row in table], known)
 
 
-def _hub_questions(data: DataSpec, part: Part) -> tuple[list[QAExample], tuple[str, ...]]:
+def _hub_questions(data: DataSpec, part: Part) -> Questions:
     table, source = hub_table(data, part), source_name(data, part)
     missing = [name for name in ("id", "question", "context", "answers") if name not in table.column_names]
     if missing:
@@ -60,3 +70,10 @@ def hub_table(data: DataSpec, part: Part) -> Any:
             f"{source_name(data, part)} cannot be loaded: {error}. Check data.hub, data.hub_config, the split and the "
             "network, or use local files."
         ) from error
+
+
+SOURCES: list[Source] = [
+    Source(lambda data: bool(data.hub), _hub_rows, _hub_questions),
+    Source(lambda data: True, file_table, file_questions),
+]
+"""In the order in which they are tried."""

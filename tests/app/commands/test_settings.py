@@ -102,7 +102,9 @@ def test_history_and_undo(shell: Shell) -> None:
     assert [None, 4, None, None] == [row["undone_by"] for row in rows]
     assert [None, None, 0, None] == [row["trial"] for row in rows]
     lines = shell.ok("history").splitlines()
-    assert [True, True] == ["~#2" in lines[2], lines[2].endswith("undone by #4")]
+    undone = next(number for number, line in enumerate(lines) if "~#2" in line)
+    assert [True, "budget.hours"] == [lines[undone].endswith("undone by #4"), lines[undone + 1].split()[0]]
+    assert max(map(len, lines)) <= 100
     again = list(csv.DictReader(io.StringIO(shell.ok("history", "toy", "--csv"))))
     assert [row["words"] for row in rows] == [row["words"] for row in again]
     assert "undo #3" in shell.ok("undo", "toy")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
+from bertdistill.app.report import status as status_module
 from bertdistill.app.report.status import read_status, status_text
 from bertdistill.app.report.summary import Page
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.runner import lease
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.rows import StudyState
@@ -37,3 +43,36 @@ def test_a_study_without_a_runner_is_told_how_to_go_on(ws: Workspace, db: Databa
 def test_notices_name_their_study(ws: Workspace, db: Database) -> None:
     """With several studies a notice would otherwise belong to none."""
     assert status_text(read_status(db, ws), Page()).endswith(" demo warning: disk is low")
+
+
+def test_complaints_that_were_dealt_with_are_left_out(ws: Workspace, db: Database) -> None:
+    """A study that was resumed since; what came afterwards is said."""
+    writer = open_db(ws.path)
+    with writer.write() as session:
+        study = reads.study(session, "demo")
+        writes.add_notice(session, level="error", text="before", now=3e9, study_id=study.id)
+        writes.add_request(session, who="ada", verb="resume", now=3e9 + 1, study_id=study.id, handled=True)
+        writes.add_notice(session, level="error", text="after", now=3e9 + 2, study_id=study.id)
+        writes.add_notice(session, level="error", text="elsewhere", now=3e9)
+    writer.close()
+    found = [row["text"] for row in read_status(db, ws)["notices"]]
+    assert ["after", "elsewhere"] == found
+
+
+def test_how_the_last_runner_ended(ws: Workspace, db: Database) -> None:
+    """One that left because its work was done is not said to be gone."""
+    writer = open_db(ws.path)
+    with lease.hold(ws, writer, time.time) as held:
+        assert held is not None
+        with writer.write() as session:
+            writes.beat_lease(session, now=time.time() - 61)
+        assert "has not answered for" in status_text(read_status(db, ws), Page())
+    writer.close()
+    assert "left when its work was done" in status_text(read_status(db, ws), Page())
+
+
+def test_a_full_disk_is_said(ws: Workspace, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner cannot write it down: who asks is told."""
+    assert "disk" not in status_text(read_status(db, ws), Page()).splitlines()[2]
+    monkeypatch.setattr(status_module, "free_bytes", lambda path: 0)
+    assert "the disk of the workspace is full" in status_text(read_status(db, ws), Page())

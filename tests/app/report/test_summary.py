@@ -29,7 +29,7 @@ def test_ranked_list(db: Database) -> None:
     lines = ranked_list(view, view.trials, Page()).split("\n")
     assert 9 == len(lines)
     assert ["★", "#0", "✓", "complete", "90.00", "120k"] == lines[1].split()[:6]
-    assert "rerun of #1, under #1" in lines[4]
+    assert "rerun of #1, dominated by #1" in lines[4]
     assert "misses a threshold" in lines[6]
     assert "killed_by_signal_9" in lines[7]
     assert "▶ running 50%" in lines[8]

@@ -359,7 +359,9 @@ async def test_hostile_answers_are_harmless(house: Make) -> None:
         await ask(pilot, screen, "hostile")
         assert "[red]markup[/] student" in words_on(pilot)
         assert "They differ." in words_on(pilot)
-        screen.query_one("#pair", Input).post_message(Paste(HOSTILE))
+        screen.query_one("#pair", Input).focus()
+        await pilot.pause()
+        pilot.app.post_message(Paste(HOSTILE))
         await shown(pilot, "漢字")
         assert set() == control_codes(pilot)
 

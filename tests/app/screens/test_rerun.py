@@ -19,13 +19,15 @@ from tests.app.screens.driving import (
     words_on,
 )
 from tests.fakes import House
-from textual.events import Paste
+from textual.events import Key, Paste
+from textual.keys import key_to_character
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from bertdistill.app.draw.charts import Point
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.rerun import RerunScreen
+from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.views import rerun_outlook
 from bertdistill.app.views.view import StudyView
@@ -283,3 +285,19 @@ async def test_a_study_that_is_not_prepared_says_so(ws: Workspace, edit: Edit) -
     async with playing(ws, screen) as pilot:
         await choose(pilot, screen, "layers", "2")
         await shown(pilot, "is not prepared yet")
+
+
+async def test_a_value_typed_in_a_burst_is_the_one_that_is_asked_about(house: Make) -> None:
+    """Opened, typed and confirmed at once: the forecast waits in a thread, and `y` means the question after it."""
+    of = house()
+    async with playing(of.workspace, StudyScreen("toy")) as pilot:
+        for key in ("g", "r", "down", "enter", *["backspace"] * 12, *"0.0002", "enter", "y"):
+            pilot.app.post_message(Key(key, key_to_character(key)))
+        await until(pilot, lambda: of.trials()[-1].params.get("learning_rate") == 0.0002, "the rerun")
+
+
+async def test_without_a_baseline_nothing_is_called_one(house: Make) -> None:
+    """No column of somebody else's values and no marks."""
+    of = house({"baseline": None, "budget": {"trials": 1}})
+    view = view_of(of)
+    assert {""} == {one.baseline for one in rerun_outlook.choices(view, view.trials[0])}

@@ -119,3 +119,19 @@ def test_signed_and_arrow() -> None:
 def test_rate_has_no_exponent(value: float, expected: str) -> None:
     """Many small examples a second are a plain number."""
     assert expected == fmt.rate(value)
+
+
+@pytest.mark.parametrize(
+    ("state", "alive", "kinds", "words"),
+    [
+        ("running", True, ["trial"], "running"),
+        ("running", True, ["prepare"], "preparing"),
+        ("running", True, [], "waiting"),
+        ("running", False, ["trial"], "no runner"),
+        ("paused", False, [], "paused"),
+    ],
+)
+def test_a_study_has_one_word_for_what_it_does(state: str, alive: bool, kinds: list[str], words: str) -> None:
+    """One that waits for a slot does not look as if it ran."""
+    assert words == fmt.study_state(state, alive=alive, kinds=kinds)
+    assert fmt.state(words).endswith(f" {words}")

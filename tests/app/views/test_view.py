@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bertdistill.app.draw.charts import Point
-from bertdistill.app.views.view import all_metrics, chart_axes, chart_axis, chart_points, differences, read_view
+from bertdistill.app.views.view import (
+    all_metrics,
+    chart_axes,
+    chart_axis,
+    chart_points,
+    differences,
+    make_view,
+    read_view,
+    remark,
+)
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound
 
@@ -46,6 +57,28 @@ def test_counts_and_progress(db: Database) -> None:
     view = read_view(db, "demo")
     assert {"running": 1, "complete": 6, "failed": 1} == view.tally
     assert (6, pytest.approx(6.5 / 8)) == (view.finished, view.progress())
+
+
+def test_a_rerun_beyond_the_budget_is_not_done_before_it_ends(db: Database) -> None:
+    """The budget is used up, a rerun is half done: neither 100 % nor 0 s left."""
+    view = read_view(db, "demo")
+    rerun = dataclasses.replace(view.trials[-1], origin="rerun", progress=0.5)
+    late = dataclasses.replace(view, finished=8, running=(rerun,), typical_seconds=60.0)
+    assert ([rerun], pytest.approx(8.5 / 9), pytest.approx(30.0)) == (late.extra, late.progress(), late.seconds_left(1))
+    done = dataclasses.replace(late, running=(), finished=8)
+    assert (1.0, None) == (done.progress(), done.seconds_left(1))
+
+
+def test_a_score_at_chance_is_marked(db: Database) -> None:
+    """In the list, in the chart, and as a line of the axis."""
+    view = read_view(db, "demo")
+    study = dataclasses.replace(view.study, prepared={"chance": {"exact": 49.7}})
+    view = make_view(study, view.spec, view.trials)
+    at = {t.number for t in view.trials if view.at_chance(t)}
+    assert {2, 4, 6} == at
+    assert {"at chance", ""} == {remark(view, t) for t in view.frontier if t.number != 0}
+    assert "#2 at chance" in [point.label for point in chart_points(view, "params", "exact")]
+    assert (49.7, "chance 49.70") in chart_axis(view, "exact").lines
 
 
 def test_metrics_are_known_and_measured_ones(db: Database) -> None:

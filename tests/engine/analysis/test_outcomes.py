@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bertdistill.engine.analysis.outcomes import Difference, difference, finite, size_and_score, teacher_sizes
+from bertdistill.engine.analysis.outcomes import Difference, difference, size_and_score, teacher_sizes
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import bert_shape, known_metrics

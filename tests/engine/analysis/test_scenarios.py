@@ -86,7 +86,22 @@ def test_without_a_baseline_two_rows_have_no_trial() -> None:
     table = scenarios([trial(1, 60.0, 20)], OBJECTIVES)
     assert table.baseline is None
     assert [None, None, 1, 1, None] == [row.number for row in table.rows]
-    assert "the study has no complete baseline to compare with" == table.rows[0].remark
+    assert "the study has no baseline: with a [baseline] table in its file, trial 0 is one" == table.rows[0].remark
+
+
+def test_a_baseline_that_is_not_complete_is_awaited() -> None:
+    """That is another thing than none."""
+    waiting = Outcome(0, {}, {}, baseline=True)
+    assert "the baseline is not complete" == scenarios([waiting, trial(1, 60.0, 20)], OBJECTIVES).rows[0].remark
+    assert "the baseline is not complete" == scenarios([], OBJECTIVES, has_baseline=True).rows[0].remark
+
+
+@pytest.mark.parametrize(("level", "number"), [(40.0, 4), (50.07, 2), (99.0, None)])
+def test_the_smallest_has_learnt_something(level: float, number: int | None) -> None:
+    """A student that never answers is small, feasible and useless; just above chance is luck."""
+    table = scenarios(PUBLISHED, OBJECTIVES, chance={"exact": level})
+    row = next(row for row in table.rows if row.name == "smallest feasible")
+    assert (number, True) == (row.number, row.rule.endswith(f"above chance ({level:.2f})"))
 
 
 def test_a_baseline_under_the_threshold_still_compares() -> None:

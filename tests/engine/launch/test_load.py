@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from tests.fakes import wait_for
+
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.launch import process
-from bertdistill.engine.launch.load import GpuLoad, gpu_load, read_load, worker_memory
+from bertdistill.engine.launch import load, process
+from bertdistill.engine.launch.load import GpuLoad, Processor, gpu_load, read_load, worker_frozen, worker_memory
 
 
 class Nvml:
@@ -92,3 +99,34 @@ def test_another_process_is_not_taken_for_the_worker(tmp_path: Path) -> None:
         assert (None, None) == worker_memory(paths)
     paths.state.write_text('{"host": ')
     assert (None, None) == worker_memory(paths)
+
+
+def test_a_worker_that_a_signal_stopped_is_frozen(tmp_path: Path) -> None:
+    """It lives and does nothing; after SIGCONT it works again."""
+    paths = RunPaths(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        state(paths, worker={"pid": child.pid, "start": process.start_ticks(child.pid)})
+        assert not worker_frozen(paths)
+        child.send_signal(signal.SIGSTOP)
+        wait_for(lambda: worker_frozen(paths), "the process to stop")
+        child.send_signal(signal.SIGCONT)
+        wait_for(lambda: not worker_frozen(paths), "the process to continue")
+        child.kill()
+    assert not worker_frozen(paths)
+
+
+def test_the_processor_is_measured_across_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look comes from a new thread of a pool; psutil's own measure begins with 0 % in every one."""
+    seconds = iter([(10.0, 100.0), (12.0, 104.0), (12.01, 104.01), (12.0, 108.0)])
+    monkeypatch.setattr(load, "_cpu_seconds", lambda: next(seconds))
+    processor, found = Processor(), []
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: found.append(processor.percent()))
+        thread.start()
+        thread.join()
+    assert [50.0, 50.0, 0.0] == found
+
+
+def test_the_first_load_of_a_process_is_one() -> None:
+    """Measured since the import; whatever the machine does, it is a share."""
+    assert 0.0 <= read_load().cpu_percent <= 100.0

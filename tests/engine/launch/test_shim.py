@@ -65,7 +65,7 @@ def ended(folder: Path) -> dict[str, Any]:
         (f"raise SystemExit({events.EXIT_DIVERGED})", "diverged", 76, None),
         (f"raise SystemExit({events.EXIT_OUT_OF_MEMORY})", "host_oom", 77, None),
         (f"raise SystemExit({events.EXIT_REFUSED})", "refused", 78, None),
-        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", "cuda_oom", 1, None),
+        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", "crashed", 1, None),  # on a CPU
         ("raise MemoryError", "host_oom", 1, None),
         ("raise OSError(28, 'No space left on device')", "disk_full", 1, None),
         ("import os; os.kill(os.getpid(), 9)", "killed_by_signal_9", None, 9),
@@ -224,3 +224,45 @@ def test_files_are_private(tmp_path: Path) -> None:
     start(tmp_path, "true").wait(30)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(("exit.json", "lock", "log.txt", "state.json"), 0o600)
+
+
+FRAMES = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n    raise MemoryError\n'
+
+
+@pytest.mark.parametrize(
+    ("tail", "last"),
+    [
+        ("", ""),
+        ("a line\nanother", ""),
+        (FRAMES + "MemoryError\n", "MemoryError"),
+        (FRAMES + "MemoryError\nretrying\n" + FRAMES + "TypeError: x\n", "TypeError: x"),
+        ('  File "x.py", line 1, in f\n    y()\nValueError: cut off\n', "ValueError: cut off"),
+        (FRAMES + "KeyError: 1\nException ignored in: <x>\n" + FRAMES + "MemoryError\n", "KeyError: 1"),
+        ("terminate called after throwing an instance of 'c10::Error'\n  what():  CUDA error: 2\n", "CUDA error: 2"),
+    ],
+)
+def test_the_last_exception_of_a_log(tail: str, last: str) -> None:
+    """Not an earlier one that was handled, nor one that Python ignored at its end."""
+    assert last == shim.last_exception(tail)
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "tail", "cuda", "kind"),
+    [
+        (1, None, "warning: CUDA out of memory, smaller batch\n" + FRAMES + "TypeError: x", True, "crashed"),
+        (1, None, FRAMES + "torch.OutOfMemoryError: CUDA out of memory. Tried", True, "cuda_oom"),
+        (1, None, FRAMES + "torch.OutOfMemoryError: CUDA out of memory. Tried", False, "crashed"),
+        (1, None, "MemoryError was seen before\n" + FRAMES + "KeyError: 1", False, "crashed"),
+        (1, None, FRAMES + "numpy._core._exceptions._ArrayMemoryError: Unable to allocate", False, "host_oom"),
+        (1, None, FRAMES + "OSError: [Errno 12] Cannot allocate memory", False, "host_oom"),
+        (1, None, "No space left on device, trying another\n" + FRAMES + "KeyError: 1", False, "crashed"),
+        (None, 6, "terminate called\n  what():  CUDA out of memory. Tried", True, "cuda_oom"),
+        (None, 11, FRAMES + "MemoryError", False, "killed_by_signal_11"),
+    ],
+)
+def test_words_count_only_where_the_worker_died_of_them(
+    code: int | None, number: int | None, tail: str, cuda: bool, kind: str
+) -> None:
+    """A warning of an hour ago makes no parameter set infeasible, and a CPU has no CUDA memory."""
+    found = shim.classify(code, number, tail, asked=False, timed_out=False, oom_killed=False, cuda=cuda)
+    assert kind == found

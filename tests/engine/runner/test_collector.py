@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.fakes import House, study_spec
 
+from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
-from bertdistill.store.rows import TrialState
+from bertdistill.store.rows import StudyState, TrialState
 
 
 def test_a_trial_can_be_stopped_at_once(tmp_path: Path) -> None:
@@ -47,5 +52,64 @@ def test_stopping_at_once_is_a_request_with_a_record(tmp_path: Path) -> None:
         assert ("ada", "stop_trial", {"now": True}) == (request.who, request.verb, request.arguments)
         assert "stopped before it ran" == request.outcome
         assert TrialState.STOPPED == house.trial(0).state
+    finally:
+        house.close()
+
+
+def _fifo(paths: RunPaths, outside: Path) -> None:
+    paths.events.unlink()
+    os.mkfifo(paths.events)
+
+
+def _device(paths: RunPaths, outside: Path) -> None:
+    paths.events.unlink()
+    paths.events.symlink_to("/dev/zero")
+
+
+def _folder(paths: RunPaths, outside: Path) -> None:
+    shutil.move(paths.folder, outside)
+    paths.folder.symlink_to(outside, target_is_directory=True)
+
+
+def _lock(paths: RunPaths, outside: Path) -> None:
+    paths.lock.unlink()
+    os.mkfifo(paths.lock)
+
+
+@pytest.mark.parametrize("damage", [_fifo, _device, _folder, _lock])
+def test_a_damaged_folder_stops_no_runner(tmp_path: Path, damage: Callable[[RunPaths, Path], None]) -> None:
+    """What a worker does to its own folder costs its own trial at most: rounds go on, and the others complete."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    house = House(tmp_path, study_spec(tmp_path, runner={"retries": 0}, budget={"trials": 3}), hold=str(hold)).start()
+    try:
+        house.tick_until(lambda: house.at_half(2), "two workers at half of their steps")
+        sick = house.live()[0]
+        damage(house.paths(sick), tmp_path / "outside")
+        for _ in range(3):
+            house.runner.tick()
+        assert [sick.id] == [one.id for one in house.live() if one.id == sick.id]  # its processes live
+        hold.unlink()
+        house.run()
+        assert StudyState.COMPLETE == house.study().state
+        assert [TrialState.COMPLETE] * 2 == [house.trial(number).state for number in (1, 2)]
+    finally:
+        house.close()
+
+
+def test_checkpoints_behind_a_link_are_never_removed(tmp_path: Path) -> None:
+    """A worker that lets its folder of checkpoints lead elsewhere has nothing of that swept away."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 1}), hold=str(hold)).start()
+    try:
+        house.tick_until(lambda: house.at_half(1), "a worker at half of its steps")
+        paths, precious = house.paths(house.live()[0]), tmp_path / "precious"
+        shutil.move(paths.checkpoints, precious)
+        (precious / "thesis").mkdir()
+        paths.checkpoints.symlink_to(precious, target_is_directory=True)
+        hold.unlink()
+        house.run()
+        assert (precious / "thesis").is_dir()
     finally:
         house.close()

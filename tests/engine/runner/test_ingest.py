@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from bertdistill.engine.contract import events as events_module
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.runner import ingest as ingest_module
-from bertdistill.engine.runner.ingest import Batch, digest, ingest
+from bertdistill.engine.runner.digest import digest
+from bertdistill.engine.runner.ingest import Batch, ingest, ingest_all
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
 from bertdistill.store.rows import Attempt, Notice, Series, Trial, TrialState
@@ -231,7 +233,7 @@ def test_batches_end_at_lines_and_a_small_limit_loses_nothing(place: Place) -> N
 
 def test_a_line_without_end_is_skipped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or nothing behind it would ever be read."""
-    monkeypatch.setattr(ingest_module, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(events_module, "LONGEST_LINE", 1000)
     place.append(b"x" * 2500)
     place.drain(max_bytes=100)
     place.append(b"x\n" + GOOD + b"\n")
@@ -405,7 +407,7 @@ def test_rows_and_offset_commit_together(place: Place, monkeypatch: pytest.Monke
     """When anything fails, nothing of the batch is there and the next call stores all of it."""
     place.append(line(1, train_loss=1.0))
     with monkeypatch.context() as patched:
-        patched.setattr(writes, "set_offset", lambda *_: (_ for _ in ()).throw(RuntimeError("killed here")))
+        patched.setattr(writes, "set_attempts_reported", lambda *_: (_ for _ in ()).throw(RuntimeError("killed here")))
         with pytest.raises(RuntimeError, match="killed here"):
             place.run()
     assert ({}, 0) == (place.series(), place.attempt().ingest_offset)
@@ -500,3 +502,46 @@ def test_killing_the_ingester_at_random_moments_loses_and_doubles_nothing(place:
     with place.db.read() as session:
         query = "SELECT sum(points), sum(sum_value) FROM metric_rollup WHERE series_id = ?"
         assert [(step, sum(steps) / 8)] == session.rows(query, loss.id)
+
+
+def test_all_attempts_are_stored_in_one_transaction(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand that report every second would else need a thousand of them."""
+    others = [place.add_attempt(f"runs/squad/0000-{number}") for number in range(2, 6)]
+    for number, attempt_id in enumerate([place.attempt_id, *others]):
+        place.append(line(number, train_loss=1.0), attempt_id)
+    transactions, write = [], place.db.write
+    monkeypatch.setattr(place.db, "write", lambda: transactions.append(1) or write())
+    stored = ingest_all(place.db, place.workspace, [place.attempt(one) for one in (place.attempt_id, *others)])
+    assert ([1], [1] * 5) == (transactions, [batch.points for batch in stored.values()])
+    assert [0, 1, 2, 3, 4] == [row[0] for row in place.points("train/loss")]
+    again = ingest_all(place.db, place.workspace, [place.attempt(one) for one in (place.attempt_id, *others)])
+    assert ([1], 0) == (transactions, sum(batch.points for batch in again.values()))
+
+
+def test_what_was_stored_since_the_caller_looked_is_stored_once(place: Place) -> None:
+    """Among many attempts, too: only the one whose offset has moved is read again."""
+    other = place.add_attempt("runs/squad/0000-2")
+    place.append(line(1, train_loss=1.0))
+    place.append(line(2, train_loss=2.0), other)
+    old = [place.attempt(), place.attempt(other)]
+    place.run()
+    place.append(line(3, train_loss=3.0))
+    ingest_all(place.db, place.workspace, old)
+    assert [(1, 1.0), (2, 2.0), (3, 3.0)] == [row[:2] for row in place.points("train/loss")]
+    assert place.attempt().ingest_offset == place.events().stat().st_size
+
+
+def test_a_linked_folder_brings_no_checkpoints(place: Place, tmp_path: Path) -> None:
+    """What is recorded is removed one day, so nothing behind a link may be."""
+    folder, outside = place.workspace / place.attempt().folder, tmp_path / "outside"
+    (folder / "checkpoints" / "step-1").mkdir(parents=True)
+    shutil.move(folder, outside)
+    checkpoint = {"role": "best", "step": 1, "sha256": "0", "size_bytes": 1, "metrics": {}}
+    news = [json.dumps({"k": "checkpoint", "t": 1.0, "folder": str(outside / "checkpoints" / "step-1"), **checkpoint})]
+    folder.symlink_to(outside, target_is_directory=True)
+    (outside / "events.jsonl").write_text("\n".join(news) + "\n")
+    assert Batch() == place.run()
+    folder.unlink()
+    folder.mkdir()
+    shutil.copy(outside / "events.jsonl", folder / "events.jsonl")
+    assert (0, 1) == (place.run().checkpoints, place.attempt().bad_lines)

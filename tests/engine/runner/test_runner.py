@@ -10,22 +10,24 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import CPU, FixedSlots, House, behave, study_dict, study_spec, wait_for
+from tests.fakes import CPU, FixedSlots, House, behave, fake_environment, study_dict, study_spec, wait_for
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.launch import launchers, process
-from bertdistill.engine.launch.launchers import Slot
-from bertdistill.engine.runner import collector, rules, runner
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch import local, process
+from bertdistill.engine.launch.protocol import Slot
+from bertdistill.engine.runner import advance, collector, rules, runner
 from bertdistill.engine.search import proposals
 from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.store import reads, writes
+from bertdistill.store.errors import StoreUnavailable
 from bertdistill.store.rows import Attempt, StudyState, Trial, TrialState
 
 Make = Callable[..., House]
@@ -109,9 +111,15 @@ def test_retries_end(house: Make) -> None:
     assert done.study().state == StudyState.COMPLETE
 
 
-def test_what_the_parameters_cause_is_infeasible(house: Make) -> None:
+def test_what_the_parameters_cause_is_infeasible(house: Make, tmp_path: Path) -> None:
     """A diverged loss and a full GPU are not repeated and end nothing else."""
-    done = house({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2]).run()
+    sick = house({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2])
+    sick.launcher = FixedSlots(
+        environ=fake_environment(tmp_path, diverge=[1], cuda_oom=[2]),
+        given=tuple(Slot(f"gpu{n}", Device("cuda", 1, f"GPU-{n}")) for n in range(2)),
+    )
+    sick.renew()
+    done = sick.run()
     assert [(TrialState.INFEASIBLE, "diverged"), (TrialState.INFEASIBLE, "cuda_oom")] == [
         (done.trial(n).state, done.trial(n).reason) for n in (1, 2)
     ]
@@ -337,7 +345,7 @@ def test_a_budget_raised_at_the_last_moment_counts(house: Make) -> None:
     of = house({"budget": {"trials": 1}}).run()
     actions.set_budget(of.workspace, "toy", trials=2, who="test")
     old = dataclasses.replace(of.study(), spec=dump(of.spec))
-    of.runner._complete(old, of.spec, of.trials(), [], 1.0)
+    of.runner._advancer.complete(old, of.spec, [], 1.0)
     assert of.study().state == StudyState.RUNNING
     of.run()
     assert states(of) == {"complete": 2}
@@ -402,8 +410,8 @@ def test_busy_slots_are_skipped(house: Make) -> None:
 def gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Two GPUs, on paper; the value says why other people's work forbids one."""
     found = {"GPU-a": "", "GPU-b": ""}
-    monkeypatch.setattr(launchers, "gpu_uuids", lambda environ: list(found))
-    monkeypatch.setattr(launchers, "gpu_busy", lambda device: found[device.uuid])
+    monkeypatch.setattr(local, "gpu_uuids", lambda environ: list(found))
+    monkeypatch.setattr(local, "gpu_busy", lambda device: found[device.uuid])
     return found
 
 
@@ -537,7 +545,7 @@ def test_a_tick_that_fails_again_and_again_pauses_the_study(house: Make, monkeyp
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(runner, "plan_baseline", broken)
+    monkeypatch.setattr(advance, "plan_baseline", broken)
     monkeypatch.setattr(sick.runner.wake, "wait", lambda *_: True)
     runner.serve(sick.runner)
     assert sick.study().state == StudyState.PAUSED
@@ -550,19 +558,19 @@ def test_one_sick_study_does_not_stop_the_others(house: Make, tmp_path: Path, mo
     other = study_from_dict(study_dict(tmp_path, name="other", budget={"trials": 2}), where="test")
     with of.db.write() as session:
         writes.create_study(session, name="other", task=other.task, spec=dump(other), now=1.0)
-    store = collector.ingest
+    store = collector.ingest_all
 
-    def broken(db: Any, workspace: Path, attempt: Attempt) -> Any:
-        if attempt.study_id == of.study().id:
+    def broken(db: Any, workspace: Path, attempts: Sequence[Attempt]) -> Any:
+        if any(attempt.study_id == of.study().id for attempt in attempts):
             raise ZeroDivisionError("a defect")
-        return store(db, workspace, attempt)
+        return store(db, workspace, attempts)
 
-    monkeypatch.setattr(collector, "ingest", broken)
+    monkeypatch.setattr(collector, "ingest_all", broken)
     monkeypatch.setattr(of.runner.wake, "wait", lambda *_: True)
     runner.serve(of.runner)
     with of.db.read() as session:
         assert [StudyState.PAUSED, StudyState.COMPLETE] == [study.state for study in reads.studies(session)]
-    monkeypatch.setattr(collector, "ingest", store)
+    monkeypatch.setattr(collector, "ingest_all", store)
     of.ask("resume", study_id=of.study().id)
     of.renew()
     of.run()
@@ -702,3 +710,51 @@ def test_files_are_private(house: Make) -> None:
     open_to_others = [path for path in folder.rglob("*") if path.stat().st_mode & 0o077]
     assert open_to_others == []
     assert done.workspace.runner_log.stat().st_mode & 0o077 == 0
+
+
+def test_sleep_and_jumps_of_the_clock_cost_no_hours(house: Make) -> None:
+    """A closed laptop has not worked: hours are counted by a clock that stops with it and that nobody sets."""
+    of = house({"budget": {"trials": 3, "hours": 1.0}})
+    wall, steady = [1e9], [0.0]
+    of.runner.clock.wall, of.runner.clock.steady = lambda: wall[0], lambda: steady[0]
+    of.runner.tick()
+    wall[0] += 8 * 3600.0
+    of.runner.tick()
+    wall[0] -= 20 * 3600.0
+    steady[0] += 10 * 3600.0  # a machine that was frozen from outside
+    of.runner.tick()
+    assert 120 >= of.study().busy_seconds
+    of.run()
+    assert (StudyState.COMPLETE, states(of)) == (StudyState.COMPLETE, {"complete": 3})
+
+
+def test_a_locked_database_is_waited_for(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long another program holds it: nothing is paused, and nothing of what workers write meanwhile is lost."""
+    of, failing = house({"budget": {"trials": 2}}), iter(range(20))
+    store = collector.ingest_all
+
+    def locked(*given: Any) -> Any:
+        if next(failing, None) is not None:
+            raise StoreUnavailable("locked by another process for too long")
+        return store(*given)
+
+    monkeypatch.setattr(collector, "ingest_all", locked)
+    monkeypatch.setattr(of.runner.wake, "wait", lambda *_: True)
+    runner.serve(of.runner)
+    assert (StudyState.COMPLETE, "") == (of.study().state, of.study().diagnosis)
+    assert next(failing, None) is None
+
+
+def test_an_error_while_waiting_ends_no_runner(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking whether something stirs can fail as a round can."""
+    of, failing = house({"budget": {"trials": 1}}), iter(range(2))
+    look = of.runner._collector.stirs
+
+    def broken() -> bool:
+        if next(failing, None) is not None:
+            raise OSError("a network disk went away")
+        return look()
+
+    monkeypatch.setattr(of.runner._collector, "stirs", broken)
+    runner.serve(of.runner)
+    assert StudyState.COMPLETE == of.study().state

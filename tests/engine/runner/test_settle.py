@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from bertdistill.engine.runner.settle import diagnosis, failures_in_a_row, is_evidence
-from bertdistill.store.rows import Attempt, AttemptState
+from bertdistill.engine.launch.protocol import Exit
+from bertdistill.engine.runner.settle import diagnosis, failures_in_a_row, is_evidence, verdict
+from bertdistill.store.rows import Attempt, AttemptState, TrialState
 
 
 def ended(*ends: tuple[int, str]) -> list[Attempt]:
@@ -68,3 +69,13 @@ def test_different_trials_speak_against_the_machine(
 def test_a_diagnosis_counts_the_failures(count: int, words: str) -> None:
     """A study may be paused by a single one."""
     assert diagnosis("squad", "lost", ended(*[(0, "lost")] * count), 0).startswith(words)
+
+
+@pytest.mark.parametrize("outcome", [{}, {"status": "infeasible", "reason": "host_oom", "detail": "no memory"}])
+def test_main_memory_gets_one_try_alone(outcome: dict[str, str]) -> None:
+    """A neighbour may have taken it: only a trial that ran alone is to blame. It costs none of its retries."""
+    given = {"failures": 0, "retries": 0}
+    beside = verdict(Exit("host_oom"), outcome, "", alone=False, **given)
+    assert (TrialState.WAITING, "host_oom", False) == (beside.state, beside.reason, beside.failure)
+    alone = verdict(Exit("host_oom"), outcome, "", alone=True, **given)
+    assert (TrialState.INFEASIBLE, "host_oom") == (alone.state, alone.reason)

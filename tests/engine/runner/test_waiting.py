@@ -11,7 +11,8 @@ import pytest
 from tests.fakes import CPU, FixedSlots, study_spec
 
 from bertdistill.engine.contract.spec import Device
-from bertdistill.engine.launch.launchers import LocalLauncher, Slot
+from bertdistill.engine.launch.local import LocalLauncher
+from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.launch.slots import Place, Room, from_afar, look
 from bertdistill.engine.runner import waiting
 from bertdistill.engine.runner.waiting import House, StudyNow

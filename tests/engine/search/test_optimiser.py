@@ -17,6 +17,7 @@ from tests.spaces import parse_search
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, non_dominated
+from bertdistill.engine.search.memory import Memory
 from bertdistill.engine.search.optimiser import (
     FIRST_GP,
     GP_TRIALS,
@@ -503,3 +504,14 @@ def test_a_range_of_one_rounding_step(kind: str) -> None:
         params = ask(history, kind, within=within, index=index).params
         assert inside(within, params)
         history.append(complete(params))
+
+
+@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2"])
+def test_a_memory_changes_no_answer(kind: str) -> None:
+    """What an earlier proposal worked out is kept, also when trials end and the scale moves."""
+    memory, history = Memory(), random_history(15)
+    for upto in (14, 15):
+        told = history[:upto]
+        assert ask(told, kind) == ask(told, kind, memory=memory)
+    ended = [*history[:-1], PastTrial(history[-1].params, "complete", (99.0, 1e6))]
+    assert ask(ended, kind) == ask(ended, kind, memory=memory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bertdistill.engine.distill.data.chance import chance, weak_teacher
+from bertdistill.engine.distill.data.chance import chance, chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
 
 TEXTS = Examples("text-classification", [TextExample(str(i), "x", None, i % 3 % 2) for i in range(6)], ("a", "b"))
@@ -39,3 +39,12 @@ def test_questions_say_nothing_of_labels() -> None:
     assert "never answers reaches 25.00" in said
     assert "labels" not in said
     assert "" == weak_teacher({"exact": 0.0}, questions(False))
+
+
+def test_every_score_of_such_a_model() -> None:
+    """The macro F1 is that of naming the most frequent of the labels, as scikit-learn counts it."""
+    rows = [TextExample(str(i), "x", None, label) for i, label in enumerate((0, 0, 1, 2))]
+    scores = chance_scores(Examples("text-classification", rows, ("a", "b", "c")))
+    assert {"accuracy": 50.0, "macro_f1": pytest.approx(100 * (2 / 3) / 3), "matthews": 0.0} == scores
+    assert {"exact": 25.0, "f1": 25.0} == chance_scores(questions(True, False, False, False))
+    assert {} == chance_scores(questions(False, False))

@@ -1,0 +1,53 @@
+"""Delete a study, a trial or a model from whichever screen shows it: what goes and what it frees, then the question.
+
+It decides nothing: what may go is the engine's, and the words are those of the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bertdistill.app.report.disk import deletion_text
+from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.engine.runner.bin import KEEP_DAYS
+from bertdistill.store.db import open_db
+
+if TYPE_CHECKING:
+    from bertdistill.app.screens.host import Host
+    from bertdistill.engine.steering.deletion import Deletion
+    from bertdistill.store.rows import Request
+
+
+def ask_to_delete(ui: Host, target: str) -> None:
+    """Measure what would go, show it, and delete it if the person means it. A refusal is shown as it is."""
+
+    def look() -> list[Deletion]:
+        from bertdistill.engine.steering import actions
+
+        db = open_db(ui.workspace.path, read_only=True)
+        try:
+            with db.read() as session:
+                return actions.plan_delete(session, ui.workspace, target)
+        finally:
+            db.close()
+
+    ui.act(look, lambda found: _ask(ui, target, found))
+
+
+def _ask(ui: Host, target: str, found: Sequence[Deletion]) -> None:
+    def delete() -> list[Request]:
+        from bertdistill.engine.steering import actions
+
+        return actions.delete(ui.workspace, [target], who=ui.who)
+
+    def words(made: list[Request]) -> str:
+        ui.deleted = made[-1].id
+        return f"{target} is in the bin for {KEEP_DAYS:g} days; u brings it back."
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            ui.act(delete, words)
+
+    question = f"Delete this?\n\n{deletion_text(found, KEEP_DAYS)}"
+    ui.push_screen(Confirm(question, yes="Delete", no="Keep"), answered)

@@ -1,0 +1,63 @@
+"""How much of the disk a study will take: tokens, the teacher and its outputs, checkpoints. Pure arithmetic.
+
+Estimates; what they rest on stands beside each constant. It reads no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bertdistill.app.text import format as fmt
+
+FEATURE_BYTES_A_TOKEN = {True: 11, False: 3}
+"""Ids and segment types, with spans also places in the passage; by whether the task answers with spans."""
+OUTPUT_BYTES = 2
+"""A teacher's logit in fp16: two a token with spans, else one a class of each example."""
+WEIGHT_BYTES = 4
+TRAINING_COPIES = 3
+"""The last checkpoint holds weights and the two moments of AdamW."""
+TEACHER_TRAINING_COPIES = 1 + TRAINING_COPIES
+"""While a teacher is trained: its best weights, and a last checkpoint."""
+
+
+def disk_bytes(
+    *,
+    tokens: float | None,
+    examples: int | None,
+    spans: bool,
+    labels: int,
+    teacher_params: int | None,
+    student_params: int | None,
+    trials: int,
+    slots: int,
+) -> dict[str, int | None]:
+    """Bytes by what they hold; None where it cannot be known. `teacher_params` is 0 where no teacher is trained here.
+
+    `caches` are features, outputs and the trained teacher; `preparing` comes on top while that is trained.
+    """
+    features = outputs = None
+    if tokens is not None and examples is not None:
+        features = int(tokens * FEATURE_BYTES_A_TOKEN[spans])
+        outputs = int(OUTPUT_BYTES * (2 * tokens if spans else labels * examples))
+    teacher = None if teacher_params is None else WEIGHT_BYTES * teacher_params
+    known = [one for one in (features, outputs, teacher) if one is not None]
+    copies = trials + max(1, slots) * TRAINING_COPIES
+    return {
+        "features": features,
+        "outputs": outputs,
+        "teacher": teacher,
+        "caches": sum(known) if len(known) == 3 else None,
+        "preparing": None if teacher is None else teacher * TEACHER_TRAINING_COPIES,
+        "checkpoints": WEIGHT_BYTES * student_params * copies if student_params else None,
+    }
+
+
+def caches_words(disk: Mapping[str, Any], unknown: str) -> str:
+    """`about 960 MB: teacher 438 MB, its outputs 203 MB …; 1.8 GB more while it is trained`."""
+    if disk["caches"] is None:
+        return unknown
+    names = {"teacher": "teacher", "outputs": "its outputs", "features": "tokens"}
+    parts = ", ".join(f"{words} {fmt.size(disk[name])}" for name, words in names.items() if disk[name])
+    more = f"; {fmt.size(disk['preparing'])} more while it is trained" if disk["preparing"] else ""
+    return f"about {fmt.size(disk['caches'])}: {parts}{more}"

@@ -1,0 +1,62 @@
+"""How long a study takes, from trials of this workspace that were measured; it says nothing where there are none.
+
+It estimates nothing from sizes: only trials on the same data count, longer or shorter by their epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from bertdistill.app.text import format as fmt
+from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store import reads
+from bertdistill.store.db import Database
+from bertdistill.store.rows import TrialState
+
+FEWEST = 3
+"""Trials below which a median says nothing."""
+SIZED = ("max_length", "max_train_examples", "train", "hub", "train_split", "doc_stride")
+"""Keys of `[data]` that decide how much a trial reads."""
+
+
+def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
+    """`trial_seconds` (worker time of one trial), `seconds` (all of the budget in its slots, or None when the machine
+    decides how many there are), and the `study` and number of `trials` that were measured; None without any."""
+    wanted = _sized(dump(spec))
+    with db.read() as session:
+        for study in reversed(reads.studies(session)):
+            if _sized(study.spec) != wanted:
+                continue
+            complete = [t for t in reads.trials(session, study.id) if t.state == TrialState.COMPLETE]
+            rates = [t.busy_seconds / float(t.settings["epochs"]) for t in complete if t.busy_seconds > 0]
+            if len(rates) >= FEWEST:
+                seconds = median(rates) * _epochs(spec)
+                whole = seconds * spec.budget.trials / spec.runner.slots if spec.runner.slots else None
+                return {"trial_seconds": seconds, "seconds": whole, "study": study.name, "trials": len(rates)}
+    return None
+
+
+def time_text(spec: StudySpec, time: Mapping[str, Any]) -> str:
+    """`about 40m 00s: 14 trials of 5m 43s in 2 slots (median of 12 trials of demo)`."""
+    one = f"a trial about {fmt.duration(time['trial_seconds'])}"
+    source = f"(median of {time['trials']} trials of {time['study']})"
+    if time["seconds"] is None:
+        return f"{one} {source}"
+    slots = f"{spec.runner.slots} slot{'s' * (spec.runner.slots > 1)}"
+    return f"about {fmt.duration(time['seconds'])} in {slots}, {one} {source}"
+
+
+def _sized(raw: Mapping[str, Any]) -> tuple[Any, ...]:
+    return raw["task"], {key: raw["data"].get(key) for key in SIZED}
+
+
+def _epochs(spec: StudySpec) -> float:
+    """Of a trial in the middle of the space."""
+    searched = next((p for p in spec.search if p.name == "epochs"), None)
+    if searched is None:
+        return float(spec.settings.epochs)
+    values = [float(value) for value in (searched.choices or (searched.low, searched.high)) if value is not None]
+    return median(values)

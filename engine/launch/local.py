@@ -1,0 +1,187 @@
+"""Workers as processes of this machine: on its GPUs, or on shares of its CPU cores.
+
+It knows run folders and devices, no study and no database. Whether an attempt lives is asked of its lock, and of the
+processes that were recorded when it began, for a lock file can be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import RunPaths, read_object
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch import process, shim
+from bertdistill.engine.launch.attempts import claim, read_exit
+from bertdistill.engine.launch.devices import FOLDER_VARIABLE, cores, gpu_busy, gpu_uuids
+from bertdistill.engine.launch.protocol import Exit, Slot
+
+WORKER_MODULE = "bertdistill.engine.distill.worker"
+COMMAND_VARIABLE = "BERTDISTILL_WORKER"
+"""A command line to start workers with, for example in a container; the run folder is appended to it."""
+
+# glibc gives large blocks back and faults them in again at every step: 8 % of a CPU student's time, for 3 % of memory.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def worker_command(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The command that runs a worker, without the run folder at its end."""
+    return tuple(shlex.split(environ.get(COMMAND_VARIABLE, ""))) or (sys.executable, "-P", "-m", WORKER_MODULE)
+
+
+def worker_environment(environ: Mapping[str, str], device: Device, folder: Path) -> dict[str, str]:
+    """The environment of a worker: ours, with its share of the machine written into it."""
+    threads = {name: str(device.threads) for name in _THREADS}
+    allocator = _ALLOCATOR if device.kind == "cpu" else {}
+    return {
+        **allocator,
+        **environ,
+        **threads,
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": device.uuid,
+        # Threads that spin at barriers starve when others want the cores too: 0.9 against 3.9 steps/s at a load of 6.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        FOLDER_VARIABLE: str(folder),
+    }
+
+
+@dataclass(frozen=True)
+class LocalLauncher:
+    """Workers on this machine, each below a shim in its own session: they outlive us, the terminal and the runner."""
+
+    command: Sequence[str] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
+        """One a GPU (`per_gpu` on request), by UUID; without a GPU `wanted` shares of the CPU cores, or one."""
+        gpus = gpu_uuids(self.environ)
+        count = min(wanted or len(gpus) * per_gpu, len(gpus) * per_gpu) if gpus else wanted or 1
+        threads = max(1, cores() // count)
+        if not gpus:
+            return [Slot(f"cpu{n}", Device("cpu", threads)) for n in range(count)]
+        share = 1.0 if per_gpu == 1 else round(0.95 / per_gpu, 4)
+        # Spread before sharing: the second worker of a GPU comes after the first worker of every GPU.
+        rooms = [(n, part) for part in range(per_gpu) for n in range(len(gpus))][:count]
+        return [
+            Slot(f"gpu{n}" if per_gpu == 1 else f"gpu{n}.{part}", Device("cuda", threads, gpus[n], share))
+            for n, part in rooms
+        ]
+
+    def whole(self, slot: Slot) -> Slot:
+        """On a CPU, the slot with every core; a GPU slot as it is, for its cores are a share that others rely on."""
+        if slot.device.kind == "cuda":
+            return slot
+        return replace(slot, device=replace(slot.device, threads=cores()))
+
+    def busy(self, slot: Slot) -> str:
+        """Why a GPU is skipped: other people's memory on it. A CPU slot is never busy."""
+        return "" if slot.device.kind == "cpu" else gpu_busy(slot.device)
+
+    def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
+        """Start the shim and return at once. The lock passes to it already held, so the attempt never looks dead."""
+        lock = claim(paths)
+        worker = [*(self.command or worker_command(self.environ)), str(paths.folder)]
+        command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
+        environment = worker_environment(self.environ, device, paths.folder) | {shim.LOCK_VARIABLE: str(lock)}
+        # A stop that comes while the shim still starts must wait for it, not end it: it inherits these as blocked.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+        try:
+            with paths.log.open("ab") as log:
+                child = subprocess.Popen(
+                    command,
+                    cwd=paths.folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(lock,),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            message = f"cannot start a worker in {paths.folder}: {error}"
+            raise LaunchError(message, hint="Free memory or disk, or correct the worker command.") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.close(lock)
+        _CHILDREN.append(child)
+        boot, start = process.boot_id(), shim.start_ticks(child.pid)
+        return {"host": process.host(), "boot_id": boot, "shim": child.pid, "start": start}
+
+    def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
+        """Whether the lock is held, by the shim or by anything that the worker left behind, or either of them runs."""
+        reap()
+        if process.held(paths.lock):
+            return True
+        who = _recorded(paths, handle)
+        return any(process.alive(one, boot=who.boot) for one in (who.shim, who.worker))
+
+    def ended(self, paths: RunPaths, handle: Mapping[str, Any]) -> Exit | None:
+        """As exit.json says."""
+        return None if self.alive(paths, handle) else read_exit(paths, handle)
+
+    def stop(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+        """SIGTERM to the shim, which passes it to the worker's main process; to that process itself without a shim."""
+        who = _recorded(paths, handle)
+        if not process.send(who.shim, signal.SIGTERM, boot=who.boot):
+            process.send(who.worker, signal.SIGTERM, boot=who.boot)
+
+    def kill(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+        """SIGKILL to all that hold the lock or were started for this folder, in whatever session they are.
+
+        The shim is spared while it can still write down how the worker ended.
+        """
+        mine = {*process.holders(paths.lock), *process.naming(FOLDER_VARIABLE, str(paths.folder))}
+        if not process.kill_all(mine - {_recorded(paths, handle).shim.pid}):
+            process.kill_all(mine)
+
+
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+
+
+def reap() -> None:
+    """Collect ended shims that this process started, so that none stays a zombie."""
+    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
+
+
+@dataclass(frozen=True)
+class _Processes:
+    """Shim and worker of an attempt, as recorded during `boot`."""
+
+    shim: process.Identity
+    worker: process.Identity
+    boot: str
+
+
+_NOBODY = process.Identity(0, 0)
+
+
+def _recorded(paths: RunPaths, handle: Mapping[str, Any]) -> _Processes:
+    """Who runs the attempt by pid and start time: from state.json, else (it just began) from the handle."""
+    state = read_object(paths.state)
+    try:
+        shim_, worker = (_identity(state[name]) for name in ("shim", "worker"))
+        return _Processes(shim_, worker, str(state["boot_id"]))
+    except (KeyError, TypeError, ValueError):
+        return _Processes(
+            _identity({"pid": handle.get("shim", 0), "start": handle.get("start", 0)}),
+            _NOBODY,
+            str(handle.get("boot_id", "")),
+        )
+
+
+def _identity(raw: Mapping[str, Any]) -> process.Identity:
+    pid, start = raw["pid"], raw["start"]
+    if type(pid) is not int or type(start) is not int or not 0 <= pid < 2**31:
+        raise ValueError("not a process")
+    return process.Identity(pid, start)
