@@ -182,8 +182,8 @@ class Database:
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
     """Open the database of `workspace` at the newest schema revision, creating it if needed (not when reading).
 
-    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading),
-    a newer revision than known, nothing there to read, missing permissions or a full disk.
+    Raises StoreError for a network file system, a foreign file, a location that every user can write to (not when
+    reading), an unknown newer revision, nothing to read, missing permissions or a full disk.
     """
     path = workspace.absolute() / DATABASE_NAME
     kind = network_filesystem(workspace)

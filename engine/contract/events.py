@@ -115,7 +115,7 @@ def finite(value: Any) -> Any:
 def parse_event(line: bytes) -> dict[str, Any] | None:
     """The event on one line with fields of the right types; None if it is not a valid event (the caller counts those).
 
-    Fields that an event may have beside these are not checked.
+    Other fields of an event are not checked.
     """
     try:
         event = json.loads(line)

@@ -1,7 +1,7 @@
 """The layout of an attempt's folder, atomic writes that a kill cannot leave half done, and defensive reads.
 
-A worker may put anything in its folder, so whoever reads there opens regular files only and never waits for one.
-Standard library only. It knows what no file means.
+A worker may put anything in its folder, so readers open only regular files and never block on one.
+Standard library only. It does not interpret the files.
 """
 
 from __future__ import annotations

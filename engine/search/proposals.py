@@ -62,8 +62,8 @@ def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
 class Record:
     """A cache of one study's trials under one spec, as the optimiser sees them.
 
-    What has ended stays as it is, so only what is new or still open is read again; all of it, when a person has changed
-    something (an undo or a retry moves trials that had ended).
+    Ended trials do not change, so only new and unfinished ones are reread; all are reread after a user's request (an
+    undo or a retry changes the state of ended trials).
     """
 
     study_id: int
@@ -164,7 +164,7 @@ class Proposer:
     def keep(self, study_ids: Container[int]) -> None:
         """Drop the pending request if it is for another study: its result would be stale.
 
-        What is known of other studies goes, too.
+        The records of other studies are dropped as well.
         """
         self._records = {study_id: record for study_id, record in self._records.items() if study_id in study_ids}
         if self._open is not None and self._open[0] not in study_ids:

@@ -209,7 +209,7 @@ def _teacher(parts: Parts) -> Iterator[Problem]:
     teacher = parts.teacher
     if teacher is None or teacher.model != SCRATCH:
         if teacher is not None and not teacher.model:
-            yield Problem("teacher", "model", 'is empty; give a hub id, a folder or "scratch"')
+            yield Problem("teacher", "model", 'is empty; give a Hub id, a folder or "scratch"')
         return
     if teacher.fine_tune is None:
         yield Problem("teacher", "fine_tune", "is missing: a scratch teacher must be trained; add [teacher.fine_tune]")
@@ -282,7 +282,7 @@ def _scratch(parts: Parts) -> Iterator[Problem]:
         return
     scratch = parts.student.init == SCRATCH
     if not parts.student.init:
-        yield Problem("student", "init", 'is empty; use "teacher", "scratch", a hub id or a folder')
+        yield Problem("student", "init", 'is empty; use "teacher", "scratch", a Hub id or a folder')
     wrong = NEED_PRETRAINED if scratch else NEED_SCRATCH
     why = (
         "has no effect from scratch: all new layers and heads are interchangeable"

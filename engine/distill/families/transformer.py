@@ -56,7 +56,7 @@ def build_student(
 ) -> tuple[PreTrainedModel, list[list[int]]]:
     """The student that `settings` describe, and the heads kept in each of its layers.
 
-    `init` is a folder or hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
+    `init` is a folder or Hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
     from scratch. `importance` is (layers, heads) of `init`. New weights depend only on `settings.seed`; torch's
     global random state is unchanged. Raises ConfigError if the settings do not fit the initial model.
     """
@@ -95,7 +95,7 @@ def load_encoder(
     dropout: float | None = None,
     seed: int = 0,
 ) -> PreTrainedModel:
-    """A whole checkpoint (hub id or folder) with the head of `task`, for a teacher.
+    """A whole checkpoint (Hub id or folder) with the head of `task`, for a teacher.
 
     A missing head is initialised from `seed` or, with `need_head`, refused (ConfigError). Classes are put into the
     order of `labels` if the checkpoint names the same ones. `dropout`, if given, replaces every dropout of the
@@ -116,7 +116,7 @@ def load_encoder(
 
 
 def read_shape(model_id: str | Path, *, revision: str = "") -> Shape:
-    """The shape of a checkpoint, by hub id or folder. Raises ConfigError if it is missing or not supported."""
+    """The shape of a checkpoint, by Hub id or folder. Raises ConfigError if it is missing or not supported."""
     config = _config_dict(str(model_id), revision)
     try:
         return Shape.from_config(config)
