@@ -358,8 +358,8 @@ def _answerable(fact: _Fact, dice: _Dice) -> dict[str, Any]:
 
 def _unanswerable(facts: list[_Fact], people: list[str], dice: _Dice) -> dict[str, Any]:
     """A question about a kind of fact not in the passage or, if there are two people, possibly about a third person."""
-    told = [fact.kind for fact in facts]
-    kind, who = dice.kinds(1, besides=told)[0], dice.pick(people)
+    stated = [fact.kind for fact in facts]
+    kind, who = dice.kinds(1, besides=stated)[0], dice.pick(people)
     if len(people) > 1 and dice.chance(0.5):
-        kind, who = dice.pick(told), dice.pick([name for name in NAMES if name not in people])
+        kind, who = dice.pick(stated), dice.pick([name for name in NAMES if name not in people])
     return {"question": _question(kind, who, dice), "answers": [], "is_impossible": True}

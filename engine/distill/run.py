@@ -51,16 +51,16 @@ class Run:
     def progress(self, phase: str, unit: str) -> Callable[[int, int], None]:
         """A callback (done, total) that reports `phase` at a limited rate; raises Stopped if asked to stop."""
         print(f"{phase} …", flush=True)  # noqa: T201 - the worker's stdout is log.txt
-        started = said = monotonic()
+        started = reported_at = monotonic()
 
         def report(done: int, total: int) -> None:
-            nonlocal said
+            nonlocal reported_at
             if self.stop.is_set():
                 raise Stopped
             now = monotonic()
-            if now - said < PROGRESS_SECONDS and done < total:
+            if now - reported_at < PROGRESS_SECONDS and done < total:
                 return
-            said = now
+            reported_at = now
             rate = round(done / max(now - started, 1e-9), 2)
             self.events.emit(PROGRESS, phase=phase, done=done, total=total, rate=rate, unit=unit)
 

@@ -130,13 +130,13 @@ def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared,
     from bertdistill.engine.search.proposals import history
 
     names = [objective.metric for objective in spec.objectives]
-    told = [past for past in history(trials, spec) if past.state == "complete"]
-    fit = [past for past in told if feasible(dict(zip(names, past.values, strict=True)), spec.objectives)]
+    past_trials = [past for past in history(trials, spec) if past.state == "complete"]
+    fit = [past for past in past_trials if feasible(dict(zip(names, past.values, strict=True)), spec.objectives)]
     found = []
     for place, objective in enumerate(spec.objectives):
         formula = _formula(objective.metric, spec, facts)
         one = importances(fit, spec.search, objective, place, method=method, settings=spec.settings, formula=formula)
-        found.append(dataclasses.replace(one, missed=len(told) - len(fit)))
+        found.append(dataclasses.replace(one, missed=len(past_trials) - len(fit)))
     return found
 
 
@@ -180,9 +180,9 @@ def importances(
     """
     from bertdistill.engine.search.optimiser import PastTrial, rebuilt
 
-    told = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
+    past_trials = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
     alone = dataclasses.replace(objective, constraint=False, threshold=None)
-    study = rebuilt(told, space, [alone], settings)
+    study = rebuilt(past_trials, space, [alone], settings)
     count = len(study.trials)
     active_in = {p.name: sum(p.name in trial.params for trial in study.trials) for p in space}
     idle = () if formula is None else _without_effect(formula, trials, space, settings or Settings())

@@ -44,14 +44,14 @@ class Memory:
         return result
 
 
-def telling(
-    told: Sequence[PastTrial], point: Callable[[PastTrial], tuple[float | None, ...]], most: int
+def most_informative(
+    trials: Sequence[PastTrial], point: Callable[[PastTrial], tuple[float | None, ...]], most: int
 ) -> Container[int]:
     """Indices of the (at most `most`) most informative trials for a sampler: the half dominated by the fewest others,
     then the newest. All of them if they are few."""
-    if len(told) <= most:
-        return range(len(told))
-    full = [(place, p) for place, one in enumerate(told) if one.state == "complete" and None not in (p := point(one))]
+    if len(trials) <= most:
+        return range(len(trials))
+    full = [(place, p) for place, one in enumerate(trials) if one.state == "complete" and None not in (p := point(one))]
     columns = [np.array(column, dtype=float) for column in zip(*(p for _, p in full), strict=True)]
     dominated = np.zeros(len(full), dtype=int)
     for judge in range(0, len(full), max(1, len(full) // _JUDGES)):  # spread over the study: all would take minutes
@@ -59,7 +59,7 @@ def telling(
         dominated += beaten & np.logical_or.reduce([column[judge] < column for column in columns])
     order = np.lexsort((-np.arange(len(full)), dominated))
     chosen = {full[i][0] for i in order[: most // 2]}
-    for place in range(len(told) - 1, -1, -1):
+    for place in range(len(trials) - 1, -1, -1):
         if len(chosen) >= most:
             break
         chosen.add(place)

@@ -23,7 +23,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
 from bertdistill.engine.search.encoding import Code, rounded
-from bertdistill.engine.search.memory import MAX_HISTORY, Memory, optuna_trial, telling
+from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
 from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
 
@@ -114,10 +114,10 @@ def propose(
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
-        told = [one for one in history if kept.of("fits", one.params, here.fits)]
-        params = here.model(told, seen, startup_trials, kept)
+        past_trials = [one for one in history if kept.of("fits", one.params, here.fits)]
+        params = here.model(past_trials, seen, startup_trials, kept)
         if params is not None:
-            finished = sum(trial.state != "running" for trial in told)
+            finished = sum(trial.state != "running" for trial in past_trials)
             at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
             return Proposal(params, derived, "random" if at_random else chosen)
     return Proposal(here.unseen(seen, derived), derived, "random")
@@ -131,9 +131,9 @@ def rebuilt(
     Trials outside the space are omitted, as for a proposal.
     """
     here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
-    told = [trial for trial in history if here.fits(trial.params)]
+    past_trials = [trial for trial in history if here.fits(trial.params)]
     study = optuna.create_study(directions=["minimize"] * len(optimised(objectives)))
-    study.add_trials(_Scale(here, told, Memory()).frozen_trials(told))
+    study.add_trials(_Scale(here, past_trials, Memory()).frozen_trials(past_trials))
     return study
 
 
@@ -246,15 +246,15 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, told: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
+        self, past_trials: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
     ) -> dict[str, Value] | None:
         """The sampler's proposal; None if it only finds known or forbidden sets."""
-        scale = _Scale(self, told, memory)
+        scale = _Scale(self, past_trials, memory)
         study = optuna.create_study(
             directions=["minimize"] * len(optimised(self.objectives)),
             sampler=self.sampler(self.kind, self.seed, startup_trials),
         )
-        study.add_trials(scale.frozen_trials(told))
+        study.add_trials(scale.frozen_trials(past_trials))
         for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
             if self.key(params) in seen:
@@ -314,27 +314,27 @@ def _any_value(parameter: Parameter) -> Value:
 class _Scale:
     """Converts past trials to optuna trials: minimised objectives on comparable scales, limits as constraints."""
 
-    def __init__(self, search: _Search, told: Sequence[PastTrial], memory: Memory) -> None:
+    def __init__(self, search: _Search, past_trials: Sequence[PastTrial], memory: Memory) -> None:
         self.search = search
         self.memory = memory
         self.objectives = search.objectives
-        full = [p for p in (self.point(trial) for trial in told if trial.state == "complete") if None not in p]
+        full = [p for p in (self.point(trial) for trial in past_trials if trial.state == "complete") if None not in p]
         columns = [[float(p[i] or 0.0) for p in full] or [0.0] for i in range(len(self.objectives))]
         self.worst = [max(column) for column in columns]
         self.span = [(max(column) - min(column)) or 1.0 for column in columns]
-        self.runs = any(trial.state == "infeasible" for trial in told)
-        self.violations = any(trial.violations for trial in told)
+        self.runs = any(trial.state == "infeasible" for trial in past_trials)
+        self.violations = any(trial.violations for trial in past_trials)
         self._mark = (search.kind, *self.worst, *self.span, self.runs, self.violations)
 
     def point(self, trial: PastTrial) -> tuple[float | None, ...]:
         """The values of a trial on this scale."""
         return self.memory.of("point", trial, lambda one: self._scaled(one.values))
 
-    def frozen_trials(self, told: Sequence[PastTrial]) -> list[FrozenTrial]:
+    def frozen_trials(self, past_trials: Sequence[PastTrial]) -> list[FrozenTrial]:
         """Past trials in order, limited to the most informative. NSGA-II reads its generations from them, or it would
         start over each time."""
-        chosen, finished, found = telling(told, self.point, MAX_HISTORY[self.search.kind]), 0, []
-        for place, trial in enumerate(told):
+        chosen, finished, found = most_informative(past_trials, self.point, MAX_HISTORY[self.search.kind]), 0, []
+        for place, trial in enumerate(past_trials):
             if place in chosen:
                 found.append(self._remembered(trial, finished // POPULATION))
             finished += trial.state != "running"

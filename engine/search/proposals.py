@@ -21,8 +21,8 @@ from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Trial, TrialState
 
-Told = Literal["complete", "running", "infeasible", "pruned"]
-_AS: Mapping[TrialState, Told] = {
+ReportedState = Literal["complete", "running", "infeasible", "pruned"]
+_REPORTED_AS: Mapping[TrialState, ReportedState] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.INFEASIBLE: "infeasible",
@@ -37,13 +37,13 @@ def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
 
     A rerun or baseline with other fixed settings is excluded: its score would be attributed to the searched ones.
     """
-    told = [trial for trial in trials if trial.state in _AS and _comparable(trial, spec)]
-    return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in told]
+    comparable = [trial for trial in trials if trial.state in _REPORTED_AS and _comparable(trial, spec)]
+    return [PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec)) for trial in comparable]
 
 
 def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
     """Parameter sets that are not learned from but not proposed again: they crashed or were stopped by a user."""
-    begun = [trial for trial in trials if trial.state not in _AS and trial.started_at is not None]
+    begun = [trial for trial in trials if trial.state not in _REPORTED_AS and trial.started_at is not None]
     return [trial.params for trial in begun if _comparable(trial, spec)]
 
 
