@@ -510,4 +510,4 @@ def _missing(what: str, name: str, known: Iterable[str]) -> NotFound:
     if near:
         return NotFound(f"{what} does not exist", hint=f"Did you mean {near[0]!r}?")
     listed = ", ".join(sorted(names)[:10])
-    return NotFound(f"{what} does not exist", hint=f"Existing: {listed}." if listed else "There are none yet.")
+    return NotFound(f"{what} does not exist", hint=f"There are: {listed}." if listed else "There are none yet.")

@@ -233,4 +233,4 @@ async def test_without_a_baseline_there_is_none_to_take(house: Callable[..., Hou
     async with playing(of.workspace, QueueTrialScreen("toy")) as pilot:
         await shown(pilot, "learning_rate")
         await pilot.press("b")
-        await told(pilot, "The study has no baseline: with a [baseline] table in its file, trial 0 is one.")
+        await told(pilot, "The study has no baseline; with a [baseline] table in its file, trial 0 is the baseline.")

@@ -86,7 +86,10 @@ def test_without_a_baseline_two_rows_have_no_trial() -> None:
     table = scenarios([trial(1, 60.0, 20)], OBJECTIVES)
     assert table.baseline is None
     assert [None, None, 1, 1, None] == [row.number for row in table.rows]
-    assert "the study has no baseline: with a [baseline] table in its file, trial 0 is one" == table.rows[0].remark
+    assert (
+        "the study has no baseline; with a [baseline] table in its file, trial 0 is the baseline"
+        == table.rows[0].remark
+    )
 
 
 def test_a_baseline_that_is_not_complete_is_awaited() -> None:

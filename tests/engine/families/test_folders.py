@@ -147,7 +147,7 @@ def shapeless(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (outward, "vocab.txt is a link to /etc/passwd, outside of the folder"),
+        (outward, "vocab.txt is a link to /etc/passwd, outside the folder"),
         (dangling, "vocab.txt is not a regular file"),
         (pipe, "tokenizer.json is not a regular file"),
         (device, "tokenizer.json is a link to /dev/zero"),

@@ -121,7 +121,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_study(tmp_path / "binary.toml")
     (tmp_path / "huge.toml").write_bytes(b"#" * 2_000_000)
-    with pytest.raises(ConfigError, match="2,000,000 bytes long; this is no study file"):
+    with pytest.raises(ConfigError, match="2,000,000 bytes long; too large for a study file"):
         load_study(tmp_path / "huge.toml")
 
 
