@@ -48,7 +48,7 @@ def questions(raw: Any, source: str) -> Iterator[QAExample]:
         yield from _walk(raw, where)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(
-            f"{source} is not SQuAD JSON: {where[0]} has a missing or invalid key: {error}. "
+            f"{source} is not SQuAD JSON: {where[0]} has a missing or invalid entry: {error}. "
             "Expected data -> paragraphs -> qas with id, question and answers."
         ) from error
 
