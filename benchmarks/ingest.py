@@ -1,7 +1,7 @@
-"""How fast metric values get from a training loop into the database, beside MLflow's `log_metric` on SQLite.
+"""How fast metric values get from a training loop into the database, compared with MLflow's `log_metric` on SQLite.
 
-Run it as `python benchmarks/ingest.py`; MLflow is measured when it can be imported. It asserts nothing: the numbers are
-for people, on a machine that should be quiet.
+Run it as `python benchmarks/ingest.py`; MLflow is measured if it can be imported. It asserts nothing: the numbers are
+for people, on a machine that should be idle.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def measure_ours(workspace: Path, steps: int) -> float:
-    """Report, ingest and weigh `steps` steps; returns values a second parsed and stored."""
+    """Report, ingest and measure `steps` steps; returns values parsed and stored per second."""
     db = open_db(workspace)
     attempt_id, paths = prepare(db, workspace)
     show_calls("EventWriter.metrics, 20 values", report(paths, steps))
@@ -52,7 +52,7 @@ def measure_ours(workspace: Path, steps: int) -> float:
     seconds = time.perf_counter() - start
     db.close()
     size = (workspace / DATABASE_NAME).stat().st_size
-    show("values parsed and stored a second", f"{values / seconds:,.0f}")
+    show("values parsed and stored per second", f"{values / seconds:,.0f}")
     show("database, MB per million points", f"{size / values:.1f}")
     show("events file, MB per million points", f"{file_bytes / values:.1f}")
     return values / seconds
@@ -108,7 +108,7 @@ def drain(db: Database, workspace: Path, attempt_id: int) -> int:
 
 
 def measure_mlflow(folder: Path, steps: int, our_rate: float) -> None:
-    """The same values through `mlflow.log_metric`, one call a value, on SQLite."""
+    """The same values through `mlflow.log_metric`, one call per value, on SQLite."""
     if importlib.util.find_spec("mlflow") is None:
         show("MLflow log_metric on SQLite", "not installed")
         return
@@ -126,7 +126,7 @@ def measure_mlflow(folder: Path, steps: int, our_rate: float) -> None:
             seconds.append(time.perf_counter() - start)
     rate = steps * METRICS_A_STEP / sum(seconds)
     show_calls(f"MLflow {mlflow.__version__} log_metric, 20 calls", seconds)
-    show("MLflow values a second", f"{rate:,.0f}")
+    show("MLflow values per second", f"{rate:,.0f}")
     show("ours over MLflow", f"{our_rate / rate:,.0f} times")
 
 

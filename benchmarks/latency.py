@@ -1,7 +1,7 @@
-"""How far the times of one student move with what runs beside the measurement: CPU time, ratio and wall time.
+"""How much the measured times of one student change under load: CPU time, ratio and wall time.
 
-`python benchmarks/latency.py [--loads 0 4 10]`. It measures a student against a teacher of twice its layers, both with
-random weights, while so many busy processes share one core with it, and prints a row for each load. It trains nothing.
+`python benchmarks/latency.py [--loads 0 4 10]`. It measures a student against a teacher with twice its layers, both
+with random weights, while that many busy processes share its core, and prints a row per load. It trains nothing.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measurements at each load")
     parser.add_argument("--width", type=int, default=384)
     options = parser.parse_args()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # children inherit it: all of them share this core
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # children inherit it, so all of them share this core
     torch.set_num_threads(1)
     student, teacher = (encoder(options.width, layers) for layers in (3, 6))
-    print("| beside | latency_cpu_ms | latency_ratio | latency_spread | latency_ms | latency_p95_ms |")
+    print("| load | latency_cpu_ms | latency_ratio | latency_spread | latency_ms | latency_p95_ms |")
     print("|---|---|---|---|---|---|")
     for load in options.loads:
         with busy(load):
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def encoder(width: int, layers: int) -> Encoder:
-    """A BERT with heads of 32, as MiniLM's."""
+    """A BERT with heads of width 32, like MiniLM's."""
     config = BertConfig(
         hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 32, intermediate_size=4 * width
     )
@@ -60,7 +60,7 @@ def measured(student: Encoder, teacher: Encoder) -> Latency:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many processes that only use the core."""
+    """`count` processes that only keep the core busy."""
     children = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
         yield

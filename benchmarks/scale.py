@@ -1,10 +1,10 @@
-"""What a large workspace costs: attempts that report every second, a settled trial, a proposal.
+"""What a large workspace costs: attempts that report every second, settling a trial, a proposal.
 
     python benchmarks/scale.py [--attempts 1000] [--trials 100000] [--proposals 1000 20000]
 
-Everything is real but the workers: a database of the size named, event files that grow, the runner's own rounds. CPU
-seconds of this process, so that other work on the machine does not count; wall time for what people wait for. The first
-proposal of a study reads all of its trials, every later one what is new: both are shown.
+Everything is real except the workers: a database of the given size, growing event files, the runner's own rounds. CPU
+seconds of this process, so that other load on the machine does not count; wall time for what users wait for. The first
+proposal of a study reads all of its trials, later ones only what is new: both are shown.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from bertdistill.store.db import Database, open_db
 from bertdistill.store.rows import TrialState
 
 ROUNDS_A_SECOND = 4
-"""As the runner polls: a quarter of the attempts have news in each round."""
+"""As often as the runner polls: a quarter of the attempts have news in each round."""
 SECONDS = 4
 BEFORE = 500
-"""Steps that each attempt has reported already: summaries of curves cost the more the longer these are."""
+"""Steps that each attempt has already reported: the cost of curve summaries grows with their length."""
 SHAPE = {
     "architecture": "bert",
     "layers": 12,
@@ -83,7 +83,7 @@ def study_spec(folder: Path, slots: int) -> StudySpec:
 
 @dataclass(frozen=True)
 class Idle(LocalLauncher):
-    """A launcher whose workers live for ever, except those without a lock."""
+    """A launcher whose workers stay alive until exit.json exists."""
 
     def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
         return not paths.exit.exists()
@@ -149,7 +149,7 @@ def _params(dice: random.Random) -> dict[str, Any]:
 
 
 def _complete_trials(session: Any, study_id: int, spec: StudySpec, first: int, last: int) -> None:
-    """Trials with numbers from `first` to before `last`: one by the front door, the others as its copies."""
+    """Trials with numbers from `first` to before `last`: one through `writes`, the others as copies of its row."""
     dice = random.Random(first)
     model = writes.create_trial(
         session,
@@ -187,7 +187,7 @@ def _complete_trials(session: Any, study_id: int, spec: StudySpec, first: int, l
 
 
 def reporting(folder: Path, attempts: int) -> tuple[float, float]:
-    """CPU seconds of the runner for one second in which every attempt reports once, and how many would fill a core."""
+    """CPU seconds of the runner per second in which every attempt reports once, and how many attempts fill a core."""
     of = Large(folder, trials=0, slots=attempts)
     writers = [EventWriter(of.attempt(number).events) for number in range(attempts)]
     for writer in writers:
@@ -208,7 +208,7 @@ def reporting(folder: Path, attempts: int) -> tuple[float, float]:
 
 
 def settling(folder: Path, trials: int) -> float:
-    """Wall seconds of the round in which one more trial of a study is settled, the median of five."""
+    """Wall seconds of the round in which one more trial of a study is settled; the median of five."""
     of = Large(folder, trials - 10)  # the budget of a study ends at 100,000
     of.runner.tick()
     deadline = time.monotonic() + 600
@@ -223,7 +223,7 @@ def settling(folder: Path, trials: int) -> float:
         writer.close()
         write_json(paths.exit, {"kind": "complete", "code": 0, "ended_at": time.time()})
         of.runner._proposer._open = None  # its thread would share this core
-        of.runner._scheduler.free_slots = lambda *_: []  # type: ignore[method-assign]  # nothing is to be started
+        of.runner._scheduler.free_slots = lambda *_: []  # type: ignore[method-assign]  # nothing is started
         start = time.perf_counter()
         of.runner.tick()
         times.append(time.perf_counter() - start)
@@ -234,7 +234,7 @@ def settling(folder: Path, trials: int) -> float:
 
 
 def proposing(folder: Path, trials: int) -> tuple[float, float]:
-    """CPU seconds of the first proposal of a runner, and of one after it."""
+    """CPU seconds of a runner's first proposal, and of the next one."""
     of = Large(folder, trials)
     ask = _question(of)
     found = cpu(ask), cpu(ask)
@@ -248,7 +248,7 @@ def _question(of: Large) -> Callable[[], Any]:
 
     with of.db.read() as session:
         facts = Prepared.from_dict(reads.study_by_id(session, of.study_id).prepared)
-    if not hasattr(proposals, "Record"):  # before 0.2: all trials were read and told each time
+    if not hasattr(proposals, "Record"):  # before 0.2: all trials were read each time
 
         def whole() -> Any:
             with of.db.read() as session:

@@ -1,10 +1,10 @@
-"""Time one proposal by sampler and by the number of trials before it, on a made study of ten parameters.
+"""Time one proposal by sampler and number of earlier trials, on a synthetic study with ten parameters.
 
     python benchmarks/search.py [--repeats 5] [--gp-trials 300]
 
-Each number is the fastest of the repeats, in milliseconds, of `search.propose`: rebuilding the optuna study from the
-history and asking once. Other work on the machine only adds to it. The target is 500 ms at 1,000 trials for what
-`auto` takes there, which is tpe.
+Each number is the fastest of the repeats of `search.propose`, in milliseconds: rebuilding the optuna study from the
+history and asking once. Other load on the machine can only add to it. The target is 500 ms at 1,000 trials for the
+sampler that `auto` uses there, which is tpe.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import random
 import sys
 import time
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # as the runner does: threads of torch and scipy get into each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.optimiser import PastTrial, propose
@@ -43,7 +41,7 @@ THRESHOLD = (Objective("exact", "maximize", 60.0), Objective("params", "minimize
 SIZES = (10, 100, 300, 1000, 3000)
 
 
-def made_history(trials: int) -> list[PastTrial]:
+def synthetic_history(trials: int) -> list[PastTrial]:
     """Random trials with plausible results, one in twenty infeasible, two running at the end."""
     dice = random.Random(trials)
     history = []
@@ -77,14 +75,14 @@ def fastest_ms(kind: str, history: list[PastTrial], objectives: tuple[Objective,
 
 
 def main() -> int:
-    """Print the table; exit 1 when tpe misses its target."""
+    """Print the table; exit 1 if tpe misses its target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--gp-trials", type=int, default=300, help="largest history for gp, which is slow beyond")
+    parser.add_argument("--gp-trials", type=int, default=300, help="largest history for gp, which is slow beyond it")
     options = parser.parse_args()
-    propose(made_history(20), SPACE, PLAIN, kind="gp", seed=1)  # loads torch and scipy
+    propose(synthetic_history(20), SPACE, PLAIN, kind="gp", seed=1)  # loads torch and scipy
     write = sys.stdout.write
-    write("ms a proposal        " + "".join(f"{size:>9,}" for size in SIZES) + "   trials before it\n")
+    write("ms per proposal      " + "".join(f"{size:>9,}" for size in SIZES) + "   earlier trials\n")
     slowest = 0.0
     for kind in ("random", "nsga2", "tpe", "gp"):
         for name, objectives in (("", PLAIN), (", threshold", THRESHOLD)):
@@ -93,7 +91,7 @@ def main() -> int:
                 if kind == "gp" and size > options.gp_trials:
                     write(f"{'-':>9}")
                     continue
-                found = fastest_ms(kind, made_history(size), objectives, options.repeats)
+                found = fastest_ms(kind, synthetic_history(size), objectives, options.repeats)
                 slowest = max(slowest, found) if kind == "tpe" and size == 1000 else slowest
                 write(f"{found:>9,.0f}")
                 sys.stdout.flush()

@@ -1,13 +1,14 @@
-"""How good the proposals are: what of a made problem's hypervolume is found by sampler and by number of trials.
+"""How good the proposals are: the share of a synthetic problem's hypervolume found, by sampler and number of trials.
 
     python benchmarks/search_quality.py [--samplers random,tpe,gp,auto] [--seeds 10] [--trials 60]
 
-The space is that of `sample_configs/squad1-minilm.toml`, sizes are counted as in a study, and the made score is one of
-small students: it saturates with size, has a best learning rate that rises as students shrink, likes a soft loss, and
-comes with noise of 0.7 points. Two workers: every proposal is made while one trial still runs. Printed are means over
-the seeds with their standard errors: the area over score and logarithm of size that the noiseless scores of the tried
-students dominate, as a share of the best area known; and, of the model's proposals, how many repeated an earlier set,
-lay within 2 % of one in every parameter, or had four of the five numbers at an end of their range.
+The search space is that of `sample_configs/squad1-minilm.toml`, sizes are counted as in a study, and the synthetic
+score behaves like that of small students: it saturates with size, its best learning rate rises as students shrink, it
+benefits from a soft loss, and it has noise of 0.7 points. Two workers: every proposal is made while one trial is still
+running. It prints means over the seeds with standard errors: the area over score and logarithm of size that the
+noiseless scores of the tried students dominate, as a share of the best known area; and, of the model's proposals, how
+many repeated an earlier set, were within 2 % of one in every parameter, or had four of the five numbers at an end of
+their range.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # as the runner does: threads of torch and scipy get into each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import Shape, known_metrics
@@ -57,11 +56,11 @@ STARTUP = 5
 NOISE = 0.7
 LOOKS = (12, 20, 40, 60)
 LARGEST = math.log10(2.4e7)
-"""Reference point: no score at a little more than the whole model."""
+"""Reference point: score 0 at slightly more than the size of the whole model."""
 
 
 def score(settings: Settings) -> float:
-    """The made score without noise, in points."""
+    """The synthetic score without noise, in points."""
     size = settings.layers * (0.35 + 0.65 * settings.heads / MINILM.heads)
     found = 75 / (1 + math.exp(-(size - 3.2) / 0.8))
     if settings.layers < MINILM.layers and settings.layer_choice == "even":
@@ -73,7 +72,7 @@ def score(settings: Settings) -> float:
 
 
 def known(params: Mapping[str, Value]) -> dict[str, float]:
-    """Sizes, as a study counts them."""
+    """Sizes as a study counts them."""
     return known_metrics(
         MINILM, resolve(SPACE, params, Settings()), scratch=False, task=QUESTION_ANSWERING, labels=0, mean_length=150
     )
@@ -85,7 +84,7 @@ def true_point(params: Mapping[str, Value]) -> tuple[float, float]:
 
 
 def area(points: Sequence[tuple[float, float]]) -> float:
-    """What the points dominate, up to the reference point."""
+    """The area that the points dominate, up to the reference point."""
     best, found = 0.0, 0.0
     for size, height in sorted(points):
         if height > best and size < LARGEST:
@@ -106,7 +105,7 @@ def best_area() -> float:
 
 
 def apart(one: Mapping[str, Value], other: Mapping[str, Value]) -> float:
-    """The largest difference of a parameter, as a share of its range; 1 for other choices."""
+    """The largest difference in any parameter, as a share of its range; 1 for different choices."""
     return max(_apart(parameter, one[parameter.name], other[parameter.name]) for parameter in SPACE)
 
 
@@ -118,7 +117,7 @@ def _apart(parameter: Parameter, one: Value, other: Value) -> float:
 
 
 def at_an_end(params: Mapping[str, Value]) -> bool:
-    """Whether four of the five numbers are as low or as high as they can be."""
+    """Whether at least four of the five numbers are at an end of their range."""
     return sum(params[one.name] in (one.low, one.high) for one in SPACE if one.kind != "choice") >= 4
 
 
@@ -164,8 +163,8 @@ def main() -> None:
             shares = [100 * one[look] / whole for one in runs]
             error = statistics.stdev(shares) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
             write(f"{statistics.mean(shares):>9.1f} ± {error:<4.1f}")
-        told = ", ".join(f"{name} {counts[name]}" for name in ("proposals", "repeated", "near", "ends"))
-        write(f"   {told}\n" if counts["proposals"] else "\n")
+        line = ", ".join(f"{name} {counts[name]}" for name in ("proposals", "repeated", "near", "ends"))
+        write(f"   {line}\n" if counts["proposals"] else "\n")
         sys.stdout.flush()
 
 

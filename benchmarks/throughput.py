@@ -1,19 +1,19 @@
 """How much faster a distillation trial trains here than in the plain loop, at the same loss.
 
 The plain loop is the usual script: every window padded to the maximum, the teacher run in every step, fp32, AdamW
-neither fused nor multi-tensor, shuffled batches. Ours is `engine.distill.train` on a teacher cache. Same data, first
-weights, dropouts, batch size and schedule, and the environment of a worker for both (threads that sleep while they
-wait, an allocator that keeps memory). They are processes that live at the same time and take turns of a few steps, so
-that other load on the machine slows both alike; each counts its own turns and its own peak memory. The plain loop makes
-the first pass over the windows, where both losses are taken; ours goes on to the end of a trial's three passes, so that
-what the first batch of every length costs weighs as it does in a (short) trial. The cache is timed beside them: it is
-paid once a study, not once a trial.
+neither fused nor multi-tensor, shuffled batches. Ours is `engine.distill.training.train` on a teacher cache. Data,
+initial weights, dropout rates, batch size and schedule are the same, and both have the environment of a worker (threads
+that sleep while they wait, an allocator that keeps freed memory). They are processes that exist at the same time and
+alternate every few steps, so that other load on the machine slows both alike; each counts its own time and its own peak
+memory. The plain loop makes one pass over the windows, after which both losses are measured; ours continues to the end
+of a trial's three passes, so that the cost of the first batch of every length has the weight it has in a (short) trial.
+The cache is timed separately: its cost arises once per study, not once per trial.
 
     python benchmarks/throughput.py [--examples 192] [--threads 2] [--width 768] [--attention-dropout 0.1]
     python benchmarks/throughput.py --teacher FOLDER --data SQUAD.json
 
-Without --teacher and --data it makes both: random weights of DistilBERT's shape (6 layers of width 768; 384 is
-MiniLM's) and windows as long as SQuAD's: log-normal, median 154 tokens, mean 165, 1 % cut at 384 as real ones are.
+Without --teacher and --data it generates both: random weights of DistilBERT's shape (6 layers of width 768; 384 is
+MiniLM's) and windows as long as SQuAD's: log-normal, median 154 tokens, mean 165, 1 % truncated at 384 like real ones.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ BATCH = 16
 HELD_OUT = 64
 PASSES = 3
 PLAIN_TURN = 2
-"""Steps of the plain loop in its turn; ours makes PASSES times as many in its own."""
+"""Steps of the plain loop per turn; ours makes PASSES times as many."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=192)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--width", type=int, default=768, help="hidden size of the made teacher and its student")
+    parser.add_argument("--width", type=int, default=768, help="hidden size of the generated teacher and its student")
     parser.add_argument("--student-layers", type=int, default=3)
     parser.add_argument("--attention-dropout", type=float, default=0.1)
     parser.add_argument("--teacher", default="")
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def environment(options: argparse.Namespace, folder: str) -> dict[str, str]:
-    """That of a worker with all threads."""
+    """The environment of a worker with all threads."""
     from bertdistill.engine.contract.spec import Device
     from bertdistill.engine.launch.local import worker_environment
 
@@ -78,9 +78,9 @@ def start(name: str, folder: str, env: Mapping[str, str]) -> subprocess.Popen[st
 
 
 def take_turns(children: dict[str, subprocess.Popen[str]]) -> dict[str, dict[str, float]]:
-    """Let one child work while the others wait, in turns, until each has said its result."""
+    """Let one child work while the others wait, in turns, until each has reported its result."""
     results: dict[str, dict[str, float]] = {}
-    for child in children.values():  # they get ready one after the other, too
+    for child in children.values():  # they also start up one after the other
         say(child)
         hear(child)
     while len(results) < len(children):
@@ -94,7 +94,7 @@ def take_turns(children: dict[str, subprocess.Popen[str]]) -> dict[str, dict[str
 
 
 def say(child: subprocess.Popen[str]) -> None:
-    assert child.stdin is not None  # a pipe, as asked for
+    assert child.stdin is not None  # a pipe, as requested
     child.stdin.write("go\n")
     child.stdin.flush()
 
@@ -103,7 +103,7 @@ def hear(child: subprocess.Popen[str]) -> dict[str, float]:
     assert child.stdout is not None  # as above
     line = child.stdout.readline()
     if not line:
-        raise SystemExit(f"a measurement ended with status {child.wait()}; its message stands above")
+        raise SystemExit(f"a measurement ended with status {child.wait()}; its message is above")
     heard: dict[str, float] = json.loads(line)
     return heard
 
@@ -126,40 +126,40 @@ def report(options: argparse.Namespace, results: dict[str, dict[str, float]]) ->
     print(f"{options.threads} CPU threads\n")
     print(f"{'':32}{'plain loop':>12}{'ours':>12}{'ratio':>9}")
     lines = (
-        ("windows a second", "rate", 2),
-        ("  first pass alone", "first_rate", 2),
-        ("windows a second of CPU time", "cpu_rate", 2),
+        ("windows per second", "rate", 2),
+        ("  first pass only", "first_rate", 2),
+        ("windows per second of CPU time", "cpu_rate", 2),
         ("peak memory, MB", "memory_mb", 0),
     )
     for label, key, digits in lines:
         ratio = ours[key] / plain[key]
         print(f"{label:32}{plain[key]:12.{digits}f}{ours[key]:12.{digits}f}{ratio:8.2f}x")
     losses = (
-        ("loss before, held out", "loss_before"),
-        ("after one pass, held out", "loss"),
+        ("held-out loss before", "loss_before"),
+        ("held-out loss after one pass", "loss"),
         ("in the first pass's last fifth", "train_loss"),
     )
     for label, key in losses:
         print(f"{label:32}{plain[key]:12.4f}{ours[key]:12.4f}")
-    print(f"\nteacher cache, once a study: {cache['seconds']:.1f} s for these windows ({cache['rate']:.1f} a second)")
+    print(f"\nteacher cache, once per study: {cache['seconds']:.1f} s for these windows ({cache['rate']:.1f} a second)")
 
 
 class Turns:
-    """The gate of a loop and its clock: a few steps when its turn comes. To our loop it is a stop flag, never set."""
+    """Gate and clock of a loop: lets it run a few steps per turn. Our loop sees it as a stop flag that is never set."""
 
     def __init__(self, steps: int, *, first_pass: int) -> None:
         self._steps, self._first_pass = steps, first_pass
         self._done = 0
         self._seconds = self._cpu = self.first_seconds = 0.0
         self.after_first_pass: Any = None
-        """Called, outside the clock, when the first pass is done."""
+        """Called when the first pass is done; its time does not count."""
         sys.stdin.readline()
         print("{}", flush=True)
         sys.stdin.readline()
         self._go()
 
     def is_set(self) -> bool:
-        """Asked before every step."""
+        """Checked before every step."""
         if self._done == self._first_pass and self.after_first_pass:
             self._stop()
             self.first_seconds = self._seconds
@@ -174,7 +174,7 @@ class Turns:
         return False
 
     def end(self) -> tuple[float, float]:
-        """Seconds and CPU seconds of all turns."""
+        """Wall and CPU seconds of all turns."""
         self._stop()
         return self._seconds, self._cpu
 
@@ -190,7 +190,7 @@ class Turns:
 
 
 def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Tokenise, make (or take) the teacher and write its outputs; the child `cache`."""
+    """Tokenise, create or load the teacher and write its outputs; the child `cache`."""
     import numpy as np
     import torch
     from transformers import AutoTokenizer
@@ -243,7 +243,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def made_examples(count: int) -> Any:
-    """Questions of 12 words on passages of random words, every word one token, as long in all as SQuAD's are."""
+    """Questions of 12 words on passages of random words, one token per word, with the total lengths of SQuAD's."""
     import numpy as np
 
     from bertdistill.engine.distill.data.examples import Examples, QAExample
@@ -262,7 +262,7 @@ def made_examples(count: int) -> Any:
 
 
 def read(folder: Path, part: str) -> Any:
-    """Features of a part; as many as asked for, whatever the number of windows of the examples."""
+    """Features of a part; exactly as many as requested, whatever the number of windows of the examples."""
     from bertdistill.engine.distill.data.features import open_features
 
     return open_features(folder / part)
@@ -302,7 +302,7 @@ def held_out_loss(model: Any, folder: Path) -> float:
 
 
 def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """The plain loop, written as the usual distillation script is."""
+    """The plain loop, written like the usual distillation script."""
     import numpy as np
     import torch
     from torch.nn import functional

@@ -1,7 +1,7 @@
-"""What the terminal app costs beside 1,000 trials and ten million metric rows, on a real pseudo-terminal.
+"""What the terminal app costs with 1,000 trials and ten million metric rows, on a real pseudo-terminal.
 
-Run it as `python benchmarks/ui.py`; the first run makes the workspace (about a minute). It asserts nothing: it prints a
-table against the budgets of the design, for people, on a machine that should be quiet.
+Run it as `python benchmarks/ui.py`; the workspace is created first (about a minute). It asserts nothing: it prints a
+table against the budgets of the design, for people, on a machine that should be idle.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def main() -> int:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=1_000)
-    parser.add_argument("--rows", type=int, default=10_000_000, help="metric rows in all")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long each state is watched")
-    parser.add_argument("--workspace", type=Path, help="kept and used again; a temporary one by default")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="metric rows in total")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long each state is observed")
+    parser.add_argument("--workspace", type=Path, help="kept and reused; a temporary one by default")
     parser.add_argument(
-        "--soak", type=float, default=0.0, help="minutes beside a streaming study, instead of the table"
+        "--soak", type=float, default=0.0, help="minutes next to a streaming study, instead of the table"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -73,9 +73,9 @@ def measure(workspace: Path, seconds: float) -> None:
     """Every line of the table."""
     print(ROW.format("", "measured", "budget"))
     show("one curve of a million points for 200 columns, ms", curve_ms(workspace), 50)
-    show("first paint of one word by Textual alone, ms", first_paint_ms([*PYTHON, HELLO], "HELLO"), math.nan)
-    show("first paint of the studies, ms", first_paint_ms(command(workspace), "large"), 500)
-    show("first paint of the study, ms", first_paint_ms([*command(workspace), "--study", STUDY], "Trials by"), 500)
+    show("first paint of one word with Textual alone, ms", first_paint_ms([*PYTHON, HELLO], "HELLO"), math.nan)
+    show("first paint of the list of studies, ms", first_paint_ms(command(workspace), "large"), 500)
+    show("first paint of one study, ms", first_paint_ms([*command(workspace), "--study", STUDY], "Trials by"), 500)
     app = Terminal([*command(workspace), "--study", STUDY])
     app.wait(lambda: b"Trials by" in app.seen)
     app.drain(3.0)
@@ -93,14 +93,14 @@ def measure(workspace: Path, seconds: float) -> None:
     show("one refresh while streaming, ms of CPU", (app.cpu() - cpu) / refreshes * 1e3, 25)
     show("one refresh while streaming, kB to the terminal", (app.count - sent) / refreshes / 1e3, 3)
     latencies = [key_latency_ms(app, streamer, b"j" if n % 2 == 0 else b"k") for n in range(30)]
-    show("a key while streaming, median ms to its paint", statistics.median(latencies), math.nan)
-    show("a key while streaming, worst of 30, ms", max(latencies), 100)
+    show("a key press while streaming, median ms to its paint", statistics.median(latencies), math.nan)
+    show("a key press while streaming, worst of 30, ms", max(latencies), 100)
     streamer.close()
     app.close()
 
 
 def soak(workspace: Path, seconds: float) -> None:
-    """Memory and the slowest key beside a study that streams, a line a minute."""
+    """Memory and the slowest key press next to a streaming study, one line per minute."""
     app = Terminal([*command(workspace), "--study", STUDY])
     app.wait(lambda: b"Trials by" in app.seen)
     streamer = Streamer(workspace)
@@ -110,7 +110,7 @@ def soak(workspace: Path, seconds: float) -> None:
     while time.monotonic() - start < seconds:
         streamer.step()
         app.drain(0.5)
-        presses += 1  # down and up in turns: at either end of the list a key changes nothing
+        presses += 1  # alternate down and up: at either end of the list a key changes nothing
         worst = max(worst, key_latency_ms(app, streamer, b"j" if presses % 2 else b"k"))
         if time.monotonic() - start >= (minute + 1) * 60:
             minute += 1
@@ -128,7 +128,7 @@ def show(what: str, value: float, budget: float) -> None:
 
 
 def command(workspace: Path) -> list[str]:
-    """The app as a person starts it."""
+    """The app as a user starts it."""
     return [*PYTHON, "from bertdistill.app.cli import main; main()", "--workspace", str(workspace), "--theme", "dark"]
 
 
@@ -173,7 +173,7 @@ def make_trial(db: Database, study_id: int, number: int, now: float, *, running:
 
 
 def fill(db: Database, study_id: int, trial_id: int, names: tuple[str, ...], points: int) -> None:
-    """Curves that fall with noise."""
+    """Noisy falling curves."""
     for first in range(1, points + 1, 20_000):
         steps = range(first, min(first + 20_000, points + 1))
         with db.write() as session:
@@ -195,18 +195,18 @@ class Streamer:
         self._step = max(last, default=0)
 
     def step(self) -> None:
-        """What half a second of two trials brings."""
+        """What two trials report in half a second."""
         steps = range(self._step + 1, self._step + 21)
         self._step += 20
         with self._db.write() as session:
             for trial_id in self._ids:
                 points = [(name, step, 1 + random.random() * 0.2, time.time()) for step in steps for name in SERIES]
                 store_points(session, self._study, trial_id, points)
-                score = 60 + self._step // 400 % 20  # evaluations are rare beside steps
+                score = 60 + self._step // 400 % 20  # evaluations are rare compared with steps
                 writes.set_trial_metrics(session, trial_id, {"exact": score}, progress=self._step % 5000 / 5000)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._db.close()
 
 
@@ -232,7 +232,7 @@ class Terminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
 
     def drain(self, seconds: float) -> None:
-        """Read what comes in that time."""
+        """Read what arrives in that time."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.read(left)
@@ -258,7 +258,7 @@ class Terminal:
         return time.monotonic() - self.started
 
     def cpu(self) -> float:
-        """Seconds of processor time so far."""
+        """Seconds of CPU time so far."""
         parts = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -276,7 +276,7 @@ class Terminal:
 
 
 def first_paint_ms(words: list[str], text: str) -> float:
-    """From the start of the process until the words are on the screen; the median of five."""
+    """From the start of the process until the text is on the screen; the median of five."""
     found = []
     for _ in range(5):
         app = Terminal(words)
@@ -300,7 +300,7 @@ def curve_ms(workspace: Path) -> float:
 
 
 def key_latency_ms(app: Terminal, streamer: Streamer, key: bytes) -> float:
-    """From a key to the first bytes that follow it, just after new values were committed."""
+    """From a key press to the first bytes that follow it, just after new values were committed."""
     streamer.step()
     while app.read(0.0):
         pass

@@ -1,6 +1,6 @@
-"""Makes the pictures of the guide from the running app: `python docs/make_pictures.py WORKSPACE [NAME …]`.
+"""Takes the pictures of the guide from the running app: `python docs/make_pictures.py WORKSPACE [NAME …]`.
 
-It drives the app without a terminal, exports what is on screen as SVG, and turns that into PNG with `rsvg-convert`
+It drives the app without a terminal, exports the screen as SVG, and converts that to PNG with `rsvg-convert`
 (Debian: librsvg2-bin, fonts-dejavu-core). It changes nothing in the workspace.
 """
 
@@ -26,7 +26,7 @@ SETTLE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Picture:
-    """A screen: what is pressed after the start, and a word that must be on it before the picture is taken."""
+    """A screen: the keys pressed after the start, and a text that must be on it before the picture is taken."""
 
     name: str
     study: str
@@ -39,7 +39,7 @@ class Picture:
 
 
 def pictures(study: str) -> tuple[Picture, ...]:
-    """Everything that the guide shows, of this study."""
+    """Every picture of the guide, from this study."""
     marked = ("space", "down", "space", "down", "space")
     return (
         Picture("studies", ""),
@@ -73,7 +73,7 @@ _NAMED = {" ": "space", "=": "equals_sign", ">": "greater_than_sign", "<": "less
 
 
 async def take(picture: Picture, workspace: Path) -> Path:
-    """Drive the app to the picture and write it as SVG beside the PNG."""
+    """Drive the app to the screen and write it as SVG next to the PNG."""
     if picture.no_color:
         os.environ["NO_COLOR"] = "1"
     else:
@@ -106,9 +106,9 @@ _TEXT = re.compile(
 
 
 def by_cells(svg: str) -> str:
-    """Each character at its own cell, with a font that is on the machine: no web font, and nothing shears.
+    """Place each character in its own cell, in a font that is installed: no web font, and nothing shears.
 
-    Renderers other than browsers ignore `textLength`, so that charts would lose their columns.
+    Renderers other than browsers ignore `textLength`, so charts would lose their columns.
     """
     svg = re.sub(r"@font-face\s*\{.*?\n\s{4}\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "DejaVu Sans Mono, monospace").replace(
@@ -133,15 +133,15 @@ def _cells(match: re.Match[str]) -> str:
 
 
 def main() -> int:
-    """Make all pictures, or those named."""
+    """Take all pictures, or those named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("workspace", type=Path)
-    parser.add_argument("names", nargs="*", help="pictures to make; all by default")
+    parser.add_argument("names", nargs="*", help="pictures to take; all by default")
     parser.add_argument("--study", default="demo")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     chosen = [p for p in pictures(options.study) if not options.names or p.name in options.names]
-    if len(chosen) > 1:  # a process each: textual reads NO_COLOR while it is imported
+    if len(chosen) > 1:  # one process each: textual reads NO_COLOR on import
         for picture in chosen:
             command = [sys.executable, __file__, str(options.workspace), picture.name, "--study", options.study]
             subprocess.run(command, check=True)

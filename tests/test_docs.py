@@ -11,10 +11,17 @@ import pytest
 from bertdistill.app.commands.engine import PANELS
 from bertdistill.app.reference import PAGES
 from bertdistill.engine.pareto.frontier import ranking
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.study_checks import read_objectives
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {name for commands in PANELS for name in commands}
+HAND_WRITTEN = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in ROOT.glob("docs/**/*.md")
+    if path.relative_to(ROOT / "docs").as_posix() not in PAGES
+)
+FOLDERS = ("app", "benchmarks", "docs", "engine", "sample_configs", "store", "tests")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -51,6 +58,14 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [] == [link for link in links if not ((ROOT / page).parent / link).exists()]
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *HAND_WRITTEN])
+def test_files_named_in_the_pages_exist(page: str) -> None:
+    """A path in backticks, from the root of the repository, is a file or a folder."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", text)
+    assert [] == [path for path in named if not (ROOT / path).exists()]
+
+
 def test_tables_of_results_are_in_the_order_of_the_ranking() -> None:
     """As `engine export --format md` prints them for the study file that each section names."""
     text, found = (ROOT / "docs/results.md").read_text(encoding="utf-8"), 0
@@ -74,11 +89,20 @@ def _number(cell: str) -> float | None:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
 def test_commands_in_the_guides_exist(page: str) -> None:
-    """What a reader is told to type is a command."""
+    """Every command line in the guides starts with the name of a command."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    told = set(re.findall(r"bertdistill-tui engine ([a-z]+)", text))
-    assert told
-    assert set() == told - COMMANDS
+    named = set(re.findall(r"bertdistill-tui engine ([a-z]+)", text))
+    assert named
+    assert set() == named - COMMANDS
+
+
+def test_the_study_of_the_readme_is_valid() -> None:
+    """The TOML block loads as it stands."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    spec = study_from_dict(tomllib.loads(block[1]), where="README.md")
+    assert f"engine run {spec.name}.toml" in text
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:

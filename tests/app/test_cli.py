@@ -225,7 +225,7 @@ def test_shapes_of_the_data_commands(done: Terminal) -> None:
     assert [list(SHAPES["attempt"])] == [list(attempt) for attempt in shown["attempts"]]
     assert {tuple(SHAPES["checkpoint"])} == {tuple(checkpoint) for checkpoint in shown["checkpoints"]}
     status = done.data("status")
-    assert ["workspace", "runner", "studies", "workers", "notices"] == list(status)
+    assert ["workspace", "runner", "disk_full", "studies", "workers", "notices"] == list(status)
     assert [list(SHAPES["study"])] == [list(row) for row in status["studies"]]
     assert ("complete", {"complete": 5}) == (status["studies"][0]["state"], status["studies"][0]["trials"])
 

@@ -137,7 +137,7 @@ def test_an_operator_in_quotes_is_a_value(kept: Callable[[str], list[int]]) -> N
 
 def test_the_keys_of_the_error_are_those_of_the_guide() -> None:
     """Each once, in its order, and each a key."""
-    guide = (ROOT / "docs/guide/filter.md").read_text(encoding="utf-8").partition("Keys are ")[2].partition("Small ")[0]
+    guide = (ROOT / "docs/guide/filter.md").read_text(encoding="utf-8").partition("Keys are ")[2].partition("Case ")[0]
     said = [name for name in re.findall(r"`(\w+)`", guide) if name not in ("baseline", "sampler", "queued", "rerun")]
     assert list(NAMED) == said
     with pytest.raises(UsageError) as raised:

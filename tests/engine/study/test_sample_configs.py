@@ -52,7 +52,7 @@ def test_the_demo_is_small_and_offline() -> None:
     assert {"demo-data"} == {Path(spec.data.train).parent.name, Path(spec.data.report).parent.name}
 
 
-def test_the_original_experiment_is_mended() -> None:
+def test_the_defects_of_the_original_experiment_are_fixed() -> None:
     """No inert parameter, sane ranges, a threshold above always abstaining, students no larger than the baseline."""
     spec = load("squad2-distilbert.toml")
     space = {parameter.name: parameter for parameter in spec.search}
