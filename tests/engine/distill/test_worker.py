@@ -122,7 +122,7 @@ def test_a_preparation_reports_what_trials_need(prepared: tuple[Path, AttemptSpe
     assert all(Path(folder).is_dir() for folder in facts.features.values())
     assert facts.train_features >= facts.train_examples > facts.search_examples > 0
     assert 0 <= facts.teacher_metrics["exact"] <= 100
-    assert 20 < facts.abstain["exact"] < 50
+    assert 20 < facts.chance["exact"] < 50
 
 
 def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> None:
@@ -184,7 +184,7 @@ def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, Attemp
     """The size on the screen is the size of the model, or the trial does not run."""
     root, spec = prepared
     assert ev.EXIT_REFUSED == finish(root / "size", dataclasses.replace(spec, expected_params=1))
-    assert "promised" in events(root / "size", ev.ENDED)[0]["detail"]
+    assert "but 1 were expected" in events(root / "size", ev.ENDED)[0]["detail"]
 
 
 def test_data_that_changed_after_the_preparation_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:

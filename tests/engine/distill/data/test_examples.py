@@ -88,7 +88,7 @@ def test_a_repeated_question_id_is_refused(tmp_path: Path) -> None:
         ("{", "is not JSON"),
         ("[]", "contains no examples"),
         ("3", "not SQuAD JSON"),
-        ('{"data": [{"title": "T"}]}', r"data\[0\] lacks or misuses 'paragraphs'"),
+        ('{"data": [{"title": "T"}]}', r"data\[0\] has a missing or invalid entry: 'paragraphs'"),
         ("[" * 9000, "nested too deeply"),
         ('{"data": []}', "contains no examples"),
         ('{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": 1}]}]}]}', r"paragraphs\[0\].qas\[0\]"),
@@ -189,7 +189,7 @@ def test_a_label_that_only_the_report_part_has_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=r"r\.txt \(data\.report\): example 2 has the label 'love'"):
         load_examples(DataSpec(report=str(report)), CLS, "report", train.labels)
     numbers = text_file(tmp_path / "n.txt", "bad;0\nodd;1\n")
-    with pytest.raises(ConfigError, match="label '0', which is none of fear, joy"):
+    with pytest.raises(ConfigError, match="label '0', which is not one of fear, joy"):
         load_examples(DataSpec(report=str(numbers)), CLS, "report", train.labels)
 
 

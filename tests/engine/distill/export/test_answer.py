@@ -136,8 +136,8 @@ def test_plain_checkpoint_can_be_asked(tmp_path: Path) -> None:
     ("request_", "words"),
     [
         ({"text": "A good film"}, "is for question-answering"),
-        ({"question": QUESTION, "passage": "  "}, "not empty"),
-        ({"question": QUESTION}, "not empty"),
+        ({"question": QUESTION, "passage": "  "}, "not be empty"),
+        ({"question": QUESTION}, "not be empty"),
         ({}, "the request is empty"),
     ],
 )
