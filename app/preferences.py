@@ -133,7 +133,7 @@ def _problems(raw: Mapping[str, Any], action_ids: Collection[str]) -> list[Probl
 def _choice_problem(value: Any, choices: tuple[str, ...]) -> str:
     from bertdistill.engine.study.sections import one_of, shown
 
-    return "" if value in choices else f"= {shown(value)} is not possible; use {one_of(choices)}"
+    return "" if value in choices else f"= {shown(value)} is not valid; use {one_of(choices)}"
 
 
 def _mouse_problem(value: Any) -> str:

@@ -1,11 +1,11 @@
-"""A small SQuAD 2.0 data set made from templates, so that the demo study needs no download.
+"""A small synthetic SQuAD 2.0 dataset generated from templates, so that the demo study needs no download.
 
-It trains nothing and scores nothing, and it never pretends: its files say in plain words that they are made.
+It trains nothing and scores nothing, and its files state that their content is synthetic.
 
-A passage tells facts of an invented person. Questions are graded, so that models of every size have their own score:
-common kinds of facts are learned first, rare ones late; half of the later sentences say "she" or "he" instead of the
-name; there is a second wording of every sentence and question; the colours of doors and hats can only be told apart by
-the words around them; and a few passages are about two people with the same kinds of facts.
+A passage states facts about a fictional person. Questions vary in difficulty, so that models of different sizes score
+differently: common facts are learned first, rare ones late; half of the later sentences use "she" or "he" instead of
+the name; every sentence and question has a second wording; the colours of doors and hats can only be distinguished by
+the words around them; and some passages are about two people with the same kinds of facts.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fact: how often it is told, its values, how it is told plainly and otherwise, and how it is asked for.
+    """A kind of fact: its frequency, its values, its plain and alternative sentences, and its questions.
 
     {who} is the person and {fact} the value. The door and the hat share their colours, so only the words around a
-    colour tell which it is.
+    colour show which it is.
     """
 
     weight: int
@@ -223,14 +223,14 @@ KINDS = (
         "Which shade is on the head of {who}?",
     ),
 )
-"""Rare kinds come last: they are what a small or hurried student never learns."""
+"""Rare kinds come last: a small or briefly trained student never learns them."""
 
 
 QUESTIONS = 5
-"""Questions on one passage."""
-FACTS = 5
-"""Facts in one passage, shared out when it tells of two people."""
-# Probabilities: of a question without answer, of two people in a passage, of the second wordings.
+"""Questions per passage."""
+FACTS_PER_PASSAGE = 5
+"""Facts per passage, divided between the people if there are two."""
+# Probabilities of an unanswerable question, of two people in a passage, and of the second wordings.
 IMPOSSIBLE = 1 / 3
 TWO_PEOPLE = 0.05
 OTHER_TELLING = 0.25
@@ -252,7 +252,7 @@ _DECK = tuple(kind for kind in KINDS for _ in range(kind.weight))
 
 
 class _Dice:
-    """Choices from `Random.random` alone, the only stream that Python promises to keep the same."""
+    """Random choices based only on `Random.random`, the only stream that Python keeps stable across versions."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -264,12 +264,12 @@ class _Dice:
         return values[int(self._random.random() * len(values))]
 
     def some(self, values: tuple[T, ...] | list[T], count: int) -> list[T]:
-        """`count` different values, in random order."""
+        """`count` distinct values, in random order."""
         left = list(values)
         return [left.pop(int(self._random.random() * len(left))) for _ in range(count)]
 
     def kinds(self, count: int, besides: Sequence[Kind] = ()) -> list[Kind]:
-        """`count` different kinds, none of them in `besides`, the more often told ones more often."""
+        """`count` distinct kinds not in `besides`, weighted by frequency."""
         found: list[Kind] = []
         while len(found) < count:
             kind = self.pick(_DECK)
@@ -284,14 +284,14 @@ class _Fact:
     kind: Kind
     value: str
     start: int
-    """First character of `value` in the passage."""
+    """Offset of `value` in the passage."""
 
 
 def write_demo(folder: Path, *, articles: int = 60, passages: int = 30, seed: int = 7) -> DemoFiles:
     """Write `train.json` and `report.json` in SQuAD 2.0 format; the same arguments give the same bytes.
 
-    One article in nine goes to the report. One question in three has no answer. The defaults give 8,100 training and
-    900 report questions. At most about 60 tokens a question with its passage.
+    One article in nine goes to the report split. One question in three is unanswerable. The defaults give 8,100
+    training and 900 report questions. At most about 60 tokens a question with its passage.
     """
     dice = _Dice(seed)
     made = [_article(dice, number, passages) for number in range(articles)]
@@ -329,8 +329,8 @@ def _paragraph(dice: _Dice, name: str) -> dict[str, Any]:
 
 
 def _passage(dice: _Dice, people: list[str]) -> tuple[str, list[_Fact]]:
-    """Facts in random order. Of two people both have the same kinds of facts; one alone may be called "she" or "he"."""
-    kinds = dice.kinds(FACTS // len(people))
+    """Facts in random order. Two people have the same kinds of facts; a single person may be called "she" or "he"."""
+    kinds = dice.kinds(FACTS_PER_PASSAGE // len(people))
     plan = dice.some([(who, kind) for who in people for kind in kinds], len(kinds) * len(people))
     pronoun = dice.pick(("she", "he"))
     context = ""
@@ -357,9 +357,9 @@ def _answerable(fact: _Fact, dice: _Dice) -> dict[str, Any]:
 
 
 def _unanswerable(facts: list[_Fact], people: list[str], dice: _Dice) -> dict[str, Any]:
-    """About a kind of fact that the passage does not tell, or, where there are two people, perhaps about a third."""
-    told = [fact.kind for fact in facts]
-    kind, who = dice.kinds(1, besides=told)[0], dice.pick(people)
+    """A question about a kind of fact not in the passage or, if there are two people, possibly about a third person."""
+    stated = [fact.kind for fact in facts]
+    kind, who = dice.kinds(1, besides=stated)[0], dice.pick(people)
     if len(people) > 1 and dice.chance(0.5):
-        kind, who = dice.pick(told), dice.pick([name for name in NAMES if name not in people])
+        kind, who = dice.pick(stated), dice.pick([name for name in NAMES if name not in people])
     return {"question": _question(kind, who, dice), "answers": [], "is_impossible": True}

@@ -1,6 +1,6 @@
-"""Whether this machine and workspace are fit: Python, torch, devices, disk, SQLite, and a worker killed for proof.
+"""Checks of the machine and workspace: Python, torch, devices, disk, SQLite, and a test that kills a worker.
 
-It changes nothing in the workspace: the proof runs in a folder of its own, made beside the data and removed again.
+It changes nothing in the workspace: the kill test runs in its own temporary folder next to the data.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TORCH_SECONDS = 120.0
 PROOF_SECONDS = 60.0
 PROOF_STEPS = 200
 
-# The worker of the proof reports as fast as it can and, after each report, notes in another file how far it came.
+# The test worker reports as fast as it can and, after each report, writes its step to another file.
 _TOY = """
 import os, sys
 from pathlib import Path
@@ -62,7 +62,7 @@ print(json.dumps(found))
 
 @dataclass(frozen=True)
 class Check:
-    """One finding."""
+    """The result of one check."""
 
     check: str
     state: Literal["ok", "warning", "problem"]
@@ -71,7 +71,7 @@ class Check:
 
 
 def run_checks(workspace: Path) -> Iterator[Check]:
-    """Every check in turn, as soon as it is made; takes some seconds, most of them to load torch."""
+    """Yields each check as soon as it is done; takes a few seconds, mostly to load torch."""
     yield check_python()
     yield check_torch()
     yield check_disk(workspace)
@@ -91,19 +91,19 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
 
 
 def check_torch(command: tuple[str, ...] = (sys.executable, "-P", "-c", _TORCH)) -> Check:
-    """Version of torch and the GPUs that it sees, asked in a process of its own because torch is heavy."""
+    """The torch version and visible GPUs, queried in a child process because torch is slow to import."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TORCH_SECONDS, check=False)
         found = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         why = error if isinstance(error, (OSError, subprocess.TimeoutExpired)) else _last_line(done.stderr)
-        return Check("torch", "problem", f"cannot be loaded: {why}", "Install the package again: pip install -e .")
+        return Check("torch", "problem", f"cannot be loaded: {why}", "Reinstall the package: pip install -e .")
     devices = ", ".join(found["gpus"]) or f"no GPU, {found['threads']} CPU threads"
     return Check("torch", "ok", f"{found['torch']}, CUDA {found['cuda'] or 'not built in'}, {devices}")
 
 
 def check_disk(workspace: Path, free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Check:
-    """Room for checkpoints and caches."""
+    """Free space for checkpoints and caches."""
     left = free(_existing(workspace))
     text = f"{left / 1e9:.1f} GB free at {workspace}"
     if left < LOW_DISK_BYTES:
@@ -112,39 +112,39 @@ def check_disk(workspace: Path, free: Callable[[Path], int] = lambda path: shuti
 
 
 def check_filesystem(workspace: Path) -> Check:
-    """SQLite's WAL needs memory shared between processes, which network disks do not give."""
+    """SQLite's WAL needs shared memory between processes, which network file systems do not provide."""
     kind = network_filesystem(_existing(workspace))
     if kind is None:
         return Check("file system", "ok", "local")
-    hint = "SQLite's write-ahead log does not work on network disks: choose a local folder with --workspace."
-    return Check("file system", "problem", f"{workspace} lies on {kind}", hint)
+    hint = "SQLite's write-ahead log does not work on network file systems: choose a local folder with --workspace."
+    return Check("file system", "problem", f"{workspace} is on {kind}", hint)
 
 
 def check_owner(workspace: Path) -> Check:
-    """Whether anybody else can write to the workspace."""
+    """Whether other users can write to the workspace."""
     if not workspace.exists():
-        return Check("owner", "ok", "no workspace yet; it is made for this user alone")
+        return Check("owner", "ok", "no workspace yet; it will be accessible to this user only")
     words = others(workspace, workspace / DATABASE_NAME)
     if not words:
         return Check("owner", "ok", "only this user can write to the workspace")
-    hint = "Use a workspace of your own with --workspace, unless you trust whoever can write to it."
+    hint = "Choose a private workspace with --workspace, unless you trust everyone who can write to it."
     return Check("owner", "problem" if "every user" in words else "warning", words, hint)
 
 
 def check_sqlite(version: tuple[int, int, int] | None = None) -> Check:
-    """The version of SQLite, and whether it has the WAL-reset bug (3.7.0 to 3.51.2, www.sqlite.org/wal.html)."""
+    """The SQLite version, and whether it has the WAL-reset bug (3.7.0 to 3.51.2, www.sqlite.org/wal.html)."""
     version = version or sqlite_version()
     text = ".".join(str(part) for part in version)
     if version >= WAL_BUG_FIXED:
         return Check("sqlite", "ok", text)
-    detail = f"{text} has the WAL-reset bug (fixed in 3.51.3), which needs two processes that write at one instant"
+    detail = f"{text} has the WAL-reset bug (fixed in 3.51.3), which requires two processes writing at the same time"
     return Check(
-        "sqlite", "warning", detail, "Rare, and one runner writes here; a Python with a newer SQLite removes it."
+        "sqlite", "warning", detail, "Rare, as only one runner writes here; a Python with a newer SQLite avoids it."
     )
 
 
 def check_database(workspace: Path) -> Check:
-    """Integrity of the workspace's database, read only."""
+    """Integrity of the workspace's database, read-only."""
     if not (workspace / DATABASE_NAME).exists():
         return Check("database", "ok", "none yet")
     try:
@@ -157,12 +157,12 @@ def check_database(workspace: Path) -> Check:
         return Check("database", "problem", str(error), error.hint)
     if problems:
         return Check("database", "problem", "; ".join(problems[:3]), f"Keep a copy of the folder. {PUT_BACK}")
-    backup = "`bertdistill-tui engine backup FILE` copies it, also while the runner works"
-    return Check("database", "ok", f"{workspace / DATABASE_NAME} is sound; {backup}")
+    backup = "`bertdistill-tui engine backup FILE` copies it, even while the runner is running"
+    return Check("database", "ok", f"{workspace / DATABASE_NAME} is intact; {backup}")
 
 
 def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Check:
-    """Start a toy worker through the real launcher, kill it with SIGKILL in mid-stream and count what is stored."""
+    """Start a test worker with the real launcher, kill it with SIGKILL while it reports, and count what was stored."""
     parent = _existing(workspace)
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=parent) as scratch:
@@ -172,13 +172,13 @@ def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Chec
     text = f"{end.kind} after {noted:,} reported steps; {stored:,} steps stored"
     if stored < noted or end.kind != "killed_by_signal_9":
         return Check("kill a worker", "problem", text, "Report this with the output of `doctor --json`.")
-    return Check("kill a worker", "ok", f"{text}, none lost, none doubled")
+    return Check("kill a worker", "ok", f"{text}, none lost, none duplicated")
 
 
 def kill_proof(workspace: Path, environ: Mapping[str, str]) -> tuple[int, int, Exit]:
     """(steps that the worker had reported when it died, steps stored, its end); the steps stored are 1, 2, 3 …
 
-    Raises LaunchError when the toy never runs or never ends, StoreError when steps are missing or doubled.
+    Raises LaunchError if the worker never starts or never ends, StoreError if steps are missing or duplicated.
     """
     paths = RunPaths(workspace / "runs" / "toy-1")
     paths.folder.mkdir(parents=True, mode=0o700)
@@ -197,7 +197,7 @@ def kill_proof(workspace: Path, environ: Mapping[str, str]) -> tuple[int, int, E
 
 
 def _stored_steps(workspace: Path, paths: RunPaths) -> int:
-    """Read the events into a database of their own, twice: the second time must add nothing."""
+    """Read the events into a separate database twice: the second pass must add nothing."""
     db = open_db(workspace)
     try:
         now = time.time()
@@ -224,7 +224,7 @@ def _fresh(db: Database, attempt_id: int) -> Attempt:
 
 
 def _contiguous(db: Database, study_id: int) -> int:
-    """The number of stored steps, after making sure that they are 1 to that number."""
+    """The number of stored steps, after checking that they are contiguous from 1."""
     with db.read() as session:
         series = reads.series(session, study_id)
     for one in series:
@@ -245,12 +245,12 @@ def _wait(done: Callable[[], bool], paths: RunPaths, failure: str) -> None:
     while not done():
         if time.monotonic() > deadline:
             log = paths.log.read_text(errors="replace")[-500:] if paths.log.exists() else ""
-            raise LaunchError(f"the toy worker {failure}: {log.strip() or 'its log is empty'}")
+            raise LaunchError(f"the test worker {failure}: {log.strip() or 'its log is empty'}")
         time.sleep(0.01)
 
 
 def _existing(path: Path) -> Path:
-    """The nearest folder that exists."""
+    """The closest existing parent folder."""
     while not path.exists():
         path = path.parent
     return path

@@ -1,9 +1,9 @@
-"""Opens the workspace's database, keeps its schema current and gives out short transactions.
+"""Opens the workspace's database, keeps its schema current and provides short transactions.
 
-It knows no table and no query beyond the schema's revision: those are in `models`, `reads` and `writes`. Reading goes
-straight to SQLite; SQLAlchemy (0.4 s to import) comes with the first writing transaction, in `writing`.
-Pragmas and the one-writer rule follow measurements: WAL with synchronous=NORMAL, every writing transaction
-BEGIN IMMEDIATE (a deferred one silently lost 544 of 800 increments), never a memory map (it widens a SQLite bug).
+It knows no tables and no queries beyond the schema revision: those are in `models`, `reads` and `writes`. Reading goes
+straight to SQLite; SQLAlchemy (0.4 s to import) is loaded by the first writing transaction, in `writing`. Pragmas and
+the single-writer rule follow measurements: WAL with synchronous=NORMAL, every writing transaction BEGIN IMMEDIATE (a
+deferred one silently lost 544 of 800 increments), no memory mapping (it makes a SQLite bug likelier).
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ DATABASE_NAME = "tracker.db"
 HEAD = "0002"
 """Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
 REVISIONS = ("0001", "0002")
-"""Every revision that this program can upgrade from, oldest first."""
+"""All revisions that this program can upgrade from, oldest first."""
 _WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
 
 
 class Reading(Protocol):
-    """What the functions of `reads` take: a `Snapshot`, or a writing transaction."""
+    """The argument of the functions in `reads`: a `Snapshot` or a writing transaction."""
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What a SELECT finds; `values` stand for its question marks, in order."""
+        """The rows of a SELECT; `values` are bound to its question marks in order."""
 
 
 class Snapshot:
@@ -55,7 +55,7 @@ class Snapshot:
 
 
 class Database:
-    """The open database of one workspace, for any number of threads of one process. Use `open_db` to get one."""
+    """The open database of one workspace, usable from any number of threads of one process. Created by `open_db`."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
@@ -71,19 +71,19 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Writing]:
-        """A transaction holding the write lock from its first line; committed at the end, undone by any exception."""
+        """A transaction that holds the write lock from its start; committed at the end, rolled back on error."""
         if self.read_only:
-            raise StoreError(f"{self.path}: opened for reading only", hint="Open it for writing.")
+            raise StoreError(f"{self.path}: opened read-only", hint="Open it for writing.")
         if self.replaced():
             raise StoreError(
                 f"{self.path}: removed or replaced while it was open; nothing more is written",
-                hint="Put the file back or start this program again.",
+                hint="Restore the file or restart this program.",
             )
         with self._open_writer().transaction() as writing:
             yield writing
 
     def _open_writer(self) -> Writer:
-        from bertdistill.store.writing import Writer  # SQLAlchemy: who only reads does not wait for it
+        from bertdistill.store.writing import Writer  # loads SQLAlchemy, which readers do not need
 
         with self._writer_lock:
             if self._writer is None:
@@ -109,18 +109,18 @@ class Database:
                 connection.close()
                 raise
             self._idle.append(connection)
-            if self._closed:  # while this was reading
+            if self._closed:  # closed while this was reading
                 self._close_idle()
 
     def data_version(self) -> int:
-        """A number that changes whenever another connection, of this process or another, has committed. About 5 µs."""
+        """A number that changes whenever another connection, in any process, has committed. Takes about 5 µs."""
         with explained(self.path), self._watch_lock:
             if self._watch is None:
                 self._watch = _connect_reader(self.path)
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def replaced(self) -> bool:
-        """Whether the file at `path` is no longer the one that is open: SQLite would keep writing into the void."""
+        """Whether the file at `path` is no longer the open one: SQLite would keep writing to the deleted file."""
         try:
             status = self.path.stat()
         except OSError:
@@ -128,15 +128,15 @@ class Database:
         return self._identity != (status.st_dev, status.st_ino)
 
     def check(self) -> list[str]:
-        """What is wrong inside the file, one sentence each; empty when it is sound. Reads all of it."""
+        """Problems in the file, one sentence each; empty if it is intact. Reads the whole file."""
         with explained(self.path), closing(_connect_reader(self.path)) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
             strays = connection.execute("PRAGMA foreign_key_check").fetchall()
         problems = [] if found == ["ok"] else found
-        return problems + [f"row {row[1]} of {row[0]} points to a missing {row[2]}" for row in strays]
+        return problems + [f"row {row[1]} of {row[0]} refers to a missing {row[2]}" for row in strays]
 
     def backup(self, target: Path) -> None:
-        """Copy the database, rows still in the write-ahead log included, while others continue; replaces `target`."""
+        """Copy the database, including the write-ahead log, while others keep using it; replaces `target`."""
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         try:
@@ -144,15 +144,15 @@ class Database:
             source, copy = _connect_reader(self.path), sqlite3.connect(temporary)
             with explained(target), closing(source), closing(copy):
                 source.backup(copy)
-                copy.execute("PRAGMA journal_mode=DELETE")  # one file, without companions to forget
+                copy.execute("PRAGMA journal_mode=DELETE")  # a single file, without a separate log
             temporary.replace(target)
         except OSError as error:
-            raise StoreError(f"{target}: the backup failed: {error.strerror}", hint="Choose another place.") from error
+            raise StoreError(f"{target}: the backup failed: {error.strerror}", hint="Choose another path.") from error
         finally:
             temporary.unlink(missing_ok=True)
 
     def checkpoint(self) -> bool:
-        """Move the write-ahead log into the file and empty it, so that the file alone is a whole copy.
+        """Move the write-ahead log into the file and empty it, so that the file alone is a complete copy.
 
         False when others were reading or writing just then.
         """
@@ -161,7 +161,7 @@ class Database:
             return not busy
 
     def close(self) -> None:
-        """Close every connection; the last one of all processes folds the write-ahead log into the file."""
+        """Close all connections; the last one of all processes merges the write-ahead log into the file."""
         with self._watch_lock:
             if self._watch is not None:
                 self._watch.close()
@@ -174,23 +174,23 @@ class Database:
                 self._writer = None
 
     def _close_idle(self) -> None:
-        with suppress(IndexError):  # other threads take from it, too
+        with suppress(IndexError):  # other threads also take from it
             while True:
                 self._idle.pop().close()
 
 
 def open_db(workspace: Path, *, read_only: bool = False) -> Database:
-    """Open the database of `workspace`, made if need be (not when reading), at the newest schema revision.
+    """Open the database of `workspace` at the newest schema revision, creating it if needed (not when reading).
 
-    Raises StoreError: a network disk, a file of somebody else, a place that everybody can write to (not when reading),
-    a newer revision than known, nothing there to read, no rights, no space.
+    Raises StoreError for a network file system, a foreign file, a location that every user can write to (not when
+    reading), an unknown newer revision, nothing to read, missing permissions or a full disk.
     """
     path = workspace.absolute() / DATABASE_NAME
     kind = network_filesystem(workspace)
     if kind is not None:
         raise StoreError(
             f"{workspace}: is on a network file system ({kind}), where SQLite's write-ahead log can lose data",
-            hint="Choose a workspace on a local disk with --workspace; data and models may stay where they are.",
+            hint="Choose a workspace on a local disk with --workspace; data and models can stay where they are.",
         )
     if path.exists() and not path.is_file():
         raise not_ours(path)
@@ -200,10 +200,10 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
         if not read_only:
             _make_place(path)
         elif not path.is_file():
-            raise StoreError(f"{path}: does not exist", hint="Run a study in this workspace first, or name another.")
+            raise StoreError(f"{path}: does not exist", hint="Run a study in this workspace first, or choose another.")
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be made: {error.strerror}", hint="Check the path, its rights and the free space."
+            f"{path}: cannot be created: {error.strerror}", hint="Check the path, its permissions and the free space."
         ) from error
     with explained(path):
         if _revision(path) != HEAD:
@@ -212,7 +212,7 @@ def open_db(workspace: Path, *, read_only: bool = False) -> Database:
 
 
 def _make_place(path: Path) -> None:
-    """Make folder (0700) and file (0600) if missing, whatever the umask; -wal and -shm inherit the file's mode."""
+    """Create folder (0700) and file (0600) if missing, whatever the umask; -wal and -shm inherit the file's mode."""
     folder = path.parent
     if not folder.is_dir():
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -241,7 +241,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "rw", _WRITER_WAIT_S)
     mode = _into_wal(connection)
     if mode != "wal":
-        raise StoreError(f"{path}: this place does not allow a write-ahead log", hint="Choose a local disk.")
+        raise StoreError(f"{path}: this location does not support a write-ahead log", hint="Choose a local disk.")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_size_limit=16777216")
@@ -249,10 +249,10 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def _into_wal(connection: sqlite3.Connection) -> str:
-    """Switch to a write-ahead log if need be and return the journal mode in force.
+    """Switch to a write-ahead log if needed and return the journal mode in force.
 
-    SQLite answers "locked" at once, whatever the timeout, when two connections of a new file switch at the same time:
-    waiting inside could never end, for each holds the lock that the other one needs. So the waiting is here.
+    SQLite reports "locked" at once, regardless of the timeout, if two connections to a new file switch simultaneously:
+    waiting inside SQLite would deadlock, as each holds the lock that the other one needs. So the retry is here.
     """
     deadline = time.monotonic() + _WRITER_WAIT_S
     while True:
@@ -272,7 +272,7 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
-    # isolation_level=None: Python begins nothing by itself. Connections move between threads, one at a time.
+    # isolation_level=None: Python starts no implicit transactions. A connection is used by one thread at a time.
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}", uri=True, timeout=wait_s, isolation_level=None, check_same_thread=False
     )
@@ -281,7 +281,7 @@ def _connect(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
 
 
 def _revision(path: Path) -> str | None:
-    """Schema revision of the file, None when it is still empty. Reads only: somebody else's file stays as it is."""
+    """Schema revision of the file, None if it is still empty. Read-only: a foreign file is left untouched."""
     with closing(_connect(path, "ro", _WRITER_WAIT_S)) as connection:
         return _read_revision(path, lambda query: connection.execute(query).fetchone())
 
@@ -294,8 +294,8 @@ def _read_revision(path: Path, one: Callable[[str], Any]) -> str | None:
     revision = str(one("SELECT version_num FROM alembic_version")[0])
     if revision not in REVISIONS:
         raise StoreError(
-            f"{path}: its schema revision {revision} is newer than this program knows ({HEAD})",
-            hint="Upgrade bertdistill-tui, or use the version that wrote this workspace.",
+            f"{path}: its schema revision {revision} is newer than this program supports ({HEAD})",
+            hint="Upgrade bertdistill-tui, or use the version that created this workspace.",
         )
     return revision
 

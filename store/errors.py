@@ -1,11 +1,11 @@
-"""The root of every error that this project raises on purpose, and the store's own leaf. It must not import anything.
+"""The base class of all errors that this project raises on purpose, and the store's own errors. It imports nothing.
 
-A message says what, where and what to do; `hint`, when given, is the remedy on a line of its own.
+A message says what, where and what to do; `hint`, if given, is the remedy on its own line.
 """
 
 
 class BertDistillError(Exception):
-    """Something that a person can fix; shown as its message, never as a traceback."""
+    """An error that the user can fix; shown as its message, never as a traceback."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -17,8 +17,8 @@ class StoreError(BertDistillError):
 
 
 class StoreUnavailable(StoreError):
-    """The database cannot be used just now (locked, or its disk is full): what waits and tries again will succeed."""
+    """The database is temporarily unusable (locked, or its disk is full): a later retry can succeed."""
 
 
 class NotFound(StoreError):
-    """A study, trial, model or alias that was named does not exist."""
+    """The named study, trial, model or alias does not exist."""

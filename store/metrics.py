@@ -1,9 +1,9 @@
-"""Points of curves: storing them with their summaries, and reading a long curve in a few columns.
+"""Metric series: storing points with their rollups, and reading a long curve in a few columns.
 
-It decides nothing about which series exist or what a value means. SQL by hand, because an ORM is 14 times slower here.
+It does not define which series exist or what a value means. Hand-written SQL, because an ORM is 14 times slower here.
 
-The chain is exact by construction: a bucket is recomputed from its points, a series from its buckets, whenever one of
-its points is written. So a line read twice, or a step that a resumed attempt reports again, changes nothing else.
+Summaries are exact by construction: a bucket is recomputed from its points, and a series from its buckets, whenever one
+of its points is written. So a line read twice, or a step reported again by a resumed attempt, changes nothing else.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 BUCKET = 1000
-"""Steps that one rollup row summarises."""
+"""Steps per rollup row."""
 SCAN_BUCKETS = 50
-"""Curves over at most this many buckets are read from their points, 20 ms at most; longer ones from the rollups."""
+"""Curves over at most this many buckets are read from their points (at most 20 ms), longer ones from the rollups."""
 
 Point = tuple[str, int, float | None, float]
 """Series name, step, value (None: not finite), Unix time."""
@@ -49,7 +49,7 @@ WHERE id = ?
 
 @dataclass(frozen=True)
 class Points:
-    """Points of one trial (0: of the preparation of the study), and the row ids of its series as far as they exist."""
+    """Points of one trial (0: the study's preparation), and the row ids of its existing series."""
 
     study_id: int
     trial_id: int
@@ -63,9 +63,9 @@ def store_points(session: Writing, study_id: int, trial_id: int, points: Sequenc
 
 
 def store_all(session: Writing, reported: Sequence[Points]) -> None:
-    """Store or replace points with the rollups and series rows above them.
+    """Store or replace points and update their rollup and series rows.
 
-    Of two points with the same series and step the later one stays. Steps are whole numbers from 0, values finite or
+    Of two points with the same series and step, the later one wins. Steps are integers from 0, values finite or
     None: the caller has checked them.
     """
     rows: list[tuple[int, int, float | None, float]] = []
@@ -80,7 +80,7 @@ def store_all(session: Writing, reported: Sequence[Points]) -> None:
 
 
 def _series_ids(session: Writing, reported: Points) -> Mapping[str, int]:
-    """Row ids of the series of these points, made where missing."""
+    """Row ids of the series of these points, which are created if missing."""
     names = {point[0] for point in reported.points}
     if names <= reported.series.keys():
         return reported.series
@@ -94,7 +94,7 @@ def _series_ids(session: Writing, reported: Points) -> Mapping[str, int]:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One column of a curve: finite values only, of the steps up to `step` since the column before."""
+    """One column of a curve: the finite values of the steps up to `step` since the previous column."""
 
     step: int
     value_min: float
@@ -132,10 +132,10 @@ FROM part JOIN metric_rollup AS r ON r.series_id = ?1 AND r.bucket = part.bucket
 def curve(
     session: Reading, series_id: int, *, columns: int = 200, first: int | None = None, last: int | None = None
 ) -> list[CurvePoint]:
-    """The curve from step `first` to `last` (inclusive; default: all of it) in at most `columns` parts, in order.
+    """The curve from step `first` to `last` (inclusive; default: all) in at most `columns` parts, in order.
 
-    Every point by itself when they are few enough. A range of more than 50,000 steps is widened to whole buckets of
-    1,000 steps. Parts without a finite value are left out.
+    Single points if there are few enough. A range of more than 50,000 steps is widened to whole buckets of
+    1,000 steps. Parts without a finite value are omitted.
     """
     ((lowest, highest),) = session.rows(_ENDS, series_id)
     if lowest is None:
@@ -155,6 +155,6 @@ def curve(
 
 
 def points_after(session: Reading, series_id: int, step: int, limit: int) -> list[tuple[int, float | None, float]]:
-    """The next points behind `step` as (step, value, time), at most `limit`."""
+    """The next points after `step` as (step, value, time), at most `limit`."""
     query = "SELECT step, value, time FROM metric WHERE series_id = ? AND step > ? ORDER BY step LIMIT ?"
     return [(step, value, time) for step, value, time in session.rows(query, series_id, step, limit)]

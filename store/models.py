@@ -1,6 +1,6 @@
-"""The tables, as SQLModel sees them. It holds no query and no rule: those are in `reads` and `writes`.
+"""The tables as SQLModel classes. No queries and no rules: those are in `reads` and `writes`.
 
-What each column means stands in `rows`, which has a value of the same name and fields for every table but the two of
+The columns are documented in `rows`, which has a class of the same name and fields for every table except the two of
 points.
 """
 
@@ -19,7 +19,7 @@ def _json(default: Any = None) -> Any:
 
 
 class Study(SQLModel, table=True):
-    """One search, or a collection of runs that were logged. A name is free again when its study was deleted."""
+    """One search, or a collection of logged runs. A name is free again once its study is deleted."""
 
     __table_args__ = (Index("ix_study_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL")),)
 
@@ -70,7 +70,7 @@ class Trial(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One process run: of a trial, or (trial_id empty) of the preparation of a study."""
+    """One process run of a trial or, if trial_id is empty, of a study's preparation."""
 
     id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
@@ -100,7 +100,7 @@ class Attempt(SQLModel, table=True):
 
 
 class Series(SQLModel, table=True):
-    """One named curve of a trial, or (trial_id 0) of the preparation; carries what tables need without a scan."""
+    """One named curve of a trial or, if trial_id is 0, of the preparation; holds what tables need without a scan."""
 
     __table_args__ = (UniqueConstraint("study_id", "trial_id", "name"),)
 
@@ -129,7 +129,7 @@ class MetricPoint(SQLModel, table=True):
 
 
 class MetricRollup(SQLModel, table=True):
-    """Summary of the points with step // 1000 == bucket, so that a long curve is read without its points."""
+    """Summary of the points with step // 1000 == bucket, so that a long curve can be read without its points."""
 
     __tablename__ = "metric_rollup"
     __table_args__ = {"sqlite_with_rowid": False}
@@ -137,7 +137,7 @@ class MetricRollup(SQLModel, table=True):
     series_id: int = Field(primary_key=True, foreign_key="series.id")
     bucket: int = Field(primary_key=True)
     points: int
-    """Finite values, so that the mean is sum_value / points."""
+    """Number of finite values, so that the mean is sum_value / points."""
     not_finite: int = 0
     min_value: float | None = None
     max_value: float | None = None
@@ -147,7 +147,7 @@ class MetricRollup(SQLModel, table=True):
 
 
 class Checkpoint(SQLModel, table=True):
-    """Weights on disk. `dropped_at` is set when the disk guard or the retention rule removed them."""
+    """Weights on disk. `dropped_at` is set once the disk guard or the retention rule removed them."""
 
     id: int | None = Field(default=None, primary_key=True)
     trial_id: int = Field(foreign_key="trial.id", index=True)
@@ -163,7 +163,7 @@ class Checkpoint(SQLModel, table=True):
 
 
 class Request(SQLModel, table=True):
-    """What a person asked for, with who and when. `handled_at` is empty while the runner has still to honour it."""
+    """A user's request, with who and when. `handled_at` is empty until the runner has handled it."""
 
     id: int | None = Field(default=None, primary_key=True)
     at: float
@@ -178,7 +178,7 @@ class Request(SQLModel, table=True):
 
 
 class Notice(SQLModel, table=True):
-    """A sentence from the runner or a worker that a person should see."""
+    """A message from the runner or a worker for the user."""
 
     id: int | None = Field(default=None, primary_key=True)
     at: float
@@ -228,7 +228,7 @@ class ModelAlias(SQLModel, table=True):
 
 
 class Binned(SQLModel, table=True):
-    """A folder in the bin, or on its way there or away."""
+    """A folder in the bin, or being moved there or away."""
 
     id: int | None = Field(default=None, primary_key=True)
     request_id: int = Field(foreign_key="request.id", index=True)
@@ -241,7 +241,7 @@ class Binned(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """Who is the runner of this workspace (one row). The lock file decides; this row tells people."""
+    """The runner of this workspace (one row). The lock file is authoritative; this row is informative."""
 
     id: int = Field(default=1, primary_key=True)
     host: str

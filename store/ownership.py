@@ -1,4 +1,4 @@
-"""Who else can write to a workspace: they could put a link in the place of a log, or change the database.
+"""Who else can write to a workspace: they could replace a log with a link, or change the database.
 
 It changes nothing.
 """
@@ -15,17 +15,17 @@ from bertdistill.store.errors import StoreError
 
 
 def refuse_exposed(folder: Path, database: Path) -> None:
-    """StoreError when every user of this machine can write to the folder or the database."""
+    """StoreError if every user of this machine can write to the folder or the database."""
     for path, status in _there(folder, database):
         if status.st_mode & stat.S_IWOTH:
             raise StoreError(
-                f"{path}: every user of this machine can write to it, so it is not used",
-                hint=f"Take that away (chmod o-w {path}), or choose a workspace inside of it or elsewhere.",
+                f"{path}: writable by every user of this machine, so it is not used",
+                hint=f"Remove that permission (chmod o-w {path}), or choose a workspace inside it or elsewhere.",
             )
 
 
 def others(folder: Path, database: Path) -> str:
-    """Who else can write to the folder or the database, as a sentence; empty when nobody can."""
+    """Who else can write to the folder or the database, as a sentence; empty if no one can."""
     for path, status in _there(folder, database):
         if status.st_mode & stat.S_IWOTH:
             return f"{path} can be written by every user of this machine"
@@ -41,11 +41,11 @@ def _there(*paths: Path) -> Iterator[tuple[Path, os.stat_result]]:
         try:
             yield path, path.stat()
         except OSError:
-            continue  # it is not there yet
+            continue  # it does not exist yet
 
 
 def _name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:  # a container may run under a number that has no name
+    except KeyError:  # a container may run under a uid without a name
         return f"user {uid}"

@@ -1,7 +1,7 @@
-"""Every SELECT of the program, each short and backed by an index. It changes nothing.
+"""All SELECTs of the program, each short and backed by an index. It changes nothing.
 
-SQL by hand and plain values (see `rows`), because the app and the commands start with reading: an ORM would cost them
-0.4 s. Curves are read in `metrics`; they are offered here as well, so that callers need one module.
+Hand-written SQL and plain values (see `rows`), because the app and the commands start with reading: an ORM would cost
+0.4 s. Curves are read in `metrics` and re-exported here, so that callers need only one module.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ __all__ = [
 Row = TypeVar("Row")
 
 _MOST_VALUES = 500
-"""Question marks in one statement; SQLite before 3.32 takes 999."""
+"""Maximum number of parameters in one statement; SQLite before 3.32 allows 999."""
 
 
 # ------------------------------------------------------------------------------------------------------ rows to values
@@ -91,7 +91,7 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def _json(text: str) -> Any:
-    """What `json.loads` returns for text that it wrote itself, without looking for space around it: twice as fast."""
+    """Like `json.loads` for text written by `json.dumps`, without scanning for surrounding space: twice as fast."""
     return _decode(text)[0]
 
 
@@ -105,7 +105,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "AttemptState": AttemptState.__members__.__getitem__,
     "BinState": BinState.__members__.__getitem__,
 }
-"""From what SQLite holds to a value, by the field's type as written; all other types are SQLite's own."""
+"""Converters from SQLite values, by the annotation of the field; all other types are native to SQLite."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ _TABLES: dict[type[Any], _Table] = {
 
 
 def _all(session: Reading, kind: type[Row], rest: str, *values: Any) -> list[Row]:
-    """Values of the rows of `kind` that `rest`, the end of a SELECT, chooses and orders."""
+    """Values of the rows of `kind` that `rest`, the end of a SELECT, selects and orders."""
     table = _TABLES[kind]
     return [_value(kind, table, row) for row in session.rows(table.select + rest, *values)]
 
@@ -154,7 +154,7 @@ def _value(kind: type[Row], table: _Table, row: tuple[Any, ...]) -> Row:
     held = dict(zip(table.names, row, strict=True))
     for name, convert in table.converted:
         held[name] = convert(held[name])
-    # The constructor of a frozen dataclass would set every field by itself, 5 times slower.
+    # The constructor of a frozen dataclass sets each field separately, which is 5 times slower.
     value = object.__new__(kind)
     value.__dict__.update(held)
     return value
@@ -167,8 +167,8 @@ def _one(session: Reading, query: str, *values: Any) -> Any:
 
 
 def _where(asked: Mapping[str, Any], *conditions: str) -> tuple[str, list[Any]]:
-    """The WHERE clause for columns (or conditions with a question mark) that must have a value, those with None left
-    out, and for conditions without one; with the values."""
+    """The WHERE clause for columns (or conditions with a question mark) that must have a value, omitting those with
+    None, and for conditions without a value; and the values."""
     given = {name if "?" in name else f"{name} = ?": value for name, value in asked.items() if value is not None}
     parts = [*given, *conditions]
     return f"WHERE {' AND '.join(parts)}" if parts else "", list(given.values())
@@ -182,13 +182,13 @@ def _marks(values: Collection[Any]) -> str:
 
 
 def studies(session: Reading, *, deleted: bool = False) -> list[Study]:
-    """All studies, oldest first; those that were deleted only when asked for."""
+    """All studies, oldest first; deleted ones only on request."""
     where, _ = _where({}, *_living(deleted=deleted))
     return _all(session, Study, f"{where} ORDER BY id")
 
 
 def study(session: Reading, name: str) -> Study:
-    """The study of that name; NotFound names the nearest."""
+    """The study of that name; NotFound suggests the closest name."""
     found = _first(session, Study, "WHERE name = ? AND deleted_at IS NULL", name)
     if found is None:
         known = session.rows("SELECT name FROM study WHERE deleted_at IS NULL")
@@ -197,21 +197,21 @@ def study(session: Reading, name: str) -> Study:
 
 
 def newest_study(session: Reading, name: str) -> Study:
-    """The same; when it was deleted, the last one that had the name."""
+    """The same; if deleted, the last study of that name."""
     found = _first(session, Study, "WHERE name = ? ORDER BY deleted_at IS NULL DESC, id DESC", name)
     return study(session, name) if found is None else found
 
 
 def study_by_id(session: Reading, study_id: int) -> Study:
-    """The study with that row id; NotFound when there is none."""
+    """The study with that row id; NotFound if there is none."""
     return _got(_first(session, Study, "WHERE id = ?", study_id), f"study with id {study_id}")
 
 
 def trials(session: Reading, study_id: int, *, states: Collection[TrialState] = ()) -> list[Trial]:
-    """All trials of a study by number, archived ones included; only those in `states` when some are named."""
+    """All trials of a study by number, including archived ones; only those in `states` if given."""
     if not states:
         return _all(session, Trial, "WHERE study_id = ? AND deleted_at IS NULL ORDER BY number", study_id)
-    # The plus: else SQLite walks through the whole study by number, only to save sorting the few that it finds.
+    # The plus: otherwise SQLite scans the whole study by number only to avoid sorting a few rows.
     rest = f"WHERE study_id = ? AND state IN ({_marks(states)}) AND deleted_at IS NULL ORDER BY +number"
     return _all(session, Trial, rest, study_id, *(state.name for state in states))
 
@@ -223,19 +223,19 @@ def trial_ids(session: Reading, study_id: int, state: TrialState) -> list[int]:
 
 
 def trials_after(session: Reading, study_id: int, after: int) -> list[Trial]:
-    """Trials of a study behind row id `after`, oldest first."""
+    """Trials of a study after row id `after`, oldest first."""
     return _all(session, Trial, "WHERE id > ? AND +study_id = ? AND deleted_at IS NULL ORDER BY id", after, study_id)
 
 
 def trials_by_id(session: Reading, trial_ids: Collection[int]) -> list[Trial]:
-    """Trials with these row ids, as far as they are there."""
+    """Existing trials among these row ids."""
     ids = sorted(trial_ids)
     parts = [ids[start : start + _MOST_VALUES] for start in range(0, len(ids), _MOST_VALUES)]
     return [row for part in parts for row in _all(session, Trial, f"WHERE id IN ({_marks(part)}) ORDER BY id", *part)]
 
 
 def trial(session: Reading, study_id: int, number: int) -> Trial:
-    """One trial by the number that people know; NotFound says which numbers there are."""
+    """One trial by its number in the study; NotFound lists the existing numbers."""
     found = _first(session, Trial, "WHERE study_id = ? AND number = ?", study_id, number)
     if found is not None and found.deleted_at is not None:
         raise NotFound(f"trial {number} was deleted", hint="See: bertdistill-tui engine history")
@@ -243,18 +243,18 @@ def trial(session: Reading, study_id: int, number: int) -> Trial:
         last = _one(session, "SELECT max(number) FROM trial WHERE study_id = ?", study_id)
         raise NotFound(
             f"trial {number} does not exist",
-            hint="The study has no trials yet." if last is None else f"Trials go from 0 to {last}.",
+            hint="The study has no trials yet." if last is None else f"Trials are numbered 0 to {last}.",
         )
     return found
 
 
 def trial_by_id(session: Reading, trial_id: int) -> Trial:
-    """One trial by its row id; NotFound when there is none."""
+    """One trial by its row id; NotFound if there is none."""
     return _got(_first(session, Trial, "WHERE id = ?", trial_id), f"trial with id {trial_id}")
 
 
 def counts(session: Reading, study_id: int) -> dict[str, int]:
-    """How many trials are in each state that occurs; keys are the states' words."""
+    """Number of trials in each occurring state, by the state's value."""
     query = "SELECT state, count(*) FROM trial WHERE study_id = ? AND deleted_at IS NULL GROUP BY state"
     found = session.rows(query, study_id)
     return {TrialState[state].value: number for state, number in found}
@@ -263,12 +263,12 @@ def counts(session: Reading, study_id: int) -> dict[str, int]:
 def count_origins(
     session: Reading, study_id: int, origins: Collection[str], *, without: str, after: int
 ) -> tuple[int, int]:
-    """Of the trials of a study behind row id `after`: the last row id, and how many have one of these origins and
-    another reason than `without`."""
+    """For the trials of a study after row id `after`: the last row id, and how many have one of these origins and
+    a reason other than `without`."""
     query = (
         f"SELECT coalesce(max(id), ?), coalesce(sum(origin IN ({_marks(origins)}) AND reason != ?"
         " AND deleted_at IS NULL), 0) FROM trial"
-        " WHERE id > ? AND +study_id = ?"  # the plus keeps SQLite from reading the whole study by another index
+        " WHERE id > ? AND +study_id = ?"  # the plus keeps SQLite from scanning the whole study by another index
     )
     [(last, count)] = session.rows(query, after, *origins, without, after, study_id)
     return last, count
@@ -281,19 +281,19 @@ def last_number(session: Reading, study_id: int) -> int:
 
 
 def has_origin(session: Reading, study_id: int, origin: str) -> bool:
-    """Whether a trial of the study has that origin. Fast where it is among the first ones."""
+    """Whether a trial of the study has that origin. Fast if it is among the first ones."""
     query = "SELECT 1 FROM trial WHERE study_id = ? AND origin = ? ORDER BY number LIMIT 1"
     return bool(session.rows(query, study_id, origin))
 
 
 def live_with_reason(session: Reading, reason: str) -> bool:
-    """Whether an attempt runs whose trial carries that reason."""
+    """Whether an attempt is running whose trial has that reason."""
     query = "SELECT 1 FROM attempt JOIN trial ON trial.id = trial_id WHERE attempt.state = ? AND reason = ? LIMIT 1"
     return bool(session.rows(query, AttemptState.RUNNING.name, reason))
 
 
 def newest_end(session: Reading) -> float:
-    """When the trial that ended last did so, of the thousand that were made last; 0 without one."""
+    """The latest end time among the thousand newest trials; 0 without one."""
     query = "SELECT max(finished_at) FROM trial WHERE id > (SELECT max(id) FROM trial) - 1000"
     return _one(session, query) or 0.0
 
@@ -302,7 +302,7 @@ def newest_end(session: Reading) -> float:
 
 
 def attempt_by_id(session: Reading, attempt_id: int) -> Attempt:
-    """One attempt by its row id; NotFound when there is none."""
+    """One attempt by its row id; NotFound if there is none."""
     return _got(_first(session, Attempt, "WHERE id = ?", attempt_id), f"attempt with id {attempt_id}")
 
 
@@ -315,21 +315,21 @@ def attempts(
     ended: bool = False,
     newest: int = -1,
 ) -> list[Attempt]:
-    """Attempts, oldest first; of a study (preparation included), of one trial or of a kind when named; only those
-    that were settled when `ended`, and at most the `newest` so many, when that is not negative."""
+    """Attempts, oldest first; of a study (including its preparation), of one trial or of a kind if given; only those
+    that were settled if `ended`, and at most the `newest` most recent ones if that is not negative."""
     settled = ("ended_at IS NOT NULL",) if ended else ()
     where, values = _where({"study_id": study_id, "trial_id": trial_id, "kind": kind}, *settled)
     return _all(session, Attempt, f"{where} ORDER BY id DESC LIMIT ?", *values, newest)[::-1]
 
 
 def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt]:
-    """Attempts with these row ids, as far as they are there."""
+    """Existing attempts among these row ids."""
     parts = [attempt_ids[start : start + _MOST_VALUES] for start in range(0, len(attempt_ids), _MOST_VALUES)]
     return [row for part in parts for row in _all(session, Attempt, f"WHERE id IN ({_marks(part)})", *part)]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:
-    """Attempts of all studies that have not been settled, oldest first."""
+    """Unsettled attempts of all studies, oldest first."""
     return _all(session, Attempt, "WHERE state = ? ORDER BY id", AttemptState.RUNNING.name)
 
 
@@ -339,9 +339,9 @@ def attempt_for_prepare(session: Reading, study_id: int) -> Attempt | None:
 
 
 def next_attempt_number(session: Reading, *, study_id: int, trial_id: int | None, kind: str) -> int:
-    """Number of the next attempt of that kind for a trial, or (None) for the study; counts from 1.
+    """Number of the next attempt of that kind for a trial, or for the study (None); counts from 1.
 
-    Ask inside the writing transaction that also creates the attempt, for its folder carries the number.
+    Call it in the writing transaction that also creates the attempt, whose folder contains the number.
     """
     query = "SELECT max(number) FROM attempt WHERE study_id = ? AND kind = ? AND trial_id IS ?"
     return (_one(session, query, study_id, kind, trial_id) or 0) + 1
@@ -351,13 +351,13 @@ def next_attempt_number(session: Reading, *, study_id: int, trial_id: int | None
 
 
 def series(session: Reading, study_id: int, trial_id: int | None = None) -> list[Series]:
-    """Series of a study, or of one trial (0: of the preparation), by trial and name."""
+    """Series of a study, or of one trial (0: the preparation), by trial and name."""
     where, values = _where({"study_id": study_id, "trial_id": trial_id})
     return _all(session, Series, f"{where} ORDER BY trial_id, name", *values)
 
 
 def last_values(session: Reading, study_id: int, name: str, trial_ids: Collection[int]) -> dict[int, float]:
-    """Newest finite value of one series by trial id, of the trials named; those without one are left out."""
+    """Newest finite value of one series by trial id, for the given trials; those without one are omitted."""
     query = (
         "SELECT trial_id, last_value FROM series WHERE study_id = ? AND name = ? AND last_value IS NOT NULL"
         f" AND trial_id IN ({_marks(trial_ids)})"
@@ -366,15 +366,15 @@ def last_values(session: Reading, study_id: int, name: str, trial_ids: Collectio
 
 
 def series_ids(session: Reading, study_id: int, trial_id: int) -> dict[str, int]:
-    """Row ids of the series of a trial (0: of the preparation) by name."""
+    """Row ids of the series of a trial (0: the preparation) by name."""
     return dict(session.rows("SELECT name, id FROM series WHERE study_id = ? AND trial_id = ?", study_id, trial_id))
 
 
 def checkpoints(
     session: Reading, trial_id: int | None = None, study_id: int | None = None, dropped: bool = False
 ) -> list[Checkpoint]:
-    """Checkpoints of a trial or of a whole study (of trials that were not deleted), oldest first; those already removed
-    only when `dropped`."""
+    """Checkpoints of a trial or of a whole study (without deleted trials), oldest first; removed ones
+    only if `dropped`."""
     of_study = "trial_id IN (SELECT id FROM trial WHERE study_id = ? AND deleted_at IS NULL)"
     where, values = _where(
         {"trial_id": trial_id, of_study: study_id},
@@ -393,23 +393,23 @@ def best_checkpoint(session: Reading, trial_id: int) -> Checkpoint | None:
 
 
 def pending_requests(session: Reading) -> list[Request]:
-    """What the runner has still to honour, oldest first."""
+    """Requests that the runner has not handled yet, oldest first."""
     return _all(session, Request, "WHERE handled_at IS NULL ORDER BY id")
 
 
 def requests(session: Reading, study_id: int | None = None) -> list[Request]:
-    """Everything that people asked, oldest first; of one study when named."""
+    """All user requests, oldest first; of one study if given."""
     where, values = _where({"study_id": study_id})
     return _all(session, Request, f"{where} ORDER BY id", *values)
 
 
 def request_by_id(session: Reading, request_id: int) -> Request:
-    """One request by its row id; NotFound when there is none."""
+    """One request by its row id; NotFound if there is none."""
     return _got(_first(session, Request, "WHERE id = ?", request_id), f"request with id {request_id}")
 
 
 def archived_studies(session: Reading) -> set[int]:
-    """Row ids of the studies that were put away. The newest request about it decides: it has no column of its own."""
+    """Row ids of the archived studies. The newest request of a study decides, as there is no column for it."""
     query = (
         "SELECT study_id, arguments FROM request WHERE study_id IN (SELECT id FROM study)"
         " AND verb IN ('archive', 'undo') AND trial_id IS NULL ORDER BY id"
@@ -420,26 +420,26 @@ def archived_studies(session: Reading) -> set[int]:
 
 
 def newest_request(session: Reading, study_id: int | None = None) -> int:
-    """Row id of the newest request (about a study when named), 0 without any: it moves whenever a person changed
+    """Row id of the newest request (about a study if given), 0 without any: it changes whenever a user changes
     something."""
     where, values = _where({"study_id": study_id})
     return _one(session, f"SELECT max(id) FROM request {where}", *values) or 0
 
 
 def notices(session: Reading, *, after_id: int = 0, study_id: int | None = None, limit: int = 200) -> list[Notice]:
-    """The newest notices behind `after_id`, at most `limit`, oldest of them first."""
+    """The newest notices after `after_id`, at most `limit`, oldest first."""
     where, values = _where({"id > ?": after_id, "study_id": study_id})
     return _all(session, Notice, f"{where} ORDER BY id DESC LIMIT ?", *values, limit)[::-1]
 
 
 def has_notice(session: Reading, study_id: int, trial_id: int | None, text: str, *, at: float | None = None) -> bool:
-    """Whether that text stands in the notices of that trial (None: of none), at that time if given."""
+    """Whether that trial (None: no trial) has a notice with that text, at that time if given."""
     query = "SELECT id FROM notice WHERE study_id = ? AND text = ? AND trial_id IS ? AND at = coalesce(?, at) LIMIT 1"
     return _one(session, query, study_id, text, trial_id, at) is not None
 
 
 def lease(session: Reading) -> Lease | None:
-    """Who is, or last was, the runner of this workspace."""
+    """The current or last runner of this workspace."""
     return _first(session, Lease, "WHERE id = 1")
 
 
@@ -447,13 +447,13 @@ def lease(session: Reading) -> Lease | None:
 
 
 def model_versions(session: Reading, name: str | None = None, *, deleted: bool = False) -> list[ModelVersion]:
-    """Model versions by name and version; of one model when named; those that were deleted only when asked for."""
+    """Model versions by name and version; of one model if given; deleted ones only on request."""
     where, values = _where({"name": name}, *_living(deleted=deleted))
     return _all(session, ModelVersion, f"{where} ORDER BY name, version", *values)
 
 
 def model_version(session: Reading, reference: str) -> ModelVersion:
-    """The version that `name:3`, `name@alias` or `name` (its newest verified one) stands for; else NotFound."""
+    """The version that `name:3`, `name@alias` or `name` (its newest verified version) refers to; else NotFound."""
     name, at, alias = reference.partition("@")
     name, colon, version = name.partition(":")
     known = model_versions(session, name)
@@ -469,17 +469,17 @@ def model_version(session: Reading, reference: str) -> ModelVersion:
     if not chosen:
         listed = ", ".join(f"{one.version} ({one.state})" for one in known)
         wanted = f"version {version!r}" if colon else "verified version"
-        raise NotFound(f"model {name!r} has no {wanted}", hint=f"Its versions: {listed}.")
+        raise NotFound(f"model {name!r} has no {wanted}", hint=f"Existing versions: {listed}.")
     return chosen[-1]
 
 
 def model_version_by_id(session: Reading, version_id: int) -> ModelVersion:
-    """The version with that row id; NotFound when there is none."""
+    """The version with that row id; NotFound if there is none."""
     return _got(_first(session, ModelVersion, "WHERE id = ?", version_id), f"model version with id {version_id}")
 
 
 def aliases(session: Reading, name: str | None = None) -> list[ModelAlias]:
-    """Aliases by model and alias; of one model when named."""
+    """Aliases by model and alias; of one model if given."""
     where, values = _where({"name": name})
     return _all(session, ModelAlias, f"{where} ORDER BY name, alias", *values)
 
@@ -488,7 +488,7 @@ def aliases(session: Reading, name: str | None = None) -> list[ModelAlias]:
 
 
 def binned(session: Reading, *, request_id: int | None = None, states: Collection[BinState] = ()) -> list[Binned]:
-    """Folders that a delete or prune took away, oldest first; of one request, and only in `states`, when given."""
+    """Folders moved by a delete or prune, oldest first; of one request and only in `states`, if given."""
     chosen = [f"state IN ({_marks(states)})"] if states else []
     where, values = _where({"request_id": request_id}, *chosen)
     return _all(session, Binned, f"{where} ORDER BY id", *values, *(state.name for state in states))

@@ -1,8 +1,8 @@
-"""Rows of the tables as plain values, and the words for states: what reads and writes hand out.
+"""Rows of the tables as plain values, and the states: what `reads` and `writes` return.
 
-It knows no database: importing it costs some milliseconds, where the tables in `models` need SQLAlchemy (0.4 s).
+It knows no database: importing it takes a few milliseconds, whereas the tables in `models` need SQLAlchemy (0.4 s).
 
-Times are Unix seconds. Dictionaries hold what only the engine understands; the store never looks inside.
+Times are Unix seconds. Dictionaries hold data that only the engine interprets; the store never looks inside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class TrialState(StrEnum):
-    """Infeasible: the parameters caused it. Failed: the machine or the code did, and it may be retried."""
+    """Infeasible: caused by the parameters. Failed: caused by the machine or the code, and may be retried."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -25,7 +25,7 @@ class TrialState(StrEnum):
 
 
 class StudyState(StrEnum):
-    """Stopped: asked for by a person, its workers checkpointed. Paused: nothing new is launched, workers continue."""
+    """Stopped: requested by a user, its workers checkpointed. Paused: nothing new is launched, workers continue."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -40,8 +40,8 @@ class AttemptState(StrEnum):
 
 
 class BinState(StrEnum):
-    """Going: marked, not yet moved. Binned: it is in the bin. Home: it was brought back. Leaving: it is being removed,
-    and nothing brings it back. Gone: it was removed."""
+    """Going: marked but not moved yet. Binned: in the bin. Home: restored. Leaving: being removed,
+    which cannot be undone. Gone: removed."""
 
     GOING = "going"
     BINNED = "binned"
@@ -52,27 +52,27 @@ class BinState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One search, or a collection of runs that were logged."""
+    """One search, or a collection of logged runs."""
 
     id: int = 0
     name: str
     kind: str = "search"
-    """search, or log: runs that somebody else trained and only reports here, without a study file."""
+    """search, or log: runs trained elsewhere and only reported here, without a study file."""
     state: StudyState = StudyState.RUNNING
     task: str
     spec: dict[str, Any] = field(default_factory=dict)
-    """The StudySpec in force, changes made while it runs included."""
+    """The StudySpec in force, including changes made while it runs."""
     prepared: dict[str, Any] | None = None
-    """Facts from the prepare attempt: example counts, mean length, teacher metrics, shapes, cache folders."""
+    """Facts from the preparation: example counts, mean length, teacher metrics, shapes, cache folders."""
     diagnosis: str = ""
-    """Why the runner paused or failed it; empty otherwise."""
+    """Why the runner paused or failed it; otherwise empty."""
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
     busy_seconds: float = 0.0
-    """Time with the study running, for budget.hours."""
+    """Running time of the study, for budget.hours."""
     deleted_at: float | None = None
-    """Set while it is in the bin, and when it has left it: lists, ranking and the runner do not see it."""
+    """Set while it is in the bin and after its removal: lists, rankings and the runner ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +82,10 @@ class Trial:
     id: int = 0
     study_id: int
     number: int
-    """0, 1, 2 … in its study; people know it by this number."""
+    """0, 1, 2 … in its study; the number shown to users."""
     state: TrialState = TrialState.WAITING
     origin: str = "sampler"
-    """baseline, sampler, queued (by a person) or rerun."""
+    """baseline, sampler, queued (by a user) or rerun."""
     parent_id: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
     """The searched parameters that are active."""
@@ -94,9 +94,9 @@ class Trial:
     known: dict[str, Any] = field(default_factory=dict)
     """Metrics known before training: params, size_mb, encoder_params, gflops."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """The newest scores while it runs, the final metrics afterwards."""
+    """The latest scores while it runs, then the final metrics."""
     reason: str = ""
-    """Class of a bad end: diverged, cuda_oom, host_oom, crashed, killed_by_signal_9 …"""
+    """Class of failure: diverged, cuda_oom, host_oom, crashed, killed_by_signal_9 …"""
     detail: str = ""
     progress: float = 0.0
     failures: int = 0
@@ -106,7 +106,7 @@ class Trial:
     started_at: float | None = None
     finished_at: float | None = None
     busy_seconds: float = 0.0
-    """Worker time over all attempts."""
+    """Worker time of all attempts."""
     tags: list[str] = field(default_factory=list)
     note: str = ""
     archived: bool = False
@@ -116,14 +116,14 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One process run: of a trial, or (trial_id empty) of the preparation of a study."""
+    """One process run of a trial or, if trial_id is empty, of a study's preparation."""
 
     id: int = 0
     study_id: int
     trial_id: int | None = None
     kind: str
     number: int
-    """1, 2 … for its trial."""
+    """1, 2 … within its trial."""
     folder: str
     """Relative to the workspace."""
     state: AttemptState = AttemptState.RUNNING
@@ -137,7 +137,7 @@ class Attempt:
     total: float = 0.0
     rate: float = 0.0
     unit: str = ""
-    """The newest progress event."""
+    """The latest progress event."""
     outcome: dict[str, Any] = field(default_factory=dict)
     """The ended event: status, reason, detail."""
     exit_class: str = ""
@@ -153,7 +153,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One named curve of a trial, or (trial_id 0) of the preparation; carries what tables need without a scan."""
+    """One named curve of a trial or, if trial_id is 0, of the preparation; holds what tables need without a scan."""
 
     id: int = 0
     study_id: int
@@ -165,12 +165,12 @@ class Series:
     min_value: float | None = None
     max_value: float | None = None
     not_finite: int = 0
-    """Points whose value was NaN or infinite; they are stored as NULL and never drawn."""
+    """Number of points with a NaN or infinite value; they are stored as NULL and never drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Weights on disk. `dropped_at` is set when the disk guard or the retention rule removed them."""
+    """Weights on disk. `dropped_at` is set once the disk guard or the retention rule removed them."""
 
     id: int = 0
     trial_id: int
@@ -189,7 +189,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a person asked for, with who and when. `handled_at` is empty while the runner has still to honour it."""
+    """A user's request, with who and when. `handled_at` is empty until the runner has handled it."""
 
     id: int = 0
     at: float
@@ -200,14 +200,14 @@ class Request:
     trial_id: int | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
-    """What it replaced, so that it can be undone."""
+    """The replaced value, so that it can be undone."""
     handled_at: float | None = None
     outcome: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """A sentence from the runner or a worker that a person should see."""
+    """A message from the runner or a worker for the user."""
 
     id: int = 0
     at: float
@@ -231,11 +231,11 @@ class ModelVersion:
     attempt_folder: str = ""
     handle: dict[str, Any] = field(default_factory=dict)
     folder: str = ""
-    """Of the export, relative to the workspace; set when verified."""
+    """Folder of the export, relative to the workspace; set once verified."""
     sha256: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
-    """Everything that the verification found: recorded and repeated scores, interval, files."""
+    """All results of the verification: recorded and repeated scores, intervals, files."""
     forced: bool = False
     note: str = ""
     detail: str = ""
@@ -259,25 +259,25 @@ class ModelAlias:
 
 @dataclass(frozen=True, kw_only=True)
 class Binned:
-    """A folder that a delete or a prune took away, and how far it has got. The row decides; the folder follows."""
+    """A folder moved by a delete or a prune, and its state. The row is authoritative; the folder follows."""
 
     id: int = 0
     request_id: int
     what: str
     """attempt, checkpoint, model, cache or leftover."""
     path: str
-    """Where it was, relative to the workspace."""
+    """Its original path, relative to the workspace."""
     folder: str
-    """Where it is kept meanwhile, relative to the workspace."""
+    """Its path in the bin, relative to the workspace."""
     size_bytes: int
     state: BinState = BinState.GOING
     expires_at: float
-    """Unix seconds; afterwards it may be removed for good."""
+    """Unix seconds; after that it may be removed permanently."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """Who is the runner of this workspace (one row). The lock file decides; this row tells people."""
+    """The runner of this workspace (one row). The lock file is authoritative; this row is informative."""
 
     id: int = 1
     host: str

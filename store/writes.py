@@ -1,9 +1,9 @@
-"""Every INSERT and UPDATE, and the one table of allowed moves between states. It begins and ends no transaction.
+"""All INSERTs and UPDATEs, and the table of allowed state transitions. It starts and ends no transactions.
 
-Each function takes the session of `Database.write`, so what a caller puts into one `with` block happens as one. What it
-returns is a value as the row then was; later writes do not change it.
-Points of curves are stored in `metrics` and offered here as well. Over 400 lines because it is a flat list of short
-functions, grouped by table, that callers read as one catalogue.
+Each function takes the session of `Database.write`, so everything in one `with` block is atomic. It returns
+a snapshot of the row; later writes do not change it.
+Points of curves are stored in `metrics` and re-exported here. Over 400 lines because it is a flat list of short
+functions, grouped by table.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ MOVES: Mapping[TrialState, frozenset[TrialState]] = {
     _S.PRUNED: frozenset(),
     _S.INFEASIBLE: frozenset(),
 }
-"""From a state to those that may follow. Failed and stopped trials wait again when a person or a retry says so."""
+"""Allowed next states of each state. Failed and stopped trials wait again on a retry or a user's request."""
 FINAL = frozenset({_S.COMPLETE, _S.PRUNED, _S.INFEASIBLE, _S.FAILED, _S.STOPPED})
 
 
@@ -110,14 +110,14 @@ def create_study(
     kind: str = "search",
     state: StudyState = StudyState.RUNNING,
 ) -> Study:
-    """A new study; StoreError when the name is taken."""
+    """A new study; StoreError if the name is taken."""
     if session.rows("SELECT id FROM study WHERE name = ? AND deleted_at IS NULL", name):
-        raise StoreError(f"study {name!r} exists already", hint="Choose another name, or resume that study.")
+        raise StoreError(f"study {name!r} already exists", hint="Choose another name, or resume that study.")
     return session.insert(Study(name=name, kind=kind, task=task, spec=spec, state=state, created_at=now))
 
 
 def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: float, diagnosis: str = "") -> None:
-    """Set the state and why (empty: no complaint); notes first start and end."""
+    """Set the state and its reason (or empty); records the first start and the end."""
     started = reads.study_by_id(session, study_id).started_at
     session.change(
         Study,
@@ -130,7 +130,7 @@ def set_study_state(session: Writing, study_id: int, state: StudyState, *, now: 
 
 
 def set_prepared(session: Writing, study_id: int, facts: dict[str, Any]) -> None:
-    """Keep what the prepare attempt found."""
+    """Store the facts of the preparation."""
     session.change(Study, study_id, prepared=dict(facts))
 
 
@@ -140,7 +140,7 @@ def set_study_spec(session: Writing, study_id: int, spec: dict[str, Any]) -> Non
 
 
 def add_study_seconds(session: Writing, study_id: int, seconds: float) -> None:
-    """Add to the time that the study was running."""
+    """Add to the running time of the study."""
     spent = reads.study_by_id(session, study_id).busy_seconds
     session.change(Study, study_id, busy_seconds=spent + seconds)
 
@@ -162,7 +162,7 @@ def create_trial(
     sampler: str = "",
     state: TrialState = TrialState.WAITING,
 ) -> Trial:
-    """The next trial of a study; numbers count from 0 without a gap."""
+    """The next trial of a study; numbers count from 0 without gaps."""
     [(last,)] = session.rows("SELECT max(number) FROM trial WHERE study_id = ?", study_id)
     return session.insert(
         Trial(
@@ -186,11 +186,11 @@ def create_trial(
 def set_trial_state(
     session: Writing, trial_id: int, state: TrialState, *, now: float, reason: str = "", detail: str = ""
 ) -> bool:
-    """Make an allowed move (see MOVES) and note its time, reason class and sentence; False when it is not allowed."""
+    """Make an allowed transition (see MOVES) and record its time, reason and detail; False if it is not allowed."""
     trial = reads.trial_by_id(session, trial_id)
     if state not in MOVES[trial.state]:
         return False
-    revived = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a person: its retries begin anew
+    revived = trial.state == TrialState.FAILED and state == TrialState.WAITING  # by a user: its retries restart
     session.change(
         Trial,
         trial_id,
@@ -208,14 +208,14 @@ def set_trial_state(
 def set_trial_metrics(
     session: Writing, trial_id: int, metrics: Mapping[str, Any], *, progress: float | None = None
 ) -> None:
-    """Replace the metrics, and the progress (0 to 1) when given."""
+    """Replace the metrics, and the progress (0 to 1) if given."""
     given = {} if progress is None else {"progress": progress}
     session.change(Trial, trial_id, metrics=dict(metrics), **given)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a running trial stands: metrics that are newer than those stored, and the share of its training (0 to 1)."""
+    """The state of a running trial: metrics newer than the stored ones, and the fraction of its training (0 to 1)."""
 
     trial_id: int
     scores: Mapping[str, float | None] = field(default_factory=dict)
@@ -223,7 +223,7 @@ class Standing:
 
 
 def set_standings(session: Writing, standings: Sequence[Standing]) -> None:
-    """Keep how trials stand, as long as they run."""
+    """Store the state of trials that are still running."""
     running = "id = ? AND state = 'RUNNING'"
     session.run(
         f"UPDATE trial SET progress = ? WHERE {running}",
@@ -254,7 +254,7 @@ def edit_trial(
     tags: Sequence[str] | None = None,
     archived: bool | None = None,
 ) -> None:
-    """Change what people write about a trial; None leaves a field as it is."""
+    """Change the user's annotations of a trial; None leaves a field unchanged."""
     given = {"note": note, "tags": None if tags is None else list(tags), "archived": archived}
     session.change(Trial, trial_id, **{name: value for name, value in given.items() if value is not None})
 
@@ -292,24 +292,24 @@ def create_attempt(
 
 
 def set_attempt_handle(session: Writing, attempt_id: int, handle: dict[str, Any]) -> None:
-    """Keep what the launcher needs to find the attempt again."""
+    """Store what the launcher needs to find the attempt again."""
     session.change(Attempt, attempt_id, handle=dict(handle))
 
 
 def set_attempt_stop_reason(session: Writing, attempt_id: int, reason: str) -> None:
-    """Note why the runner asked it to stop."""
+    """Record why the runner asked it to stop."""
     session.change(Attempt, attempt_id, stop_reason=reason)
 
 
 def set_attempt_progress(session: Writing, attempt_id: int, **progress: Any) -> None:
-    """The newest progress of one attempt (see `Reported`), whose offset stays as it is."""
+    """The latest progress of one attempt (see `Reported`), without changing its offset."""
     session.change(Attempt, attempt_id, **progress)
 
 
 @dataclass(frozen=True)
 class Reported:
-    """What an attempt has reported: up to which byte its events are stored, how many lines in all were unreadable, and
-    its newest progress (phase, done, total, rate in units a second, unit), if there is a newer one."""
+    """What an attempt has reported: up to which byte its events are stored, how many lines were unreadable, and
+    its latest progress (phase, done, total, rate in units per second, unit), if there is a newer one."""
 
     attempt_id: int
     offset: int
@@ -318,7 +318,7 @@ class Reported:
 
 
 def set_attempts_reported(session: Writing, reported: Sequence[Reported]) -> None:
-    """Keep what attempts reported."""
+    """Store what attempts reported."""
     session.run(
         "UPDATE attempt SET ingest_offset = ?, bad_lines = ? WHERE id = ?",
         [(one.offset, one.bad_lines, one.attempt_id) for one in reported],
@@ -331,7 +331,7 @@ def set_attempts_reported(session: Writing, reported: Sequence[Reported]) -> Non
 
 
 def set_attempt_outcome(session: Writing, attempt_id: int, outcome: Mapping[str, Any]) -> None:
-    """Keep the worker's own word on how it ended."""
+    """Store the worker's own report of how it ended."""
     session.change(Attempt, attempt_id, outcome=dict(outcome))
 
 
@@ -376,7 +376,7 @@ def add_checkpoint(
     metrics: dict[str, Any],
     now: float,
 ) -> Checkpoint:
-    """Record a checkpoint and mark the trial's older ones of that role dropped; the same one again changes nothing."""
+    """Record a checkpoint and mark the trial's older ones of that role as dropped; idempotent."""
     known = [one for one in reads.checkpoints(session, trial_id, dropped=True) if one.role == role]
     for one in known:
         if (one.folder, one.sha256, one.step) == (folder, sha256, step):
@@ -399,13 +399,13 @@ def add_checkpoint(
 
 
 def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None:
-    """Note that its files were removed."""
+    """Record that its files were removed."""
     if session.rows("SELECT 1 FROM checkpoint WHERE id = ? AND dropped_at IS NULL", checkpoint_id):
         session.change(Checkpoint, checkpoint_id, dropped_at=now)
 
 
 def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
-    """Note that its files are back."""
+    """Record that its files are restored."""
     session.change(Checkpoint, checkpoint_id, dropped_at=None)
 
 
@@ -413,26 +413,26 @@ def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
 
 
 def mark_deleted(session: Writing, kind: type[Study | Trial | ModelVersion], row_id: int, at: float | None) -> None:
-    """Hide a study, trial or model version from all lists; None brings it back."""
+    """Hide a study, trial or model version from all lists; None restores it."""
     session.change(kind, row_id, deleted_at=at)
 
 
 def add_binned(
     session: Writing, *, request_id: int, what: str, path: str, folder: str, size_bytes: int, expires_at: float
 ) -> Binned:
-    """Note that a folder is to go into the bin; it is moved afterwards."""
+    """Record that a folder will be moved to the bin."""
     return session.insert(
         Binned(request_id=request_id, what=what, path=path, folder=folder, size_bytes=size_bytes, expires_at=expires_at)
     )
 
 
 def move_binned(session: Writing, binned_id: int, state: BinState) -> None:
-    """Note how far a folder of the bin has got."""
+    """Record the state of a folder in the bin."""
     session.change(Binned, binned_id, state=state)
 
 
 def delete_points(session: Writing, study_id: int, trial_id: int | None = None, *, most: int) -> bool:
-    """Remove curves (of one trial, else of the whole study), at most `most` points at once; False when none is left."""
+    """Remove curves (of one trial, or of the whole study), at most `most` points at once; False if none are left."""
     query = "SELECT id FROM series WHERE study_id = ? AND trial_id = coalesce(?, trial_id) LIMIT 1"
     found = session.rows(query, study_id, trial_id)
     if not found:
@@ -462,7 +462,7 @@ def add_request(
     handled: bool = False,
     outcome: str = "",
 ) -> Request:
-    """Record what a person asked for; `handled` when it took effect in this very transaction."""
+    """Record a user's request; `handled` if it takes effect in this same transaction."""
     return session.insert(
         Request(
             at=now,
@@ -479,14 +479,14 @@ def add_request(
 
 
 def finish_request(session: Writing, request_id: int, *, outcome: str, now: float) -> Request:
-    """Note that the runner honoured a request, and how."""
+    """Record that the runner handled a request, and how."""
     return session.change(Request, request_id, handled_at=now, outcome=outcome)
 
 
 def add_notice(
     session: Writing, *, level: str, text: str, now: float, study_id: int | None = None, trial_id: int | None = None
 ) -> Notice:
-    """A sentence for people; level is info, warning or error."""
+    """Add a notice for the user; level is info, warning or error."""
     return session.insert(Notice(at=now, level=level, text=text, study_id=study_id, trial_id=trial_id))
 
 
@@ -496,7 +496,7 @@ def add_notice(
 def take_lease(
     session: Writing, *, host: str, pid: int, start_time: float, boot_id: str, now: float, log: str = ""
 ) -> Lease:
-    """Put this process down as the runner. The caller holds the lock file, which alone decides."""
+    """Record this process as the runner. The caller holds the lock file, which is authoritative."""
     session.delete_row(Lease, 1)
     return session.insert(
         Lease(
@@ -514,13 +514,13 @@ def take_lease(
 
 
 def beat_lease(session: Writing, *, now: float) -> None:
-    """Note that the runner is alive."""
+    """Record that the runner is alive."""
     if reads.lease(session) is not None:
         session.change(Lease, 1, heartbeat_at=now)
 
 
 def release_lease(session: Writing, *, now: float) -> None:
-    """Note that the runner left in good order."""
+    """Record that the runner exited cleanly."""
     if reads.lease(session) is not None:
         session.change(Lease, 1, released_at=now)
 
@@ -556,7 +556,7 @@ def create_model_version(
 
 
 def set_model_handle(session: Writing, version_id: int, *, attempt_folder: str, handle: dict[str, Any]) -> None:
-    """Keep where its verification runs and what the launcher needs to find it again."""
+    """Store where its verification runs and what the launcher needs to find it again."""
     session.change(ModelVersion, version_id, attempt_folder=attempt_folder, handle=dict(handle))
 
 
@@ -572,7 +572,7 @@ def finish_model_version(
     report: dict[str, Any] | None = None,
     detail: str = "",
 ) -> bool:
-    """End a verification as verified, refused or failed; False when it has already ended."""
+    """End a verification as verified, refused or failed; False if it has already ended."""
     if reads.model_version_by_id(session, version_id).state != "verifying":
         return False
     session.change(
@@ -590,7 +590,7 @@ def finish_model_version(
 
 
 def set_alias(session: Writing, *, name: str, alias: str, version_id: int, now: float) -> ModelAlias:
-    """Let `name@alias` stand for a version of that model; what it stood for before is remembered."""
+    """Point `name@alias` to a version of that model; the previous version is remembered."""
     if reads.model_version_by_id(session, version_id).name != name:
         raise StoreError(f"version {version_id} does not belong to model {name!r}")
     found = _alias(session, name, alias)
@@ -602,7 +602,7 @@ def set_alias(session: Writing, *, name: str, alias: str, version_id: int, now: 
 
 
 def put_alias(session: Writing, *, name: str, alias: str, version_id: int | None, now: float) -> None:
-    """`set_alias`, and None takes the alias away."""
+    """Like `set_alias`; None removes the alias."""
     if version_id is not None:
         set_alias(session, name=name, alias=alias, version_id=version_id, now=now)
     else:
@@ -610,7 +610,7 @@ def put_alias(session: Writing, *, name: str, alias: str, version_id: int | None
 
 
 def undo_alias(session: Writing, *, name: str, alias: str, now: float) -> ModelAlias | None:
-    """Let an alias stand for what it stood for before (undoing twice is a redo); None: it was new and is gone."""
+    """Point an alias to its previous version again (undoing twice is a redo); None if it was new and is removed."""
     found = _alias(session, name, alias)
     if found is None:
         raise NotFound(f"alias {alias!r} of model {name!r} does not exist")

@@ -1,6 +1,6 @@
-"""The writing side of an open database: transactions of SQLModel that hold the write lock from their first line.
+"""The writing side of an open database: SQLModel transactions that hold the write lock from their start.
 
-Only here do values (`rows`) and tables (`models`) meet. It knows no query. Who only reads does not import it, for
+Only this module maps values (`rows`) to tables (`models`). It holds no queries. Readers do not import it, because
 SQLAlchemy costs 0.4 s.
 """
 
@@ -29,7 +29,7 @@ Value = TypeVar("Value", bound="DataclassInstance")
 
 
 class Writing(Session):
-    """One writing transaction, for the functions of `writes`; those of `reads` take it, too, and see what it wrote."""
+    """One writing transaction, for the functions of `writes`; those of `reads` also accept it and see what it wrote."""
 
     _own: sqlite3.Connection | None = None
 
@@ -39,14 +39,14 @@ class Writing(Session):
         return self._driver().execute(query, values).fetchall()
 
     def insert(self, value: Value) -> Value:
-        """Store a value as a new row, at once; returned with its id."""
+        """Insert a value as a new row immediately; returned with its id."""
         row = _table(type(value))(**{name: held for name, held in vars(value).items() if name != "id" or held})
         self.add(row)
         self.flush()
         return _value(type(value), row)
 
     def change(self, kind: type[Value], key: Any, **changes: Any) -> Value:
-        """Set columns of the row with that primary key; NotFound without it. Returns what it then holds."""
+        """Set columns of the row with that primary key; NotFound if it does not exist. Returns the updated row."""
         row = self.get(_table(kind), key)
         if row is None:
             raise NotFound(f"{kind.__name__.lower()} with id {key} does not exist")
@@ -57,37 +57,37 @@ class Writing(Session):
         return _value(kind, row)
 
     def delete_row(self, kind: type[Any], key: Any) -> None:
-        """Remove the row with that primary key, at once, if it is there."""
+        """Delete the row with that primary key immediately, if it exists."""
         row = self.get(_table(kind), key)
         if row is not None:
             self.delete(row)
             self.flush()
 
     def run(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """One statement for many rows of values."""
+        """Execute one statement for many rows of values."""
         self.flush()
         self._driver().executemany(statement, rows)
 
     def _driver(self) -> sqlite3.Connection:
-        """SQLite's own connection, inside this transaction: without SQLAlchemy a statement costs a fifth."""
+        """SQLite's own connection, inside this transaction: without SQLAlchemy a statement takes a fifth of that."""
         if self._own is None:
             self._own = cast(sqlite3.Connection, self.connection().connection.driver_connection)
         return self._own
 
 
 def _table(kind: type[Any]) -> type[SQLModel]:
-    """The table of a kind of value: it has the same name in `models`."""
+    """The table class of a value class: it has the same name in `models`."""
     table: type[SQLModel] = getattr(models, kind.__name__)
     return table
 
 
 def _value(kind: type[Value], row: SQLModel) -> Value:
-    """What a row holds, as a value."""
+    """A row as a value."""
     return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})
 
 
 class Writer:
-    """The connections of one process that write into one database."""
+    """The connections of one process that write to one database."""
 
     def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
         self._path = path
@@ -95,7 +95,7 @@ class Writer:
 
     @contextmanager
     def transaction(self) -> Iterator[Writing]:
-        """Committed at the end, undone by any exception."""
+        """Committed at the end, rolled back on any exception."""
         try:
             with explained(self._path), Writing(self._engine, expire_on_commit=False) as session:
                 try:
@@ -115,7 +115,7 @@ class Writer:
 
 
 def writing_engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
-    """An engine whose every transaction begins with the write lock in hand."""
+    """An engine whose transactions acquire the write lock when they begin."""
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_serializer=_to_json)
 
     def begin_transaction(connection: Connection) -> None:
@@ -126,7 +126,7 @@ def writing_engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
 
 
 def _to_json(value: Any) -> str:
-    """JSON text; numbers that are not finite become null, for JSON has none and SQLite's own functions refuse them."""
+    """JSON text; non-finite numbers become null, since JSON has none and SQLite's functions refuse them."""
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except ValueError:

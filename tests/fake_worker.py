@@ -213,8 +213,8 @@ def promote(spec: AttemptSpec, paths: RunPaths, events: EventWriter, how: dict[s
     weights = (Path(order["checkpoint"]) / "model.safetensors").read_bytes()
     found = float(order["recorded"]["accuracy"]) - how["worse"]
     problem = "accuracy differs from the record" if found != order["recorded"]["accuracy"] else ""
-    os.write(1, "search split again …\n".encode())
-    events.emit(ev.PROGRESS, phase="search split again", done=3, total=6, rate=1.0, unit="windows")
+    os.write(1, "validation split again …\n".encode())
+    events.emit(ev.PROGRESS, phase="validation split again", done=3, total=6, rate=1.0, unit="windows")
     while how["hold_promotion"] and Path(how["hold_promotion"]).exists():
         time.sleep(0.01)
     if problem and not order.get("force"):

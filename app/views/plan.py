@@ -26,7 +26,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.transformer import Shape, bert_shape
-from bertdistill.engine.pareto.frontier import aims
+from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.student import known
@@ -55,7 +55,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     labels = len(spec.data.labels) or len(inputs.labels) or 2
     if not TASKS[spec.task].spans and not (spec.data.labels or inputs.labels):
         say("note: two labels are assumed; list data.labels to make the sizes exact")
-    if any(objective.metric in WALL_TIMES for objective in aims(spec.objectives)):
+    if any(objective.metric in WALL_TIMES for objective in optimised(spec.objectives)):
         say("note: this study aims at wall time, which other work on the machine lengthens; use latency_ratio")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}

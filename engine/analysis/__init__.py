@@ -1,1 +1,1 @@
-"""What a study says once trials have ended: comparisons, scenarios, errors, growth. It changes nothing."""
+"""Analysis of ended trials: comparisons, scenarios, errors, growth. It changes nothing."""

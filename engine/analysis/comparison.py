@@ -1,4 +1,4 @@
-"""Two to six trials side by side: what differs in their settings, and their metrics against the first.
+"""Two to six trials side by side: how their settings differ, and their metrics relative to the first.
 
 Pure: it reads no curves and prints nothing.
 """
@@ -17,15 +17,15 @@ from bertdistill.engine.tasks.table import METRICS
 
 FEWEST, MOST = 2, 6
 NEUTRAL = ("null_threshold",)
-"""Found by tuning: neither side of it is better."""
+"""Tuned metrics: neither direction is better."""
 
 Verdict = Literal["better", "worse", "equal", ""]
-"""Of a metric against the first trial; empty where one of the two has no value or the metric has no better side."""
+"""A metric relative to the first trial; empty if either value is missing or the metric has no direction."""
 
 
 @dataclass(frozen=True)
 class SettingRow:
-    """One setting in all trials, in their order."""
+    """One setting across all trials, in their order."""
 
     name: str
     values: tuple[Any, ...]
@@ -35,7 +35,7 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric in all trials, in their order; differences are to the first, whose own is None."""
+    """One metric across all trials, in their order; differences are relative to the first, whose own is None."""
 
     name: str
     values: tuple[float | None, ...]
@@ -55,17 +55,17 @@ class Comparison:
 
     @property
     def differing(self) -> tuple[SettingRow, ...]:
-        """The settings that are not the same in all trials."""
+        """The settings that differ between trials."""
         return tuple(row for row in self.settings if not row.same)
 
 
 def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Comparison:
-    """Raises InvalidRequest for fewer than 2 or more than 6 trials, and for a trial named twice."""
+    """Raises InvalidRequest for fewer than 2 or more than 6 trials, and for a duplicate trial."""
     if not FEWEST <= len(outcomes) <= MOST:
         raise InvalidRequest(f"compare takes {FEWEST} to {MOST} trials, not {len(outcomes)}")
     names = [(one.study, one.number) for one in outcomes]
     if len(set(names)) < len(names):
-        raise InvalidRequest("a trial is named twice", hint="Name each trial once.")
+        raise InvalidRequest("a trial is listed twice", hint="Name each trial once.")
     return Comparison(
         tuple(one.number for one in outcomes),
         tuple(one.study for one in outcomes),

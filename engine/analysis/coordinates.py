@@ -1,4 +1,4 @@
-"""Where trials lie along parameters and objectives: parallel coordinates and slices, as places from 0 to 1.
+"""Trials along parameters and objectives: parallel coordinates and slices, as positions from 0 to 1.
 
 Pure: it draws nothing and knows no terminal.
 """
@@ -17,12 +17,12 @@ from bertdistill.engine.pareto.frontier import LOG_SCALED, Objective
 from bertdistill.engine.study.space import Parameter, Space, Value
 
 WIDE = 10.0
-"""A metric of which ratios matter gets a logarithmic axis when its highest value is this many times its lowest."""
+"""A metric for which ratios matter gets a logarithmic axis if its highest value is this many times its lowest."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis. Numbers lie between `low` and `high`; choices are spread evenly in their order."""
+    """One axis. Numbers are between `low` and `high`; choices are spaced evenly in their order."""
 
     name: str
     kind: Literal["number", "choice"]
@@ -31,10 +31,10 @@ class Axis:
     log: bool = False
     choices: tuple[Value, ...] = ()
     better: Literal["maximize", "minimize"] | None = None
-    """Of an objective; None for a parameter."""
+    """Direction of an objective; None for a parameter."""
 
     def place(self, value: Value | None) -> float | None:
-        """From 0 (low end, first choice) to 1; None where there is no value, or none of this axis."""
+        """Position from 0 (low end, first choice) to 1; None without a value on this axis."""
         if value is None:
             return None
         if self.kind == "choice":
@@ -49,7 +49,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """One trial across the axes: `places` and `values` follow the axes, None where a parameter is inactive."""
+    """One trial across the axes: `places` and `values` follow the axes, None if a parameter is inactive."""
 
     number: int
     frontier: bool
@@ -73,7 +73,7 @@ class SlicePoint:
     number: int
     value: Value
     place: float
-    """Of the value on the parameter's axis, 0 to 1."""
+    """Position of the value on the parameter's axis, 0 to 1."""
     score: float
     """Value of the objective."""
     frontier: bool
@@ -82,7 +82,7 @@ class SlicePoint:
 
 @dataclass(frozen=True)
 class Slice:
-    """All trials along one parameter, by value; trials in which it is inactive are left out."""
+    """All trials along one parameter, by value; trials in which it is inactive are omitted."""
 
     axis: Axis
     objective: Objective
@@ -91,7 +91,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a slice: `low` to `high` (the same word twice for a choice), its trials, best and median score."""
+    """A part of a slice: `low` to `high` (equal for a choice), its trials, best and median score."""
 
     low: Value
     high: Value
@@ -102,7 +102,7 @@ class Stretch:
 
 
 def parameter_axis(parameter: Parameter, seen: Iterable[Value]) -> Axis:
-    """The axis of a parameter: its range, widened by values outside of it (a baseline or a rerun may have them)."""
+    """The axis of a parameter: its range, extended to values outside it (of a baseline or a rerun)."""
     values = list(seen)
     if parameter.kind == "choice":
         beyond = [value for value in dict.fromkeys(values) if value not in parameter.choices]
@@ -114,14 +114,14 @@ def parameter_axis(parameter: Parameter, seen: Iterable[Value]) -> Axis:
 
 
 def _ordered(choices: Sequence[Value]) -> tuple[Value, ...]:
-    """Numbers by size, words in the order of the study file."""
+    """Numbers by value, words in the order of the study file."""
     if any(isinstance(choice, (str, bool)) for choice in choices):
         return tuple(choices)
     return tuple(sorted(choices, key=float))
 
 
 def metric_axis(name: str, seen: Iterable[float | None], better: Literal["maximize", "minimize"] | None = None) -> Axis:
-    """The axis of a metric: from its lowest to its highest value; sizes and times that spread widely as logarithms."""
+    """The axis of a metric, from its lowest to its highest value; logarithmic for sizes and times that vary widely."""
     values = [value for value in map(finite, seen) if value is not None] or [0.0]
     low, high = min(values), max(values)
     return Axis(name, "number", low, high, name in LOG_SCALED and low > 0 and high / low >= WIDE, better=better)
@@ -135,7 +135,7 @@ def parallel(
     params: Sequence[str] = (),
     metrics: Sequence[str] = (),
 ) -> Parallel:
-    """Parallel coordinates of the complete trials; nothing named means all parameters, and the objectives.
+    """Parallel coordinates of the complete trials; by default of all parameters and the objectives.
 
     Raises KeyError for a parameter that is not searched.
     """
@@ -180,7 +180,7 @@ def _slice(outcomes: Sequence[Outcome], parameter: Parameter, objective: Objecti
 
 
 def stretches(found: Slice, most: int = 5) -> list[Stretch]:
-    """The slice in words: at most `most` parts with about as many trials each; a choice, or few values, one by one."""
+    """A summary of the slice: at most `most` parts of about equal size; choices and few values one by one."""
     by_value: dict[Value, list[SlicePoint]] = {}
     for point in found.points:
         by_value.setdefault(point.value, []).append(point)
@@ -197,7 +197,7 @@ def stretches(found: Slice, most: int = 5) -> list[Stretch]:
 
 
 def _even_groups(groups: Sequence[list[SlicePoint]], total: int, most: int) -> list[list[SlicePoint]]:
-    """Join neighbouring values until each part holds its share of the trials; equal values stay together."""
+    """Merge adjacent values until each part holds its share of the trials; equal values stay together."""
     joined: list[list[SlicePoint]] = []
     done = 0
     for group in groups:

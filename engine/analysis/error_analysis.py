@@ -1,7 +1,7 @@
-"""Where a trial is wrong: questions sorted into classes, also article by article, and the confusion of class labels.
+"""Where a trial is wrong: questions by kind of error, overall and per article, and confusion of class labels.
 
-Pure: golds and predictions come in as values. What "mostly correct" means is this project's own definition: the
-original experiment showed such classes but never said where it cut.
+Pure: golds and predictions are passed in. "Mostly correct" is this project's own definition: the
+original experiment showed such classes but did not state its threshold.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bertdistill.engine.tasks import squad
 DEFAULT_CUT = 0.5
 BINS = 10
 ROUNDING = 1e-9
-"""An F1 of 3/5 is 0.6, whatever its binary digits say."""
+"""An F1 of 3/5 counts as 0.6 despite floating point rounding."""
 
 ErrorClass = Literal["right", "mostly_correct", "mostly_wrong", "not_answered", "answered"]
 CLASSES: dict[ErrorClass, str] = {
@@ -27,7 +27,7 @@ CLASSES: dict[ErrorClass, str] = {
     "not_answered": "has an answer, none given",
     "answered": "has no answer, one given",
 }
-"""Classes of a question with their words, from good to bad."""
+"""Classes of questions and their labels, from good to bad."""
 
 
 # -------------------------------------------------------------------------------------------------- question answering
@@ -35,7 +35,7 @@ CLASSES: dict[ErrorClass, str] = {
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its golds (none: it has no answer) and the text that the trial gave ("" abstains)."""
+    """A question with its golds (none if unanswerable) and the trial's answer ("" if it abstained)."""
 
     id: str
     article: str
@@ -43,7 +43,7 @@ class Question:
     golds: tuple[str, ...]
     prediction: str
     passage: Passage | None = None
-    """None where it was not asked for."""
+    """None if it was not requested."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many questions of each class; every class is there, in the order of `CLASSES`."""
+    """Number of questions per class, for every class in the order of `CLASSES`."""
 
     article: str
-    """Empty for all of them together."""
+    """Empty for the total."""
     total: int
     counts: Mapping[ErrorClass, int]
 
     def share(self, kind: ErrorClass) -> float:
-        """Percent of the questions that are of this class."""
+        """Percentage of questions in this class."""
         return 100.0 * self.counts[kind] / self.total if self.total else 0.0
 
 
@@ -76,10 +76,10 @@ class QuestionErrors:
     cut: float
     overall: Tally
     articles: tuple[Tally, ...]
-    """The article with the smallest share of right answers first."""
+    """The article with the lowest share of correct answers first."""
     judged: tuple[Judged, ...]
     histogram: tuple[int, ...]
-    """Wrong answers to questions that have one, by F1 in tenths: what another cut would move."""
+    """Wrong answers to answerable questions by F1 in tenths: shows the effect of another threshold."""
 
 
 def judge(question: Question, cut: float = DEFAULT_CUT) -> Judged:
@@ -96,7 +96,7 @@ def judge(question: Question, cut: float = DEFAULT_CUT) -> Judged:
 
 
 def question_errors(questions: Iterable[Question], cut: float = DEFAULT_CUT) -> QuestionErrors:
-    """Sort the questions; `cut` is the F1, 0 to 1, from which on a wrong answer is mostly correct."""
+    """Classify the questions; `cut` is the F1, 0 to 1, from which a wrong answer counts as mostly correct."""
     judged = tuple(judge(question, cut) for question in questions)
     by_article: dict[str, list[Judged]] = defaultdict(list)
     for one in judged:
@@ -125,7 +125,7 @@ def _tally(article: str, judged: Sequence[Judged]) -> Tally:
 
 @dataclass(frozen=True)
 class Classified:
-    """One text with its label and the label that the trial gave."""
+    """One text with its label and the predicted label."""
 
     id: str
     text: str
@@ -135,19 +135,19 @@ class Classified:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class; percent. None where it was never predicted (precision) or never occurs (recall)."""
+    """One class, in percent. None if it was never predicted (precision) or never occurs (recall)."""
 
     label: str
     total: int
     precision: float | None
     recall: float | None
     f1: float
-    """0 where it was never hit."""
+    """0 if it was never predicted correctly."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """The error analysis of a classifier: `counts[i][j]` texts of class i were given class j."""
+    """The error analysis of a classifier: `counts[i][j]` texts of class i were predicted as class j."""
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
@@ -162,14 +162,14 @@ class Confusion:
 
 
 def confusion(texts: Iterable[Classified], labels: Sequence[str]) -> Confusion:
-    """The confusion table in the order of `labels`; raises ValueError for a label that is none of them."""
+    """The confusion matrix in the order of `labels`; raises ValueError for a label not among them."""
     rows = tuple(texts)
     place = {label: i for i, label in enumerate(labels)}
     counts = [[0] * len(labels) for _ in labels]
     for row in rows:
         for label in (row.label, row.prediction):
             if label not in place:
-                raise ValueError(f"{label!r} is none of the labels {', '.join(labels)}")
+                raise ValueError(f"{label!r} is not one of the labels {', '.join(labels)}")
         counts[place[row.label]][place[row.prediction]] += 1
     table = tuple(tuple(row) for row in counts)
     return Confusion(tuple(labels), table, tuple(_class_score(i, label, table) for i, label in enumerate(labels)), rows)

@@ -1,4 +1,4 @@
-"""How the hypervolume of a study grew, over its trials and over the worker time that they took.
+"""Growth of a study's hypervolume over its trials and their worker time.
 
 Pure: it ranks nothing and draws nothing.
 """
@@ -14,25 +14,25 @@ from bertdistill.engine.pareto.frontier import Objective, oriented, shares
 
 @dataclass(frozen=True)
 class Step:
-    """The state of the search when one trial had ended."""
+    """The state of the search after one trial ended."""
 
     number: int
     finished_at: float
     """Unix time."""
     trials: int
-    """Trials ended so far, this one included."""
+    """Trials ended so far, including this one."""
     worker_hours: float
-    """Worker time of all trials ended so far, this one included. Preparation and running trials are not in it."""
+    """Worker time of all trials ended so far, including this one, without preparation and running trials."""
     gain: float | None
-    """What it added to the hypervolume; None when it was not feasible or did not complete."""
+    """What it added to the hypervolume; None if it was not feasible or not complete."""
     hypervolume: float
-    """Share of the unit box covered so far, 0 to 1, measured in the box of all trials known now."""
+    """Share of the unit box covered so far, 0 to 1, in the box of all trials known now."""
 
 
 def growth(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[Step]:
-    """One step for every trial that ended, in the order of their ends.
+    """One step for every ended trial, in the order in which they ended.
 
-    Trials that failed or miss a threshold gain nothing but cost their worker time.
+    Trials that failed or miss a threshold add no hypervolume but cost worker time.
     """
     ended = sorted(
         (one for one in outcomes if one.finished_at is not None), key=lambda one: (one.finished_at or 0.0, one.number)
@@ -51,6 +51,6 @@ def growth(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list
 
 
 def last_gain(steps: Sequence[Step]) -> int | None:
-    """How many trials ended since the hypervolume last grew; None when it never did."""
+    """Number of trials that ended since the hypervolume last grew; None if it never did."""
     grown = [step.trials for step in steps if step.gain]
     return len(steps) - grown[-1] if grown else None

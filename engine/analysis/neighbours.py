@@ -1,6 +1,6 @@
-"""A guess at the score of a trial that has not run, from the complete trials with the most similar settings.
+"""Estimates the score of a trial before it runs, from the complete trials with the most similar settings.
 
-Pure: it proposes nothing and decides nothing; the optimiser has a model of its own.
+Pure: it proposes nothing and decides nothing; the optimiser has its own model.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bertdistill.store.rows import Trial, TrialState
 
 NEAREST = 3
 SAME = 1e-3
-"""Distances below this count as this: a trial with equal settings outweighs the others and divides nothing by zero."""
+"""Minimum distance: a trial with equal settings outweighs the others without a division by zero."""
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A complete trial near the settings asked for. `distance` 0 is the same place, 1 the other end of every axis."""
+    """A complete trial near the given settings. `distance` is 0 for equal settings, 1 for opposite ends."""
 
     number: int
     distance: float
@@ -32,9 +32,9 @@ class Neighbour:
 def nearest(
     space: Space, trials: Sequence[Trial], settings: Any, metric: str, *, count: int = NEAREST
 ) -> list[Neighbour]:
-    """The complete trials nearest to `settings` (a Settings) along the searched parameters, that have the metric.
+    """The complete trials with the metric that are nearest to `settings` (a Settings) along the searched parameters.
 
-    A parameter that is inactive in one of two trials keeps them a whole axis apart.
+    A parameter that is inactive in only one of two trials counts as a full axis.
     """
     done = [t for t in trials if t.state == TrialState.COMPLETE and finite(t.metrics.get(metric)) is not None]
     here = active(space, {one.name: getattr(settings, one.name) for one in space}, settings)
@@ -44,7 +44,7 @@ def nearest(
 
 
 def expected(neighbours: Sequence[Neighbour]) -> float | None:
-    """Their mean score, each weighted by the inverse of its squared distance (Shepard 1968); None without any."""
+    """Their mean score, weighted by inverse squared distance (Shepard 1968); None without neighbours."""
     if not neighbours:
         return None
     weights = [1.0 / max(one.distance, SAME) ** 2 for one in neighbours]
@@ -52,7 +52,7 @@ def expected(neighbours: Sequence[Neighbour]) -> float | None:
 
 
 def _distance(axes: Sequence[Axis], here: Mapping[str, Any], there: Mapping[str, Any]) -> float:
-    """Root of the mean squared difference over the axes."""
+    """Root mean square difference over the axes."""
     if not axes:
         return 0.0
     return math.sqrt(sum(_apart(axis, here.get(axis.name), there.get(axis.name)) ** 2 for axis in axes) / len(axes))

@@ -1,4 +1,4 @@
-"""A trial as the analyses see it, and which of a study's objectives is the size and which the score.
+"""A trial as seen by the analyses, and which of a study's objectives serve as size and score.
 
 Pure: it reads no database and ranks nothing.
 """
@@ -14,17 +14,17 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.pareto.frontier import Objective, aims
+from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.space import Value
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
 MOST_PERCENT = 1000.0
-"""More than this is told of a value beside next to nothing; the plain difference says it better."""
+"""Larger percentages mean that the reference is almost zero; the absolute difference is clearer."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One trial. `values` are its metrics by name, None where there is no finite number."""
+    """One trial. `values` are its metrics by name, None if not finite."""
 
     number: int
     params: Mapping[str, Value]
@@ -35,28 +35,28 @@ class Outcome:
     complete: bool = False
     frontier: bool = False
     feasible: bool = False
-    """Complete, with a value for every objective, and every threshold reached."""
+    """Complete, with a value for every objective, and all thresholds reached."""
     baseline: bool = False
     finished_at: float | None = None
-    """Unix time; None while it goes on."""
+    """Unix time; None while it is running."""
     hours: float = 0.0
-    """Worker time over all attempts."""
+    """Worker time of all attempts."""
     study: str = ""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A value against the one it is compared with."""
+    """A value relative to a reference value."""
 
     absolute: float
     percent: float | None
-    """Of the other value; None where that says nothing, see `difference`."""
+    """In percent of the reference; None if meaningless, see `difference`."""
 
 
 def difference(metric: str, value: float | None, other: float | None) -> Difference | None:
-    """`value` minus `other`; None where one of them is not a finite number.
+    """`value` minus `other`; None if either is not finite.
 
-    Percent are only for metrics that cannot be negative, of another value above 0, and up to `MOST_PERCENT`.
+    A percentage is given only for non-negative metrics, a positive reference, and up to `MOST_PERCENT`.
     """
     mine, theirs = finite(value), finite(other)
     if mine is None or theirs is None:
@@ -68,26 +68,28 @@ def difference(metric: str, value: float | None, other: float | None) -> Differe
 
 
 def size_and_score(objectives: Sequence[Objective], size: str = "", score: str = "") -> tuple[str, str]:
-    """Metrics that play the size (x axis) and the score (y axis): the first minimised and the first maximised aim.
+    """The metrics used as size (x axis) and score (y axis): the first minimised and the first maximised objective.
 
-    Aims that all point one way play the two parts in their order. A part that is named is kept.
+    If all objectives have one direction, the first two are used in order. An explicit `size` or `score` is kept.
     """
-    aimed = aims(objectives)
-    names = [objective.metric for objective in aimed]
-    down = [objective.metric for objective in aimed if objective.direction == "minimize"]
-    up = [objective.metric for objective in aimed if objective.direction == "maximize"]
+    wanted = optimised(objectives)
+    names = [objective.metric for objective in wanted]
+    down = [objective.metric for objective in wanted if objective.direction == "minimize"]
+    up = [objective.metric for objective in wanted if objective.direction == "maximize"]
     first = size or next((name for name in [*down, *names] if name != score), names[0])
     return first, score or next((name for name in [*up, *names] if name != first), names[-1])
 
 
 def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
-    """Size and cost of the teacher, counted as those of its students, from the facts of the preparation; empty before.
+    """Size and cost of the teacher, counted as for students, from the facts of the preparation; empty before it.
 
     A student that keeps everything is as large as its teacher.
     """
     if not facts.teacher_shape:
         return {}
-    from bertdistill.engine.families.transformer import TRANSFORMER  # here: the app's first picture needs none
+    from bertdistill.engine.families.transformer import (
+        TRANSFORMER,  # imported here because the app's first screen does not need it
+    )
 
     kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
     try:

@@ -1,6 +1,6 @@
-"""The part of a passage that a person needs to judge an answer: what stands around the right and the given one.
+"""The part of a passage needed to judge an answer: the text around the gold and the given answers.
 
-Pure. It judges no answer and knows no files.
+Pure. It judges no answers and knows no files.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from dataclasses import dataclass
 from typing import Any
 
 AROUND = 300
-"""Characters that are kept on either side of an answer; a passage of SQuAD has some 700."""
+"""Characters kept on either side of an answer; a SQuAD passage has about 700."""
 WORD = 20
-"""A cut moves by at most so many characters to the next space; some languages have none."""
+"""A cut moves to the next space within this many characters; some languages have no spaces."""
 GAP = " ... "
 
 Span = tuple[int, int]
-"""First character, and the one behind the last."""
+"""First character, and one past the last."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """An excerpt; `...` stands where something was left out. The spans are places in `text`."""
+    """An excerpt; `...` marks omitted text. The spans are offsets in `text`."""
 
     text: str
     golds: tuple[Span, ...] = ()
-    """In their order, never overlapping: right answers that overlap are one."""
+    """In order, not overlapping: overlapping gold answers are merged."""
     given: Span | None = None
-    """None where no answer was given, or where it is not found."""
+    """None if no answer was given, or it was not found."""
     places: int = 0
-    """How often the given text stands in the passage when nobody recorded which one was meant: the first one is marked.
-    1 when its place is known, 0 when there is none."""
+    """How often the given text occurs in the passage if its position was not recorded: the first occurrence is marked.
+    1 if its position is known, 0 if there is none."""
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Passage:
-        """Read back from JSON: the four fields by name."""
+        """Read from its JSON form: the four fields by name."""
         golds = tuple((start, end) for start, end in raw["golds"])
         given = None if raw["given"] is None else (raw["given"][0], raw["given"][1])
         return Passage(raw["text"], golds, given, raw["places"])
 
 
 def excerpt(passage: str, golds: Sequence[tuple[int, str]], given: str, start: int | None = None) -> Passage:
-    """The part around `golds` (first character and text of each) and around `given`, which begins at `start`.
+    """The part around `golds` (offset and text of each) and around `given`, which begins at `start`.
 
-    Without `start`, or where something else stands there, the given text is looked for. Nothing to mark: the beginning.
+    Without a matching `start`, the given text is searched for. With nothing to mark, returns the beginning.
     """
     at, places = _place(passage, given, start)
     right = _united([(begin, begin + len(text)) for begin, text in golds if text])
@@ -59,7 +59,7 @@ def excerpt(passage: str, golds: Sequence[tuple[int, str]], given: str, start: i
 
 
 def _place(passage: str, given: str, start: int | None) -> tuple[int | None, int]:
-    """Where the given answer begins, and how many places it could be."""
+    """Where the given answer begins, and the number of candidate positions."""
     if not given:
         return None, 0
     if start is not None and start >= 0 and passage.startswith(given, start):
@@ -69,7 +69,7 @@ def _place(passage: str, given: str, start: int | None) -> tuple[int | None, int
 
 
 def _united(spans: Sequence[Span], gap: int = 0) -> list[Span]:
-    """In order; those that overlap, or have less than `gap` characters between them, as one."""
+    """Sorted; spans that overlap or are less than `gap` characters apart are merged."""
     found: list[Span] = []
     for begin, end in sorted(spans):
         if found and begin < found[-1][1] + gap:
@@ -80,7 +80,7 @@ def _united(spans: Sequence[Span], gap: int = 0) -> list[Span]:
 
 
 def _wider(passage: str, mark: Span) -> Span:
-    """The mark with what stands around it, in whole words."""
+    """The span with its surrounding text, in whole words."""
     begin, end = max(0, mark[0] - AROUND), min(len(passage), mark[1] + AROUND)
     before = passage.rfind(" ", max(0, begin - WORD), begin) + 1
     after = passage.find(" ", end, end + WORD)
@@ -94,7 +94,7 @@ def _joined(passage: str, kept: Sequence[Span]) -> str:
 
 
 def _moved(span: Span, kept: Sequence[Span]) -> Span:
-    """Where a span of the passage lies in the excerpt; one of `kept` holds all of it."""
+    """A span of the passage as offsets in the excerpt; one of `kept` contains it."""
     by = len(GAP.lstrip()) if kept[0][0] else 0
     for begin, end in kept:
         if span[1] <= end:

@@ -1,7 +1,7 @@
-"""What a trial answered on the search split, beside what is right: the input of the error analysis.
+"""A trial's predictions on the validation split next to the gold answers: the input of the error analysis.
 
-The worker leaves the predictions of its best checkpoint in that checkpoint's folder. The right answers are read again
-from the study's data, in a child process, because only workers read data sets. It writes nothing and judges nothing.
+The worker stores the predictions of its best checkpoint in that checkpoint's folder. The gold answers are reread
+from the study's data in a child process, because only workers read datasets. It writes nothing and judges nothing.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from bertdistill.store.rows import Attempt, Checkpoint, Trial
 
 GOLDS_MODULE = "bertdistill.engine.distill.data.golds"
 LARGEST_BYTES = 256_000_000
-"""A prediction file beyond this is none of ours: a million questions take a tenth of it."""
+"""A larger prediction file was not written by a worker: a million questions take a tenth of it."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """All of the search split, in its order: questions, or texts with the names of their classes."""
+    """The whole validation split in order: questions, or texts with their class names."""
 
     task: str
     step: int
-    """Optimiser step of the checkpoint that answered."""
+    """Optimiser step of the checkpoint that made the predictions."""
     questions: tuple[Question, ...] = ()
     texts: tuple[Classified, ...] = ()
     labels: tuple[str, ...] = ()
 
 
 def read_predictions(workspace: Workspace, study: str, number: int) -> Predictions:
-    """The predictions of a trial's best checkpoint; takes seconds for a large data set.
+    """The predictions of a trial's best checkpoint; takes seconds for a large dataset.
 
-    Raises NotFound without such a trial, ActionRefused when its predictions are not there (never evaluated, or removed
-    with their checkpoint), WorkerFailed when the data cannot be read as they were.
+    Raises NotFound without such a trial, ActionRefused if its predictions do not exist (never evaluated, or removed
+    with their checkpoint), WorkerFailed if the original data cannot be read.
     """
     db = open_db(workspace.path, read_only=True)
     try:
@@ -56,9 +56,9 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     finally:
         db.close()
     folder, name = workspace.absolute(checkpoint.folder), f"{study}/{number}"
-    texts = {key: str(text) for key, text in _told(folder / PREDICTIONS, name).items()}
-    # Checkpoints of older versions do not tell where their answers stand.
-    starts = _told(folder / STARTS, name) if (folder / STARTS).exists() else {}
+    texts = {key: str(text) for key, text in _read_json(folder / PREDICTIONS, name).items()}
+    # Checkpoints of older versions have no answer offsets.
+    starts = _read_json(folder / STARTS, name) if (folder / STARTS).exists() else {}
     return joined(_golds(workspace, attempt), texts, checkpoint.step, starts)
 
 
@@ -70,26 +70,26 @@ def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
     if bests:
         raise ActionRefused(
             f"the best checkpoint of {name} was removed, and its predictions with it",
-            hint="Frontier trials and the baseline keep theirs. Rerun it with another seed to have new ones.",
+            hint="Frontier trials and the baseline keep theirs. Rerun the trial with another seed to get new ones.",
         )
     raise ActionRefused(
         f"{name} is {trial.state.value} and was never evaluated, so it has no predictions",
-        hint="They come with the first evaluation on the search split.",
+        hint="They are written at the first evaluation on the validation split.",
     )
 
 
-def _told(path: Path, name: str) -> dict[str, Any]:
+def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise ActionRefused(f"{path} has {path.stat().st_size:,} bytes; it is no prediction file of a worker")
+            raise ActionRefused(f"{path} has {path.stat().st_size:,} bytes; this is not a prediction file of a worker")
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ActionRefused(
             f"the predictions of {name} cannot be read: {error}",
-            hint="If it runs, a better checkpoint may just have taken their place: try again. Else rerun the trial.",
+            hint="If it is running, a better checkpoint may just have replaced them: try again, else rerun it.",
         ) from error
     if not isinstance(raw, dict):
-        raise ActionRefused(f"{path} holds no JSON object of predictions", hint="Rerun the trial.")
+        raise ActionRefused(f"{path} is not a JSON object of predictions", hint="Rerun the trial.")
     return raw
 
 
@@ -99,7 +99,7 @@ def _golds(workspace: Workspace, attempt: Attempt) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise WorkerFailed(lines[-1] if lines else f"{folder}: its search split could not be read")
+        raise WorkerFailed(lines[-1] if lines else f"{folder}: its validation split could not be read")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -109,13 +109,13 @@ def joined(
 ) -> Predictions:
     """Golds and predictions of the same examples; ActionRefused when an example has no prediction.
 
-    `starts` tells of answered questions at which character of the passage their answer begins.
+    `starts` maps answered questions to the character offset of their answer in the passage.
     """
     missing = [row["id"] for row in golds["rows"] if row["id"] not in texts]
     if missing:
         raise ActionRefused(
             f"{len(missing)} of {len(golds['rows'])} examples have no prediction, for example {missing[0]!r}",
-            hint="The data of the study changed since. Restore them.",
+            hint="The study's data has changed since. Restore it.",
         )
     if TASKS[golds["task"]].spans:
         questions = [_question(row, texts[row["id"]], (starts or {}).get(row["id"])) for row in golds["rows"]]

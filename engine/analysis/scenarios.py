@@ -1,6 +1,6 @@
-"""What a study offers someone with a purpose: the trials to take in place of the baseline, or of the teacher.
+"""Which trial to use for a given purpose instead of the baseline or the teacher.
 
-Pure: it promotes nothing and prints nothing. Only feasible trials are offered.
+Pure: it promotes nothing and prints nothing. Only feasible trials are considered.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
 
-NO_BASELINE = "the study has no baseline: with a [baseline] table in its file, trial 0 is one"
+NO_BASELINE = "the study has no baseline; with a [baseline] table in its file, trial 0 is the baseline"
 TEACHER_MARGIN = 1.0
-"""Percentage points of the score that a student may lose to its teacher."""
+"""Percentage points that a student's score may be below its teacher's."""
 
 NEAR_TEACHER = "near the teacher"
-"""Name of the last scenario: the small student that is nearly as good."""
+"""Name of the last scenario: the smallest student that is nearly as good as its teacher."""
 
 CHANCE_MARGIN = 0.5
-"""Percentage points above chance up to which a score is luck: a few examples of a small search split."""
+"""Margin in percentage points within which a score counts as chance: a few examples of a small validation split."""
 
 ROUNDING = 1e-9
-"""71.4 is within 1 point of 72.4 whatever the binary digits say."""
+"""71.4 is within 1 point of 72.4 despite floating point rounding."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One purpose and the trial that serves it best; no trial (None) when nothing does, and `remark` says why."""
+    """One purpose and the best trial for it; None if there is none, and `remark` says why."""
 
     name: str
     rule: str
     number: int | None = None
     values: Mapping[str, float | None] = field(default_factory=dict)
-    """Of the objectives."""
+    """Values of the objectives."""
     differences: Mapping[str, Difference] = field(default_factory=dict)
-    """To the reference (the baseline, or the teacher), by metric; only where both have a value."""
+    """Relative to the reference (the baseline or the teacher), by metric; only if both have a value."""
     remark: str = ""
 
 
@@ -46,7 +46,7 @@ class ScenarioTable:
     """All scenarios of a study."""
 
     size: str
-    """Metric that plays the size."""
+    """The metric used as size."""
     score: str
     baseline: int | None
     baseline_values: Mapping[str, float | None]
@@ -54,8 +54,8 @@ class ScenarioTable:
 
 
 @dataclass(frozen=True)
-class _Field:
-    """Who may be offered, and how sizes and scores are compared."""
+class _Candidates:
+    """The trials to choose from, and how their sizes and scores are compared."""
 
     outcomes: Sequence[Outcome]
     size: Objective
@@ -84,32 +84,33 @@ def scenarios(
     has_baseline: bool = False,
     margin: float = TEACHER_MARGIN,
 ) -> ScenarioTable:
-    """The table. `teacher` are the teacher's metrics on the search split, `chance` those of a model that has learnt
-    nothing; `margin` is in the unit of the score. `has_baseline`: there will be one, though it may not have begun.
+    """The table. `teacher` holds the teacher's metrics on the validation split, `chance` those of a model that has
+    learnt nothing; `margin` is in the unit of the score. `has_baseline`: there will be one, though it may not have
+    started.
 
-    The baseline itself is the answer where no trial beats it.
+    If no trial beats the baseline, the baseline itself is returned.
     """
     size_name, score_name = size_and_score(objectives)
     named = {objective.metric: objective for objective in objectives}
-    ground = _Field(outcomes, named[size_name], named[score_name], tuple(named))
+    candidates = _Candidates(outcomes, named[size_name], named[score_name], tuple(named))
     baseline = next((one for one in outcomes if one.baseline and one.complete), None)
-    against = _against_baseline(ground, baseline, has_one=has_baseline or any(one.baseline for one in outcomes))
-    near = _near_teacher(ground, teacher or {}, margin)
-    rows = (*against, *_plain(ground, baseline, chance or {}), near)
+    against = _against_baseline(candidates, baseline, has_one=has_baseline or any(one.baseline for one in outcomes))
+    near = _near_teacher(candidates, teacher or {}, margin)
+    rows = (*against, *_plain(candidates, baseline, chance or {}), near)
     values = {} if baseline is None else {name: baseline.values.get(name) for name in named}
     return ScenarioTable(size_name, score_name, None if baseline is None else baseline.number, values, rows)
 
 
 def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:
-    """Whether a score among the objectives is one that a model reaches without having learnt anything."""
+    """Whether a score among the objectives is one that a model reaches without learning anything."""
     scores = [(chance[o.metric], finite(values.get(o.metric))) for o in objectives if o.metric in chance]
     return any(value is not None and value <= level + CHANCE_MARGIN for level, value in scores)
 
 
-def _against_baseline(ground: _Field, baseline: Outcome | None, *, has_one: bool) -> list[Scenario]:
-    size, score = ground.size.metric, ground.score.metric
-    keep_size = ("keep size, gain score", f"{_best(ground.score)} with {size} no worse than the baseline's")
-    keep_score = ("shrink, keep score", f"{_best(ground.size)} with {score} no worse than the baseline's")
+def _against_baseline(candidates: _Candidates, baseline: Outcome | None, *, has_one: bool) -> list[Scenario]:
+    size, score = candidates.size.metric, candidates.score.metric
+    keep_size = ("keep size, gain score", f"{_best(candidates.score)} with {size} no worse than the baseline's")
+    keep_score = ("shrink, keep score", f"{_best(candidates.size)} with {score} no worse than the baseline's")
     if baseline is None or any(finite(baseline.values.get(name)) is None for name in (size, score)):
         remark = "the baseline is not complete" if has_one else NO_BASELINE
         return [Scenario(*keep_size, remark=remark), Scenario(*keep_score, remark=remark)]
@@ -118,47 +119,47 @@ def _against_baseline(ground: _Field, baseline: Outcome | None, *, has_one: bool
         limit = _cost(objective, baseline.values[objective.metric])
         return lambda one: _cost(objective, one.values[objective.metric]) <= limit
 
-    found = (ground.best(no_worse(ground.size)), ground.smallest(no_worse(ground.score)))
-    return [_row(ground, *words, one, baseline) for words, one in zip((keep_size, keep_score), found, strict=True)]
+    found = (candidates.best(no_worse(candidates.size)), candidates.smallest(no_worse(candidates.score)))
+    return [_row(candidates, *words, one, baseline) for words, one in zip((keep_size, keep_score), found, strict=True)]
 
 
-def _plain(ground: _Field, baseline: Outcome | None, chance: Mapping[str, float]) -> list[Scenario]:
-    """The smallest must have learnt something: the smallest of all often just names the most frequent label."""
-    objectives, rule = (ground.size, ground.score), _best(ground.size)
-    smallest = ground.smallest(lambda one: not at_chance(objectives, one.values, chance))
-    if (level := chance.get(ground.score.metric)) is not None:
-        rule += f" with {ground.score.metric} above chance ({level:.2f})"
+def _plain(candidates: _Candidates, baseline: Outcome | None, chance: Mapping[str, float]) -> list[Scenario]:
+    """The smallest trial must have learnt something: the smallest often only predicts the most frequent label."""
+    objectives, rule = (candidates.size, candidates.score), _best(candidates.size)
+    smallest = candidates.smallest(lambda one: not at_chance(objectives, one.values, chance))
+    if (level := chance.get(candidates.score.metric)) is not None:
+        rule += f" with {candidates.score.metric} above chance ({level:.2f})"
     return [
-        _row(ground, "smallest feasible", rule, smallest, baseline),
-        _row(ground, "best score", _best(ground.score), ground.best(), baseline),
+        _row(candidates, "smallest feasible", rule, smallest, baseline),
+        _row(candidates, "best score", _best(candidates.score), candidates.best(), baseline),
     ]
 
 
-def _row(ground: _Field, name: str, rule: str, one: Outcome | None, baseline: Outcome | None) -> Scenario:
+def _row(candidates: _Candidates, name: str, rule: str, one: Outcome | None, baseline: Outcome | None) -> Scenario:
     if one is None:
-        return Scenario(name, rule, remark="no feasible trial does this")
-    values = {metric: one.values.get(metric) for metric in ground.metrics}
-    remark = "the baseline itself: no trial does better" if one is baseline else ""
+        return Scenario(name, rule, remark="no feasible trial qualifies")
+    values = {metric: one.values.get(metric) for metric in candidates.metrics}
+    remark = "the baseline itself: no trial is better" if one is baseline else ""
     against = {} if baseline is None else baseline.values
     return Scenario(name, rule, one.number, values, _differences(values, against), remark)
 
 
-def _near_teacher(ground: _Field, teacher: Mapping[str, float | None], margin: float) -> Scenario:
-    """The best size that stays within the margin of the teacher's score; differences are to the teacher."""
-    score = ground.score.metric
+def _near_teacher(candidates: _Candidates, teacher: Mapping[str, float | None], margin: float) -> Scenario:
+    """The best size within the margin of the teacher's score; differences are relative to the teacher."""
+    score = candidates.score.metric
     percent = score in METRICS and METRICS[score].unit == "%"
     unit = "" if not percent else " point" if margin == 1 else " points"
-    name, rule = NEAR_TEACHER, f"{_best(ground.size)} with {score} within {margin:g}{unit} of the teacher"
+    name, rule = NEAR_TEACHER, f"{_best(candidates.size)} with {score} within {margin:g}{unit} of the teacher"
     goal = finite(teacher.get(score))
     if goal is None:
         return Scenario(name, rule, remark=f"the teacher has no {score}")
-    limit = _cost(ground.score, goal) + margin + ROUNDING
-    one = ground.smallest(lambda other: _cost(ground.score, other.values[score]) <= limit)
+    limit = _cost(candidates.score, goal) + margin + ROUNDING
+    one = candidates.smallest(lambda other: _cost(candidates.score, other.values[score]) <= limit)
     if one is None:
-        nearest = ground.best()
-        short = "" if nearest is None else f"; the nearest is #{nearest.number}"
-        return Scenario(name, rule, remark=f"no feasible trial comes so near{short}")
-    values = {metric: one.values.get(metric) for metric in ground.metrics}
+        nearest = candidates.best()
+        short = "" if nearest is None else f"; the closest is #{nearest.number}"
+        return Scenario(name, rule, remark=f"no feasible trial comes that close{short}")
+    values = {metric: one.values.get(metric) for metric in candidates.metrics}
     return Scenario(name, rule, one.number, values, _differences(values, teacher))
 
 
@@ -172,6 +173,6 @@ def _best(objective: Objective) -> str:
 
 
 def _cost(objective: Objective, value: float | None) -> float:
-    """Smaller is better. Feasible trials have every value."""
+    """Smaller is better. Feasible trials have all values."""
     number = float(value or 0.0)
     return -number if objective.direction == "maximize" else number

@@ -1,1 +1,1 @@
-"""What the runner and the worker agree on: specs, folders, events, metrics, names, errors. Standard library only."""
+"""The contract between runner and worker: specs, folders, events, metrics, names, errors. Standard library only."""

@@ -1,10 +1,10 @@
-"""The engine's errors, one leaf for each remedy. It must not import anything heavy."""
+"""The engine's exceptions, one class per remedy. This module must not import anything heavy."""
 
 from bertdistill.store.errors import BertDistillError
 
 
 class ConfigError(BertDistillError):
-    """The study file or an override is wrong: fix the key that the message names."""
+    """The study file or an override is invalid: fix the key named in the message."""
 
 
 class LaunchError(BertDistillError):
@@ -12,12 +12,12 @@ class LaunchError(BertDistillError):
 
 
 class WorkerFailed(BertDistillError):
-    """A worker ended badly: read its log, whose last lines are in the message."""
+    """A worker failed: read its log; the message holds its last lines."""
 
 
 class ActionRefused(BertDistillError):
-    """What a person asked for cannot be done in the present state."""
+    """The request cannot be carried out in the current state."""
 
 
 class InvalidRequest(ActionRefused):
-    """What a person asked for can never be done in this study: correct the words (a key, a value, a name)."""
+    """The request can never be carried out in this study: fix its key, value or name."""

@@ -1,4 +1,4 @@
-"""What a worker says: the events of `events.jsonl`, written and read, and the exit codes that say the same.
+"""What a worker reports: reading and writing the events in `events.jsonl`, and the matching exit codes.
 
 The one reader of that file for everybody. Standard library only; it stores nothing.
 """
@@ -17,36 +17,36 @@ from typing import Any
 
 from bertdistill.engine.contract.folder import open_regular
 
-# Exit codes of a worker. Anything else is a crash. 77 is kept for memory because a CUDA abort cannot say it in words.
+# Exit codes of a worker. Anything else is a crash. 77 means out of memory: a CUDA abort emits no event.
 EXIT_COMPLETE = 0
 EXIT_CRASHED = 1
 EXIT_STOPPED = 75
 EXIT_DIVERGED = 76
 EXIT_OUT_OF_MEMORY = 77
 EXIT_REFUSED = 78
-"""The spec can never work (missing file, unfit vocabulary): retrying is useless, the message is in the last notice."""
+"""The spec can never work (missing file, wrong vocabulary): retrying is useless; the last notice gives the reason."""
 
 
-# One JSON object a line; "k" is the kind and "t" the Unix time. Further fields by kind:
+# One JSON object per line; "k" is the kind and "t" the Unix time. Other fields, by kind:
 STARTED = "started"
 """pid, device, params, steps (total optimiser steps), examples (total), versions {package: version}"""
 METRICS_LOGGED = "metrics"
 """step (optimiser step), values {series name: float}; names are `train/…` and `search/…`; `examples` is one of them"""
 PROGRESS = "progress"
-"""phase (text), done, total, rate (units a second) and unit (examples, windows, steps)"""
+"""phase (text), done, total, rate (units per second) and unit (examples, windows, steps)"""
 CHECKPOINT = "checkpoint"
 """role (best, last), step, folder (absolute, real), sha256 (of model.safetensors), size_bytes, metrics {name: float}"""
 RESULT = "result"
-"""metrics {name: float} for a trial or promotion; for prepare also facts {…} that the study keeps"""
+"""metrics {name: float} for a trial or promotion; for prepare also facts {…} that the study stores"""
 NOTICE = "notice"
 """level (info, warning, error), text"""
 ENDED = "ended"
 """status (complete, stopped, infeasible, refused, failed), reason (short class), detail (sentence)"""
 
 MAX_SERIES = 2000
-"""Distinct series an attempt may report; more are dropped and counted, so a mistake cannot fill the database."""
+"""Maximum distinct series per attempt; further ones are dropped and counted, so a bug cannot fill the database."""
 LONGEST_LINE = 1 << 20
-"""A line beyond this is skipped, or it would stop everything behind it."""
+"""A longer line is skipped; otherwise it would block everything after it."""
 _TAIL_BYTES = 1 << 16
 
 _NUMBER = (int, float, type(None))
@@ -66,7 +66,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     NOTICE: {"level": (str,), "text": (str,)},
     ENDED: {},
 }
-"""Types of the fields that an event must have, by kind."""
+"""Required fields of an event and their types, by kind."""
 _OPTIONAL: Mapping[str, tuple[type, ...]] = {
     "status": (str,),
     "reason": (str,),
@@ -78,16 +78,16 @@ _OPTIONAL: Mapping[str, tuple[type, ...]] = {
 
 
 class EventWriter:
-    """Append events to `events.jsonl`: one write(2) a line, nothing buffered, so a kill loses no completed line."""
+    """Append events to `events.jsonl` with one unbuffered write(2) per line, so a kill loses no complete line."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         size = os.fstat(self._descriptor).st_size
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            os.write(self._descriptor, b"\n")  # close the torn line of a process that died here before
+            os.write(self._descriptor, b"\n")  # terminate the partial line of a process that died mid-write
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Append one event. Non-finite numbers become null: JSON has no NaN and SQLite would store NULL anyway."""
+        """Append one event. Non-finite numbers become null: JSON has no NaN, and SQLite would store NULL anyway."""
         event = {"k": kind, "t": round(time.time(), 3), **fields}
         try:
             line = json.dumps(event, allow_nan=False, separators=(",", ":"))
@@ -104,7 +104,7 @@ class EventWriter:
 
 
 def finite(value: Any) -> Any:
-    """The value with None for numbers that are not finite, at any depth; keys become text."""
+    """The value with non-finite numbers replaced by None at any depth; keys become strings."""
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, Mapping):
@@ -113,9 +113,9 @@ def finite(value: Any) -> Any:
 
 
 def parse_event(line: bytes) -> dict[str, Any] | None:
-    """The event in one line, its fields of the right types; None when it is not one of ours (the caller counts those).
+    """The event on one line with fields of the right types; None if it is not a valid event (the caller counts those).
 
-    Fields that an event may have beside these are not checked.
+    Other fields of an event are not checked.
     """
     try:
         event = json.loads(line)
@@ -135,17 +135,17 @@ def parse_event(line: bytes) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Complete lines of `events.jsonl` from byte `start` on; the next chunk begins `consumed` bytes later."""
+    """Complete lines of `events.jsonl` from byte `start`; the next chunk starts `consumed` bytes later."""
 
     start: int
     data: bytes
     consumed: int
     more: bool
-    """The file holds bytes behind this chunk."""
+    """The file has bytes after this chunk."""
 
 
 def read_chunk(path: Path, offset: int, max_bytes: int) -> Chunk | None:
-    """The next complete lines; None when there is none yet, or no regular file.
+    """The next complete lines; None if there are none yet, or the file is not a regular file.
 
     A file shorter than `offset` is read from its start. A line that is too long is consumed without data.
     """
@@ -156,7 +156,7 @@ def read_chunk(path: Path, offset: int, max_bytes: int) -> Chunk | None:
             file.seek(start)
             data = file.read(max_bytes)
             end = data.rfind(b"\n") + 1
-            if not end and len(data) == max_bytes:  # one line longer than that
+            if not end and len(data) == max_bytes:  # a single line longer than that
                 data += file.read(max(LONGEST_LINE - max_bytes, 0))
                 end = data.find(b"\n") + 1
     except OSError:
@@ -169,12 +169,12 @@ def read_chunk(path: Path, offset: int, max_bytes: int) -> Chunk | None:
 
 
 def first_event(path: Path, kind: str) -> Mapping[str, Any]:
-    """The first event of a kind; empty when there is none."""
+    """The first event of a kind; empty if there is none."""
     return next((event for event in _events(path) if event["k"] == kind), {})
 
 
 def newest_event(path: Path, *kinds: str) -> Mapping[str, Any]:
-    """The newest event of these kinds near the end of the file; empty when there is none."""
+    """The newest event of these kinds near the end of the file; empty if there is none."""
     found = [event for event in _events(path, last_bytes=_TAIL_BYTES) if event["k"] in kinds]
     return found[-1] if found else {}
 

@@ -1,6 +1,6 @@
-"""What a preparation found out, once for all trials of a study: counts, labels, shapes, the teacher's scores, folders.
+"""The results of a preparation, shared by all trials of a study: counts, labels, shapes, teacher scores, folders.
 
-Standard library only. It reads no file. `Study.prepared` and the `prepared` of a spec.json are its JSON.
+Standard library only. It reads no files. `Study.prepared` and `prepared` in spec.json hold its JSON form.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Shape = Mapping[str, Any]
-"""Sizes of a network as its family wrote them down; only that family reads them."""
+"""Sizes of a network in the form its family defines; only that family interprets them."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
-    A fact that the preparation did not report (it is still to come, or an older version made it) is empty.
+    A fact that the preparation has not reported (it is still running, or was done by an older version) is empty.
     """
 
     train_examples: int = 0
@@ -27,41 +27,41 @@ class Prepared:
     """Training inputs: windows of passages, or texts."""
     search_features: int = 0
     mean_length: float = 0.0
-    """Tokens of a training input."""
+    """Mean number of tokens per training input."""
     search_digest: str = ""
-    """Of the search split: a trial refuses to run on another."""
+    """Digest of the validation split: a trial refuses to run on a different one."""
     labels: tuple[str, ...] = ()
-    """Names of the classes in the order of the logits; empty where answers are spans."""
+    """Class names in the order of the logits; empty if answers are spans."""
     pad_id: int = 0
     teacher_shape: Shape = field(default_factory=dict)
     init_shape: Shape = field(default_factory=dict)
-    """Of the model that students start from; the teacher's when they start from scratch."""
+    """Shape of the model that students are initialised from; the teacher's if they start from scratch."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
-    """On the search split."""
+    """Scores on the validation split."""
     teacher_folder: str = ""
     init_folder: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
     """Folders of the tokenised splits: `train` and `search`."""
     outputs: str = ""
-    """Folder of what the teacher said about the training inputs: one array a signal."""
+    """Folder of the teacher's outputs for the training inputs: one array per signal."""
     signals: tuple[str, ...] = ()
-    """Names of those signals, see `contract.terms`."""
+    """Names of those signals; see `contract.terms`."""
     importance: str = ""
-    """Folder of the importance of the initial model's heads; empty when no trial asks for it."""
+    """Folder of the head importance of the initial model; empty if no trial needs it."""
     weak_teacher: str = ""
-    """Why the teacher has nothing to teach, in one sentence; empty when it is better than chance."""
+    """One sentence if the teacher is no better than chance, else empty."""
     chance: Mapping[str, float] = field(default_factory=dict)
-    """Scores on the search split of never answering, or of always naming the same label: of having learnt nothing."""
+    """Scores on the validation split of a model that has learnt nothing: it always abstains or predicts one label."""
     pairs: bool | None = None
-    """Whether examples are pairs of sentences; None where nobody recorded it."""
+    """Whether examples are pairs of sentences; None if not recorded."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Its JSON form."""
         return dataclasses.asdict(self) | {"labels": list(self.labels), "signals": list(self.signals)}
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any] | None) -> Prepared:
-        """From its JSON, None before the preparation; facts of a later version are passed over."""
+        """From its JSON form (None before the preparation); unknown facts of a newer version are ignored."""
         known = {f.name for f in dataclasses.fields(Prepared)}
         values = {name: value for name, value in (raw or {}).items() if name in known and value is not None}
         lists = {name: tuple(values.get(name, ())) for name in ("labels", "signals")}

@@ -1,7 +1,7 @@
-"""The folder of an attempt: where its files are, how one is written so that a kill cannot halve it, and read with care.
+"""The layout of an attempt's folder, atomic writes that a kill cannot leave half done, and defensive reads.
 
-A worker may put anything in its folder, so whoever reads there opens regular files only and never waits for one.
-Standard library only. It knows what no file means.
+A worker may put anything in its folder, so readers open only regular files and never block on one.
+Standard library only. It does not interpret the files.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 from bertdistill.engine.contract.errors import LaunchError
 
 MOST_JSON_BYTES = 16 << 20
-"""A larger spec.json, state.json or exit.json is not one of ours."""
+"""A larger spec.json, state.json or exit.json was not written by this program."""
 
 PREDICTIONS = "predictions.json"
-"""In a best checkpoint: id of every example of the search split to its answer ("" abstains) or label."""
+"""In a best checkpoint: maps the id of every validation example to its answer ("" if abstained) or label."""
 STARTS = "starts.json"
-"""Beside it: id of every question that was answered to the character of its passage at which the answer begins."""
+"""Next to it: maps the id of every answered question to the answer's character offset in the passage."""
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Every path of one attempt. `folder` is made by the launcher's caller before the attempt starts."""
+    """Every path of one attempt. `folder` is created by the launcher's caller before the attempt starts."""
 
     folder: Path
 
@@ -46,17 +46,17 @@ class RunPaths:
 
     @cached_property
     def lock(self) -> Path:
-        """Held by the shim and every process below it; free means that the device is free."""
+        """Held by the shim and all its descendants; once it is released, the device is free."""
         return self.folder / "lock"
 
     @property
     def state(self) -> Path:
-        """Who runs here: host, boot id, pids with start times. Only for signals."""
+        """Which processes run here: host, boot id, pids with start times. Used only to send signals."""
         return self.folder / "state.json"
 
     @cached_property
     def exit(self) -> Path:
-        """How it ended, written once by the shim; its presence means that the attempt is over."""
+        """How the attempt ended, written once by the shim; its presence means that the attempt is over."""
         return self.folder / "exit.json"
 
     @property
@@ -65,12 +65,12 @@ class RunPaths:
 
     @property
     def last(self) -> Path:
-        """Link to the newest checkpoint: weights, optimiser and position."""
+        """Link to the newest checkpoint: weights, optimiser state and position."""
         return self.checkpoints / "last"
 
     @property
     def best(self) -> Path:
-        """Link to the checkpoint with the best score on the search split: weights only."""
+        """Link to the checkpoint with the best score on the validation split: weights only."""
         return self.checkpoints / "best"
 
     @property
@@ -80,7 +80,7 @@ class RunPaths:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is absent, old or complete: temporary name, fsync, rename, fsync of the folder."""
+    """Write JSON atomically (temporary file, fsync, rename, fsync of the folder): never a partial file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)
@@ -91,7 +91,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor that appends to `path`, made (0600) if need be; LaunchError where something else than a file is.
+    """A descriptor that appends to `path`, created (0600) if needed; LaunchError if it is not a regular file.
 
     A link is not followed: whoever can make one here could otherwise have us write to any file of this user.
     """
@@ -100,16 +100,16 @@ def open_to_append(path: Path) -> int:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         link = " (it is a link)" if path.is_symlink() else ""
-        hint = "Remove what is there, or see who else can write to this folder."
+        hint = "Remove it, or check who else can write to this folder."
         raise LaunchError(f"{path} cannot be written: {error.strerror}{link}", hint=hint) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise LaunchError(f"{path} is not a regular file, so nothing is written to it", hint="Remove what is there.")
+        raise LaunchError(f"{path} is not a regular file, so nothing is written to it", hint="Remove it.")
     return descriptor
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut."""
+    """Make a rename inside `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -124,7 +124,7 @@ def file_sha256(path: Path) -> str:
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor to read the file of a run folder; OSError unless it is a regular file in a folder that is no link.
+    """A descriptor to read a file of a run folder; OSError unless it is a regular file in a folder that is not a link.
 
     A FIFO would block its reader, a device would never end, and a link may lead to what is not the worker's to show.
     """
@@ -140,7 +140,7 @@ def open_regular(path: Path) -> int:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of a run folder; empty when there is none, or something else."""
+    """The JSON object in a file of a run folder; empty if there is none, or if it is something else."""
     try:
         with open(open_regular(path), "rb") as file:
             value = json.loads(file.read(MOST_JSON_BYTES))

@@ -1,4 +1,4 @@
-"""What a metric is, and the metrics of every task. The scores of one task are in `engine.tasks`."""
+"""What a metric is, and the metrics shared by all tasks. The scores of each task are in `engine.tasks`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a trial ends with. `known_before` says that it follows from the settings alone."""
+    """A number that a trial yields. `known_before` means that it follows from the settings alone."""
 
     name: str
     help: str
@@ -17,29 +17,29 @@ class Metric:
     decimals: int = 2
     known_before: bool = False
     signed: bool = False
-    """It may be negative, so one value of it is never a share of another."""
-    no_aim: str = ""
-    """Why it cannot be an objective, and what to use instead; empty when it can be one."""
+    """It may be negative, so relative differences are meaningless."""
+    not_an_objective: str = ""
+    """Why it cannot be an objective, and what to use instead; empty if it can."""
 
 
 GENERAL = (
-    Metric("search_loss", "mean hard loss on the search split", "minimize", "", 4),
+    Metric("search_loss", "mean hard loss on the validation split", "minimize", "", 4),
     Metric("params", "parameters of the whole student, embeddings and head included", "minimize", "", 0, True),
-    Metric("encoder_params", "parameters of the layers, without embeddings and head", "minimize", "", 0, True),
+    Metric("encoder_params", "parameters of the encoder layers, without embeddings and head", "minimize", "", 0, True),
     Metric("size_mb", "weights in fp32, in 10^6 bytes", "minimize", "MB", 1, True),
-    Metric("gflops", "10^9 operations of one example of mean length", "minimize", "GFLOP", 3, True),
+    Metric("gflops", "10^9 floating point operations for one example of mean length", "minimize", "GFLOP", 3, True),
     Metric("latency_cpu_ms", "median CPU time of one example, one CPU thread, fp32", "minimize", "ms", 2),
-    Metric("latency_ratio", "CPU time of one example over the teacher's, measured in turns", "minimize", "", 3),
-    Metric("latency_spread", "interquartile range of the CPU times, in percent of their median", "minimize", "%", 1,
-           no_aim="says how far latency_cpu_ms can be trusted; use latency_ratio"),
+    Metric("latency_ratio", "CPU time of one example relative to the teacher's", "minimize", "", 3),
+    Metric("latency_spread", "interquartile range of the CPU times in percent of their median", "minimize", "%", 1,
+           not_an_objective="only shows how reliable latency_cpu_ms is; use latency_ratio"),
     Metric("latency_ms", "median wall time of one example, one CPU thread, fp32", "minimize", "ms", 2),
     Metric("latency_p95_ms", "95th percentile of the wall times", "minimize", "ms", 2),
     Metric("latency_load", "load average of the machine while latency was measured", "minimize", "", 1,
-           no_aim="says what ran beside the measurement; use latency_ratio"),
-    Metric("throughput", "examples a second in batches on the trial's device", "maximize", "/s", 1),
-    Metric("train_minutes", "time spent training, evaluations included", "minimize", "min", 2),
-    Metric("peak_memory_mb", "largest memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
+           not_an_objective="only shows what else ran during the measurement; use latency_ratio"),
+    Metric("throughput", "examples per second in batches on the trial's device", "maximize", "/s", 1),
+    Metric("train_minutes", "training time, including evaluations", "minimize", "min", 2),
+    Metric("peak_memory_mb", "peak memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
 )  # fmt: skip
 """Metrics of any student, whatever its task."""
 LATENCIES = tuple(metric.name for metric in GENERAL if metric.name.startswith("latency_"))
-"""All are measured together: a time without its spread and the load beside it says little."""
+"""All are measured together: a latency says little without its spread and the load at the time."""

@@ -1,4 +1,4 @@
-"""How much of the disk folders hold. Standard library only; it follows no link and changes nothing."""
+"""Disk usage of folders. Standard library only; it follows no links and changes nothing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 
 BLOCK = 512
-"""Unit of `st_blocks`, whatever the file system's own blocks are (POSIX)."""
+"""Unit of `st_blocks`, independent of the file system's block size (POSIX)."""
 
 
 class Sizes:
-    """Measures folders one after another. What was counted before, under this name or as a hard link, counts 0."""
+    """Measures folders one after another. Files already counted, by this name or as a hard link, count 0."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
 
     def of(self, path: Path) -> int:
-        """Bytes that `path` and all below it occupy; 0 where nothing is, and for what cannot be read."""
+        """Bytes occupied by `path` and everything below it; 0 if it does not exist or cannot be read."""
         try:
             status = path.lstat()
         except OSError:
@@ -34,7 +34,7 @@ class Sizes:
                     total += self._count(entry.stat(follow_symlinks=False))
                     if entry.is_dir(follow_symlinks=False):
                         total += self._below(entry.path)
-        except OSError:  # it went away while it was measured, or is somebody else's
+        except OSError:  # it was removed meanwhile, or belongs to another user
             return total
         return total
 

@@ -1,6 +1,6 @@
-"""The terms of the training loss, as everything outside of the worker sees them. Standard library only.
+"""The terms of the training loss as seen outside the worker. Standard library only.
 
-A new term is one row here and one module with its formula in `distill.training.terms`.
+To add a term, add a row here and a module with its formula in `distill.training.terms`.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.spec import Settings
 
 LOGITS = "logits"
-"""Signal of a teacher: the outputs of its task head. It is always cached."""
+"""Teacher signal: the outputs of its task head. Always cached."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One weighted part of the loss. A term of weight 0 is neither computed nor logged, unless it is `watched`."""
+    """One weighted term of the loss. With weight 0 it is neither computed nor logged, unless `watched`."""
 
     name: str
-    """Of its series: `train/<name>`."""
+    """Its series is `train/<name>`."""
     key: str
-    """The setting that its weight follows."""
+    """The setting that determines its weight."""
     weight: Callable[[float], float]
-    """From the value of that setting to the weight."""
+    """Maps the value of that setting to the weight."""
     settings: frozenset[str] = frozenset()
-    """Further settings that mean something to this term alone."""
+    """Further settings that only this term uses."""
     needs: frozenset[str] = frozenset()
-    """Signals of the teacher that it compares with."""
+    """Teacher signals that it needs."""
     online: bool = False
-    """Whether it needs the teacher in the step, because a cache could not hold the signals."""
+    """Whether the teacher must run during training because its signals are too large to cache."""
     watched: bool = False
-    """Computed and logged at weight 0, too."""
+    """Computed and logged even with weight 0."""
 
     def weight_in(self, settings: Settings) -> float:
-        """Its weight under these settings."""
+        """Its weight with these settings."""
         return self.weight(getattr(settings, self.key))
 
 
@@ -48,12 +48,12 @@ TERMS: dict[str, Term] = {
 
 
 def idle(settings: Settings) -> frozenset[str]:
-    """Keys that mean something to terms of weight 0 only."""
+    """Keys used only by terms of weight 0."""
     on = {term.name for term in TERMS.values() if term.weight_in(settings) != 0}
     used = frozenset[str]().union(*(TERMS[name].settings for name in on))
     return frozenset[str]().union(*(term.settings for term in TERMS.values())) - used
 
 
 def signals(settings: Settings) -> frozenset[str]:
-    """What a training with these settings reads of its teacher."""
+    """Teacher signals that training with these settings needs."""
     return frozenset[str]().union(*(term.needs for term in TERMS.values() if term.weight_in(settings) != 0))

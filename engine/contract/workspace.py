@@ -1,6 +1,6 @@
-"""Where everything of a workspace lies, and which names may become part of a path.
+"""The layout of a workspace, and which names may become part of a path.
 
-It makes folders and opens nothing. A name from a person or a file reaches a path only through `checked`.
+It creates folders but opens no files. A name from a user or a file becomes part of a path only through `checked`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def checked(name: str, what: str = "name") -> str:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One folder that holds everything. `path` is absolute."""
+    """The one folder that holds everything. `path` is absolute."""
 
     path: Path
 
@@ -50,16 +50,16 @@ class Workspace:
 
     @property
     def bin(self) -> Path:
-        """Where deleted folders are kept for a while."""
+        """Where deleted folders are kept until they expire."""
         return self.path / "bin"
 
     def attempt_folder(self, study: str, trial_number: int | None, number: int, kind: str) -> Path:
-        """Folder of attempt `number` of a trial, or (no trial) of the preparation of the study."""
+        """Folder of attempt `number` of a trial or, without a trial, of the study's preparation."""
         stem = f"{trial_number:04d}" if trial_number is not None else checked(kind, "attempt kind")
         return self._inside(Path("runs") / checked(study, "study name") / f"{stem}-{int(number)}")
 
     def promotion_folder(self, study: str, model: str, version: int) -> Path:
-        """Folder of the verifying attempt of a model version."""
+        """Folder of the attempt that verifies a model version."""
         stem = f"promote-{checked(model, 'model name')}-{int(version)}"
         return self._inside(Path("runs") / checked(study, "study name") / stem)
 
@@ -68,22 +68,22 @@ class Workspace:
         return self._inside(Path("models") / checked(name, "model name") / f"v{int(version)}")
 
     def relative(self, path: Path) -> str:
-        """`path` as the database keeps it; ConfigError when it lies outside the workspace."""
+        """`path` as stored in the database; ConfigError if it is outside the workspace."""
         return self._inside(path).relative_to(self.path.resolve()).as_posix()
 
     def absolute(self, text: str) -> Path:
-        """The path behind a text in the database; ConfigError when it points outside the workspace."""
+        """The absolute path for one stored in the database; ConfigError if it is outside the workspace."""
         return self._inside(Path(text))
 
     def run_folder(self, text: str) -> Path:
-        """The folder of an attempt by its text in the database. Links are not followed: a worker may have put them."""
+        """The folder of an attempt by its path in the database. Links are not followed: a worker may have made them."""
         path = Path(text)
         if path.is_absolute() or ".." in path.parts:
-            raise ConfigError(f"{text} leads out of the workspace {self.path}", hint="The database was altered.")
+            raise ConfigError(f"{text} is outside the workspace {self.path}", hint="The database was altered.")
         return self.path.resolve() / path
 
     def make(self) -> None:
-        """Make the workspace's own folder, readable by this user alone; StoreError when everybody can write to it."""
+        """Create the workspace folder, accessible to this user only; StoreError if every user can write to it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_exposed(self.path, self.database)
 
@@ -92,17 +92,19 @@ class Workspace:
         try:
             resolved = (root / path).resolve()
         except ValueError as error:
-            raise ConfigError(f"{str(path)!r} cannot be a path: {error}", hint="The database was altered.") from error
+            raise ConfigError(
+                f"{str(path)!r} is not a valid path: {error}", hint="The database was altered."
+            ) from error
         if not resolved.is_relative_to(root):
             hint = "Remove the link, or move its target into the workspace."
-            raise ConfigError(f"{path} leads out of the workspace {root}", hint=hint)
+            raise ConfigError(f"{path} is outside the workspace {root}", hint=hint)
         return resolved
 
 
 def resolve_workspace(option: Path | None, environ: Mapping[str, str]) -> Workspace:
-    """The workspace that a command means: its option, else BERTDISTILL_WORKSPACE, else ./bertdistill-runs.
+    """The workspace of a command: its option, else BERTDISTILL_WORKSPACE, else ./bertdistill-runs.
 
-    Sets the umask of this process, so that whatever it makes afterwards is readable by this user alone.
+    Also sets the umask of this process, so that all files created later are accessible to this user only.
     """
     os.umask(0o077)
     chosen = option or Path(environ.get(VARIABLE) or DEFAULT)

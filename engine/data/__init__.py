@@ -1,1 +1,1 @@
-"""Data files as tables, columns, labels and questions: read alike by a plan and a worker. Standard library only."""
+"""Data files as tables, columns, labels and questions, for both plans and workers. Standard library only."""

@@ -1,6 +1,6 @@
-"""Which columns of a table hold the text, the second text and the label: by key, by usual names, or by their cells.
+"""Which columns of a table hold the text, the second text and the label: by key, by common names, or by their cells.
 
-What cannot be told without doubt is refused with the columns that there are and samples of them.
+Ambiguous tables are refused with a list of their columns and samples.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from bertdistill.engine.data.tables import (
 )
 
 LOOKED_AT = 2000
-"""Rows by which a column is judged."""
+"""Number of rows by which a column is judged."""
 SENTENCE = 15
-"""Characters of a cell, on average, from which a column without a name holds sentences."""
+"""Mean characters per cell from which an unnamed column is taken to hold sentences."""
 WORDS = 2.0
-"""Words of a cell, on average, above which a named column holds sentences."""
+"""Mean words per cell above which a named column is taken to hold sentences."""
 KEYS = ("text_column", "text_pair_column", "label_column")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions in a table."""
+    """Column positions in a table."""
 
     text: int
     pair: int | None
@@ -40,7 +40,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a file, as a person is shown it. `use` is text, pair, label or "" for one that nobody reads."""
+    """One column of a file, for display. `use` is text, pair, label, or "" if the column is not used."""
 
     name: str
     samples: tuple[str, ...]
@@ -50,7 +50,7 @@ class Column:
 
 
 def find_columns(table: Table, data: DataSpec, source: str) -> Columns:
-    """Where text, second text and label are; ConfigError names the key to set."""
+    """The positions of text, second text and label; ConfigError names the key to set."""
     text, pair, label = (_position(table, data, key, source) for key in KEYS)
     if not table.names:
         return _unnamed(table, text, pair, label, source)
@@ -70,7 +70,7 @@ def find_columns(table: Table, data: DataSpec, source: str) -> Columns:
 
 
 def describe(table: Table, found: Columns | None = None) -> list[Column]:
-    """Every column with two samples of different cells, and what it is used for."""
+    """Every column with two distinct sample cells and its use."""
     uses = {found.text: "text", found.pair: "pair", found.label: "label"} if found else {}
     described = []
     for index, name in enumerate(_names(table)):
@@ -81,14 +81,14 @@ def describe(table: Table, found: Columns | None = None) -> list[Column]:
 
 
 def unused_sentences(columns: Sequence[Column]) -> list[str]:
-    """Names of the columns that hold sentences which nobody reads, while no second text is read."""
+    """Names of unused columns that hold sentences, if no second text is used."""
     if any(column.use == "pair" for column in columns):
         return []
     return [column.name for column in columns if not column.use and column.wordy]
 
 
 def half_read(table: Table, found: Columns, source: str) -> tuple[str, ...]:
-    """A warning where half of the input of a sentence-pair task seems to be left out."""
+    """A warning if half of the input of a sentence-pair task seems to be missing."""
     names = unused_sentences(describe(table, found))
     if not names:
         return ()
@@ -111,7 +111,7 @@ def _listed(table: Table) -> str:
 
 
 def _position(table: Table, data: DataSpec, key: str, source: str) -> int | None:
-    """The position of the column that a key names; a name in another case counts when it is the only one."""
+    """The position of the column that a key names; a unique match that differs only in case counts."""
     wanted = str(getattr(data, key))
     if not wanted:
         return None
@@ -151,7 +151,7 @@ def _wordy(cells: Sequence[str]) -> bool:
 
 
 def _unnamed(table: Table, text: int | None, pair: int | None, label: int | None, source: str) -> Columns:
-    """Without header: the longest column is the text; the label is a column of integers, else the least varied."""
+    """Without a header: the longest column is the text; the label is an integer column, else the least varied one."""
     columns = [_cells(table, i) for i in range(len(table.rows[0]))]
     free = [i for i in range(len(columns)) if i not in (text, pair, label)]
     if text is None:

@@ -1,4 +1,4 @@
-"""Data files: which file a part of the data names, and its text or JSON, decompressed. It gives them no meaning."""
+"""Data files: locating them and reading them, decompressed, as text or JSON. It does not interpret the content."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ COMPRESSED: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
-"""First bytes of the compressed files that are read, whatever their name is."""
+"""Magic bytes of the supported compressed files; file names do not matter."""
 SUFFIXES = (".gz", ".bz2", ".xz")
 NOT_READ = {
-    b"PK\x03\x04": "a zip archive (.xlsx files are, too)",
+    b"PK\x03\x04": "a zip archive (.xlsx files are zip archives too)",
     b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
     b"PAR1": "a Parquet file",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
 }
 LARGEST = 8 << 30
-"""Decompressed bytes that are read at most: a small file can claim to hold any amount."""
+"""Maximum number of decompressed bytes: a small file can expand to any size."""
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def source_name(data: DataSpec, part: Part) -> str:
-    """The data as an error message names it."""
+    """The data source as named in error messages."""
     if data.hub:
         split = data.train_split if part == "train" else data.report_split
         return f"{data.hub} (data.hub), split {split!r} (data.{part}_split)"
@@ -47,10 +47,10 @@ def source_name(data: DataSpec, part: Part) -> str:
 
 
 def source_file(data: DataSpec, part: Part) -> Path:
-    """The local file of a part; ConfigError when none is named or it is not there."""
+    """The local file of a part; ConfigError if none is named or it does not exist."""
     named: str = getattr(data, part)
     if not named:
-        raise ConfigError(f"data.{part} is empty. Name a local file there, or a data set in data.hub.")
+        raise ConfigError(f"data.{part} is empty. Set it to a local file, or set data.hub to a dataset.")
     path = Path(named)
     if not path.is_file():
         raise ConfigError(f"{path} (data.{part}) is not a file. Correct the path.")
@@ -58,7 +58,7 @@ def source_file(data: DataSpec, part: Part) -> Path:
 
 
 def kind(path: Path) -> str:
-    """The suffix that says how a file is laid out: `.jsonl` of `train.jsonl.gz`."""
+    """The suffix that gives the file format: `.jsonl` for `train.jsonl.gz`."""
     suffix = path.suffix.lower()
     return Path(path.stem).suffix.lower() if suffix in SUFFIXES else suffix
 
@@ -85,7 +85,7 @@ def _content(path: Path) -> bytes:
         with opener(path) as packed:
             content = packed.read(LARGEST + 1)
     except (zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}. Replace it by a complete copy.") from error
+        raise ConfigError(f"{path} cannot be read: {error}. Replace it with a complete copy.") from error
     if len(content) > LARGEST:
         raise ConfigError(f"{path} decompresses to more than {LARGEST >> 30} GB. Use a smaller file.")
     return content
@@ -95,7 +95,7 @@ def _content(path: Path) -> bytes:
 
 
 def parse_json(text: str) -> Any:
-    """`json.loads` whose failures, also of absurd numbers and nesting, are all ValueError."""
+    """`json.loads` that raises only ValueError, even for huge numbers and deep nesting."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -103,9 +103,9 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(path: Path, source: str, *, lines: bool = False) -> tuple[Any, tuple[str, ...]]:
-    """The JSON value of a file, or with `lines` perhaps a list of one value a line; and notices.
+    """The JSON value of a file (with `lines`, possibly a list of one value per line), and notices.
 
-    Lone surrogates, which no tokenizer accepts, become U+FFFD: one character for one, so that offsets stay right.
+    Lone surrogates, which no tokenizer accepts, are each replaced with U+FFFD, so that offsets stay valid.
     ConfigError names `source` and the line.
     """
     text = read_text(path)
@@ -118,7 +118,7 @@ def read_json(path: Path, source: str, *, lines: bool = False) -> tuple[Any, tup
     if not ESCAPED_SURROGATE.search(text):
         return raw, ()
     raw, count = repaired(raw)
-    return raw, (f"{source}: {count} lone surrogate(s) were replaced by U+FFFD",) if count else ()
+    return raw, (f"{source}: {count} lone surrogate(s) were replaced with U+FFFD",) if count else ()
 
 
 def _json_lines(text: str, source: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The label column: cells to class names, and what cannot be a class refused: lists, scores, nothing."""
+"""The label column: maps cells to class names and refuses what cannot be a class: lists, scores, missing values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bertdistill.engine.data.files import parse_json
 from bertdistill.engine.data.tables import cell_text, is_integer, is_number
 
 MANY_LABELS = 100
-"""More distinct labels than this, and more than half as many as rows, means that the column holds no labels."""
+"""With more distinct values than this, and more than half as many as rows, the column does not hold labels."""
 SEPARATORS = "#|;,"
-"""Between the labels of one row, as annotation tools join them."""
+"""Separators with which annotation tools join the labels of one row."""
 MULTI_LABEL = (
     "Multi-label data is not supported: give each example one class, or choose a column with data.label_column."
 )
@@ -23,7 +23,7 @@ MULTI_LABEL = (
 def label_texts(cells: Sequence[Any], source: str, given: Sequence[str] = ()) -> list[str]:
     """The label of every row as text; ConfigError for lists of labels, missing labels and decimals.
 
-    A list of one label is that label, 1.0 is 1. `given` are names listed by a person, who may call a class 0.5.
+    A list of one label counts as that label, 1.0 as 1. `given` are names listed by the user, who may call a class 0.5.
     """
     if not cells:
         return []
@@ -45,11 +45,11 @@ def label_texts(cells: Sequence[Any], source: str, given: Sequence[str] = ()) ->
 
 
 def found_labels(values: Sequence[str], source: str) -> tuple[str, ...]:
-    """The class names of a column in order: numbers by size, then words; ConfigError when these are no classes."""
+    """The class names of a column in order: numbers by value, then words; ConfigError if they are not classes."""
     found = set(values)
     if len(found) > MANY_LABELS and len(found) > len(values) / 2:
         raise ConfigError(
-            f"{source}: the label column holds {len(found)} different values in {len(values)} rows, for example "
+            f"{source}: the label column holds {len(found)} distinct values in {len(values)} rows, for example "
             f"{values[0][:60]!r}. Set data.label_column to the column of the classes."
         )
     if len(found) < 2:
@@ -58,14 +58,14 @@ def found_labels(values: Sequence[str], source: str) -> tuple[str, ...]:
 
 
 def label_indices(values: Sequence[str], names: Sequence[str], source: str, *, positions: bool) -> list[int]:
-    """Labels to indices. With `positions`, integers stand for the names in order when no label is a name itself."""
+    """Labels to indices. With `positions`, integers index the names in order if no label is itself a name."""
     index = {name: i for i, name in enumerate(names)}
     if positions and not any(value in index for value in values):
         index = {str(i): i for i in range(len(names))}
     for row, value in enumerate(values):
         if value not in index:
             raise ConfigError(
-                f"{source}: example {row + 1} has the label {value!r}, which is none of {', '.join(names)}. "
+                f"{source}: example {row + 1} has the label {value!r}, which is not one of {', '.join(names)}. "
                 "Correct the file, set data.label_column, or list every name in data.labels."
             )
     return [index[value] for value in values]
@@ -75,7 +75,7 @@ def label_indices(values: Sequence[str], names: Sequence[str], source: str, *, p
 
 
 def _opened(cells: Sequence[Any]) -> Sequence[Any]:
-    """Cells that spell lists, as CSV files of lists do, as those lists; others as they are."""
+    """Cells that spell out lists, as in CSV exports, become lists; others are unchanged."""
     if not all(isinstance(cell, str) and cell.strip()[:1] == "[" and cell.strip()[-1:] == "]" for cell in cells):
         return cells
     opened = [_list(cell.strip()) for cell in cells]
@@ -111,7 +111,7 @@ def _one(cell: Any, row: int, source: str) -> str:
 
 
 def _whole(values: list[str], source: str, given: Sequence[str]) -> list[str]:
-    """Numbers such as 1.0 as integers, as pandas writes them beside an empty cell; fractions are refused as scores."""
+    """Numbers such as 1.0, which pandas writes if a cell is empty, become integers; fractions are refused as scores."""
     if all(map(is_integer, values)) or not all(map(is_number, values)):
         return values
     listed = set(given)
@@ -127,11 +127,11 @@ def _whole(values: list[str], source: str, given: Sequence[str]) -> list[str]:
 
 
 def _refuse_joined(values: Sequence[str], source: str, given: Sequence[str]) -> None:
-    """Labels joined in one cell: the same parts in another order, or parts that are labels of other rows."""
+    """Refuse labels joined in one cell: the same parts in another order, or parts that are labels of other rows."""
     found = sorted(set(values) - set(given))
     for mark in SEPARATORS:
         joined = [value for value in found if mark in value]
         parts = [tuple(sorted(part.strip() for part in value.split(mark))) for value in joined]
         alone = {value for value in found if mark not in value}
         if joined and (len(set(parts)) < len(parts) or all(set(part) <= alone for part in parts)):
-            raise ConfigError(f"{source}: the label {joined[0]!r} is several labels in one cell. {MULTI_LABEL}")
+            raise ConfigError(f"{source}: the label {joined[0]!r} holds several labels in one cell. {MULTI_LABEL}")

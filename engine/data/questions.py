@@ -1,6 +1,6 @@
-"""Questions on passages, read from the JSON forms of SQuAD, of the Hugging Face hub and of MRQA, and checked.
+"""Questions on passages, read and validated from the JSON formats of SQuAD, the Hugging Face Hub and MRQA.
 
-It cuts nothing and tokenises nothing.
+It splits nothing and tokenises nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bertdistill.engine.data.files import Part, read_json, source_file, source_n
 
 FLAGS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "": False, "none": False}
 FIRST = 3
-"""Faulty questions that a message names."""
+"""Number of faulty questions named in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class QAExample:
 
 
 def file_questions(data: DataSpec, part: Part) -> tuple[list[QAExample], tuple[str, ...]]:
-    """The questions of a local file, checked, and notices; ConfigError names the file, the key and the place."""
+    """The validated questions of a local file, and notices; ConfigError names the file, the key and the position."""
     source = source_name(data, part)
     raw, notices = read_json(source_file(data, part), source, lines=True)
     rows, more = checked(questions(raw, source), source)
@@ -42,19 +42,19 @@ def file_questions(data: DataSpec, part: Part) -> tuple[list[QAExample], tuple[s
 
 
 def questions(raw: Any, source: str) -> Iterator[QAExample]:
-    """Walk the JSON of a file. Strings of titles and passages are shared between the questions."""
+    """Extract the questions from JSON. The strings of titles and passages are shared between questions."""
     where = ["the top level"]
     try:
         yield from _walk(raw, where)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(
-            f"{source} is not SQuAD JSON: {where[0]} lacks or misuses {error}. "
+            f"{source} is not SQuAD JSON: {where[0]} has a missing or invalid entry: {error}. "
             "Expected data -> paragraphs -> qas with id, question and answers."
         ) from error
 
 
 def checked(found: Iterable[QAExample], source: str) -> tuple[list[QAExample], tuple[str, ...]]:
-    """Refuse repeated ids and answers that are not in their passage; correct offsets and white space of the others."""
+    """Refuse duplicate ids and answers that are not in their passage; correct offsets and white space of the others."""
     rows: list[QAExample] = []
     seen: set[str] = set()
     lost: list[tuple[str, str]] = []
@@ -74,7 +74,7 @@ def checked(found: Iterable[QAExample], source: str) -> tuple[list[QAExample], t
         rows.append(replace(row, answers=texts, starts=tuple(begin for begin, _ in spans)))
     if lost:
         raise ConfigError(_lost_text(lost, source))
-    notice = f"{source}: the answers of {spelled} question(s) were found by comparing white space as white space"
+    notice = f"{source}: the answers of {spelled} question(s) were found only after ignoring differences in white space"
     return rows, (notice,) if spelled else ()
 
 
@@ -86,7 +86,7 @@ def _lost_text(lost: Sequence[tuple[str, str]], source: str) -> str:
 
 
 def _place(context: str, text: str, start: int) -> tuple[int, int] | None:
-    """(begin, end) of the occurrence of `text` nearest to `start`; white space in it stands for any white space."""
+    """(begin, end) of the occurrence of `text` nearest to `start`; white space matches any white space."""
     places = [match.span() for match in re.finditer(f"(?={re.escape(text)})", context)]
     spans = [(begin, begin + len(text)) for begin, _ in places]
     if not spans and text.split():
@@ -99,13 +99,13 @@ def _place(context: str, text: str, start: int) -> tuple[int, int] | None:
 
 
 def _walk(raw: Any, where: list[str]) -> Iterator[QAExample]:
-    alone = isinstance(raw, dict) and "data" not in raw and ("question" in raw or "qas" in raw)  # JSON Lines of one
+    alone = isinstance(raw, dict) and "data" not in raw and ("question" in raw or "qas" in raw)  # one JSON Lines row
     articles = [raw] if alone else raw if isinstance(raw, list) else raw["data"]
     for a, article in enumerate(articles):
         where[0] = f"data[{a}]"
         if "paragraphs" in article:
             yield from _article(article, where)
-        elif "question" in article:  # one row a question, as the hub's data sets are exported
+        elif "question" in article:  # one row per question, as exported from Hub datasets
             yield question(article, str(article.get("title") or ""), article["context"])
         elif "qas" in article:
             yield from _mrqa(article, where)
@@ -124,7 +124,7 @@ def _article(article: Mapping[str, Any], where: list[str]) -> Iterator[QAExample
 
 
 def _mrqa(paragraph: Mapping[str, Any], where: list[str]) -> Iterator[QAExample]:
-    """A line of MRQA: a passage with questions, whose places in the passage are `detected_answers`."""
+    """A line of MRQA: a passage with questions, whose answer offsets are in `detected_answers`."""
     above = where[0]
     for q, qa in enumerate(paragraph["qas"]):
         where[0] = f"{above}.qas[{q}]"
@@ -133,7 +133,7 @@ def _mrqa(paragraph: Mapping[str, Any], where: list[str]) -> Iterator[QAExample]
 
 
 def question(qa: Mapping[str, Any], title: str, context: Any) -> QAExample:
-    """One question; without a written answer it is impossible, whatever offset stands beside the empty text."""
+    """One question; without answer text it is impossible, whatever offset goes with the empty text."""
     if not isinstance(context, str) or not isinstance(qa["question"], str):
         raise TypeError("context or question, which must be text")
     golds = [] if _flag(qa) else list(_golds(qa["answers"]))
@@ -149,7 +149,7 @@ def question(qa: Mapping[str, Any], title: str, context: Any) -> QAExample:
 
 
 def _flag(qa: Mapping[str, Any]) -> bool:
-    """`is_impossible`, which some tools write as text: "false" must not count as true."""
+    """`is_impossible`, which some tools write as a string: "false" must not count as true."""
     value = qa.get("is_impossible")
     flag = FLAGS.get("" if value is None else str(value).strip().lower())
     if flag is None:
@@ -158,7 +158,7 @@ def _flag(qa: Mapping[str, Any]) -> bool:
 
 
 def _golds(answers: Any) -> Iterator[tuple[str, int]]:
-    """(text, offset) of every answer that is written: a list of objects, or an object of lists."""
+    """(text, offset) of every non-empty answer: a list of objects, or an object of lists."""
     if isinstance(answers, Mapping):
         pairs = list(zip(answers["text"], answers["answer_start"], strict=True))
     else:

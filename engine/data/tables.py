@@ -1,6 +1,6 @@
 """Classification files as rows and named columns: CSV, TSV, text;label lines, JSON and JSON Lines.
 
-It gives columns no meaning beyond the question of whether the first row is a header.
+It does not interpret columns, except to decide whether the first row is a header.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PAIRS = (
 )
 TEXTS = ("text", "sentence", "content", "review", "utterance", "document", "comment", "tweet")
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "emotion", "intent", "is_duplicate")
-"""Usual names of columns, in the order in which they are looked for, compared without case."""
+"""Common column names, in the order in which they are tried, ignoring case."""
 USUAL = {name for pair in PAIRS for name in pair} | set(TEXTS) | set(LABELS)
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 FEW_ROWS = 4
-"""With fewer rows below it, nothing can be said of an unknown header."""
+"""With fewer rows below it, an unknown header cannot be detected."""
 LONGEST_NAME = 40
 
 Rows = list[Sequence[Any]]
@@ -40,15 +40,15 @@ Rows = list[Sequence[Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells of equal number."""
+    """Rows with equal numbers of cells."""
 
     names: tuple[str, ...]
-    """Of the columns; empty when the file has no header."""
+    """Column names; empty if the file has no header."""
     rows: Rows
     label_names: tuple[str, ...] = ()
-    """Names of integer labels, when the hub's data set says them."""
+    """Names of integer labels, if the Hub dataset defines them."""
     notices: tuple[str, ...] = ()
-    """What a person should know of how the file was read."""
+    """What the user should know about how the file was read."""
 
 
 def file_table(data: DataSpec, part: Part) -> Table:
@@ -58,18 +58,18 @@ def file_table(data: DataSpec, part: Part) -> Table:
     if kind(path) in (".json", ".jsonl"):
         return _json_table(path, source)
     if kind(path) not in readers:
-        raise ConfigError(f"{source}: classification reads .csv, .tsv, .jsonl, .json and .txt files, also .gz of them.")
+        raise ConfigError(f"{source}: classification reads .csv, .tsv, .jsonl, .json and .txt files, plain or .gz.")
     rows = readers[kind(path)](path, source)
     known = bool(rows) and _has_known_header(rows, data)
     if known or _has_unknown_header(rows):
         names = tuple(cell.strip() for cell in rows[0])
-        notice = f"{source}: its first row is taken for the header: {', '.join(names)}"
+        notice = f"{source}: its first row is taken as the header: {', '.join(names)}"
         return Table(names, rows[1:], notices=() if known else (notice,))
     return Table(("text", "label") if kind(path) == ".txt" else (), rows)
 
 
 def cell_text(value: Any) -> str:
-    """A cell as text; nothing is the empty text."""
+    """A cell as text; a missing value is the empty text."""
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
@@ -79,12 +79,12 @@ def is_integer(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether this is a number in decimal digits, with a fraction or an exponent or without."""
+    """Whether this is a decimal number, optionally with a fraction or an exponent."""
     return NUMBER.fullmatch(text) is not None
 
 
 def is_categorical(cells: Sequence[str]) -> bool:
-    """Whether a column can be that of the classes: two values or more, each twice or more on average."""
+    """Whether a column can hold classes: at least two values, each occurring at least twice on average."""
     return 2 <= len(set(cells)) <= len(cells) / 2
 
 
@@ -92,7 +92,7 @@ def is_categorical(cells: Sequence[str]) -> bool:
 
 
 def _has_known_header(rows: Rows, data: DataSpec) -> bool:
-    """A first row with a usual or a configured name that is no value of its column."""
+    """A first row with a common or configured name that is not a value of its column."""
     first = [cell.strip().casefold() for cell in rows[0]]
     keys = (data.text_column, data.text_pair_column, data.label_column)
     named = {key.casefold() for key in keys if key and not key.isdecimal()}
@@ -102,17 +102,17 @@ def _has_known_header(rows: Rows, data: DataSpec) -> bool:
         return True
     if not data.label_column.isdecimal() or int(data.label_column) >= len(first):
         return False
-    # With positions given, a word above a column of numbers is a heading.
+    # If positions are given, a word above a column of numbers is a header.
     labels = [row[int(data.label_column)] for row in rows]
     return len(labels) > 1 and not is_integer(labels[0]) and all(map(is_integer, labels[1:]))
 
 
 def _has_unknown_header(rows: Rows) -> bool:
-    """A first row of short words that occur nowhere else, one of them above a column that repeats its values."""
+    """A first row of short words that occur nowhere else, at least one above a column with repeated values."""
     if len(rows) <= FEW_ROWS:
         return False
     first = [cell.strip() for cell in rows[0]]
-    named = first[1:] if not first[0] else first  # pandas leaves the name of its index empty
+    named = first[1:] if not first[0] else first  # pandas leaves the name of its index column empty
     if len(set(named)) < len(named) or not named:
         return False
     if any(not name or is_number(name) or len(name) > LONGEST_NAME for name in named):
@@ -130,7 +130,7 @@ def _recurs(rows: Rows, column: int) -> bool:
 
 
 def _csv_rows(path: Path, source: str) -> Rows:
-    csv.field_size_limit(1 << 27)  # the default refuses a cell of more than 128 kB
+    csv.field_size_limit(1 << 27)  # the default refuses cells larger than 128 kB
     text = read_text(path)
     head = text.split("\n", 1)[0]
     delimiter = next((mark for mark in ",;\t" if mark in head), ",")
@@ -142,7 +142,7 @@ def _csv_rows(path: Path, source: str) -> Rows:
 
 
 def _tsv_rows(path: Path, source: str) -> Rows:
-    """Tab-separated lines. A quotation mark is nothing but one, unless the whole file quotes its cells by the rules."""
+    """Tab-separated lines. Quotation marks are literal, unless the whole file quotes its cells consistently."""
     text = read_text(path)
     quoted = _quoted_rows(text)
     if quoted is not None:
@@ -152,9 +152,9 @@ def _tsv_rows(path: Path, source: str) -> Rows:
 
 
 def _quoted_rows(text: str) -> list[tuple[int, list[str]]] | None:
-    """The rows as R and pandas quote them; None when the marks at the start of cells do not follow their rules.
+    """The rows as quoted by R and pandas; None if quotation marks at the start of cells do not follow their rules.
 
-    A cell with a tab and a line break has swallowed lines between two stray marks.
+    A cell with both a tab and a line break has swallowed lines between two stray marks.
     """
     if not re.search(r'(^|\t)"', text, re.MULTILINE):
         return None
@@ -182,12 +182,12 @@ def _even(numbered: list[tuple[int, list[str]]], source: str, width: int = 0) ->
 
 
 def _json_table(path: Path, source: str) -> Table:
-    """Objects, one a line, or one list of them (also under `data`)."""
+    """Objects, one per line, or a list of them (possibly under `data`)."""
     raw, notices = read_json(path, source, lines=True)
     if isinstance(raw, dict):
         raw = raw["data"] if isinstance(raw.get("data"), list) else [raw]
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
-        raise ConfigError(f"{source}: expected one JSON object for each example.")
+        raise ConfigError(f"{source}: expected one JSON object per example.")
     names = tuple(raw[0]) if raw else ()
     for index, row in enumerate(raw):
         if not set(names) <= set(row):

@@ -1,6 +1,6 @@
-"""Everything that trials share, made once before the first of them: splits, tokens, the teacher and its outputs.
+"""The preparation of a study, done once before its trials: splits, tokens, the teacher and its outputs.
 
-It trains no student and decides nothing about the search.
+It trains no students and decides nothing about the search.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ HARD_ONLY = Settings(alpha=0.0)
 
 
 def prepare(run: Run) -> Prepared:
-    """Build the caches and return the facts that the study keeps."""
+    """Build the caches and return the facts that the study stores."""
     spec = run.spec
     run.progress("reading data", "examples")
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
-    # Its faults would show only when the first model is promoted, days later.
+    # Otherwise problems would show only when the first model is promoted, days later.
     for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
         run.warn(notice)
     base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
@@ -106,18 +106,18 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
         tokenizer,
         run.spec.data,
         folder=run.caches / "features" / key,
-        progress=run.progress(f"tokenising the {part} split", "examples"),
+        progress=run.progress(f"tokenising the {'training' if part == 'train' else 'validation'} split", "examples"),
         say=run.warn,
     )
 
 
 def _check_length(run: Run, folder: str, named: str) -> None:
-    """A tokenizer does not always know how many positions its model has; a GPU would answer with an assertion."""
+    """A tokenizer does not always know how many positions its model has; a GPU would fail with an assertion."""
     wanted, most = run.spec.data.max_length, read_shape(folder).longest_input
     if padded_length(wanted) > most:
         raise ConfigError(
             f"data.max_length = {wanted}, but {named} reads at most {most} tokens",
-            hint=f"lower data.max_length to {most // MULTIPLE * MULTIPLE} (padding goes to multiples of {MULTIPLE})",
+            hint=f"lower data.max_length to {most // MULTIPLE * MULTIPLE} (lengths are multiples of {MULTIPLE})",
         )
 
 
@@ -125,15 +125,15 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
     reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init, trust_remote_code=False))
     if reason:
         raise ConfigError(
-            f"student.init = {init!r} does not read the teacher's tokens: {reason}",
-            hint="teacher and student must share one vocabulary; choose a pair of the same family",
+            f"student.init = {init!r} does not use the teacher's tokens: {reason}",
+            hint="teacher and student must share a vocabulary; choose a pair of the same family",
         )
 
 
 def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> str:
     """The folder of the head importance of the initial model on training examples, computed once and shared.
 
-    Empty when no trial asks for it: from scratch, or when the study keeps all heads or draws them at random.
+    Empty if no trial needs it: from scratch, or if the study keeps all heads or draws them at random.
     """
     if init == SCRATCH or not run.spec.importance:
         return ""
@@ -164,13 +164,13 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
 
 
 def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:
-    """The initial model with its task head; a new random one is told, because gradients through it say less."""
+    """The initial model with its task head; a new random head is reported, because gradients through it say less."""
     try:
         return load_encoder(init, run.spec.task, examples.labels, dropout=0.0, need_head=True)
     except ConfigError:
         run.notice(
             "warning",
-            f"{init} has no head for {run.spec.task}, so head importance is taken through a random one. With "
-            'student.init = "teacher", or head_choice = "random", nothing rests on it.',
+            f"{init} has no head for {run.spec.task}, so head importance is computed with a random one. With "
+            'student.init = "teacher", or head_choice = "random", it is not needed.',
         )
         return load_encoder(init, run.spec.task, examples.labels, dropout=0.0)

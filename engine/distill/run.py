@@ -1,4 +1,4 @@
-"""What every kind of attempt has at hand: its spec, folder, events, stop flag and device.
+"""The context of every kind of attempt: its spec, folder, events, stop flag and device.
 
 It trains and scores nothing.
 """
@@ -22,12 +22,12 @@ PROGRESS_SECONDS = 0.5
 
 
 class Stopped(Exception):
-    """Asked to leave. A training has written its checkpoint `last`; a cache that was being made is not there."""
+    """The attempt was asked to stop. Training has written its checkpoint `last`; an unfinished cache is not kept."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One attempt at work."""
+    """One running attempt."""
 
     spec: AttemptSpec
     paths: RunPaths
@@ -40,27 +40,27 @@ class Run:
         return Path(self.spec.caches)
 
     def notice(self, level: str, text: str) -> None:
-        """Say something to the person, on the screen and in the log."""
+        """Send a notice to the user, on the screen and in the log."""
         print(f"{level}: {text}", flush=True)  # noqa: T201 - the worker's stdout is log.txt
         self.events.emit(NOTICE, level=level, text=text)
 
     def warn(self, text: str) -> None:
-        """Say that something may spoil the results."""
+        """Warn that something may affect the results."""
         self.notice("warning", text)
 
     def progress(self, phase: str, unit: str) -> Callable[[int, int], None]:
-        """A callback (done, total) that reports `phase` at a calm rate; raises Stopped when asked to leave."""
+        """A callback (done, total) that reports `phase` at a limited rate; raises Stopped if asked to stop."""
         print(f"{phase} …", flush=True)  # noqa: T201 - the worker's stdout is log.txt
-        started = said = monotonic()
+        started = reported_at = monotonic()
 
         def report(done: int, total: int) -> None:
-            nonlocal said
+            nonlocal reported_at
             if self.stop.is_set():
                 raise Stopped
             now = monotonic()
-            if now - said < PROGRESS_SECONDS and done < total:
+            if now - reported_at < PROGRESS_SECONDS and done < total:
                 return
-            said = now
+            reported_at = now
             rate = round(done / max(now - started, 1e-9), 2)
             self.events.emit(PROGRESS, phase=phase, done=done, total=total, rate=rate, unit=unit)
 
@@ -77,11 +77,11 @@ def place(model: M, device: torch.device) -> M:
 
 
 def open_device(device: Device) -> torch.device:
-    """Claim what the launcher assigned: threads on the CPU, or the one visible GPU and its share of memory."""
+    """Set up the assigned device: CPU threads, or the one visible GPU and its share of memory."""
     torch.set_num_threads(max(1, device.threads))
     if device.kind == "cpu":
         return torch.device("cpu")
-    torch.set_float32_matmul_precision("high")  # TF32 where fp32 is asked for
+    torch.set_float32_matmul_precision("high")  # allows TF32 for fp32
     if device.memory_fraction < 1:
         torch.cuda.set_per_process_memory_fraction(device.memory_fraction)
     return torch.device("cuda")

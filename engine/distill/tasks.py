@@ -1,6 +1,6 @@
-"""What a task is to the worker: its model head, and how model outputs become predictions and scores.
+"""Tasks in the worker: the model head, and how model outputs become predictions and scores.
 
-It trains nothing and reads no files; exact match and F1 are those of `engine.squad`.
+It trains nothing and reads no files; exact match and F1 are those of `engine.tasks.squad`.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 Array = NDArray[Any]
 
 CHUNK_CELLS = 1 << 21
-"""Candidate spans compared at once: bounds the memory of scoring to some 50 MB."""
+"""Candidate spans compared at once: limits the memory of scoring to about 50 MB."""
 
 NO_SPAN = 1e6
-"""Null odds of a question without any passage token: abstain at every threshold, yet finite, for JSON."""
+"""Null odds of a question without passage tokens: abstains at every threshold, but finite for JSON."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions on one part and their scores."""
+    """Predictions on one split and their scores."""
 
     metrics: dict[str, float]
-    """Percent; `null_threshold` is a difference of logit sums. An absent class of questions has no metric."""
+    """Percent; `null_threshold` is a difference of logit sums. Metrics of an absent kind of questions are omitted."""
     predictions: dict[str, str]
     """Example id to answer text ("" abstains) or label name."""
     null_odds: dict[str, float]
     """Questions only: null score minus best span score; above the threshold the answer is ""."""
     correct: Array
-    """(examples,) float64, 0 or 1: exact match or right label."""
+    """(examples,) float64, 0 or 1: exact match or correct label."""
     partial: Array
     """(examples,) float64, 0 to 1: F1 of the answer; for classes the same as `correct`."""
     starts: dict[str, int] = field(default_factory=dict)
-    """Questions that were answered: character of the passage at which the answer begins."""
+    """Answered questions: offset of the answer in the passage."""
 
 
 class Score(Protocol):
@@ -69,7 +69,7 @@ def score_spans(
 
     The rule is that of the original BERT script: the null score of a question is the smallest start + end logit of the
     first token over its windows, its answer the best span over its windows, and it abstains when null score minus span
-    score exceeds the threshold. Without `null_threshold` the best one on these very questions is taken, or none when
+    score exceeds the threshold. Without `null_threshold` the best one on these questions is used, or none if
     all of them are answerable. Texts are compared by the rules of SQuAD 2.0.
     """
     null_odds, texts, starts = answer_spans(examples, features, outputs, data)
@@ -77,14 +77,14 @@ def score_spans(
     impossible = np.array([row.impossible for row in examples.rows])
     exact = np.array([squad.exact(text, gold) for text, gold in zip(texts, golds, strict=True)], float)
     f1 = np.array([squad.f1(text, gold) for text, gold in zip(texts, golds, strict=True)])
-    # Officially, "" also answers a question whose golds all normalise to nothing ("the").
-    silent = np.array([squad.exact("", gold) for gold in golds], float)
+    # In the official script, "" also matches a question whose golds all normalise to nothing ("the").
+    abstaining = np.array([squad.exact("", gold) for gold in golds], float)
     threshold = null_threshold
     if threshold is None and impossible.any():
-        threshold = tune_threshold(null_odds, exact, f1, silent)
+        threshold = tune_threshold(null_odds, exact, f1, abstaining)
     abstain = np.zeros(len(texts), bool) if threshold is None else null_odds > threshold
-    exact = np.where(abstain, silent, exact)
-    f1 = np.where(abstain, silent, f1)
+    exact = np.where(abstain, abstaining, exact)
+    f1 = np.where(abstain, abstaining, f1)
     ids = [row.id for row in examples.rows]
     return Scored(
         metrics=_span_metrics(exact, f1, impossible, threshold),
@@ -99,7 +99,7 @@ def score_spans(
 def answer_spans(
     examples: Examples, features: Features, outputs: Array, data: DataSpec
 ) -> tuple[Array, list[str], list[int]]:
-    """(null odds (examples,) float64, best answer texts, characters at which they begin), before any abstention."""
+    """(null odds (examples,) float64, best answer texts, their offsets), before any abstention."""
     if features.char_spans is None or outputs.shape != (int(features.offsets[-1]), 2):
         raise ValueError(
             f"outputs of shape {outputs.shape} do not fit the {features.offsets[-1]} tokens of a span task"
@@ -111,7 +111,7 @@ def answer_spans(
     example = np.asarray(features.example_index)
     null_by_example = np.full(count, np.inf)
     np.minimum.at(null_by_example, example, null)
-    order = np.lexsort((-best, example))  # the best window of an example comes first; the earlier one of a tie
+    order = np.lexsort((-best, example))  # the best window of an example comes first, in a tie the earlier one
     windows = np.full(count, -1)
     found, place = np.unique(example[order], return_index=True)
     windows[found] = order[place]
@@ -135,7 +135,7 @@ def best_spans(features: Features, outputs: Array, data: DataSpec) -> tuple[Arra
 
     Candidates start at the `n_best` passage tokens with the highest start logit; each takes its best end among the next
     `max_answer_length` tokens of the passage. The official script pairs its `n_best` best starts with its `n_best` best
-    ends, so all that it finds within the passage is a candidate here too, and no score is below its.
+    ends, so everything it finds within the passage is a candidate here too, and no score is lower.
     """
     count = len(features)
     score, start, end = np.full(count, -np.inf), np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -176,20 +176,20 @@ def _best_in(rows: Array, features: Features, outputs: Array, inside: Array, dat
     return sums[each[:, 0], best], start, start + best % reach
 
 
-def tune_threshold(null_odds: Array, exact: Array, f1: Array, silent: Array) -> float:
-    """The abstention threshold with the best exact, then the best F1, then nearest to 0.
+def tune_threshold(null_odds: Array, exact: Array, f1: Array, abstaining: Array) -> float:
+    """The abstention threshold with the best exact match, then the best F1, then closest to 0.
 
-    `exact` and `f1` (examples,) are the scores of answering, `silent` those of abstaining: 1 on impossible questions.
-    Thresholds lie midway between neighbouring odds, so questions of equal odds are all answered or all left unanswered.
-    The official script's `best_exact` walks through such a tie question by question and can be higher; no threshold
-    reaches it.
+    `exact` and `f1` (examples,) are the scores of answering, `abstaining` those of abstaining: 1 on impossible
+    questions. Thresholds are midway between adjacent odds, so questions of equal odds are all answered or all left
+    unanswered. The official script's `best_exact` goes through such a tie question by question and can be higher; no
+    threshold reaches it.
     """
     order = np.argsort(null_odds, kind="stable")
     odds = null_odds[order]
-    gains = np.stack([exact[order] - silent[order], f1[order] - silent[order]])
+    gains = np.stack([exact[order] - abstaining[order], f1[order] - abstaining[order]])
     answered = np.concatenate([np.zeros((2, 1)), np.cumsum(gains, axis=1)], axis=1)
     middle = odds[:-1] / 2 + odds[1:] / 2
-    middle = np.where(middle < odds[1:], middle, odds[:-1])  # between neighbouring floats there is no middle
+    middle = np.where(middle < odds[1:], middle, odds[:-1])  # adjacent floats have no midpoint
     cuts = np.concatenate([[odds[0] - 1.0], middle, [odds[-1] + 1.0]])
     possible = np.concatenate([[True], odds[:-1] < odds[1:], [True]])
     rank = np.lexsort((np.abs(cuts), -np.round(answered[1], 9), -answered[0], ~possible))
@@ -214,7 +214,7 @@ def score_classes(
     examples: Examples, features: Features, outputs: Array, data: DataSpec, *, null_threshold: float | None = None
 ) -> Scored:
     """Score class logits, `outputs` (n, classes), row by row; `null_threshold` has no meaning here."""
-    from sklearn.metrics import f1_score, matthews_corrcoef  # a second of import that span tasks never need
+    from sklearn.metrics import f1_score, matthews_corrcoef  # takes a second to import, and span tasks never need it
 
     if outputs.shape != (len(examples), len(examples.labels)) or len(features) != len(examples):
         raise ValueError(f"outputs of shape {outputs.shape} do not fit {len(examples)} examples")
@@ -237,4 +237,4 @@ def score_classes(
 
 
 SCORERS: dict[str, Score] = {QUESTION_ANSWERING: score_spans, TEXT_CLASSIFICATION: score_classes}
-"""By the names of `engine.tasks.table.TASKS`; a test keeps both alike."""
+"""By the names of `engine.tasks.table.TASKS`; a test keeps both in sync."""

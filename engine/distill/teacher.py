@@ -1,6 +1,6 @@
-"""The teacher: found or trained, scored on the search split, and its outputs written once for every trial.
+"""The teacher: resolved or trained, scored on the validation split, and its outputs written once for all trials.
 
-No student is built here, and no trial ever runs what is built here.
+No students are built here, and trials never run the teacher.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from bertdistill.engine.tasks.table import TASKS
 
 
 def resolve(model_id: str, revision: str, key: str) -> str:
-    """A local folder for a hub id or folder, so that trials never ask the hub. `key` names the study-file key."""
+    """A local folder for a Hub id or folder, so that trials never contact the Hub. `key` is a key of the study file."""
     if model_id == SCRATCH:
         return model_id
     if Path(model_id).is_dir():
@@ -51,13 +51,13 @@ def resolve(model_id: str, revision: str, key: str) -> str:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise ConfigError(
-            f"{key} = {model_id!r} is no folder here and cannot be fetched from the hub: {error}",
+            f"{key} = {model_id!r} is not a local folder and cannot be downloaded from the Hub: {error}",
             hint="give the path of a local folder, or check the id and the network",
         ) from error
     if not any(Path(folder).glob("*.safetensors")):
         raise ConfigError(
-            f"{key} = {model_id!r} has no model.safetensors; other weight files could run code and are not read",
-            hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the hub has a converted copy, or convert it once',
+            f"{key} = {model_id!r} has no model.safetensors; other weight files can run code and are not read",
+            hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the Hub has a converted copy, or convert it',
         )
     check_folder(Path(folder), f"{key} = {model_id!r}")
     return folder
@@ -69,10 +69,10 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
     if teacher_folder != SCRATCH:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(teacher_folder, trust_remote_code=False)
         if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
-            # transformers makes an empty one where the files are missing; every word would be the unknown one.
+            # transformers creates an empty one if the files are missing; every word would be unknown.
             raise ConfigError(
                 f"teacher.model = {spec.model!r} has no tokenizer files: its vocabulary is empty",
-                hint="copy vocab.txt or tokenizer.json of the model into its folder",
+                hint="copy the model's vocab.txt or tokenizer.json into its folder",
             )
         check_vocabulary_size(tokenizer, read_shape(teacher_folder).vocab_size, f"teacher.model = {spec.model!r}")
         return tokenizer
@@ -90,9 +90,9 @@ def _texts(examples: Examples) -> list[str]:
 def fine_tuned(
     run: Run, folder: str, tokenizer: PreTrainedTokenizerBase, train_features: Features, evaluator: Evaluator
 ) -> Path:
-    """The folder of the teacher that this study uses, trained now if nobody trained the very same one before.
+    """The folder of this study's teacher, trained now unless an identical one was trained before.
 
-    An interrupted training goes on from its own checkpoint, whichever attempt or study asks next.
+    An interrupted training is resumed from its checkpoint by the next attempt or study that needs it.
     """
     spec = run.spec.teacher
     if spec.fine_tune is None:
@@ -119,7 +119,7 @@ def fine_tuned(
 
 
 def _check_classes(run: Run, folder: str, examples: Examples) -> None:
-    """A teacher that is used as it is: which of its classes is which label must be known, not guessed."""
+    """For a teacher that is used as is: the label of each of its classes must be known, not guessed."""
     if not examples.labels:
         return
     named = f"teacher.model = {run.spec.teacher.model!r}"
@@ -129,7 +129,7 @@ def _check_classes(run: Run, folder: str, examples: Examples) -> None:
 
 
 def _training(target: Path) -> Path:
-    """Where a teacher is trained, so that an interrupted training can go on."""
+    """Where a teacher is trained, so that an interrupted training can be resumed."""
     return target.with_name(f"{target.name}.training")
 
 
@@ -155,7 +155,7 @@ def _untrained(
 
 
 def as_settings(tune: FineTuneSpec) -> Settings:
-    """The fine-tuning as settings of the common training loop: the hard loss alone."""
+    """The fine-tuning as settings of the common training loop: the hard loss only."""
     return Settings(
         alpha=0.0,
         epochs=tune.epochs,
@@ -205,10 +205,10 @@ def _train(
 def teacher_outputs(
     run: Run, teacher: Path, features: Features, tokenizer: PreTrainedTokenizerBase, evaluator: Evaluator
 ) -> tuple[Path, dict[str, float]]:
-    """The cache folder of the teacher's outputs over `features`, and its scores on the search split.
+    """The cache folder of the teacher's outputs over `features`, and its scores on the validation split.
 
-    The key is the teacher's files and the features, which name data, labels, tokenizer and lengths. Outputs are fp16
-    and only of real tokens: 203 MB for the whole of SQuAD 2.0.
+    The cache key covers the teacher's files and the features, i.e. data, labels, tokenizer and lengths. Outputs are
+    fp16 and exclude padding: 203 MB for all of SQuAD 2.0.
     """
     key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
     folder = run.caches / "outputs" / key

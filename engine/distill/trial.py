@@ -45,7 +45,7 @@ def run_trial(run: Run) -> dict[str, float]:
     place(model.net, run.device)
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
-        raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were promised")
+        raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
     train_features = features_for(model, open_features(Path(facts.features["train"])))
     search = search_examples(spec)
     evaluator = Evaluator(
@@ -88,7 +88,7 @@ def run_trial(run: Run) -> dict[str, float]:
 
 
 def _caches(run: Run) -> list[Path]:
-    """The cache folders that this trial reads; a model that a person named is no cache of ours."""
+    """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
@@ -100,9 +100,9 @@ def _teacher(facts: Prepared, needed: frozenset[str]) -> dict[str, npt.NDArray[n
 
 
 def measured_rows(lengths: IntArray) -> list[IntArray]:
-    """Batches of every length: the longest inputs alone would make every student look slow."""
+    """Batches of all lengths: only the longest inputs would make every student look slow."""
     parts = list(by_length(lengths, MEASURED_TOKENS))
-    # From the middle of each eighth: the very last batch may be a rest, and would not stand for the shortest.
+    # From the middle of each eighth: the last batch may be incomplete and not representative of the shortest.
     chosen = np.unique(((np.arange(MEASURED_BATCHES) + 0.5) * len(parts) / MEASURED_BATCHES).astype(int))
     return [parts[i] for i in chosen]
 
@@ -113,7 +113,7 @@ def _load_teacher(run: Run) -> Encoder:
 
 
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
-    """Latencies and throughput of the student in `folder`, as far as they are wanted."""
+    """Latencies and throughput of the student in `folder`, as far as requested."""
     result: dict[str, float] = {}
     if not wanted & {*LATENCIES, "throughput"}:
         return result

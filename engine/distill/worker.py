@@ -1,7 +1,7 @@
-"""The worker: what one attempt's process does, `python -P -m bertdistill.engine.distill.worker RUN_FOLDER`.
+"""The worker: the process of one attempt, `python -P -m bertdistill.engine.distill.worker RUN_FOLDER`.
 
-It reads `spec.json`, does the work, reports by events and says by its exit code how it ended. It opens no database and
-starts no other attempt.
+It reads `spec.json`, does the work, reports with events, and shows with its exit code how it ended. It opens no
+database and starts no other attempts.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the attempt in the folder that is the only argument; the result is the exit code."""
+    """Run the attempt in the folder given as the only argument; returns the exit code."""
     if len(arguments) != 1:
         print("usage: python -P -m bertdistill.engine.distill.worker RUN_FOLDER", file=sys.stderr)  # noqa: T201
         return 2
     os.umask(0o077)
     paths = RunPaths(Path(arguments[0]).resolve())
     stop = threading.Event()
-    # Before the slow imports: a stop that arrives during them must not look like a crash.
+    # Before the slow imports: a stop during them must not look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     events = EventWriter(paths.events)
     try:
@@ -57,15 +57,15 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
     from bertdistill.store.errors import BertDistillError
 
     if stop.is_set():
-        return ev.EXIT_STOPPED, "stopped", "stopped", "stopped before it began"
+        return ev.EXIT_STOPPED, "stopped", "stopped", "stopped before it started"
     try:
         run = Run(spec, paths, events, stop, open_device(spec.device))
         events.emit(ev.RESULT, **WORK[spec.kind](run))
     except Stopped:
-        return ev.EXIT_STOPPED, "stopped", "stopped", "asked to stop; what was done until then is kept"
+        return ev.EXIT_STOPPED, "stopped", "stopped", "stopped on request; the work done so far is kept"
     except Diverged as error:
         return ev.EXIT_DIVERGED, "infeasible", "diverged", str(error)
-    except BertDistillError as error:  # a person must mend something first; trying again would say the same
+    except BertDistillError as error:  # the user must fix something first; a retry would fail again
         hint = f" ({error.hint})" if error.hint else ""
         return ev.EXIT_REFUSED, "refused", type(error).__name__, f"{error}{hint}"
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -78,7 +78,7 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
 
 
 def out_of_memory(error: Exception) -> str:
-    """cuda_oom, host_oom or nothing. Asynchronous CUDA failures come as other types, so their words decide."""
+    """cuda_oom, host_oom or nothing. Asynchronous CUDA failures have other types, so their text decides."""
     text = str(error)
     cuda = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
     if type(error).__name__ == "OutOfMemoryError" or any(words in text for words in cuda):

@@ -1,1 +1,1 @@
-"""What a student is, as arithmetic: its shape, size and cost before any training. Without torch."""
+"""Students as arithmetic, without torch: their shape, size and cost before training."""

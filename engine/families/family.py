@@ -1,6 +1,6 @@
-"""What a family of students is to everything outside of the worker: which settings shape them, and what they will cost.
+"""A model family as seen outside the worker: which settings shape its students, and what they will cost.
 
-A family is one module here and one row in `table`, and one module and row of the same name in `distill.families`. Pure
+A family is one module here and one row in `table`, plus a module and row of the same name in `distill.families`. Pure
 arithmetic: no family builds a network or reads a file.
 """
 
@@ -14,7 +14,7 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.tasks.task import Task
 
 Student = Hashable
-"""What a family plans: two equal ones are built alike. Only their family looks inside."""
+"""A family's plan of a student: equal plans build equal students. Only the family interprets it."""
 
 
 class Family(Protocol):
@@ -22,26 +22,26 @@ class Family(Protocol):
 
     @property
     def name(self) -> str:
-        """As `settings.family` says it."""
+        """Its value of `settings.family`."""
         ...
 
     @property
     def settings(self) -> frozenset[str]:
-        """Keys of `Settings` that shape its students. Keys of no family apply to all of them."""
+        """Keys of `Settings` that shape its students. Keys of no family apply to all families."""
         ...
 
     def fits(self, task: Task) -> bool:
-        """Whether there are students of it for the task."""
+        """Whether the family supports the task."""
         ...
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Student:
-        """The student that the settings describe; ConfigError when none can be built."""
+        """The student that the settings describe; ConfigError if it cannot be built."""
         ...
 
     def known(self, student: Student, task: Task, facts: Prepared) -> dict[str, float]:
-        """Metrics that follow from the plan (params, size_mb, gflops …): exactly those of what is built."""
+        """Metrics that follow from the plan (params, size_mb, gflops …), exactly as for the built model."""
         ...
 
     def idle(self, settings: Settings, student: Student) -> frozenset[str]:
-        """Keys of its `settings` whose value has no effect on this student beyond what the plan says already."""
+        """Keys of its `settings` that have no effect on this student beyond the plan."""
         ...

@@ -1,6 +1,6 @@
-"""Model folders from anywhere, looked at before a library reads them: bounded, regular files, no code, whole weights.
+"""Checks of untrusted model folders before a library reads them: sizes, regular files, no code, complete weights.
 
-Standard library only; it loads no weights and asks no hub. What it lets through may still be no encoder: `Shape` says.
+Standard library only; it loads no weights and contacts no Hub. Whether a folder holds an encoder is checked in `Shape`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ READ = (".json", ".txt", ".model", ".safetensors", ".jinja")
 """Suffixes of the files that a library may open in a model folder."""
 LARGEST_CONFIG = 16 << 20
 LARGEST_HEADER = 100_000_000
-"""Bytes of the header of a safetensors file, as the library itself limits them."""
+"""Maximum header size of a safetensors file in bytes, the library's own limit."""
 BOUNDS = {
     "num_hidden_layers": 512,
     "n_layers": 512,
@@ -32,45 +32,45 @@ BOUNDS = {
     "vocab_size": 1 << 24,
     "max_position_embeddings": 1 << 20,
 }
-"""The largest sizes that any encoder has, and far more. Building what a config asks for costs time and memory."""
+"""Upper limits far beyond any real encoder. Building what a config describes costs time and memory."""
 FROM_ZERO = {"type_vocab_size": 1024, "pad_token_id": 1 << 24}
 MOST_CLASSES = 100_000
-CODE = "the project never runs code from a model folder; remove auto_map if the plain architecture is the right one"
+CODE = "the project never runs code from a model folder; remove auto_map if the standard architecture is the right one"
 
 
 def check_folder(folder: Path, named: str) -> None:
-    """Refuse a model folder that no loader should touch; ConfigError names it as `named`, the file, and the remedy."""
+    """Refuse a model folder that no loader should open; ConfigError gives it as `named`, the file and the remedy."""
     for path in _files(folder, named):
         if path.name == "adapter_config.json":
             raise ConfigError(
-                f"{named}: it holds an adapter (adapter_config.json), not a model",
+                f"{named}: this is an adapter (adapter_config.json), not a full model",
                 hint="merge the adapter into its base model and save that",
             )
     config = read_config(folder, named)
     if "auto_map" in _json_file(folder / "tokenizer_config.json", named, missing={}):
-        raise ConfigError(f"{named}: tokenizer_config.json names code of its own (auto_map)", hint=CODE)
+        raise ConfigError(f"{named}: tokenizer_config.json refers to custom code (auto_map)", hint=CODE)
     _check_index(folder, named)
     held = sum(weights_in(path, named) for path in sorted(folder.glob("*.safetensors")))
     _check_amount(config, held, named)
 
 
 def read_config(folder: Path, named: str) -> dict[str, Any]:
-    """config.json of a folder, its sizes checked; ConfigError names it as `named`, and the key."""
+    """The validated config.json of a folder; ConfigError gives the folder as `named`, and the key."""
     config = _json_file(folder / "config.json", named)
     check_config(config, named)
     return config
 
 
 def check_config(config: Mapping[str, Any], named: str) -> None:
-    """Refuse a config.json that names code, no architecture, or sizes that no encoder has."""
+    """Refuse a config.json with custom code, without an architecture, or with sizes that no encoder has."""
     if "auto_map" in config:
-        raise ConfigError(f"{named}: config.json names code of its own (auto_map)", hint=CODE)
+        raise ConfigError(f"{named}: config.json refers to custom code (auto_map)", hint=CODE)
     if config.get("quantization_config") is not None:
-        raise ConfigError(f"{named}: its weights are quantised", hint="name the original model with full weights")
+        raise ConfigError(f"{named}: its weights are quantised", hint="use the original model with unquantised weights")
     if not config.get("model_type"):
         raise ConfigError(
             f"{named}: config.json has no model_type",
-            hint=f"add the one that its weights have: {', '.join(ARCHITECTURES)}",
+            hint=f"add the one that matches its weights: {', '.join(ARCHITECTURES)}",
         )
     for key, low, high in [*((k, 1, v) for k, v in BOUNDS.items()), *((k, 0, v) for k, v in FROM_ZERO.items())]:
         value = config.get(key, low)
@@ -94,7 +94,7 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
 
 
 def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
-    """A loader first builds what the config describes: it must not describe far more than there is to load."""
+    """A loader first builds what the config describes, so that must not be far more than the weight files hold."""
     if not held or config.get("model_type") not in ARCHITECTURES or config.get("kept_heads"):
         return
     try:
@@ -113,7 +113,7 @@ def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
 
 
 def _files(folder: Path, named: str) -> Iterator[Path]:
-    """What a library may open, after a look at what it is; links may lead only where the hub's cache keeps files."""
+    """The files that a library may open, checked; links may only point to where the Hub's cache keeps files."""
     root = folder.resolve()
     homes = [root, root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [root]
     try:
@@ -123,13 +123,13 @@ def _files(folder: Path, named: str) -> Iterator[Path]:
     for path in paths:
         if path.is_symlink() and not any(path.resolve().is_relative_to(home) for home in homes):
             raise ConfigError(
-                f"{named}: {path.name} is a link to {path.resolve()}, outside of the folder",
+                f"{named}: {path.name} is a link to {path.resolve()}, outside the folder",
                 hint="copy the file into the folder",
             )
         if path.is_dir():
             continue
         if not path.is_file():
-            raise ConfigError(f"{named}: {path.name} is not a regular file", hint="replace it by one, or remove it")
+            raise ConfigError(f"{named}: {path.name} is not a regular file", hint="replace it with one, or remove it")
         yield path
 
 
@@ -147,12 +147,12 @@ def _json_file(path: Path, named: str, missing: dict[str, Any] | None = None) ->
     else:
         if isinstance(found, dict):
             return found
-        reason = "it holds no JSON object"
-    raise ConfigError(f"{named}: {path.name} cannot be read: {reason}", hint="give a folder that holds a saved model")
+        reason = "it is not a JSON object"
+    raise ConfigError(f"{named}: {path.name} cannot be read: {reason}", hint="give the folder of a saved model")
 
 
 def _check_index(folder: Path, named: str) -> None:
-    """An index joins its names to the folder: each must be the name of a file in it, not a path."""
+    """An index's file names are joined to the folder: each must name a file in it, not a path."""
     index = _json_file(folder / "model.safetensors.index.json", named, missing={})
     files = index.get("weight_map", {})
     for name in set(map(str, files.values())) if isinstance(files, Mapping) else ():
@@ -164,28 +164,28 @@ def _check_index(folder: Path, named: str) -> None:
 
 
 def weights_in(path: Path, named: str) -> int:
-    """How many weights a safetensors file holds, by its header; ConfigError when it is cut or damaged."""
+    """The number of weights in a safetensors file, from its header; ConfigError if it is truncated or damaged."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or length > min(size - 8, LARGEST_HEADER):
-                raise ValueError("its header is cut")
+                raise ValueError("its header is truncated")
             header = json.loads(file.read(length))
         tensors = [one for name, one in header.items() if name != "__metadata__"]
         end = max((one["data_offsets"][1] for one in tensors), default=0)
         if 8 + length + end != size:
-            raise ValueError(f"it has {size:,} bytes where its header says {8 + length + end:,}")
+            raise ValueError(f"it has {size:,} bytes, but its header says {8 + length + end:,}")
         return sum(math.prod(one["shape"]) for one in tensors)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"{named}: {path.name} is cut or damaged: {_short(error)}", hint="download or copy the file again"
+            f"{named}: {path.name} is truncated or damaged: {_short(error)}", hint="download or copy the file again"
         ) from error
 
 
 def _short(value: Any) -> str:
     try:
         text = str(value)
-    except ValueError:  # an integer of more digits than Python writes
+    except ValueError:  # an integer with more digits than Python prints
         return "a huge number"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,6 +1,6 @@
-"""The families of students that there are, by name. A new family is one module and one row here.
+"""All model families by name. To add a family, add a module and a row here.
 
-The worker has a table of its own, `distill.families.table.BUILDERS`, with the same names.
+The worker has its own table, `distill.families.table.BUILDERS`, with the same names.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER,)}
 
 
 def foreign(settings: Settings) -> frozenset[str]:
-    """Keys that shape the students of other families only, and so mean nothing to these settings."""
+    """Keys that shape only students of other families, and so have no effect with these settings."""
     every = frozenset[str]().union(*(family.settings for family in FAMILIES.values()))
     return every - FAMILIES[settings.family].settings

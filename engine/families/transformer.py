@@ -1,6 +1,6 @@
-"""What a student is made of, as arithmetic: its layers, heads and widths, its size and cost before any training.
+"""Transformer students as arithmetic: layers, heads and widths, size and cost before training.
 
-Standard library only, because the runner sizes thousands of proposals: it builds no model and reads no file.
+Standard library only, because the runner sizes thousands of proposals: it builds no models and reads no files.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 NEW_LAYER = -1
-"""In `Plan.kept_layers`: a layer that has no counterpart in the initial model and starts with random weights."""
+"""In `Plan.kept_layers`: a layer without a counterpart in the initial model, which starts with random weights."""
 BYTES_PER_WEIGHT = 4
 
-# The spelling of one fact in the config.json of each architecture.
+# The names of each size in the config.json of each architecture.
 _KEYS = {
     "bert": ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     "roberta": ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     "distilbert": ("dim", "hidden_dim", "n_layers", "n_heads"),
 }
-# Transformers leaves defaults out of a config.json, so a missing key means the value below.
+# Transformers omits defaults from config.json, so a missing key means the value below.
 _MISSING = {
     "bert": {"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 0},
     "roberta": {"vocab_size": 50265, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 1},
@@ -38,7 +38,7 @@ _MISSING_SIZES = {"bert": (768, 3072, 12, 12), "roberta": (768, 3072, 12, 12), "
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of an encoder. `types` counts segment embeddings (0: none); `heads` those of an unpruned layer."""
+    """The sizes of an encoder. `types` is the number of segment embeddings; `heads` is that of an unpruned layer."""
 
     architecture: str
     vocab_size: int
@@ -53,7 +53,7 @@ class Shape:
 
     @property
     def longest_input(self) -> int:
-        """Most tokens of one input. RoBERTa counts positions from pad_id + 1, so 512 of its 514 are usable."""
+        """Maximum tokens of one input. RoBERTa counts positions from pad_id + 1, so 512 of its 514 are usable."""
         return self.positions - (self.pad_id + 1 if self.architecture == "roberta" else 0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Shape:
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> Shape:
-        """The shape in the config.json of a checkpoint; raises ConfigError when it is not a supported encoder."""
+        """The shape given in a checkpoint's config.json; raises ConfigError if it is not a supported encoder."""
         kind = str(config.get("model_type", ""))
         if kind not in ARCHITECTURES:
             raise ConfigError(
@@ -85,7 +85,7 @@ class Shape:
 
 
 def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_size: int) -> None:
-    """Refuse what changes the parameter count or the computation in ways that this project does not know."""
+    """Refuse options that change the parameter count or the computation in unsupported ways."""
     if config.get("is_decoder") or config.get("add_cross_attention"):
         raise ConfigError("the checkpoint is a decoder", hint="use an encoder")
     positions = config.get("position_embedding_type", "absolute")
@@ -96,7 +96,7 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
     kept = config.get("kept_heads")
     if config.get("pruned_heads") or (kept and any(len(layer) != heads for layer in kept)) or layers < 1:
         raise ConfigError(
-            "heads were already pruned from this checkpoint", hint="start from a checkpoint with all heads"
+            "attention heads were already pruned from this checkpoint", hint="start from a checkpoint with all heads"
         )
 
 
@@ -114,9 +114,9 @@ class Plan:
 
 
 def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
-    """Apply the size settings to the initial model, or (scratch) to a new BERT with the vocabulary of `init`.
+    """Apply the size settings to the initial model or, from scratch, to a new BERT with the vocabulary of `init`.
 
-    Raises ConfigError when the settings ask for what the initial model does not have.
+    Raises ConfigError if the settings require what the initial model does not have.
     """
     shape = _scratch_shape(init, settings) if scratch else _checked_shape(init, settings)
     kept = _kept_layers(shape, settings, scratch=scratch)
@@ -134,13 +134,13 @@ def _checked_shape(init: Shape, settings: Settings) -> Shape:
         if wanted not in (0, have):
             raise ConfigError(
                 f"settings.{key} is {wanted}, but the initial model has {have}",
-                hint=f'leave {key} out, or set student.init = "scratch"',
+                hint=f'omit {key}, or set student.init = "scratch"',
             )
     return init
 
 
 def _scratch_shape(init: Shape, settings: Settings) -> Shape:
-    """A BERT for the tokens of `init`: same vocabulary, padding id and longest input, two segment types."""
+    """A BERT for the tokens of `init`: same vocabulary, padding id and maximum length, two segment types."""
     hidden_size = settings.hidden_size or init.hidden_size
     return bert_shape(
         vocab_size=init.vocab_size,
@@ -156,7 +156,7 @@ def _scratch_shape(init: Shape, settings: Settings) -> Shape:
 def bert_shape(
     *, vocab_size: int, positions: int, hidden_size: int, ffn_size: int, layers: int, head_size: int, pad_id: int = 0
 ) -> Shape:
-    """A new BERT; `ffn_size` 0 is four times `hidden_size`. Raises ConfigError when the heads do not fit the width."""
+    """A new BERT; `ffn_size` 0 is four times `hidden_size`. Raises ConfigError if the heads do not divide the width."""
     if hidden_size % head_size:
         raise ConfigError(
             f"hidden_size {hidden_size} is not a multiple of head_size {head_size}",
@@ -178,14 +178,14 @@ def _kept_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[in
         return tuple(index if index < shape.layers else NEW_LAYER for index in range(wanted))
     if wanted > shape.layers:
         raise ConfigError(
-            f"settings.layers is {wanted}, but the initial model has {shape.layers} layers to choose from evenly",
+            f"settings.layers is {wanted}, but the initial model has {shape.layers} layers to choose evenly from",
             hint='use layer_choice = "first", which adds new layers, or fewer layers',
         )
     return even_layers(shape.layers, wanted)
 
 
 def even_layers(layers: int, wanted: int) -> tuple[int, ...]:
-    """`wanted` of `layers` indices, evenly spaced, the first and the last among them: 6 of 12 are 0 2 4 7 9 11."""
+    """`wanted` of `layers` indices, evenly spaced, including the first and the last: 6 of 12 are 0 2 4 7 9 11."""
     gaps = max(wanted - 1, 1)
     return tuple((2 * index * (layers - 1) + gaps) // (2 * gaps) for index in range(wanted))
 
@@ -205,7 +205,7 @@ def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[
     if settings.layers not in (0, len(kept)):
         raise ConfigError(
             f"settings.layers is {settings.layers}, but settings.layer_list names {len(kept)} layers",
-            hint="leave settings.layers out",
+            hint="omit settings.layers",
         )
     return kept
 
@@ -216,16 +216,16 @@ def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[
 def known_metrics(
     init: Shape, settings: Settings, *, scratch: bool, task: str, labels: int, mean_length: float
 ) -> dict[str, float]:
-    """What follows from the settings alone: params, encoder_params, size_mb, gflops. Raises as plan_student does.
+    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops. Raises like plan_student.
 
-    `labels` counts the classes of text classification; `mean_length` is in tokens.
+    `labels` is the number of classes of text classification; `mean_length` is in tokens.
     """
     plan = plan_student(init, settings, scratch=scratch)
     return plan_metrics(plan, task=task, labels=labels, mean_length=mean_length)
 
 
 def plan_metrics(plan: Plan, *, task: str, labels: int, mean_length: float) -> dict[str, float]:
-    """The same for a plan that was already made."""
+    """The same for an existing plan."""
     encoder = encoder_params(plan)
     params = embedding_params(plan.shape) + encoder + head_params(plan.shape, task=task, labels=labels)
     return {
@@ -237,12 +237,12 @@ def plan_metrics(plan: Plan, *, task: str, labels: int, mean_length: float) -> d
 
 
 def embedding_params(shape: Shape) -> int:
-    """Words, positions, segment types and one LayerNorm."""
+    """Word, position and segment embeddings and one LayerNorm."""
     return (shape.vocab_size + shape.positions + shape.types) * shape.hidden_size + 2 * shape.hidden_size
 
 
 def encoder_params(plan: Plan) -> int:
-    """The layers alone."""
+    """All encoder layers."""
     return sum(layer_params(plan.shape, left) for left in plan.heads_left)
 
 
@@ -263,9 +263,9 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
 
 
 def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
-    """Floating point operations of the matrix products of one input of `length` tokens, two for each multiply-add.
+    """Floating point operations of the matrix products for one input of `length` tokens, two per multiply-add.
 
-    Softmax, LayerNorm, biases and activations are left out, as in the usual counts.
+    Softmax, LayerNorm, biases and activations are not counted, as is customary.
     """
     hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
     widths: Sequence[int] = [left * plan.shape.head_size for left in plan.heads_left]
@@ -280,7 +280,7 @@ def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
 
 @dataclass(frozen=True)
 class Transformer:
-    """BERT-like encoders: cut out of a checkpoint, or new. See `engine.families.family.Family`."""
+    """BERT-like encoders, cut from a checkpoint or new. See `engine.families.family.Family`."""
 
     name: str = "transformer"
     settings: frozenset[str] = frozenset(
@@ -298,8 +298,8 @@ class Transformer:
         shape = facts.teacher_shape if scratch else facts.init_shape
         if not shape:
             raise ConfigError(
-                "the preparation of this study reported no shape of its models",
-                hint="Start the study again under another name; caches are used again.",
+                "the preparation of this study did not report the shapes of its models",
+                hint="Start the study again under another name; its caches are reused.",
             )
         return plan_student(Shape.from_dict(shape), settings, scratch=scratch)
 

@@ -1,1 +1,1 @@
-"""Objectives, dominance, rank and hypervolume. Pure."""
+"""Objectives, dominance, ranking and hypervolume. Pure."""

@@ -1,9 +1,9 @@
-"""Which trials are not beaten: dominance, rank, hypervolume and the gain of each trial. Pure; knows no trial states.
+"""The Pareto frontier: dominance, ranking, hypervolume and the gain of each trial. Pure; knows no trial states.
 
-Every function that takes *points* takes oriented ones, where smaller is better in every coordinate (see `oriented`).
+All functions of *points* expect oriented ones, where smaller is better in every coordinate (see `oriented`).
 
-Distances and volumes compare sizes by their logarithm: from 5 to 10 million parameters is as far as from 50 to 100, so
-one large student cannot squeeze the small ones together. Dominance does not depend on any scale.
+Distances and volumes use the logarithm of sizes: from 5 to 10 million parameters is as far as from 50 to 100, so
+one large student cannot squeeze the small ones together. Dominance does not depend on the scale.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Key = TypeVar("Key")
 SIZES = ("params", "encoder_params", "size_mb", "gflops", "peak_memory_mb")
 TIMES = ("latency_cpu_ms", "latency_ratio", "latency_ms", "latency_p95_ms", "throughput", "train_minutes")
 LOG_SCALED = frozenset(SIZES + TIMES)
-"""Metrics of which ratios matter rather than differences; all are positive."""
+"""Metrics for which ratios matter rather than differences; all are positive."""
 
 MARGIN = 0.1
-"""The reference point lies this share of the range beyond the worst point, so that extreme trials gain something."""
+"""The reference point is this fraction of the range beyond the worst point, so that extreme trials gain something."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric with a direction and perhaps a threshold that a trial must reach to be feasible (inclusive)."""
+    """A metric with a direction and an optional threshold (inclusive) that a trial must reach to be feasible."""
 
     metric: str
     direction: Literal["maximize", "minimize"]
     threshold: float | None = None
     constraint: bool = False
-    """Only the threshold counts: the metric decides who is feasible, and nothing is gained beyond it."""
+    """Only the threshold counts: the metric decides feasibility and is not optimised."""
 
     def feasible(self, value: float) -> bool:
         """Whether `value` is on the right side of the threshold."""
@@ -47,8 +47,8 @@ class Objective:
 Objectives = Sequence[Objective]
 
 
-def aims(objectives: Objectives) -> list[Objective]:
-    """The objectives that are optimised: all but pure constraints. They are the coordinates of every point."""
+def optimised(objectives: Objectives) -> list[Objective]:
+    """The optimised objectives, i.e. all but constraints. They are the coordinates of every point."""
     return [objective for objective in objectives if not objective.constraint]
 
 
@@ -72,14 +72,14 @@ def has_all(values: Mapping[str, float | None], objectives: Objectives) -> bool:
 
 
 def _finite(values: Mapping[str, float | None], objectives: Objectives) -> list[float | None]:
-    """The value of each objective, None for one that is missing or not finite."""
+    """The value of each objective, None if it is missing or not finite."""
     found = [values.get(objective.metric) for objective in objectives]
     return [value if value is not None and math.isfinite(value) else None for value in found]
 
 
 def oriented(values: Mapping[str, float | None], objectives: Objectives) -> Point:
-    """The aims as a point in which smaller is better; raises ValueError when one is missing."""
-    wanted = aims(objectives)
+    """The optimised objectives as a point in which smaller is better; raises ValueError if one is missing."""
+    wanted = optimised(objectives)
     found = _finite(values, wanted)
     if None in found:
         missing = [objective.metric for objective, value in zip(wanted, found, strict=True) if value is None]
@@ -98,7 +98,7 @@ def dominates(first: Point, second: Point) -> bool:
 
 
 def non_dominated(points: Sequence[Point]) -> list[bool]:
-    """For each point whether no other dominates it; equal points stay together."""
+    """For each point, whether no other dominates it; equal points share the result."""
     return [rank == 0 for rank in ranks(points)]
 
 
@@ -114,7 +114,7 @@ def ranks(points: Sequence[Point]) -> list[int]:
 
 
 def _ranks_2d(order: Sequence[Point]) -> dict[Point, int]:
-    lowest: list[float] = []  # of each front, the second coordinate of its last member
+    lowest: list[float] = []  # for each front, the second coordinate of its last member
     front_of: dict[Point, int] = {}
     for point in order:
         front = bisect_right(lowest, point[1])
@@ -127,7 +127,7 @@ def _ranks_any(order: Sequence[Point]) -> dict[Point, int]:
     fronts: list[list[Point]] = []
     front_of: dict[Point, int] = {}
     for point in order:
-        # The newest members of a front are the likeliest to dominate, so they are asked first.
+        # The newest members of a front are the most likely to dominate, so they are compared first.
         front = next(
             (i for i, f in enumerate(fronts) if not any(dominates(q, point) for q in reversed(f))), len(fronts)
         )
@@ -144,19 +144,19 @@ def _ranks_any(order: Sequence[Point]) -> dict[Point, int]:
 def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: Objectives) -> list[RankedRow[Key]]:
     """The ranked list: frontier first (best first objective on top), then by distance to it, infeasible rows last.
 
-    The distance of a feasible row is how far it must improve to equal a frontier row, that of an infeasible row how far
-    to reach the thresholds. Each objective is measured in its own range over these rows: 0.1 is a tenth of it.
-    `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are left out.
+    The distance of a feasible row is how far it must improve to match a frontier row, that of an infeasible row how far
+    it is from the thresholds. Each objective is scaled by its range over these rows: 0.1 is a tenth of the range.
+    `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are omitted.
     """
     complete = [(key, values) for key, values in rows if has_all(values, objectives)]
     points = [oriented(values, objectives) for _, values in complete]
     fit = [feasible(values, objectives) for _, values in complete]
-    scaled = _by_range([on_scale(point, aims(objectives)) for point in points])
+    scaled = _by_range([on_scale(point, optimised(objectives)) for point in points])
     inside = [i for i, ok in enumerate(fit) if ok]
     best = non_dominated([points[i] for i in inside])
     frontier = [i for i, on_frontier in zip(inside, best, strict=True) if on_frontier]
     edge = set(frontier)
-    limits = _scaled_limits(points, aims(objectives))
+    limits = _scaled_limits(points, optimised(objectives))
     result: list[tuple[tuple[float, ...], RankedRow[Key]]] = []
     for i, (key, _) in enumerate(complete):
         if not fit[i]:
@@ -197,7 +197,7 @@ def _extent(points: Sequence[Point], width: int) -> tuple[Point, Point]:
 
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """Volume between the points and `reference` (all smaller-is-better); points not inside it count nothing."""
+    """Volume between the points and `reference` (all smaller-is-better); points outside it count as zero."""
     inside = [p for p in points if all(a < b for a, b in zip(p, reference, strict=True))]
     if not inside:
         return 0.0
@@ -211,7 +211,7 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
 
 
 def _hypervolume_2d(points: Sequence[Point], reference: Point) -> float:
-    """Sweep along the first coordinate; each point that is lower than all before adds one rectangle."""
+    """Sweep along the first coordinate; each point lower than all before it adds one rectangle."""
     volume, ceiling = 0.0, reference[1]
     for x, y in sorted(points):
         if y < ceiling:
@@ -221,11 +221,11 @@ def _hypervolume_2d(points: Sequence[Point], reference: Point) -> float:
 
 
 def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
-    """The corner that volumes are measured from: the threshold where there is one, else just beyond the worst point.
+    """The reference point of the hypervolume: the threshold if there is one, else just beyond the worst point.
 
-    Feasible points go in, in their own units; the result is in the same units.
+    Takes feasible points in their original units; the result is in the same units.
     """
-    objectives = aims(objectives)
+    objectives = optimised(objectives)
     logged = [on_scale(point, objectives) for point in points]
     _, span = _extent(logged, len(objectives))
     high = tuple(max((p[i] for p in logged), default=1.0) for i in range(len(objectives)))
@@ -239,8 +239,8 @@ def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
 
 
 def unit_points(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> list[Point]:
-    """The points in the box from the best value of each objective (0) to the reference (1), sizes as logarithms."""
-    objectives = aims(objectives)
+    """The points scaled so that the best value of each objective is 0 and the reference 1, with sizes as logarithms."""
+    objectives = optimised(objectives)
     corner = on_scale(reference if reference is not None else reference_point(points, objectives), objectives)
     logged = [on_scale(point, objectives) for point in points]
     low, _ = _extent(logged, len(objectives))
@@ -249,7 +249,7 @@ def unit_points(points: Sequence[Point], objectives: Objectives, reference: Poin
 
 
 def gains(points: Sequence[Point], reference: Point) -> list[float]:
-    """What each point added to the hypervolume when it came, in the order given. The sum is the hypervolume."""
+    """What each point added to the hypervolume, in the order given. The sum is the hypervolume."""
     result: list[float] = []
     frontier: list[Point] = []
     volume = 0.0
@@ -264,11 +264,11 @@ def gains(points: Sequence[Point], reference: Point) -> list[float]:
 
 
 def shares(points: Sequence[Point], objectives: Objectives) -> list[float]:
-    """What each feasible point added to the hypervolume when it came, in the order given.
+    """What each feasible point added to the hypervolume, in the order given.
 
-    As shares of the box from the best of everything to the reference point: the sum is 1 at most.
+    As shares of the box from the ideal point to the reference point: the sum is at most 1.
     """
-    return gains(unit_points(points, objectives), (1.0,) * len(aims(objectives))) if points else []
+    return gains(unit_points(points, objectives), (1.0,) * len(optimised(objectives))) if points else []
 
 
 # --------------------------------------------------------------------------------------------------------------- scale
@@ -279,12 +279,12 @@ def _sign(objective: Objective) -> float:
 
 
 def on_scale(point: Point, objectives: Objectives) -> Point:
-    """An oriented point on the scales on which distances and volumes are measured: sizes and times as log10."""
+    """An oriented point on the scale used for distances and volumes: sizes and times as log10."""
     return tuple(_log(value, objective) for value, objective in zip(point, objectives, strict=True))
 
 
 def _log(value: float, objective: Objective) -> float:
-    """An oriented value on the scale on which distances are measured."""
+    """An oriented value on the scale used for distances."""
     if objective.metric not in LOG_SCALED:
         return value
     sign = _sign(objective)

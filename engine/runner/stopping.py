@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bertdistill.engine.pareto.frontier import Objective, aims, dominates, feasible, non_dominated, oriented
+from bertdistill.engine.pareto.frontier import Objective, dominates, feasible, non_dominated, optimised, oriented
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
 Curve = Sequence[tuple[float, float]]
@@ -73,7 +73,7 @@ def should_stop(
 
 def scored(objectives: Sequence[Objective]) -> Objective | None:
     """The one objective that is learned while all others follow from the settings; None when there is no such one."""
-    learned = [objective for objective in aims(objectives) if not METRICS[objective.metric].known_before]
+    learned = [objective for objective in optimised(objectives) if not METRICS[objective.metric].known_before]
     scores = {name for task in TASKS.values() for name in task.scores} | {"search_loss"}
     return learned[0] if len(learned) == 1 and learned[0].metric in scores else None
 
@@ -97,7 +97,7 @@ def _dominating(
     """The trial of the frontier that dominates `point`, the best in the score if several do."""
     fit = [trial for trial in finished if feasible(trial.values, objectives)]
     points = [oriented(trial.values, objectives) for trial in fit]
-    score = next(i for i, objective in enumerate(aims(objectives)) if objective == scored(objectives))
+    score = next(i for i, objective in enumerate(optimised(objectives)) if objective == scored(objectives))
     found = [
         (at[score], i)
         for i, (at, best) in enumerate(zip(points, non_dominated(points), strict=True))

@@ -1,1 +1,1 @@
-"""Proposals and importances; the only place for optuna."""
+"""Proposals and parameter importances; the only package that uses optuna."""

@@ -1,6 +1,6 @@
-"""How parameters are shown to optuna, and how what it draws becomes their values again.
+"""Encodes parameters as optuna distributions and decodes what optuna draws.
 
-Only `search` uses it. It proposes nothing and knows no trials.
+Used only by `search`. It proposes nothing and knows no trials.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from bertdistill.engine.study.space import Parameter, Value, contains, points, tidy
 
 LABELS = ("head_seed", "seed")
-"""Numbers that are names: 7 is no nearer to 8 than to 90."""
+"""Numbers that are only labels: 7 is no closer to 8 than to 90."""
 MOST_LABELS = 100
 DIGITS = 4
-"""Of proposed floats: no trial can tell 3.142e-05 from 3.14159265e-05, and people type the short one."""
+"""Significant digits of proposed floats: 3.142e-05 trains like 3.14159265e-05 and is easier to type."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """How a parameter is shown to optuna. Numeric choices keep their order: as categories, 16 and 64 are as near as 16
-    and 32, and the model learns each one alone."""
+    """How a parameter is encoded for optuna. Numeric choices keep their order: as categories, 16 and 64 are as close
+    as 16 and 32, and the model learns each one separately."""
 
     parameter: Parameter
-    """Whose values are drawn."""
+    """The parameter whose values are drawn."""
     distribution: BaseDistribution
-    """What past trials are told in."""
+    """The distribution used to report past trials."""
     drawn: BaseDistribution
-    """What is drawn from: the same, or a part of it."""
+    """The distribution to draw from: the same, or part of it."""
     table: tuple[Value, ...] = ()
-    """Values by index, when the distribution is over indices."""
+    """Values by index, if the distribution is over indices."""
     indices: tuple[int, ...] = ()
-    """Those that may be drawn, of categories and of a table; empty for ranges."""
+    """The categories or table entries that may be drawn; empty for ranges."""
 
     @staticmethod
     def of(parameter: Parameter) -> Code:
@@ -56,7 +56,7 @@ class Code:
         return Code(parameter, shape, shape)
 
     def drawing(self, now: Parameter) -> Code:
-        """The same code for past trials, of which only a part is drawn: optuna must see one shape in all trials."""
+        """The same encoding for past trials, drawing from a part: optuna must see one distribution in all trials."""
         if now == self.parameter:
             return self
         drawn, indices = self.distribution, self.indices
@@ -97,7 +97,7 @@ def _range(parameter: Parameter) -> BaseDistribution:
 
 
 def rounded(parameter: Parameter, value: Value) -> Value:
-    """A float with as many digits as matter in its range, still inside of it; anything else as it is."""
+    """A float rounded to the digits that matter but still in its range; other values unchanged."""
     if parameter.kind != "float" or not isinstance(value, (int, float)):
         return value
     low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)

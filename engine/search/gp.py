@@ -1,9 +1,9 @@
-"""A Gaussian process that learns from the whole search space and looks for its next point in a part of it, or in all.
+"""A Gaussian process that learns from the whole search space and picks its next point from all or part of it.
 
-It knows no trials and no parameters beyond optuna's distributions. Optuna has nothing for a part: with a smaller range
-its sampler forgets the parameter, and a frozen one leaves the model although it still explains the scores. And it
-climbs to the very top of the acquisition function, which lies in a corner of the space for as long as little is known:
-half of all proposals were corners. Here the best of many candidates is taken, which hardly ever lie there.
+It knows no trials and no parameters beyond optuna's distributions. Optuna does not support a part: with a smaller range
+its sampler ignores the parameter's history, and a frozen one leaves the model although it still explains scores. It
+also finds the exact maximum of the acquisition function, which is in a corner of the space as long as little is known:
+half of all proposals were corners. Here the best of many candidates is taken, which are hardly ever corners.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import GPSampler
 
 CANDIDATES = 2048
-"""Points drawn at random; then half as many around the best of them, for each of SPREADS."""
+"""Number of random points; then half as many around the best of them, for each of SPREADS."""
 CENTRES = 16
 SPREADS = (0.1, 0.03)
-"""Standard deviations around a centre, in shares of a parameter's range."""
+"""Standard deviations around a centre, as fractions of a parameter's range."""
 SWAPPED = 0.2
-"""Share of the coordinates of a centre that are drawn anew."""
+"""Fraction of a centre's coordinates that are resampled."""
 
 Part = tuple[BaseDistribution, BaseDistribution, tuple[int, ...]]
-"""The whole distribution, the one that is drawn from, and the categories (by index) that may be drawn."""
+"""The whole distribution, the one to draw from, and the categories (by index) that may be drawn."""
 
 
 class NarrowGP(GPSampler):
-    """Optuna's sampler with its own search for the best acquisition value, confined to `parts`.
+    """Optuna's sampler with a custom search for the best acquisition value, restricted to `parts`.
 
-    Overrides `_optimize_acqf`, which optuna leaves open for another way of optimising and may rename between versions;
-    the versions are pinned and a test proposes with it.
+    Overrides `_optimize_acqf`, optuna's private hook for the acquisition optimiser, which may change between versions;
+    the version is pinned, and a test proposes with it.
     """
 
     def __init__(self, parts: Mapping[str, Part], *, seed: int, startup_trials: int) -> None:
@@ -42,12 +42,12 @@ class NarrowGP(GPSampler):
         self._names: list[str] = []
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """Note the order of the parameters in the model."""
+        """Record the order of the parameters in the model."""
         self._names = list(search_space)
         return super().sample_relative(study, trial, search_space)
 
     def _optimize_acqf(self, acqf: Any, best_params: np.ndarray | None) -> np.ndarray:
-        """The best candidate of the part, in the coordinates of the whole."""
+        """The best candidate in the part, in the coordinates of the whole space."""
         inner = _Inner(acqf, [self._parts[name] for name in self._names])
         centres = None if best_params is None else inner.inward(best_params)
         return inner.outward(best_candidate(inner, centres, self._rng.rng))
@@ -72,7 +72,7 @@ def best_candidate(acqf: Any, centres: np.ndarray | None, rng: np.random.RandomS
 
 
 def _around(centres: np.ndarray, spread: float, space: Any, rng: np.random.RandomState) -> np.ndarray:
-    """Points near the centres; the borders are mirrors, because clipping would pile points up on them."""
+    """Points near the centres, reflected at the borders, because clipping would pile points up there."""
     points = centres[rng.randint(len(centres), size=CANDIDATES // 2)]
     points = np.where(rng.rand(*points.shape) < SWAPPED, space.sample_normalized_params(len(points), rng=rng), points)
     continuous = np.asarray(space.continuous_indices, dtype=int)
@@ -82,7 +82,7 @@ def _around(centres: np.ndarray, spread: float, space: Any, rng: np.random.Rando
 
 
 class _Inner:
-    """An acquisition function over the unit box of the part: each point is carried into that of the whole."""
+    """The acquisition function on the unit box of the part; each point is mapped to the unit box of the whole space."""
 
     def __init__(self, acqf: Any, parts: list[Part]) -> None:
         self._acqf = acqf
@@ -99,19 +99,19 @@ class _Inner:
         }
 
     def eval_acqf_no_grad(self, x: np.ndarray) -> np.ndarray:
-        """Values at points (points, parameters) of the part."""
+        """Values at `points` (points, parameters) of the part."""
         values: np.ndarray = self._acqf.eval_acqf_no_grad(self.outward(x))
         return values
 
     def outward(self, x: np.ndarray) -> np.ndarray:
-        """Points of the part in the coordinates of the whole."""
+        """Points of the part in the coordinates of the whole space."""
         carried: np.ndarray = x * self._width + self._start
         for i, table in self._tables.items():
             carried[..., i] = table[x[..., i].astype(int)]
         return carried
 
     def inward(self, x: np.ndarray) -> np.ndarray:
-        """Those of the points of the whole that lie in the part, in its coordinates."""
+        """Those points of the whole space that are in the part, in the part's coordinates."""
         carried = (x - self._start) / np.where(self._width > 0, self._width, 1.0)
         for i, table in self._tables.items():
             carried[..., i] = [np.flatnonzero(table == index)[0] if index in table else -1 for index in x[..., i]]
@@ -127,7 +127,7 @@ def _kept(drawn: BaseDistribution, indices: tuple[int, ...]) -> BaseDistribution
 
 
 def _carried(whole: BaseDistribution, drawn: BaseDistribution) -> tuple[float, float]:
-    """Where the part starts in the unit interval of the whole, and how wide it is there."""
+    """Where the part starts in the unit interval of the whole range, and its width there."""
     if not isinstance(whole, (FloatDistribution, IntDistribution)):
         return 0.0, 1.0
     assert isinstance(drawn, (FloatDistribution, IntDistribution))
@@ -136,7 +136,7 @@ def _carried(whole: BaseDistribution, drawn: BaseDistribution) -> tuple[float, f
 
 
 def _ends(shape: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    """As optuna's model scales them: half a step beyond the last value, logarithms where asked."""
+    """Ends as scaled by optuna's model: half a step beyond the last value, logarithmic if set."""
     half = 0.5 * (shape.step or 0.0)
     low, high = shape.low - half, shape.high + half
     return (math.log(low), math.log(high)) if shape.log else (low, high)

@@ -1,11 +1,12 @@
-"""How much each searched parameter mattered to each objective, by PED-ANOVA or fANOVA through optuna.
+"""How much each searched parameter matters for each objective, by optuna's PED-ANOVA or fANOVA.
 
-It writes nothing and caches nothing. It loads optuna only while it computes; a process that must not, as the terminal
-app, asks a child: `python -P -m bertdistill.engine.search.importances WORKSPACE STUDY METHOD`, which prints JSON.
+It writes nothing and caches nothing. It loads optuna only to compute; a process that must not load it, such as
+the terminal app, runs a child: `python -P -m bertdistill.engine.search.importances WORKSPACE STUDY METHOD`, which
+prints JSON.
 
-PED-ANOVA (Watanabe et al. 2023; conditional parameters: arXiv 2601.20800) asks which parameters tell the best
-trials from the rest; fANOVA (Hutter et al. 2014) which ones explain the value over its whole range, by a random
-forest.
+PED-ANOVA (Watanabe et al. 2023; conditional parameters: arXiv 2601.20800) measures which parameters distinguish the
+best trials from the rest; fANOVA (Hutter et al. 2014) measures which ones explain the value over its whole range, with
+a random forest.
 """
 
 from __future__ import annotations
@@ -43,52 +44,52 @@ Method = Literal["ped-anova", "fanova"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 FEWEST_TRIALS = 5
-"""With fewer trials there are no numbers at all, and none for a parameter that is active in fewer."""
+"""With fewer trials no importances are computed, nor for a parameter that is active in fewer."""
 TRIALS_A_PARAMETER = 5
-"""Below this many trials a parameter, a sentence says that the order may be chance (SigOpt refused to show any)."""
+"""Below this many trials per parameter, a warning says that the order may be due to chance (SigOpt shows none)."""
 TOP_SHARE = 0.1
 TOP_TRIALS = 5
-"""PED-ANOVA looks at the best tenth of the trials, but at no fewer than these, and at no more than half."""
+"""PED-ANOVA uses the best tenth of the trials, but at least this many, and at most half."""
 FOREST_SEED = 0
 TREES = (16, 64)
 TREE_TRIALS = 16_000
-"""fANOVA's forest has at most 64 trees, fewer when trees times trials exceed this: 1,000 trials took 64 trees 50 s."""
+"""fANOVA's forest has at most 64 trees, fewer if trees times trials exceed this: 64 took 50 s for 1,000 trials."""
 PROBES = 8
-"""Trials and values with which a formula is asked whether a parameter enters it."""
+"""Number of trials and values used to test whether a formula depends on a parameter."""
 
 
 @dataclass(frozen=True)
 class Weight:
-    """One parameter's part."""
+    """The importance of one parameter."""
 
     parameter: str
     share: float
-    """0 to 1. With PED-ANOVA all shares add up to 1; with fANOVA those of the parameters that are always active do."""
+    """0 to 1. With PED-ANOVA all shares add up to 1; with fANOVA those of the parameters that are always active."""
     trials: int
     """Trials in which it is active."""
     conditional: bool
-    """Not active in every trial. fANOVA: its share is that among the trials in which it is active."""
+    """Not active in every trial. With fANOVA its share is that among the trials in which it is active."""
 
 
 @dataclass(frozen=True)
 class Importances:
-    """What mattered to one objective; the largest share first."""
+    """Parameter importances for one objective, largest share first."""
 
     objective: str
     method: Method
     trials: int
-    """Trials that it rests on: complete and feasible, inside of the space of the study file."""
+    """Number of trials used: complete, feasible and within the space of the study file."""
     weights: tuple[Weight, ...]
     missed: int = 0
-    """Complete trials that were left out because they miss a threshold."""
+    """Number of complete trials omitted because they miss a threshold."""
     without_effect: tuple[str, ...] = ()
-    """Parameters that the formula of the objective does not read, when it is known before training."""
+    """Parameters that the objective's formula does not depend on, if it is known before training."""
     problem: str = ""
-    """A sentence when there are no weights, or when they rest on too little."""
+    """Why there are no weights, or a warning that they are based on too few trials."""
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Importances:
-        """Read back what `dataclasses.asdict` made."""
+        """Inverse of `dataclasses.asdict`."""
         weights = tuple(Weight(**weight) for weight in raw["weights"])
         return Importances(**{**raw, "weights": weights, "without_effect": tuple(raw["without_effect"])})
 
@@ -97,9 +98,9 @@ class Importances:
 
 
 def ask_importances(workspace: Workspace, study: str, method: Method = "ped-anova") -> list[Importances]:
-    """`read_importances` in a child process, for callers that must not load optuna; takes some seconds.
+    """`read_importances` in a child process, for callers that must not load optuna; takes a few seconds.
 
-    Raises WorkerFailed with the last line of its complaint.
+    Raises WorkerFailed with the last line of its stderr.
     """
     command = [sys.executable, "-P", "-m", "bertdistill.engine.search.importances", str(workspace.path), study, method]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
@@ -124,27 +125,27 @@ def read_importances(workspace: Workspace, study: str, method: Method = "ped-ano
 
 
 def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared, method: Method) -> list[Importances]:
-    """The same for rows at hand. Trials with another fixed setting are left out, as the optimiser leaves them out."""
+    """The same for given rows. Trials with different fixed settings are omitted, as in the optimiser."""
     from bertdistill.engine.pareto.frontier import feasible
     from bertdistill.engine.search.proposals import history
 
     names = [objective.metric for objective in spec.objectives]
-    told = [past for past in history(trials, spec) if past.state == "complete"]
-    fit = [past for past in told if feasible(dict(zip(names, past.values, strict=True)), spec.objectives)]
+    past_trials = [past for past in history(trials, spec) if past.state == "complete"]
+    fit = [past for past in past_trials if feasible(dict(zip(names, past.values, strict=True)), spec.objectives)]
     found = []
     for place, objective in enumerate(spec.objectives):
         formula = _formula(objective.metric, spec, facts)
         one = importances(fit, spec.search, objective, place, method=method, settings=spec.settings, formula=formula)
-        found.append(dataclasses.replace(one, missed=len(told) - len(fit)))
+        found.append(dataclasses.replace(one, missed=len(past_trials) - len(fit)))
     return found
 
 
 Formula = Callable[[Mapping[str, Value]], float | None]
-"""From a parameter set to a metric that is known before training; None when no student can be built."""
+"""Maps a parameter set to a metric that is known before training; None if no student can be built."""
 
 
 def _formula(metric: str, spec: StudySpec, facts: Prepared) -> Formula | None:
-    """None for a metric that has to be measured, or when the study was never prepared."""
+    """None for a metric that must be measured, or if the study has not been prepared."""
     from bertdistill.engine.study.student import plan
 
     if metric not in METRICS or not METRICS[metric].known_before or not facts.init_shape:
@@ -172,16 +173,16 @@ def importances(
     settings: Settings | None = None,
     formula: Formula | None = None,
 ) -> Importances:
-    """The importance of each parameter for one objective, over complete trials; `place` is its place in their values.
+    """The importance of each parameter for one objective, over complete trials; `place` is its index in their values.
 
-    A `formula` says how the objective follows from the parameters: those that it does not read are not weighed, or
-    the sampler's habits would give them a share.
+    A `formula` computes the objective from the parameters: parameters that do not enter it are not weighed, since
+    the sampler's preferences would give them a share.
     """
     from bertdistill.engine.search.optimiser import PastTrial, rebuilt
 
-    told = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
+    past_trials = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
     alone = dataclasses.replace(objective, constraint=False, threshold=None)
-    study = rebuilt(told, space, [alone], settings)
+    study = rebuilt(past_trials, space, [alone], settings)
     count = len(study.trials)
     active_in = {p.name: sum(p.name in trial.params for trial in study.trials) for p in space}
     idle = () if formula is None else _without_effect(formula, trials, space, settings or Settings())
@@ -190,12 +191,12 @@ def importances(
     rare = {name: active_in[name] for name in moving if active_in[name] < FEWEST_TRIALS}
 
     found = Importances(objective.metric, method, count, (), without_effect=idle)
-    if problem := _hindrance(study, objective.metric, moving) or ("" if weighed else _too_rare(rare)):
+    if problem := _blocking_reason(study, objective.metric, moving) or ("" if weighed else _too_rare(rare)):
         return dataclasses.replace(found, problem=problem)
     shares = _shares(study, weighed, active_in, method)
     if not any(shares.values()):
         return dataclasses.replace(
-            found, problem=f"no parameter tells trials with a better {objective.metric} from the others"
+            found, problem=f"no parameter distinguishes trials with a better {objective.metric} from the others"
         )
     weights = [Weight(name, share, active_in[name], active_in[name] < count) for name, share in shares.items()]
     problem = "; ".join(part for part in (_caution(count, len(weighed)), _too_rare(rare)) if part)
@@ -203,24 +204,24 @@ def importances(
 
 
 def too_few(count: int) -> str:
-    """What to wait for when only `count` complete trials reach every threshold; empty when they are enough."""
+    """What is missing if only `count` complete trials reach every threshold; empty if they suffice."""
     if count >= FEWEST_TRIALS:
         return ""
     return f"importance needs {FEWEST_TRIALS} complete feasible trials, there {'is' if count == 1 else 'are'} {count}"
 
 
-def _hindrance(study: OptunaStudy, metric: str, moving: Sequence[str]) -> str:
-    """Why there can be no weights, else empty."""
+def _blocking_reason(study: OptunaStudy, metric: str, moving: Sequence[str]) -> str:
+    """Why weights cannot be computed, else empty."""
     count = len(study.trials)
     if problem := too_few(count):
         return problem
     if len({trial.value for trial in study.trials}) < 2:
-        return f"all {count} trials have the same {metric}, so no parameter mattered"
+        return f"all {count} trials have the same {metric}, so no parameter matters"
     return "" if moving else f"{metric} does not depend on any searched parameter"
 
 
 def _too_rare(rare: Mapping[str, int]) -> str:
-    """A sentence for the parameters that are active in so few trials that they get no share, else empty."""
+    """A sentence naming parameters active in too few trials to get a share, else empty."""
     if not rare:
         return ""
     named = ", ".join(f"{name} ({_trials(number)})" for name, number in rare.items())
@@ -228,11 +229,11 @@ def _too_rare(rare: Mapping[str, int]) -> str:
 
 
 def _caution(count: int, parameters: int) -> str:
-    """A sentence when there are few trials for so many parameters, else empty."""
+    """A warning if there are few trials for so many parameters, else empty."""
     wanted = TRIALS_A_PARAMETER * parameters
     if count >= wanted or parameters == 1:
         return ""
-    return f"{_trials(count)} for {parameters} parameters: the order may be chance below {wanted}"
+    return f"{_trials(count)} for {parameters} parameters: with fewer than {wanted}, the order may be due to chance"
 
 
 def _trials(count: int) -> str:
@@ -240,7 +241,7 @@ def _trials(count: int) -> str:
 
 
 def _without_effect(formula: Formula, trials: Sequence[PastTrial], space: Space, settings: Settings) -> tuple[str, ...]:
-    """The parameters whose value changes nothing in the formula, whichever of a few trials they are changed in."""
+    """The parameters that do not change the formula's value in any of a few trials."""
     return tuple(
         p.name for p in space if not any(_moves(formula, t.params, p, space, settings) for t in trials[:PROBES])
     )
@@ -267,7 +268,7 @@ def _shares(study: OptunaStudy, names: Sequence[str], active_in: Mapping[str, in
     shares = _normalised(_evaluated(study, always, method)) if always else {}
     for name in names:
         if name not in always:
-            # A forest needs every parameter in every trial, so a conditional one gets a forest of its own trials.
+            # A forest needs every parameter in every trial, so a conditional one gets its own.
             shares[name] = _normalised(_evaluated(study, [*always, name], method))[name]
     return shares
 
@@ -282,7 +283,7 @@ def _evaluated(study: OptunaStudy, names: Sequence[str], method: Method) -> dict
     forest = FanovaImportanceEvaluator(n_trees=trees, seed=FOREST_SEED)
     evaluator = ped if method == "ped-anova" else forest
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what optuna warns of (few trials, an unstable argument) is said by `problem`
+        warnings.simplefilter("ignore")  # `problem` covers optuna's warnings (few trials, an experimental argument)
         return get_param_importances(study, evaluator=evaluator, params=list(names), normalize=False)
 
 
@@ -292,7 +293,7 @@ def _normalised(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the importances of a study as JSON; 0 done, 1 with one line on stderr, 2 misuse."""
+    """Print the importances of a study as JSON. Exit code 0 on success, 1 with one line on stderr, 2 on wrong usage."""
     chosen = next((known for known in METHODS if known == arguments[-1]), None) if len(arguments) == 3 else None
     if chosen is None:
         sys.stderr.write(

@@ -1,4 +1,4 @@
-"""What a proposal hands on to the next one of its study, and what of a long history a sampler is given.
+"""Results that are reused from one proposal of a study to the next, and the part of a long history that a sampler gets.
 
 It knows no spaces and no samplers, only past trials as values and optuna's trials.
 """
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
-MOST_TOLD = {"gp": 500, "tpe": 5_000, "nsga2": 5_000}
-"""Past trials that a sampler is given at most: each proposal takes the longer the more there are."""
+MAX_HISTORY = {"gp": 500, "tpe": 5_000, "nsga2": 5_000}
+"""Maximum number of past trials passed to a sampler: each proposal takes longer the more there are."""
 _JUDGES = 300
-"""Trials that each is compared with."""
+"""Number of trials that each is compared with."""
 _THEN = datetime.datetime(2000, 1, 1)
 
 
 class Memory:
-    """What was worked out about past trials under one study's spec. Everything in it can be lost.
+    """A cache of results about past trials under one study's spec.
 
     It goes by identity: the caller keeps the values that it asks about.
     """
@@ -36,7 +36,7 @@ class Memory:
         self._known: dict[tuple[str, int], tuple[object, object, Any]] = {}
 
     def of(self, what: str, about: Thing, work: Callable[[Thing], Result], mark: object = None) -> Result:
-        """The result of `work`, done once for each thing that it is about, and again when `mark` has changed."""
+        """The result of `work`, computed once per thing, and again if `mark` has changed."""
         found = self._known.get((what, id(about)))
         if found is None or found[1] != mark:
             found = self._known[what, id(about)] = (about, mark, work(about))  # held, or its id might be reused
@@ -44,14 +44,14 @@ class Memory:
         return result
 
 
-def telling(
-    told: Sequence[PastTrial], point: Callable[[PastTrial], tuple[float | None, ...]], most: int
+def most_informative(
+    trials: Sequence[PastTrial], point: Callable[[PastTrial], tuple[float | None, ...]], most: int
 ) -> Container[int]:
-    """Places of the trials that tell a sampler most, at most `most`: the half that the fewest others dominate, then
-    the newest. All of them when they are few."""
-    if len(told) <= most:
-        return range(len(told))
-    full = [(place, p) for place, one in enumerate(told) if one.state == "complete" and None not in (p := point(one))]
+    """Indices of the (at most `most`) most informative trials for a sampler: the half dominated by the fewest others,
+    then the newest. All of them if they are few."""
+    if len(trials) <= most:
+        return range(len(trials))
+    full = [(place, p) for place, one in enumerate(trials) if one.state == "complete" and None not in (p := point(one))]
     columns = [np.array(column, dtype=float) for column in zip(*(p for _, p in full), strict=True)]
     dominated = np.zeros(len(full), dtype=int)
     for judge in range(0, len(full), max(1, len(full) // _JUDGES)):  # spread over the study: all would take minutes
@@ -59,7 +59,7 @@ def telling(
         dominated += beaten & np.logical_or.reduce([column[judge] < column for column in columns])
     order = np.lexsort((-np.arange(len(full)), dominated))
     chosen = {full[i][0] for i in order[: most // 2]}
-    for place in range(len(told) - 1, -1, -1):
+    for place in range(len(trials) - 1, -1, -1):
         if len(chosen) >= most:
             break
         chosen.add(place)
@@ -67,8 +67,8 @@ def telling(
 
 
 class _Shallow(dict[str, Any]):
-    """A dict whose deep copy shares the values. Optuna copies every trial that it is given, three quarters of the time
-    for distributions, which nobody changes."""
+    """A dict whose deep copy shares the values. Optuna copies every trial, spending three quarters of the time
+    on distributions, which are never changed."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         return dict(self)
@@ -80,7 +80,7 @@ def optuna_trial(
     params: Mapping[str, Any],
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
-    """What `optuna.trial.create_trial` makes, without its copies."""
+    """Like `optuna.trial.create_trial`, without its copies."""
     return FrozenTrial(
         number=-1,
         trial_id=-1,

@@ -1,7 +1,7 @@
-"""Propose the settings of the next trial from the trials so far. The only importer of optuna.
+"""Propose the settings of the next trial from the trials so far, with optuna.
 
 It reads no database. The optuna study is rebuilt in memory each time, so the same history, space and seed give the
-same proposal in any process, and tracker and optimiser cannot disagree. What a proposal worked out about past trials
+same proposal in any process, and tracker and optimiser cannot diverge. What a proposal worked out about past trials
 may be handed to the next one in a `Memory`, which changes no answer.
 """
 
@@ -21,9 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.pareto.frontier import Objective, aims, on_scale
+from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
 from bertdistill.engine.search.encoding import Code, rounded
-from bertdistill.engine.search.memory import MOST_TOLD, Memory, optuna_trial, telling
+from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
 from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
 
@@ -33,19 +33,19 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 KINDS = ("auto", "tpe", "gp", "nsga2", "random", "grid")
 
 FIRST_GP = 12
-"""Finished trials before `auto` takes the Gaussian process: of fewer it learns less than tpe does."""
+"""Finished trials from which `auto` uses the Gaussian process: with fewer it learns less than tpe."""
 GP_TRIALS = 300
-"""Finished trials up to which `auto` takes the Gaussian process: beyond, one proposal costs seconds."""
+"""Finished trials up to which `auto` uses the Gaussian process: beyond, one proposal takes seconds."""
 GP_OBJECTIVES = 3
 POPULATION = 20
-"""Of NSGA-II. Optuna's 50 makes the first 50 trials random, which is most of a study here."""
+"""Population size of NSGA-II. Optuna's 50 makes the first 50 trials random, which is most of a study here."""
 ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
-"""Proposals of the model that may be duplicates or too large before unseen ones are drawn at random."""
+"""Maximum number of rejected model proposals (duplicates, too large) before new ones are drawn at random."""
 DRAWS = 2_000
 LARGEST_GRID = 20_000
-"""Finite spaces up to this size are walked through when random draws find nothing new."""
+"""Finite spaces up to this size are enumerated if random draws find nothing new."""
 WHOLE = ("gp", "nsga2")
-"""Samplers that take the parameters of a trial together, so each trial must be told in full, narrowed ranges or not."""
+"""Samplers that model all parameters jointly, so each trial must be reported in full, even with narrowed ranges."""
 
 
 class SpaceExhausted(BertDistillError):
@@ -54,10 +54,10 @@ class SpaceExhausted(BertDistillError):
 
 @dataclass(frozen=True)
 class PastTrial:
-    """What the optimiser is told about one trial; failed and stopped ones are not told.
+    """One trial as reported to the optimiser; failed and stopped trials are not reported.
 
-    `values` follow the objectives, None where unknown. `violations` are further limits, each above 0 when broken.
-    Trials that wait are told as running.
+    `values` follow the objectives, None where unknown. `violations` are further constraints, each above 0 if violated.
+    Waiting trials are reported as running.
     """
 
     params: Mapping[str, Value]
@@ -68,7 +68,7 @@ class PastTrial:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A new parameter set (active parameters only), the seed behind it and what found it: samplers begin at random."""
+    """A new parameter set (active parameters only), its seed and its source: samplers start with random trials."""
 
     params: dict[str, Value]
     seed: int
@@ -76,9 +76,9 @@ class Proposal:
 
 
 Known = Callable[[dict[str, Value]], Mapping[str, float]]
-"""From a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
+"""Maps a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
 Effect = Callable[[Mapping[str, Value]], Hashable]
-"""Equal for two parameter sets that make the same training; raises ConfigError for an impossible student."""
+"""Equal for parameter sets that train identically; raises ConfigError for an impossible student."""
 
 
 def propose(
@@ -97,13 +97,13 @@ def propose(
     tried: Sequence[Mapping[str, Value]] = (),
     memory: Memory | None = None,
 ) -> Proposal:
-    """The next parameter set; raises SpaceExhausted when there is no new one within the limits.
+    """The next parameter set; raises SpaceExhausted if there is no new one within the limits.
 
-    `index` tells apart proposals that are made from the same history. `settings` are the fixed ones, which conditions
-    look at where a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals
-    keep to it, and trials of the whole `space` go on to teach. Never a set that the history or `tried` (what teaches
-    nothing) holds, nor one of the same `effect`: a temperature without soft loss changes nothing. `memory` is that of
-    earlier proposals of the same study, whose spaces, settings and effects are these.
+    `index` distinguishes proposals made from the same history. `settings` are the fixed ones, which conditions use if a
+    searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals stay within it,
+    but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in `tried`
+    (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing. `memory` is that
+    of earlier proposals of the same study, whose spaces, settings and effects are these.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
@@ -114,10 +114,10 @@ def propose(
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
-        told = [one for one in history if kept.of("fits", one.params, here.fits)]
-        params = here.model(told, seen, startup_trials, kept)
+        past_trials = [one for one in history if kept.of("fits", one.params, here.fits)]
+        params = here.model(past_trials, seen, startup_trials, kept)
         if params is not None:
-            finished = sum(trial.state != "running" for trial in told)
+            finished = sum(trial.state != "running" for trial in past_trials)
             at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
             return Proposal(params, derived, "random" if at_random else chosen)
     return Proposal(here.unseen(seen, derived), derived, "random")
@@ -126,43 +126,43 @@ def propose(
 def rebuilt(
     history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective], settings: Settings | None = None
 ) -> optuna.Study:
-    """Past trials as an optuna study, for analysis: every value to be minimised, sizes and times as logarithms.
+    """Past trials as an optuna study, for analysis: all values minimised, sizes and times as logarithms.
 
-    Trials outside of the space are left out, as they are for a proposal.
+    Trials outside the space are omitted, as for a proposal.
     """
     here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
-    told = [trial for trial in history if here.fits(trial.params)]
-    study = optuna.create_study(directions=["minimize"] * len(aims(objectives)))
-    study.add_trials(_Scale(here, told, Memory()).frozen_trials(told))
+    past_trials = [trial for trial in history if here.fits(trial.params)]
+    study = optuna.create_study(directions=["minimize"] * len(optimised(objectives)))
+    study.add_trials(_Scale(here, past_trials, Memory()).frozen_trials(past_trials))
     return study
 
 
 def derive_seed(seed: int, trials: int, index: int) -> int:
-    """A seed that differs with the study, the number of trials and the index; the same on every machine."""
+    """A seed that depends on the study, the number of trials and the index; the same on every machine."""
     digest = hashlib.blake2b(f"{seed}/{trials}/{index}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big")
 
 
 def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective]) -> str:
-    """What `auto` stands for here: tpe, but gp from 12 to 300 finished trials where no condition is in its way."""
+    """The sampler that `auto` selects: gp from 12 to 300 finished trials if there are no conditions, otherwise tpe."""
     if kind not in KINDS:
         raise ConfigError(f"sampler {kind!r} is unknown; use {', '.join(KINDS)}")
     if kind != "auto":
         return kind
     finished = sum(trial.state != "running" for trial in history)
     conditional = any(parameter.when for parameter in space)
-    fitting = FIRST_GP <= finished <= GP_TRIALS and len(aims(objectives)) <= GP_OBJECTIVES
+    fitting = FIRST_GP <= finished <= GP_TRIALS and len(optimised(objectives)) <= GP_OBJECTIVES
     return "gp" if fitting and not conditional else "tpe"
 
 
 @dataclass
 class _Search:
-    """One proposal's view of the space."""
+    """The state of one proposal."""
 
     space: Space
-    """As in the study file: what past trials lie in."""
+    """The space of the study file, which past trials belong to."""
     within: Space
-    """As it is drawn from now: the same parameters, some of them narrowed."""
+    """The space to draw from: the same parameters, some of them narrowed."""
     objectives: tuple[Objective, ...]
     settings: Settings
     known: Known | None
@@ -181,7 +181,7 @@ class _Search:
     # -------------------------------------------------------------------------------- what may be proposed
 
     def key(self, params: Mapping[str, Value]) -> Hashable:
-        """Equal for parameter sets that are the same after rounding, or have the same effect."""
+        """Equal for parameter sets that are equal after rounding, or have the same effect."""
         wide, now = ({parameter.name: parameter for parameter in space} for space in (self.space, self.within))
         kept = active(self.space, params, self.settings)
         same = {
@@ -201,7 +201,7 @@ class _Search:
         )
 
     def known_values(self, params: Mapping[str, Value]) -> tuple[float | None, ...] | None:
-        """The objectives that are known before training; None when the student cannot be built."""
+        """The objectives that are known before training; None if the student cannot be built."""
         if self.known is None:
             return (None,) * len(self.objectives)
         try:
@@ -221,7 +221,7 @@ class _Search:
         if size is None or size > LARGEST_GRID:
             raise SpaceExhausted(
                 f"{DRAWS:,} random draws found nothing new within the thresholds",
-                hint="loosen a threshold on a size, or widen [search]",
+                hint="relax a size threshold, or widen [search]",
             )
         return self.next_on_grid(seen, seed)
 
@@ -233,7 +233,7 @@ class _Search:
         every = list(grid(self.within, self.settings))
         random.Random(seed).shuffle(every)
         refused = 0
-        for params in every:  # looked at one by one: the effect of a whole grid takes seconds
+        for params in every:  # lazily, because computing the effect of a whole grid takes seconds
             if self.key(params) in seen:
                 continue
             if self.allowed(params):
@@ -246,19 +246,19 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, told: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
+        self, past_trials: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
     ) -> dict[str, Value] | None:
-        """What the sampler proposes, None when it only finds old or forbidden sets."""
-        scale = _Scale(self, told, memory)
+        """The sampler's proposal; None if it only finds known or forbidden sets."""
+        scale = _Scale(self, past_trials, memory)
         study = optuna.create_study(
-            directions=["minimize"] * len(aims(self.objectives)),
+            directions=["minimize"] * len(optimised(self.objectives)),
             sampler=self.sampler(self.kind, self.seed, startup_trials),
         )
-        study.add_trials(scale.frozen_trials(told))
+        study.add_trials(scale.frozen_trials(past_trials))
         for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
             if self.key(params) in seen:
-                continue  # the trial just asked stays there as running, so the next one differs
+                continue  # the rejected trial stays in the study as running, so the next one differs
             if self.allowed(params):
                 return params
             rejected = PastTrial(params, "complete", self.known_values(params) or ())
@@ -266,16 +266,18 @@ class _Search:
         return None
 
     def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
-        """Optuna's sampler, or our Gaussian process, which may look in a narrowed space only."""
+        """Optuna's sampler, or our Gaussian process, which supports narrowed spaces."""
         if kind == "gp":
-            from bertdistill.engine.search.gp import NarrowGP  # optuna's insides: other samplers do without
+            from bertdistill.engine.search.gp import (
+                NarrowGP,  # imports optuna internals that other samplers do not need
+            )
 
             drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
             return NarrowGP(drawn, seed=seed, startup_trials=startup_trials)
         return _sampler(kind, seed, startup_trials)
 
     def fits(self, params: Mapping[str, Value]) -> bool:
-        """Whether a past trial lies in the whole space. One foreign choice would make every later ask fail."""
+        """Whether a past trial is in the whole space. A single unknown choice would make every later ask fail."""
         kept = active(self.space, params, self.settings)
         return self.wanted(kept) == set(kept) and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
 
@@ -298,7 +300,7 @@ class _Search:
 def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:
     if kind == "nsga2":
         return NSGAIISampler(seed=seed, population_size=POPULATION)
-    # Independent, not multivariate: measured worse on spaces of this kind.
+    # Independent, not multivariate: which measured worse on spaces of this kind.
     return TPESampler(seed=seed, n_startup_trials=startup_trials, multivariate=False)
 
 
@@ -310,47 +312,47 @@ def _any_value(parameter: Parameter) -> Value:
 
 
 class _Scale:
-    """Turns past trials into optuna's: objectives to minimise on comparable scales, limits as constraints."""
+    """Converts past trials to optuna trials: minimised objectives on comparable scales, limits as constraints."""
 
-    def __init__(self, search: _Search, told: Sequence[PastTrial], memory: Memory) -> None:
+    def __init__(self, search: _Search, past_trials: Sequence[PastTrial], memory: Memory) -> None:
         self.search = search
         self.memory = memory
         self.objectives = search.objectives
-        full = [p for p in (self.point(trial) for trial in told if trial.state == "complete") if None not in p]
+        full = [p for p in (self.point(trial) for trial in past_trials if trial.state == "complete") if None not in p]
         columns = [[float(p[i] or 0.0) for p in full] or [0.0] for i in range(len(self.objectives))]
         self.worst = [max(column) for column in columns]
         self.span = [(max(column) - min(column)) or 1.0 for column in columns]
-        self.runs = any(trial.state == "infeasible" for trial in told)
-        self.violations = any(trial.violations for trial in told)
+        self.runs = any(trial.state == "infeasible" for trial in past_trials)
+        self.violations = any(trial.violations for trial in past_trials)
         self._mark = (search.kind, *self.worst, *self.span, self.runs, self.violations)
 
     def point(self, trial: PastTrial) -> tuple[float | None, ...]:
         """The values of a trial on this scale."""
         return self.memory.of("point", trial, lambda one: self._scaled(one.values))
 
-    def frozen_trials(self, told: Sequence[PastTrial]) -> list[FrozenTrial]:
-        """Past trials in order, of very many the most telling. NSGA-II reads its generations from them, or it would
-        start again each time."""
-        chosen, finished, found = telling(told, self.point, MOST_TOLD[self.search.kind]), 0, []
-        for place, trial in enumerate(told):
+    def frozen_trials(self, past_trials: Sequence[PastTrial]) -> list[FrozenTrial]:
+        """Past trials in order, limited to the most informative. NSGA-II reads its generations from them, or it would
+        start over each time."""
+        chosen, finished, found = most_informative(past_trials, self.point, MAX_HISTORY[self.search.kind]), 0, []
+        for place, trial in enumerate(past_trials):
             if place in chosen:
                 found.append(self._remembered(trial, finished // POPULATION))
             finished += trial.state != "running"
         return found
 
     def _remembered(self, trial: PastTrial, generation: int) -> FrozenTrial:
-        """`frozen`, made again only when the scale has moved."""
+        """Cached `frozen`, computed again only if the scale has changed."""
         mark = (generation, *self._mark)
         return self.memory.of("frozen", trial, lambda one: self.frozen(one, generation), mark)
 
     def frozen(self, trial: PastTrial, generation: int) -> FrozenTrial:
-        """A trial as complete or running: gp sees no pruned ones, so it would propose their like again.
+        """A trial as complete or running: gp ignores pruned ones, so it would propose similar ones again.
 
-        What is not known (the score of a student that ran out of memory) counts as the worst seen.
+        An unknown value (such as the score of a student that ran out of memory) counts as the worst seen.
         """
         kept = active(self.search.space, trial.params, self.search.settings)
         codes = self.search.codes
-        if self.search.kind not in WHOLE:  # TPE takes each parameter by itself: the others of this trial still teach
+        if self.search.kind not in WHOLE:  # TPE models each parameter by itself: the others still count
             kept = {name: value for name, value in kept.items() if contains(codes[name].parameter, value)}
         params = {name: codes[name].encode(value) for name, value in kept.items()}
         distributions = {name: codes[name].distribution for name in kept}
@@ -385,9 +387,9 @@ class _Scale:
         return tuple(one(value, objective) for value, objective in zip(values, self.objectives, strict=True))
 
     def _constraints(self, trial: PastTrial, found: Sequence[float | None]) -> dict[str, float] | None:
-        """Above 0 is a violation, in units of each objective's range so that their sum compares trials.
+        """A value above 0 is a violation, scaled by each objective's range so that sums are comparable.
 
-        Every trial gets the same keys: gp needs that. A score that is missing or was cut short proves no violation.
+        Every trial gets the same keys: gp requires that. A missing score, or a pruned trial's, proves no violation.
         """
         limits: dict[str, float] = {}
         thresholds = self._scaled([objective.threshold for objective in self.objectives])

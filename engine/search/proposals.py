@@ -1,4 +1,4 @@
-"""Ask the optimiser for the next trial in a thread of its own, from the trials as they are in the database.
+"""Ask the optimiser for the next trial in a background thread, from the trials in the database.
 
 It writes nothing, and reads of a large study only what changed. At most one question is open at a time, so every
 proposal knows all trials before it.
@@ -21,34 +21,34 @@ from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Trial, TrialState
 
-Told = Literal["complete", "running", "infeasible", "pruned"]
-_AS: Mapping[TrialState, Told] = {
+ReportedState = Literal["complete", "running", "infeasible", "pruned"]
+_REPORTED_AS: Mapping[TrialState, ReportedState] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.INFEASIBLE: "infeasible",
     TrialState.RUNNING: "running",
     TrialState.WAITING: "running",
 }
-"""What the optimiser is told; it learns nothing from failed and stopped trials, but does not propose them again."""
+"""How trial states are reported; failed and stopped trials are not learned from, but not proposed again either."""
 
 
 def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
     """The trials that the optimiser may learn from.
 
-    A rerun or a baseline with another fixed setting teaches nothing: its score would be laid to the searched ones.
+    A rerun or baseline with other fixed settings is excluded: its score would be attributed to the searched ones.
     """
-    told = [trial for trial in trials if trial.state in _AS and _comparable(trial, spec)]
-    return [PastTrial(trial.params, _AS[trial.state], _values(trial, spec)) for trial in told]
+    comparable = [trial for trial in trials if trial.state in _REPORTED_AS and _comparable(trial, spec)]
+    return [PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec)) for trial in comparable]
 
 
 def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
-    """Parameters that taught nothing and that nobody wants again by himself: they crashed, or a person stopped them."""
-    begun = [trial for trial in trials if trial.state not in _AS and trial.started_at is not None]
+    """Parameter sets that are not learned from but not proposed again: they crashed or were stopped by a user."""
+    begun = [trial for trial in trials if trial.state not in _REPORTED_AS and trial.started_at is not None]
     return [trial.params for trial in begun if _comparable(trial, spec)]
 
 
 def _comparable(trial: Trial, spec: StudySpec) -> bool:
-    """Whether its settings are those that the study gives to its parameters."""
+    """Whether its settings are those that the study derives from its parameters."""
     given = vars(resolve(spec.search, trial.params, spec.settings))
     return all(given[name] == value for name, value in trial.settings.items() if name in given)
 
@@ -60,10 +60,10 @@ def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
 
 @dataclass
 class Record:
-    """The trials of one study under one spec as the optimiser sees them. Everything in it can be lost.
+    """A cache of one study's trials under one spec, as the optimiser sees them.
 
-    What has ended stays as it is, so only what is new or still open is read again; all of it, when a person has changed
-    something (an undo or a retry moves trials that had ended).
+    Ended trials do not change, so only new and unfinished ones are reread; all are reread after a user's request (an
+    undo or a retry changes the state of ended trials).
     """
 
     study_id: int
@@ -77,7 +77,7 @@ class Record:
     _sampled: int = 0
 
     def refresh(self, session: Reading) -> None:
-        """Take over what changed in the database."""
+        """Update from what changed in the database."""
         mark = reads.newest_request(session, self.study_id)
         if mark != self._mark:
             fresh = Record(self.study_id, self.spec)
@@ -100,7 +100,7 @@ class Record:
             self._tried[trial.id] = begun[0]
 
     def next_proposal(self, facts: Prepared) -> Proposal:
-        """What to try next; raises SpaceExhausted when a finite space holds nothing new."""
+        """What to try next; raises SpaceExhausted if a finite space holds nothing new."""
         spec = self.spec
 
         def known(params: dict[str, Any]) -> dict[str, float]:
@@ -134,7 +134,7 @@ def _answer(db: Database, record: Record, facts: Prepared) -> Proposal:
 
 @dataclass
 class Proposer:
-    """The thread and the open question."""
+    """The thread and its pending request."""
 
     db: Database
     on_done: Callable[[], None] = lambda: None
@@ -144,12 +144,12 @@ class Proposer:
 
     @property
     def free(self) -> bool:
-        """Whether a question may be asked."""
+        """Whether a new request may be made."""
         return self._open is None
 
     @property
     def ready(self) -> bool:
-        """Whether an answer waits to be taken."""
+        """Whether a result is ready."""
         return self._open is not None and self._open[1].done()
 
     def ask(self, study_id: int, spec: StudySpec, facts: Prepared) -> None:
@@ -162,9 +162,9 @@ class Proposer:
         future.add_done_callback(lambda _: self.on_done())
 
     def keep(self, study_ids: Container[int]) -> None:
-        """Drop the open question when it is about another study: nobody would take the answer, and it would be old.
+        """Drop the pending request if it is for another study: its result would be stale.
 
-        What is known of other studies goes, too.
+        The records of other studies are dropped as well.
         """
         self._records = {study_id: record for study_id, record in self._records.items() if study_id in study_ids}
         if self._open is not None and self._open[0] not in study_ids:
@@ -172,11 +172,11 @@ class Proposer:
             self._open = None
 
     def asked_for(self, study_id: int) -> bool:
-        """Whether the open question is about this study."""
+        """Whether the pending request is for this study."""
         return self._open is not None and self._open[0] == study_id
 
     def take(self, study_id: int) -> Proposal | None:
-        """The answer for a study once it is there; raises what the optimiser raised."""
+        """The result for a study once it is ready; raises what the optimiser raised."""
         if self._open is None or self._open[0] != study_id or not self._open[1].done():
             return None
         _, future = self._open
@@ -184,6 +184,6 @@ class Proposer:
         return future.result()
 
     def close(self) -> None:
-        """Forget the open question; a running one ends by itself."""
+        """Forget the pending request; a running one ends by itself."""
         self._open = None
         self._pool.shutdown(wait=False, cancel_futures=True)

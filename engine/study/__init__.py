@@ -1,1 +1,1 @@
-"""A study as values: from TOML to a checked StudySpec, its search space, and what is known of a student beforehand."""
+"""A study as values: from TOML to a validated StudySpec, its search space, and what is known before training."""

@@ -1,6 +1,6 @@
 """From a study file (TOML) to a validated StudySpec. Every error names file, key and remedy.
 
-It reads files and nothing else: no database, no model, no data set. What a study holds is in `study_spec`."""
+It reads only study files: no database, no model, no dataset. The contents of a study are in `study_spec`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SCRATCH
-from bertdistill.engine.pareto.frontier import Objective, aims
+from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.limits import PATHS
 from bertdistill.engine.study.ranges import dump_range, read_ranges
 from bertdistill.engine.study.sections import (
@@ -55,9 +55,9 @@ __all__ = [
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    """The study in a TOML file with `--set` overrides; raises ConfigError with every problem on a line.
+    """The study in a TOML file with `--set` overrides; raises ConfigError with one problem per line.
 
-    Relative paths are looked for in the working directory, then beside the file, and made absolute.
+    Relative paths are resolved against the working directory, then the file's folder, and made absolute.
     """
     raw = read_toml(path)
     changes = [parse_override(text) for text in overrides]
@@ -67,12 +67,12 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
 
 
 def study_from_dict(raw: Mapping[str, Any], *, where: str) -> StudySpec:
-    """The study in nested dicts (those of TOML, or of `dump`); `where` opens every line of an error."""
+    """The study in nested dicts (from TOML or `dump`); `where` prefixes every line of an error."""
     return _study(raw, where, ())
 
 
 def changed(spec: StudySpec, key: str, value: Any) -> StudySpec:
-    """The study with one dotted key changed (`objectives.0.threshold`), checked again; None removes the key."""
+    """The study with one dotted key changed (`objectives.0.threshold`), validated again; None removes the key."""
     change = Override(tuple(key.split(".")), value)
     return _study(apply_override(dump(spec), change), spec.name, ())
 
@@ -95,7 +95,7 @@ def _related(problem: str, override: str) -> bool:
 
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """The keyword arguments of StudySpec, and everything that is wrong."""
+    """The keyword arguments of StudySpec, and all problems."""
     raw = _moved(raw)
     problems = [*_endless_numbers(raw), *unknown_keys(raw, KEYS, "")]
     if problems and any("finite" in problem.text for problem in problems):
@@ -122,12 +122,12 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         found["objectives"], wrong = read_objectives(raw["objectives"])
         problems += wrong
     else:
-        problems.append(Problem("", "objectives", "is missing: two metrics or more, as exact and params"))
+        problems.append(Problem("", "objectives", "is missing: list at least two metrics, such as exact and params"))
     return found, problems + cross_problems(_parts(found, raw))
 
 
 def _moved(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`[student] family`, as older files and stored studies have it, is a setting now."""
+    """`[student] family`, found in older files and stored studies, is now a setting."""
     student, settings = raw.get("student"), raw.get("settings", {})
     if not isinstance(student, Mapping) or "family" not in student or not isinstance(settings, Mapping):
         return raw
@@ -162,7 +162,7 @@ def _top_problem(key: str, raw: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
         return f"= {shown(value)} must be text"
     if key == "task" and value not in TASKS:
-        return f"= {shown(value)} is no task{did_you_mean(value, TASKS)}"
+        return f"= {shown(value)} is not a task{did_you_mean(value, TASKS)}"
     return f"= {shown(value)} {text}" if key == "name" and (text := name_problem(value)) else ""
 
 
@@ -197,7 +197,7 @@ def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem
 
 
 def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
-    """TOML can say nan and inf; JSON, SQLite and sensible limits cannot."""
+    """TOML allows nan and inf; JSON, SQLite and range checks do not."""
     items = (
         value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     )
@@ -211,7 +211,7 @@ def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem
 
 
 def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
-    """Workers run in other folders, so what names a file here must name it everywhere."""
+    """Workers run in other folders, so a path must be valid from any of them."""
     result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
     for section, key in PATHS:
         table = result.get(section)
@@ -225,17 +225,17 @@ def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> di
                 ValueError,
             ) as error:  # a name too long, an unknown `~name`, a null character
                 reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-                problem = Problem(section, key, f"= {shown(value)} cannot be a path: {reason}; correct it")
+                problem = Problem(section, key, f"= {shown(value)} is not a valid path: {reason}; correct it")
                 raise ConfigError(f"{where}: {problem}") from None
     return result
 
 
 def absolute_path(text: str, folder: Path) -> str:
-    """A path as it holds in every folder: in the working directory, else beside `folder`'s files; ConfigError."""
+    """The absolute path: in the working directory if it exists there, else in `folder`. Raises ConfigError."""
     try:
         return _absolute(text, folder)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"{shown(text)} cannot be a path: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigError(f"{shown(text)} is not a valid path: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _absolute(text: str, folder: Path) -> str:
@@ -245,7 +245,7 @@ def _absolute(text: str, folder: Path) -> str:
 
 
 def _absolute_model(text: str, folder: Path) -> str:
-    """A model is a folder when it looks like a path or when such a folder is there; else it is a hub id or a word."""
+    """A model is a folder if it looks like a path or such a folder exists; otherwise it is a Hub id or a keyword."""
     if text in (SCRATCH, "teacher"):
         return text
     is_path = text.startswith(("/", "./", "../", "~"))
@@ -257,7 +257,7 @@ def _absolute_model(text: str, folder: Path) -> str:
 
 
 def dump(spec: StudySpec) -> dict[str, Any]:
-    """The study as JSON-safe dicts, complete; `study_from_dict` reads it back to an equal study."""
+    """The complete study as JSON-safe dicts; `study_from_dict` reads it back as an equal study."""
     searched = {parameter.name for parameter in spec.search if not parameter.when}
     settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched}
     raw: dict[str, Any] = {
@@ -303,7 +303,7 @@ def to_toml(spec: StudySpec) -> str:
 
 
 def select_metric(spec: StudySpec) -> Metric:
-    """The metric that picks the best checkpoint of a trial."""
+    """The metric that selects the best checkpoint of a trial."""
     scores = TASKS[spec.task].scores
-    named = [objective.metric for objective in aims(spec.objectives) if objective.metric in scores]
+    named = [objective.metric for objective in optimised(spec.objectives) if objective.metric in scores]
     return METRICS[spec.metrics.select or (named or list(scores))[0]]

@@ -1,4 +1,4 @@
-"""What lists, charts and rankings need of a study: its objectives and a few words, without a valid `StudySpec`.
+"""What lists, charts and rankings need of a study (its objectives and a few texts), even without a valid `StudySpec`.
 
 So a study whose file no longer validates, and a collection of logged runs that never had one, are still listed, shown,
 ranked and deleted. It checks nothing: what cannot be read is left out, and `problem` says why.
@@ -20,7 +20,7 @@ from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Study
 
 LOG = "log"
-"""`Study.kind` of logged runs; else it is a search."""
+"""`Study.kind` of logged runs; otherwise it is a search."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class Outline:
 
     objectives: tuple[Objective, ...] = ()
     stored: tuple[str, ...] = ()
-    """Further metrics that its trials have."""
+    """Additional metrics of its trials."""
     references: tuple[ReferencePoint, ...] = ()
     trials: int = 0
-    """The budget; 0: there is none."""
+    """The budget; 0 means none."""
     slots: int = 0
     note: str = ""
     search: Space = ()
     ranges: Space = ()
     spec: StudySpec | None = None
-    """The whole spec in force, where it is valid."""
+    """The full spec in force, if it is valid."""
     problem: str = ""
-    """Why it is not, or that there is none."""
+    """Why it is not valid, or that there is none."""
 
     @property
     def whole(self) -> StudySpec:
-        """The spec for what cannot do without it (running, proposing, changing); ConfigError when there is none."""
+        """The spec for operations that require it (running, proposing, changing); ConfigError if there is none."""
         if self.spec is None:
             raise ConfigError(self.problem or "this study has no study file")
         return self.spec
@@ -94,7 +94,7 @@ def _table(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _objectives(raw: Any) -> Iterator[Objective]:
-    """Those that can be read, each metric once. Logged runs may have metrics of their own, with a direction."""
+    """The readable objectives, each metric once. Logged runs may have their own metrics, with a direction."""
     seen = set()
     for item in raw if isinstance(raw, (list, tuple)) else ():
         metric = item.get("metric") if isinstance(item, Mapping) else None

@@ -1,7 +1,7 @@
-"""The part of a search space that proposals are drawn from while a study runs: narrowed ranges and frozen values.
+"""The part of the search space that proposals are drawn from while a study runs: narrowed ranges and frozen values.
 
-Pure. It never changes the space itself: trials, reruns and the optimiser go on to be judged by the ranges in the study
-file, so what is narrowed can be widened again and loses no earlier trial.
+Pure. It never changes the space itself: trials, reruns and the optimiser still use the ranges in the study
+file, so a narrowed range can be widened again and no earlier trial is lost.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEYS = ("low", "high", "choices")
 
 
 def read_ranges(raw: Any, space: Space) -> tuple[Space, list[Problem]]:
-    """`[ranges]`: the narrowed parameters among those of `space`, and what is wrong."""
+    """`[ranges]`: the narrowed parameters of `space`, and all problems."""
     if raw is None:
         return (), []
     if not isinstance(raw, Mapping):
@@ -52,10 +52,10 @@ def read_ranges(raw: Any, space: Space) -> tuple[Space, list[Problem]]:
 
 
 def narrow(parameter: Parameter, raw: Any) -> Parameter:
-    """The parameter kept to a part of its range; ValueError says what is wrong, worded to follow the name.
+    """The parameter restricted to part of its range; ValueError's message is worded to follow the parameter's name.
 
-    `raw` is one value, a list of choices, or a table with `low`, `high` (either may be left out) or `choices`. A single
-    value makes a parameter with one choice.
+    `raw` is one value, a list of choices, or a table with `low`, `high` (either may be omitted) or `choices`. A single
+    value gives a parameter with one choice.
     """
     if isinstance(raw, Mapping):
         if wrong := [key for key in raw if key not in KEYS] or ([] if raw else [""]):
@@ -63,7 +63,7 @@ def narrow(parameter: Parameter, raw: Any) -> Parameter:
         if "choices" not in raw:
             return _between(parameter, raw.get("low"), raw.get("high"))
         if len(raw) > 1:
-            raise ValueError("has choices and an end of a range; give one of them")
+            raise ValueError("has both choices and a range; give one of them")
         raw = raw["choices"]
     values = list(raw) if isinstance(raw, (list, tuple)) else [raw]
     return _among(parameter, values)
@@ -72,9 +72,9 @@ def narrow(parameter: Parameter, raw: Any) -> Parameter:
 def _among(parameter: Parameter, values: Sequence[Any]) -> Parameter:
     kept = [_checked(parameter, value) for value in values]
     if not kept:
-        raise ValueError("has no value left; give one or more")
+        raise ValueError("has no values; give at least one")
     if parameter.kind != "choice" and len(set(kept)) > 1:
-        raise ValueError(f"is a range; give two ends ({shown(min(kept))}..{shown(max(kept))}) or one value")
+        raise ValueError(f"is a range; give its two ends ({shown(min(kept))}..{shown(max(kept))}) or one value")
     if parameter.kind == "choice":
         kept = [choice for choice in parameter.choices if choice in kept]
         if len(kept) == len(parameter.choices):
@@ -99,28 +99,28 @@ def _between(parameter: Parameter, low: Any, high: Any) -> Parameter:
 def _choices_between(parameter: Parameter, low: Any, high: Any) -> Parameter:
     ends = [end for end in (low, high) if end is not None]
     if not all(is_number(value) for value in (*parameter.choices, *ends)):
-        raise ValueError(f"has no order; name the values: {one_of(parameter.choices)}")
+        raise ValueError(f"is not ordered; list the values: {one_of(parameter.choices)}")
     kept = [c for c in parameter.choices if (low is None or c >= low) and (high is None or c <= high)]
     if not kept:
-        raise ValueError(f"has no value in that range; it is {describe(parameter)}")
+        raise ValueError(f"has no value in that range; allowed: {describe(parameter)}")
     return _among(parameter, kept)
 
 
 def _checked(parameter: Parameter, value: Any) -> Value:
-    """The value if the study file allows it."""
+    """The value, if the study file allows it."""
     problem = value_problem(SETTING[parameter.name], value)
     if problem:
         raise ValueError(problem)
     found = as_setting(parameter.name, value)
     if not contains(parameter, found):
-        raise ValueError(f"= {shown(value)} is outside of the range in the study file: {describe(parameter)}")
+        raise ValueError(f"= {shown(value)} is outside the range in the study file: {describe(parameter)}")
     return found
 
 
 def typed(value: Any) -> Any:
-    """What a person typed for a range, as `narrow` takes it: `2..4`, `..4`, `16,32`, `0.5`, or a TOML list or table.
+    """A typed range in the form that `narrow` takes: `2..4`, `..4`, `16,32`, `0.5`, or a TOML list or table.
 
-    None, for the whole range, when nothing was typed.
+    None, the whole range, if nothing was typed.
     """
     if not isinstance(value, str):
         return value
@@ -143,25 +143,25 @@ def _scalar(text: str) -> Any:
 
 
 def present(space: Space, ranges: Space) -> Space:
-    """The space with the narrowed parameters in the places of the whole ones."""
+    """The space with the narrowed parameters in place of the full ones."""
     narrowed = {parameter.name: parameter for parameter in ranges}
     return tuple(narrowed.get(parameter.name, parameter) for parameter in space)
 
 
 def inside(space: Space, params: Mapping[str, Any]) -> bool:
-    """Whether every one of `params` lies in its range."""
+    """Whether each of `params` is within its range."""
     return all(contains(parameter, params[parameter.name]) for parameter in space if parameter.name in params)
 
 
 def dump_range(parameter: Parameter) -> Any:
-    """A narrowed parameter as `[ranges]` holds it."""
+    """A narrowed parameter as stored in `[ranges]`."""
     if parameter.kind != "choice":
         return {"low": parameter.low, "high": parameter.high}
     return parameter.choices[0] if len(parameter.choices) == 1 else {"choices": list(parameter.choices)}
 
 
 def range_text(raw: Any) -> str:
-    """The same in a few letters, as a person types it: `2..4`, `16,32`, `0.5`; None is the whole range."""
+    """The same in short, as it is typed: `2..4`, `16,32`, `0.5`; None is the whole range."""
     if raw is None:
         return "whole range"
     if isinstance(raw, Mapping) and "choices" not in raw:

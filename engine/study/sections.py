@@ -1,6 +1,6 @@
-"""Checks of single values and tables that a person typed, and the words in which a problem is told.
+"""Checks of single values and tables in user input, and how a problem is worded.
 
-Standard library only; it knows no study, reads no file and never raises: problems are returned.
+Standard library only; it knows no study, reads no files and never raises: problems are returned.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bertdistill.engine.contract.spec import FineTuneSpec
 
 T = TypeVar("T")
 SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
-"""What stands behind a large number."""
+"""Suffixes of large numbers."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend. `table` is the TOML table, "" for the top of the file; `key` is the key in it.
+    """One problem to fix. `table` is the TOML table, "" for the top level of the file; `key` is the key in it.
 
-    `of` names what an item of a list is about, such as the metric of an objective: its place there says little.
+    `of` identifies a list item, for example by the metric of an objective: its index says little.
     """
 
     table: str
@@ -33,7 +33,7 @@ class Problem:
 
     @property
     def path(self) -> str:
-        """The dotted path as `--set` spells it."""
+        """The dotted path as written in `--set`."""
         return ".".join(part for part in (self.table, self.key) if part)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Problem:
 
 
 def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
-    """What is wrong with a value for a key of the contract ('' when nothing), worded to follow the key's name."""
+    """What is wrong with a value for a key of the contract ('' if nothing), worded to follow the key's name."""
     kind = kind_of(field)
     if kind in ("list[str]", "list[int]"):
         return _list_problem(value, whole=kind == "list[int]")
@@ -56,7 +56,7 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
         if not isinstance(value, str):
             return f"= {shown(value)} must be text"
         if choices and value not in choices:
-            return f"= {shown(value)} is not possible; use {one_of(choices)}"
+            return f"= {shown(value)} is not valid; use {one_of(choices)}"
         return ""
     whole = kind == "int"
     if not is_number(value) or (whole and not isinstance(value, int)):
@@ -65,11 +65,11 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
 
 
 def limit_problem(value: float, low: float | None, high: float | None) -> str:
-    """What is wrong with a number outside of its inclusive limits ('' when nothing)."""
+    """What is wrong with a number outside its inclusive limits ('' if nothing)."""
     if low is None:
-        remedy = f"use a value up to {shown(high)}"
+        remedy = f"use at most {shown(high)}"
     else:
-        remedy = f"use a value from {shown(low)}" + (f" to {shown(high)}" if high is not None else " up")
+        remedy = f"use {shown(low)} to {shown(high)}" if high is not None else f"use at least {shown(low)}"
     if low is not None and value < low:
         return f"= {shown(value)} is below {shown(low)}; {remedy}"
     if high is not None and value > high:
@@ -89,18 +89,18 @@ def _list_problem(value: Any, *, whole: bool) -> str:
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
-    """Its default, dataclasses.MISSING when it must be given."""
+    """Its default, or dataclasses.MISSING if it is required."""
     made = field.default_factory
     return field.default if made is dataclasses.MISSING else made()
 
 
 def kind_of(field: dataclasses.Field[Any]) -> str:
-    """The annotation of a key's field, which is text: int, float, str, list[int], list[str] or dict[str, float]."""
+    """The annotation of a key's field as text: int, float, str, list[int], list[str] or dict[str, float]."""
     return str(field.type)
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number that a float can hold; true and false are none, and TOML knows no largest whole number."""
+    """Whether it is a number that fits a float; booleans do not count, and integers may be arbitrarily large."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     try:
@@ -110,7 +110,7 @@ def is_number(value: Any) -> bool:
 
 
 def amount(text: str, units: Mapping[str, float] = SUFFIXES) -> float | None:
-    """`65`, `3e-5`, `66M`, with a unit of one letter, small or capital; None when it is no finite number."""
+    """`65`, `3e-5`, `66M`, with a one-letter suffix in either case; None if it is not a finite number."""
     factor = units.get(text[-1:].casefold(), 0.0)
     try:
         value = float(text[:-1]) * factor if factor else float(text)
@@ -123,7 +123,7 @@ def amount(text: str, units: Mapping[str, float] = SUFFIXES) -> float | None:
 
 
 def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[Problem]]:
-    """A section of the study file from its table; None when something is wrong with it."""
+    """A section of the study file from its table; None if it has a problem."""
     if not isinstance(raw, Mapping):
         return None, [not_a_table(table)]
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only called with dataclasses
@@ -146,7 +146,7 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
 
 
 def _wrong_numbers(field: dataclasses.Field[Any], value: Any, table: str) -> list[Problem]:
-    """What is wrong inside a table of numbers; nothing when the field is none."""
+    """Problems inside a table of numbers; none for other fields."""
     inner = value.items() if kind_of(field) == "dict[str, float]" else ()
     wrong = [(key, number) for key, number in inner if not is_number(number)]
     return [Problem(table, f"{field.name}.{key}", f"= {shown(number)} must be a number") for key, number in wrong]
@@ -161,9 +161,9 @@ def _converted(kind: str, value: Any) -> Any:
 
 
 def unknown_keys(raw: Mapping[str, Any], names: Iterable[str], table: str) -> list[Problem]:
-    """A problem for every key that is none of `names`, with the nearest of them."""
+    """A problem for every key that is not in `names`, with the closest match."""
     known = list(names)
-    return [Problem(table, str(k), f"is no key here{did_you_mean(str(k), known)}") for k in raw if k not in known]
+    return [Problem(table, str(k), f"is not a known key{did_you_mean(str(k), known)}") for k in raw if k not in known]
 
 
 def not_a_table(table: str) -> Problem:
@@ -174,14 +174,14 @@ def not_a_table(table: str) -> Problem:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The known name that was probably meant, None when nothing is close."""
+    """The known name that was probably meant, or None if nothing is close."""
     known = list(names)
     close = difflib.get_close_matches(name, known, 1, 0.6) or [k for k in known if name and k.startswith(name)]
     return close[0] if close else None
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`; did you mean layers?`, or the whole list when nothing is close and it is short."""
+    """`; did you mean layers?`, or the whole list if nothing is close and it is short."""
     known = list(names)
     close = nearest(name, known)
     if close:
@@ -196,7 +196,7 @@ def one_of(values: Iterable[Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value about as a study file would spell it, cut to a length that fits a message."""
+    """A value roughly as a study file would spell it, truncated to fit into a message."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -1,6 +1,6 @@
-"""The search space as a value: kinds of parameters, their ranges and the conditions between them.
+"""The search space as a value: parameter kinds, their ranges and the conditions between them.
 
-Pure: it reads no file and samples nothing; proposals are made in `search`.
+Pure: it reads no files and samples nothing; proposals are made in `search`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Value = int | float | str | bool
 SETTING = {f.name: f for f in dataclasses.fields(Settings)}
 KEYS = ("low", "high", "log", "step", "choices", "when")
 MOST_POINTS = 1_000_000
-"""Values of one parameter: they are listed where students are counted, so a step of 1e-300 would fill the memory."""
+"""Maximum values of one parameter: they are listed to count students, so a step of 1e-300 would exhaust memory."""
 ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size")
-"""For these a 0 means "all" or "as the teacher", so it is no smaller than 1 and cannot be the end of a range."""
+"""For these, 0 means "all" or "as the teacher", so it is not less than 1 and cannot be the end of a range."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Parameter:
     step: float | None = None
     choices: tuple[Value, ...] = ()
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    """Active only if every named parameter has one of these values; inactive parameters take the fixed setting."""
+    """Active only if every named parameter has one of these values; an inactive parameter takes the fixed setting."""
 
 
 Space = tuple[Parameter, ...]
@@ -46,7 +46,7 @@ Space = tuple[Parameter, ...]
 
 
 def read_search(raw: Mapping[str, Any]) -> tuple[Space, list[tuple[str, str]]]:
-    """The space as far as it can be read, and what is wrong with it as (parameter, problem)."""
+    """The space as far as it can be read, and its problems as (parameter, problem)."""
     space: list[Parameter] = []
     problems: list[tuple[str, str]] = []
     for name, table in raw.items():
@@ -81,7 +81,7 @@ def _read_parameter(name: str, raw: Any) -> tuple[Parameter | None, list[str]]:
 def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
     extra = [key for key in ("log", "step") if key in raw]
     if extra:
-        return None, [f"has choices, so {extra[0]} means nothing; remove it"]
+        return None, [f"has choices, so {extra[0]} has no effect; remove it"]
     choices = raw["choices"]
     if not isinstance(choices, (list, tuple)):
         return None, [f"choices = {shown(choices)} must be a list"]
@@ -90,7 +90,7 @@ def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, 
         return None, problems
     values = tuple(as_setting(name, choice) for choice in choices)
     if len(set(values)) != len(values):
-        return None, ["choices has a value twice; remove one"]
+        return None, ["choices has a duplicate value; remove it"]
     if len(values) < 2:
         return None, ["choices needs at least two values; fix a single one in [settings]"]
     return Parameter(name, "choice", choices=values), []
@@ -99,8 +99,8 @@ def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, 
 def _read_range(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
     whole = kind_of(SETTING[name]) == "int"
     if kind_of(SETTING[name]) == "str":
-        return None, ["is a word, not a number; give choices"]
-    missing = [f"needs {key} beside {other}" for key, other in (("low", "high"), ("high", "low")) if key not in raw]
+        return None, ["is not numeric; give choices instead of a range"]
+    missing = [f"needs {key} as well as {other}" for key, other in (("low", "high"), ("high", "low")) if key not in raw]
     if missing:
         return None, missing
     problems = [f"{key} {text}" for key in ("low", "high") if (text := value_problem(SETTING[name], raw[key]))]
@@ -123,9 +123,9 @@ def _range_problems(name: str, low: float, high: float, log: bool, step: float |
     if low >= high:
         return [f"low = {shown(low)} is not below high = {shown(high)}; fix a single value in [settings]"]
     if name in ZERO_IS_SPECIAL and low == 0:
-        return [f"low = 0 is no end of a range: {SETTING[name].metadata['help']} Start at 1"]
+        return [f"low = 0 cannot be the end of a range: {SETTING[name].metadata['help']} Start at 1"]
     if log and low <= 0:
-        return [f"low = {shown(low)} has no logarithm; use a low above 0 or remove log"]
+        return [f"low = {shown(low)} has no logarithm; set low above 0 or remove log"]
     if log and step is not None:
         return ["cannot have both log and step; remove one"]
     if (step is not None or isinstance(low, int)) and (high - low) / (step or 1) > MOST_POINTS:
@@ -140,7 +140,7 @@ def _range_problems(name: str, low: float, high: float, log: bool, step: float |
 
 def _read_when(raw: Any) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
     if not isinstance(raw, Mapping) or not all(isinstance(v, (list, tuple)) and v for v in raw.values()):
-        return {}, ['when must name parameters and lists of values: when = { layer_choice = ["even"] }']
+        return {}, ['when must map parameters to lists of values: when = { layer_choice = ["even"] }']
     problems = [
         f"when.{name}: {problem}"
         for name, values in raw.items()
@@ -167,9 +167,9 @@ def _condition_problems(space: Space) -> list[tuple[str, str]]:
             never = [value for value in values if not contains(named[other], value)]
             if never:
                 found = describe(named[other])
-                problems.append((parameter.name, f"when.{other} = {shown(never[0])} never happens; it is {found}"))
+                problems.append((parameter.name, f"when.{other} = {shown(never[0])} never occurs; it is {found}"))
     if not problems and (cycle := _cycle(named)):
-        problems.append((cycle[0], f"has a condition that depends on itself: {' -> '.join(cycle)}; remove one when"))
+        problems.append((cycle[0], f"has a circular condition: {' -> '.join(cycle)}; remove one when"))
     return problems
 
 
@@ -186,7 +186,7 @@ def _cycle(named: Mapping[str, Parameter]) -> list[str]:
 
 
 def contains(parameter: Parameter, value: Any) -> bool:
-    """Whether the parameter can take this value: in range, on its step, or among the choices."""
+    """Whether the parameter can take this value: within the range, on a step, or among the choices."""
     if parameter.kind == "choice":
         return any(
             value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in parameter.choices
@@ -201,14 +201,14 @@ def contains(parameter: Parameter, value: Any) -> bool:
 
 
 def check(space: Space, params: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a parameter set typed by a person. A parameter left out takes the fixed setting."""
+    """What is wrong with a parameter set entered by a user. An omitted parameter takes the fixed setting."""
     named = {parameter.name: parameter for parameter in space}
     problems = []
     for name, value in params.items():
         if name not in named:
             problems.append(f"{name} is not searched in this study{did_you_mean(name, named)}")
         elif not contains(named[name], value):
-            problems.append(f"{name} = {shown(value)} is outside of the search space: {describe(named[name])}")
+            problems.append(f"{name} = {shown(value)} is outside the search space: {describe(named[name])}")
         else:
             for other, values in named[name].when.items():
                 if other in params and params[other] not in values:
@@ -218,9 +218,9 @@ def check(space: Space, params: Mapping[str, Any]) -> list[str]:
 
 
 def active(space: Space, params: Mapping[str, Any], settings: Settings) -> dict[str, Value]:
-    """The searched parameters of `params` that have an effect, in the order of the space.
+    """The searched parameters in `params` that have an effect, in the order of the space.
 
-    A condition looks at the value in force: that of the parameter, or the fixed setting where it is itself inactive.
+    A condition uses the value in force: that of the parameter, or the fixed setting if it is itself inactive.
     """
     named = {parameter.name: parameter for parameter in space}
     known: dict[str, bool] = {}
@@ -245,7 +245,7 @@ def resolve(space: Space, params: Mapping[str, Any], settings: Settings) -> Sett
 
 
 def coerce(parameter: Parameter, text: str) -> Value:
-    """The value that a person typed for a parameter; raises ValueError that says what is possible."""
+    """The value typed for a parameter; raises ValueError that states what is allowed."""
     text = text.strip()
     candidates: Iterable[Any] = parameter.choices
     for choice in candidates:
@@ -254,11 +254,11 @@ def coerce(parameter: Parameter, text: str) -> Value:
     number = _number(text, whole=kind_of(SETTING[parameter.name]) == "int")
     if number is not None and contains(parameter, number):
         return number
-    wrong = f"= {text} is outside of the search space:"
+    wrong = f"= {text} is outside the search space:"
     if not text:
-        wrong = "is empty; it can be"
+        wrong = "is empty; allowed:"
     elif number is None and parameter.kind != "choice":
-        wrong = f"= {text} is no {'whole ' if parameter.kind == 'int' else ''}number; it can be"
+        wrong = f"= {text} is not a {'whole ' if parameter.kind == 'int' else ''}number; allowed:"
     raise ValueError(f"{parameter.name} {wrong} {describe(parameter)}")
 
 
@@ -266,7 +266,7 @@ def coerce(parameter: Parameter, text: str) -> Value:
 
 
 def points(parameter: Parameter) -> tuple[Value, ...] | None:
-    """Every value that a parameter can take, None when it is continuous."""
+    """Every value that a parameter can take, or None if it is continuous."""
     if parameter.kind == "choice":
         return parameter.choices
     low, high = _ends(parameter)
@@ -279,7 +279,7 @@ def points(parameter: Parameter) -> tuple[Value, ...] | None:
 
 
 def middle(parameter: Parameter) -> Value:
-    """The value in the middle of a parameter's range, of its logarithm where that is searched, or of its choices."""
+    """The middle of a parameter's range (of its logarithm if log), or of its choices."""
     listed = points(parameter)
     if listed is not None and not parameter.log:
         return listed[(len(listed) - 1) // 2]
@@ -289,7 +289,7 @@ def middle(parameter: Parameter) -> Value:
 
 
 def count(space: Space, settings: Settings | None = None) -> int | None:
-    """Number of different parameter sets, conditions considered; None when one of them is continuous."""
+    """Number of distinct parameter sets, taking conditions into account; None if any parameter is continuous."""
     if any(points(parameter) is None for parameter in space):
         return None
     asked = {other for parameter in space for other in parameter.when}
@@ -302,7 +302,7 @@ def count(space: Space, settings: Settings | None = None) -> int | None:
 
 
 def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, Value]]:
-    """Every different parameter set of a space without continuous ranges, active parameters only, in a fixed order."""
+    """All distinct parameter sets of a space without continuous ranges, active parameters only, in a fixed order."""
     fixed = settings or Settings()
     order = in_order(space)
 
@@ -322,7 +322,7 @@ def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, V
 
 
 def in_order(space: Space) -> Space:
-    """The parameters, each after those that its conditions name."""
+    """The parameters, each after those named in its conditions."""
     order: list[Parameter] = []
     rest = list(space)
     while rest:
@@ -334,7 +334,7 @@ def in_order(space: Space) -> Space:
 
 
 def tidy(value: float) -> float:
-    """The float without the noise of an addition: 0.1 + 2 * 0.1 is 0.3."""
+    """The float without rounding noise: 0.1 + 2 * 0.1 becomes 0.3."""
     return float(f"{value:.12g}")
 
 
@@ -346,7 +346,7 @@ def _firsts(space: Space) -> dict[str, Value]:
 
 
 def describe(parameter: Parameter) -> str:
-    """What a parameter can be, in words."""
+    """The allowed values of a parameter, in words."""
     if parameter.kind == "choice":
         text = one_of(parameter.choices)
     else:
@@ -358,7 +358,7 @@ def describe(parameter: Parameter) -> str:
 
 
 def as_setting(name: str, value: Value) -> Value:
-    """The value as its setting holds it: a whole number typed for a float is one."""
+    """The value in the type of its setting: an integer given for a float becomes a float."""
     return float(value) if kind_of(SETTING[name]) == "float" else value
 
 

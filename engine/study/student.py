@@ -1,4 +1,4 @@
-"""From a parameter set to a student: its settings made whole, and what is known of it before any training.
+"""From a parameter set to a student: its complete settings, and what is known about it before training.
 
 Pure: it starts nothing and reads no database.
 """
@@ -23,7 +23,7 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 
 @dataclass(frozen=True)
 class Planned:
-    """One parameter set made whole: the active parameters, all settings, and what is known before training."""
+    """One completed parameter set: the active parameters, all settings, and what is known before training."""
 
     params: dict[str, Any]
     settings: Settings
@@ -31,42 +31,42 @@ class Planned:
 
 
 def plan(spec: StudySpec, facts: Prepared, params: Mapping[str, Any]) -> Planned:
-    """Make a parameter set whole; raises ConfigError when no student can be built from it."""
+    """Complete a parameter set; raises ConfigError if no student can be built from it."""
     settings = resolve(spec.search, params, spec.settings)
     return Planned(dict(active(spec.search, params, spec.settings)), settings, known(spec, facts, settings))
 
 
 def plan_baseline(spec: StudySpec, facts: Prepared) -> Planned:
-    """Trial 0: the fixed settings with `[baseline]` over them."""
+    """Trial 0: the fixed settings overridden by `[baseline]`."""
     settings = dataclasses.replace(spec.settings, **(spec.baseline or {}))
     params = {parameter.name: getattr(settings, parameter.name) for parameter in spec.search}
     return Planned(dict(active(spec.search, params, settings)), settings, known(spec, facts, settings))
 
 
 def known(spec: StudySpec, facts: Prepared, settings: Settings) -> dict[str, float]:
-    """Size and cost that follow from the settings, given the facts of the preparation."""
+    """Size and cost that follow from the settings and the facts of the preparation."""
     student = planned_student(spec, facts, settings)
     return FAMILIES[settings.family].known(student, TASKS[spec.task], facts)
 
 
 def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Student:
-    """The student of these settings; ConfigError when none can be built, or not for this task."""
+    """The student for these settings; ConfigError if it cannot be built or does not support the task."""
     family, task = FAMILIES[settings.family], TASKS[spec.task]
     if not family.fits(task):
-        raise ConfigError(f"students of the family {family.name} cannot do {task.name}", hint="Use another family.")
+        raise ConfigError(f"the family {family.name} does not support {task.name}", hint="Use another family.")
     missing = terms.signals(settings) - {terms.LOGITS, *facts.signals}
     if missing:
         raise ConfigError(
-            f"the preparation of this study cached no {', '.join(sorted(missing))} of the teacher",
-            hint="Start another study in which these settings are fixed or searched from the beginning.",
+            f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
+            hint="Start a new study that fixes or searches these settings from the beginning.",
         )
     return family.plan(facts, settings, scratch=spec.student.init == SCRATCH)
 
 
 def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
-    """All that reaches the training: settings of equal effect make the same student and the same score.
+    """Everything that affects training: settings of equal effect give the same student and the same score.
 
-    Raises ConfigError when no student can be built from them.
+    Raises ConfigError if no student can be built from them.
     """
     student = planned_student(spec, facts, settings)
     idle = FAMILIES[settings.family].idle(settings, student) | foreign(settings) | terms.idle(settings)
@@ -74,7 +74,7 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
 
 
 def wanted_signals(spec: StudySpec) -> list[str]:
-    """What trials of the study may read of the teacher, whatever is proposed: the preparation caches it."""
+    """The teacher signals that any trial of the study may need; the preparation caches them."""
     found = {terms.LOGITS}
     for term in terms.TERMS.values():
         if any(term.weight(value) != 0 for value in possible(spec, term.key)):
@@ -83,19 +83,19 @@ def wanted_signals(spec: StudySpec) -> list[str]:
 
 
 def possible(spec: StudySpec, key: str) -> list[Any]:
-    """Values that a setting can have in trials of the study; of a range its ends."""
+    """Values that a setting can take in trials of the study; for a range, its ends."""
     found = [p.choices or (p.low, p.high) for p in spec.search if p.name == key]
     baseline = (spec.baseline or {}).get(key, getattr(spec.settings, key))
     return [getattr(spec.settings, key), baseline, *(value for one in found for value in one)]
 
 
 def measured(spec: StudySpec) -> list[str]:
-    """Metrics that the worker must measure at the end, beyond scores and what is known before."""
+    """Metrics that the worker must measure at the end, besides scores and those known before training."""
     names = [*(objective.metric for objective in spec.objectives), *spec.metrics.stored]
     wanted = [name for name in names if name not in TASKS[spec.task].scores and not METRICS[name].known_before]
     return list(dict.fromkeys(wanted))
 
 
 def prunes_by_importance(spec: StudySpec) -> bool:
-    """Whether some trial of the study may keep the more important of its heads."""
+    """Whether any trial of the study may choose heads by importance."""
     return "importance" in possible(spec, "head_choice") and any(possible(spec, "heads"))

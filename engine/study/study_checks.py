@@ -1,6 +1,6 @@
-"""What must hold between the keys of a study file. Pure: it opens no file and knows no model beyond the study's own.
+"""Checks across the keys of a study file. Pure: it opens no files and knows no models but the study's own.
 
-Each check looks at the sections that could be read; a section with problems of its own is None and is passed over.
+Each check covers the sections that could be read; a section with problems of its own is None and is skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.pareto.frontier import Objective, aims
+from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -29,13 +29,13 @@ from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
 NEED_SCRATCH = ("hidden_size", "ffn_size", "head_size")
 NEED_PRETRAINED = ("layer_choice", "layer_list", "head_choice", "head_seed")
-"""Layers and heads with random weights are all alike, so a choice among them changes nothing."""
+"""Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
 
 MOST_SHAPES = 100_000
-"""Spaces with more widths and heads than this are not walked through; the runner refuses an unfit proposal later."""
+"""Larger spaces of widths and heads are not enumerated; the runner rejects an invalid proposal later."""
 
 LARGEST_GRID = 100_000
-"""Parameter sets that the grid sampler shuffles at each proposal."""
+"""Maximum number of parameter sets that the grid sampler shuffles at each proposal."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Parts:
 
 
 def cross_problems(parts: Parts) -> list[Problem]:
-    """Everything that is wrong between the sections."""
+    """All problems across sections."""
     checks = (_data, _task_columns, _teacher, _metrics, _families, _search, _scratch, _baseline, _shapes, _references)
     return [problem for check in checks for problem in check(parts)]
 
@@ -68,7 +68,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
 
 
 def read_objectives(raw: Any) -> tuple[tuple[Objective, ...] | None, list[Problem]]:
-    """`objectives` from its list of tables; directions default to the metric's own."""
+    """`objectives` from its list of tables; the direction defaults to that of the metric."""
     if not isinstance(raw, (list, tuple)):
         return None, [Problem("", "objectives", 'must be a list: [{ metric = "exact" }, { metric = "params" }]')]
     objectives: list[Objective] = []
@@ -84,8 +84,8 @@ def read_objectives(raw: Any) -> tuple[tuple[Objective, ...] | None, list[Proble
     problems += [
         Problem("", "objectives", f"has {n} twice; remove one") for n in dict.fromkeys(names) if names.count(n) > 1
     ]
-    if not problems and len(aims(objectives)) < 2:
-        problems.append(Problem("", "objectives", "needs two metrics or more to optimise, as exact and params"))
+    if not problems and len(optimised(objectives)) < 2:
+        problems.append(Problem("", "objectives", "needs at least two metrics to optimise, such as exact and params"))
     return (None if problems else tuple(objectives)), problems
 
 
@@ -95,23 +95,23 @@ def _read_objective(raw: Any, table: str) -> tuple[Objective | None, list[Proble
     problems = unknown_keys(raw, ("metric", "direction", "threshold", "constraint"), table)
     metric = METRICS.get(raw["metric"]) if isinstance(raw.get("metric"), str) else None
     if "metric" not in raw:
-        problems.append(Problem(table, "metric", "is missing: the name of what is measured, as exact or params"))
+        problems.append(Problem(table, "metric", "is missing: the name of a metric, such as exact or params"))
     elif metric is None:
         hint = did_you_mean(str(raw["metric"]), METRICS)
-        problems.append(Problem(table, "metric", f"= {shown(raw['metric'])} is no metric{hint}"))
+        problems.append(Problem(table, "metric", f"= {shown(raw['metric'])} is not a metric{hint}"))
     if metric is None:
         return None, problems
-    if metric.no_aim:
-        problems.append(Problem(table, "metric", f"= {metric.name} {metric.no_aim}"))
+    if metric.not_an_objective:
+        problems.append(Problem(table, "metric", f"= {metric.name} {metric.not_an_objective}"))
     if raw.get("direction", metric.direction) != metric.direction:
-        text = f"= {shown(raw['direction'])} is the wrong way for {metric.name}; remove it or use {metric.direction}"
+        text = f"= {shown(raw['direction'])} is wrong for {metric.name}; remove it or use {metric.direction}"
         problems.append(Problem(table, "direction", text))
     threshold, constraint = raw.get("threshold"), raw.get("constraint", False)
     problems += _threshold_problems(threshold, metric.unit, table)
     if not isinstance(constraint, bool):
         problems.append(Problem(table, "constraint", f"= {shown(constraint)} must be true or false"))
     elif constraint and threshold is None:
-        problems.append(Problem(table, "threshold", "is missing: a constraint is nothing but its threshold"))
+        problems.append(Problem(table, "threshold", "is missing: a constraint needs a threshold"))
     if problems:
         return None, problems
     return Objective(metric.name, metric.direction, None if threshold is None else float(threshold), constraint), []
@@ -123,7 +123,7 @@ def _threshold_problems(threshold: Any, unit: str, table: str) -> list[Problem]:
     if not is_number(threshold):
         return [Problem(table, "threshold", f"= {shown(threshold)} must be a number")]
     if unit == "%" and not -100 <= threshold <= 100:
-        return [Problem(table, "threshold", f"= {shown(threshold)} is beyond 100; scores are percentages")]
+        return [Problem(table, "threshold", f"= {shown(threshold)} is above 100; scores are percentages")]
     if unit == "%" and 0 < threshold <= 1:
         percent = shown(threshold * 100)
         return [Problem(table, "threshold", f"= {shown(threshold)} is a fraction; scores are percentages: {percent}")]
@@ -140,13 +140,13 @@ def _metrics(parts: Parts) -> Iterator[Problem]:
     selectable = (*TASKS[parts.task].selectable, "search_loss")  # what every evaluation yields
     if parts.select and parts.select not in selectable:
         yield Problem(
-            "metrics", "select", f"= {shown(parts.select)} is not known at evaluations; use {one_of(selectable)}"
+            "metrics", "select", f"= {shown(parts.select)} is not available at evaluations; use {one_of(selectable)}"
         )
 
 
 def _fits_task(name: str, task: str, table: str, key: str) -> Iterator[Problem]:
     if name not in METRICS:
-        yield Problem(table, key, f"= {shown(name)} is no metric{did_you_mean(name, METRICS)}")
+        yield Problem(table, key, f"= {shown(name)} is not a metric{did_you_mean(name, METRICS)}")
     elif name not in metrics_of(task):
         yield Problem(table, key, f"= {shown(name)} does not exist for {task}; use {one_of(TASKS[task].scores)}")
 
@@ -155,7 +155,8 @@ def _references(parts: Parts) -> Iterator[Problem]:
     for index, (label, metrics) in enumerate(parts.references):
         for name in metrics:
             if name not in METRICS:
-                yield Problem(f"references.{index}.metrics", name, f"is no metric{did_you_mean(name, METRICS)}", label)
+                text = f"is not a metric{did_you_mean(name, METRICS)}"
+                yield Problem(f"references.{index}.metrics", name, text, label)
 
 
 # ------------------------------------------------------------------------------------------------------- data, teacher
@@ -166,20 +167,20 @@ def _data(parts: Parts) -> Iterator[Problem]:
     if data is None:
         return
     if bool(data.hub) == bool(data.train):
-        found = "has both hub and train; remove one" if data.hub else "needs hub or train: a hub id or a local file"
+        found = "has both hub and train; remove one" if data.hub else "needs hub (a Hub id) or train (a local file)"
         yield Problem("data", "", found)
     elif data.train and not data.report:
-        yield Problem("data", "report", "is missing: the file that only a promotion reads")
+        yield Problem("data", "report", "is missing: name the file that only promotions read")
     elif data.train and data.train == data.report:
-        yield Problem("data", "report", "is the training file; use other data or the report says nothing")
+        yield Problem("data", "report", "is the training file; use different data, or the report is meaningless")
     elif data.hub and data.report:
-        yield Problem("data", "report", "belongs to local files; with hub name a report_split")
+        yield Problem("data", "report", "applies to local files only; with hub, set report_split")
     elif data.hub and not data.report_split:
-        yield Problem("data", "report_split", "is missing: the hub split that only a promotion reads")
+        yield Problem("data", "report_split", "is missing: name the Hub split that only promotions read")
     elif data.hub and data.train_split == data.report_split:
-        yield Problem("data", "report_split", "is the training split; use another or the report says nothing")
+        yield Problem("data", "report_split", "is the training split; use another, or the report is meaningless")
     elif not data.hub and data.hub_config:
-        yield Problem("data", "hub_config", "belongs to hub; remove it")
+        yield Problem("data", "hub_config", "has no effect without hub; remove it")
 
 
 def _task_columns(parts: Parts) -> Iterator[Problem]:
@@ -189,29 +190,29 @@ def _task_columns(parts: Parts) -> Iterator[Problem]:
     if TASKS[parts.task].spans:
         room = data.max_length - data.max_question_length - 3
         if room < 1:
-            text = f"= {data.max_length} leaves no room for a passage beside a question of max_question_length"
+            text = f"= {data.max_length} leaves no room for a passage next to a question of max_question_length"
             yield Problem(
                 "data", "max_length", f"{text} = {data.max_question_length}; raise it, or lower max_question_length"
             )
         elif data.doc_stride >= room:
-            text = f"= {data.doc_stride} leaves windows no way forward"
+            text = f"= {data.doc_stride} is too large for windows to advance"
             remedy = f"use less than {room} (max_length - max_question_length - 3)"
             yield Problem("data", "doc_stride", f"{text}; {remedy}, or raise max_length")
         for key in ("text_column", "text_pair_column", "label_column", "labels"):
             if getattr(data, key):
-                yield Problem("data", key, "belongs to text-classification; remove it")
+                yield Problem("data", key, "applies to text-classification only; remove it")
     elif len(set(data.labels)) != len(data.labels) or len(data.labels) == 1:
-        yield Problem("data", "labels", "needs two or more different names")
+        yield Problem("data", "labels", "needs at least two distinct names")
 
 
 def _teacher(parts: Parts) -> Iterator[Problem]:
     teacher = parts.teacher
     if teacher is None or teacher.model != SCRATCH:
         if teacher is not None and not teacher.model:
-            yield Problem("teacher", "model", 'is empty; give a hub id, a folder or "scratch"')
+            yield Problem("teacher", "model", 'is empty; give a Hub id, a folder or "scratch"')
         return
     if teacher.fine_tune is None:
-        yield Problem("teacher", "fine_tune", "is missing: a scratch teacher knows nothing; add [teacher.fine_tune]")
+        yield Problem("teacher", "fine_tune", "is missing: a scratch teacher must be trained; add [teacher.fine_tune]")
     if teacher.hidden_size % teacher.head_size:
         text = f"= {teacher.head_size} does not divide hidden_size = {teacher.hidden_size}"
         yield Problem("teacher", "head_size", f"{text}; use a divisor")
@@ -224,7 +225,7 @@ def _search(parts: Parts) -> Iterator[Problem]:
     searched = [parameter.name for parameter in parts.search or ()]
     for name in searched:
         if name in parts.fixed:
-            way = f"remove one (on the command line --set search.{name}= takes it out of the search)"
+            way = f"remove one (on the command line, --set search.{name}= removes it from the search)"
             conditional = any(parameter.name == name and parameter.when for parameter in parts.search or ())
             if not conditional:
                 yield Problem("settings", name, f"is fixed here and searched in [search.{name}]; {way}")
@@ -234,12 +235,12 @@ def _search(parts: Parts) -> Iterator[Problem]:
             yield Problem("sampler", "kind", f"= grid needs choices or a step for {one_of(endless)}")
         elif (count(parts.search, parts.settings) or 0) > LARGEST_GRID:
             size = f"{count(parts.search, parts.settings):,} parameter sets"
-            yield Problem("sampler", "kind", f"= grid would walk through {size}; use another sampler or fewer values")
+            yield Problem("sampler", "kind", f"= grid would have to try {size}; use another sampler or fewer values")
     yield from _without_effect(parts)
 
 
 def _without_effect(parts: Parts) -> Iterator[Problem]:
-    """A searched parameter that changes nothing wastes trials: the original searched two of those for 479 runs."""
+    """A searched parameter without effect wastes trials: the original experiment searched two of them for 479 runs."""
     if parts.settings is None or parts.search is None:
         return
     named = {parameter.name: parameter for parameter in parts.search}
@@ -249,20 +250,20 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
         return found or ()
 
     if "head_seed" in named and "random" not in possible("head_choice"):
-        yield Problem("search.head_seed", "", 'has no effect unless head_choice = "random"; set or search that')
+        yield Problem("search.head_seed", "", 'has no effect unless head_choice = "random"; set or search head_choice')
     if "head_choice" in named and possible("heads") == (0,):
-        yield Problem("search.head_choice", "", "has no effect while heads = 0 keeps all; set or search heads")
+        yield Problem("search.head_choice", "", "has no effect with heads = 0, which keeps all; set or search heads")
     if "layer_choice" in named and possible("layers") == (0,):
-        yield Problem("search.layer_choice", "", "has no effect while layers = 0 keeps all; set or search layers")
+        yield Problem("search.layer_choice", "", "has no effect with layers = 0, which keeps all; set or search layers")
     listed = parts.settings.layer_list
     if "list" in possible("layer_choice") and not listed:
-        yield Problem("settings", "layer_list", 'is missing: layer_choice = "list" needs the indices of the layers')
+        yield Problem("settings", "layer_list", 'is missing: layer_choice = "list" needs layer indices')
     if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
-        yield Problem("settings", "layer_list", f"= {shown(listed)} needs different indices from 0 up")
+        yield Problem("settings", "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
 
 
 def _families(parts: Parts) -> Iterator[Problem]:
-    """Families that exist and can do the task, fixed or searched."""
+    """Every family, fixed or searched, must exist and support the task."""
     searched = [p for p in parts.search or () if p.name == "family"]
     named = [("search.family", "choices", name) for p in searched for name in p.choices]
     if parts.settings is not None and not searched:
@@ -273,7 +274,7 @@ def _families(parts: Parts) -> Iterator[Problem]:
         if name not in FAMILIES:
             yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(tuple(FAMILIES))}")
         elif parts.task is not None and not FAMILIES[name].fits(TASKS[parts.task]):
-            yield Problem(table, key, f"= {shown(name)} cannot do {parts.task}")
+            yield Problem(table, key, f"= {shown(name)} does not support {parts.task}")
 
 
 def _scratch(parts: Parts) -> Iterator[Problem]:
@@ -281,10 +282,10 @@ def _scratch(parts: Parts) -> Iterator[Problem]:
         return
     scratch = parts.student.init == SCRATCH
     if not parts.student.init:
-        yield Problem("student", "init", 'is empty; use "teacher", "scratch", a hub id or a folder')
+        yield Problem("student", "init", 'is empty; use "teacher", "scratch", a Hub id or a folder')
     wrong = NEED_PRETRAINED if scratch else NEED_SCRATCH
     why = (
-        "has no effect from scratch: all new layers and heads are alike"
+        "has no effect from scratch: all new layers and heads are interchangeable"
         if scratch
         else 'needs [student] init = "scratch"'
     )
@@ -304,7 +305,7 @@ def _baseline(parts: Parts) -> Iterator[Problem]:
 
 
 def _shapes(parts: Parts) -> Iterator[Problem]:
-    """Widths and heads of students from scratch, for every combination that the space allows."""
+    """Widths and heads of students from scratch, for every combination in the space."""
     if parts.student is None or parts.student.init != SCRATCH or parts.settings is None or parts.search is None:
         return
     width = parts.teacher.hidden_size if parts.teacher and parts.teacher.model == SCRATCH else 0
@@ -336,6 +337,6 @@ def _shape_problem(settings: Settings, teacher_width: int) -> str:
         return f"allows head_size = {settings.head_size} with hidden_size = {width}, which it does not divide"
     if settings.heads > width // settings.head_size:
         most = width // settings.head_size
-        remedy = "use fewer, or leave heads out: from scratch there are hidden_size / head_size of them"
+        remedy = "use fewer, or omit heads: from scratch their number is hidden_size / head_size"
         return f"allows heads = {settings.heads} with hidden_size = {width}, which has {most}; {remedy}"
     return ""

@@ -1,6 +1,6 @@
 """A study as values: its sections with the help, range and choices of every key, and StudySpec, which holds them all.
 
-It checks nothing and reads nothing: that is `config`'s. The sections that a worker is told too are in `contract.spec`.
+It validates and reads nothing: `config` does. The sections that also reach workers are in `contract.spec`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from bertdistill.engine.study.space import Space
 
 @dataclass(frozen=True)
 class MetricsSection:
-    """`[metrics]`: what is measured and kept beside the objectives."""
+    """`[metrics]`: what is measured and stored besides the objectives."""
 
-    stored: list[str] = key([], help="Further metrics to measure and store for every trial.")
-    select: str = key("", help="Metric that picks the best checkpoint; empty takes the first score of the objectives.")
+    stored: list[str] = key([], help="Additional metrics to measure and store for every trial.")
+    select: str = key("", help="Metric that selects the best checkpoint; empty uses the first score objective.")
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class BudgetSection:
         40,
         low=1,
         high=100_000,
-        help="Trials in all, the baseline and queued ones included; reruns by hand come on top.",
+        help="Total number of trials, including the baseline and queued trials; manual reruns are extra.",
     )
-    hours: float = key(0.0, low=0, help="Start no new trial after this many hours of running; 0 sets no limit.")
+    hours: float = key(0.0, low=0, help="Start no new trials after this many hours of running; 0 means no limit.")
 
 
 @dataclass(frozen=True)
@@ -43,52 +43,52 @@ class SamplerSection:
     kind: str = key(
         "auto",
         choices=("auto", "tpe", "gp", "nsga2", "random", "grid"),
-        help="auto, tpe, gp, nsga2, random or grid; auto is gp from 12 to 300 trials, else tpe.",
+        help="auto, tpe, gp, nsga2, random or grid; auto uses gp from 12 to 300 trials, otherwise tpe.",
     )
-    seed: int = key(0, low=0, help="Seed of the proposals: same history and seed, same proposal.")
-    startup_trials: int = key(10, low=1, help="Random trials before the sampler begins to model.")
+    seed: int = key(0, low=0, help="Seed of the proposals: the same history and seed give the same proposal.")
+    startup_trials: int = key(10, low=1, help="Random trials before the sampler starts to use its model.")
 
 
 @dataclass(frozen=True)
 class RunnerSection:
-    """`[runner]`: how workers are started and kept."""
+    """`[runner]`: how workers are started, retried and stopped."""
 
-    slots: int = key(0, low=0, high=256, help="Workers at once; 0 takes one a GPU, or one on a machine without.")
-    slots_per_gpu: int = key(1, low=1, high=16, help="Workers that share one GPU, only when asked for.")
-    retries: int = key(2, low=0, high=20, help="Further attempts of a trial whose worker failed.")
-    grace_seconds: float = key(60.0, low=1, help="Time between a polite stop and a kill.")
+    slots: int = key(0, low=0, high=256, help="Concurrent workers; 0 means one per GPU, or one without GPUs.")
+    slots_per_gpu: int = key(1, low=1, high=16, help="Number of workers that share one GPU.")
+    retries: int = key(2, low=0, high=20, help="Further attempts at a trial whose worker failed.")
+    grace_seconds: float = key(60.0, low=1, help="Seconds between asking a worker to stop and killing it.")
     pause_after_failures: int = key(
-        3, low=1, help="Trials that fail in a row, all in the same way, before the study is paused."
+        3, low=1, help="Consecutive trials failing for the same reason before the study is paused."
     )
     min_free_gb: float = key(
-        2.0, low=0, help="Free disk below which old checkpoints are dropped, then the queue pauses."
+        2.0, low=0, help="Free disk space in GB below which old checkpoints are removed, then the study is paused."
     )
 
 
 @dataclass(frozen=True)
 class StoppingSection:
-    """`[stopping]`: ending a trial early when it cannot reach the frontier at its known size."""
+    """`[stopping]`: stopping a trial early if it cannot reach the frontier at its known size."""
 
     rule: str = key("frontier", choices=("frontier", "none"), help="frontier or none.")
-    min_trials: int = key(8, low=2, help="Complete trials before the rule is used.")
+    min_trials: int = key(8, low=2, help="Complete trials required before the rule applies.")
     quantile: float = key(
-        0.9, low=0.01, high=1, help="Quantile of earlier gains taken as the optimistic rest of a trial."
+        0.9, low=0.01, high=1, help="Quantile of earlier gains assumed as the optimistic remaining gain of a trial."
     )
 
 
 @dataclass(frozen=True)
 class ReferencePoint:
-    """`[[references]]`: a published model, drawn as a labelled mark."""
+    """`[[references]]`: a published model, drawn as a labelled mark in the frontier chart."""
 
     name: str = key(help="Label of the mark.")
-    metrics: dict[str, float] = key(help="Its values by metric name.")
+    metrics: dict[str, float] = key(help="Its metric values by name.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """A whole study file, resolved."""
+    """A complete, resolved study file."""
 
-    name: str = key(help="Name of the study: letters, digits, dot, dash, underscore.")
+    name: str = key(help="Name of the study: letters, digits, dots, dashes and underscores.")
     task: str = key(help="question-answering or text-classification.")
     note: str = key("", help="Free text shown with the study.")
     data: DataSpec
@@ -96,10 +96,10 @@ class StudySpec:
     student: StudentSpec = field(default_factory=StudentSpec)
     settings: Settings = field(default_factory=Settings)
     search: Space = key((), help="Parameters to search, by name: a range or choices.")
-    objectives: tuple[Objective, ...] = key(help="Two or more metrics with directions and perhaps thresholds.")
+    objectives: tuple[Objective, ...] = key(help="At least two metrics with directions and optional thresholds.")
     metrics: MetricsSection = field(default_factory=MetricsSection)
     baseline: dict[str, Any] | None = key(
-        None, help="Settings of trial 0, over the fixed ones; empty table: the fixed settings themselves."
+        None, help="Settings of trial 0 that override the fixed ones; an empty table overrides none."
     )
     budget: BudgetSection = field(default_factory=BudgetSection)
     sampler: SamplerSection = field(default_factory=SamplerSection)
@@ -107,16 +107,16 @@ class StudySpec:
     stopping: StoppingSection = field(default_factory=StoppingSection)
     references: tuple[ReferencePoint, ...] = ()
     ranges: Space = ()
-    """Narrowed parameters; proposals keep to them, everything else to `search`."""
+    """Narrowed parameters: they apply to proposals; everything else uses `search`."""
 
     @property
     def proposable(self) -> Space:
-        """The space that proposals are drawn from: `search` with `ranges` over it."""
+        """The space that proposals are drawn from: `search` restricted by `ranges`."""
         return present(self.search, self.ranges)
 
 
 KEYS = {field.name: field for field in dataclasses.fields(StudySpec)}
-"""What may stand at the top of a study file."""
+"""Keys allowed at the top level of a study file."""
 SECTIONS: dict[str, type] = {
     "data": DataSpec,
     "teacher": TeacherSpec,
@@ -128,4 +128,4 @@ SECTIONS: dict[str, type] = {
     "runner": RunnerSection,
     "stopping": StoppingSection,
 }
-"""Tables with keys of their own, all read alike."""
+"""Tables of keys that are all read in the same way."""

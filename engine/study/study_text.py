@@ -1,6 +1,6 @@
-"""TOML going in and out: reading a study file, `--set dotted.key=value`, and writing a study as TOML.
+"""TOML input and output: reading a study file, `--set dotted.key=value`, and writing a study as TOML.
 
-It knows the syntax only; what the keys mean is judged in `config`.
+It knows only the syntax; the keys are checked in `config`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from bertdistill.engine.study.sections import one_of
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 LARGEST_FILE = 1_000_000
-"""Bytes. A study file has a few thousand; a data file given by mistake has more."""
+"""In bytes. A study file has a few thousand; a data file given by mistake has more."""
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; raises ConfigError that names the file and, for wrong syntax, line and column."""
+    """The tables of a TOML file; raises ConfigError naming the file and, for syntax errors, line and column."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"{path}: is {path.stat().st_size:,} bytes long; this is not a study file")
+            raise ConfigError(f"{path}: is {path.stat().st_size:,} bytes long; too large for a study file")
         return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file", hint="give the path of a study file (TOML)") from None
@@ -40,18 +40,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"{path}: not valid TOML: {error}", hint="text needs quotes; numbers and true do not"
+            f"{path}: not valid TOML: {error}", hint="quote strings; numbers and booleans take no quotes"
         ) from None
     except TooLarge as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
 class TooLarge(ValueError):
-    """The text is beyond the limits of a study file."""
+    """The text exceeds the limits of a study file."""
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises TOMLDecodeError for its syntax, TooLarge for what no study file holds."""
+    """The tables of a TOML text. Raises TOMLDecodeError for syntax errors, TooLarge beyond the limits."""
     if problem := limits.text_problem(text):
         raise TooLarge(problem)
     try:
@@ -59,9 +59,9 @@ def parse_toml(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError:
         raise
     except RecursionError:
-        raise TooLarge("its brackets are nested too deeply; no value of a study is") from None
+        raise TooLarge("its brackets are nested too deeply for a study file") from None
     except ValueError:  # Python's own limit, 4,300 digits
-        raise TooLarge("it has a whole number of thousands of digits; use a smaller one") from None
+        raise TooLarge("it has an integer with thousands of digits; use a smaller one") from None
     if problem := limits.value_problem(tables):
         raise TooLarge(problem)
     return tables
@@ -72,7 +72,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Override:
-    """One `--set`. `value` None takes the key out of the file."""
+    """One `--set`. A `value` of None removes the key."""
 
     keys: tuple[str, ...]
     value: Any
@@ -83,7 +83,7 @@ class Override:
 
 
 def parse_override(text: str) -> Override:
-    """`dotted.key=value` with a TOML value; a bare word is text, and nothing after `=` removes the key."""
+    """`dotted.key=value` with a TOML value; a bare word is a string, and an empty value removes the key."""
     path, equals, value = text.partition("=")
     keys = tuple(part.strip() for part in path.split("."))
     if not equals or not all(keys):
@@ -107,12 +107,12 @@ def _parse_value(value: str, text: str) -> Any:
         return value
     except TooLarge as error:
         raise ConfigError(f"--set {_short(text)}: {error}") from None
-    # A line break in the value could smuggle in a second key.
+    # A line break in the value could add a second key.
     return parsed["value"] if list(parsed) == ["value"] else value
 
 
 def _checked_value(keys: tuple[str, ...], value: Any) -> Any:
-    """The value, once more in its place: a path is shorter than a note, and a bare word was not parsed at all."""
+    """Check the value again under its key: limits differ by key, and a bare word was not parsed at all."""
     nested: Any = value
     for key in reversed(keys):
         nested = {key: nested}
@@ -126,7 +126,7 @@ def _short(text: str) -> str:
 
 
 def apply_override(raw: Mapping[str, Any], override: Override) -> dict[str, Any]:
-    """The tables with one key set or removed; missing tables are made, a list takes an index from 0."""
+    """The tables with one key set or removed; missing tables are created, lists take an index from 0."""
     result = copy.deepcopy(dict(raw))
     target: Any = result
     for depth, key in enumerate(override.keys[:-1]):
@@ -168,7 +168,7 @@ def _index(target: list[Any], key: str, override: Override, depth: int) -> int:
 
 
 def write_toml(tables: Mapping[str, Any]) -> str:
-    """The TOML text of nested dicts, lists, text, numbers and booleans; None values are left out.
+    """The TOML text of nested dicts, lists, strings, numbers and booleans; None values are omitted.
 
     Lists of tables are written inline, so the order of the keys never matters.
     """
@@ -204,5 +204,5 @@ def _value(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    # JSON escapes what TOML wants escaped, except for the delete character.
+    # JSON escapes everything that TOML requires, except the delete character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

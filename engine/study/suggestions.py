@@ -1,6 +1,6 @@
-"""Values that a person can give instead of one that is refused: the nearest below and above it.
+"""Suggestions for a rejected value: the nearest valid values below and above it.
 
-Pure. Whether a value is taken is for the caller to say; nothing is chosen for anybody.
+Pure. The caller decides whether a value is valid; nothing is replaced automatically.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from bertdistill.engine.study.sections import is_number, kind_of, one_of, shown,
 from bertdistill.engine.study.space import SETTING, Parameter, Value, as_setting, contains
 
 MOST_TRIED = 100
-"""Values on either side that the caller is asked about; widths that heads divide lie closer."""
+"""Candidates tried on either side; widths divisible by the heads are closer than that."""
 LARGEST = 1e9
-"""What is typed beyond this was a slip: no value near it helps."""
+"""A typed value beyond this is a slip: no suggestion helps."""
 
 
 def fixed_parameter(name: str) -> Parameter:
-    """A setting that the study does not search as a parameter with the limits of its key; high may be infinite."""
+    """A setting that is not searched, as a parameter with the limits of its key; high may be infinite."""
     field = SETTING[name]
     if words := field.metadata.get("choices"):
         return Parameter(name, "choice", choices=tuple(words))
@@ -29,31 +29,31 @@ def fixed_parameter(name: str) -> Parameter:
 
 
 def read_fixed(name: str, text: str) -> Value:
-    """The value that a person typed for such a setting; raises ValueError that says what is possible."""
+    """The value typed for such a setting; raises ValueError that states what is allowed."""
     kind, possible = kind_of(SETTING[name]), limits(fixed_parameter(name))
     if not text:
-        raise ValueError(f"{name} is empty; it can be {possible}")
+        raise ValueError(f"{name} is empty; allowed: {possible}")
     try:
         value: Value = text if kind == "str" else int(text) if kind == "int" else float(text)
     except ValueError:
         whole = "whole " if kind == "int" else ""
-        raise ValueError(f"{name} = {text} is no {whole}number; it can be {possible}") from None
+        raise ValueError(f"{name} = {text} is not a {whole}number; allowed: {possible}") from None
     if problem := value_problem(SETTING[name], value):
         raise ValueError(f"{name} {problem}")
     return value
 
 
 def limits(parameter: Parameter) -> str:
-    """What a parameter can be without its conditions: `0 to 48`, `from 1 up`, or its words."""
+    """The allowed values of a parameter without its conditions: `0 to 48`, `at least 1`, or its choices."""
     if parameter.kind == "choice":
         return one_of(parameter.choices)
     if parameter.high == math.inf:
-        return f"from {shown(parameter.low)} up"
+        return f"at least {shown(parameter.low)}"
     return f"{shown(parameter.low)} to {shown(parameter.high)}"
 
 
 def suggested(parameter: Parameter, text: str, old: Value, taken: Callable[[Value], bool]) -> list[Value]:
-    """At most two values that are taken, other than `old`: those around what was typed, or around `old`."""
+    """At most two valid values other than `old`, nearest to what was typed, else nearest to `old`."""
     if parameter.kind == "choice" and not all(map(is_number, parameter.choices)):
         return _first(2, (one for one in parameter.choices if one != old), taken)
     wanted = _number(text)
@@ -69,7 +69,7 @@ def suggested(parameter: Parameter, text: str, old: Value, taken: Callable[[Valu
 
 
 def example(values: Iterable[Value]) -> str:
-    """`For example 32 or 40.`, empty without any."""
+    """`For example 32 or 40.`, or '' without suggestions."""
     words = one_of(values)
     return f"For example {words}." if words else ""
 
@@ -79,7 +79,7 @@ def _first(number: int, values: Iterable[Value], taken: Callable[[Value], bool])
 
 
 def _sides(parameter: Parameter, wanted: float, old: Value) -> tuple[Iterable[Value], Iterable[Value]]:
-    """The values up to `wanted`, nearest first, and those above it; of a continuous range only some round ones."""
+    """The values up to `wanted`, nearest first, and those above it; for a continuous range only some round values."""
     if parameter.kind != "choice" and (parameter.kind == "int" or parameter.step):
         return _steps(parameter, wanted, -1), _steps(parameter, wanted, 1)
     values = parameter.choices if parameter.kind == "choice" else _round_values(parameter, old)
@@ -88,7 +88,7 @@ def _sides(parameter: Parameter, wanted: float, old: Value) -> tuple[Iterable[Va
 
 
 def _steps(parameter: Parameter, wanted: float, by: int) -> Iterator[Value]:
-    """The values of a range of steps from `wanted` on, downwards (itself included) or upwards."""
+    """The values of a stepped range starting at `wanted`, downwards (including itself) or upwards."""
     low, high, step = parameter.low or 0, parameter.high or 0, parameter.step or 1
     place = math.floor((min(max(wanted, low - step), high + step) - low) / step)
     last = place + MOST_TRIED if high == math.inf else math.floor((high - low) / step + 1e-9)
@@ -98,7 +98,7 @@ def _steps(parameter: Parameter, wanted: float, by: int) -> Iterator[Value]:
 
 
 def _round_values(parameter: Parameter, old: Value) -> list[float]:
-    """Ends, middle, and half and twice the old value, with three digits at most."""
+    """Ends, middle, and half and twice the old value, to three significant digits."""
     low, high = parameter.low or 0.0, parameter.high or 0.0
     found = [low]
     if high < math.inf:

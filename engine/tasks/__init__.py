@@ -1,1 +1,1 @@
-"""What a task is, without torch: the rules by which its answers are scored."""
+"""Tasks, without torch: their metrics and scoring rules."""

@@ -1,10 +1,10 @@
-"""The official SQuAD 1.1 and 2.0 evaluators' rules: exact match, F1, unanswerable questions, abstention thresholds.
+"""The rules of the official SQuAD 1.1 and 2.0 scripts: exact match, F1, unanswerable questions, thresholds.
 
-Standard library only. It loads no model and cuts no data; the training side and `engine score` both call it.
+Standard library only. It loads no model and splits no data; both the worker and `engine score` call it.
 
-Source: `evaluate-v2.0.py` and `evaluate-v1.1.py` (Rajpurkar et al., 2016 and 2018). The two differ in small things,
+Source: `evaluate-v2.0.py` and `evaluate-v1.1.py` (Rajpurkar et al., 2016 and 2018). They differ in details that are
 kept here: version 1.1 counts a missing prediction as 0 and scores two empty texts as exact 1 and F1 0; version 2.0
-leaves a question without prediction out, drops golds that normalise to nothing and scores two empty texts as 1 and 1.
+leaves out questions without a prediction, drops golds that normalise to nothing and scores two empty texts as 1 and 1.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 # ----------------------------------------------------------------------------------------------------------- one answer
 
 
-@lru_cache(maxsize=1 << 16)  # golds are compared once an evaluation, and trials evaluate the same questions many times
+@lru_cache(maxsize=1 << 16)  # every evaluation of every trial compares the same golds again
 def normalise(text: str) -> str:
     """Lower case, without ASCII punctuation and the articles a, an, the; single spaces between what is left."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def golds(answers: Iterable[str]) -> list[str]:
-    """The gold texts that count in version 2.0: those not empty after normalisation, or the empty text alone."""
+    """The gold texts that count in version 2.0: those not empty after normalisation, else the empty text."""
     return [text for text in answers if normalise(text)] or [""]
 
 
 def exact(prediction: str, gold_texts: Sequence[str]) -> int:
-    """1 when the prediction equals one of the golds after normalisation, else 0."""
+    """1 if the prediction equals one of the golds after normalisation, else 0."""
     return int(any(normalise(prediction) == normalise(gold) for gold in gold_texts))
 
 
 def f1(prediction: str, gold_texts: Sequence[str]) -> float:
-    """Best token overlap with a gold, 0 to 1. Two empty texts overlap fully, an empty and a filled one not at all."""
+    """Best token overlap with a gold, 0 to 1. Two empty texts score 1; an empty and a non-empty one score 0."""
     return max(_overlap(normalise(gold).split(), normalise(prediction).split()) for gold in gold_texts)
 
 
@@ -74,7 +74,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Best:
-    """The threshold with the best exact, and the one with the best F1, over all questions; percent."""
+    """The thresholds with the best exact match and the best F1 over all questions; scores in percent."""
 
     exact: float
     exact_threshold: float
@@ -84,20 +84,20 @@ class Best:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the official script prints, and what it says on the way."""
+    """What the official script prints, including its warnings."""
 
     version: str
-    """1.1 or 2.0: whose rules were used."""
+    """The version whose rules were applied, 1.1 or 2.0."""
     all: Part
     has_answer: Part | None = None
-    """None without answerable questions, and always in version 1.1."""
+    """None without answerable questions, and always None in version 1.1."""
     no_answer: Part | None = None
     best: Best | None = None
-    """Only with null odds."""
+    """Set only with null odds."""
     missing: int = 0
-    """Questions without prediction."""
+    """Number of questions without a prediction."""
     unknown: int = 0
-    """Predictions for ids that are not in the data; ignored, as the official scripts do."""
+    """Number of predictions for ids not in the data; ignored, as in the official scripts."""
 
     def to_dict(self) -> dict[str, float | int]:
         """The scores under the official names (`exact_match` in version 1.1, `HasAns_exact`, `best_exact_thresh` …)."""
@@ -113,15 +113,15 @@ class Scores:
         return named
 
     def messages(self) -> list[str]:
-        """Sentences that a person should read beside the numbers."""
-        said = []
+        """Warnings to show with the scores."""
+        messages = []
         if self.missing and self.version == "1.1":
-            said.append(f"{self.missing} question(s) have no prediction; each counts as 0.")
+            messages.append(f"{self.missing} question(s) have no prediction; each counts as 0.")
         elif self.missing:
-            said.append(f"{self.missing} question(s) have no prediction and are left out of every score.")
+            messages.append(f"{self.missing} question(s) have no prediction and are excluded from all scores.")
         if self.unknown:
-            said.append(f"{self.unknown} prediction(s) are for ids that the data does not hold; they are ignored.")
-        return said
+            messages.append(f"{self.unknown} prediction(s) have ids that are not in the data; they are ignored.")
+        return messages
 
 
 def score_files(
@@ -129,9 +129,9 @@ def score_files(
 ) -> Scores:
     """Score a prediction file `{id: text}` against a SQuAD file, as the official script of that data's version does.
 
-    `null_odds` is a file `{id: number}`, a probability or log odds that the question has no answer: above the threshold
-    the prediction counts as empty (default 1.0, as in the official script). Version 1.1 knows no abstention and refuses
-    it. Raises ConfigError naming file, key and remedy.
+    `null_odds` is a file `{id: number}`, a probability or log odds that the question is unanswerable: above the
+    threshold the prediction counts as empty (default 1.0, as in the official script). Version 1.1 has no abstention and
+    refuses null odds. Raises ConfigError naming file, key and remedy.
     """
     version, questions = read_questions(data)
     texts = _json_object(predictions, "predictions")
@@ -140,16 +140,16 @@ def score_files(
             raise ConfigError(f"{predictions}: the prediction of {key!r} is {_short(text)}, not text. Write a string.")
     if texts and not any(key in texts for key, _ in questions):
         raise ConfigError(
-            f"{predictions}: none of its {len(texts)} ids is a question of {data} (its first id is "
-            f"{next(iter(texts))!r}). Score it against the file that it was made for."
+            f"{predictions}: none of its {len(texts)} ids is a question id of {data} (its first id is "
+            f"{next(iter(texts))!r}). Score it against the file it was made for."
         )
     if version == "1.1":
         if null_odds:
-            raise ConfigError(f"{null_odds}: {data} is SQuAD 1.1, which knows no abstention. Leave the null odds out.")
+            raise ConfigError(f"{null_odds}: {data} is SQuAD 1.1, which has no abstention. Leave out the null odds.")
         return score_v1(questions, texts)
     odds = _null_odds(null_odds, texts, dict(questions)) if null_odds else None
     if not any(key in texts for key, _ in questions):
-        raise ConfigError(f"{predictions} holds no prediction. Write one JSON object: question id to answer text.")
+        raise ConfigError(f"{predictions} contains no predictions. Write one JSON object: question id to answer text.")
     return score_v2(questions, texts, odds, no_answer_probability_threshold)
 
 
@@ -158,7 +158,7 @@ Questions = Sequence[tuple[str, tuple[str, ...]]]
 
 
 def score_v1(questions: Questions, predictions: Mapping[str, str]) -> Scores:
-    """The 1.1 evaluator: one answer of every question counts, and a missing one is 0."""
+    """The 1.1 script: every question counts, and a missing prediction scores 0."""
     answered = [(predictions[key], answers) for key, answers in questions if key in predictions]
     f1_sum = sum(f1(text, answers) if normalise(text) else 0.0 for text, answers in answered)
     exact_sum = sum(exact(text, answers) for text, answers in answered)
@@ -174,7 +174,7 @@ def score_v1(questions: Questions, predictions: Mapping[str, str]) -> Scores:
 def score_v2(
     questions: Questions, predictions: Mapping[str, str], null_odds: Mapping[str, float] | None, threshold: float = 1.0
 ) -> Scores:
-    """The 2.0 evaluator. A repeated id counts once, by its last question. `null_odds` covers every predicted id."""
+    """The 2.0 script. A repeated id counts once, with its last question. `null_odds` must cover every predicted id."""
     answers = dict(questions)
     answerable = {key: bool(texts) for key, texts in answers.items()}
     scored = {key: golds(texts) for key, texts in answers.items() if key in predictions}
@@ -214,8 +214,8 @@ def _abstained(
     answerable: Mapping[str, bool],
     threshold: float,
 ) -> Mapping[str, float]:
-    """Scores after replacing by the empty text what is more likely unanswerable than `threshold`."""
-    if null_odds is None:  # the official script takes 0.0 for every question
+    """Scores with the prediction counted as empty where the null odds exceed `threshold`."""
+    if null_odds is None:  # the official script uses 0.0 for every question
         null_odds = dict.fromkeys(scores, 0.0)
     return {k: float(not answerable[k]) if null_odds[k] > threshold else score for k, score in scores.items()}
 
@@ -226,9 +226,9 @@ def _best_threshold(
     null_odds: Mapping[str, float],
     answerable: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """(best score in percent, its threshold), walking up the odds from "abstain always", as the official script does.
+    """(best score in percent, its threshold), going up the odds from "always abstain", as the official script does.
 
-    Equal odds are walked one by one in the order of the file, so a best score may lie inside a tie, as officially.
+    Equal odds are processed one by one in file order, so a best score may fall inside a tie, as officially.
     """
     current: float = sum(not has for has in answerable.values())
     best, best_threshold = current, 0.0
@@ -245,10 +245,10 @@ def _best_threshold(
 
 
 def read_questions(data: Path) -> tuple[str, Questions]:
-    """Read a SQuAD file: whose rules apply ("1.1" or "2.0"), and the questions with their gold texts.
+    """Read a SQuAD file: the version whose rules apply ("1.1" or "2.0"), and the questions with their gold texts.
 
-    The file's `version` decides; a file without one, or one of version 1 that has unanswerable questions (which the 1.1
-    script cannot score), is scored by the rules of 2.0 as soon as one question has no answer.
+    The file's `version` decides. A file without one, or with version 1 and unanswerable questions (which the 1.1
+    script cannot score), follows the rules of 2.0 if any question has no answer.
     """
     raw = _json_object(data, "data")
     where = "the top level"
@@ -261,11 +261,11 @@ def read_questions(data: Path) -> tuple[str, Questions]:
                     questions.append((qa["id"], tuple(answer["text"] for answer in qa["answers"])))
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"{data} is not SQuAD JSON: {error} is missing or misused at {where}. Expected data -> paragraphs -> qas "
+            f"{data} is not SQuAD JSON: {error} is missing or invalid at {where}. Expected data -> paragraphs -> qas "
             "with id and answers."
         ) from error
     if not questions:
-        raise ConfigError(f"{data} holds no questions. Choose another file.")
+        raise ConfigError(f"{data} contains no questions. Choose another file.")
     stated = str(raw.get("version", "")).lower().removeprefix("v")
     first = (stated.startswith("1") or not stated) and all(answers for _, answers in questions)
     return ("1.1" if first else "2.0"), questions
@@ -276,10 +276,10 @@ def _json_object(path: Path, what: str) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} ({what}) cannot be read: {error.strerror}. Correct the path.") from error
-    except (ValueError, RecursionError) as error:  # nested thousands deep, JSON is no prediction file either
+    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
         raise ConfigError(f"{path} ({what}) is not JSON: {error}. Write one JSON object.") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path} ({what}) holds {_short(raw)}, not a JSON object. Write {{…}} at the top level.")
+        raise ConfigError(f"{path} ({what}) contains {_short(raw)}, not a JSON object. Write {{…}} at the top level.")
     return raw
 
 

@@ -1,6 +1,6 @@
-"""The tasks that there are, by name, and every metric of them. A new task is one module and one row here.
+"""All tasks by name, and all their metrics. To add a task, add a module and a row here.
 
-The worker has a table of its own, `distill.tasks.SCORERS`, with the same names.
+The worker has its own table, `distill.tasks.SCORERS`, with the same names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a task is to everything outside of the worker: its scores and the shape of its answers."""
+"""What a task is outside the worker: its scores and the shape of its answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.metrics import Metric
 
 SPAN_LOGITS = 2
-"""Start and end, for every token."""
+"""Start and end logit of every token."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Task:
     """One task. Code branches on these properties, never on a name."""
 
     name: str
-    """As in a study file."""
+    """Its name in a study file."""
     metrics: tuple[Metric, ...]
-    """The scores that a set of predictions yields; the first picks the best checkpoint by default."""
+    """The scores of a set of predictions; by default the first one selects the best checkpoint."""
     spans: bool
-    """Whether an answer is a span of a passage (two logits a token); else it is a label (one logit a label)."""
+    """Whether an answer is a span of a passage (two logits per token) rather than a label (one logit per label)."""
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -28,9 +28,9 @@ class Task:
 
     @property
     def selectable(self) -> tuple[str, ...]:
-        """Scores that say which of two checkpoints is better."""
-        return tuple(metric.name for metric in self.metrics if not metric.no_aim)
+        """Scores that can select the better of two checkpoints."""
+        return tuple(metric.name for metric in self.metrics if not metric.not_an_objective)
 
     def logits(self, labels: int) -> int:
-        """Outputs of the task head: for each token (spans) or for each example."""
+        """Number of outputs of the task head, per token (spans) or per example."""
         return SPAN_LOGITS if self.spans else labels

@@ -11,8 +11,8 @@ TASK = Task(
     name=TEXT_CLASSIFICATION,
     spans=False,
     metrics=(
-        Metric("accuracy", "share of right labels", "maximize", "%", 2),
-        Metric("macro_f1", "unweighted mean of the F1 of every label; 0 if absent", "maximize", "%", 2),
+        Metric("accuracy", "share of correct labels", "maximize", "%", 2),
+        Metric("macro_f1", "unweighted mean of the per-label F1; 0 for an absent label", "maximize", "%", 2),
         Metric("matthews", "Matthews correlation, times 100", "maximize", "%", 2, signed=True),
     ),
 )  # fmt: skip

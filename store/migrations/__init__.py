@@ -1,4 +1,4 @@
-"""The schema of the database over time, by alembic."""
+"""Schema migrations of the database, with alembic."""
 
 if (
     __name__ != "bertdistill.store.migrations"

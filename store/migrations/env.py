@@ -1,4 +1,4 @@
-"""What alembic runs for every command: use the connection that the caller holds. It opens no connection of its own."""
+"""The environment that alembic runs for every command: uses the caller's connection and opens none of its own."""
 
 from alembic import context
 

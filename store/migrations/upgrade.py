@@ -1,6 +1,6 @@
-"""Runs the revision files with alembic, inside a transaction that the caller holds.
+"""Runs the revision files with alembic inside the caller's transaction.
 
-It must not be imported on the fast path: only when a database is not at the newest revision.
+It must not be imported on the fast path: only if a database is not at the newest revision.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 
 def configuration() -> Config:
-    """Alembic's settings: the revision files in this package, wherever it is installed."""
+    """Alembic's configuration: the revision files in this package, wherever it is installed."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -145,7 +145,7 @@ def test_a_locked_database_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_reading_only_cannot_write_and_makes_nothing(tmp_path: Path, db: Database, study: Study) -> None:
     """Neither through write() nor by a statement; a missing database is an error and leaves no folder."""
     reader = open_db(db.path.parent, read_only=True)
-    with pytest.raises(StoreError, match="reading only"), reader.write():
+    with pytest.raises(StoreError, match="read-only"), reader.write():
         pass
     with pytest.raises(StoreError, match="cannot be written"), reader.read() as session:
         session.rows("DELETE FROM study")
@@ -206,7 +206,7 @@ def test_check_finds_rows_that_point_nowhere(db: Database, study: Study) -> None
     with sqlite3.connect(db.path) as raw:  # without foreign keys, as any other program would write
         raw.execute("INSERT INTO metric VALUES (77, 0, 1.0, 0.0)")
     raw.close()
-    assert ["row None of metric points to a missing series"] == db.check()
+    assert ["row None of metric refers to a missing series"] == db.check()
 
 
 def test_somebody_elses_files_are_refused_and_left_untouched(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_newer_schema_asks_for_an_upgrade_of_the_program(db: Database) -> None
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=f"9999 is newer than this program knows .{HEAD}.") as caught:
+        with pytest.raises(StoreError, match=f"9999 is newer than this program supports .{HEAD}.") as caught:
             open_db(db.path.parent, read_only=read_only)
         assert "Upgrade bertdistill-tui" in caught.value.hint
 

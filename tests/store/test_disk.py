@@ -118,5 +118,5 @@ def test_a_file_that_cannot_be_opened_says_what_stands_in_the_way(tmp_path: Path
 def test_a_file_in_place_of_the_workspace_is_explained(tmp_path: Path) -> None:
     """So is a workspace that is no folder."""
     (tmp_path / "workspace").write_text("")
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be created"):
         open_db(tmp_path / "workspace")

@@ -20,7 +20,7 @@ def test_what_everybody_can_write_is_not_used(tmp_path: Path, name: str) -> None
     assert "" == others(place, place / DATABASE_NAME)
     (place / name).chmod(0o777 if not name else 0o666)
     assert "can be written by every user" in others(place, place / DATABASE_NAME)
-    with pytest.raises(StoreError, match="every user of this machine can write to it") as caught:
+    with pytest.raises(StoreError, match="writable by every user of this machine") as caught:
         open_db(place)
     assert f"chmod o-w {place / name}" in caught.value.hint
     open_db(place, read_only=True).close()

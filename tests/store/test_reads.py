@@ -36,7 +36,7 @@ def test_a_missing_trial_says_which_numbers_there_are(db: Database, study: Study
             reads.trial(session, 99, 0)
         with pytest.raises(NotFound):
             reads.trial_by_id(session, 99)
-    assert ("Trials go from 0 to 0.", "The study has no trials yet.") == (caught.value.hint, empty.value.hint)
+    assert ("Trials are numbered 0 to 0.", "The study has no trials yet.") == (caught.value.hint, empty.value.hint)
 
 
 def test_trials_come_by_number_and_are_counted_by_state(db: Database, study: Study) -> None:

@@ -58,7 +58,7 @@ def add_checkpoint(session: Writing, trial: Trial, attempt_id: int, step: int, r
 
 def test_a_name_is_used_once(db: Database, study: Study) -> None:
     """The second study of that name is refused with what to do."""
-    with pytest.raises(StoreError, match="'squad' exists already"), db.write() as session:
+    with pytest.raises(StoreError, match="'squad' already exists"), db.write() as session:
         writes.create_study(session, name="squad", task="", spec={}, now=0.0)
 
 

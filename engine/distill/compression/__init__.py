@@ -1,1 +1,1 @@
-"""What makes a network smaller while or after it is trained."""
+"""Compression of networks during or after training."""

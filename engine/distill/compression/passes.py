@@ -1,7 +1,7 @@
-"""What changes a network while it is trained, such as gradual pruning: asked before every step and at the end.
+"""Changes to a network during training, such as gradual pruning: called before every step and at the end.
 
-A pass is one module here; whoever makes the `Job` of a training lists the passes that its settings ask for. A pass
-keeps nothing between steps but what `Model.save` writes: a resumed training asks it again at the same step.
+A pass is one module here; the creator of the training `Job` lists the passes that the settings require. A pass
+keeps no state between steps except what `Model.save` writes: a resumed training calls it again at the same step.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from bertdistill.engine.distill.families.model import Model
 
 
 class Pass(Protocol):
-    """One change over the course of a training."""
+    """One change applied over the course of training."""
 
     def before_step(self, model: Model, step: int, steps: int) -> None:
-        """Bring the network to where it should be before step number `step` of `steps`, from 0."""
+        """Bring the network into its state for step `step` (from 0) of `steps`."""
         ...
 
     def at_end(self, model: Model) -> None:
-        """The last step is done; what is evaluated last and exported comes after this. May be called twice."""
+        """Called after the last step, before the final evaluation and the export. May be called twice."""
         ...

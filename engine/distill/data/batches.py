@@ -1,7 +1,7 @@
-"""Which examples go together and how they become tensors: length buckets, dynamic padding, a repeatable order.
+"""How examples are batched into tensors: length buckets, dynamic padding, a reproducible order.
 
-It knows no model and no loss. The order is a pure function of seed and epoch, so a position is two integers and a
-resumed run sees exactly the batches that the killed one would have seen.
+It knows no models and no losses. The order is a pure function of seed and epoch, so a position is two integers and a
+resumed run sees exactly the batches that the interrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
 
 POOL = 50
-"""Batches that are sorted by length together. Larger pads less but makes batches less random."""
+"""Number of batches that are sorted by length together. More means less padding but less random batches."""
 EDGES = 12
-"""Distinct padded lengths: 9 % padding on SQuAD in batches of 16, 12 % with 8 and 4 % with any. Many shapes bloat a CPU
-worker: 8.7 GB after 2,000 steps of free padding."""
+"""Number of distinct padded lengths: 9 % padding on SQuAD in batches of 16, 12 % with 8, 4 % with no limit. Many shapes
+bloat a CPU worker: 8.7 GB after 2,000 steps without a limit."""
 MULTIPLE = 8
-"""Padded lengths are multiples of this, as tensor cores like them."""
+"""Padded lengths are multiples of this, which suits tensor cores."""
 
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One device pass. `rows` says which features these are.
+    """The input of one forward pass. `rows` are the indices of its features.
 
     `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2); `teacher`: its
     signals by name in fp32, of logits (batch, length, 2) or (batch, classes).
@@ -46,7 +46,7 @@ class Batch:
     teacher: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on `device`; the copy overlaps with work already queued there."""
+        """The batch on `device`; the copy overlaps with work already queued there."""
         if device.type == "cpu":
             return self
 
@@ -64,14 +64,14 @@ class Batch:
 
 
 def pad_edges(lengths: IntArray) -> IntArray:
-    """At most EDGES padded lengths, multiples of MULTIPLE, under which single `lengths` are padded least in total.
+    """At most EDGES padded lengths, multiples of MULTIPLE, that minimise the total padding of single `lengths`.
 
-    Exact, by dynamic programming over the ends of the intervals; quantiles pad a long tail by a third.
+    Exact, by dynamic programming over the interval ends; quantiles would pad a long tail by a third.
     """
     widths, counts = np.unique(-(-lengths // MULTIPLE) * MULTIPLE, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])
-    tokens = np.where(below > 0, np.inf, 0.0)  # padded tokens of the shortest so many widths, with the edges so far
-    chosen: list[IntArray] = []  # for each number of edges and widths: where the last interval begins
+    tokens = np.where(below > 0, np.inf, 0.0)  # padded tokens of the shortest widths, with the edges so far
+    chosen: list[IntArray] = []  # for each number of edges and widths: start of the last interval
     for _ in range(min(EDGES, len(widths))):
         totals = np.full((len(widths) + 1, len(widths)), np.inf)
         for end in range(1, len(widths) + 1):
@@ -107,18 +107,18 @@ def epoch_order(lengths: IntArray, batch_size: int, *, seed: int, epoch: int) ->
 
 
 def batches_per_epoch(count: int, batch_size: int) -> int:
-    """How many batches `epoch_order` makes of `count` features."""
+    """Number of batches that `epoch_order` makes of `count` features."""
     pool = batch_size * POOL
     full, rest = divmod(count, pool)
     return full * POOL + -(-rest // batch_size)
 
 
 def by_length(lengths: IntArray, batch_tokens: int) -> Iterator[IntArray]:
-    """Batches for prediction of about `batch_tokens` tokens, longest first, so that a memory failure comes at once."""
+    """Batches of about `batch_tokens` tokens for prediction, longest first, so that it runs out of memory early."""
     order = np.argsort(-lengths, kind="stable")
     edges, start = pad_edges(lengths), 0
     while start < len(order):
-        # By the padded length, so that there are as few numbers of rows as there are widths.
+        # By padded length, so that there are no more row counts than widths.
         size = max(1, int(batch_tokens // edges[np.searchsorted(edges, lengths[order[start]])]))
         yield order[start : start + size]
         start += size
@@ -132,9 +132,9 @@ def collate(
     pad_id: int,
     teacher: Mapping[str, npt.NDArray[np.float16]] | None = None,
 ) -> Batch:
-    """Cut `rows` out of the flat arrays and pad them to the first edge that holds the longest of them."""
+    """Slice `rows` from the flat arrays and pad them to the first edge that fits the longest of them."""
     starts = features.offsets[rows]
-    lengths = features.offsets[rows + 1] - starts  # `features.lengths` would compute those of all features
+    lengths = features.offsets[rows + 1] - starts  # `features.lengths` would compute the lengths of all features
     width = int(edges[np.searchsorted(edges, lengths.max())])
     columns = np.arange(width)
     mask = columns < lengths[:, None]

@@ -1,6 +1,6 @@
-"""Folders that are built once and shared by all trials and studies: content-named, complete or absent, checked.
+"""Cache folders, built once and shared by all trials and studies: named by content, complete or absent, checksummed.
 
-It knows how to name, build and check a folder; what goes into one is the caller's business.
+It names, builds and checks folders; their content is up to the caller.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import sync_folder
 
 MANIFEST = "manifest.json"
-"""In every cache folder: size and SHA-256 of its files. A folder without one was built by an older version."""
+"""In every cache folder: size and SHA-256 of its files. A folder without it was built by an older version."""
 
 Say = Callable[[str], None]
 
 
 def cache_key(**parts: Any) -> str:
-    """A short name for everything that the content depends on; `parts` are JSON values."""
+    """A short key for everything that the content depends on; `parts` are JSON values."""
     text = json.dumps(parts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def build_once(folder: Path, build: Callable[[Path], None], say: Say = lambda text: None) -> Path:
-    """Make `folder` by `build(temporary)` and a rename, unless it exists whole; a second builder waits for the first.
+    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; other builders wait for the first.
 
-    A damaged folder is built again, and `say` hears which file was damaged.
+    A damaged folder is rebuilt, and the damaged file is reported to `say`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if found := damage(folder):
-            say(f"{found}; it is built again")
-            shutil.rmtree(folder)  # who has it mapped keeps the old files
+            say(f"{found}; it is rebuilt")
+            shutil.rmtree(folder)  # processes that have it mapped keep the old files
         if not folder.exists():
             temporary = folder.with_name(f".{folder.name}.tmp")
             shutil.rmtree(temporary, ignore_errors=True)
@@ -53,7 +53,7 @@ def build_once(folder: Path, build: Callable[[Path], None], say: Say = lambda te
 
 
 def sync_files(folder: Path) -> None:
-    """Make the files of `folder`, and their names, survive a power cut."""
+    """Make the files of `folder` and their names survive a power failure."""
     for file in folder.iterdir():
         descriptor = os.open(file, os.O_RDONLY)
         try:
@@ -67,15 +67,15 @@ def sync_files(folder: Path) -> None:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write down size and SHA-256 of every file of `folder`."""
+    """Record size and SHA-256 of every file of `folder`."""
     files = {path.name: _facts(path) for path in sorted(folder.iterdir()) if path.is_file()}
     (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
 
 
 def damage(folder: Path) -> str:
-    """What is wrong with a cache folder, naming the file; "" when it is whole, absent, or has no manifest.
+    """What is wrong with a cache folder, naming the file; "" if it is intact, absent, or has no manifest.
 
-    Sizes first, then every byte: 1.6 s a gigabyte on a busy core, about 1 s a trial for the whole of SQuAD 2.0.
+    Sizes first, then every byte: 1.6 s per gigabyte on a busy core, about 1 s per trial for all of SQuAD 2.0.
     """
     path = folder / MANIFEST
     if not path.exists():
@@ -89,18 +89,18 @@ def damage(folder: Path) -> str:
         if not (folder / name).is_file():
             return f"{folder / name} is missing"
         if (found := (folder / name).stat().st_size) != size:
-            return f"{folder / name} is damaged: it has {found:,} bytes where {size:,} were written"
+            return f"{folder / name} is damaged: it has {found:,} bytes, but {size:,} were written"
     changed = (name for name, (_, digest) in expected.items() if _sha256(folder / name) != digest)
-    return next((f"{folder / name} is damaged: its bytes are not those that were written" for name in changed), "")
+    return next((f"{folder / name} is damaged: its content does not match its checksum" for name in changed), "")
 
 
 def refuse_damage(folders: Iterable[Path]) -> None:
-    """ConfigError for the first cache folder that is damaged: an attempt would train on noise, or crash in between."""
+    """Raise ConfigError for the first damaged cache folder: an attempt would train on noise or crash midway."""
     for folder in folders:
         if found := damage(folder):
             raise ConfigError(
                 found,
-                hint=f"delete {folder}, run the study file again under another name, which builds it anew, and then "
+                hint=f"delete {folder}, run the study file again under another name, which rebuilds it, and then "
                 "resume this study with --retry-failed",
             )
 

@@ -1,6 +1,6 @@
-"""The examples of a task: read from files or the hub, checked, and cut into a training and a search part.
+"""The examples of a task: read from files or the Hub, validated, and split into training and validation split.
 
-It knows no tokenizer and no model.
+It knows no tokenizers and no models.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TextExample:
-    """One or two sentences with a class; `label` is an index into `Examples.labels`, `id` the row's number from 0."""
+    """One or two sentences with a class; `label` is an index into `Examples.labels`, `id` the row number from 0."""
 
     id: str
     text: str
@@ -50,25 +50,25 @@ E = TypeVar("E", QAExample, TextExample)
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples of one part, of one kind, and the label names in order (empty for question answering)."""
+    """The examples of one part, all of one kind, and the label names in order (empty for question answering)."""
 
     task: str
     rows: list[Any]
     labels: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
-    """What a person should know of how they were read and cut."""
+    """What the user should know about how they were read and split."""
     order_given: bool = False
-    """Whether the study file or the data set says the order of the labels; else they are sorted."""
+    """Whether the study file or the dataset defines the order of the labels; otherwise they are sorted."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
 def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] = ()) -> Examples:
-    """Read the training or the report data; ConfigError names the file or data set, the key and the remedy.
+    """Read the training or the report data; ConfigError names the file or dataset, the key and the remedy.
 
-    `labels` are those found in the training part; they make an unknown label of the report part an error. The report
-    part is cut to `max_report_examples`; the training part is returned whole, for `cut`.
+    `labels` are those found in the training data; an unknown label in the report data is then an error. The report
+    data is limited to `max_report_examples`; the training data is returned whole, for `cut`.
     """
     if TASKS[task].spans:
         rows, notices = source_of(data).questions(data, part)
@@ -76,7 +76,7 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
     else:
         examples = _text_examples(task, data, part, tuple(data.labels) or tuple(labels))
     if not examples.rows:
-        raise ConfigError(f"{source_name(data, part)} holds no examples. Check the file and the key that names it.")
+        raise ConfigError(f"{source_name(data, part)} contains no examples. Check the file and the key that names it.")
     return (
         replace(examples, rows=_subset(examples.rows, data.max_report_examples, data.split_seed))
         if (part == "report")
@@ -85,16 +85,16 @@ def load_examples(data: DataSpec, task: str, part: Part, labels: Sequence[str] =
 
 
 def check_report(data: DataSpec, train: Examples) -> tuple[str, ...]:
-    """Read the report part once, so that its faults do not come out after the search; returns its notices.
+    """Read the report data once, so that its problems do not show only after the search; returns its notices.
 
-    `train` are the training examples, cut or not: the report must have their labels, and pairs when they have.
+    `train` are the training examples, split or not: the report data must have their labels, and pairs if they do.
     """
     report = load_examples(data, train.task, "report", train.labels)
     if train.labels and (report.rows[0].pair is None) != (train.rows[0].pair is None):
         halves = ["a second sentence" if part.rows[0].pair is not None else "one sentence" for part in (train, report)]
         raise ConfigError(
-            f"{source_name(data, 'report')} has {halves[1]} an example, but the training data has {halves[0]}. Set "
-            "data.text_column and data.text_pair_column to columns of both."
+            f"{source_name(data, 'report')} has {halves[1]} per example, but the training data has {halves[0]}. Set "
+            "data.text_column and data.text_pair_column to columns that both have."
         )
     return report.notices
 
@@ -112,11 +112,11 @@ def digest(examples: Examples) -> str:
 
 
 def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
-    """Cut training data into (train, search), then apply `max_train_examples` and `max_search_examples`.
+    """Split training data into (train, validation), then apply `max_train_examples` and `max_search_examples`.
 
-    Question answering is cut by whole articles, or where that cannot be by whole passages, so no passage is in both;
-    classification label by label. The order is a hash of the seed and the content: it depends neither on the order of
-    the file nor on any library's generator.
+    Question answering is split by whole articles, or if impossible by whole passages, so no passage is in both;
+    classification is stratified by label. The order is a hash of seed and content: it depends neither on the order of
+    the file nor on a library's random generator.
     """
     notices = examples.notices
     if TASKS[examples.task].spans:
@@ -131,7 +131,7 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
     if not train or not search:
         raise ConfigError(
             f"{source_name(data, 'train')}: data.search_fraction = {data.search_fraction} of {len(examples)} examples "
-            f"leaves {len(train)} to train on and {len(search)} to search with. Use more data or another fraction."
+            f"leaves {len(train)} for training and {len(search)} for validation. Use more data or another fraction."
         )
     return (
         replace(examples, rows=_subset(train, data.max_train_examples, data.split_seed), notices=notices),
@@ -140,12 +140,12 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
 
 
 def search_examples(spec: AttemptSpec) -> Examples:
-    """The search split, checked to be the one that was prepared."""
+    """The validation split, verified to be the one that was prepared."""
     examples = load_examples(spec.data, spec.task, "train", labels=spec.prepared.labels)
     _, search = cut(examples, spec.data)
     if digest(search) != spec.prepared.search_digest:
         raise ConfigError(
-            f"{spec.data.train or spec.data.hub}: the training data changed since the study was prepared",
+            f"{spec.data.train or spec.data.hub}: the training data has changed since the study was prepared",
             hint="restore the file, or start a new study",
         )
     return search
@@ -167,25 +167,25 @@ def _passage(row: QAExample) -> str:
 def _search_groups(
     rows: Sequence[QAExample], data: DataSpec
 ) -> tuple[set[str], Callable[[QAExample], str], tuple[str, ...]]:
-    """The articles or passages to search with, what a row's one is, and a notice where articles are cut apart."""
+    """The groups (articles or passages) to validate on, the group of a row, and a notice if articles are divided."""
     source = source_name(data, "train")
     if chosen := _chosen(rows, _article, data):
         return chosen, _article, ()
     if chosen := _chosen(rows, _passage, data):
         articles = len(set(map(_article, rows)))
         notice = (
-            f"{source}: its {len(rows)} questions are in {articles} article(s), too few to cut off whole ones, so the "
-            "search split is cut by passage: passages on both sides may be of one article"
+            f"{source}: its {len(rows)} questions are in {articles} article(s), too few to hold out whole ones, so the "
+            "validation split is made by passage: both splits may have passages of the same article"
         )
         return chosen, _passage, (notice,)
     raise ConfigError(
         f"{source}: its {len(rows)} questions are on {len(set(map(_passage, rows)))} passage(s), and passages are "
-        "never cut apart, so data.search_fraction cannot be cut off. Use a file with more passages."
+        "never divided, so data.search_fraction cannot be held out. Use a file with more passages."
     )
 
 
 def _chosen(rows: Sequence[QAExample], group: Callable[[QAExample], str], data: DataSpec) -> set[str]:
-    """Groups with about `search_fraction` of the rows; empty when no whole group comes near to it."""
+    """Groups with about `search_fraction` of the rows; empty if no set of whole groups comes close."""
     sizes = Counter(map(group, rows))
     target = data.search_fraction * len(rows)
     chosen: set[str] = set()
@@ -206,7 +206,7 @@ def _search_rows(rows: Sequence[TextExample], data: DataSpec) -> set[str]:
         by_label[row.label].append(row)
     taken: set[str] = set()
     for members in by_label.values():
-        # Equal texts sort side by side, so that copies of one sentence do not land on both sides of the cut.
+        # Equal texts sort next to each other, so that copies of a sentence do not end up in both splits.
         members.sort(key=lambda row: (_order(data.split_seed, row.text, row.pair or ""), int(row.id)))
         count = max(round(data.search_fraction * len(members)), 1) if len(members) > 1 else 0
         taken.update(row.id for row in members[:count])
@@ -214,7 +214,7 @@ def _search_rows(rows: Sequence[TextExample], data: DataSpec) -> set[str]:
 
 
 def _subset(rows: list[E], count: int, seed: int) -> list[E]:
-    """At most `count` rows (0: all) in their old order; the share of every label, or of unanswerable ones, is kept."""
+    """At most `count` rows (0: all) in their original order, keeping the share of every label or of unanswerables."""
     if not count or count >= len(rows):
         return rows
     classes: dict[int, list[int]] = defaultdict(list)
@@ -228,7 +228,7 @@ def _subset(rows: list[E], count: int, seed: int) -> list[E]:
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
-    """Split `count` in proportion to `sizes` by largest remainders; the parts add up to `count`."""
+    """Divide `count` in proportion to `sizes` by largest remainders; the parts add up to `count`."""
     exact = [count * size / sum(sizes) for size in sizes]
     shares = [int(share) for share in exact]
     by_remainder = sorted(range(len(sizes)), key=lambda i: shares[i] - exact[i])
@@ -248,7 +248,7 @@ def _text_examples(task: str, data: DataSpec, part: Part, labels: tuple[str, ...
     known = table.label_names
     values = label_texts([row[at.label] for row in table.rows], source, (*labels, *known))
     names = labels or known or found_labels(values, source)
-    if names != known and sorted(names) == sorted(known):  # the same in our order: integers are positions in theirs
+    if names != known and sorted(names) == sorted(known):  # same names in our order: integers are positions in theirs
         values = [known[int(value)] if is_integer(value) and int(value) < len(known) else value for value in values]
     indices = label_indices(values, names, source, positions=bool(data.labels or known))
     rows = [

@@ -1,6 +1,6 @@
 """Examples as tokens: flat, unpadded arrays on disk, tokenised once and memory-mapped by every trial.
 
-It knows no model and makes no batches.
+It knows no models and makes no batches.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from bertdistill.engine.distill.data.examples import Examples, QAExample
 from bertdistill.engine.tasks.table import TASKS
 
 BATCH = 1000
-"""Examples tokenised at once; the tokenizer's Python lists of one batch are what costs memory."""
+"""Examples tokenised at once; memory use is dominated by the tokenizer's Python lists of one batch."""
 
 FORMAT = 1
-"""Part of every cache key: raise it when the arrays change their meaning."""
+"""Part of every cache key: increment it when the meaning of the arrays changes."""
 
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -36,16 +36,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Features:
-    """The inputs of one part. An input is a window of a passage with its question, or a sentence (pair).
+    """The inputs of one split. An input is a window of a passage with its question, or a sentence (pair).
 
-    `offsets[i]:offsets[i + 1]` are the tokens of input i in every array over tokens.
+    `offsets[i]:offsets[i + 1]` are the tokens of input i in every token array.
     """
 
     folder: Path
     input_ids: Array
-    """(tokens,) uint16 when the vocabulary fits, else int32."""
+    """(tokens,) uint16 if the vocabulary fits, else int32."""
     token_types: Array | None
-    """(tokens,) uint8, or None when the tokenizer makes none."""
+    """(tokens,) uint8, or None if the tokenizer has none."""
     offsets: Array
     """(n + 1,) int64."""
     example_index: Array
@@ -53,20 +53,20 @@ class Features:
     targets: Array
     """int32. Questions (n, 2): first and last token of the answer in the window, (0, 0) without one. Classes (n,)."""
     char_spans: Array | None
-    """Questions only, (tokens, 2) int32: characters of the passage that a token covers, -1 outside the passage."""
+    """Questions only, (tokens, 2) int32: character span of a token in the passage, -1 outside the passage."""
 
     def __len__(self) -> int:
         return len(self.example_index)
 
     @property
     def lengths(self) -> Array:
-        """(n,) int64: tokens of every input."""
+        """(n,) int64: number of tokens of every input."""
         lengths: Array = np.diff(self.offsets)
         return lengths
 
 
 def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, part: str, examples_digest: str) -> str:
-    """Name of the cache folder: equal when, and only when, the same arrays would come out."""
+    """Name of the cache folder: equal if and only if the arrays would be the same."""
     model = json.loads(_fast(tokenizer).backend_tokenizer.to_str())
     for changed_by_use in ("truncation", "padding"):
         model.pop(changed_by_use, None)
@@ -88,28 +88,28 @@ def build_features(
     progress: Progress,
     say: Say = lambda text: None,
 ) -> Features:
-    """Tokenise into `folder` (name it by `feature_key`), or open it when it is there: only finished folders are.
+    """Tokenise into `folder` (named by `feature_key`), or open it if it exists: only complete folders do.
 
-    `progress` is called with examples done and in all, `say` when a damaged folder is built again. Raises ConfigError
-    when the lengths in `data` do not fit the tokenizer. Memory stays that of one batch; two processes that want the
-    same folder build it once.
+    `progress` is called with the number of examples done and in total, `say` if a damaged folder is rebuilt. Raises
+    ConfigError if the lengths in `data` do not fit the tokenizer. Memory use is that of one batch; two processes that
+    need the same folder build it only once.
     """
 
     def build(temporary: Path) -> None:
         _write(examples, _fast(tokenizer), data, temporary, progress)
-        _fast(tokenizer).backend_tokenizer.no_truncation()  # it would be saved with the tokenizer otherwise
+        _fast(tokenizer).backend_tokenizer.no_truncation()  # otherwise it would be saved with the tokenizer
 
     return open_features(build_once(folder, build, say))
 
 
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token that fills a batch; 0 for a tokenizer without one."""
+    """The padding token id; 0 for a tokenizer without one."""
     pad: Any = tokenizer.pad_token_id
     return int(pad or 0)
 
 
 def open_features(folder: Path) -> Features:
-    """Memory-map the arrays of a finished folder."""
+    """Memory-map the arrays of a complete folder."""
 
     def array(name: str) -> Array | None:
         path = folder / f"{name}.npy"
@@ -135,7 +135,7 @@ def open_features(folder: Path) -> Features:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What some examples give: arrays named as in Features, with lengths in place of offsets."""
+    """The features of some examples: arrays named as in Features, with lengths instead of offsets."""
 
     arrays: dict[str, Array]
     lengths: Array
@@ -144,8 +144,8 @@ class _Batch:
 def _fast(tokenizer: PreTrainedTokenizerBase) -> Any:
     if not tokenizer.is_fast:
         raise ConfigError(
-            f"the tokenizer of {tokenizer.name_or_path!r} has no fast version, which windows and answer positions "
-            "need. Choose another teacher.model."
+            f"the tokenizer of {tokenizer.name_or_path!r} has no fast version, which is needed for windows and answer "
+            "positions. Choose another teacher.model."
         )
     return tokenizer
 
@@ -173,7 +173,7 @@ def _write(examples: Examples, tokenizer: Any, data: DataSpec, folder: Path, pro
 
 
 def _cut_questions(rows: Sequence[QAExample], tokenizer: Any, data: DataSpec) -> list[tuple[str, QAExample]]:
-    """Every example with its question without surrounding space, cut after `max_question_length` tokens."""
+    """Every example with its question stripped and truncated to `max_question_length` tokens."""
     questions = [row.question.strip() for row in rows]
     cut: list[tuple[str, QAExample]] = []
     for first in range(0, len(rows), BATCH):
@@ -191,7 +191,7 @@ def _cut_questions(rows: Sequence[QAExample], tokenizer: Any, data: DataSpec) ->
 
 
 def _check_lengths(rows: Sequence[tuple[str, QAExample]], tokenizer: Any, data: DataSpec) -> None:
-    """Refuse lengths that leave no room: the tokenizer itself would panic or make windows without a passage."""
+    """Refuse lengths that leave no room: the tokenizer would panic or make windows without a passage."""
     if data.max_length > tokenizer.model_max_length:
         raise ConfigError(
             f"data.max_length = {data.max_length}, but {tokenizer.name_or_path!r} reads at most "
@@ -200,12 +200,12 @@ def _check_lengths(rows: Sequence[tuple[str, QAExample]], tokenizer: Any, data: 
     longest = min(data.max_question_length, max((len(question) for question, _ in rows), default=0))
     if not rows:
         return
-    if longest + data.doc_stride >= data.max_length - 4:  # only then is it worth the exact lengths
+    if longest + data.doc_stride >= data.max_length - 4:  # only then are the exact lengths needed
         longest = max(len(ids) for ids in tokenizer([q for q, _ in rows], add_special_tokens=False)["input_ids"])
     room = data.max_length - tokenizer.num_special_tokens_to_add(pair=True) - longest
     if data.doc_stride >= room:
         raise ConfigError(
-            f"data.max_length = {data.max_length} leaves {max(room, 0)} passage tokens beside the longest question, "
+            f"data.max_length = {data.max_length} leaves {max(room, 0)} passage tokens next to the longest question, "
             f"and data.doc_stride = {data.doc_stride} of them would overlap. Raise data.max_length, or lower "
             "data.doc_stride or data.max_question_length."
         )
@@ -231,8 +231,8 @@ def _windows(rows: Sequence[tuple[str, QAExample]], first: int, tokenizer: Any, 
     starts = np.concatenate([[0], np.cumsum(lengths)])
     if not all(encoding.special_tokens_mask[0] for encoding in encodings):
         raise ConfigError(
-            f"the tokenizer of {tokenizer.name_or_path!r} puts no special token first, and unanswerable questions "
-            "point there. Choose a teacher.model of the BERT or RoBERTa kind."
+            f"the tokenizer of {tokenizer.name_or_path!r} puts no special token first, but unanswerable questions "
+            "point to it. Choose a BERT or RoBERTa model as teacher.model."
         )
     answers = np.array([_answer(row) for _, row in rows], np.int32)[example]
     arrays = {
@@ -249,7 +249,7 @@ def _answer(row: QAExample) -> tuple[int, int]:
 
 
 def _targets(spans: Array, starts: Array, answers: Array) -> Array:
-    """(n, 2): the tokens that touch the answer, in windows that hold all of it; (0, 0) elsewhere."""
+    """(n, 2): first and last answer token, in windows that contain the whole answer; (0, 0) elsewhere."""
     targets = np.zeros((len(answers), 2), np.int32)
     for window, (begin, end) in enumerate(answers):
         if begin < 0:
@@ -257,7 +257,7 @@ def _targets(spans: Array, starts: Array, answers: Array) -> Array:
         span = spans[starts[window] : starts[window + 1]]
         inside = span[:, 0] >= 0
         touching = np.flatnonzero(inside & (span[:, 1] > begin) & (span[:, 0] < end))
-        # The end may lie behind the last token only by white space, which no token covers.
+        # The end may be past the last token only by white space, which no token covers.
         if len(touching) and span[inside, 0].min() <= begin and span[inside, 1].max() >= end:
             targets[window] = touching[0], touching[-1]
     return targets
@@ -291,7 +291,7 @@ def _token_arrays(encodings: Sequence[Any], lengths: Array, tokenizer: Any) -> d
 
 
 class _ArrayFile:
-    """An .npy file that grows by its first axis; `close` writes the true length and syncs."""
+    """An .npy file that grows along its first axis; `close` writes the final length and syncs."""
 
     def __init__(self, path: Path, dtype: DTypeLike, row_shape: tuple[int, ...]) -> None:
         self._file: IO[bytes] = path.open("wb")
@@ -312,6 +312,6 @@ class _ArrayFile:
         self._file.close()
 
     def _write_header(self) -> None:
-        # NumPy pads headers so that the first axis may grow in place.
+        # NumPy pads headers so that the first axis can grow in place.
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._rows, *self._row_shape)}
         np.lib.format.write_array_header_1_0(self._file, header)

@@ -1,6 +1,6 @@
-"""The right answers of an attempt's search split, printed as JSON for the error analysis. It loads no model.
+"""The gold answers of an attempt's validation split, printed as JSON for the error analysis. It loads no models.
 
-`python -P -m bertdistill.engine.distill.data.golds RUN_FOLDER` reads the data again, exactly as the trial did.
+`python -P -m bertdistill.engine.distill.data.golds RUN_FOLDER` reads the data exactly as the trial did.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from bertdistill.store.errors import BertDistillError
 
 
 def golds(folder: Path) -> dict[str, Any]:
-    """`task`, `labels` and `rows` of the search split; raises ConfigError when the data changed or is gone.
+    """`task`, `labels` and `rows` of the validation split; raises ConfigError if the data changed or is missing.
 
-    A row of question answering has id, article, question, golds (none: no answer), the passage and the characters at
-    which the golds begin in it; one of classification id, text and label, a second sentence behind the first.
+    A row of question answering has id, article, question, golds (none if unanswerable), the passage and the offsets at
+    which the golds begin in it; a row of classification has id, text and label, with a second sentence after the first.
     """
     spec = AttemptSpec.read(RunPaths(folder).spec)
     examples = search_examples(spec)
@@ -45,7 +45,7 @@ def _text(row: Any, labels: tuple[str, ...]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the golds; 0 done, 1 with one line on stderr, 2 misuse."""
+    """Print the golds. Exit code 0 on success, 1 with one line on stderr, 2 on wrong usage."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -P -m bertdistill.engine.distill.data.golds RUN_FOLDER\n")
         return 2

@@ -1,4 +1,4 @@
-"""Where what a teacher said about the training inputs is cached: an array a signal, aligned with the features."""
+"""File names of the cached teacher signals for the training inputs: one array per signal, aligned with the features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from bertdistill.engine.contract.terms import LOGITS
 
 FILES = {LOGITS: "outputs.npy"}
-"""Names that are not simply those of their signals."""
+"""File names that differ from the signal's name."""
 
 
 def signal_file(folder: Path, name: str) -> Path:

@@ -1,6 +1,6 @@
-"""Where examples are read from: local files (`engine.data`) and data sets of the hub, alike as tables and questions.
+"""Sources of examples: local files (`engine.data`) and Hub datasets, both as tables and questions.
 
-It never runs code from a data set. A new source is one row of SOURCES.
+It never runs code from a dataset. A new source is one row of SOURCES.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bertdistill.engine.data.questions import QAExample, checked, file_questions
 from bertdistill.engine.data.tables import LABELS, Table, file_table
 
 Questions = tuple[list[QAExample], tuple[str, ...]]
-"""Checked questions, and notices about them."""
+"""Validated questions, and notices about them."""
 
 
 class Source(NamedTuple):
-    """One kind of place. Both readers raise ConfigError that names file or data set, key and remedy."""
+    """One kind of source. Both readers raise ConfigError naming file or dataset, key and remedy."""
 
     takes: Callable[[DataSpec], bool]
-    """Whether `[data]` names a place of this kind."""
+    """Whether `[data]` names a source of this kind."""
     table: Callable[[DataSpec, Part], Table]
     """The rows of one part."""
     questions: Callable[[DataSpec, Part], Questions]
@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
 
 def source_of(data: DataSpec) -> Source:
-    """The source that `[data]` names; the first of SOURCES that takes it."""
+    """The source that `[data]` names: the first of SOURCES that accepts it."""
     return next(source for source in SOURCES if source.takes(data))
 
 
@@ -54,13 +54,13 @@ def _hub_questions(data: DataSpec, part: Part) -> Questions:
     if missing:
         raise ConfigError(
             f"{source} has no column {missing[0]!r} (only {', '.join(table.column_names)}): it is not a question "
-            "answering set in SQuAD form. Choose another data.hub."
+            "answering dataset in SQuAD format. Choose another data.hub."
         )
     return checked((question(row, str(row.get("title") or ""), row["context"]) for row in table), source)
 
 
 def hub_table(data: DataSpec, part: Part) -> Any:
-    import datasets  # half a second and pyarrow, which file readers never need
+    import datasets  # half a second and pyarrow, which local files do not need
 
     split = data.train_split if part == "train" else data.report_split
     try:
@@ -76,4 +76,4 @@ SOURCES: list[Source] = [
     Source(lambda data: bool(data.hub), _hub_rows, _hub_questions),
     Source(lambda data: True, file_table, file_questions),
 ]
-"""In the order in which they are asked."""
+"""In the order in which they are tried."""

@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary trained on the data, for a teacher from scratch. It reads no file and loads no model."""
+"""A WordPiece vocabulary trained on the data, for a teacher from scratch. It reads no files and loads no models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import BertTokenizer, PreTrainedTokenizerFast
 from bertdistill.engine.distill.data.caches import Say, build_once
 
 MIN_FREQUENCY = 2
-"""Pieces seen once are not learned; their characters are."""
+"""Pieces seen only once are not learned, but their characters are."""
 MOST_CHARACTERS = 1000
 """Rarer characters become [UNK], as in the trainer's own default."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -24,7 +24,7 @@ def train_wordpiece(
 ) -> PreTrainedTokenizerFast:
     """Train an uncased BERT vocabulary of at most `size` entries and save it as a tokenizer in `folder`.
 
-    A `folder` that is already there is complete, because it was renamed into place; it is opened, not trained again.
+    An existing `folder` is complete, because it was renamed into place; it is opened, not trained again.
     The same texts in the same order give the same vocabulary.
     """
     build_once(folder, lambda temporary: _train(texts, size, temporary), say)
@@ -44,10 +44,10 @@ def _train(texts: Iterable[str], size: int, folder: Path) -> None:
 
 
 def _given(texts: Iterable[str], size: int) -> list[str]:
-    """The first entries: BERT's special ones, then the characters, at the start of words and inside of them.
+    """The first entries: BERT's special tokens, then the characters, at the start of words and inside words.
 
-    The trainer numbers pieces in the order of a hash table, another one in every call, and breaks ties between merges
-    by these numbers. Pieces that it is given keep their place, and then nothing is left to chance.
+    The trainer numbers pieces in hash table order, which differs in every call, and breaks ties between merges
+    by these numbers. Given pieces keep their position, which makes the result deterministic.
     """
     normalizer = normalizers.BertNormalizer(lowercase=True)
     counts = Counter(character for text in texts for character in normalizer.normalize_str(text))

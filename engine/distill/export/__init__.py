@@ -1,1 +1,1 @@
-"""Models that stand alone: export, model card, promotion, and answers from an exported model."""
+"""Standalone models: export, model card, promotion, and predictions from an exported model."""

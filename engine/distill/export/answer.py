@@ -1,7 +1,7 @@
-"""Ask an exported model: an answer from a passage, or the class of a text.
+"""Query an exported model: an answer from a passage, or the class of a text.
 
 As a program, `python -P -m bertdistill.engine.distill.export.answer FOLDER`, it reads one JSON request from stdin and
-prints one JSON object. It reads texts exactly as training did, and changes nothing on disk.
+prints one JSON object. It tokenises texts exactly as training did, and changes nothing on disk.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 from bertdistill.store.errors import BertDistillError
 
 HEADS = {"QuestionAnswering": QUESTION_ANSWERING, "SequenceClassification": TEXT_CLASSIFICATION}
-"""The task of a folder that does not name it, by the class of its head."""
-REMEDIES = {True: "ask it a question with a passage", False: "give it a text to classify"}
+"""The task by the class of its head, for a folder that does not name it."""
+REMEDIES = {True: "send a question with a passage", False: "send a text to classify"}
 """By `Task.spans`."""
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that can be asked again and again; tokenizer and weights are read when they are needed first."""
+    """A model for repeated requests; tokenizer and weights are loaded on first use."""
 
     folder: Path
     config: Mapping[str, Any]
@@ -71,21 +71,21 @@ class Opened:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model said, and the CPU time that its forward passes took in this thread."""
+    """A model's answer, and the CPU time of its forward passes in this thread."""
 
     found: dict[str, Any]
     seconds: float
 
 
 def open_model(folder: Path) -> Opened:
-    """An exported model; ConfigError when the folder holds none."""
+    """An exported model; ConfigError if the folder does not hold one."""
     return Opened(folder, _read_config(folder))
 
 
 def open_teacher(folder: Path, student: Path, null_threshold: float | None = None) -> Opened:
-    """The teacher of an exported student, reading texts and naming classes as that student does.
+    """The teacher of an exported student, with the student's text lengths and class names.
 
-    Its own folder says neither; `null_threshold` is the one that its study tuned on the search split.
+    Its own folder has neither; `null_threshold` is the one that its study tuned on the validation split.
     """
     own, theirs = _read_config(folder), _read_config(student)
     config = own | {key: theirs[key] for key in (READING, "id2label") if key in theirs}
@@ -95,8 +95,8 @@ def open_teacher(folder: Path, student: Path, null_threshold: float | None = Non
 def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
     """The answer to `question` in `context`, a passage of any length.
 
-    `answer` is "" when the model abstains: `null_score` minus `score` exceeds `null_threshold` (absent when the model
-    never abstains). `best_span` is the best text in any case. Scores are sums of a start and an end logit.
+    `answer` is "" if the model abstains: `null_score` minus `score` exceeds `null_threshold` (absent if the model
+    never abstains). `best_span` is the best span in any case. Scores are sums of a start and an end logit.
     """
     return _answer(open_model(folder), question, context).found
 
@@ -104,30 +104,30 @@ def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
 def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
     """The most probable label of a text (or pair of texts) and the probability of every label.
 
-    A text longer than those of the training is cut; then `tokens` tells its length and `tokens_read` what was read.
+    A text longer than in training is truncated; then `tokens` is its length and `tokens_read` the number used.
     """
     return _classify(open_model(folder), text, pair).found
 
 
 def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"question", "passage"}` or `{"text", "pair"?}`, whichever the model is for; ConfigError otherwise."""
+    """`{"question", "passage"}` or `{"text", "pair"?}`, whichever fits the model; ConfigError otherwise."""
     return ask_opened(open_model(folder), request).found
 
 
 def ask_opened(opened: Opened, request: Mapping[str, Any]) -> Answered:
-    """The same of a model that is open."""
+    """The same for an open model."""
     if request.get("question"):
         return _answer(opened, str(request["question"]), str(request.get("passage") or ""))
     if request.get("text"):
         pair = request.get("pair")
         return _classify(opened, str(request["text"]), None if pair is None else str(pair))
-    raise ConfigError("nothing was asked", hint="send a question with a passage, or a text")
+    raise ConfigError("the request is empty", hint="send a question with a passage, or a text")
 
 
 def _answer(opened: Opened, question: str, context: str) -> Answered:
     config = _fit_for(opened, spans=True)
     if not question.strip() or not context.strip():
-        raise ConfigError("a question needs both a question and a passage that are not empty")
+        raise ConfigError("question and passage must not be empty")
     data = _room_for(question, opened.tokenizer, _data(config))
     examples = Examples(_task(config), [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
@@ -135,7 +135,7 @@ def _answer(opened: Opened, question: str, context: str) -> Answered:
         odds, texts, _ = answer_spans(examples, features, outputs, data)
         score = float(best_spans(features, outputs, data)[0].max())
     if not np.isfinite(score):
-        raise ConfigError("the passage holds no token that the model knows how to read")
+        raise ConfigError("the passage contains no tokens that the model can read")
     threshold = config.get(NULL_THRESHOLD)
     abstained = threshold is not None and float(odds[0]) > threshold
     found = {"answer": "" if abstained else texts[0], "abstained": abstained, "best_span": texts[0]}
@@ -171,7 +171,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder}: not an exported model: {error}", hint="name a promoted model") from error
+        raise ConfigError(
+            f"{folder}: not an exported model: {error}", hint="use the folder of a promoted model"
+        ) from error
     return config
 
 
@@ -180,14 +182,14 @@ def _head(config: Mapping[str, Any]) -> str:
 
 
 def _task(config: Mapping[str, Any]) -> str:
-    """Name of the task that a model was made for; empty when neither its export nor its head says so."""
-    said = str((config.get(READING) or {}).get("task", ""))
+    """Name of the task of a model; empty if neither its export nor its head shows it."""
+    task = str((config.get(READING) or {}).get("task", ""))
     head = _head(config)
-    return said if said in TASKS else next((task for part, task in HEADS.items() if part in head), "")
+    return task if task in TASKS else next((name for part, name in HEADS.items() if part in head), "")
 
 
 def _fit_for(opened: Opened, *, spans: bool) -> Mapping[str, Any]:
-    """The config, checked to be that of a model that answers with spans, or else with labels."""
+    """The config, checked to be that of a model for spans, or else for labels."""
     found = _task(opened.config)
     if not found or TASKS[found].spans != spans:
         remedy = REMEDIES[TASKS[found].spans] if found else ""
@@ -197,7 +199,7 @@ def _fit_for(opened: Opened, *, spans: bool) -> Mapping[str, Any]:
 
 
 def _data(config: Mapping[str, Any]) -> DataSpec:
-    """How the student read texts in training; the defaults for a folder that does not say so."""
+    """The text lengths of training; the defaults for a folder that does not have them."""
     known = {field.name for field in dataclasses.fields(DataSpec)}
     reading = {key: value for key, value in (config.get(READING) or {}).items() if key in known}
     data = DataSpec(**reading)
@@ -206,7 +208,7 @@ def _data(config: Mapping[str, Any]) -> DataSpec:
 
 
 def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
-    """The lengths of training, unless this question is so long that they would leave no room for the passage."""
+    """The lengths of training, unless the question is so long that they would leave no room for the passage."""
     most = min(data.max_question_length, data.max_length // 2)
     tokens = min(len(tokenizer(question, add_special_tokens=False)["input_ids"]), most)
     room = data.max_length - tokenizer.num_special_tokens_to_add(pair=True) - tokens
@@ -217,18 +219,18 @@ def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:
 def _outputs(
     opened: Opened, examples: Examples, data: DataSpec, scratch: Path
 ) -> tuple[Features, NDArray[np.float32], float]:
-    """Tokens of the one example, their outputs by the path that evaluation takes (fp32 on the CPU), CPU seconds."""
+    """Features of the one example, their outputs as in evaluation (fp32 on the CPU), and CPU seconds."""
     model, tokenizer = opened.model, opened.tokenizer
     tokenizer.model_max_length = max(tokenizer.model_max_length, data.max_length)
     features = build_features(examples, tokenizer, data, folder=scratch / "features", progress=lambda done, total: None)
     pad_id, fitting = padding_id(tokenizer), features_for(model, features)
-    began = time.thread_time()  # a busy machine does not lengthen it, as it would the wall time
+    began = time.thread_time()  # unlike wall time, not affected by load
     outputs = predict(model, fitting, device=CPU, pad_id=pad_id)
     return features, outputs, time.thread_time() - began
 
 
 def main(arguments: list[str]) -> int:
-    """Answer the request on stdin; 0 done, 1 with one line on stderr, 2 misuse."""
+    """Answer the request on stdin. Exit code 0 on success, 1 with one line on stderr, 2 on wrong usage."""
     if len(arguments) != 1:
         usage = "usage: python -P -m bertdistill.engine.distill.export.answer FOLDER < REQUEST.json"
         print(usage, file=sys.stderr)  # noqa: T201 - a program's stderr

@@ -1,6 +1,6 @@
-"""Answer many requests in one process: a JSON object a line from stdin, one a line to stdout, until stdin ends.
+"""Answer many requests in one process: one JSON object per line from stdin and to stdout, until stdin ends.
 
-It changes nothing on disk. Weights stay loaded between requests, because loading torch and a model costs seconds and an
+It changes nothing on disk. Weights stay loaded between requests, because loading torch and a model takes seconds and an
 answer milliseconds.
 """
 
@@ -21,13 +21,13 @@ from bertdistill.engine.distill.export.answer import Opened, ask_opened, open_mo
 from bertdistill.store.errors import BertDistillError
 
 MOST_MODELS = 4
-"""Kept loaded; the one that was opened first makes room."""
+"""Maximum number of loaded models; the one opened first is dropped."""
 REPEATS, REPEAT_SECONDS = 5, 1.0
-"""An answer is timed so often, or for so long at most. The first pass after loading is slow and never timed."""
+"""Limits on how often and how long an answer is timed. The first pass after loading is slow and never timed."""
 
 
 class Answers:
-    """The models that are open, and how a request is answered by them."""
+    """The open models, and how they answer a request."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._open: dict[tuple[str, str], Opened] = {}
@@ -77,7 +77,7 @@ def serve(requests: TextIO, replies: TextIO) -> None:
 
 
 def main() -> int:
-    """The program. What libraries print goes to stderr, so that stdout holds replies only."""
+    """The program. Output of libraries goes to stderr, so that stdout holds only replies."""
     torch.set_num_threads(1)
     replies = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):

@@ -1,6 +1,6 @@
-"""The model card of an export: metadata for the hub, then scores, size, training, data and how to load the model.
+"""The model card of an export: metadata for the Hub, then scores, size, training, data and how to load the model.
 
-It reads no file and scores nothing: every number is handed to it.
+It reads no files and scores nothing: all numbers are passed in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 
 NULL_THRESHOLD = "null_threshold"
 
-# How the hub's model index calls our scores.
+# Names of our scores in the Hub's model index.
 _INDEX_NAMES = {
     "exact": "exact_match",
     "f1": "f1",
@@ -31,7 +31,7 @@ _INDEX_NAMES = {
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the model card says. Metric names are those of the contract; intervals are 95 % bounds of report scores."""
+    """The contents of a model card. Metric names are those of the contract; intervals are 95 % bounds."""
 
     name: str
     task: str
@@ -46,16 +46,16 @@ class CardFacts:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     search: Mapping[str, float] = field(default_factory=dict)
     teacher_search: Mapping[str, float] = field(default_factory=dict)
-    """The teacher's own scores on the search split."""
+    """The teacher's own scores on the validation split."""
     measured: Mapping[str, float] = field(default_factory=dict)
     null_threshold: float | None = None
     note: str = ""
-    """What the person who promoted it wrote."""
+    """The note of the user who promoted it."""
     remarks: Sequence[str] = ()
 
 
 def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
-    """The README.md: metadata for the hub, then scores, size, training, data and how to load it."""
+    """The README.md: metadata for the Hub, then scores, size, training, data and how to load it."""
     pruned = is_pruned(model, getattr(model.config, KEPT_HEADS, None) or [])
     sections = [
         f"# {facts.name}, version {facts.version}",
@@ -89,7 +89,7 @@ def _summary(facts: CardFacts, model: Any, *, pruned: bool) -> str:
         f"A {model.config.model_type} model for {facts.task} with {layers} layers of width {model.config.hidden_size} "
         f"and {left} attention heads{' (by layer)' if pruned else ''}",
         f", distilled from `{_cell(_public(facts.teacher))}`" if facts.teacher else "",
-        f", first weights from `{_cell(_public(facts.init))}`" if facts.init else "",
+        f", initialised from `{_cell(_public(facts.init))}`" if facts.init else "",
         ".",
         f" Study `{_cell(facts.study)}`" if facts.study else "",
         f", trial {facts.trial}." if facts.study and facts.trial is not None else "." if facts.study else "",
@@ -122,7 +122,7 @@ if null_score - scores.max() > {threshold!r}:  # null_threshold in config.json
 
 
 def _ask_code(facts: CardFacts) -> list[str]:
-    """One question or one text asked, by the rule that scored the model (for a passage that fits into one window)."""
+    """Example code for one question or text, by the rule that scored the model (for a passage of one window)."""
     if not TASKS[facts.task].spans:
         return [_ASK[TASKS[facts.task].spans]]
     length = facts.data.max_answer_length
@@ -147,9 +147,11 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
         text = (
             "Attention heads were removed from this model, which the plain format cannot express. `from_pretrained` of "
             "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
-            "`modeling.py` beside this file builds it. It needs torch, transformers and safetensors.\n\n" + text
+            "`modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n" + text
         )
-    return text + ("\n\n`model.onnx` holds the same model for ONNX Runtime; batch and length are free." if onnx else "")
+    return text + (
+        "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""
+    )
 
 
 def _score_table(facts: CardFacts) -> str:
@@ -164,9 +166,9 @@ def _score_table(facts: CardFacts) -> str:
             rows.append((name, _number(name, value), span, *others))
     if not rows:
         return "This model was not scored on a report split."
-    return _table(("score", "report split", "95 % interval", "search split", "teacher, search split"), rows) + (
-        "\n\nOnly the verification reads the report split. The search split drove the choice of this model: its scores "
-        "are optimistic. Intervals are percentile bootstrap over report examples."
+    return _table(("score", "report split", "95 % interval", "validation split", "teacher, validation split"), rows) + (
+        "\n\nOnly the verification reads the report split. This model was chosen on the validation split, so its "
+        "scores there are optimistic. Intervals are percentile bootstrap over report examples."
     )
 
 
@@ -174,13 +176,13 @@ def _threshold_lines(facts: CardFacts) -> list[str]:
     if facts.null_threshold is None:
         return []
     return [
-        f"It leaves a question unanswered when the null score exceeds the best span's by more than "
-        f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the search split)."
+        f"It leaves a question unanswered if the null score exceeds that of the best span by more than "
+        f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the validation split)."
     ]
 
 
 def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, Any]:
-    """The settings as they took effect: sizes are those of the model, and what changed nothing is left out."""
+    """The effective settings: sizes are those of the model, and settings without effect are omitted."""
     rows, settings, config = asdict(facts.settings), facts.settings, model.config
     shape = Shape.from_config({**config.to_dict(), KEPT_HEADS: None})
     kept = getattr(config, KEPT_HEADS, None)
@@ -195,11 +197,11 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
 
 
 def _data_rows(data: DataSpec) -> dict[str, Any]:
-    """The data section without what is empty and without anybody's folders."""
+    """The data section without empty keys and without local folders."""
     rows = {key: value for key, value in asdict(data).items() if value not in ("", [], 0)}
     if data.hub:
         return rows
-    hidden = ("train_split", "report_split")  # they name hub splits
+    hidden = ("train_split", "report_split")  # they name Hub splits
     return {
         key: Path(value).name if key in ("train", "report") else value
         for key, value in rows.items()
@@ -208,12 +210,12 @@ def _data_rows(data: DataSpec) -> dict[str, Any]:
 
 
 def _public(model_id: str) -> str:
-    """A hub id as it is; of a folder only its name."""
+    """A Hub id unchanged; of a folder only its name."""
     return Path(model_id).name if Path(model_id).is_absolute() or model_id.startswith((".", "~")) else model_id
 
 
 def _card_data(facts: CardFacts, *, pruned: bool) -> ModelCardData:
-    """The library is the one that loads the folder: with it, the hub shows people how to."""
+    """The library is the one that loads the folder: the Hub then shows how to use it."""
     source = facts.data.hub or Path(facts.data.report).name
     results = [
         EvalResult(
@@ -223,7 +225,7 @@ def _card_data(facts: CardFacts, *, pruned: bool) -> ModelCardData:
             dataset_split=facts.data.report_split if facts.data.hub else None,
             metric_type=_INDEX_NAMES[name],
             metric_name=name,
-            metric_value=round(value / 100, 6),  # a share: so the Hub compares it with other models
+            metric_value=round(value / 100, 6),  # a fraction, so that the Hub can compare it with other models
         )
         for name, value in facts.report.items()
         if name in _INDEX_NAMES and source
@@ -247,7 +249,7 @@ _HARMLESS = str.maketrans("|`<>", "/'()")
 
 
 def _cell(value: Any) -> str:
-    """Foreign text as one table cell or code span."""
+    """Untrusted text as one table cell or code span."""
     text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
     return "".join(" " if char.isspace() else char for char in text if char.isprintable() or char.isspace()).translate(
         _HARMLESS

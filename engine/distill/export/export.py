@@ -1,6 +1,6 @@
-"""Turn a student's folder into one that stands alone: weights, tokenizer, config, model card and perhaps ONNX.
+"""Turn a student's folder into a standalone model: weights, tokenizer, config, model card and optionally ONNX.
 
-It scores nothing and changes no weight: model.safetensors is copied byte for byte.
+It scores nothing and changes no weights: model.safetensors is copied byte for byte.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from bertdistill.engine.families.transformer import Shape
 from bertdistill.engine.tasks.table import TASKS
 
 READING = "bertdistill"
-"""Our extra key in an exported config.json: what `answer` needs to read a text as the student was trained to."""
+"""Our extra key in an exported config.json: what `answer` needs to tokenise a text as in training."""
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 ONNX_TOLERANCE = 1e-3
 COPY_TOLERANCE = 1e-4
-"""Not 0: the same weights at other memory addresses may round the last bit differently."""
+"""Not 0: the same weights at different memory addresses may round the last bit differently."""
 MODELING = "modeling.py"
 
 
@@ -49,12 +49,12 @@ def export_model(
 ) -> list[str]:
     """Build `target`, complete or not at all, and return its file names.
 
-    A student with all its heads is plain transformers format; one with pruned heads brings `modeling.py`. ONNX is
-    written where its packages are installed; `say` hears why it is missing. Raises ActionRefused when `target` exists
-    and `replace` is off, WorkerFailed when the copy does not compute what the student computes.
+    A student with all its heads is in plain transformers format; one with pruned heads comes with `modeling.py`. ONNX
+    is written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if
+    `target` exists and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
     """
     if target.exists() and not replace:
-        raise ActionRefused(f"{target} exists already", hint="name a folder that does not exist yet")
+        raise ActionRefused(f"{target} already exists", hint="choose a folder that does not exist yet")
     model, kept_heads = load_student(student_folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -63,7 +63,7 @@ def export_model(
     try:
         _write_weights(model, kept_heads, student_folder, temporary, card_facts)
         _write_tokenizer(model, tokenizer, temporary)
-        written = _write_onnx(model, temporary / "model.onnx", say or _silent) if onnx else False
+        written = _write_onnx(model, temporary / "model.onnx", say or _ignore) if onnx else False
         (temporary / "README.md").write_text(model_card(card_facts, model, onnx=written), encoding="utf-8")
         _check_copy(model, temporary)
         _finish(temporary, target)
@@ -72,7 +72,7 @@ def export_model(
     return sorted(file.name for file in target.iterdir())
 
 
-def _silent(_: str) -> None:
+def _ignore(_: str) -> None:
     return None
 
 
@@ -97,7 +97,7 @@ def _write_weights(
 
 
 def _write_tokenizer(model: Any, tokenizer: Any, folder: Path) -> None:
-    """The teacher's tokenizer, but with the inputs and the longest length of this student."""
+    """The teacher's tokenizer, but with the inputs and the maximum length of this student."""
     own = copy.deepcopy(tokenizer)
     if not accepts_token_types(model):
         own.model_input_names = [name for name in own.model_input_names if name != "token_type_ids"]
@@ -112,7 +112,9 @@ def _check_copy(model: Any, folder: Path) -> None:
     with torch.inference_mode():
         here, there = _logits(model, inputs), _logits(standalone.load(folder), inputs)
     if not all(torch.allclose(mine, other, atol=COPY_TOLERANCE) for mine, other in zip(here, there, strict=True)):
-        raise WorkerFailed(f"{folder}: the exported copy computes other outputs than the student; nothing was exported")
+        raise WorkerFailed(
+            f"{folder}: the outputs of the exported copy differ from the student's; nothing was exported"
+        )
 
 
 def _finish(temporary: Path, target: Path) -> None:
@@ -130,7 +132,7 @@ def _finish(temporary: Path, target: Path) -> None:
 
 
 def _probe(model: Any, batch: int, length: int) -> dict[str, Tensor]:
-    """Made inputs of (batch, length) whose last row ends in padding when there is room."""
+    """Synthetic inputs of (batch, length) whose last row ends in padding if there is room."""
     config = model.config
     length = min(length, config.max_position_embeddings - (config.pad_token_id or 0) - 1)
     pad = config.pad_token_id or 0
@@ -158,7 +160,7 @@ def missing_for_onnx() -> list[str]:
 
 
 class _Positional(nn.Module):
-    """The model with positional inputs and a tuple of logits, as the exporter wants it."""
+    """The model with positional inputs and a tuple of logits, as the exporter requires."""
 
     def __init__(self, model: Any, names: Sequence[str]) -> None:
         super().__init__()
@@ -169,7 +171,7 @@ class _Positional(nn.Module):
 
 
 def _write_onnx(model: Any, path: Path, say: Callable[[str], None]) -> bool:
-    """Write and check the ONNX file; says why when there is none."""
+    """Write and check the ONNX file; reports the reason if there is none."""
     missing = missing_for_onnx()
     if missing:
         say(
@@ -200,7 +202,7 @@ def _write_onnx(model: Any, path: Path, say: Callable[[str], None]) -> bool:
 
 
 def _onnx_difference(model: Any, path: Path) -> float:
-    """Largest difference of any logit over two other shapes than the one that was traced."""
+    """Largest difference of any logit over two shapes other than the traced one."""
     import onnxruntime  # part of the extra
 
     options = onnxruntime.SessionOptions()
@@ -212,7 +214,7 @@ def _onnx_difference(model: Any, path: Path) -> float:
         got = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
         with torch.inference_mode():
             wanted = _logits(model, inputs)
-        seen = inputs["attention_mask"].bool().numpy()  # what stands at padding is never read
+        seen = inputs["attention_mask"].bool().numpy()  # outputs at padding are never read
         for mine, other in zip(wanted, got, strict=True):
             gap = np.abs(mine.numpy() - other)
             largest = max(largest, float(gap[seen].max() if gap.shape == seen.shape else gap.max()))

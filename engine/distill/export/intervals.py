@@ -1,6 +1,6 @@
-"""Bootstrap intervals of scores: how far a score would move with other examples of the same kind.
+"""Bootstrap intervals of scores: how much a score would vary with other examples of the same kind.
 
-Pure numpy. It predicts nothing: it is handed which examples were right.
+Pure numpy. It predicts nothing: it is given which examples were correct.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Statistic = Callable[[Array], Mapping[str, float]]
-"""Scores in percent from the weight of every example, (examples,) counts; a NaN leaves that resample out."""
+"""Scores in percent from the weight of every example, (examples,) counts; a NaN excludes that resample."""
 
 
 def bootstrap(
@@ -53,7 +53,7 @@ def span_scores(correct: Array, partial: Array, impossible: Array) -> Statistic:
 def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
     """accuracy, macro_f1 and matthews from class indices (examples,), as scikit-learn defines them.
 
-    A label that no example and no prediction has counts as F1 0, as in the score itself. One that a mere resample lacks
+    A label without examples and predictions counts as F1 0, as in the score itself. One that only a resample lacks
     is left out of its macro F1: it would pull the interval below the score.
     """
     cells = truth * classes + chosen
@@ -61,11 +61,11 @@ def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
 
     def scores(weights: Array) -> dict[str, float]:
         table = np.bincount(cells, weights=weights, minlength=classes * classes).reshape(classes, classes)
-        right, true, said, total = np.diag(table), table.sum(1), table.sum(0), table.sum()
-        seen = true + said > 0
-        f1 = 2 * right[seen] / (true + said)[seen]
-        spread = np.sqrt((total**2 - said @ said) * (total**2 - true @ true))
-        matthews = (right.sum() * total - true @ said) / spread if spread > 0 else 0.0
+        right, true, predicted, total = np.diag(table), table.sum(1), table.sum(0), table.sum()
+        seen = true + predicted > 0
+        f1 = 2 * right[seen] / (true + predicted)[seen]
+        spread = np.sqrt((total**2 - predicted @ predicted) * (total**2 - true @ true))
+        matthews = (right.sum() * total - true @ predicted) / spread if spread > 0 else 0.0
         return {
             "accuracy": 100 * float(right.sum() / total),
             "macro_f1": 100 * float(f1.sum() / (len(f1) + unseen)),

@@ -1,7 +1,7 @@
-"""The work of a promotion: check the weights, repeat the recorded score, score the report split, measure and export.
+"""A promotion: check the weights, reproduce the recorded score, score the report split, measure and export.
 
-It trains and tunes nothing: the abstention threshold is the one that the search split gave. It runs in a process of its
-own, so that nothing of the training can leak into the numbers.
+It trains and tunes nothing: the abstention threshold is the one tuned on the validation split. It runs in its own
+process, so that no state of the training can affect the numbers.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
 
 TOLERANCE = 0.05
-"""Points by which a repeated score may differ: fp32 on the same kind of device repeats almost exactly."""
+"""Points by which a reproduced score may differ: fp32 on the same kind of device reproduces almost exactly."""
 LOOSE_TOLERANCE = 0.5
-"""The same for bf16 or another kind of device, where other kernels round near ties differently."""
+"""The same for bf16 or another kind of device, where other kernels round near-ties differently."""
 MEASURED = {*LATENCIES, "throughput"}
 REPORT = "report.json"
 BOOTSTRAP_SEED = 0
 
 
 class Mismatch(BertDistillError):
-    """The checkpoint is not what the record says: another file, or another score. Force it, or promote another."""
+    """The checkpoint does not match the record: another file, or another score. Use force, or promote another one."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class Order:
     force: bool = False
     samples: int = 1000
     precision: str = ""
-    """Arithmetic of the recorded score (float32, bfloat16); empty follows the trial's settings."""
+    """Precision of the recorded score (float32, bfloat16); if empty, that of the trial's settings."""
     device: str = ""
-    """Kind of device of the recorded score (cpu, cuda); empty means the kind that verifies."""
+    """Kind of device of the recorded score (cpu, cuda); if empty, that of the verification."""
     note: str = ""
     """For the model card."""
 
     @staticmethod
     def read(raw: Mapping[str, Any]) -> Order:
-        """From the spec's JSON; unknown keys are left to others. Raises ConfigError when one is missing."""
+        """From the spec's JSON; unknown keys are ignored. Raises ConfigError if one is missing."""
         try:
             return Order(
                 checkpoint=Path(raw["checkpoint"]),
@@ -94,7 +94,7 @@ class Order:
 
 @dataclass
 class Findings:
-    """What the verification finds, collected as it goes, so that a refusal can tell it too."""
+    """The results of the verification, collected as it proceeds, so that a refusal can report them too."""
 
     precision: str
     device: str
@@ -111,7 +111,7 @@ class Findings:
     remarks: list[str] = field(default_factory=list)
 
     def as_report(self) -> dict[str, Any]:
-        """JSON: flat facts for a table, then details. `<score>_recorded` and `<score>_repeated` are search scores."""
+        """JSON: flat facts for a table, then details. `<score>_recorded` and `_repeated` are validation scores."""
         flat: dict[str, Any] = {"device": self.device, "precision": self.precision, "tolerance": self.tolerance}
         for name, value in self.repeated.items():
             flat |= {f"{name}_recorded": self.recorded.get(name), f"{name}_repeated": value}
@@ -133,8 +133,8 @@ def verify(
 ) -> dict[str, Any]:
     """Verify and export one checkpoint; returns `metrics` (report split and measured) and `report` (all findings).
 
-    The report split is read only after the checkpoint has repeated its recorded score. Raises Mismatch when weights or
-    scores differ from the record, unless the order says force; the findings so far then lie in `report.json`.
+    The report split is read only after the checkpoint has reproduced its recorded score. Raises Mismatch if weights or
+    scores differ from the record, unless `order` says force; the findings so far are then in `report.json`.
     """
     order = Order.read(spec.promote)
     run = Run(spec, paths, events, stop or threading.Event(), device or open_device(spec.device))
@@ -159,9 +159,9 @@ def verify(
         tokenizer,
         spec.data,
         folder=Path(spec.prepared.features["search"]),
-        progress=run.progress("tokenising the search split", "examples"),
+        progress=run.progress("tokenising the validation split", "examples"),
     )
-    scored = _score(run, model, search, features, precision, threshold, "search split again")
+    scored = _score(run, model, search, features, precision, threshold, "validation split again")
     found.repeated = _scores_of(spec.task, scored.metrics)
     found.problems += disagreements(spec.task, order.recorded, found.repeated, tolerance=found.tolerance)
     _refuse_unless_forced(order, found, paths)
@@ -179,16 +179,16 @@ def verify(
 def disagreements(
     task: str, recorded: Mapping[str, float], repeated: Mapping[str, float], *, tolerance: float
 ) -> list[str]:
-    """One sentence for every score of `task` that was recorded and differs now by more than `tolerance` points."""
-    said = []
+    """One sentence for every recorded score of `task` that now differs by more than `tolerance` points."""
+    messages = []
     for name in TASKS[task].scores:
         if name == NULL_THRESHOLD or name not in recorded:
             continue
         now = repeated.get(name)
         if now is None or abs(now - recorded[name]) > tolerance:
             shown = "missing" if now is None else f"{now:.2f}"
-            said.append(f"{name} on the search split was recorded as {recorded[name]:.2f} and is {shown} now")
-    return said
+            messages.append(f"{name} on the validation split was recorded as {recorded[name]:.2f} and is {shown} now")
+    return messages
 
 
 # ---------------------------------------------------------------------------------------------------------------- steps
@@ -197,9 +197,9 @@ def disagreements(
 def _check_weights(order: Order, found: Findings, paths: RunPaths) -> None:
     weights = order.checkpoint / "model.safetensors"
     if not weights.is_file():
-        raise ConfigError(f"{order.checkpoint}: the checkpoint is gone", hint="run the trial again")
+        raise ConfigError(f"{order.checkpoint}: the checkpoint no longer exists", hint="rerun the trial")
     if file_sha256(weights) != order.sha256:
-        found.problems.append(f"{weights} is not the file that was recorded (its SHA-256 differs)")
+        found.problems.append(f"{weights} is not the recorded file (its SHA-256 differs)")
         _refuse_unless_forced(order, found, paths)
 
 
@@ -239,7 +239,7 @@ def _score_report(
     samples: int,
     found: Findings,
 ) -> None:
-    """Score the report split once, with intervals; without a threshold nothing is ever left unanswered."""
+    """Score the report split once, with intervals; without a threshold the model never abstains."""
     spec = run.spec
     examples = load_examples(spec.data, spec.task, "report", labels=spec.prepared.labels)
     key = feature_key(tokenizer, spec.data, spec.task, "report", digest(examples))
@@ -270,7 +270,7 @@ def _statistic(examples: Examples, scored: Scored) -> Statistic:
 
 
 def _scores_of(task: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    """The scores of the task alone, finite ones only (no threshold at all is an infinite one)."""
+    """Only the scores of the task, and only finite ones (no threshold is an infinite one)."""
     return {name: metrics[name] for name in TASKS[task].scores if math.isfinite(metrics.get(name, math.nan))}
 
 

@@ -1,1 +1,1 @@
-"""The networks that students are: built, loaded and saved with torch."""
+"""The students' networks: built, loaded and saved with torch."""

@@ -1,4 +1,4 @@
-"""Whether model, tokenizer and classes fit each other, asked before anything is trained. It loads no weights."""
+"""Whether model, tokenizer and classes fit together, checked before any training. It loads no weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bertdistill.engine.contract.errors import ConfigError
 
 
 def check_vocabulary_size(tokenizer: Any, rows: int, named: str) -> None:
-    """Refuse a tokenizer with ids beyond the embeddings: looking them up crashes, on a GPU with an assertion."""
+    """Refuse a tokenizer with ids beyond the embeddings: lookups would crash, on a GPU with an assertion."""
     vocabulary = tokenizer.get_vocab()
     beyond = sorted((index, token) for token, index in vocabulary.items() if index >= rows)
     if beyond:
@@ -21,10 +21,10 @@ def check_vocabulary_size(tokenizer: Any, rows: int, named: str) -> None:
 
 
 def class_order(config: Mapping[str, Any], labels: Sequence[str], *, given: bool, named: str) -> str:
-    """A warning when classes can only be matched by position, "" when by name or in an order that a person gave.
+    """A warning if classes can only be matched by position, "" if by name or in an order given by the user.
 
-    Raises ConfigError when positions would be a guess: the model numbers its classes (LABEL_0 ...), and the labels are
-    words that were sorted.
+    Raises ConfigError if positions would be a guess: the model numbers its classes (LABEL_0 ...), and the labels are
+    words in sorted order.
     """
     raw = config.get("id2label") or _unnamed(config)
     stored = [str(raw[key]).casefold() for key in sorted(raw, key=int)]
@@ -34,24 +34,24 @@ def class_order(config: Mapping[str, Any], labels: Sequence[str], *, given: bool
     numbered, numbers = _numbered(stored), _numbered(wanted)
     if numbered and not numbers:
         raise ConfigError(
-            f"{named} calls its classes {raw_names(raw)}, so which of them is {', '.join(labels)} is unknown",
+            f"{named} names its classes {raw_names(raw)}, so it is unknown which of them are {', '.join(labels)}",
             hint="list the labels in data.labels in the order of the model's classes, or add [teacher.fine_tune]",
         )
     if numbers and not numbered:
         return (
-            f"{named}: the labels {', '.join(labels)} are taken as positions among its classes {raw_names(raw)}; "
+            f"{named}: the labels {', '.join(labels)} are matched to its classes {raw_names(raw)} by position; "
             "if that is wrong, list the names in data.labels in the order of the data's numbers"
         )
     return ""
 
 
 def raw_names(names: Mapping[str, Any]) -> str:
-    """The classes of a config.json in their order."""
+    """The classes of a config.json in order."""
     return ", ".join(str(names[key]) for key in sorted(names, key=int))
 
 
 def _unnamed(config: Mapping[str, Any]) -> Mapping[str, str]:
-    """The classes of a config without names: transformers leaves out those of two numbered ones."""
+    """The classes of a config without names: transformers omits the names of two numbered ones."""
     headed = any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
     return {"0": "LABEL_0", "1": "LABEL_1"} if headed else {}
 

@@ -1,4 +1,4 @@
-"""The family `transformer` as the worker sees it: an encoder of transformers with a task head, called with a batch."""
+"""The family `transformer` in the worker: a transformers encoder with a task head, called with a batch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Encoder:
 
     net: PreTrainedModel
     kept_heads: Sequence[Sequence[int]] = field(default_factory=list)
-    """For every layer the indices of the heads that are left; empty when all are."""
+    """For every layer, the indices of the kept heads; empty if all are kept."""
 
     @property
     def inputs(self) -> AbstractSet[str]:
@@ -40,7 +40,7 @@ class Encoder:
 
     def __call__(self, batch: Batch, *, hidden: bool = False, attentions: bool = False) -> Outputs:
         inputs: dict[str, Any] = {"input_ids": batch.input_ids}
-        if batch.padded:  # without padding the mask only keeps SDPA from its fastest kernel
+        if batch.padded:  # without padding, a mask would only prevent SDPA's fastest kernel
             inputs["attention_mask"] = batch.attention_mask
         if batch.token_types is not None:
             inputs["token_type_ids"] = batch.token_types

@@ -1,7 +1,7 @@
-"""How much each attention head matters: the expected size of the loss's gradient with respect to a mask on the head.
+"""Attention head importance: the expected absolute gradient of the loss with respect to a mask on the head.
 
 Michel, Levy and Neubig 2019, "Are Sixteen Heads Really Better than One?", equation 3: I_h = E |dL(x) / d mask_h|,
-normalised by the L2 norm of each layer. It prunes nothing, and uses the examples that it is given: training examples.
+normalised by the L2 norm of each layer. It prunes nothing, and uses the given examples, which are training examples.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def head_importance(
     """Importance (layers, heads), each row of L2 norm 1. `loss_fn(model, batch)` is the mean loss of the batch.
 
     The mask has one value for each example and head, so the mean is over examples and not over signed batch sums.
-    Dropout is off; weights, gradients and the training mode of the model are left as they were. Raises ValueError
-    when there is no batch.
+    Dropout is off; weights, gradients and training mode of the model are unchanged. Raises ValueError
+    without batches.
     """
     masks: list[Tensor] = []
     sums: Tensor | None = None
@@ -44,13 +44,13 @@ def head_importance(
             sums = step if sums is None else sums + step
     if sums is None:
         raise ValueError("head importance needs at least one batch of examples")
-    norms = sums.norm(dim=1, keepdim=True).clamp_min(1e-30)  # a layer without any gradient keeps its zeros
+    norms = sums.norm(dim=1, keepdim=True).clamp_min(1e-30)  # a layer without gradients keeps its zeros
     values: npt.NDArray[np.float32] = (sums / norms).float().numpy()
     return values
 
 
 def save_importance(folder: Path, values: npt.NDArray[np.float32]) -> None:
-    """Write `importance.npy` into `folder`, complete or not at all."""
+    """Write `importance.npy` into `folder` atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FILE}.{os.getpid()}.tmp"
     with temporary.open("wb") as file:
@@ -68,7 +68,7 @@ def load_importance(folder: Path) -> npt.NDArray[np.float32]:
 
 @contextmanager
 def _masked(model: nn.Module, masks: list[Tensor]) -> Iterator[None]:
-    """While it lasts, every forward pass appends one mask of ones (batch, heads) a layer to `masks`, in layer order."""
+    """Inside, every forward pass appends one mask of ones (batch, heads) per layer to `masks`, in layer order."""
     names = NAMES[_architecture(model)]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     training = model.training
@@ -80,7 +80,7 @@ def _masked(model: nn.Module, masks: list[Tensor]) -> Iterator[None]:
             stack.callback(handle.remove)
         stack.callback(model.train, training)
         model.eval()
-        for parameter in trained:  # only the masks need gradients, which saves the memory of all weight gradients
+        for parameter in trained:  # only the masks need gradients, which saves the memory of weight gradients
             parameter.requires_grad_(False)
             stack.callback(parameter.requires_grad_, True)
         yield

@@ -1,4 +1,4 @@
-"""What a network is to the rest of the worker: something that is called with a batch, trained, saved and loaded again.
+"""The interface of a network in the worker: it is called with a batch, trained, saved and loaded.
 
 A family is one module here with a `Builder`, and one row in `table`.
 """
@@ -27,7 +27,7 @@ class Outputs:
 
     `logits`: (batch, length, 2) where answers are spans, else (batch, labels). `hidden`: of the embeddings and of each
     layer, (batch, length, width). `attentions`: of each layer, (batch, heads, length, length). The last two are empty
-    unless they were asked for.
+    unless requested.
     """
 
     logits: Tensor
@@ -36,26 +36,26 @@ class Outputs:
 
 
 class Servable(Protocol):
-    """What can be scored, measured and asked: a model, a cascade of two, a sub-network."""
+    """Anything that can be scored, measured and queried: a model, a cascade of two, a sub-network."""
 
     @property
     def net(self) -> nn.Module:
-        """Everything that has to be on the device; its mode is that of all of its parts."""
+        """Everything that must be on the device; its mode applies to all parts."""
         ...
 
     @property
     def inputs(self) -> AbstractSet[str]:
-        """Fields of a batch that it reads beyond ids and mask, such as TOKEN_TYPES."""
+        """Fields of a batch that it reads besides ids and mask, such as TOKEN_TYPES."""
         ...
 
     def __call__(self, batch: Batch, *, hidden: bool = False, attentions: bool = False) -> Outputs: ...
 
 
 class Model(Servable, Protocol):
-    """What can be trained as well."""
+    """A servable that can also be trained."""
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
-        """Write config.json, model.safetensors and perhaps the tokenizer into `folder`."""
+        """Write config.json, model.safetensors and optionally the tokenizer into `folder`."""
         ...
 
 
@@ -63,9 +63,9 @@ class Builder(Protocol):
     """One family of networks."""
 
     def build(self, spec: AttemptSpec) -> Model:
-        """The student of `spec.settings` with its first weights, which depend on `settings.seed` alone."""
+        """The student of `spec.settings` with its initial weights, which depend only on `settings.seed`."""
         ...
 
     def load(self, folder: Path) -> Model:
-        """What `Model.save` wrote, in evaluation mode; ConfigError when it is not complete."""
+        """The model written by `Model.save`, in evaluation mode; ConfigError if it is not complete."""
         ...

@@ -1,4 +1,4 @@
-"""Build a student with pruned heads from its folder; an export carries this file along as `modeling.py`.
+"""Build a student with pruned heads from its folder; exports include this file as `modeling.py`.
 
 It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
 
@@ -22,7 +22,7 @@ from transformers.pytorch_utils import prune_linear_layer
 
 
 class Names(NamedTuple):
-    """Where an architecture keeps its layers and, in each of them, the parts of the attention."""
+    """The names of an architecture's layers and, in each of them, the parts of the attention."""
 
     layers: str
     attention: str
@@ -55,9 +55,9 @@ def load(folder: str | Path) -> Any:
 
 
 def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:
-    """Leave only `kept_heads` (one list of indices a layer): rows of query, key, value and columns of the output go.
+    """Keep only `kept_heads` (one list of indices per layer): removes rows of query, key, value, columns of the output.
 
-    The attention of these models reshapes with -1 heads, so it runs as it is on fewer of them.
+    The attention of these models reshapes with -1 heads, so it works unchanged with fewer of them.
     """
     names = NAMES[model.config.model_type]
     for layer, kept in zip(model.base_model.get_submodule(names.layers), kept_heads, strict=True):

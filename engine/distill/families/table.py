@@ -1,4 +1,4 @@
-"""The networks of each family, by the names of `engine.families.table.FAMILIES`; a test keeps both tables alike."""
+"""The networks of each family, by the names of `engine.families.table.FAMILIES`; a test keeps both tables in sync."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bertdistill.engine.distill.families.encoder import ENCODERS
 from bertdistill.engine.distill.families.model import Builder, Model
 
 FAMILY = "bertdistill_family"
-"""Key of a config.json that names the family of the network; without it, it is a transformer."""
+"""Key of config.json that names the family of the network; without it, it is a transformer."""
 
 BUILDERS: dict[str, Builder] = {"transformer": ENCODERS}
 
 
 def load_model(folder: Path) -> Model:
-    """The model in a folder, of whatever family; ConfigError when it cannot be loaded."""
+    """The model in a folder, of any family; ConfigError if it cannot be loaded."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: config.json cannot be read: {error}") from error
     family = str(config.get(FAMILY, "transformer"))
     if family not in BUILDERS:
-        raise ConfigError(f"{folder}: a model of the family {family!r}, which this version does not know")
+        raise ConfigError(f"{folder}: a model of the family {family!r}, which this version does not support")
     return BUILDERS[family].load(folder)

@@ -1,6 +1,6 @@
-"""Build encoders with a task head: students cut from a checkpoint or new, teachers loaded whole; save and load them.
+"""Build, save and load encoders with a task head: students cut from a checkpoint or new, teachers loaded whole.
 
-It trains nothing, and decides no size: `architecture.plan_student` does.
+It trains nothing and decides no sizes: `architecture.plan_student` does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from bertdistill.engine.tasks.table import TASKS
 CLASSES: dict[bool, Any] = {True: AutoModelForQuestionAnswering, False: AutoModelForSequenceClassification}
 """By `Task.spans`: the class that loads an encoder with its head."""
 KEPT_HEADS = "kept_heads"
-"""Our extra key in config.json: for every layer the indices of the heads that are left, of those it once had."""
+"""Our extra key in config.json: for every layer, the indices of the kept heads among the original ones."""
 
 Importance = npt.NDArray[np.floating[Any]]
 
@@ -56,9 +56,9 @@ def build_student(
 ) -> tuple[PreTrainedModel, list[list[int]]]:
     """The student that `settings` describe, and the heads kept in each of its layers.
 
-    `init` is a folder or hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
-    when from scratch. `importance` is (layers, heads) of `init`. New weights depend on `settings.seed` alone; torch's
-    global random state is left as it was. Raises ConfigError when the settings do not fit the initial model.
+    `init` is a folder or Hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
+    from scratch. `importance` is (layers, heads) of `init`. New weights depend only on `settings.seed`; torch's
+    global random state is unchanged. Raises ConfigError if the settings do not fit the initial model.
     """
     scratch = init is None or init == SCRATCH
     plan = plan_student(shape, settings, scratch=scratch)
@@ -95,10 +95,11 @@ def load_encoder(
     dropout: float | None = None,
     seed: int = 0,
 ) -> PreTrainedModel:
-    """A whole checkpoint (hub id or folder) with the head of `task`, for a teacher.
+    """A whole checkpoint (Hub id or folder) with the head of `task`, for a teacher.
 
-    A missing head is made new from `seed`, or with `need_head` refused (ConfigError). Classes are put into the order of
-    `labels` when the checkpoint names the same ones. `dropout`, when given, replaces every dropout of the checkpoint.
+    A missing head is initialised from `seed` or, with `need_head`, refused (ConfigError). Classes are put into the
+    order of `labels` if the checkpoint names the same ones. `dropout`, if given, replaces every dropout of the
+    checkpoint.
     """
     shape = read_shape(model_id, revision=revision)
     overrides = {} if dropout is None else _dropouts(shape.architecture, dropout, dropout, dropout)
@@ -106,8 +107,8 @@ def load_encoder(
         model, new_head = _load_with_head(str(model_id), task, labels, revision, overrides)
     if need_head and new_head:
         raise ConfigError(
-            f"teacher.model {model_id}: the checkpoint has no fitting head for {task}: {new_head}",
-            hint="add [teacher.fine_tune], or name a checkpoint that was trained on this task",
+            f"teacher.model {model_id}: the checkpoint has no matching head for {task}: {new_head}",
+            hint="add [teacher.fine_tune], or use a checkpoint that was trained on this task",
         )
     if dropout is not None:
         _drop_before_head(model)
@@ -115,7 +116,7 @@ def load_encoder(
 
 
 def read_shape(model_id: str | Path, *, revision: str = "") -> Shape:
-    """The shape of a checkpoint, by hub id or folder. Raises ConfigError when it is missing or not supported."""
+    """The shape of a checkpoint, by Hub id or folder. Raises ConfigError if it is missing or not supported."""
     config = _config_dict(str(model_id), revision)
     try:
         return Shape.from_config(config)
@@ -127,10 +128,10 @@ def read_shape(model_id: str | Path, *, revision: str = "") -> Shape:
 
 
 def choose_heads(plan: Plan, settings: Settings, importance: Importance | None) -> list[list[int]]:
-    """Indices of the heads that stay in each layer, ascending.
+    """Indices of the heads kept in each layer, ascending.
 
-    random: the ones that go are drawn layer after layer from one generator, as in the original experiment. importance:
-    the highest stay; equal ones, and those of new layers, by index.
+    random: the removed heads are drawn layer by layer from one generator, as in the original experiment. importance:
+    the highest are kept; ties, and heads of new layers, by index.
     """
     total = plan.shape.heads
     if not plan.pruned:
@@ -167,11 +168,11 @@ def _importance_row(importance: Importance | None, origin: int, total: int) -> l
 def save_student(
     model: PreTrainedModel, kept_heads: Sequence[Sequence[int]], folder: Path, tokenizer: Any | None = None
 ) -> None:
-    """Write config.json (with the key `kept_heads`), model.safetensors and perhaps the tokenizer into `folder`."""
+    """Write config.json (with the key `kept_heads`), model.safetensors and optionally the tokenizer into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config.to_dict()
     config |= {"architectures": [type(model).__name__], KEPT_HEADS: [list(kept) for kept in kept_heads]}
-    config.pop("_name_or_path", None)  # the folder of an initial model says nothing elsewhere
+    config.pop("_name_or_path", None)  # the folder of the initial model is meaningless elsewhere
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -180,7 +181,7 @@ def save_student(
 
 
 def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
-    """Rebuild what `save_student` wrote, in evaluation mode. Raises ConfigError when weights are missing or left."""
+    """Load what `save_student` wrote, in evaluation mode. Raises ConfigError if weights are missing or left over."""
     check_folder(folder, str(folder))
     try:
         model: PreTrainedModel = standalone.load(folder)
@@ -196,7 +197,7 @@ def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
 
 
 def accepts_token_types(model: nn.Module) -> bool:
-    """Whether segment ids mean something to this model: DistilBERT has none, RoBERTa only one kind."""
+    """Whether this model uses segment ids: DistilBERT has none, RoBERTa only one type."""
     config: Any = model.config
     takes = "token_type_ids" in inspect.signature(model.forward).parameters
     return takes and getattr(config, "type_vocab_size", 0) > 1
@@ -210,7 +211,7 @@ _PROBES = (
 
 
 def same_vocabulary(ours: Any, theirs: Any) -> str:
-    """Why two tokenizers do not give the same ids to the same text; empty when they do."""
+    """Why two tokenizers give different ids for the same text; empty if they do not."""
     mine, other = ours.get_vocab(), theirs.get_vocab()
     if len(mine) != len(other):
         return f"one vocabulary has {len(mine)} entries, the other {len(other)}"
@@ -228,9 +229,9 @@ def same_vocabulary(ours: Any, theirs: Any) -> str:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random numbers from `seed` inside, and the state of before afterwards."""
+    """Random numbers from `seed` inside; restores the previous state afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
         yield
 
 
@@ -240,7 +241,7 @@ def seeded(seed: int) -> Iterator[None]:
 def _dropouts(
     architecture: str, hidden: float, attention: float, head: float, initializer_range: float | None = None
 ) -> dict[str, float]:
-    """These values in the words of the architecture's config."""
+    """These values by the names in the architecture's config."""
     if architecture == "distilbert":
         values = {"dropout": hidden, "attention_dropout": attention, "qa_dropout": head, "seq_classif_dropout": head}
     else:
@@ -282,7 +283,7 @@ def _new_model(shape: Shape, task: str, labels: Sequence[str], overrides: Mappin
 
 
 def _keep_layers(model: PreTrainedModel, plan: Plan) -> None:
-    """Replace the layers by the planned ones; one that is listed twice is copied, a new one gets random weights."""
+    """Replace the layers with the planned ones; a layer listed twice is copied, a new one gets random weights."""
     layers = standalone.layers_of(model)
     kind, config, used, chosen = type(layers[0]), model.config, set[int](), []
     for origin in plan.kept_layers:
@@ -301,7 +302,7 @@ def _keep_layers(model: PreTrainedModel, plan: Plan) -> None:
 
 
 def _drop_before_head(model: PreTrainedModel) -> None:
-    """Give the span head of BERT and RoBERTa the dropout that their other heads have; no weight changes its name."""
+    """Give the span head of BERT and RoBERTa the dropout that their other heads have; weight names do not change."""
     if not hasattr(model, "qa_outputs") or hasattr(model, "dropout"):
         return
 
@@ -309,8 +310,8 @@ def _drop_before_head(model: PreTrainedModel) -> None:
         return (module.dropout(inputs[0]),)
 
     head: Any = model.qa_outputs
-    head.dropout = nn.Dropout(model.config.classifier_dropout or 0.0)  # no weights, so no weight changes its name
-    head.dropout.train(model.training)  # a new module trains: it would drop in a model that only answers
+    head.dropout = nn.Dropout(model.config.classifier_dropout or 0.0)  # no weights, so weight names do not change
+    head.dropout.train(model.training)  # a new module is in training mode: it would drop even in evaluation
     head.register_forward_pre_hook(drop)
 
 
@@ -321,7 +322,7 @@ def _config_dict(model_id: str, revision: str) -> dict[str, Any]:
         config, _ = PreTrainedConfig.get_config_dict(model_id, revision=revision or "main")
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{model_id}: cannot read its config.json: {error}", hint="name a folder with a checkpoint, or a hub id"
+            f"{model_id}: cannot read its config.json: {error}", hint="use a folder with a checkpoint, or a Hub id"
         ) from error
     check_config(config, model_id)
     return dict(config)
@@ -330,13 +331,13 @@ def _config_dict(model_id: str, revision: str) -> dict[str, Any]:
 def _load_with_head(
     model_id: str, task: str, labels: Sequence[str], revision: str, overrides: Mapping[str, Any]
 ) -> tuple[PreTrainedModel, str]:
-    """The model, and the reason why its head is new (empty when it came from the checkpoint)."""
+    """The model, and why its head is new (empty if it came from the checkpoint)."""
     stored = _stored_labels(_config_dict(model_id, revision))
     order = None if TASKS[task].spans else label_order(stored, labels)
     logger = logging.getLogger("transformers")
     level = logger.level
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    logger.setLevel(logging.ERROR)  # its report of new and unused weights is our own return value
+    logger.setLevel(logging.ERROR)  # new and unused weights are reported by our return value
     try:
         model, info = CLASSES[TASKS[task].spans].from_pretrained(
             model_id,
@@ -357,7 +358,7 @@ def _load_with_head(
     finally:
         logger.setLevel(level)
     missing = set(info["missing_keys"]) | {key[0] for key in info["mismatched_keys"]}
-    _refuse_hollow(model, model_id, missing)
+    _refuse_missing_weights(model, model_id, missing)
     if missing:
         return model, f"{len(missing)} of its weights are not in the checkpoint ({min(missing)})"
     if TASKS[task].spans:
@@ -368,13 +369,13 @@ def _load_with_head(
     return model, ""
 
 
-def _refuse_hollow(model: PreTrainedModel, model_id: str, missing: set[str]) -> None:
-    """A missing head is made new; missing layers or embeddings mean a broken checkpoint."""
+def _refuse_missing_weights(model: PreTrainedModel, model_id: str, missing: set[str]) -> None:
+    """A missing head is initialised; missing layers or embeddings mean a damaged checkpoint."""
     prefix = f"{model.base_model_prefix}."
-    hollow = sorted(name for name in missing if name.startswith(prefix) and ".pooler." not in name)
-    if hollow:
+    absent = sorted(name for name in missing if name.startswith(prefix) and ".pooler." not in name)
+    if absent:
         raise ConfigError(
-            f"{model_id}: {len(hollow)} weights of the encoder are missing, for example {hollow[0]}",
+            f"{model_id}: {len(absent)} weights of the encoder are missing, for example {absent[0]}",
             hint="download the checkpoint again",
         )
 
@@ -385,9 +386,9 @@ def _stored_labels(config: Mapping[str, Any]) -> list[str]:
 
 
 def label_order(stored: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
-    """Where each wanted class sits among the stored ones; None when the stored names are others.
+    """The position of each wanted class among the stored ones; None if the stored names differ.
 
-    Stored or wanted names that only number the classes (LABEL_0, 0) are taken in their order.
+    Stored or wanted names that only number the classes (LABEL_0, 0) are matched in order.
     """
     have, want = [name.casefold() for name in stored], [name.casefold() for name in wanted]
     if sorted(have) == sorted(want):

@@ -1,11 +1,11 @@
-"""Write and read checkpoints so that a kill at any instant leaves the old or the new one, never half of one.
+"""Write and read checkpoints so that a kill at any moment leaves the old or the new one, never a partial one.
 
-Weights and optimiser travel as safetensors, the rest as JSON; nothing is pickled. It decides neither when to save nor
-what is best.
+Weights and optimiser state are stored as safetensors, the rest as JSON; nothing is pickled. It decides neither when to
+save nor what is best.
 
-A checkpoint is a folder `checkpoints/<role>-<step>` (with `-2` behind it where that name is taken) holding
+A checkpoint is a folder `checkpoints/<role>-<step>` (with the suffix `-2` if that name is taken) holding
 `model.safetensors`, `config.json`, `state.json` and, for the role `last`, `trainer.safetensors`; the link
-`checkpoints/<role>` names the newest and moves by one rename.
+`checkpoints/<role>` points to the newest and is replaced by one rename.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ TRAINER = "trainer.safetensors"
 
 @dataclass(frozen=True)
 class Position:
-    """Where training stands: all that decides the next batch and what is still to be done after it."""
+    """The position of training: everything that determines the next batch and the remaining work."""
 
     step: int = 0
     """Optimiser steps done."""
     evaluations: int = 0
     best_score: float | None = None
     best_folder: str = ""
-    """Absolute; may lie in the folder of an earlier attempt."""
+    """Absolute; may be in the folder of an earlier attempt."""
     best_metrics: dict[str, float] | None = None
     seconds: float = 0.0
     """Time spent training so far, over all attempts."""
@@ -47,11 +47,11 @@ class Position:
 
 @dataclass(frozen=True)
 class Saved:
-    """What is on disk now."""
+    """A checkpoint on disk."""
 
     folder: Path
     sha256: str
-    """Of `model.safetensors`: neither torch nor safetensors notices a flipped bit by itself."""
+    """Of `model.safetensors`: neither torch nor safetensors detects a flipped bit."""
     size_bytes: int
 
 
@@ -65,15 +65,15 @@ def save(
     extra: dict[str, str] | None = None,
     keep: str = "",
 ) -> Saved:
-    """Write one checkpoint and make it the current one of its role; older ones of that role go away afterwards.
+    """Write one checkpoint and make it the current one of its role; older ones of that role are then removed.
 
-    `write_model` puts config and weights into the folder that it is given; `extra` maps file names to text; `keep` is
-    an older folder that stays.
+    `write_model` writes config and weights into the given folder; `extra` maps file names to text; `keep` is
+    an older folder to keep.
     """
     paths.checkpoints.mkdir(exist_ok=True)
     target = _free(paths.checkpoints / f"{role}-{position.step:08d}")
     temporary = paths.checkpoints / f".{target.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)  # left by an attempt that died in this very place
+    shutil.rmtree(temporary, ignore_errors=True)  # left by an attempt that died at this point
     temporary.mkdir()
     write_model(temporary)
     sha256 = file_sha256(temporary / "model.safetensors")
@@ -92,7 +92,7 @@ def save(
 
 
 def _free(wanted: Path) -> Path:
-    """`wanted`, or a name beside it: a teacher that is stopped twice at one step must keep what it resumed from."""
+    """`wanted`, or a free variant: a teacher stopped twice at the same step must keep what it resumed from."""
     n, folder = 1, wanted
     while folder.exists():
         n += 1
@@ -101,40 +101,40 @@ def _free(wanted: Path) -> Path:
 
 
 def discard(paths: RunPaths, role: str, *, keep: Collection[str]) -> None:
-    """Remove the checkpoints of `role` in this run's folder, but for these folders."""
+    """Remove the checkpoints of `role` in this run's folder, except these folders."""
     for old in paths.checkpoints.glob(f"{role}-*"):
         if str(old) not in keep:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def read_position(folder: Path) -> Position:
-    """The position stored in a checkpoint, whose files are compared with their checksums first.
+    """The position stored in a checkpoint, after verifying the checksums of its files.
 
-    Raises WorkerFailed when a file is missing or changed.
+    Raises WorkerFailed if a file is missing or changed.
     """
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         sums = {"model.safetensors": state["sha256"], TRAINER: state.get("trainer_sha256")}
         for name, expected in sums.items():
             if expected is not None and file_sha256(folder / name) != expected:
-                raise WorkerFailed(f"{folder}: {name} does not match its checksum; the disk changed it")
+                raise WorkerFailed(f"{folder}: {name} does not match its checksum; the file is corrupted")
         return Position(**state["position"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkerFailed(f"{folder}: this checkpoint cannot be read: {error}") from error
 
 
 def resumable(folder: Path, notice: Callable[[str, str], None]) -> Path | None:
-    """The checkpoint to go on from; None, said in a warning, when it is damaged: that costs time, not the work."""
+    """The checkpoint to resume from; None, with a warning, if it is damaged: that costs time but not the trial."""
     try:
         read_position(folder)
     except WorkerFailed as error:
-        notice("warning", f"{error}. The training starts over.")
+        notice("warning", f"{error}. Training restarts from the beginning.")
         return None
     return folder
 
 
 def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Load weights, optimiser and random state in place. Shapes must fit: the model is built from the same settings."""
+    """Load weights, optimiser and random state in place. Shapes must match: settings are the same."""
     device = next(model.parameters()).device
     model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
     tensors = load_file(folder / TRAINER)
@@ -150,13 +150,13 @@ def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimiz
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's and torch's generators (numpy's global one is used by nobody here)."""
+    """Seed Python's and torch's generators (numpy's global one is not used)."""
     random.seed(seed)
     torch.manual_seed(seed)
 
 
 def model_sha256(folder: Path) -> str:
-    """One checksum for all that decides a model's outputs: config.json (names of classes, too) and the weights."""
+    """One checksum of everything that determines a model's outputs: config.json (with class names) and weights."""
     files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
@@ -173,7 +173,7 @@ def _trainer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _point(link: Path, target: Path) -> None:
-    """Make `link` name `target` by renaming a fresh link over it."""
+    """Point `link` to `target` by renaming a new link over it."""
     fresh = link.with_name(f".{link.name}.link")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.name)

@@ -1,11 +1,11 @@
-"""Dropout that a CPU can afford, on hidden states and inside attention, for the passes of training.
+"""Fast dropout on CPUs, for hidden states and inside attention, used in training.
 
-It changes neither the distribution of a model's outputs nor any weight, and has no say on a GPU or in evaluation.
+It changes neither the distribution of a model's outputs nor any weight, and has no effect on a GPU or in evaluation.
 
-On a CPU torch draws dropout's Bernoulli numbers one by one on one thread, 9 ns each: a quarter of a step of a bf16
-student. Here a 64-bit number makes four masks of 15 bits (0.4 ns each), seeded from torch's own generator, so that a
-checkpoint's random state still decides all that follows. Attention is computed a few examples at a time, so that its
-scores stay in the processor's cache.
+On a CPU torch draws dropout's Bernoulli numbers one by one on one thread, 9 ns each: a quarter of a training step of a
+bf16 student. Here one 64-bit number gives four masks of 15 bits (0.4 ns each), seeded from torch's own generator, so
+that a checkpoint's random state still determines everything that follows. Attention is computed for a few examples at a
+time, so that its scores stay in the CPU cache.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 
 NAME = "bertdistill_cpu"
-"""What `config._attn_implementation` is meanwhile."""
+"""The value of `config._attn_implementation` meanwhile."""
 RESOLUTION = 1 << 15
-"""A dropout rate is rounded to a multiple of 1 / RESOLUTION; the kept are scaled by what it really is."""
+"""A dropout rate is rounded to a multiple of 1 / RESOLUTION; kept values are scaled by the rounded rate."""
 CHUNK_SCORES = 1 << 20
-"""Attention scores that are worked on together: 4 MB in fp32."""
+"""Attention scores processed together: 4 MB in fp32."""
 
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @contextmanager
 def cheap_dropout(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """While inside, forward passes of `model` in training mode drop with the functions of this module, on a CPU."""
+    """Inside, forward passes of `model` in training mode on a CPU use the dropout of this module."""
     config: Any = getattr(model, "config", None)
     if device.type != "cpu" or getattr(config, "_attn_implementation", None) != "sdpa":
         yield
@@ -49,7 +49,7 @@ def cheap_dropout(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def dropout(hidden: Tensor, rate: float) -> Tensor:
-    """`hidden` with a share `rate` of its numbers set to 0 and the others scaled up; any shape."""
+    """`hidden` with a fraction `rate` of its values set to 0 and the others scaled up; any shape."""
     if rate == 0:
         return hidden
     result: Tensor = _Dropout.apply(hidden, rate)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
@@ -69,7 +69,7 @@ def attention(
 
 
 class _Forward:
-    """What stands in for `nn.Dropout.forward`."""
+    """Replacement of `nn.Dropout.forward`."""
 
     def __init__(self, module: nn.Dropout) -> None:
         self._module = module
@@ -79,7 +79,7 @@ class _Forward:
 
 
 class _Bits:
-    """Random masks from a generator of their own, seeded by one draw from torch's."""
+    """Random masks from a separate generator, seeded by one draw from torch's."""
 
     def __init__(self, rate: float) -> None:
         dropped = round(rate * RESOLUTION)
@@ -88,10 +88,10 @@ class _Bits:
         self.scale = RESOLUTION / (RESOLUTION - dropped) if dropped < RESOLUTION else 0.0
 
     def draw(self, like: Tensor) -> Tensor:
-        """Integers of the shape and item size of `like`: all bits set where it is kept, none where it is dropped."""
+        """Integers of the shape and item size of `like`: all bits set where kept, none where dropped."""
         count = like.numel()
         numbers = torch.from_numpy(self._source.random_raw(-(-count // 4)).view(np.int16))[:count].view(like.shape)
-        # 15 bits, so that edge - number cannot overflow; its sign, smeared over all bits, says whether to keep.
+        # 15 bits, so that edge - number cannot overflow; its sign, spread over all bits, is the mask.
         kept = numbers.bitwise_right_shift_(1).neg_().add_(self._edge).bitwise_right_shift_(15)
         return kept.to(_BITS[like.element_size()])
 
@@ -158,7 +158,7 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, weights, dropped, out = ctx.saved_tensors
         batch, heads, length, size = query.shape
-        # Laid out as the projections are, so that what comes next copies nothing.
+        # In the layout of the projections, so that the next operation copies nothing.
         results = [query.new_empty(batch, length, heads, size).transpose(1, 2) for _ in range(3)]
         for part in _chunks(batch, heads * length * length):
             q, k, v = (_flat(tensor[part]) for tensor in (query, key, value))
@@ -197,13 +197,13 @@ def _attend(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """The signature that transformers calls."""
+    """The signature that transformers expects."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     return attention(query, key, value, attention_mask, rate=dropout, scale=scale), None
 
 
 def _mask(attention_mask: Tensor | None = None, **_: Any) -> Tensor | None:
-    """Padding alone, (batch, 1, 1, length): encoders let every token see every other."""
+    """The padding mask only, (batch, 1, 1, length): in encoders every token attends to every other."""
     return None if attention_mask is None else attention_mask[:, None, None, :]
 
 

@@ -1,4 +1,4 @@
-"""Score a model on a prepared split. It trains nothing and does not know why it is asked."""
+"""Score a model on a prepared split. It trains nothing and does not depend on the caller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bertdistill.engine.distill.training.train import Evaluation, predict
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Scores a model on one split. `select` is the metric that picks the best checkpoint."""
+    """Scores a model on one split. `select` is the metric that selects the best checkpoint."""
 
     examples: Examples
     features: Features
@@ -34,7 +34,7 @@ class Evaluator:
     null_threshold: float | None = None
 
     def evaluate(self, model: Servable, run: Run, precision: torch.dtype) -> Evaluation:
-        """Predict the split and score it; the files are the predictions and where they stand, for error analysis."""
+        """Predict and score the split; the files hold the predictions and their offsets, for the error analysis."""
         features = features_for(model, self.features)
         outputs = predict(
             model,
@@ -72,5 +72,5 @@ def mean_hard_loss(outputs: npt.NDArray[np.float32], features: Features) -> floa
 
 
 def features_for(model: Servable, features: Features) -> Features:
-    """The features, without segment ids when the model has none: BERT teachers need them, DistilBERT refuses them."""
+    """The features, without segment ids if the model has none: BERT teachers need them, DistilBERT refuses them."""
     return features if TOKEN_TYPES in model.inputs else dataclasses.replace(features, token_types=None)

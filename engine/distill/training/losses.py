@@ -1,6 +1,6 @@
-"""What a student is trained on: the weighted sum of the terms that its settings ask for.
+"""The training loss of a student: the weighted sum of the terms in its settings.
 
-It knows no formula: those are in `terms`, by the names of `contract.terms.TERMS`.
+It contains no formulas: those are in `terms`, by the names of `contract.terms.TERMS`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from bertdistill.engine.distill.training.terms import hard_loss, soft_loss
 from bertdistill.engine.distill.training.terms.step import Step
 
 VALUES: dict[str, Callable[[Step], Tensor]] = {"soft_loss": soft_loss.value, "hard_loss": hard_loss.value}
-"""A test keeps the names those of TERMS."""
+"""A test keeps the names in sync with TERMS."""
 
 
 class Losses(NamedTuple):
-    """Scalars of one batch; `total` alone carries the gradient."""
+    """Scalars of one batch; only `total` carries the gradient."""
 
     total: Tensor
     parts: dict[str, Tensor]
-    """Each term before its weight, detached."""
+    """Each term before weighting, detached."""
 
 
 def losses_of(step: Step) -> Losses:
-    """The sum of all terms with a weight; terms of weight 0 cost nothing, unless they are watched.
+    """The weighted sum of all terms; terms of weight 0 are not computed, unless they are watched.
 
-    Raises ValueError when no term has a weight: then nothing can be learnt.
+    Raises ValueError if all weights are 0: then nothing can be learnt.
     """
     weighted: list[Tensor] = []
     parts: dict[str, Tensor] = {}

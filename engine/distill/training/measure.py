@@ -1,8 +1,8 @@
-"""Measure a model: time of one example on one CPU thread, examples a second in batches, memory of the worker.
+"""Measure a model: time of one example on one CPU thread, examples per second in batches, memory of the worker.
 
-It changes neither the model nor, beyond the measurement, the process's settings. Other workers often train on the same
-cores meanwhile. Wall time grows with them; CPU time of the thread grows by a quarter at most, from caches that they
-empty; the ratio to a reference that is measured in turns stays within a hundredth (`benchmarks/latency.py`).
+It changes neither the model nor, after the measurement, the process's settings. Other workers often train on the same
+cores meanwhile. Wall time grows with them; CPU time of the thread grows by at most a quarter, because they evict
+its caches; the ratio to a reference measured alternately stays within a hundredth (`benchmarks/latency.py`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Latency:
-    """Times of one forward pass in ms, and how far they can be trusted."""
+    """Times of one forward pass in ms, and how reliable they are."""
 
     cpu_ms: float
-    """Median CPU time of the thread, which waiting for a core does not lengthen."""
+    """Median CPU time of the thread, which does not include waiting for a core."""
     spread: float
     """Interquartile range of that CPU time in percent of its median."""
     wall_ms: float
@@ -47,17 +47,17 @@ class Latency:
     load: float
     """Load average of the machine, 1 minute."""
     ratio: float | None = None
-    """CPU time over that of the reference model, None without one."""
+    """CPU time relative to the reference model, None without one."""
 
     def metrics(self) -> dict[str, float]:
-        """By the names of the contract."""
+        """By the metric names of the contract."""
         found = {"latency_cpu_ms": self.cpu_ms, "latency_spread": self.spread, "latency_load": self.load}
         found |= {"latency_ms": self.wall_ms, "latency_p95_ms": self.wall_p95_ms}
         return found if self.ratio is None else found | {"latency_ratio": self.ratio}
 
 
 def example_batch(model: Servable, features: Features, length: float, pad_id: int) -> Batch:
-    """The input whose length is nearest to `length` tokens, alone and unpadded, for `latency`."""
+    """The input whose length is closest to `length` tokens, alone and unpadded, for `latency`."""
     lengths = features.lengths
     row = int(np.argmin(np.abs(lengths - length)))
     return collate(features_for(model, features), np.array([row]), edges=lengths[row : row + 1], pad_id=pad_id)
@@ -74,9 +74,9 @@ def latency(
     clock: Callable[[], float] = time.perf_counter,
     cpu_clock: Callable[[], float] = time.thread_time,
 ) -> Latency:
-    """Forward passes of `batch` (one example) on one CPU thread in fp32, in turns with `reference`.
+    """Time forward passes of `batch` (one example) on one CPU thread in fp32, alternating with `reference`.
 
-    A model on another device or in another type is copied for it. After `seconds` it stops early, but not before five
+    A model on another device or of another dtype is copied. Stops early after `seconds`, but not before five
     repeats.
     """
     pairs = [(_on_cpu(one), given) for one, given in [(model, batch), *([reference] if reference else [])]]
@@ -118,13 +118,13 @@ def throughput(
     precision: torch.dtype = torch.float32,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Examples a second over `batches`, after a round to warm up; the model must be on `device`."""
-    from bertdistill.engine.distill.training.train import forward  # the loop that training and evaluation use
+    """Examples per second over `batches`, after a warm-up round; the model must be on `device`."""
+    from bertdistill.engine.distill.training.train import forward  # the forward pass of training and evaluation
 
     if not batches:
         raise ValueError("throughput needs at least one batch")
     with torch.inference_mode(), _evaluating(model.net):
-        for batch in batches:  # all of them: their shapes differ, and a GPU prepares for each
+        for batch in batches:  # all of them: shapes differ, and a GPU warms up for each
             forward(model, batch.to(device), precision=precision)
         _wait(device)
         began = clock()

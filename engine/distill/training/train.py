@@ -1,6 +1,6 @@
-"""The training loop, for teachers and students alike, and the prediction loop beside it.
+"""The training loop for teachers and students, and the prediction loop.
 
-It knows features, a model and settings; it knows neither how they were made nor what the scores mean.
+It knows features, a model and settings, but neither their origin nor the meaning of the scores.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
 
 LOGGED_POINTS = 2000
-"""A run reports its losses at most about this often: enough for any curve, and the device is rarely made to wait."""
+"""Minimum seconds between loss reports: enough for any curve, and the device rarely has to wait."""
 PROGRESS_SECONDS = 1.0
 
 
@@ -53,10 +53,10 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on the search split; `files` (name to text) are kept beside the best checkpoint."""
+    """Scores on the validation split; `files` (name to text) are stored with the best checkpoint."""
 
     score: float
-    """The metric that picks the best checkpoint, oriented so that larger is better."""
+    """The metric that selects the best checkpoint, oriented so that larger is better."""
     metrics: dict[str, float]
     files: dict[str, str]
 
@@ -69,9 +69,9 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """All that one training needs. `teacher` holds its signals, each aligned with `features`, fp16.
+    """Everything that a training needs. `teacher` holds its signals, each aligned with `features`, fp16.
 
-    Of logits that is (tokens, 2) where answers are spans, else (features, classes).
+    Logits are (tokens, 2) if answers are spans, else (features, classes).
     """
 
     model: Model
@@ -86,43 +86,43 @@ class Job:
     evaluate: Callable[[], Evaluation]
     teacher: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
     passes: Sequence[Pass] = ()
-    """What changes the network while it is trained."""
+    """Changes to the network during training."""
     resume_from: Path | None = None
     phase: str = "train"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a run is, in optimiser steps, and when it is looked at."""
+    """The length of a run in optimiser steps, and when it is evaluated."""
 
     features: int
     batch_size: int
     accumulation: int
     passes_per_epoch: int
     passes: int
-    """Batches in all. The last step accumulates what is left of them, so that no run exceeds its epochs."""
+    """Total number of batches. The last step accumulates the remaining ones, so that no run exceeds its epochs."""
     steps: int
     warmup: int
     evaluate_after: tuple[int, ...]
     log_every: int
 
     def evaluation_due(self, position: Position) -> bool:
-        """Whether an evaluation stands before the next step (it is repeated when it was interrupted)."""
+        """Whether an evaluation is due before the next step (it is repeated if it was interrupted)."""
         marks = self.evaluate_after
         return position.evaluations < len(marks) and position.step >= marks[position.evaluations]
 
     def passes_of(self, step: int) -> int:
-        """How many batches the step after so many steps accumulates."""
+        """Number of batches accumulated in the step after so many steps."""
         return min(self.accumulation, self.passes - step * self.accumulation)
 
     def examples(self, step: int) -> int:
-        """Examples seen in so many steps. Inside an epoch, its smaller batch counts as the last one."""
+        """Examples seen in so many steps. Within an epoch, its smaller batch counts as the last one."""
         epochs, passes = divmod(min(step * self.accumulation, self.passes), self.passes_per_epoch)
         return epochs * self.features + min(passes * self.batch_size, self.features)
 
 
 def schedule(features: int, settings: Settings) -> Schedule:
-    """The schedule of `settings` over so many training features; at least one step."""
+    """The schedule of `settings` for so many training features; at least one step."""
     per_epoch = batches_per_epoch(features, settings.batch_size)
     passes = max(1, math.ceil(round(per_epoch * settings.epochs, 6)))  # 10 batches, 1.1 epochs: 11 and not 12
     steps = -(-passes // settings.accumulation)
@@ -143,7 +143,7 @@ def schedule(features: int, settings: Settings) -> Schedule:
 def learning_rate(step: int, plan: Schedule, peak: float) -> float:
     """Linear rise from 0 over the warm-up, then linear decay that would reach 0 one step after the last.
 
-    The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the very first step has rate 0.
+    The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the first step has rate 0.
     """
     if step < plan.warmup:
         return peak * step / plan.warmup
@@ -151,7 +151,7 @@ def learning_rate(step: int, plan: Schedule, peak: float) -> float:
 
 
 def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """Fused AdamW with the betas of the settings; bias and LayerNorm are not decayed."""
+    """Fused AdamW with the betas of the settings; no weight decay for bias and LayerNorm."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     plain = [p for name, p in named if p.ndim < 2 or "norm" in name.lower()]
     decayed = [p for name, p in named if not (p.ndim < 2 or "norm" in name.lower())]
@@ -166,15 +166,15 @@ def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.Ad
 
 
 def forward(model: Servable, batch: Batch, *, precision: torch.dtype) -> Outputs:
-    """One forward pass in this arithmetic."""
+    """One forward pass in this precision."""
     with torch.autocast(batch.input_ids.device.type, precision, enabled=precision != torch.float32):
         return model(batch)
 
 
 def train(job: Job) -> Position:
-    """Train to the end and return the last position, whose `best_*` fields name the best checkpoint.
+    """Train to the end and return the last position, whose `best_*` fields describe the best checkpoint.
 
-    Raises Stopped (checkpoint written), Diverged, or what torch raises when memory runs out.
+    Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
     settings, net = job.settings, job.model.net
     plan = schedule(len(job.features.lengths), settings)
@@ -201,12 +201,12 @@ def train(job: Job) -> Position:
         if due:
             try:
                 position = _evaluate(job, plan, here(evaluations=position.evaluations + 1))
-            except Stopped:  # the evaluation is repeated after the resume, before the next step
+            except Stopped:  # the evaluation is repeated on resume, before the next step
                 _save_last(job, here(), optimizer)
                 raise
         if position.step == plan.steps:
             return here()
-        stopping = job.stop.is_set()  # asked once: a signal between two questions would leave without a checkpoint
+        stopping = job.stop.is_set()  # read once: a signal between two reads would skip the checkpoint
         if stopping or due or time.monotonic() - saved_at > settings.checkpoint_minutes * 60:
             _save_last(job, here(), optimizer)
             saved_at = time.monotonic()
@@ -241,7 +241,7 @@ def _evaluate(job: Job, plan: Schedule, position: Position) -> Position:
     job.events.metrics(position.step, {"examples": plan.examples(position.step), **scores})
     if position.best_score is not None and not evaluation.score > position.best_score:
         return position
-    before = position.best_folder  # `last` still names it: whoever resumes from there may need it
+    before = position.best_folder  # `last` still refers to it: a resumed run may need it
     position = replace(position, best_score=evaluation.score, best_metrics=evaluation.metrics)
     saved = checkpoints.save(job.paths, "best", position, job.model.save, extra=evaluation.files, keep=before)
     _report(job, "best", position, saved, evaluation.metrics)
@@ -267,7 +267,7 @@ def _report(job: Job, role: str, position: Position, saved: checkpoints.Saved, m
 
 
 def _batches(job: Job, plan: Schedule, *, first_pass: int) -> Iterator[IntArray]:
-    """The features of each batch from pass number `first_pass` on, epoch after epoch, without end."""
+    """The features of each batch from pass number `first_pass` on, epoch after epoch, endlessly."""
     lengths = job.features.lengths
     epoch, skip = divmod(first_pass, plan.passes_per_epoch)
     while True:
@@ -285,7 +285,7 @@ class _Clock:
 
 
 class _Log:
-    """Sums losses on the device and reads them back once a report: reading every step makes a GPU wait."""
+    """Sums losses on the device and reads them back once per report: reading every step would stall a GPU."""
 
     def __init__(self, job: Job, plan: Schedule) -> None:
         self._job, self._plan = job, plan
@@ -338,7 +338,7 @@ def predict(
 ) -> npt.NDArray[np.float32]:
     """Outputs of every feature, aligned with the flat arrays: (tokens, 2) for spans, (features, classes) otherwise.
 
-    Dropout is off and the random state untouched. Raises Stopped when `stop` is set meanwhile.
+    Dropout is off and the random state unchanged. Raises Stopped if `stop` is set meanwhile.
     """
     training = model.net.training
     model.net.eval()
@@ -364,7 +364,7 @@ def predict(
 
 
 def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """The arithmetic of autocast: bf16 where asked for, or where `auto` finds hardware for it."""
+    """The autocast dtype: bf16 if requested, or if `auto` and the hardware supports it."""
     if wanted == "fp32":
         return torch.float32
     if wanted == "bf16" or _has_bf16(device):
@@ -373,7 +373,7 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":  # emulated, as before Ampere, it is slower than fp32
+    if device.type == "cuda":  # emulated before Ampere, where it is slower than fp32
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")

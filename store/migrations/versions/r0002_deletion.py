@@ -1,4 +1,4 @@
-"""Deletion that can be undone, and studies that are no search: marks on rows, and the table of the bin."""
+"""Deletion that can be undone, and studies of logged runs: columns on rows, and the table of the bin."""
 
 import sqlalchemy as sa
 from alembic import op

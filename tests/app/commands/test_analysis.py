@@ -89,7 +89,7 @@ def test_scenarios_of_the_study(view: StudyView) -> None:
     table = study_scenarios(view)
     assert ("params", "exact", 0) == (table.size, table.score, table.baseline)
     assert [0, 0, 2, 0, None] == [row.number for row in table.rows]
-    assert "no feasible trial comes so near; the nearest is #0" == table.rows[4].remark
+    assert "no feasible trial comes that close; the closest is #0" == table.rows[4].remark
 
 
 def test_growth_agrees_with_the_gains_of_the_view(view: StudyView) -> None:
@@ -140,14 +140,14 @@ def test_importances_in_words() -> None:
         (Weight("layers", 0.75, 9, False), Weight("heads", 0.25, 4, True)),
         missed=2,
         without_effect=("alpha",),
-        problem="9 trials for 2 parameters: the order may be chance below 10",
+        problem="9 trials for 2 parameters: with fewer than 10, the order may be due to chance",
     )
     expected = (
         "importance for params: PED-ANOVA, 9 feasible trials, 2 more miss a threshold\n"
         "  parameter  share\n"
         "  layers       75%  ###############.....\n"
         "  heads        25%  #####...............  active in 4\n"
-        "  note: 9 trials for 2 parameters: the order may be chance below 10\n"
+        "  note: 9 trials for 2 parameters: with fewer than 10, the order may be due to chance\n"
         "  params is known before training; without effect: alpha"
     )
     assert expected == importances_text([found], ASCII)
@@ -316,7 +316,7 @@ def test_named_metrics_and_parameters(type_: Type) -> None:
         (["analysis", "--part", "importance", "--metric", "latency_ms"], "there is no metric 'latency_ms' here"),
         (["analysis", "--part", "slices", "--parameter", "alpha"], "'alpha' is not searched in this study"),
         (["compare", "1"], "compare takes 2 to 6 trials, not 1"),
-        (["compare", "1", "demo/1"], "a trial is named twice"),
+        (["compare", "1", "demo/1"], "a trial is listed twice"),
         (["errors", "1", "--list", "odd"], "there is no class 'odd'"),
         (["errors", "1", "--cut", "1.5"], "--cut"),
         (["errors", "1", "--passages"], "--passages needs a list of questions"),

@@ -31,7 +31,7 @@ from bertdistill.store.writing import Writing
 
 Edit = Callable[[Callable[[Writing], Any]], Any]
 
-NOTE = "5 trials for 3 parameters: the order may be chance below 15"
+NOTE = "5 trials for 3 parameters: with fewer than 15, the order may be due to chance"
 QUESTIONS = (
     Question("q1", "Normans", "Who came?", ("the Normans",), "Normans"),
     Question("q2", "Normans", "When did they come?", ("in the year 1066",), "year 1066"),
@@ -402,7 +402,7 @@ async def test_scenarios_against_the_baseline(ws: Workspace, importances: Child)
         assert "smallest feasible ★#2 50.00 -40.00 (-44.4 %) 15.0k -105k (-87.5 %)" == row(pilot, "smallest")
         assert row(pilot, "near").startswith("near the teacher – –")
         await pilot.press("G")
-        await shown(pilot, "the nearest is #0")
+        await shown(pilot, "the closest is #0")
         await pilot.press("g")
         await pilot.press("j", "j", "j")
         await shown(pilot, "smallest feasible: lowest params.")

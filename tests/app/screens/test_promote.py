@@ -125,7 +125,7 @@ async def test_an_app_that_was_killed_finds_the_truth(house: Make, tmp_path: Pat
     behave(tmp_path, hold_promotion=str(hold))
     made = actions.promote(of.workspace, "toy", 0, "model", who="ada")
     paths = RunPaths(of.workspace.absolute(made.attempt_folder))
-    wait_for(lambda: paths.events.exists() and b"search split again" in paths.events.read_bytes(), "its worker")
+    wait_for(lambda: paths.events.exists() and b"validation split again" in paths.events.read_bytes(), "its worker")
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
         await shown(pilot, "Verification of model:1")
     of.launcher.kill(paths, made.handle)
@@ -258,7 +258,7 @@ def test_steps_follow_the_phases() -> None:
     base = ModelVersion(name="m", version=1, trial_id=1, checkpoint_id=1, created_at=0.0, state="verifying")
     states = [step.state for step in steps((), {}, base)]
     assert ["running", *["waiting"] * 6] == states
-    seen = steps(("search split again", "report split"), {"phase": "report split", "done": 5, "total": 9}, base)
+    seen = steps(("validation split again", "report split"), {"phase": "report split", "done": 5, "total": 9}, base)
     assert ["complete", "complete", "complete", "running"] == [step.state for step in seen[:4]]
     assert seen[3].note.startswith("5 of 9")
     failed = dataclasses.replace(base, state="failed")

@@ -138,7 +138,7 @@ async def test_a_wrong_value_says_so_while_it_is_typed(ws: Workspace) -> None:
     """With the search space beside it."""
     async with playing(ws, QueueTrialScreen("demo", 1)) as pilot:
         await put(pilot, "hidden_size", "48")
-        await shown(pilot, "hidden_size = 48 is outside of the search space: 16, 32 or 64")
+        await shown(pilot, "hidden_size = 48 is outside the search space: 16, 32 or 64")
         assert isinstance(pilot.app.screen, Ask)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, QueueTrialScreen), "the form")
@@ -233,4 +233,4 @@ async def test_without_a_baseline_there_is_none_to_take(house: Callable[..., Hou
     async with playing(of.workspace, QueueTrialScreen("toy")) as pilot:
         await shown(pilot, "learning_rate")
         await pilot.press("b")
-        await told(pilot, "The study has no baseline: with a [baseline] table in its file, trial 0 is one.")
+        await told(pilot, "The study has no baseline; with a [baseline] table in its file, trial 0 is the baseline.")

@@ -138,12 +138,12 @@ async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("layers", "9", "layers = 9 is outside of the search space: 1 to 4. For example 2 or 3."),
+        ("layers", "9", "layers = 9 is outside the search space: 1 to 4. For example 2 or 3."),
         ("layers", "4", "layers is 4 already in trial 0. For example 2 or 3."),
         ("layers", "", "layers is empty; it can be 1 to 4. For example 2 or 3."),
-        ("layers", "abc", "layers = abc is no whole number; it can be 1 to 4. For example 2 or 3."),
-        ("batch_size", "0", "batch_size = 0 is below 1; use a value from 1 to 4096. For example 1 or 2."),
-        ("batch_size", "", "batch_size is empty; it can be 1 to 4096. For example 15 or 17."),
+        ("layers", "abc", "layers = abc is not a whole number; allowed: 1 to 4. For example 2 or 3."),
+        ("batch_size", "0", "batch_size = 0 is below 1; use 1 to 4096. For example 1 or 2."),
+        ("batch_size", "", "batch_size is empty; allowed: 1 to 4096. For example 15 or 17."),
         ("precision", "fp64", 'precision = "fp64" is not possible; use auto, fp32 or bf16. For example fp32 or bf16.'),
     ],
 )

@@ -101,7 +101,7 @@ async def test_a_change_is_recorded_and_shown(
         ("threshold.exact", "high", "threshold"),
         ("budget.trials", "0", "trials = 0"),
         ("budget.trials", "many", "trials"),
-        ("range.layers", "2..9", "outside of the range in the study file"),
+        ("range.layers", "2..9", "outside the range in the study file"),
         ("range.layers", "2..", ""),
         ("runner.slots", "-1", "slots"),
         ("stopping.rule", "sometimes", "rule"),

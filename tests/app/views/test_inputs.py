@@ -78,7 +78,7 @@ def test_columns_that_cannot_be_read_are_refused_by_the_plan(
 def test_labels_of_the_report_are_those_of_the_training_data(spec: StudySpec, tmp_path: Path) -> None:
     """A report without labels, or with others."""
     study = texts(tmp_path, spec, "text,passage,label")
-    for label, message in (("-1", "has no labels"), ("7", "label '7', which is none of 0, 1")):
+    for label, message in (("-1", "has no labels"), ("7", "label '7', which is not one of 0, 1")):
         rows = "".join(f"a b c,d e f,{label}\n" for _ in range(5))
         Path(study.data.report).write_text(f"text,passage,label\n{rows}")
         with pytest.raises(ConfigError, match=message):

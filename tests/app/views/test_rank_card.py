@@ -41,7 +41,7 @@ def test_a_frontier_trial(db: Database) -> None:
     assert "1 of 6, on the frontier" == found["rank"].words
     assert "distance" not in found
     assert "best score" in found["best for"].words
-    assert "no feasible trial comes so near; the nearest is #0" == found["near the teacher"].words
+    assert "no feasible trial comes that close; the closest is #0" == found["near the teacher"].words
 
 
 def test_a_trial_under_a_threshold(db: Database) -> None:

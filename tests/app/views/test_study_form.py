@@ -109,7 +109,7 @@ def test_problems_find_their_line(raw: dict[str, Any], tmp_path: Path) -> None:
     assert concerns("data.report = x is not a file", "data.report")
     assert concerns("name = 3 must be text", "name")
     assert not concerns("[data] train_split is missing", "data.train")
-    assert not concerns("[teacher] name is no key here", "name")
+    assert not concerns("[teacher] name is not a known key", "name")
 
 
 def test_what_is_shown_drives_no_terminal_and_changes_nothing(raw: dict[str, Any]) -> None:

@@ -100,5 +100,5 @@ def test_a_class_that_was_never_given_or_never_is() -> None:
 
 def test_an_unknown_label_is_refused() -> None:
     """A prediction file of another study."""
-    with pytest.raises(ValueError, match="'x' is none of the labels a, b"):
+    with pytest.raises(ValueError, match="'x' is not one of the labels a, b"):
         confusion([Classified("1", "t", "a", "x")], ("a", "b"))

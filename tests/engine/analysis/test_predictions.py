@@ -130,7 +130,7 @@ def test_a_removed_checkpoint(finished: Finished) -> None:
     finished.drop()
     with pytest.raises(ActionRefused, match="best checkpoint of toy/0 was removed") as caught:
         read_predictions(finished.workspace, "toy", 0)
-    assert "Rerun it with another seed" in caught.value.hint
+    assert "Rerun the trial with another seed" in caught.value.hint
 
 
 def test_no_such_trial(finished: Finished) -> None:

@@ -66,7 +66,7 @@ def test_near_the_teacher_is_compared_with_the_teacher() -> None:
 def test_nothing_near_the_teacher_names_the_nearest() -> None:
     """The best score there is."""
     row = by_name(PUBLISHED, {"exact": 99.0})["near the teacher"]
-    assert (None, "no feasible trial comes so near; the nearest is #1") == (row.number, row.remark)
+    assert (None, "no feasible trial comes that close; the closest is #1") == (row.number, row.remark)
 
 
 def test_a_teacher_without_that_score() -> None:
@@ -78,7 +78,7 @@ def test_the_baseline_answers_when_nothing_beats_it() -> None:
     """And the row says so."""
     rows = by_name([trial(0, 90.0, 10, baseline=True), trial(1, 80.0, 20)])
     assert {0} == {row.number for name, row in rows.items() if name != "near the teacher"}
-    assert "the baseline itself: no trial does better" == rows["best score"].remark
+    assert "the baseline itself: no trial is better" == rows["best score"].remark
 
 
 def test_without_a_baseline_two_rows_have_no_trial() -> None:
@@ -86,7 +86,10 @@ def test_without_a_baseline_two_rows_have_no_trial() -> None:
     table = scenarios([trial(1, 60.0, 20)], OBJECTIVES)
     assert table.baseline is None
     assert [None, None, 1, 1, None] == [row.number for row in table.rows]
-    assert "the study has no baseline: with a [baseline] table in its file, trial 0 is one" == table.rows[0].remark
+    assert (
+        "the study has no baseline; with a [baseline] table in its file, trial 0 is the baseline"
+        == table.rows[0].remark
+    )
 
 
 def test_a_baseline_that_is_not_complete_is_awaited() -> None:

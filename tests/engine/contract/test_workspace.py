@@ -68,7 +68,7 @@ def test_relative_and_absolute_are_inverse(workspace: Workspace) -> None:
 @pytest.mark.parametrize("path", ["../other", "/etc/passwd", "runs/../../other"])
 def test_paths_outside_are_refused(workspace: Workspace, path: str) -> None:
     """A row that points elsewhere is never followed."""
-    with pytest.raises(ConfigError, match="leads out of the workspace"):
+    with pytest.raises(ConfigError, match="is outside the workspace"):
         workspace.absolute(path)
 
 
@@ -76,7 +76,7 @@ def test_a_link_that_leads_out_is_refused(workspace: Workspace, tmp_path: Path) 
     """Also when the link lies inside."""
     (workspace.path / "runs").mkdir(parents=True)
     (workspace.path / "runs" / "s").symlink_to(tmp_path)
-    with pytest.raises(ConfigError, match="leads out of the workspace"):
+    with pytest.raises(ConfigError, match="is outside the workspace"):
         workspace.attempt_folder("s", 1, 1, "trial")
 
 

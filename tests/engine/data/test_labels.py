@@ -38,7 +38,7 @@ def test_what_is_one_class_is_read(cells: Sequence[Any], labels: list[str]) -> N
         (["['a']", "['b', 'a']"], "the label of example 2 is a list"),
         ([[[0, 5, "PER"]], ["b"]], "the label of example 1 is a list"),
         ([{"x": 1}], "the label of example 1 is an object"),
-        (["a#b", "b#a", "a"], "'a#b' is several labels in one cell"),
+        (["a#b", "b#a", "a"], "'a#b' holds several labels in one cell"),
         (["a|b", "a", "b"], "several labels in one cell"),
         (["a", "", None, "b"], "2 of 4 examples have no label, the first is example 2"),
         ([["a"], []], "1 of 2 examples have no label"),

@@ -51,7 +51,7 @@ def test_a_flag_written_as_text_means_what_it_says(tmp_path: Path, flag: Any, im
 def test_offsets_written_as_text_are_numbers(tmp_path: Path) -> None:
     """As some tutorials write them; what is no number is refused with its place."""
     assert (13,) == read(tmp_path, qa("a", start="13"))[0][0].starts
-    with pytest.raises(ConfigError, match=r"qas\[0\] lacks or misuses invalid literal"):
+    with pytest.raises(ConfigError, match=r"qas\[0\] has a missing or invalid entry: invalid literal"):
         read(tmp_path, qa("a", start="here"))
 
 

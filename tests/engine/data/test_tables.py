@@ -52,8 +52,7 @@ def test_a_first_example_is_not_taken_for_a_header(tmp_path: Path, rows: list[tu
 def test_a_guessed_header_is_reported_and_a_known_one_is_not(tmp_path: Path) -> None:
     """A wrong guess would lose one example: it must not be silent."""
     assert (
-        "its first row is taken for the header: Words, Kind"
-        in table(tmp_path, csv(("Words", "Kind"), *BODY)).notices[0]
+        "its first row is taken as the header: Words, Kind" in table(tmp_path, csv(("Words", "Kind"), *BODY)).notices[0]
     )
     assert () == table(tmp_path, csv(("Review", "Liked"), *BODY)).notices
 

@@ -85,8 +85,8 @@ def test_a_missing_report_file_is_refused_before_the_search(tmp_path: Path) -> N
     [
         ("index,sentence\n0,a good film\n1,a dull film\n", r"dev\.csv \(data\.report\): set data\.label_column"),
         ("sentence,label\na good film,-1\na dull film,-1\n", r"has no labels \(they are all -1\)"),
-        ("sentence,label\na good film,fine\n", "label 'fine', which is none of neg, pos"),
-        ("sentence1,sentence2,label\na good film,so,pos\n", "a second sentence an example, but the training data"),
+        ("sentence,label\na good film,fine\n", "label 'fine', which is not one of neg, pos"),
+        ("sentence1,sentence2,label\na good film,so,pos\n", "a second sentence per example, but the training data"),
     ],
 )
 def test_a_report_that_cannot_be_scored_is_refused_before_the_search(
@@ -119,7 +119,7 @@ def test_tokens_without_embeddings_are_refused(tmp_path: Path) -> None:
 def test_numbered_classes_need_an_order_that_a_person_gave(tmp_path: Path) -> None:
     """LABEL_0 and LABEL_1 in sorted order would be a guess, and a wrong one is a teacher at 0 %."""
     teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
-    with pytest.raises(ConfigError, match="calls its classes LABEL_0, LABEL_1, so which of them is neg, pos") as no:
+    with pytest.raises(ConfigError, match="names its classes LABEL_0, LABEL_1, so it is unknown which of them") as no:
         prepare(make_run(tmp_path / "run", teacher, labels=()))
     assert "data.labels" in no.value.hint
     assert ("pos", "neg") == prepare(make_run(tmp_path / "ordered", teacher, labels=("pos", "neg"))).labels
@@ -133,7 +133,7 @@ def test_a_teacher_no_better_than_chance_is_said_loudly_and_kept(tmp_path: Path)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     run = make_run(tmp_path / "run", TeacherSpec(model=str(folder)))
     facts = prepare(run)
-    assert "no better than chance: its accuracy on the search split is 50.00" in facts.weak_teacher
+    assert "no better than chance: its accuracy on the validation split is 50.00" in facts.weak_teacher
     assert facts.weak_teacher in run.paths.events.read_text()
 
 
@@ -226,4 +226,4 @@ def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
     [weights] = (tmp_path / "caches" / "teachers").glob("*.training/checkpoints/last-*/model.safetensors")
     weights.write_bytes(b"not what was written")
     assert Path(prepare(run).teacher_folder).is_dir()
-    assert "The training starts over" in run.paths.events.read_text()
+    assert "Training restarts from the beginning" in run.paths.events.read_text()

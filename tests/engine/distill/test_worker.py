@@ -184,7 +184,7 @@ def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, Attemp
     """The size on the screen is the size of the model, or the trial does not run."""
     root, spec = prepared
     assert ev.EXIT_REFUSED == finish(root / "size", dataclasses.replace(spec, expected_params=1))
-    assert "promised" in events(root / "size", ev.ENDED)[0]["detail"]
+    assert "but 1 were expected" in events(root / "size", ev.ENDED)[0]["detail"]
 
 
 def test_data_that_changed_after_the_preparation_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
@@ -271,4 +271,4 @@ def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path,
     code = finish(root / "damaged", dataclasses.replace(spec, attempt=2, resume_from=str(broken)))
     assert ev.EXIT_COMPLETE == code
     said = [event["text"] for event in events(root / "damaged", ev.NOTICE)]
-    assert any("starts over" in text for text in said)
+    assert any("Training restarts" in text for text in said)

@@ -111,7 +111,10 @@ def test_a_conditional_parameter_is_weighed_where_it_is_active(method: Method) -
 def test_few_trials_are_a_caution_and_fewer_are_none() -> None:
     """In a sentence with the numbers."""
     few = importances(told(at_random(6)), SPACE, EXACT)
-    assert (3, "6 trials for 3 parameters: the order may be chance below 15") == (len(few.weights), few.problem)
+    assert (3, "6 trials for 3 parameters: with fewer than 15, the order may be due to chance") == (
+        len(few.weights),
+        few.problem,
+    )
     none = importances(told(at_random(1)), SPACE, EXACT)
     assert ((), 1) == (none.weights, none.trials)
     assert "importance needs 5 complete feasible trials, there is 1" == none.problem
@@ -140,7 +143,7 @@ def test_equal_values_weigh_nothing() -> None:
     """No parameter can have mattered."""
     trials = [PastTrial(params, "complete", (7.0,)) for params in at_random(9)]
     found = importances(trials, SPACE, EXACT)
-    assert ((), "all 9 trials have the same exact, so no parameter mattered") == (found.weights, found.problem)
+    assert ((), "all 9 trials have the same exact, so no parameter matters") == (found.weights, found.problem)
 
 
 def test_a_formula_decides_which_parameters_can_matter() -> None:

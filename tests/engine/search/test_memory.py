@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bertdistill.engine.search.memory import telling
+from bertdistill.engine.search.memory import most_informative
 from bertdistill.engine.search.optimiser import PastTrial
 
 
-def test_the_most_telling_trials() -> None:
+def test_the_most_informative_trials() -> None:
     """Of many: those that the fewest others dominate, then the newest; few are all told."""
 
     def point(trial: PastTrial) -> tuple[float | None, ...]:
@@ -16,15 +16,15 @@ def test_the_most_telling_trials() -> None:
     rest = [PastTrial({}, "complete", (50.0 + i, 50.0 + i)) for i in range(500)]
     other = [PastTrial({}, "infeasible"), PastTrial({}, "running")]
     told = [*best, *rest, *other]
-    chosen = telling(told, point, 40)
+    chosen = most_informative(told, point, 40)
     assert all(place in chosen for place in range(10))
     assert 40 == sum(place in chosen for place in range(len(told)))
     assert all(place in chosen for place in range(len(told) - 20, len(told)))
-    assert all(place in telling(told, point, 512) for place in range(512))
+    assert all(place in most_informative(told, point, 512) for place in range(512))
 
 
 def test_a_long_history_without_a_result_is_its_newest_part() -> None:
     """Nothing can be compared, and nothing fails."""
     told = [PastTrial({}, "infeasible") for _ in range(50)]
-    chosen = telling(told, lambda trial: trial.values, 10)
+    chosen = most_informative(told, lambda trial: trial.values, 10)
     assert list(range(40, 50)) == [place for place in range(50) if place in chosen]

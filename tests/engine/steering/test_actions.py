@@ -235,9 +235,9 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
     ("key", "value", "words"),
     [
         ("layers", "4", "already"),
-        ("layers", "9", "outside of the search space"),
-        ("layers", "many", "no whole number; it can be 1 to 4"),
-        ("batch_size", "", "batch_size is empty; it can be 1 to 4096"),
+        ("layers", "9", "outside the search space"),
+        ("layers", "many", "not a whole number; allowed: 1 to 4"),
+        ("batch_size", "", "batch_size is empty; allowed: 1 to 4096"),
         ("hidden_size", "64", "means nothing for students from a trained model"),
         ("layer", "2", "no setting"),
         ("name", "x", "no setting"),

@@ -127,7 +127,7 @@ def test_unknown_keys_are_misuse(house: Make, key: str, value: Any, words: str) 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("range.layers", "2..9", r"\[ranges\] layers = 9 is outside of the range in the study file: 1 to 4"),
+        ("range.layers", "2..9", r"\[ranges\] layers = 9 is outside the range in the study file: 1 to 4"),
         ("budget.trails", 3, "no key"),
         ("runner.grace_seconds", 0, "grace_seconds"),
         ("threshold.accuracy", 0.5, "percentages"),
@@ -261,7 +261,7 @@ def test_queued_trials_take_the_rest_from_baseline_or_middle(house: Make) -> Non
     assert {"layers": 4, "learning_rate": 1e-4, "head_choice": "random", "head_seed": 5} == other.params
     for params, words in (
         ({"head_seed": 3}, "head_seed has no effect"),
-        ({"layers": 9}, "outside of the search space"),
+        ({"layers": 9}, "outside the search space"),
         ({"layer": 2}, "did you mean layers"),
         ({"epochs": 2}, "not searched"),
     ):

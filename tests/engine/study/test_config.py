@@ -93,7 +93,7 @@ def test_a_good_file(tmp_path: Path) -> None:
 def test_the_words_of_a_refusal(tmp_path: Path) -> None:
     """File, table, key, value, limit and remedy are all in the message."""
     text = GOOD.replace("[settings]", "[settings]\ntemperature = 0.01")
-    expected = f"{tmp_path}/study.toml: [settings] temperature = 0.01 is below 0.1; use a value from 0.1 to 100"
+    expected = f"{tmp_path}/study.toml: [settings] temperature = 0.01 is below 0.1; use 0.1 to 100"
     assert [expected] == refusal(tmp_path, text=text)
 
 
@@ -104,10 +104,10 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
     )
     found = refusal(tmp_path, text=text)
     assert 4 == len(found)
-    assert any("setings is no key here; did you mean settings?" in line for line in found)
-    assert any('name = "no name" is no name' in line for line in found)
+    assert any("setings is not a known key; did you mean settings?" in line for line in found)
+    assert any('name = "no name" is not a valid name' in line for line in found)
     assert any("[settings] alpha = 2 is above 1" in line for line in found)
-    assert any("[settings] temprature is no key here; did you mean temperature?" in line for line in found)
+    assert any("[settings] temprature is not a known key; did you mean temperature?" in line for line in found)
 
 
 def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
@@ -121,58 +121,58 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_study(tmp_path / "binary.toml")
     (tmp_path / "huge.toml").write_bytes(b"#" * 2_000_000)
-    with pytest.raises(ConfigError, match="2,000,000 bytes long; this is not a study file"):
+    with pytest.raises(ConfigError, match="2,000,000 bytes long; too large for a study file"):
         load_study(tmp_path / "huge.toml")
 
 
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"name": "con"}, 'name = "con" is the name of a device'),
+        ({"name": "con"}, 'name = "con" is a reserved device name'),
         ({"name": 3}, "name = 3 must be text"),
-        ({"task": "question-answerin"}, "is no task; did you mean question-answering?"),
-        ({"objectives": [EXACT]}, "objectives needs two metrics or more"),
+        ({"task": "question-answerin"}, "is not a task; did you mean question-answering?"),
+        ({"objectives": [EXACT]}, "objectives needs at least two metrics"),
         ({"objectives": "exact"}, "objectives must be a list"),
         ({"objectives": ["exact", "params"]}, "[objectives.0] must be a table"),
         ({"objectives": [EXACT, EXACT]}, "objectives has exact twice"),
-        ({"objectives": [{"metric": ["exact"]}, SIZE]}, '[objectives.0] metric = ["exact"] is no metric'),
-        ({"objectives": [{"metric": "exat"}, SIZE]}, "[objectives.0] metric = \"exat\" is no metric; did"),
-        ({"objectives": [{"metrc": "exact"}, SIZE]}, "[objectives.0] metrc is no key here; did you mean"),
+        ({"objectives": [{"metric": ["exact"]}, SIZE]}, '[objectives.0] metric = ["exact"] is not a metric'),
+        ({"objectives": [{"metric": "exat"}, SIZE]}, "[objectives.0] metric = \"exat\" is not a metric; did"),
+        ({"objectives": [{"metrc": "exact"}, SIZE]}, "[objectives.0] metrc is not a known key; did you mean"),
         ({"objectives": [{"metric": "accuracy"}, SIZE]}, "does not exist for question-answering"),
-        ({"objectives": [{"metric": "null_threshold"}, SIZE]}, "is tuned, not better or worse"),
-        ({"objectives": [{"metric": "latency_load"}, SIZE]}, "says what ran beside the measurement; use latency_ratio"),
+        ({"objectives": [{"metric": "null_threshold"}, SIZE]}, "is tuned, so neither direction is better"),
+        ({"objectives": [{"metric": "latency_load"}, SIZE]}, "ran during the measurement; use latency_ratio"),
         (
             {"objectives": [EXACT, {"metric": "params", "direction": "maximize"}]},
-            "is the wrong way for params; remove it or use minimize",
+            "is wrong for params; remove it or use minimize",
         ),
         ({"objectives": [{"metric": "exact", "threshold": 0.6}, SIZE]}, "is a fraction; scores are"),
-        ({"objectives": [{"metric": "exact", "threshold": 600}, SIZE]}, "is beyond 100"),
+        ({"objectives": [{"metric": "exact", "threshold": 600}, SIZE]}, "is above 100"),
         ({"objectives": [{"metric": "exact", "threshold": "6"}, SIZE]}, 'threshold of exact = "6" must be a number'),
-        ({"metrics": {"stored": ["f2"]}}, '[metrics] stored = "f2" is no metric'),
+        ({"metrics": {"stored": ["f2"]}}, '[metrics] stored = "f2" is not a metric'),
         ({"metrics": {"stored": "f1"}}, '[metrics] stored = "f1" must be a list'),
-        ({"metrics": {"select": "params"}}, "is not known at evaluations; use exact, f1"),
-        ({"data": {}}, "[data] needs hub or train"),
+        ({"metrics": {"select": "params"}}, "is not available at evaluations; use exact, f1"),
+        ({"data": {}}, "[data] needs hub (a Hub id) or train"),
         ({"data": {"hub": "squad", "train": "x"}}, "[data] has both hub and train"),
         ({"data": {"train": "x"}}, "[data] report is missing"),
         ({"data": {"train": "x", "report": "x"}}, "[data] report is the training file"),
-        ({"data": {"hub": "x", "report": "y"}}, "with hub name a report_split"),
+        ({"data": {"hub": "x", "report": "y"}}, "with hub, set report_split"),
         ({"data": {"hub": "x", "report_split": ""}}, "[data] report_split is missing"),
         ({"data": {"hub": "x", "report_split": "train"}}, "[data] report_split is the training split"),
-        ({"data": {"hub": "x", "max_length": 128}}, "[data] doc_stride = 128 leaves windows no way forward"),
-        ({"data": {"hub": "x", "label_column": "y"}}, "[data] label_column belongs to text-classification"),
+        ({"data": {"hub": "x", "max_length": 128}}, "[data] doc_stride = 128 is too large for windows to advance"),
+        ({"data": {"hub": "x", "label_column": "y"}}, "[data] label_column applies to text-classification only"),
         ({"data": {"hub": "x", "labels": "y"}}, '[data] labels = "y" must be a list'),
         ({"data": {"hub": "x", "labels": [1]}}, "[data] labels has 1, which is not text"),
         ({"data": 3}, "[data] must be a table"),
         ({"teacher": {}}, "[teacher] model is missing: Hub id or folder"),
         ({"teacher": {"model": ""}}, "[teacher] model is empty"),
-        ({"teacher": {"model": "scratch"}}, "[teacher] fine_tune is missing: a scratch teacher knows nothing"),
+        ({"teacher": {"model": "scratch"}}, "[teacher] fine_tune is missing: a scratch teacher must be trained"),
         ({"teacher": {"model": "scratch", "fine_tune": {}, "hidden_size": 100}}, "head_size = 64 does not divide"),
-        ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is no key here"),
+        ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is not a known key"),
         ({"teacher": {"model": "x", "fine_tune": {"epochs": 0}}}, "[teacher.fine_tune] epochs = 0 is below 0.01"),
         ({"student": {"family": "lstm"}}, '[settings] family = "lstm" is not a family; use transformer'),
         ({"settings": {"layers": 3}}, "[settings] layers is fixed here and searched in [search.layers]"),
         ({"settings": {"layer_choice": "list"}}, "[settings] layer_list is missing"),
-        ({"settings": {"layer_list": [1, 1]}}, "needs different indices"),
+        ({"settings": {"layer_list": [1, 1]}}, "must be distinct indices"),
         ({"settings": {"batch_size": 8.0}}, "[settings] batch_size = 8 must be a whole number"),
         ({"settings": {"alpha": True}}, "[settings] alpha = true must be a number"),
         ({"settings": {"alpha": float("nan")}}, "[settings] alpha = nan must be a finite number"),
@@ -180,21 +180,21 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"search": {"hidden_size": {"low": 16, "high": 64}}}, 'needs [student] init = "scratch"'),
         ({"search": 3}, "[search] must be a table"),
         ({"search": {"head_seed": {"choices": [1, 2]}}, "settings": {}}, "has no effect unless head_choice"),
-        ({"search": {"head_choice": {"choices": ["random", "importance"]}}}, "has no effect while heads = 0 keeps all"),
-        ({"search": {"layer_choice": {"choices": ["first", "even"]}}}, "has no effect while layers = 0 keeps all"),
+        ({"search": {"head_choice": {"choices": ["random", "importance"]}}}, "has no effect with heads = 0"),
+        ({"search": {"layer_choice": {"choices": ["first", "even"]}}}, "has no effect with layers = 0"),
         ({"baseline": {"layer": 3}}, "[baseline] layer is not a setting; did you mean layers?"),
         ({"baseline": {"layers": 90}}, "[baseline] layers = 90 is above 48"),
         ({"baseline": 3}, "[baseline] must be a table"),
-        ({"budget": {"trials": 0}}, "[budget] trials = 0 is below 1; use a value from 1 to 100000"),
+        ({"budget": {"trials": 0}}, "[budget] trials = 0 is below 1; use 1 to 100000"),
         ({"budget": {"trials": "3"}}, '[budget] trials = "3" must be a whole number'),
         ({"budget": {"hours": "3"}}, '[budget] hours = "3" must be a number'),
-        ({"budget": {"trial": 3}}, "[budget] trial is no key here; did you mean trials?"),
-        ({"sampler": {"kind": "tpee"}}, '[sampler] kind = "tpee" is not possible; use auto, tpe'),
+        ({"budget": {"trial": 3}}, "[budget] trial is not a known key; did you mean trials?"),
+        ({"sampler": {"kind": "tpee"}}, '[sampler] kind = "tpee" is not valid; use auto, tpe'),
         ({"sampler": {"kind": "grid"}}, "[sampler] kind = grid needs choices or a step for learning_rate"),
         ({"stopping": {"quantile": 0.0}}, "[stopping] quantile = 0 is below 0.01"),
         ({"runner": {"slots": 500}}, "[runner] slots = 500 is above 256"),
         ({"references": [{"name": "x"}]}, "[references.0] metrics of x is missing"),
-        ({"references": [{"name": "x", "metrics": {"prams": 1.0}}]}, "[references.0.metrics] prams of x is no metric"),
+        ({"references": [{"name": "x", "metrics": {"prams": 1.0}}]}, "[references.0.metrics] prams of x is not a"),
         ({"references": {"name": "x"}}, "references must be a list of tables"),
     ],
 )  # fmt: skip
@@ -222,7 +222,7 @@ def test_grids_have_an_end() -> None:
     big = {name: {"low": 1, "high": 400} for name in ("batch_size", "accumulation")} | {"layers": {"low": 1, "high": 9}}
     found = problems_of(search=big, sampler={"kind": "grid"})
     assert [
-        "[sampler] kind = grid would walk through 1,440,000 parameter sets; use another sampler or fewer values"
+        "[sampler] kind = grid would have to try 1,440,000 parameter sets; use another sampler or fewer values"
     ] == found
 
 
@@ -259,7 +259,7 @@ def test_choices_that_mean_nothing_from_scratch() -> None:
     """New layers are all alike, so there is nothing to choose."""
     search = {"layers": {"low": 1, "high": 2}, "layer_choice": {"choices": ["first", "even"]}}
     assert [
-        "[search.layer_choice] has no effect from scratch: all new layers and heads are alike; remove it"
+        "[search.layer_choice] has no effect from scratch: all new layers and heads are interchangeable; remove it"
     ] == problems_of(**SCRATCH, search=search)
 
 
@@ -322,12 +322,12 @@ def test_overrides_remove_keys(tmp_path: Path) -> None:
 
 def test_errors_of_overrides_name_the_command_line(tmp_path: Path) -> None:
     """Who typed it on the command line is not sent to the file."""
-    remedy = "remove one (on the command line --set search.layers= takes it out of the search)"
+    remedy = "remove one (on the command line, --set search.layers= removes it from the search)"
     assert [f"--set: [settings] layers is fixed here and searched in [search.layers]; {remedy}"] == refusal(
         tmp_path, "settings.layers=3"
     )
-    assert ["--set: setings is no key here; did you mean settings?"] == refusal(tmp_path, "setings.layers=3")
-    assert ["--set: [budget] trails is no key here; did you mean trials?"] == refusal(tmp_path, "budget.trails=3")
+    assert ["--set: setings is not a known key; did you mean settings?"] == refusal(tmp_path, "setings.layers=3")
+    assert ["--set: [budget] trails is not a known key; did you mean trials?"] == refusal(tmp_path, "budget.trails=3")
     assert ["--set objectives.7.threshold: objectives is a list; use 0 or 1, not 7"] == refusal(
         tmp_path, "objectives.7.threshold=3"
     )

@@ -60,9 +60,9 @@ def test_what_may_be_typed(name: str, text: Any, kept: Any, told: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("layers", "2..9", "= 9 is outside of the range in the study file: 1 to 6"),
+        ("layers", "2..9", "= 9 is outside the range in the study file: 1 to 6"),
         ("layers", "4..2", "give the lower end first"),
-        ("layers", "2,3", r"is a range; give two ends \(2..3\)"),
+        ("layers", "2,3", r"is a range; give its two ends \(2..3\)"),
         ("layers", "2.5", "must be a whole number"),
         ("layers", "true", "must be a whole number"),
         ("layers", {}, "is empty"),
@@ -70,12 +70,12 @@ def test_what_may_be_typed(name: str, text: Any, kept: Any, told: str) -> None:
         ("layers", {"low": 2, "choices": [3]}, "give one of them"),
         ("alpha", "some", "must be a number"),
         ("alpha", "nan..1", "must be a number"),
-        ("warmup_fraction", "0.15..0.3", "outside of the range"),
+        ("warmup_fraction", "0.15..0.3", "outside the range"),
         ("batch_size", "9..10", "has no value in that range"),
         ("batch_size", "8,64", "= 64 is outside"),
-        ("batch_size", [], "has no value left"),
-        ("head_choice", "a..b", "has no order"),
-        ("head_choice", "worst", "is not possible"),
+        ("batch_size", [], "has no values"),
+        ("head_choice", "a..b", "is not ordered"),
+        ("head_choice", "worst", "is not valid"),
     ],
 )
 def test_what_is_refused(name: str, text: Any, words: str) -> None:
@@ -112,7 +112,7 @@ def test_ranges_are_a_part_of_the_study_file(tmp_path: Path) -> None:
     ("ranges", "words"),
     [
         ({"layer": 2}, r"\[ranges\] layer is not searched in this study; did you mean layers\?"),
-        ({"layers": 9}, r"\[ranges\] layers = 9 is outside of the range in the study file: 1 to 4"),
+        ({"layers": 9}, r"\[ranges\] layers = 9 is outside the range in the study file: 1 to 4"),
         ([], r"\[ranges\] must be a table"),
     ],
 )

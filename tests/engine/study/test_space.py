@@ -47,14 +47,14 @@ def test_kinds_follow_the_settings() -> None:
         ("layer", {"low": 1, "high": 2}, "is not a setting; did you mean layers?"),
         ("layer_list", {"choices": [1, 2]}, "cannot be searched; fix it in [settings]"),
         ("layers", 3, "must be a table: { low = …, high = … } or { choices = […] }"),
-        ("layers", {"low": 1}, "needs high beside low"),
-        ("layers", {"high": 1}, "needs low beside high"),
+        ("layers", {"low": 1}, "needs high as well as low"),
+        ("layers", {"high": 1}, "needs low as well as high"),
         ("layers", {}, "needs either low and high, or choices"),
         ("layers", {"low": 1, "high": 3, "choices": [1, 2]}, "needs either low and high, or choices"),
         ("layers", {"low": 1, "hihg": 3}, "has no key hihg; did you mean high?"),
-        ("layers", {"low": 0, "high": 3}, "low = 0 is no end of a range"),
+        ("layers", {"low": 0, "high": 3}, "low = 0 cannot be the end of a range"),
         ("layers", {"low": 3, "high": 3}, "low = 3 is not below high = 3; fix a single value in [settings]"),
-        ("layers", {"low": 1, "high": 60}, "high = 60 is above 48; use a value from 0 to 48"),
+        ("layers", {"low": 1, "high": 60}, "high = 60 is above 48; use 0 to 48"),
         ("layers", {"low": 1.5, "high": 3}, "low = 1.5 must be a whole number"),
         ("layers", {"low": True, "high": 3}, "low = true must be a whole number"),
         ("layers", {"low": 1, "high": 6, "step": 2}, "high = 6 is not a whole number of steps above low; use high = 5"),
@@ -64,14 +64,14 @@ def test_kinds_follow_the_settings() -> None:
         ("dropout", {"low": 0.1, "high": 0.3, "log": 1}, "log = 1 must be true or false"),
         ("dropout", {"low": 0.1, "high": 0.3, "log": True, "step": 0.1}, "cannot have both log and step"),
         ("learning_rate", {"low": "a", "high": 2}, 'low = "a" must be a number'),
-        ("layer_choice", {"low": 1, "high": 2}, "is a word, not a number; give choices"),
-        ("layer_choice", {"choices": ["first", "last"]}, '= "last" is not possible; use first, even or list'),
+        ("layer_choice", {"low": 1, "high": 2}, "is not numeric; give choices instead of a range"),
+        ("layer_choice", {"choices": ["first", "last"]}, '= "last" is not valid; use first, even or list'),
         ("batch_size", {"choices": [8, "16"]}, '= "16" must be a whole number'),
-        ("batch_size", {"choices": [8, 8]}, "choices has a value twice"),
+        ("batch_size", {"choices": [8, 8]}, "choices has a duplicate value"),
         ("batch_size", {"choices": [8]}, "choices needs at least two values"),
         ("batch_size", {"choices": 8}, "choices = 8 must be a list"),
-        ("batch_size", {"choices": [8, 16], "log": True}, "has choices, so log means nothing"),
-        ("batch_size", {"choices": [8, 16], "when": {"layers": 3}}, "when must name parameters and lists of values"),
+        ("batch_size", {"choices": [8, 16], "log": True}, "has choices, so log has no effect"),
+        ("batch_size", {"choices": [8, 16], "when": {"layers": 3}}, "when must map parameters to lists of values"),
         ("batch_size", {"choices": [8, 16], "when": {"layers": [3]}}, "when.layers is not a searched parameter"),
         ("batch_size", {"choices": [8, 16], "when": {"layers": ["a"]}}, 'when.layers: = "a" must be a whole number'),
     ],
@@ -93,11 +93,11 @@ def test_every_problem_is_told() -> None:
 def test_impossible_conditions() -> None:
     """A condition that never holds, hangs on a continuous value or on itself is refused."""
     two = {"choices": ["first", "even"]}
-    with pytest.raises(ValueError, match=r"when.layer_choice = \"list\" never happens"):
+    with pytest.raises(ValueError, match=r"when.layer_choice = \"list\" never occurs"):
         parse_search({"layer_choice": two, "heads": {"low": 1, "high": 2, "when": {"layer_choice": ["list"]}}})
     with pytest.raises(ValueError, match=r"when\.dropout is a continuous range"):
         parse_search({"dropout": {"low": 0, "high": 0.5}, "heads": {"low": 1, "high": 2, "when": {"dropout": [0.5]}}})
-    with pytest.raises(ValueError, match="depends on itself: heads -> layers -> heads"):
+    with pytest.raises(ValueError, match="circular condition: heads -> layers -> heads"):
         parse_search(
             {
                 "heads": {"low": 1, "high": 2, "when": {"layers": [1]}},
@@ -131,7 +131,7 @@ def test_check_names_what_is_wrong() -> None:
     """Unknown, out of range and inactive parameters are told apart; a missing one is fine."""
     assert [] == check(CHAIN, {"layers": 4})
     assert ["layer is not searched in this study; did you mean layers?"] == check(CHAIN, {"layer": 4})
-    assert ["layers = 5 is outside of the search space: 1 to 4"] == check(CHAIN, {"layers": 5})
+    assert ["layers = 5 is outside the search space: 1 to 4"] == check(CHAIN, {"layers": 5})
     found = check(CHAIN, {"layer_choice": "first", "head_choice": "random"})
     assert ['head_choice has no effect here because layer_choice is "first", not even; leave it out'] == found
 
@@ -157,12 +157,12 @@ def test_typed_values(parameter: Parameter, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("7", "= 7 is outside of the search space: 1 to 6"),
-        ("0", "= 0 is outside of the search space: 1 to 6"),
-        ("2.5", "= 2.5 is no whole number; it can be 1 to 6"),
-        ("many", "= many is no whole number; it can be 1 to 6"),
-        ("", "is empty; it can be 1 to 6"),
-        ("nan", "= nan is no whole number; it can be 1 to 6"),
+        ("7", "= 7 is outside the search space: 1 to 6"),
+        ("0", "= 0 is outside the search space: 1 to 6"),
+        ("2.5", "= 2.5 is not a whole number; allowed: 1 to 6"),
+        ("many", "= many is not a whole number; allowed: 1 to 6"),
+        ("", "is empty; allowed: 1 to 6"),
+        ("nan", "= nan is not a whole number; allowed: 1 to 6"),
     ],
 )
 def test_typed_values_outside_of_the_space(text: str, words: str) -> None:

@@ -54,11 +54,11 @@ def test_only_what_is_taken_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("batch_size", "", "batch_size is empty; it can be 1 to 4096"),
-        ("batch_size", "8.5", "batch_size = 8.5 is no whole number; it can be 1 to 4096"),
-        ("seed", "-1", "seed = -1 is below 0; use a value from 0 up"),
+        ("batch_size", "", "batch_size is empty; allowed: 1 to 4096"),
+        ("batch_size", "8.5", "batch_size = 8.5 is not a whole number; allowed: 1 to 4096"),
+        ("seed", "-1", "seed = -1 is below 0; use at least 0"),
         ("epochs", "nan", "epochs = nan must be a number"),
-        ("precision", "", "precision is empty; it can be auto, fp32 or bf16"),
+        ("precision", "", "precision is empty; allowed: auto, fp32 or bf16"),
     ],
 )
 def test_a_fixed_setting_says_what_it_can_be(name: str, text: str, words: str) -> None:
@@ -74,4 +74,4 @@ def test_fixed_settings_are_read_as_their_kind() -> None:
         read_fixed("batch_size", "8"),
         read_fixed("epochs", "2"),
     )
-    assert ("from 0 up", "0 to 0.9") == (limits(fixed_parameter("seed")), limits(fixed_parameter("dropout")))
+    assert ("at least 0", "0 to 0.9") == (limits(fixed_parameter("seed")), limits(fixed_parameter("dropout")))

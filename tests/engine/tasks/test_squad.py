@@ -124,7 +124,7 @@ def test_2_0_leaves_missing_predictions_out_and_says_so(tmp_path: Path) -> None:
     assert {"exact": 100.0, "f1": 100.0, "total": 1, "HasAns_exact": 100.0, "HasAns_f1": 100.0, "HasAns_total": 1} == (
         scores.to_dict()
     )
-    assert ["2 question(s) have no prediction and are left out of every score."] == scores.messages()
+    assert ["2 question(s) have no prediction and are excluded from all scores."] == scores.messages()
 
 
 def test_1_1_counts_missing_predictions_as_0(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_unknown_ids_are_ignored_and_counted(tmp_path: Path) -> None:
     data = data_file(tmp_path, {"a": ["dog"]})
     scores = squad.score_files(data, write(tmp_path / "p.json", {"a": "dog", "z": "y"}))
     assert (100.0, 1) == (scores.all.exact, scores.unknown)
-    assert ["1 prediction(s) are for ids that the data does not hold; they are ignored."] == scores.messages()
+    assert ["1 prediction(s) have ids that are not in the data; they are ignored."] == scores.messages()
 
 
 # ---------------------------------------------------------------- errors
@@ -223,7 +223,7 @@ def test_unknown_ids_are_ignored_and_counted(tmp_path: Path) -> None:
     [
         ("", "is not JSON"),
         ("[1]", "not a JSON object"),
-        ("{}", "holds no prediction"),
+        ("{}", "contains no predictions"),
         ('{"a": 3}', "the prediction of 'a' is 3, not text"),
         ('{"a": null}', "the prediction of 'a' is null, not text"),
         ('{"z": "y"}', "none of its 1 ids"),
@@ -253,14 +253,14 @@ def test_1_1_refuses_null_odds(tmp_path: Path) -> None:
     """Abstaining has no meaning there."""
     data = data_file(tmp_path, {"a": ["dog"]}, version="1.1")
     predictions = write(tmp_path / "p.json", {"a": "dog"})
-    with pytest.raises(ConfigError, match="knows no abstention"):
+    with pytest.raises(ConfigError, match="has no abstention"):
         squad.score_files(data, predictions, write(tmp_path / "n.json", {"a": 0.0}))
 
 
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"version": "v2.0", "data": []}, "holds no questions"),
+        ({"version": "v2.0", "data": []}, "contains no questions"),
         ({"version": "v2.0"}, "not SQuAD JSON"),
         ({"data": [{"paragraphs": [{"qas": [{"id": "a"}]}]}]}, r"data\[0\].paragraphs\[0\].qas\[0\]"),
     ],

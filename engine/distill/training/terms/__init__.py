@@ -1,1 +1,1 @@
-"""The formulas of the training loss, a module a term; their weights and needs are in `contract.terms`."""
+"""The formulas of the training loss, one module per term; their weights and inputs are in `contract.terms`."""

@@ -1,8 +1,8 @@
-"""One training step as the terms of the loss see it. It computes no loss.
+"""One training step as seen by the loss terms. It computes no loss.
 
-Every term that compares choices sees *rows of choices*: logits of shape (rows, choices). A classifier has one row an
-example and one choice a label; a span model has two rows an example (start and end) and one choice a token, padding
-masked out.
+Every term that compares choices takes *rows of choices*: logits of shape (rows, choices). A classifier has one row per
+example and one choice per label; a span model has two rows per example (start and end) and one choice per token,
+padding masked out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
 
 MASKED = -1e4
-"""Logit of a choice that does not exist: probability 0 in fp32 and bf16 alike, and no NaN in 0 · log 0."""
+"""Logit of a non-existent choice: probability 0 in both fp32 and bf16, and no NaN in 0 · log 0."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Step:
 
     @cached_property
     def logits(self) -> Tensor:
-        """The student's, (rows, choices), fp32."""
+        """The student's logits, (rows, choices), fp32."""
         return self._rows(self.out.logits)
 
     @cached_property
     def targets(self) -> Tensor:
-        """Index of the right choice, (rows,)."""
+        """Index of the correct choice, (rows,)."""
         return self.batch.targets.reshape(-1)
 
     @cached_property
     def teacher_logits(self) -> Tensor:
-        """The teacher's, (rows, choices), fp32."""
+        """The teacher's logits, (rows, choices), fp32."""
         return self._rows(self.batch.teacher[LOGITS])
 
     def _rows(self, logits: Tensor) -> Tensor:

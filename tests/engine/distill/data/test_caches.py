@@ -37,7 +37,7 @@ def scribble(folder: Path) -> None:
     (folder / MANIFEST).write_text("[]")
 
 
-DAMAGES = [(flip, "values.npy is damaged: its bytes"), (cut, "values.npy is damaged: it has 199 bytes where 200"),
+DAMAGES = [(flip, "values.npy is damaged: its content"), (cut, "values.npy is damaged: it has 199 bytes, but 200"),
            (lose, "values.npy is missing"), (scribble, "manifest.json is damaged")]  # fmt: skip
 
 

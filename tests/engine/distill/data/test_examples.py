@@ -86,11 +86,11 @@ def test_a_repeated_question_id_is_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[]", "holds no examples"),
+        ("[]", "contains no examples"),
         ("3", "not SQuAD JSON"),
-        ('{"data": [{"title": "T"}]}', r"data\[0\] lacks or misuses 'paragraphs'"),
+        ('{"data": [{"title": "T"}]}', r"data\[0\] has a missing or invalid entry: 'paragraphs'"),
         ("[" * 9000, "nested too deeply"),
-        ('{"data": []}', "holds no examples"),
+        ('{"data": []}', "contains no examples"),
         ('{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": 1}]}]}]}', r"paragraphs\[0\].qas\[0\]"),
         ('{"data": [{"paragraphs": [{"context": 3, "qas": [{"id": 1, "question": "", "answers": []}]}]}]}', "text"),
     ],
@@ -189,7 +189,7 @@ def test_a_label_that_only_the_report_part_has_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=r"r\.txt \(data\.report\): example 2 has the label 'love'"):
         load_examples(DataSpec(report=str(report)), CLS, "report", train.labels)
     numbers = text_file(tmp_path / "n.txt", "bad;0\nodd;1\n")
-    with pytest.raises(ConfigError, match="label '0', which is none of fear, joy"):
+    with pytest.raises(ConfigError, match="label '0', which is not one of fear, joy"):
         load_examples(DataSpec(report=str(numbers)), CLS, "report", train.labels)
 
 
@@ -203,16 +203,16 @@ def test_a_label_that_only_the_report_part_has_is_refused(tmp_path: Path) -> Non
         ("d.csv", "words,label\ngood,1\nbad,0\n", {}, "set data.text_column"),
         ("d.csv", "text,label\ngood,1\nbad,0\n", {"label_column": "mood"}, "no column 'mood' for data.label_column"),
         ("d.csv", "good,1\nbad,0\n", {"label_column": "7"}, "no column '7' for data.label_column"),
-        ("d.csv", "", {}, "holds no examples"),
-        ("d.csv", "text,label\n", {}, "holds no examples"),
+        ("d.csv", "", {}, "contains no examples"),
+        ("d.csv", "text,label\n", {}, "contains no examples"),
         ("d.csv", "one column\nof words\n", {}, "Set data.text_column, data.label_column"),
         ("d.csv", "a long sentence it is,another quite long one,1\nmore of the same,and again one more,0\n", {},
          "data.text_pair_column"),
         ("d.jsonl", '{"text": "a", "label": 1}\nx\n', {}, "line 2 is not JSON"),
         ("d.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', {}, "example 2 has no 'label'"),
-        ("d.jsonl", "[1, 2]", {}, "one JSON object for each example"),
+        ("d.jsonl", "[1, 2]", {}, "one JSON object per example"),
         ("d.xlsx", "x", {}, r"reads \.csv, \.tsv"),
-        ("d.csv", "text,label\n" + "".join(f"same,{i} words\n" for i in range(300)), {}, "300 different values"),
+        ("d.csv", "text,label\n" + "".join(f"same,{i} words\n" for i in range(300)), {}, "300 distinct values"),
     ],
 )  # fmt: skip
 def test_bad_classification_files_are_refused(
@@ -355,7 +355,7 @@ def test_an_article_that_is_too_large_goes_to_training() -> None:
 
 def test_a_file_that_cannot_be_cut_is_refused() -> None:
     """One passage cannot be on both sides."""
-    with pytest.raises(ConfigError, match="passages are never cut apart"):
+    with pytest.raises(ConfigError, match="passages are never divided"):
         cut(articles(1), DataSpec(train="one.json"))
 
 
@@ -375,7 +375,7 @@ def test_copies_of_a_sentence_stay_on_one_side() -> None:
 
 def test_too_few_examples_are_refused() -> None:
     """Both parts need something."""
-    with pytest.raises(ConfigError, match="leaves 1 to train on and 0 to search with"):
+    with pytest.raises(ConfigError, match="leaves 1 for training and 0 for validation"):
         cut(Examples(CLS, [TextExample("0", "a", None, 0)], ("a",)), DataSpec(train="d.csv"))
 
 

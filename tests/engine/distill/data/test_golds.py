@@ -1,4 +1,4 @@
-"""The right answers of a search split, as the error analysis reads them."""
+"""The right answers of a validation split, as the error analysis reads them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def attempt(folder: Path, data: DataSpec, task: str, labels: list[str]) -> Path:
 
 
 def squad_data(path: Path) -> DataSpec:
-    """Two articles with an answerable and an unanswerable question each; one of them is the search split."""
+    """Two articles with an answerable and an unanswerable question each; one of them is the validation split."""
     articles = [
         {
             "title": title,
@@ -57,7 +57,7 @@ def squad_data(path: Path) -> DataSpec:
 
 
 def test_questions_with_article_and_golds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only those of the search split; an unanswerable one has no gold."""
+    """Only those of the validation split; an unanswerable one has no gold."""
     folder = attempt(tmp_path / "run", squad_data(tmp_path / "train.json"), QA, [])
     assert 0 == main([str(folder)])
     found = json.loads(capsys.readouterr().out)

@@ -136,9 +136,9 @@ def test_plain_checkpoint_can_be_asked(tmp_path: Path) -> None:
     ("request_", "words"),
     [
         ({"text": "A good film"}, "is for question-answering"),
-        ({"question": QUESTION, "passage": "  "}, "not empty"),
-        ({"question": QUESTION}, "not empty"),
-        ({}, "nothing was asked"),
+        ({"question": QUESTION, "passage": "  "}, "not be empty"),
+        ({"question": QUESTION}, "not be empty"),
+        ({}, "the request is empty"),
     ],
 )
 def test_wrong_requests_are_refused(tmp_path: Path, request_: dict[str, Any], words: str) -> None:

@@ -166,7 +166,7 @@ def test_an_existing_folder_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "models" / "v1"
     target.mkdir(parents=True)
     (target / "old").write_text("old")
-    with pytest.raises(ActionRefused, match="exists already"):
+    with pytest.raises(ActionRefused, match="already exists"):
         export_model(student, target, card_facts=facts(), tokenizer=tokenizer, onnx=False)
     assert ["old"] == [file.name for file in target.iterdir()]
     files = export_model(student, target, card_facts=facts(), tokenizer=tokenizer, onnx=False, replace=True)
@@ -182,7 +182,7 @@ def test_a_copy_that_computes_something_else_is_not_exported(tmp_path: Path, mon
     student, tokenizer = make_student(tmp_path, "bert", QA, 0)
     other, _ = make_student(tmp_path / "other", "bert", QA, 0, seed=1)
     monkeypatch.setattr(export, "load_student", lambda folder: load_student(other))
-    with pytest.raises(WorkerFailed, match="other outputs"):
+    with pytest.raises(WorkerFailed, match="outputs of the exported copy differ"):
         export_model(student, tmp_path / "v1", card_facts=facts(), tokenizer=tokenizer, onnx=False)
     assert {"init", "other", "student"} == {folder.name for folder in tmp_path.iterdir()}
 
@@ -243,7 +243,7 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
     for words in (
         "# tiny, version 4",
         "with 2 layers of width 32 and 3, 3 attention heads (by layer), distilled from `org/teacher`",
-        "first weights from `minilm`. Study `squad2`, trial 17.",
+        "initialised from `minilm`. Study `squad2`, trial 17.",
         "| exact | 66.12 % | 65.00 % to 67.50 % | 67.00 % | 69.50 % |",
         "| f1 | 70.00 % |  |  |  |",
         "by more than -0.75",

@@ -196,7 +196,7 @@ def test_another_file_is_refused_before_anything_is_scored(tmp_path: Path, quest
     content = bytearray(weights.read_bytes())
     content[-3] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(Mismatch, match="not the file that was recorded"):
+    with pytest.raises(Mismatch, match="not the recorded file"):
         promote(questions.order(tmp_path / "v1", checkpoint=str(copy)), tmp_path / "run")
     assert not (tmp_path / "v1").exists()
     assert not (tmp_path / "run" / "predictions.json").exists()
@@ -206,7 +206,7 @@ def test_another_score_is_refused_unless_forced(tmp_path: Path, trained: Trained
     """A record that the checkpoint does not reach is a mismatch; by force it is exported with a remark in the card."""
     first = TASKS[trained.spec.task].scores[0]
     better = trained.metrics | {first: trained.metrics[first] + 1}
-    with pytest.raises(Mismatch, match=f"{first} on the search split was recorded as"):
+    with pytest.raises(Mismatch, match=f"{first} on the validation split was recorded as"):
         promote(trained.order(tmp_path / "v1", recorded=better), tmp_path / "refused")
     assert not (tmp_path / "v1").exists()
     assert not (tmp_path / "refused" / "predictions.json").exists()
@@ -260,10 +260,10 @@ def test_disagreements() -> None:
     check: Callable[..., list[str]] = disagreements
     recorded = {"exact": 50.0, "f1": 60.0, "null_threshold": 1.0, "search_loss": 2.0}
     assert [] == check(QA, recorded, {"exact": 50.04, "f1": 59.96, "null_threshold": 9.0}, tolerance=0.05)
-    assert ["exact on the search split was recorded as 50.00 and is 50.06 now"] == check(
+    assert ["exact on the validation split was recorded as 50.00 and is 50.06 now"] == check(
         QA, recorded, {"exact": 50.06, "f1": 60.0}, tolerance=0.05
     )
-    assert ["f1 on the search split was recorded as 60.00 and is missing now"] == check(
+    assert ["f1 on the validation split was recorded as 60.00 and is missing now"] == check(
         QA, recorded, {"exact": 50.0}, tolerance=0.05
     )
 

@@ -36,14 +36,14 @@ def test_classes_without_names_are_numbered_when_there_is_a_head() -> None:
 
 def test_positions_among_named_classes_are_told() -> None:
     """MNLI's numbers mean other classes in other models."""
-    assert "taken as positions among its classes CONTRADICTION, NEUTRAL" in order(
+    assert "matched to its classes CONTRADICTION, NEUTRAL by position" in order(
         ["CONTRADICTION", "NEUTRAL"], ["0", "1"]
     )
 
 
 def test_sorted_words_for_numbered_classes_are_refused() -> None:
     """A guess that once made a teacher of 0 %."""
-    with pytest.raises(ConfigError, match="m calls its classes LABEL_0, LABEL_1, so which of them is neg, pos"):
+    with pytest.raises(ConfigError, match="m names its classes LABEL_0, LABEL_1, so it is unknown"):
         order(["LABEL_0", "LABEL_1"], ["neg", "pos"])
 
 

@@ -245,7 +245,7 @@ def test_teacher_without_head_is_refused_or_gets_a_seeded_one(tmp_path: Path, ki
     bare = make_checkpoint(tmp_path / "bare", kind)
     two = make_checkpoint(tmp_path / "two", kind, head="cls", labels=2)
     for folder, task, labels in ((bare, QA, ()), (bare, CLASSIFY, LABELS), (two, CLASSIFY, LABELS)):
-        with pytest.raises(ConfigError, match="no fitting head"):
+        with pytest.raises(ConfigError, match="no matching head"):
             load_encoder(folder, task, labels, need_head=True)
         one, same, other = (tensors(load_encoder(folder, task, labels, seed=seed)) for seed in (1, 1, 2))
         assert all(torch.equal(value, same[name]) for name, value in one.items())
