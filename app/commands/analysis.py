@@ -245,7 +245,7 @@ def errors(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Where a trial is wrong on the search split.
+    """Where a trial is wrong on the validation split.
 
     Question answering: classes of answers, article by article when asked. Classification: the confusion table with
     precision and recall. CSV prints the articles with --by-article, else the examples.

@@ -224,7 +224,7 @@ def question_errors_text(found: QuestionErrors, page: Page, *, by_article: bool 
         for kind, words in CLASSES.items()
     ]
     table = text_table(["class", "questions", "share", ""], rows, right=["questions", "share"])
-    note = f"{found.overall.total:,} questions of the search split; mostly correct from F1 {found.cut:g} on"
+    note = f"{found.overall.total:,} questions of the validation split; mostly correct from F1 {found.cut:g} on"
     wrong = sum(found.histogram)
     tenths = " ".join(f"{count:,}" for count in found.histogram)
     spread = f"\nwrong answers by F1, 0.0 to 1.0 in tenths: {tenths}" if wrong else ""
@@ -311,7 +311,7 @@ def confusion_text(found: Confusion, page: Page) -> str:
         rows.append([label, *(f"{count:,}" for count in counts), f"{one.total:,}", *scores])
     titles = ["is \\ given", *labels, "texts", "precision", "recall", "F1"]
     table = text_table(titles, rows, right=titles[1:], width=page.width)
-    return f"{len(found.texts):,} texts of the search split, {found.accuracy:.2f} % right\n\n{table}"
+    return f"{len(found.texts):,} texts of the validation split, {found.accuracy:.2f} % right\n\n{table}"
 
 
 def _percent(value: float | None) -> str:

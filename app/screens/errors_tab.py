@@ -212,7 +212,7 @@ class ErrorsTab(Tab):
             return f"There is no trial {self._number}."
         if kept is not None and kept.problem:
             return f"Not to be had: {safe_line(kept.problem, 400)}"
-        return f"Reading what #{self._number} answered on the search split, in a process of its own."
+        return f"Reading what #{self._number} answered on the validation split, in a process of its own."
 
     @on(LineTable.Moved, "#error-groups")
     def _group_moved(self) -> None:

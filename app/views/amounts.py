@@ -22,7 +22,7 @@ CHARACTERS_A_TOKEN = 4.6
 """Of English text in WordPiece. On SQuAD 1.1 and 2.0 it gives 1 % too many windows or too few, and 3 % more tokens."""
 SPECIAL_TOKENS = 3
 ELSEWHERE = ("report", "report_split", "max_report_examples", "max_answer_length", "n_best")
-"""Keys of `[data]` that say nothing about the training and search splits and their tokens."""
+"""Keys of `[data]` that say nothing about the training and validation splits and their tokens."""
 TOKENIZER = ("model", "revision", "vocab_size")
 """Keys of `[teacher]` that decide how texts are cut into tokens."""
 

@@ -49,7 +49,7 @@ def outcomes(view: StudyView) -> list[Outcome]:
 
 
 def study_scenarios(view: StudyView) -> ScenarioTable:
-    """The scenario table against the baseline and the teacher: its size, and its scores on the search split."""
+    """The scenario table against the baseline and the teacher: its size, and its scores on the validation split."""
     has_baseline = view.outline.spec is not None and view.outline.spec.baseline is not None
     found = outcomes(view)
     return scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)

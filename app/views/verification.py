@@ -26,7 +26,7 @@ from bertdistill.store.rows import ModelVersion
 VERIFYING = "verifying"
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Load the checkpoint in a clean process", ()),
-    ("Score the search split again", ("tokenising the validation split", "validation split again")),
+    ("Score the validation split again", ("tokenising the validation split", "validation split again")),
     ("Compare with the record", ()),
     ("Score the report split", ("tokenising the report split", "report split")),
     ("Draw intervals", ("bootstrap",)),

@@ -87,7 +87,7 @@ class StudyView:
 
     @property
     def teacher(self) -> dict[str, float | None]:
-        """The teacher's size and its scores on the search split; empty until the preparation is done."""
+        """The teacher's size and its scores on the validation split; empty until the preparation is done."""
         scores = self.facts.teacher_metrics
         return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
 

@@ -22,7 +22,7 @@ SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 """Weights of the past in the moving average; the first leaves the curve as it is."""
 AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
-"""Series of the search split begin with this."""
+"""Series of the validation split begin with this."""
 LEAST_SECONDS = 0.9
 """The same curves with more points are drawn again after this time: a look costs half as much, and nobody sees more."""
 
@@ -54,7 +54,7 @@ border; points that are not finite are counted in the title and never drawn.
         return sets[self._set % len(sets)] if sets else []
 
     def _sets(self, names: Sequence[str], trials: int) -> list[list[str]]:
-        """Losses, then each score of the search split, then every other series by itself."""
+        """Losses, then each score of the validation split, then every other series by itself."""
         losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
         rest = sorted((n for n in names if n not in losses), key=lambda n: (not n.startswith(EVALUATION), n))
         return [*([losses] if losses else []), *([n] for n in rest)]

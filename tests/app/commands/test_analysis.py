@@ -85,7 +85,7 @@ def test_outcomes_carry_what_the_view_knows(view: StudyView) -> None:
 
 
 def test_scenarios_of_the_study(view: StudyView) -> None:
-    """The teacher's score on the search split comes from the preparation."""
+    """The teacher's score on the validation split comes from the preparation."""
     table = study_scenarios(view)
     assert ("params", "exact", 0) == (table.size, table.score, table.baseline)
     assert [0, 0, 2, 0, None] == [row.number for row in table.rows]
@@ -235,7 +235,7 @@ def test_confusion_in_words() -> None:
     labels = ("no", ESCAPE)
     found = confusion([Classified("1", f"text {ESCAPE}", "no", "no"), Classified("2", "t", ESCAPE, "no")], labels)
     text = confusion_text(found, PAGE)
-    assert "2 texts of the search split, 50.00 % right" == text.splitlines()[0]
+    assert "2 texts of the validation split, 50.00 % right" == text.splitlines()[0]
     assert ["no", "1", "0", "1", "50.00", "100.00", "66.67"] == text.splitlines()[3].split()
     assert "\x1b" not in text + texts_text(found.texts)
 

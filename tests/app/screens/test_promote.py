@@ -51,7 +51,7 @@ async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) ->
         await shown(pilot, "Verify the best checkpoint of #0 (accuracy ")
         await pilot.press("y")
         await told(pilot, "toy-qa:1 is being verified.")
-        await shown(pilot, "2 ▶ running  Score the search split again  3 of 6 windows")
+        await shown(pilot, "2 ▶ running  Score the validation split again  3 of 6 windows")
         assert "1 ✓ done     Load the checkpoint in a clean process" in words_on(pilot)
         assert "3 … waiting  Compare with the record" in words_on(pilot)
         assert screen.query_one("#promote-steps").has_focus
