@@ -16,8 +16,9 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
-from bertdistill.engine.contract.spec import FineTuneSpec
+from bertdistill.engine.contract.spec import FineTuneSpec, Settings
 from bertdistill.engine.study.sections import default_of
+from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
@@ -205,9 +206,10 @@ def _top_rows() -> list[list[str]]:
 
 
 def _dataclass_table(section: type) -> str:
+    fields = SETTING.values() if section is Settings else dataclasses.fields(section)
     rows = [
         [f"`{field.name}`", _default(field), _allowed(field.metadata), _line(str(field.metadata.get("help", "")))]
-        for field in dataclasses.fields(section)
+        for field in fields
     ]
     return _table(["key", "default", "allowed", "means"], rows)
 

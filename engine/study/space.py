@@ -5,18 +5,29 @@ Pure: it reads no files and samples nothing; proposals are made in `search`.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from bertdistill.engine.contract.spec import SEARCHABLE, Settings
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import did_you_mean, is_number, kind_of, one_of, shown, value_problem
 
 Value = int | float | str | bool
 
+
+def _with_choices(field: dataclasses.Field[Any], choices: Iterable[str]) -> dataclasses.Field[Any]:
+    found = copy.copy(field)
+    found.metadata = MappingProxyType({**field.metadata, "choices": choices})
+    return found
+
+
 SETTING = {f.name: f for f in dataclasses.fields(Settings)}
+SETTING["family"] = _with_choices(SETTING["family"], FAMILIES.keys())  # the contract does not know the families
 KEYS = ("low", "high", "log", "step", "choices", "when")
 MOST_POINTS = 1_000_000
 """Maximum values of one parameter: they are listed to count students, so a step of 1e-300 would exhaust memory."""

@@ -272,7 +272,8 @@ def _families(parts: Parts) -> Iterator[Problem]:
         named.append(("baseline", "family", parts.baseline["family"]))
     for table, key, name in named:
         if name not in FAMILIES:
-            yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(tuple(FAMILIES))}")
+            if table == "settings":  # the others are checked like any value of a setting
+                yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(FAMILIES)}")
         elif parts.task is not None and not FAMILIES[name].fits(TASKS[parts.task]):
             yield Problem(table, key, f"= {shown(name)} does not support {parts.task}")
 
