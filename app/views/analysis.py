@@ -50,7 +50,7 @@ def outcomes(view: StudyView) -> list[Outcome]:
 
 def study_scenarios(view: StudyView) -> ScenarioTable:
     """The scenario table against the baseline and the teacher: its size, and its scores on the search split."""
-    has_baseline = view.spec.baseline is not None
+    has_baseline = view.outline.spec is not None and view.outline.spec.baseline is not None
     found = outcomes(view)
     return scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
 

@@ -114,6 +114,7 @@ def test_the_command_asks_both(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -
             session, name="m", trial_id=2, checkpoint_id=1, who="ada", now=1.0, note="", forced=False
         )
         writes.finish_model_version(session, made.id, state="verified", now=2.0, folder="models/m/v1", metrics={})
+    ws.models_folder("m", 1).mkdir(parents=True)
     with pytest.raises(NotFound, match="has no teacher"):
         promotion.ask_both(ws, "m:1", {"text": "x"}, as_json=True)
     folder = ws.caches / "teachers" / "abc"

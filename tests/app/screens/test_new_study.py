@@ -280,7 +280,7 @@ async def test_form_and_plan_where_one_fits(ws: Workspace, file: Path) -> None:
         await laid_out(pilot, screen)
         await settled(pilot, screen)
         await pilot.press("f6")
-        await shown(pilot, "The same from a shell")
+        await shown(pilot, "trials                8 in the budget")
         await pilot.press("escape")
         await shown(pilot, "budget.trials")
         await pilot.press("ctrl+t", "ctrl+t")

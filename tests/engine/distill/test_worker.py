@@ -116,7 +116,7 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSp
 
 
 def test_a_preparation_reports_what_trials_need(prepared: tuple[Path, AttemptSpec]) -> None:
-    """Folders exist, counts add up, the teacher is scored and the abstaining score is that of the split."""
+    """Folders exist, counts add up, the teacher is scored and the chance level is that of the split."""
     facts = prepared[1].prepared
     assert Path(facts.outputs, "outputs.npy").is_file()
     assert all(Path(folder).is_dir() for folder in facts.features.values())

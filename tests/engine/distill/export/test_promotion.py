@@ -111,6 +111,7 @@ def train(root: Path, task: str) -> Trained:
         max_length=64,
         doc_stride=16,
         max_question_length=16,
+        labels=[] if task == QA else ["neg", "pos"],  # the teacher only numbers its classes
     )
     write(Path(data.train), 1)
     write(Path(data.report), 2)
