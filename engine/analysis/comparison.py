@@ -65,7 +65,7 @@ def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Com
         raise InvalidRequest(f"compare takes {FEWEST} to {MOST} trials, not {len(outcomes)}")
     names = [(one.study, one.number) for one in outcomes]
     if len(set(names)) < len(names):
-        raise InvalidRequest("a trial is listed twice", hint="Name each trial once.")
+        raise InvalidRequest("a trial is named twice", hint="Name each trial once.")
     return Comparison(
         tuple(one.number for one in outcomes),
         tuple(one.study for one in outcomes),

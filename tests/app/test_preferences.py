@@ -87,9 +87,9 @@ def test_where_the_config_file_lies(environ: dict[str, str], expected: str | Non
     ("text", "words"),
     [
         ('them = "dark"', "them is not a known key; did you mean theme?"),
-        ('theme = "pink"', 'theme = "pink" is not possible; use auto, dark, light or ansi'),
+        ('theme = "pink"', 'theme = "pink" is not valid; use auto, dark, light or ansi'),
         ("theme = 3", "theme = 3 is not valid"),
-        ('marker = "dots"', 'marker = "dots" is not possible; use braille, hd or ascii'),
+        ('marker = "dots"', 'marker = "dots" is not valid; use braille, hd or ascii'),
         ('mouse = "no"', 'mouse = "no" must be true or false, without quotes'),
         ('refresh = "fast"', 'refresh = "fast" must be a number'),
         ("refresh = true", "refresh = true must be a number"),

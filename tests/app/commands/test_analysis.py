@@ -316,7 +316,7 @@ def test_named_metrics_and_parameters(type_: Type) -> None:
         (["analysis", "--part", "importance", "--metric", "latency_ms"], "there is no metric 'latency_ms' here"),
         (["analysis", "--part", "slices", "--parameter", "alpha"], "'alpha' is not searched in this study"),
         (["compare", "1"], "compare takes 2 to 6 trials, not 1"),
-        (["compare", "1", "demo/1"], "a trial is listed twice"),
+        (["compare", "1", "demo/1"], "a trial is named twice"),
         (["errors", "1", "--list", "odd"], "there is no class 'odd'"),
         (["errors", "1", "--cut", "1.5"], "--cut"),
         (["errors", "1", "--passages"], "--passages needs a list of questions"),

@@ -140,11 +140,11 @@ async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
     [
         ("layers", "9", "layers = 9 is outside the search space: 1 to 4. For example 2 or 3."),
         ("layers", "4", "layers is 4 already in trial 0. For example 2 or 3."),
-        ("layers", "", "layers is empty; it can be 1 to 4. For example 2 or 3."),
+        ("layers", "", "layers is empty; allowed: 1 to 4. For example 2 or 3."),
         ("layers", "abc", "layers = abc is not a whole number; allowed: 1 to 4. For example 2 or 3."),
         ("batch_size", "0", "batch_size = 0 is below 1; use 1 to 4096. For example 1 or 2."),
         ("batch_size", "", "batch_size is empty; allowed: 1 to 4096. For example 15 or 17."),
-        ("precision", "fp64", 'precision = "fp64" is not possible; use auto, fp32 or bf16. For example fp32 or bf16.'),
+        ("precision", "fp64", 'precision = "fp64" is not valid; use auto, fp32 or bf16. For example fp32 or bf16.'),
     ],
 )
 async def test_refused_values_say_why(house: Make, key: str, value: str, words: str) -> None:
@@ -168,7 +168,7 @@ async def test_a_long_reason_has_room_in_a_narrow_window(house: Make) -> None:
     of = house(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen, SIZES[1]) as pilot:
-        await choose(pilot, screen, "layers", "9999999")
+        await choose(pilot, screen, "layers", "9999999999")
         await until(pilot, lambda: screen.query_one("#verdict").size.height > 1, "a second line")
         await shown(pilot, "2 or 3.")
 
