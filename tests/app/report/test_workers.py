@@ -41,7 +41,7 @@ def queued(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_people_read_who_works_and_why_the_rest_waits(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """With the command that helps; nothing from a worker can drive the terminal."""
     text = typed(capsys, ws)
-    assert text.startswith("no runner has worked here yet\nCPU ")
+    assert text.startswith("no runner has run here yet\nCPU ")
     assert "running  demo/6  ██░░░░░░░░ 25% train 1/4 steps" in text
     assert "demo/8  no runner works here" in text
     assert "start a runner: " in text
@@ -73,7 +73,7 @@ def test_a_diagnosis_is_told_as_the_reason(ws: Workspace, capsys: pytest.Capture
     db.close()
     text = typed(capsys, ws)
     assert "demo/8  the study is paused: 3 attempts crashed" in text
-    assert "go on with a study: " in text
+    assert "resume a study: " in text
 
 
 def test_what_was_put_away_does_not_wait(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
