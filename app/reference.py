@@ -278,8 +278,8 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 MODULES_HEAD = """# Modules
 
 Generated from the code by `make docs`: every room with its purpose, and every module with the start of its docstring.
-Rooms are in the order of imports: each may import those below it (`pyproject.toml`, `[tool.importlinter]`). How they work
-together is in [architecture.md](architecture.md).
+Rooms are in the order of imports: each may import those below it (`pyproject.toml`, `[tool.importlinter]`). How they
+work together is in [architecture.md](architecture.md).
 """
 
 HOUSES = {

@@ -49,4 +49,4 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _outcome(row: Mapping[str, Any]) -> str:
     if row["undone_by"]:
         return f"undone by #{row['undone_by']}"
-    return row["outcome"] or "waiting for the runner"
+    return row["outcome"] or "waits for the runner"

@@ -173,7 +173,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "rule": "which trial serves it",
         "trial": "number, or null when none does",
         "metrics": "its objectives by name",
-        "differences": "by metric, absolute and percent (or null): from the baseline (`near the teacher`: from the teacher)",
+        "differences": "by metric, absolute and percent (or null), from the baseline; of `near the teacher`, from it",
         "remark": "why there is no trial, or that it is the baseline itself, else empty",
     },
     "step": {

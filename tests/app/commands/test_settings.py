@@ -67,7 +67,7 @@ def test_set_tells_each_change(shell: Shell) -> None:
     assert ({"retries": 2}, {"retries": 4}, True) == (made["before"], made["after"], made["undoable"])
     assert [] == shell.data("set", "toy", "runner.retries=4")
     status, out, err = shell.type("set", "toy", "runner.retries=4")
-    assert (0, "", True) == (status, out, "in force already" in err)
+    assert (0, "", True) == (status, out, "already in force" in err)
 
 
 def test_a_larger_budget_goes_on_at_once(shell: Shell) -> None:
