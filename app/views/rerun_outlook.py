@@ -177,7 +177,7 @@ def cost(forecast: Forecast) -> str:
     minutes = None if forecast.minutes is None else f"about {fmt.duration(forecast.minutes * 60)} of training"
     memory = None if forecast.memory_mb is None else f"{fmt.size(forecast.memory_mb * 1e6)} of memory"
     number = forecast.judged_by
-    judged = f"estimated from {number} complete {'trial' if number == 1 else 'trials'}"
+    judged = f"based on {number} complete {'trial' if number == 1 else 'trials'}"
     return ", ".join([word for word in (minutes, memory) if word] + [judged])
 
 
@@ -192,9 +192,7 @@ def _lands(view: StudyView, outlook: Outlook) -> str:
         why = "no complete trial yet" if searched else f"the study does not search {outlook.key}"
         return ", ".join([*where, f"its {y} cannot be estimated: {why}"])
     near = ", ".join(f"#{one.number} {fmt.metric(y, one.score)}" for one in outlook.neighbours)
-    return "; ".join(
-        [*where, f"{y} about {fmt.metric(y, guess)}, estimated from its nearest trials: {near}", *_rank(view, place)]
-    )
+    return "; ".join([*where, f"{y} about {fmt.metric(y, guess)} from its nearest trials: {near}", *_rank(view, place)])
 
 
 def _rank(view: StudyView, place: dict[str, float | None]) -> list[str]:

@@ -73,8 +73,8 @@ async def test_a_change_is_foretold_and_started(house: Make) -> None:
         assert f"params {exact:,.0f} (-" in words
         assert "MB" not in words.split("size_mb")[1].split(",")[0]
         assert "of training" in words
-        assert "estimated from 3 complete trials" in words
-        assert "accuracy perhaps" in words
+        assert "based on 3 complete trials" in words
+        assert "accuracy about" in words
         await pilot.press("enter")
         await shown(pilot, "Rerun #0 with layers 4 → 3?")
         await pilot.press("y")
