@@ -220,5 +220,5 @@ def started(view: StudyView, number: int) -> str:
     """The message after it was created."""
     state = view.study.state
     if state in (StudyState.RUNNING, StudyState.COMPLETE):
-        return f"Trial #{number} is waiting for a free worker. Until it starts, u undoes it."
-    return f"Trial #{number} is waiting: the study is {state.value}; z in the study resumes it."
+        return f"Trial #{number} waits for a free worker. Until it starts, u undoes it."
+    return f"Trial #{number} waits: the study is {state.value}; z in the study resumes it."
