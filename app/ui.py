@@ -574,10 +574,10 @@ class BertDistill(App[None]):
 
         def words(done: tuple[actions.Entry, str]) -> str:
             entry, who = done
-            whose = "" if who == self.who else f" the change by {who}"
+            whose = "" if who == self.who else f" (changed by {who})"
             where = "" if entry.trial is None else f" on #{entry.trial}"
             return (
-                f"Undone{whose}{where}: {entry.words.partition(': ')[2]}. Press u again to undo the change before it."
+                f"Undone{where}{whose}: {entry.words.partition(': ')[2]}. Press u again to undo the change before it."
             )
 
         self.act(undo, words)
