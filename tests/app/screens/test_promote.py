@@ -238,7 +238,7 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
             report = reads.model_version(session, "model:1").report
             more = {"problem": HOSTILE, "remarks": [HOSTILE], "accuracy_repeated": 1.0}
             session.change(ModelVersion, made.id, report={**report, **more})
-        await shown(pilot, "taken by force: [red]markup[/]")
+        await shown(pilot, "accepted by force: [red]markup[/]")
         assert set() == control_codes(pilot)
 
 
