@@ -81,7 +81,7 @@ ACTIONS: tuple[Action, ...] = (
     # ---- everywhere
     Action("help", "question_mark,f1", "help", "Show the keys of this screen", (EVERYWHERE,), "help", 90, "help"),
     Action("palette", "ctrl+p", "command_palette", "Find a command", (EVERYWHERE,), "help", palette=False),
-    Action("quit", "q", "leave", "Quit; what runs goes on", (EVERYWHERE,), "app", 99, "quit"),
+    Action("quit", "q", "leave", "Quit; running studies continue", (EVERYWHERE,), "app", 99, "quit"),
     Action(
         "quit-at-once",
         "ctrl+q",

@@ -100,7 +100,7 @@ def read_config(path: Path, action_ids: Collection[str]) -> Wishes:
     raw = read_toml(path)
     problems = _problems(raw, action_ids)
     if problems:
-        hint = f"Mend the file, or move it away: without {path.name} the defaults hold."
+        hint = f"Fix the file, or move it away: without {path.name} the defaults apply."
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems), hint=hint)
     refresh = raw.get("refresh")
     return Wishes(
@@ -166,7 +166,7 @@ def _keys_problem(value: Any) -> str:
     for key in value.split(","):
         if not _KEY.fullmatch(key.strip()):
             remedy = "write r, R, ctrl+r, f5, space, comma or question_mark"
-            return f"= {shown(value)}: {shown(key.strip())} is no key; {remedy}"
+            return f"= {shown(value)}: {shown(key.strip())} is not a key; {remedy}"
     return ""
 
 

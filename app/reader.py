@@ -104,7 +104,7 @@ class Reader:
             return reads.studies(session)
 
     def archived(self) -> set[int]:
-        """Row ids of the studies that were put away."""
+        """Row ids of the archived studies."""
         with self.session() as session:
             return reads.archived_studies(session)
 
@@ -133,7 +133,7 @@ class Reader:
         return self.view(name).spec if spec is None else spec
 
     def _history(self, name: str) -> tuple[list[Entry], StudySpec | None]:
-        """Read again only when somebody asked for something or the runner honoured it."""
+        """Read again only after a new request or after the runner has carried one out."""
         from bertdistill.engine.steering.changes import as_filed
         from bertdistill.engine.steering.history import history
 

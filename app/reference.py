@@ -24,17 +24,17 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 
 COMMANDS_HEAD = """# Commands
 
-Made from the code by `make docs`. Every command is `bertdistill-tui engine COMMAND`, which is the same as
+Generated from the code by `make docs`. Every command is `bertdistill-tui engine COMMAND`, which is the same as
 `python -m bertdistill.engine COMMAND`.
 
-Data goes to stdout, speech and progress to stderr. Progress is drawn as bars when stderr is a terminal, else as lines.
+Data goes to stdout, messages and progress to stderr. Progress is shown as bars if stderr is a terminal, else as lines.
 
 | exit status | means |
 |---|---|
 | 0 | done |
-| 1 | failed: an error that a person can mend, or a study that ended without being complete |
+| 1 | failed: an error that can be fixed, or a study that ended without being complete |
 | 2 | misuse: a wrong command line, study file or `--set` |
-| 130 | interrupted by ctrl-c; a study that was followed goes on |
+| 130 | interrupted by ctrl-c; a study that was followed keeps running |
 
 | variable | means |
 |---|---|
@@ -89,10 +89,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 
 STUDY_HEAD = """# Study file
 
-Made from the code by `make docs`. A study file is TOML. Unknown keys are errors that name the nearest known key. Any
-key can be overridden on the command line: `--set budget.trials=12 --set teacher.model=./my-teacher`.
+Generated from the code by `make docs`. A study file is TOML. Unknown keys are errors that name the nearest known
+key. Any key can be overridden on the command line: `--set budget.trials=12 --set teacher.model=./my-teacher`.
 
-Relative paths are looked for in the working directory first, then beside the study file.
+Relative paths are resolved against the working directory first, then against the folder of the study file.
 """
 
 
@@ -277,16 +277,16 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 MODULES_HEAD = """# Modules
 
-Made from the code by `make docs`: every room with what it is for, and every module in its own first words. Rooms stand
-in the order of imports: each may import what stands below it (`pyproject.toml`, `[tool.importlinter]`). How they work
-together is in [architecture.md](architecture.md).
+Generated from the code by `make docs`: every room with its purpose, and every module with the start of its docstring.
+Rooms are in the order of imports: each may import those below it (`pyproject.toml`, `[tool.importlinter]`). How they
+work together is in [architecture.md](architecture.md).
 """
 
 HOUSES = {
-    "app": "What a person touches. Nothing in `engine` or `store` knows it.",
-    "engine": "What runs a study, without a terminal and without torch.",
-    "engine/distill": "What a worker process does; the only place for torch, transformers, datasets and scikit-learn.",
-    "store": "What is remembered; the only place for SQL.",
+    "app": "The user interface. Nothing in `engine` or `store` imports it.",
+    "engine": "Runs studies, without a terminal and without torch.",
+    "engine/distill": "The worker process; the only place for torch, transformers, datasets and scikit-learn.",
+    "store": "The database; the only place for SQL.",
 }
 ROOMS = (
     "app",
@@ -333,10 +333,10 @@ def _purpose(path: Path) -> str:
 
 KEYS_HEAD = """# Keys of the app
 
-Made from the code by `make docs`, from the table that makes the bindings, the footer, the help (`?`) and the palette
-(`ctrl+p`) too.
+Generated from the code by `make docs`, from the table that also defines the bindings, the footer, the help (`?`) and
+the palette (`ctrl+p`).
 
-A key is changed by its id in `~/.config/bertdistill-tui/config.toml`; several keys have commas between:
+Remap a key by its id in `~/.config/bertdistill-tui/config.toml`; separate several keys with commas:
 
 ```toml
 [keys]

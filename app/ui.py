@@ -1,6 +1,6 @@
-"""The App: screens, themes and keys, one poll of the store, and the one way in which screens change anything.
+"""The App: screens, themes and keys, one poll of the store, and the only way in which screens change anything.
 
-It draws nothing itself and holds no fact about a study: screens read those, actions of the engine change them. It is
+It draws nothing itself and holds no data about a study: screens read those, actions of the engine change them. It is
 longer than 400 lines because polling, acting and leaving share one state, and most screens are opened here.
 """
 
@@ -48,13 +48,13 @@ from bertdistill.store.rows import StudyState
 
 Found = TypeVar("Found")
 CALM_SECONDS = 5.0
-"""Longest time between two looks when nothing was committed: clocks and ages move too."""
+"""Longest time between two reads when nothing was committed: clocks and ages change too."""
 READY_SECONDS = 1.0
 """How long after the first paint what only actions need is loaded (0.4 s of SQLAlchemy), so that none waits for it."""
 RESIZE_SECONDS = 0.1
 """How long after the app the screen has taken on a new size, usually; when not, the next look does the rest."""
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
-FINISHING = "What you asked for last is still being done; this ends when it is."
+FINISHING = "The last action is still in progress; the app exits when it is finished."
 BLIND = frozenset({"leave", "interrupt", "suspend_process"})
 """Actions that make sense in a window that shows nothing."""
 MARKERS: tuple[Marker, ...] = ("braille", "hd", "ascii")
@@ -105,7 +105,7 @@ class BertDistill(App[None]):
         self._changed_at: float | None = None
         """When something was changed that no screen shows yet."""
         self.refused: list[Exception] = []
-        """What went wrong when there was no screen any more to say so."""
+        """An error after the last screen was closed."""
 
     # ------------------------------------------------------------------------------------------------------ life
 
@@ -229,20 +229,20 @@ class BertDistill(App[None]):
             self.call_later(self._poll)  # the screen on top could not be read meanwhile
 
     def _handle_exception(self, error: Exception) -> None:
-        """A screen that opens while the app is left finds its widgets gone: that is nobody's fault."""
+        """A screen that opens while the app exits finds its widgets gone, which is not an error."""
         if isinstance(error, NoMatches) and (self._exit or not self._running):
             _LOG.debug("a screen was left while it opened: %s", error)
             return
         super()._handle_exception(error)
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        """In a window that is too small to show anything only leaving works: nobody sees what a key does."""
+        """In a window that is too small to show anything, only leaving works: other effects would be invisible."""
         if not has_room(self.size) and not any(name in BLIND for *_, name in self._bound(key)):
             return True
         return await super()._check_bindings(key, priority) or (not priority and self._explain(key))
 
     def _explain(self, key: str) -> bool:
-        """Say why a key does nothing now; False when it has no meaning here at all."""
+        """Explain why a key does nothing now; False when it has no meaning here at all."""
         for owner, binding, name in self._bound(key):
             if getattr(owner, "PLACE", "") in ("", "table") or owner.check_action(name, ()):
                 continue
@@ -295,7 +295,7 @@ class BertDistill(App[None]):
 
     def _tell_problem(self, screen: LiveScreen, error: Exception) -> None:
         """On the screen that has it, as long as it lasts; in full only once, not twice a second."""
-        if screen not in self.screen_stack:  # it was left meanwhile, and nobody misses its news
+        if screen not in self.screen_stack:  # it was closed in the meantime
             return
         text = f"{type(error).__name__}: {error}"
         if screen.is_mounted:
@@ -364,7 +364,7 @@ class BertDistill(App[None]):
             self.notify(safe_line(words, 400), severity=severity, timeout=5, markup=False)  # type: ignore[arg-type]  # a Literal
 
     def tell_error(self, error: Exception, *, title: str = "Not done") -> None:
-        """What went wrong and what to do about it."""
+        """Show the error and its hint."""
         mark = "x" if self.ascii_only else "✗"
         words = f"{mark} {title}: {error_line(error)}"
         if not isinstance(self.screen, LiveScreen) or not self.screen.tell(words):
@@ -427,16 +427,16 @@ class BertDistill(App[None]):
             self.switch_screen(StudiesScreen())
 
     def toggle_study(self, name: str, state: str | None) -> None:
-        """Pause a study that runs; go on with any other."""
+        """Pause a running study; resume any other."""
         from bertdistill.engine.steering import actions
 
         if state == StudyState.RUNNING:
             self.act(
                 lambda: actions.pause_study(self.workspace, name, who=self.who),
-                lambda late: late or f"{name}: nothing new starts; what runs goes on to its end. z goes on.",
+                lambda late: late or f"{name} is paused: no new trials start, running trials finish. z resumes it.",
             )
         else:
-            self.act(lambda: self._resume(name), lambda _: f"{name} goes on.")
+            self.act(lambda: self._resume(name), lambda _: f"{name} is resumed.")
 
     def ask_to_stop_study(self, name: str) -> None:
         from bertdistill.app.screens.dialogues import Confirm
@@ -446,17 +446,17 @@ class BertDistill(App[None]):
             if yes:
                 self.act(
                     lambda: actions.stop_study(self.workspace, name, who=self.who),
-                    lambda late: late or f"{name} stops: its workers write a checkpoint and leave. z goes on with it.",
+                    lambda late: late or f"{name} is stopping: its workers write a checkpoint and exit. z resumes it.",
                 )
 
-        question = f"Stop study {name}? Its workers write a checkpoint and leave; it can go on later."
-        self.push_screen(Confirm(question, yes="Stop it", no="Let it run"), answered)
+        question = f"Stop study {name}? Its workers write a checkpoint and exit; it can be resumed later."
+        self.push_screen(Confirm(question, yes="Stop it", no="Keep running"), answered)
 
     def start_runner(self) -> None:
         from bertdistill.engine.steering import actions
 
         def words(status: RunnerStatus) -> str:
-            return f"A runner works here: pid {status.pid}."
+            return f"The runner is running: pid {status.pid}."
 
         self.act(lambda: actions.ensure_runner(self.workspace), words)
 
@@ -506,7 +506,7 @@ class BertDistill(App[None]):
 
     def action_pause_view(self) -> None:
         self.paused = not self.paused
-        self.tell("Repainting is paused; what runs goes on." if self.paused else "Repainting goes on.")
+        self.tell("Repainting is paused; studies keep running." if self.paused else "Repainting is resumed.")
         self.look_again()
 
     def action_next_theme(self) -> None:
@@ -515,7 +515,7 @@ class BertDistill(App[None]):
         self.theme = names[(place + 1) % len(names)]
 
     def use_background(self, background: terminal.Background) -> None:
-        """The terminal's answer came after the app had begun: take the theme that it means, if nobody chose another."""
+        """The terminal replied after the app had started: apply the theme it implies, unless another one was chosen."""
         if self.options.theme == "auto" and self.theme == THEMES[terminal.theme_name("auto", os.environ)]:
             self.theme = THEMES[terminal.theme_name("auto", os.environ, background)]
 
@@ -545,7 +545,7 @@ class BertDistill(App[None]):
         if items:
             self.push_screen(CopyDialogue(items))
         else:
-            self.tell("There is nothing to copy here.")
+            self.tell("Nothing to copy here.")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not self.why_not(action)
@@ -555,7 +555,7 @@ class BertDistill(App[None]):
         screen = self.screen if self.screen_stack else None
         match action:
             case "undo" if screen is not None and not self.deleted and not getattr(screen, "study_name", ""):
-                return "Which study? Open it, then u takes back its newest change."
+                return "Open a study first; u then undoes its newest change."
             case "workers" | "models" if getattr(screen, "PLACE", "") == action:
                 return f"The {action} are on this screen; escape goes back."
         return ""
@@ -574,9 +574,11 @@ class BertDistill(App[None]):
 
         def words(done: tuple[actions.Entry, str]) -> str:
             entry, who = done
-            whose = "" if who == self.who else f" what {who} had changed"
+            whose = "" if who == self.who else f" (changed by {who})"
             where = "" if entry.trial is None else f" on #{entry.trial}"
-            return f"Undone{whose}{where}: {entry.words.partition(': ')[2]}. u again undoes more."
+            return (
+                f"Undone{where}{whose}: {entry.words.partition(': ')[2]}. Press u again to undo the change before it."
+            )
 
         self.act(undo, words)
 
@@ -591,11 +593,11 @@ def _load_actions() -> None:
 
 
 def run(options: Options) -> int:
-    """Show the app until it is left; the exit status that tells the truth."""
+    """Show the app until it is left; the true exit status."""
     app = BertDistill(options)
     app.run(mouse=options.mouse)
     for error in app.refused:
         say(f"error: not done: {error_words(error)}")
     if app.return_code == 0 and process.held(app.workspace.runner_lock):
-        say(f"What runs goes on without the app. See it with `{command_line('status', ws=app.workspace)}`.")
+        say(f"Running studies continue without the app. Show them with `{command_line('status', ws=app.workspace)}`.")
     return terminal.exit_status(app) or (1 if app.refused else 0)

@@ -15,7 +15,8 @@ from bertdistill.app.reference import PAGES
 ROOT = Path(__file__).parent.parent
 LIST = ROOT / "CONTRIBUTING.md"
 NOT_YET = (
-    "app/",
+    "app/screens/",
+    "app/widgets/",
     "engine/launch/",
     "engine/runner/",
     "engine/steering/",

@@ -1,4 +1,4 @@
-"""What a study would cost, asked of a process of its own: `engine plan` may talk to a hub and must not block a screen.
+"""What a study would cost, asked of a separate process: `engine plan` may contact a hub and must not block a screen.
 
 It starts no study and reads nothing itself.
 """
@@ -18,18 +18,18 @@ from typing import Any
 from bertdistill.app.text.safe import safe_line
 
 SECONDS = 60.0
-"""After which a plan is given up; a hub that does not answer needs about ten."""
+"""Timeout of a plan; a hub that does not answer takes about ten."""
 MISUSE = 2
-"""Exit status of `engine plan` when study file or data are wrong."""
+"""Exit status of `engine plan` when the study file or the data is not valid."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What `engine plan` said. `planned` is its JSON, empty when it failed."""
+    """What `engine plan` reported. `planned` is its JSON, empty when it failed."""
 
     planned: dict[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """Errors, with their remedy, that a person must mend before the study can run."""
+    """Errors, with their remedy, to fix before the study can run."""
     notes: tuple[str, ...] = ()
     """What is assumed or cannot be known now."""
 
@@ -40,7 +40,7 @@ async def ask(path: Path, changes: Sequence[str], program: Sequence[str] = (), w
     command = [*(program or (sys.executable, "-P", "-m", "bertdistill.engine")), "plan", str(path), "--json", *words]
     command += ["--workspace", str(workspace)] if workspace is not None else []
     environ = {name: value for name, value in os.environ.items() if name != "BERTDISTILL_DEBUG"}
-    # Not a process of asyncio's: one that is cancelled while it starts outlives the loop, and complains then.
+    # Not a process of asyncio's: one that is cancelled while it starts outlives the loop, and then logs an error.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -56,7 +56,7 @@ async def ask(path: Path, changes: Sequence[str], program: Sequence[str] = (), w
     except subprocess.TimeoutExpired:
         process.kill()
         await asyncio.to_thread(process.communicate)
-        return Answer(notes=(f"the plan was not done after {SECONDS:.0f} s; sizes and steps are unknown",))
+        return Answer(notes=(f"the plan did not finish within {SECONDS:.0f} s; sizes and steps are unknown",))
     finally:
         if process.poll() is None:
             process.kill()  # the thread that reads its streams sees their end and reaps it
@@ -77,12 +77,14 @@ def read_answer(status: int, out: str, err: str) -> Answer:
         elif errors and status == MISUSE and line.strip():  # an error with a line for every problem
             errors.append(safe_line(line, 400))
     if status == MISUSE:
-        return Answer(problems=tuple(errors or ["the plan says that the study file is wrong"]), notes=tuple(notes))
+        return Answer(
+            problems=tuple(errors or ["the plan reported that the study file is not valid"]), notes=tuple(notes)
+        )
     if status:
         last = errors[-1] if errors else safe_line(err.strip().splitlines()[-1] if err.strip() else f"status {status}")
         return Answer(notes=(*notes, f"sizes and steps are unknown: {last}"))
     try:
         planned = json.loads(out)
     except ValueError:
-        return Answer(notes=(*notes, "sizes and steps are unknown: the plan is not readable"))
+        return Answer(notes=(*notes, "sizes and steps are unknown: the output of the plan cannot be read"))
     return Answer(planned, notes=tuple(notes))

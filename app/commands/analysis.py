@@ -1,4 +1,4 @@
-"""Commands that look back at a study: analysis, compare, errors. They parse, call an analysis and print."""
+"""Commands that analyse a study: analysis, compare, errors. They parse, call an analysis and print."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Printed = tuple[str, list[dict[str, Any]], Any]
 
 @dataclass(frozen=True)
 class _Asked:
-    """One study and what was asked about it."""
+    """One study and what was requested about it."""
 
     ws: Workspace
     view: StudyView
@@ -113,28 +113,32 @@ def analysis(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
     part: Annotated[
-        str, typer.Option("--part", metavar="PART", help=f"One of {', '.join(PARTS)}; else the first three.")
+        str, typer.Option("--part", metavar="PART", help=f"One of {', '.join(PARTS)}; default: the first three.")
     ] = "",
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="Of the importance: ped-anova or fanova.")
+        str, typer.Option("--method", metavar="METHOD", help="Method of importance: ped-anova or fanova.")
     ] = "ped-anova",
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            "--metric", metavar="METRIC", help="Of importance, parallel and slices; may be repeated. Else objectives."
+            "--metric",
+            metavar="METRIC",
+            help="Metric of importance, parallel and slices; may be repeated. Default: the objectives.",
         ),
     ] = None,
     params: Annotated[
         list[str] | None,
-        typer.Option("--parameter", metavar="NAME", help="Of parallel and slices; may be repeated. Else all."),
+        typer.Option(
+            "--parameter", metavar="NAME", help="Parameter of parallel and slices; may be repeated. Default: all."
+        ),
     ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """What a study teaches: which parameters mattered, which trial to take, how the search went.
+    """Analyse a study: which parameters mattered, which trial to choose, how the search went.
 
     Importance of parameters, scenarios against the baseline, hypervolume over trials and worker-hours; parallel
-    coordinates and slices when they are asked for. docs/analysis.md says how to read them.
+    coordinates and slices on request. docs/analysis.md explains how to read them.
     """
     from bertdistill.app.views.view import read_view
 
@@ -184,18 +188,18 @@ def _print(text: str, rows: list[dict[str, Any]], value: Any, *, as_json: bool, 
     else:
         show(text, coloured=colour_ok())
     if as_csv and not rows:
-        say(text)  # it tells why there are none
+        say(text)  # it says why there are none
 
 
 def compare(
-    trials: Annotated[list[str], typer.Argument(metavar="TRIAL...", help="2 to 6 trials; the first is the measure.")],
+    trials: Annotated[list[str], typer.Argument(metavar="TRIAL...", help="2 to 6 trials; the first is the reference.")],
     study: StudyOption = "",
     where: WorkspaceOption = None,
-    every: Annotated[bool, typer.Option("--all", help="Settings that are the same in all trials, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include settings that are the same in all trials.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Trials side by side: settings that differ, metrics, differences to the first.
+    """Compare trials side by side: settings that differ, metrics, differences from the first.
 
     They may come from different studies; the objectives are those of the first.
     """
@@ -231,23 +235,27 @@ def errors(
     cut: Annotated[
         float,
         typer.Option(
-            "--cut", metavar="F1", min=0.0, max=1.0, help="F1 from which on a wrong answer is mostly correct."
+            "--cut",
+            metavar="F1",
+            min=0.0,
+            max=1.0,
+            help="F1 at or above which a wrong answer counts as mostly correct.",
         ),
     ] = 0.5,
-    by_article: Annotated[bool, typer.Option("--by-article", help="Classes of every article, worst first.")] = False,
+    by_article: Annotated[bool, typer.Option("--by-article", help="Classes by article, worst first.")] = False,
     which: Annotated[
-        str, typer.Option("--list", metavar="CLASS", help="List examples, too: all, wrong, right or another class.")
+        str, typer.Option("--list", metavar="CLASS", help="Also list examples: all, wrong, right or another class.")
     ] = "",
     passages: Annotated[
         bool,
-        typer.Option("--passages", help="With the listed questions what stands around the answers in their passages."),
+        typer.Option("--passages", help="With listed questions, also show the passage around the answers."),
     ] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Where a trial is wrong on the validation split.
+    """Show the errors of a trial on the validation split.
 
-    Question answering: classes of answers, article by article when asked. Classification: the confusion table with
+    Question answering: classes of answers, optionally by article. Classification: the confusion table with
     precision and recall. CSV prints the articles with --by-article, else the examples.
     """
     from bertdistill.engine.analysis.predictions import read_predictions

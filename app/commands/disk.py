@@ -16,15 +16,15 @@ from bertdistill.app.text.command_line import command_line
 if TYPE_CHECKING:
     pass
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; scripts need it.")]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would go and what it frees.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; required in scripts.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed and how much that frees.")]
 PARTS = ("checkpoints", "caches", "leftovers", "bin")
 
 
 def disk(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Who holds what of the disk: studies, trials, caches, models, leftovers, the bin.
+    """Disk usage of studies, trials, caches, models, leftovers and the bin.
 
-    Sizes are measured, and a file with several names counts once. JSON lists every folder.
+    Sizes are measured; a file with several hard links counts once. JSON lists every folder.
     """
     from bertdistill.app.commands.studies import page_of_output
     from bertdistill.app.report.disk import disk_object, disk_text
@@ -46,13 +46,16 @@ def delete(
     yes: YesOption = False,
     dry_run: DryOption = False,
     keep_days: Annotated[
-        float, typer.Option("--keep-days", metavar="DAYS", min=0, help="Time in the bin; 0 removes at once, for good.")
+        float,
+        typer.Option(
+            "--keep-days", metavar="DAYS", min=0, help="Days in the bin; 0 removes them immediately and permanently."
+        ),
     ] = 7.0,
     as_json: JsonOption = False,
 ) -> None:
     """Delete studies, trials and models; `undo` brings them back while they are in the bin.
 
-    Refused for what runs, and for what a promoted model rests on.
+    Refused for anything that is running or that a promoted model depends on.
     """
     from bertdistill.app.report.disk import deletion_object, deletion_text
     from bertdistill.app.text.tables import json_text
@@ -70,7 +73,7 @@ def delete(
     if keep_days > 0:
         for request in made:
             undo = command_line("undo", str(request.id), ws=ws)
-            say(f"deleted: {request.arguments['name']}; bring it back with: {undo}")
+            say(f"deleted: {request.arguments['name']}; restore with: {undo}")
 
 
 def prune(
@@ -86,14 +89,14 @@ def prune(
             "--keep-days",
             metavar="DAYS",
             min=0,
-            help="Also empty the bin of what has been there for longer; 0 empties it and removes the rest at once.",
+            help="Days in the bin; anything older is removed. 0 empties the bin and removes the rest immediately.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Free what nothing needs: checkpoints of dominated trials, unused caches, leftovers, and the expired in the bin.
+    """Free disk space: checkpoints of dominated trials, unused caches, leftovers and expired items in the bin.
 
-    It goes into the bin for a week unless --keep-days says otherwise. Scores and curves stay.
+    Items stay in the bin for a week unless --keep-days is given. Scores and curves are kept.
     """
     from bertdistill.app.report.disk import pruning_object, pruning_text
     from bertdistill.app.text import format as fmt
@@ -109,32 +112,32 @@ def prune(
     if as_json:
         show(json_text(pruning_object(found)))
     _say(pruning_text(found, KEEP_DAYS if keep_days is None else keep_days), as_json)
-    if dry_run or not found.anything or not _sure("Go on?", yes):
+    if dry_run or not found.anything or not _sure("Continue?", yes):
         return
     request, freed = actions.prune(ws, parts, keep_days=keep_days, who=who())
-    say(f"{fmt.size(freed)} are free now")
+    say(f"freed {fmt.size(freed)}")
     if request is not None and keep_days != 0:
-        say(f"bring the rest back with: {command_line('undo', '', str(request.id), ws=ws)}")
+        say(f"restore the rest with: {command_line('undo', '', str(request.id), ws=ws)}")
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; an older backup is replaced.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Output file; an existing backup is replaced.")],
     where: WorkspaceOption = None,
 ) -> None:
-    """Copy the database, whole and consistent, while the runner works.
+    """Write a consistent copy of the database, also while the runner is working.
 
-    It holds every study, trial, curve and change. Checkpoints and models are folders: see docs/guide.md.
+    It contains every study, trial, curve and change. Checkpoints and models are folders: see docs/guide.md.
     """
     from bertdistill.app.text import format as fmt
     from bertdistill.engine.steering.backup import back_up
 
     ws = workspace(where)
     size = back_up(ws, file)
-    say(f"wrote {file} ({fmt.size(size)}); to put it back, see docs/guide.md")
+    say(f"wrote {file} ({fmt.size(size)}); to restore it, see docs/guide.md")
 
 
 def _say(text: str, as_json: bool) -> None:
-    """What goes: data for people, speech beside JSON."""
+    """What would be removed: on stdout for people, on stderr with --json."""
     if as_json:
         say(text)
     else:
@@ -142,11 +145,11 @@ def _say(text: str, as_json: bool) -> None:
 
 
 def _sure(question: str, yes: bool) -> bool:
-    """Ask on a terminal; scripts must say `--yes`."""
+    """Ask on a terminal; scripts must pass `--yes`."""
     if yes:
         return True
     if not sys.stdin.isatty() or not sys.stderr.isatty():
-        raise UsageError("nothing was done: there is no terminal to ask on", hint="Add --yes, or --dry-run.")
+        raise UsageError("nothing was done: confirmation needs a terminal", hint="Add --yes, or --dry-run.")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):

@@ -1,4 +1,4 @@
-"""The `engine` group: every command of it, and what stands before a command. It does no work of its own."""
+"""The `engine` group: all its commands, and the options before a command. It does no work of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bertdistill.app.commands.session import DEBUG, folder, set_workspace
 
 engine = typer.Typer(
     name="engine",
-    help="Run and inspect studies from the command line. Data goes to stdout, speech to stderr.",
+    help="Run and inspect studies from the command line. Data goes to stdout, messages to stderr.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,13 +36,13 @@ for commands in PANELS:
 def start_engine(
     workspace: Annotated[
         Path | None,
-        typer.Option("--workspace", "-w", metavar="DIR", parser=folder, help="The same as after a command."),
+        typer.Option("--workspace", "-w", metavar="DIR", parser=folder, help="Same as after the command."),
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error (or BERTDISTILL_DEBUG=1).")
     ] = False,
 ) -> None:
-    """Run and inspect studies from the command line. Data goes to stdout, speech to stderr."""
+    """Run and inspect studies from the command line. Data goes to stdout, messages to stderr."""
     set_workspace(workspace)
     if debug:
         os.environ[DEBUG] = "1"

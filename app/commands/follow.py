@@ -1,4 +1,4 @@
-"""Following a study on stderr until it ends: bars on a terminal, calm lines elsewhere. It starts and stops nothing.
+"""Following a study on stderr until it ends: bars on a terminal, plain lines elsewhere. It starts and stops nothing.
 
 What happened once (a trial ended, a notice) is a line that stays; what moves (progress) is a bar, or a line every few
 seconds.
@@ -97,7 +97,7 @@ class Bars:
 
 
 def stage(*, plain: bool = False, every: float = CALM_SECONDS) -> Stage:
-    """Bars if stderr is a terminal that can redraw a line and nobody asked for plain lines."""
+    """Bars if stderr is a terminal that can redraw a line and plain lines were not requested."""
     able = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
     return Bars() if able and not plain else Lines(every)
 
@@ -111,9 +111,9 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     since: float = float("inf"),
 ) -> StudyView:
-    """Tell what happens until the study is no longer running, or its runner is gone; the last view.
+    """Report events until the study is no longer running or its runner is gone; returns the last view.
 
-    What ended before this call but after `since` (Unix time) is told, too.
+    What ended before this call but after `since` (Unix time) is reported as well.
 
     KeyboardInterrupt passes through after the stage is closed: the caller says what detaching means.
     """
@@ -128,7 +128,7 @@ def follow(
             target.moving(view, news.moving())
             if view.study.state != StudyState.RUNNING and not news.awaited():
                 return view
-            # Two looks: between the last commit and the end of a runner the state may be a moment behind.
+            # Two looks: between the last commit and the end of a runner the state may lag by a moment.
             missing = 0 if runner_alive() else missing + 1
             if missing > 2:
                 return news.tell(target)
@@ -138,7 +138,7 @@ def follow(
 
 
 class _News:
-    """What has been told already."""
+    """What has already been reported."""
 
     def __init__(self, db: Database, name: str, since: float) -> None:
         self._db, self._name = db, name
@@ -163,7 +163,7 @@ class _News:
         return self.view
 
     def awaited(self) -> bool:
-        """Whether the runner has still to honour a request about this study, such as to resume it."""
+        """Whether a request about this study, such as a resume, is still pending with the runner."""
         with self._db.read() as session:
             return any(r.study_id == self.view.study.id for r in reads.pending_requests(session))
 

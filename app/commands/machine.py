@@ -1,4 +1,4 @@
-"""Commands about this machine: workers and doctor. They look and print; nothing is changed."""
+"""Commands about this machine: workers and doctor. They read and print; they change nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bertdistill.app.terminal.streams import say, show, show_rows, unicode_ok
 from bertdistill.app.text.command_line import command_line
 
 CPU_SECONDS = 0.2
-"""How long the load of the processor is measured."""
+"""How long the CPU load is measured."""
 
 
 def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
-    """Slots, who works in them, the load of this machine, and why everything else waits."""
+    """Slots and their workers, the load of this machine, and why each waiting item waits."""
     import time
 
     from bertdistill.app.commands.studies import page_of_output
@@ -53,8 +53,8 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
         return
     remedies = {
         "no runner": f"start a runner: {command_line('resume', ws=ws)}",
-        "paused": f"go on with a study: {command_line('resume', 'STUDY', ws=ws)}",
-        "stopped": f"go on with a study: {command_line('resume', 'STUDY', ws=ws)}",
+        "paused": f"resume a study: {command_line('resume', 'STUDY', ws=ws)}",
+        "stopped": f"resume a study: {command_line('resume', 'STUDY', ws=ws)}",
         "slots": f"more workers: {command_line('set', 'STUDY', 'runner.slots=N', ws=ws)}",
     }
     text = workers_text(now, page_of_output(), remedies)
@@ -64,7 +64,7 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
 def doctor(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Check this machine and workspace.
 
-    Python, torch, GPUs, disk, SQLite, the database; and a toy worker is killed to prove that nothing is lost.
+    Checks Python, torch, GPUs, disk, SQLite and the database, and kills a toy worker to verify that nothing is lost.
     """
     from bertdistill.app.report.summary import checks_text
     from bertdistill.app.text.tables import json_text

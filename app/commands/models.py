@@ -36,19 +36,22 @@ ModelArgument = Annotated[
 def promote(
     trial: TrialArgument,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Name of the model; each promotion makes its next version.")
+        str, typer.Argument(metavar="NAME", help="Name of the model; each promotion creates the next version.")
     ],
     study: StudyOption = "",
     where: WorkspaceOption = None,
     alias: Annotated[str, typer.Option("--alias", metavar="ALIAS", help="Point this alias to it once verified.")] = "",
-    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the version and in its card.")] = "",
+    note: Annotated[
+        str, typer.Option("--note", metavar="TEXT", help="Stored with the version and in its model card.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Export even if the repeated score differs.")] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Come back at once; `models` shows the end.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return immediately; `models` shows the result.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the best checkpoint of a trial and export it.
 
-    A clean process loads it, scores it on the report split and compares with the record; a mismatch is refused.
+    A clean process loads it, repeats its scores and compares them with the record, then scores it on the report
+    split. A mismatch is refused.
     """
     from bertdistill.app.commands.promotion import follow_promotion, verified_text
     from bertdistill.app.text.tables import json_text
@@ -67,7 +70,7 @@ def promote(
     try:
         ended = follow_promotion(ws, version, say=say)
     except KeyboardInterrupt:
-        say(f"detached: the verification of {model} goes on; see {command_line('models', name, ws=ws)}")
+        say(f"detached: the verification of {model} continues; see {command_line('models', name, ws=ws)}")
         raise typer.Exit(130) from None
     row = _row(ws, ended)
     show(json_text(row) if as_json else verified_text(row, ended))
@@ -90,14 +93,14 @@ def models(
         str, typer.Option("--set-alias", metavar="ALIAS=VERSION", help="Point an alias of NAME to a version.")
     ] = "",
     undo_alias: Annotated[
-        str, typer.Option("--undo-alias", metavar="ALIAS", help="Point it back to where it was.")
+        str, typer.Option("--undo-alias", metavar="ALIAS", help="Point it back to its previous version.")
     ] = "",
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
     """Promoted models with aliases, verified scores and folders.
 
-    With an option it moves an alias first.
+    With --set-alias or --undo-alias, the alias is moved first.
     """
     from bertdistill.app.commands.promotion import read_models
     from bertdistill.app.report.summary import models_text
@@ -109,10 +112,10 @@ def models(
     rows = read_models(ws, name)
     if name and not rows:
         known = ", ".join(dict.fromkeys(row["name"] for row in read_models(ws))) or "none yet"
-        raise NotFound(f"model {name!r} does not exist", hint=f"There are: {known}.")
+        raise NotFound(f"model {name!r} does not exist", hint=f"Models: {known}.")
     text = models_text(rows, page_of_output())
     if not rows:
-        say(f"no model yet; promote a trial: {command_line('promote', 'STUDY/NUMBER', 'NAME', ws=ws)}")
+        say(f"no models yet; promote a trial: {command_line('promote', 'STUDY/NUMBER', 'NAME', ws=ws)}")
     show_rows(rows, text, json=as_json, csv=as_csv)
 
 
@@ -138,11 +141,13 @@ def ask(
         str, typer.Option("--passage", "-p", metavar="TEXT", help="Passage to search; - reads stdin.")
     ] = "",
     pair: Annotated[str, typer.Option("--pair", metavar="TEXT", help="Second sentence, for sentence pairs.")] = "",
-    teacher: Annotated[bool, typer.Option("--teacher", help="Its teacher answers too; both with CPU time.")] = False,
+    teacher: Annotated[
+        bool, typer.Option("--teacher", help="Also ask its teacher; both answers with CPU time.")
+    ] = False,
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a promoted model a question, or for the class of a text."""
+    """Ask a promoted model a question, or let it classify a text."""
     from bertdistill.app.commands.promotion import ask_both, ask_model, model_folder
 
     if bool(text) == bool(question):
@@ -176,7 +181,7 @@ def score(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a prediction file as the official SQuAD scripts do.
+    """Score a prediction file like the official SQuAD scripts.
 
     With --null-odds it also prints the best score over all thresholds. The official search walks through ties question
     by question, so its best can be higher than what any threshold reaches, and than a tuned null_threshold of a study.

@@ -1,6 +1,6 @@
-"""Values of the command line that are plainly right are taken without typer's checks, which load pydantic (0.1 s).
+"""Values on the command line that are obviously valid skip typer's checks, which load pydantic (0.1 s).
 
-Every other value, and every word about a wrong one, is typer's own. It touches what typer keeps private, so typer is
+Every other value, and every message about an invalid one, is left to typer. It uses private parts of typer, so typer is
 pinned to a minor version, and tests compare both ways.
 """
 
@@ -14,7 +14,7 @@ from typer._coercion import build_runtime_param
 
 
 def spare_checks(command: Any) -> None:
-    """Let the parameters of a command, and of all commands below it, look at their values here first."""
+    """Let the parameters of a command, and of all commands below it, check their values here first."""
     for parameter in command.get_params(Context(command)):  # --help is made by it, once
         parameter._runtime_param = _Plain()
     for below in getattr(command, "commands", {}).values():
@@ -22,7 +22,7 @@ def spare_checks(command: Any) -> None:
 
 
 class _Plain:
-    """In the place of typer's RuntimeParam."""
+    """Replaces typer's RuntimeParam."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """The value for the function behind the command."""
@@ -34,7 +34,7 @@ class _Plain:
 
 
 def _made(text: str, descriptor: Any) -> Any:
-    """What a text stands for; None when only typer can tell, or say what is wrong with it."""
+    """What a text stands for; None when only typer can decide, or report what is wrong with it."""
     kind, info = descriptor.annotation, descriptor.parameter_info
     if info.parser is not None:
         try:

@@ -37,7 +37,7 @@ CPU_TIME = "latency_cpu_ms"
 def follow_promotion(
     ws: Workspace, version: ModelVersion, *, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> ModelVersion:
-    """Tell each phase once until the verification has ended; the settled version."""
+    """Report each phase once until the verification has ended; returns the settled version."""
     told = ""
     while True:
         settled = actions.settle_promotion(ws, version.id)
@@ -51,7 +51,7 @@ def follow_promotion(
 
 
 def _newest(events: Path) -> str:
-    """What the verifying worker is at: its newest phase or notice."""
+    """What the verifying worker is doing: its newest phase or notice."""
     event = newest_event(events, PROGRESS, NOTICE)
     return safe_line(event.get("text", event.get("phase", "")), 500)
 
@@ -111,15 +111,17 @@ def model_folder(ws: Workspace, reference: str) -> Path:
     with reading(ws) as db, db.read() as session:
         version = reads.model_version(session, reference)
     if not version.folder:
-        raise NotFound(f"{reference} has no exported folder; it is {version.state}", hint="Promote its trial again.")
+        raise NotFound(
+            f"{reference} has no exported folder; its state is {version.state}", hint="Promote its trial again."
+        )
     if words := integrity.changed(ws, version):
-        hint = f"Promote its trial again; to ask it as it is, give its folder: {ws.path / version.folder}"
-        raise ActionRefused(f"{reference} is no longer what was verified: {words}", hint=hint)
+        hint = f"Promote its trial again; to query it as it is, give its folder: {ws.path / version.folder}"
+        raise ActionRefused(f"{reference} has changed since its verification: {words}", hint=hint)
     return ws.absolute(version.folder)
 
 
 def ask_model(folder: Path, request: Mapping[str, str], *, as_json: bool) -> str:
-    """The answer of an exported model; WorkerFailed with the last line of its complaint."""
+    """The answer of an exported model; WorkerFailed with the last line of its error output."""
     command = [sys.executable, "-P", "-m", ANSWER_MODULE, str(folder)]
     done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -137,7 +139,7 @@ def ask_both(ws: Workspace, reference: str, request: Mapping[str, str], *, as_js
         study = reads.study_by_id(session, trial.study_id)
     teacher = teacher_of(ws, Prepared.from_dict(study.prepared))
     if teacher.problem:
-        raise NotFound(teacher.problem, hint="Ask the model alone, without --teacher.")
+        raise NotFound(teacher.problem, hint="Ask only the model, without --teacher.")
     orders = {"student": order_for(folder, request), "teacher": order_for(folder, request, teacher=teacher)}
     process = AnswerProcess()
     try:
@@ -156,7 +158,11 @@ def answer_text(found: Mapping[str, Any]) -> str:
     if "label" in found:
         shares = {safe_line(name): f"{share:.4f}" for name, share in found["probabilities"].items()}
         shares |= {"CPU time": fmt.metric(CPU_TIME, ms, unit=True)} if (ms := found.get(CPU_TIME)) else {}
-        cut = f"\ncut: {found['tokens_read']} of {found['tokens']} tokens were read" if "tokens_read" in found else ""
+        cut = (
+            f"\ntruncated: {found['tokens_read']} of {found['tokens']} tokens were read"
+            if "tokens_read" in found
+            else ""
+        )
         return f"{safe_line(found['label'])}\n{pairs(shares)}{cut}"
     first = "no answer in the passage" if found["abstained"] else safe_line(found["answer"], 1000)
     rest = {k: safe_line(fmt.setting(v), 1000) for k, v in found.items() if k not in ("answer", "abstained")}

@@ -34,7 +34,7 @@ DONE, FAILED, MISUSE = 0, 1, 2
 
 
 class Root(TyperGroup):
-    """A first word that is no command is the study file to open; the options of the app may stand behind it, too."""
+    """A first word that is not a command is the study file to open; options of the app may also follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         place = self._first_word(ctx, args)
@@ -72,34 +72,38 @@ app = typer.Typer(
 def start(
     context: typer.Context,
     study_file: Annotated[
-        Path | None, typer.Argument(metavar="STUDY.toml", help="A study file to look at and start.", show_default=False)
+        Path | None, typer.Argument(metavar="STUDY.toml", help="A study file to check and start.", show_default=False)
     ] = None,
     where: WorkspaceOption = None,
     study: Annotated[str, typer.Option("--study", metavar="STUDY", help="Open this study of the workspace.")] = "",
     demo: Annotated[
-        bool, typer.Option("--demo", help="Start the demo study on made data, and open it; needs no network.")
+        bool, typer.Option("--demo", help="Start the demo study on synthetic data and open it; needs no network.")
     ] = False,
     theme: Annotated[Theme | None, typer.Option("--theme", help="Colours; auto asks the terminal.")] = None,
     marker: Annotated[
-        Marker | None, typer.Option("--marker", help="What charts are drawn with; ascii for poor fonts.")
+        Marker | None, typer.Option("--marker", help="Marker of charts; ascii for fonts without braille.")
     ] = None,
     mouse: Annotated[
         bool | None,
         typer.Option(
-            "--mouse/--no-mouse", help="Without the mouse the terminal selects text itself.", show_default=False
+            "--mouse/--no-mouse", help="Without the mouse, the terminal's own text selection works.", show_default=False
         ),
     ] = None,
     refresh: Annotated[
         float | None,
         typer.Option(
-            "--refresh", metavar="HZ", min=SLOWEST, max=FASTEST, help="Looks a second; else 2, and 1 over SSH."
+            "--refresh",
+            metavar="HZ",
+            min=SLOWEST,
+            max=FASTEST,
+            help="Database polls per second; default 2, over SSH 1.",
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Search, watch and promote distilled BERT-like models.
 
-    Without a command: the terminal app. Its preferences stand in ~/.config/bertdistill-tui/config.toml.
+    Without a command: the terminal app. Its preferences are in ~/.config/bertdistill-tui/config.toml.
     """
     if version:
         from importlib.metadata import version as installed
@@ -112,21 +116,21 @@ def start(
     if study or demo or wishes != Wishes():
         names = "--study, --demo, --theme, --marker, --mouse and --refresh"
         raise UsageError(
-            f"{names} belong to the app, not to {context.invoked_subcommand}",
+            f"{names} are options of the app, not of {context.invoked_subcommand}",
             hint=f"Leave them out; see {PROGRAM} {context.invoked_subcommand} --help.",
         )
     set_workspace(where)
 
 
 def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study: str, demo: bool) -> int:
-    """The exit status of the app. What can be wrong is told before the terminal is touched."""
+    """The exit status of the app. Errors are reported before the terminal is touched."""
     from bertdistill.app.terminal import terminal
 
     streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     if study_file is not None:
         _check_study_file(study_file)
     if demo and (study or study_file is not None):
-        raise UsageError("--demo opens the demo study and no other", hint="Leave out --demo, or the study.")
+        raise UsageError("--demo opens only the demo study", hint="Leave out --demo or the study.")
     if problem := terminal.unfit(os.environ, {k: s.isatty() for k, s in streams.items()}, sys.stderr.encoding):
         say(f"error: {problem}")
         return MISUSE
@@ -141,7 +145,7 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
     if demo:
         from bertdistill.engine.steering.demo_study import start_demo
 
-        say(f"the demo study begins in {found.workspace}; leaving the app stops nothing")
+        say(f"the demo study starts in {found.workspace}; quitting the app does not stop it")
         found = dataclasses.replace(found, open_study=start_demo(ws, who()))
     terminal.tame(os.environ)
     if found.theme == "auto" and not os.environ.get("NO_COLOR"):
@@ -156,13 +160,13 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
 
 
 def _check_study(ws: Workspace, name: str) -> None:
-    """A study that is not there is told before the terminal is touched."""
+    """A missing study is reported before the terminal is touched."""
     with reading(ws) as db:
         find_study(db, name)
 
 
 def _check_study_file(path: Path) -> None:
-    """A word that is neither file nor command is a slip of the pen, whatever the terminal can do."""
+    """A word that is neither a file nor a command is a typo, whatever the terminal can do."""
     if path.is_file():
         return
     from bertdistill.app.commands.engine import PANELS
@@ -170,12 +174,12 @@ def _check_study_file(path: Path) -> None:
     word = str(path)
     if any(word in commands for commands in PANELS):
         raise UsageError(f"{word} is a command of `engine`", hint=f"Type {PROGRAM} engine {word}.")
-    what = "is a folder" if path.is_dir() else "no such file, and no command"
+    what = "is a folder" if path.is_dir() else "not a file and not a command"
     raise UsageError(f"{word}: {what}", hint=f"Give a study file (TOML), or see {PROGRAM} --help.")
 
 
 def command_line(words: Sequence[str]) -> Any:
-    """What understands these words: the app alone, unless they may mean a command of `engine` or ask for help."""
+    """The parser of these words: that of the app alone, unless they may be a command of `engine` or ask for help."""
     if {"engine", "--help"} & set(words) and not app.registered_groups:
         from bertdistill.app.commands.engine import engine
 
@@ -201,7 +205,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _open_streams() -> None:
-    """Streams that the caller closed (`>&-`) lead to nowhere; Python has None in their place."""
+    """Streams that the caller closed (`>&-`) go to the null device; Python sets them to None."""
     nowhere = Path(os.devnull)
     sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
     sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
@@ -209,7 +213,7 @@ def _open_streams() -> None:
 
 
 def _reader_gone(descriptor: int) -> bool:
-    """Whether this is a pipe that nobody reads."""
+    """Whether this is a pipe without a reader."""
     watch = select.poll()
     watch.register(descriptor, 0)
     return any(event & select.POLLERR for _, event in watch.poll(0))
@@ -222,7 +226,9 @@ def _run(words: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
     except BertDistillError as error:
         return _tell(str(error), error.hint, MISUSE if _is_misuse(error) else FAILED)
-    except UnicodeEncodeError as error:  # bytes of the command line that are no text; nothing we made has such a name
+    except (
+        UnicodeEncodeError
+    ) as error:  # bytes on the command line that are not text; no name of ours contains such bytes
         return _tell(f"{error.object.encode(errors='replace').decode()}: not UTF-8 text", "Type it in UTF-8.", MISUSE)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""

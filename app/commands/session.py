@@ -29,7 +29,7 @@ DEBUG = "BERTDISTILL_DEBUG"
 
 
 def folder(text: str) -> Path:
-    """A folder that was typed. An empty word is an unset variable in a script, not the folder that we stand in."""
+    """A folder that was typed. An empty word is an unset variable in a script, not the current folder."""
     if not text.strip():
         raise typer.BadParameter("the folder is empty; give its path, or `.` for this one")
     return Path(text)
@@ -50,16 +50,16 @@ WorkspaceOption = Annotated[
         "-w",
         metavar="DIR",
         parser=folder,
-        help="Folder that holds everything; else BERTDISTILL_WORKSPACE, else ./bertdistill-runs.",
+        help="Workspace folder. Default: $BERTDISTILL_WORKSPACE, else ./bertdistill-runs.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV to stdout.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file (dotted), may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key of the study file; may be repeated."),
 ]
-StudyOption = Annotated[str, typer.Option("--study", metavar="STUDY", help="Study of a bare trial number.")]
+StudyOption = Annotated[str, typer.Option("--study", metavar="STUDY", help="Study of a trial given by number.")]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def workspace(option: Path | None) -> Workspace:
 
     found = resolve_workspace(option, os.environ)
     if words := others(found.path, found.database):
-        say(f"warning: {words}; what is read from it may be made to deceive you")
+        say(f"warning: {words}; its contents may have been tampered with")
     return found
 
 
@@ -117,7 +117,7 @@ def find_trial(db: Database, text: str, study: str) -> TrialName:
 
 
 def find_study(db: Database, name: str) -> Study:
-    """The study named, or without a name the one that was made last and not put away."""
+    """The study named, or without a name the newest one that is not archived."""
     from bertdistill.store import reads
     from bertdistill.store.errors import NotFound
 

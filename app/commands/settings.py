@@ -43,7 +43,7 @@ def set_settings(
         typer.Argument(
             metavar="KEY=VALUE",
             help="threshold.METRIC, range.PARAMETER, budget.trials, budget.hours, runner.slots, data.report, note, or "
-            "another key of [runner] or [stopping]. Nothing after = takes a threshold off and widens a range.",
+            "another key of [runner] or [stopping]. An empty value removes a threshold or resets a range.",
         ),
     ],
     where: WorkspaceOption = None,
@@ -55,8 +55,8 @@ def set_settings(
     """Change a study while it runs: all changes at once, or none.
 
     A range is LOW..HIGH, one value, or choices with commas, always inside the range of the study file, as in
-    range.layers=2..4, range.alpha=0.5 or range.layer_choice=even,first. Later proposals keep to it, and earlier trials
-    stay. `undo` takes a change back.
+    range.layers=2..4, range.alpha=0.5 or range.layer_choice=even,first. It applies to later proposals; earlier trials
+    are kept. `undo` reverts a change.
     """
     from bertdistill.engine.steering import actions
 
@@ -64,7 +64,7 @@ def set_settings(
     with reading(ws) as db:
         before = find_study(db, study).state
     made = actions.change_study(ws, study, read_changes(changes), stop_newest=stop_newest, who=who())
-    _print(ws, _entries(ws, made), as_json, otherwise="all of that is in force already")
+    _print(ws, _entries(ws, made), as_json, otherwise="nothing to change: these values are already in force")
     _runner_if_reopened(ws, study, before)
 
 
@@ -87,14 +87,14 @@ def read_changes(words: Sequence[str]) -> dict[str, Any]:
 def queue(
     study: StudyName,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the trial, may be repeated.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the trial; may be repeated.")
     ] = None,
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Queue a trial with parameters of your own; it goes before proposed ones and counts against the budget.
+    """Queue a trial with given parameters; it runs before proposed trials and counts against the budget.
 
-    What is not given comes from the baseline, or is the middle of its range. Refused when that trial already ran.
+    Other parameters come from the baseline, or from the middle of their range. Refused when that trial already ran.
     """
     from bertdistill.engine.steering import actions
 
@@ -105,7 +105,7 @@ def queue(
     if before in ("running", "complete"):
         actions.ensure_runner(ws)
     else:
-        say(f"it waits: study {study} is {before.value}; go on with {command_line('resume', study, ws=ws)}")
+        say(f"it waits: study {study} is {before.value}; resume with: {command_line('resume', study, ws=ws)}")
     _print_trial(ws, study, made.number, as_json)
 
 
@@ -122,7 +122,7 @@ def _print_trial(ws: Workspace, study: str, number: int, as_json: bool) -> None:
     from bertdistill.app.views.view import read_view
 
     if not as_json:
-        say(f"look at it with: {command_line('show', f'{study}/{number}', ws=ws)}")
+        say(f"show it with: {command_line('show', f'{study}/{number}', ws=ws)}")
         show(f"{study}/{number}")
         return
     with reading(ws) as db:
@@ -132,14 +132,14 @@ def _print_trial(ws: Workspace, study: str, number: int, as_json: bool) -> None:
 
 def tag(
     trial: TrialArgument,
-    add: Annotated[list[str] | None, typer.Argument(metavar="TAG", help="Words to put on it.")] = None,
+    add: Annotated[list[str] | None, typer.Argument(metavar="TAG", help="Tags to add.")] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="TAG", help="A word to take off, may be repeated.")
+        list[str] | None, typer.Option("--remove", metavar="TAG", help="A tag to remove; may be repeated.")
     ] = None,
     study: StudyOption = "",
     where: WorkspaceOption = None,
 ) -> None:
-    """Put tags on a trial, or take them off."""
+    """Add tags to a trial, or remove them."""
     from bertdistill.engine.steering import actions
 
     if not add and not remove:
@@ -152,10 +152,10 @@ def tag(
 
 def note(
     target: Target,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note; an empty word takes it away.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note; an empty text removes it.")],
     where: WorkspaceOption = None,
 ) -> None:
-    """Write a note on a study or a trial; it replaces the one before."""
+    """Set the note of a study or a trial, replacing the previous one."""
     from bertdistill.engine.steering import actions
 
     ws = workspace(where)
@@ -165,19 +165,19 @@ def note(
         actions.annotate(ws, found.study, found.number, note=text, who=who())
     else:
         actions.set_note(ws, found, text, who=who())
-    say(f"the note of {target} is {'written' if text else 'gone'}")
+    say(f"the note of {target} is {'saved' if text else 'removed'}")
 
 
 def archive(target: Target, where: WorkspaceOption = None) -> None:
-    """Put a trial or a study away, out of the lists. Nothing is removed, and the optimiser still learns from it."""
+    """Archive a trial or a study: hide it from lists. Nothing is removed, and the optimiser still learns from it."""
     _archive(target, where, archived=True)
-    say(f"{target} is put away; it comes back with {command_line('unarchive', target, ws=workspace(where))}")
+    say(f"{target} is archived; restore with: {command_line('unarchive', target, ws=workspace(where))}")
 
 
 def unarchive(target: Target, where: WorkspaceOption = None) -> None:
-    """Bring a trial or a study that was put away back into the lists."""
+    """Restore an archived trial or study to the lists."""
     _archive(target, where, archived=False)
-    say(f"{target} is back")
+    say(f"{target} is restored")
 
 
 def _archive(target: str, where: Any, *, archived: bool) -> None:
@@ -203,12 +203,12 @@ def _trial(ws: Workspace, text: str, study: str) -> TrialName:
 
 
 def history(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; empty takes all.")] = "",
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; default: all.")] = "",
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """What people asked for: who, when, what, from what to what, and what was undone."""
+    """History of changes: who, when, what, old and new values, and what was undone."""
     from bertdistill.app.report.history import requests_text
     from bertdistill.app.report.records import request_row
     from bertdistill.engine.steering import actions
@@ -221,15 +221,15 @@ def history(
 
 def undo(
     study: AnyStudy = "",
-    request: Annotated[str, typer.Argument(metavar="ID", help="Number in the history; empty takes the newest.")] = "",
+    request: Annotated[str, typer.Argument(metavar="ID", help="Number in the history; default: the newest.")] = "",
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take back the newest change that can be, or the one with that number in the history.
+    """Undo the newest change that can be undone, or the one with this number in the history.
 
     Thresholds, budget, slots, ranges, notes, tags, archiving, aliases, pauses, waiting trials, and
-    what was deleted or pruned and is still in the bin, can be undone.
-    The undo of an undo, by its number, has the change back.
+    anything deleted or pruned that is still in the bin can be undone.
+    Undoing an undo, by its number, restores the change.
     """
     from bertdistill.engine.steering import actions
     from bertdistill.store import reads
@@ -243,7 +243,7 @@ def undo(
         request = request or ("" if study else _newest_in_bin(db))
         named = study if study or request else find_study(db, "").name
     if request and not request.removeprefix("#").isdecimal():
-        raise UsageError(f"{request!r} is no number of the history", hint=f"See: {command_line('history', ws=ws)}")
+        raise UsageError(f"{request!r} is not a number in the history", hint=f"See: {command_line('history', ws=ws)}")
     number = int(request.removeprefix("#")) if request else None
     entry = actions.undo(ws, named or None, number, who=who())
     _print(ws, [entry], as_json, otherwise="")
@@ -278,20 +278,20 @@ def _print(ws: Workspace, entries: Sequence[Entry], as_json: bool, *, otherwise:
         return
     show("\n".join(f"#{entry.id} {safe_line(entry.words, 500)}" for entry in entries))
     if entries and not entries[-1].obstacle:
-        say(f"take it back with: {command_line('undo', entries[-1].study, str(entries[-1].id), ws=ws)}")
+        say(f"undo with: {command_line('undo', entries[-1].study, str(entries[-1].id), ws=ws)}")
     elif otherwise and not entries:
         say(otherwise)
 
 
 def _runner_if_reopened(ws: Workspace, study: str, before: Any) -> None:
-    """A change may let a complete or paused study go on; then it needs a runner."""
+    """A change may let a complete or paused study continue; then it needs a runner."""
     from bertdistill.engine.steering import actions
 
     with reading(ws) as db:
         now = find_study(db, study).state
     if now == "running" and before != "running":
         status = actions.ensure_runner(ws)
-        say(f"study {study} goes on; runner: pid {status.pid}")
+        say(f"study {study} is resumed; runner: pid {status.pid}")
 
 
 COMMANDS: dict[str, Any] = {

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study.")]
-AnyStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; empty takes the newest.")]
+AnyStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; default: the newest.")]
 
 
 def plan(
@@ -43,7 +43,7 @@ def plan(
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a study file and say what it would cost. Starts nothing."""
+    """Check a study file and estimate its cost. Starts nothing."""
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.plan import make_plan, plan_text
     from bertdistill.engine.study.config import load_study
@@ -73,7 +73,7 @@ def run(
     study: StudyFile,
     changes: SetOption = None,
     where: WorkspaceOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and come back at once.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
     ] = False,
@@ -81,9 +81,9 @@ def run(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Start a study, or attach to it when it already runs.
+    """Start a study, or attach to it if it is already running.
 
-    Ctrl-c detaches and stops nothing. Ends with the ranked list, the frontier chart and the next commands to try.
+    Ctrl-c detaches without stopping anything. Ends with the ranked list, the frontier chart and commands to try next.
     """
     from bertdistill.app.views.inputs import read_inputs
     from bertdistill.engine.study.config import load_study
@@ -107,20 +107,20 @@ def _is_there(ws: Workspace, name: str) -> bool:
 def demo(
     where: WorkspaceOption = None,
     changes: SetOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and come back at once.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Run a small study on made data; needs no network.
+    """Run a small study on synthetic data; needs no network.
 
-    Makes a question answering data set from templates, trains a tiny teacher on it and searches students.
+    Generates a question answering data set from templates, trains a tiny teacher on it and searches students.
     """
     from bertdistill.engine.steering.demo_study import FOLDER, load_demo
 
     ws = workspace(where)
     spec = load_demo(ws, changes or ())
-    say(f"demo data, made from templates: {ws.path / FOLDER}")
+    say(f"demo data, generated from templates: {ws.path / FOLDER}")
     _run(ws, spec, detach, False, plain, as_json, as_csv)
 
 
@@ -143,11 +143,11 @@ def _run(
 
 @contextmanager
 def _detaching(ws: Workspace, name: str) -> Iterator[None]:
-    """From here on ctrl-c leaves a study that goes on, so it says so."""
+    """From here on ctrl-c leaves a study that keeps running, and the message says so."""
     try:
         yield
     except KeyboardInterrupt:
-        say(f"detached: study {name} goes on. Attach: {command_line('watch', name, ws=ws)}")
+        say(f"detached: study {name} keeps running. Attach: {command_line('watch', name, ws=ws)}")
         say(f"stop it with: {command_line('stop', name, ws=ws)}")
         raise typer.Exit(INTERRUPTED) from None
 
@@ -168,8 +168,8 @@ def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> No
     show_rows(rows, _ending(ws, view), json=as_json, csv=as_csv, coloured=colour_ok())
     if problem := _problem(view):
         say(f"error: {problem}")
-        if not view.study.diagnosis:  # which says itself what to do
-            say(f"hint: go on with {command_line('resume', view.study.name, ws=ws)}")
+        if not view.study.diagnosis:  # which already says what to do
+            say(f"hint: resume with: {command_line('resume', view.study.name, ws=ws)}")
         raise typer.Exit(1)
 
 
@@ -179,7 +179,7 @@ def _problem(view: StudyView) -> str:
     if study.state == "complete":
         return ""
     if study.state == "running":
-        return f"the runner of study {study.name} is gone; its workers go on, and nothing is lost"
+        return f"the runner of study {study.name} is gone; its workers keep running, and nothing is lost"
     return f"study {study.name} is {study.state.value}" + (f": {study.diagnosis}" if study.diagnosis else "")
 
 
@@ -201,7 +201,7 @@ def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
         return ["next", f"  {command_line('status', ws=ws)}"]
     name = f"{view.study.name}/{best.number}"
     steps = {
-        "look closer": command_line("show", name, ws=ws),
+        "show its details": command_line("show", name, ws=ws),
         "verify and export it": command_line("promote", name, "my-model", ws=ws),
         "change one parameter": command_line("rerun", name, "--set", one_change(view.spec, best.params), ws=ws),
         "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
@@ -221,7 +221,7 @@ def stop(
 ) -> None:
     """Stop a study, one trial, or the runner.
 
-    Workers write a checkpoint first, so `resume` goes on where they were.
+    Workers write a checkpoint first, so `resume` continues from there.
     """
     from bertdistill.app.commands.session import find_trial
     from bertdistill.engine.steering import actions
@@ -229,7 +229,7 @@ def stop(
     ws = workspace(where)
     if runner:
         late = actions.stop_runner(ws, who=who())
-        say(late or "the runner will leave after its workers' checkpoints; `run` or `resume` starts a new one")
+        say(late or "the runner will exit after its workers' checkpoints; `run` or `resume` starts a new one")
         return
     _refuse_trial_name(ws, study)
     with reading(ws) as db:
@@ -244,7 +244,7 @@ def stop(
 
 
 def _refuse_trial_name(ws: Workspace, study: str) -> None:
-    """`stop toy/0` means a trial: the nearest study name would be the whole study, which nobody asked to stop."""
+    """`stop toy/0` means a trial: the nearest study name would be the whole study, which was not requested."""
     from bertdistill.engine.contract.errors import InvalidRequest
 
     if "/" in study:
@@ -253,7 +253,7 @@ def _refuse_trial_name(ws: Workspace, study: str) -> None:
 
 
 def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
-    """Launch nothing new in a study. Trials that run go on to their end."""
+    """Launch nothing new in a study. Running trials finish."""
     from bertdistill.engine.steering import actions
 
     ws = workspace(where)
@@ -270,7 +270,7 @@ def resume(
         bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
     ] = False,
 ) -> None:
-    """Go on with a paused or stopped study. Starts a runner when there is none."""
+    """Resume a paused or stopped study. Starts a runner if there is none."""
     from bertdistill.engine.steering import actions
 
     ws = workspace(where)
@@ -278,12 +278,12 @@ def resume(
         name = find_study(db, study).name
     actions.resume_study(ws, name, who=who(), retry_failed=retry_failed)
     status = actions.ensure_runner(ws)
-    say(f"study {name} goes on; runner: pid {status.pid}. Watch it: {command_line('watch', name, ws=ws)}")
+    say(f"study {name} is resumed; runner: pid {status.pid}. Watch it: {command_line('watch', name, ws=ws)}")
 
 
 def status(
     where: WorkspaceOption = None,
-    archived: Annotated[bool, typer.Option("--archived", help="Studies that were put away, too.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Include archived studies.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -308,7 +308,7 @@ def watch(
         float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two plain progress lines.")
     ] = 10.0,
 ) -> None:
-    """Follow a study until it ends. Starts nothing, and ctrl-c stops nothing."""
+    """Follow a study until it ends. It starts nothing, and ctrl-c stops nothing."""
     ws = workspace(where)
     with reading(ws) as db:
         name = find_study(db, study).name

@@ -32,15 +32,16 @@ def trials(
     where: WorkspaceOption = None,
     state: Annotated[str, typer.Option("--state", metavar="STATE", help="Only trials in this state.")] = "",
     words: Annotated[
-        str, typer.Option("--filter", metavar="TEXT", help="Only trials that fit, as 'layers<=4 exact>65 -tag:old'.")
+        str,
+        typer.Option("--filter", metavar="TEXT", help="Only matching trials, such as 'layers<=4 exact>65 -tag:old'."),
     ] = "",
-    archived: Annotated[bool, typer.Option("--archived", help="Archived trials too.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Include archived trials.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
     """The ranked list of a study.
 
-    Frontier first, then by distance to it, then what has no rank. The filter is that of the app: docs/guide/filter.md.
+    Frontier first, then by distance to it, then unranked trials. The filter is that of the app: docs/guide/filter.md.
     """
     from bertdistill.app.reader import Reader
     from bertdistill.app.report.records import trial_row
@@ -68,8 +69,8 @@ def trials(
 def frontier(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
-    x: Annotated[str, typer.Option("--x", metavar="METRIC", help="Metric across; empty chooses an objective.")] = "",
-    y: Annotated[str, typer.Option("--y", metavar="METRIC", help="Metric upward; empty chooses an objective.")] = "",
+    x: Annotated[str, typer.Option("--x", metavar="METRIC", help="Metric on the x axis; default: an objective.")] = "",
+    y: Annotated[str, typer.Option("--y", metavar="METRIC", help="Metric on the y axis; default: an objective.")] = "",
     log: Annotated[bool, typer.Option("--log", help="Logarithmic x axis.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -96,7 +97,7 @@ def show_trial(
 ) -> None:
     """Everything about one trial.
 
-    Rank, metrics, settings that differ, attempts with cause of death, checkpoints, curves.
+    Rank, metrics, settings that differ, attempts with their exit causes, checkpoints, curves.
     """
     from bertdistill.app.report.details import read_details
     from bertdistill.app.report.summary import details_text
@@ -139,8 +140,8 @@ def rerun(
     status = actions.ensure_runner(ws)
     say(f"rerun of {name.study}/{name.number} with {key.strip()}={value.strip()}; runner: pid {status.pid}")
     if state in ("paused", "stopped", "failed"):
-        say(f"it waits: study {name.study} is {state}; go on with {command_line('resume', name.study, ws=ws)}")
-    say(f"look at it with: {command_line('show', f'{name.study}/{made.number}', ws=ws)}")
+        say(f"it waits: study {name.study} is {state}; resume with: {command_line('resume', name.study, ws=ws)}")
+    say(f"show it with: {command_line('show', f'{name.study}/{made.number}', ws=ws)}")
     show(f"{name.study}/{made.number}")
 
 
@@ -150,7 +151,7 @@ def export(
         str, typer.Option("--format", metavar="FORMAT", help="csv or json (all trials), md (ranked), toml (study).")
     ] = "csv",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else stdout.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; default: stdout.")
     ] = None,
     where: WorkspaceOption = None,
 ) -> None:

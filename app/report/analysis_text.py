@@ -23,21 +23,21 @@ from bertdistill.engine.search.importances import Importances
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")
-"""Where on its axis a value lies, and the same in ASCII."""
+"""Position of a value on its axis, and the same in ASCII."""
 MARKS = (("«", "»"), ("<", ">"))
 """Around the given answer in a passage, and the same in ASCII."""
 LONGEST_PASSAGE = 4000
 PieceKind = Literal["", "mark", "right", "given"]
 _SPACES = re.compile(r"\s+")
 ROUNDING = 1e-9
-"""The middle of an axis is the middle, whatever its binary digits say."""
+"""Rounds so that binary fractions do not move the middle of an axis."""
 
 
 # ------------------------------------------------------------------------------------------------------------ one study
 
 
 def importances_text(found: Sequence[Importances], page: Page) -> str:
-    """The parameters of every objective with a bar each, what they rest on, and what to think of it."""
+    """The parameters of every objective with a bar each, what they are based on, and how to judge them."""
     return "\n\n".join(_importance(one, page) for one in found)
 
 
@@ -72,7 +72,7 @@ def scenarios_text(table: ScenarioTable, page: Page) -> str:
     titles = ["scenario", "trial", *(title for name in metrics for title in (name, "")), ""]
     right = ["trial", *metrics]
     rules = "\n".join(f"  {one.name}: {one.rule}" for one in table.rows)
-    rules += "\n  differences are to the baseline, in the last row to the teacher"
+    rules += "\n  differences are from the baseline, in the last row from the teacher"
     return f"scenarios\n{text_table(titles, rows, right=right, indent='  ', width=page.width)}\n\n{rules}"
 
 
@@ -94,7 +94,7 @@ def gap_text(metric: str, gap: Difference | None) -> str:
 
 
 def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> str:
-    """How far the hypervolume came and when it last grew; without `short` with its curve and every trial."""
+    """The hypervolume and when it last grew; without `short`, also its curve and every trial."""
     if not steps:
         return "hypervolume: no trial has ended yet"
     last = steps[-1]
@@ -115,10 +115,10 @@ def since_words(steps: Sequence[Step]) -> str:
     """When the hypervolume last grew."""
     since = last_gain(steps)
     if since is None:
-        return "it never grew"
+        return "it has not grown"
     if since < 2:
-        return f"the last one added {'nothing' if since else 'to it'}"
-    return f"the last {since} added nothing"
+        return f"the last one {'did not increase it' if since else 'increased it'}"
+    return f"the last {since} did not increase it"
 
 
 def parallel_text(found: Parallel, page: Page) -> str:
@@ -163,7 +163,7 @@ def slices_text(found: Sequence[Slice]) -> str:
         metric = one.objective.metric
         rows = [_stretch(part, metric) for part in stretches(one)]
         titles = [one.axis.name, "trials", "best", "median", "best trial"]
-        table = text_table(titles, rows, right=titles[1:], indent="  ") or "  active in no complete trial"
+        table = text_table(titles, rows, right=titles[1:], indent="  ") or "  not active in any complete trial"
         blocks.append(f"{metric} along {one.axis.name}\n{table}")
     return "\n\n".join(blocks)
 
@@ -198,7 +198,7 @@ def comparison_text(found: Comparison, page: Page, *, every: bool = False) -> st
     for name in names[1:]:
         titles += [name, ""]
     metrics = text_table(titles, [_metric_cells(row) for row in found.metrics], right=names, width=page.width)
-    parts = [settings or "all settings are the same", note, "", metrics, "differences are to the first trial"]
+    parts = [settings or "all settings are the same", note, "", metrics, "differences are from the first trial"]
     return "\n".join(part for i, part in enumerate(parts) if part or i == 2)
 
 
@@ -224,7 +224,7 @@ def question_errors_text(found: QuestionErrors, page: Page, *, by_article: bool 
         for kind, words in CLASSES.items()
     ]
     table = text_table(["class", "questions", "share", ""], rows, right=["questions", "share"])
-    note = f"{found.overall.total:,} questions of the validation split; mostly correct from F1 {found.cut:g} on"
+    note = f"{found.overall.total:,} questions of the validation split; mostly correct at F1 {found.cut:g} or above"
     wrong = sum(found.histogram)
     tenths = " ".join(f"{count:,}" for count in found.histogram)
     spread = f"\nwrong answers by F1, 0.0 to 1.0 in tenths: {tenths}" if wrong else ""
@@ -246,7 +246,7 @@ def _article(tally: Tally) -> list[str]:
 
 
 def questions_text(judged: Iterable[Judged], *, passages: bool = False, ascii_only: bool = False) -> str:
-    """Questions with what was given and what is right, and the marked part of the passage where that is asked for."""
+    """Questions with what was given and what is right, and, on request, the marked part of the passage."""
     blocks = [f"passages: {passage_legend(ascii_only=ascii_only)}\n"] if passages else []
     for one in judged:
         asked = one.question
@@ -288,7 +288,9 @@ def passage_pieces(passage: Passage | None, *, ascii_only: bool) -> list[tuple[s
         at = place
     pieces.append((_harmless(passage.text[at:]), _kind(passage, at)))
     if passage.places > 1:
-        pieces.append((f" (given: the first of {passage.places} places, the real one was not recorded)", "mark"))
+        pieces.append(
+            (f" (given: the first of {passage.places} possible places; the actual one was not recorded)", "mark")
+        )
     return [piece for piece in pieces if piece[0]]
 
 

@@ -33,7 +33,7 @@ def disk_text(report: Report, workspace: Workspace, page: Page) -> str:
     head = f"{safe_line(str(workspace.path), 300)}: {fmt.size(report.size_bytes)}, {free} free on this disk"
     rows = [*_study_rows(report.holdings), *(_row(one) for one in _others(report.holdings))]
     table = text_table(["what", "name", "size", "of", "note"], rows, right=["size"], width=page.width)
-    tail = f"{fmt.size(spare)} of it is needed by nothing, or in the bin: see prune --dry-run" if spare else ""
+    tail = f"{fmt.size(spare)} of it is unused or in the bin: see prune --dry-run" if spare else ""
     return "\n".join(filter(None, (head, "", table, "", tail))).rstrip()
 
 
@@ -83,19 +83,19 @@ def deletion_object(found: Deletion) -> dict[str, Any]:
 
 
 def deletion_text(found: Sequence[Deletion], keep_days: float) -> str:
-    """What goes and what that frees; the command and the dialogue say the same."""
+    """What is removed and how much that frees; the command and the dialogue show the same text."""
     lines = []
     for one in found:
         size = f" ({fmt.size(one.size_bytes)})" if one.size_bytes else ""
         lines += [f"{safe_line(words, 200)}{size}" for words in one.words]
         if one.caches:
             size = fmt.size(sum(item.size_bytes for item in one.caches))
-            lines.append(f"  its caches ({size}) stay until nothing needs them and `prune` takes them")
+            lines.append(f"  its caches ({size}) are kept until they are unused and `prune` removes them")
     total = fmt.size(sum(one.size_bytes for one in found))
     if keep_days > 0:
-        lines.append(f"Kept in the bin for {keep_days:g} days; undo brings it back. Then {total} are free.")
+        lines.append(f"Kept in the bin for {keep_days:g} days; undo restores it. After that, {total} are freed.")
     else:
-        lines.append(f"Removed at once, which cannot be undone; {total} are free then.")
+        lines.append(f"Removed immediately, which cannot be undone; frees {total}.")
     return "\n".join(lines)
 
 
@@ -107,7 +107,7 @@ def pruning_object(found: Pruning) -> dict[str, Any]:
 
 
 def pruning_text(found: Pruning, keep_days: float) -> str:
-    """What goes, a line a part, and what stays and why."""
+    """What is removed, one line per part, and what is kept and why."""
     rows = [
         [part, str(found.count(part)), fmt.size(found.size_bytes(part)), pruning.WORDS[part]]
         for part in pruning.PARTS
@@ -117,8 +117,8 @@ def pruning_text(found: Pruning, keep_days: float) -> str:
     now = found.size_bytes(pruning.BIN)
     later = sum(found.size_bytes(part) for part in found.items)
     if keep_days <= 0:
-        ends = [f"{fmt.size(now + later)} are free at once; nothing of it can be brought back."]
+        ends = [f"Frees {fmt.size(now + later)} immediately; none of it can be restored."]
     else:
-        ends = [f"{fmt.size(now)} are free at once."] if now else []
-        ends += [f"{fmt.size(later)} go into the bin for {keep_days:g} days; undo brings them back."] if later else []
-    return "\n".join([table, *ends, *found.kept] if rows else ["nothing can be spared", *found.kept])
+        ends = [f"Frees {fmt.size(now)} immediately."] if now else []
+        ends += [f"{fmt.size(later)} are moved to the bin for {keep_days:g} days; undo restores them."] if later else []
+    return "\n".join([table, *ends, *found.kept] if rows else ["nothing to prune", *found.kept])

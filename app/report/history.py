@@ -1,4 +1,4 @@
-"""The history of what people asked for, as plain text. It reads no store and prints nothing."""
+"""The history of changes as plain text. It reads no store and prints nothing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bertdistill.app.text.tables import text_table
 
 TITLES = ("id", "when", "who", "about", "outcome")
 WIDTH = 100
-"""Columns of a page that is no terminal."""
+"""Columns of a page that is not a terminal."""
 INDENT = "      "
 
 
 def requests_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:
-    """A request and below it what was asked for, oldest first; `~` marks what was undone.
+    """Each request with its change below it, oldest first; `~` marks what was undone.
 
     Sentences have lines of their own: in a column the longest would make every line as wide.
     """
     table = text_table(TITLES, [_cells(row) for row in rows], right=["id"], width=page.width)
     if not table:
-        return "nobody asked for anything yet"
+        return "no changes yet"
     titles, *heads = table.split("\n")
     body = [line for head, row in zip(heads, rows, strict=True) for line in (head, *_words(row, page))]
     return "\n".join([titles, *body])

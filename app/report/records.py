@@ -1,6 +1,6 @@
-"""The shapes that scripts stand on: every object that a command prints as JSON or CSV is made here. It prints nothing.
+"""The shapes that scripts rely on: every object that a command prints as JSON or CSV is built here. It prints nothing.
 
-`docs/commands.md` lists the keys from SHAPES and a test compares them, so a change here is a change of the interface.
+`docs/commands.md` lists the keys from SHAPES and a test compares them, so a change here changes the interface.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "dominated_by": "nearest frontier trial that is better in everything, or null",
         "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
         "progress": "share of its training done, 0 to 1",
-        "reason": "class of a bad end, else empty",
-        "detail": "sentence about a bad end, else empty",
+        "reason": "class of a failure, else empty",
+        "detail": "sentence about a failure, else empty",
         "failures": "attempts that failed",
         "seconds": "worker time over all attempts",
         "created_at": "Unix time",
@@ -42,14 +42,14 @@ SHAPES: dict[str, dict[str, str]] = {
         "finished_at": "Unix time or null",
         "tags": "list of words",
         "note": "free text",
-        "archived": "whether it was put away",
+        "archived": "whether it is archived",
     },
     "study": {
         "study": "name",
         "kind": "search, or log (runs that were logged)",
         "state": "running, paused, stopped, complete or failed",
         "task": "question-answering or text-classification",
-        "budget": "trials in all, or null where there is no budget",
+        "budget": "total number of trials, or null where there is no budget",
         "trials": "number of trials by state",
         "frontier": "numbers of the frontier trials, in ranked order",
         "progress": "share of the budget done, 0 to 1",
@@ -57,8 +57,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "diagnosis": "why the runner paused or failed it, else empty",
         "weak_teacher": "why the teacher is no better than chance, else empty",
         "note": "free text",
-        "archived": "whether it was put away",
-        "ranges": "parameters that proposals draw from a part of their range only, as in a study file",
+        "archived": "whether it is archived",
+        "ranges": "parameters whose proposals are restricted to part of their range, as in a study file",
         "seconds": "time with the study running",
         "created_at": "Unix time",
         "finished_at": "Unix time or null",
@@ -77,7 +77,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "exit_class": "how it ended: complete, stopped, crashed, killed_by_signal_9 and so on",
         "exit_code": "exit status or null",
         "exit_signal": "signal number or null",
-        "stop_reason": "why it was asked to stop, else empty",
+        "stop_reason": "why a stop was requested, else empty",
         "max_rss_mb": "largest memory in MB or null",
         "seconds": "running time",
         "folder": "relative to the workspace",
@@ -107,7 +107,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "detail": "why it was refused or failed, else empty",
         "folder": "absolute folder of the export, or null",
         "sha256": "of the weights",
-        "changed": "what is no longer as it was verified, else empty",
+        "changed": "what has changed since the verification, else empty",
         "created_at": "Unix time",
     },
     "request": {
@@ -119,10 +119,10 @@ SHAPES: dict[str, dict[str, str]] = {
         "verb": "start, settings, threshold, budget, runner, stopping, slots, range, note, tag, archive, pause, undo …",
         "words": "what was changed, from what to what",
         "before": "what it replaced, by name",
-        "after": "what was asked for, by name",
-        "outcome": "what came of it; empty while the runner has still to honour it",
-        "undoes": "request that it took back, or null",
-        "undone_by": "request that took it back, or null",
+        "after": "what was requested, by name",
+        "outcome": "its outcome; empty while it is pending with the runner",
+        "undoes": "request that it undid, or null",
+        "undone_by": "request that undid it, or null",
         "undoable": "whether `undo` can take it back now",
         "obstacle": "why not, else empty",
     },
@@ -138,23 +138,23 @@ SHAPES: dict[str, dict[str, str]] = {
         "device": "cpu or cuda",
         "uuid": "of the GPU, else empty",
         "threads": "CPU threads of a worker in it",
-        "state": "working, busy (not with our work) or free",
+        "state": "working, busy (with other work) or free",
         "reason": "why it is busy, else empty",
         "study": "of the worker in it, or null",
         "trial": "of the worker in it, or null",
     },
     "waiting": {
         "study": "name",
-        "item": "trial, preparation or proposal (the next trial, not yet asked for)",
+        "item": "trial, preparation or proposal (the next trial, not yet requested)",
         "trial": "number, or null",
         "place": "in the queue of its study, from 1",
         "reason": "paused, stopped, failed, no runner, leaving, preparing, hours, ending, alone, slots, busy, "
         "queue or next",
         "why": "the reason as a sentence",
-        "note": "a retry, or a checkpoint to go on from, else empty",
+        "note": "a retry, or a checkpoint to resume from, else empty",
     },
     "check": {
-        "check": "what was looked at",
+        "check": "what was checked",
         "state": "ok, warning or problem",
         "detail": "what was found",
         "hint": "what to do, else empty",
@@ -162,18 +162,18 @@ SHAPES: dict[str, dict[str, str]] = {
     "importance": {
         "objective": "metric",
         "method": "ped-anova or fanova",
-        "trials": "complete and feasible trials that it rests on",
+        "trials": "complete and feasible trials that it is based on",
         "missed": "complete trials left out because they miss a threshold",
         "weights": "list of objects with parameter, share (0 to 1), trials (in which it is active) and conditional",
         "without_effect": "parameters that a metric known before training does not depend on",
-        "problem": "sentence when there are no weights or they rest on few trials, else empty",
+        "problem": "sentence when there are no weights or they are based on few trials, else empty",
     },
     "scenario": {
         "scenario": "baseline, or the name of a purpose",
         "rule": "which trial serves it",
         "trial": "number, or null when none does",
         "metrics": "its objectives by name",
-        "differences": "by metric, absolute and percent (or null): to the baseline, of `near the teacher` to it",
+        "differences": "by metric, absolute and percent (or null), from the baseline; of `near the teacher`, from it",
         "remark": "why there is no trial, or that it is the baseline itself, else empty",
     },
     "step": {
@@ -209,16 +209,16 @@ SHAPES: dict[str, dict[str, str]] = {
         "question": "text",
         "prediction": "text, empty when it abstained",
         "golds": "list of right answers; empty: there is none",
-        "passage": "with --passages: what stands around the answers (*passage*)",
+        "passage": "with --passages: the text around the answers (*passage*)",
     },
     "passage": {
-        "text": "part of the passage; ... stands where something was left out",
-        "golds": "list of right answers in it: first character, and the one behind the last",
+        "text": "part of the passage; ... marks omissions",
+        "golds": "list of right answers in it: start and end, in characters; the end is exclusive",
         "given": "the same of the prediction; null when it abstained",
-        "places": "how many places the prediction could be from, the first one is given; 1 when the worker recorded it",
+        "places": "number of possible places of the prediction; the first is given; 1 if the worker recorded it",
     },
 }
-"""Keys of each object with what they mean, in printed order."""
+"""Keys of each object with their meanings, in printed order."""
 
 
 def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:

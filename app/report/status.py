@@ -25,11 +25,11 @@ from bertdistill.store.rows import Notice, StudyState, TrialState
 
 NOTICES = 8
 FULL_BYTES = 1 << 20
-"""With less room than this on its disk the database cannot grow."""
+"""With less free space than this the database cannot grow."""
 
 
 def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[str, Any]:
-    """workspace, runner, studies (those put away only when `archived` or running), live attempts, newest notices."""
+    """workspace, runner, studies (archived ones only when `archived` or running), live attempts, newest notices."""
     numbers: dict[int | None, int] = {}
     with db.read() as session:
         studies, away = reads.studies(session), reads.archived_studies(session)
@@ -68,9 +68,9 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
 
 
 def _news(session: Reading) -> list[Notice]:
-    """The newest notices that still mean something.
+    """The newest notices that are still relevant.
 
-    A complaint about a study that was resumed since, or about a trial that has completed since, was dealt with.
+    A problem of a study that was resumed since, or of a trial that has completed since, is resolved.
     """
     resumed = {one.study_id: one.at for one in reads.requests(session) if one.verb in ("resume", "retry")}
     newest = reads.notices(session, limit=10 * NOTICES)
@@ -103,7 +103,7 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
     ]
     titles = ["study", "state", "progress", "trials", "frontier"]
     parts += ["", text_table(titles, studies, right=["frontier"], width=page.width) or "no study in the list"]
-    # Not in the table: it would be cut where it says what to do.
+    # Not in the table: it would be truncated where it says what to do.
     diagnoses = [f"{row['study']}: {safe_line(row['diagnosis'], 1000)}" for row in found["studies"] if row["diagnosis"]]
     parts += ["", *diagnoses] if diagnoses else []
     remarks = [line for row in found["studies"] for line in _remarks(row)]
@@ -123,14 +123,14 @@ def _state(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _remarks(row: Mapping[str, Any]) -> list[str]:
-    """What people wrote about a study, what they narrowed, that they put it away."""
+    """A study's weak teacher, note, restricted ranges and whether it is archived."""
     name = row["study"]
     lines = [f"{name}: warning: {safe_line(row['weak_teacher'], 1000)}"] if row["weak_teacher"] else []
     lines += [f"{name}: note: {safe_line(row['note'], 1000)}"] if row["note"] else []
     if row["ranges"]:
         narrowed = " ".join(f"{key}={range_text(part)}" for key, part in row["ranges"].items())
         lines.append(f"{name}: proposals keep to {safe_line(narrowed, 500)}")
-    return lines + ([f"{name}: put away"] if row["archived"] else [])
+    return lines + ([f"{name}: archived"] if row["archived"] else [])
 
 
 def _worker_cells(row: Mapping[str, Any]) -> list[str]:
@@ -153,8 +153,8 @@ def _runner_line(runner: Mapping[str, Any], *, idle: bool) -> str:
         return f"runner {where} has not answered for {silent}: it is frozen, or the database is locked or its disk full"
     if runner["alive"]:
         return f"runner {where}, heartbeat {fmt.duration(runner['heartbeat_age'])} ago"
-    ended = "left when its work was done or somebody asked it to" if runner["released"] else "is gone"
-    text = f"no runner; the last one ({where}) {ended}" if runner["pid"] else "no runner has worked here yet"
+    ended = "exited when its work was done or on request" if runner["released"] else "is gone"
+    text = f"no runner; the last one ({where}) {ended}" if runner["pid"] else "no runner has run here yet"
     return f"{text}; `run` or `resume` starts one" if idle else text
 
 

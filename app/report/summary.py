@@ -37,7 +37,7 @@ class Page:
 
 
 def ranked_list(view: StudyView, trials: Sequence[Trial], page: Page) -> str:
-    """Trials in the order given: rank, state, metrics, what each gained or which trial is better, parameters."""
+    """Trials in the order given: rank, state, metrics, what each gained or which trial dominates it, parameters."""
     names = columns(view)
     titles = ["", "trial", "state", *names, "gain", "note", "parameters"]
     rows = [_ranked_row(view, trial, names, page) for trial in trials]
@@ -87,7 +87,7 @@ def chart(view: StudyView, page: Page, *, x: str = "", y: str = "", log: bool = 
 
 def headline(view: StudyView, page: Page) -> str:
     """One line about the whole study."""
-    counts = ", ".join(f"{number} {name}" for name, number in view.tally.items()) or "no trial yet"
+    counts = ", ".join(f"{number} {name}" for name, number in view.tally.items()) or "no trials yet"
     state = fmt.state(view.study.state.value, ascii_only=page.ascii_only)
     budget = f"{view.outline.trials} in the budget, " if view.outline.trials else ""
     return (
@@ -164,7 +164,7 @@ def details_text(view: StudyView, trial: Trial, details: Mapping[str, Any], page
     """Everything about one trial on one page."""
     kept = [c for c in details["checkpoints"] if c["dropped_at"] is None]
     rows = [[c["role"], f"step {c['step']}", fmt.size(c["size_bytes"]), c["folder"]] for c in kept]
-    checkpoints = text_table(["checkpoint", "", "size", "folder"], rows, indent="  ") or "  no checkpoint"
+    checkpoints = text_table(["checkpoint", "", "size", "folder"], rows, indent="  ") or "  no checkpoints"
     parts = [trial_page(view, trial, page), "", attempts_text(details["attempts"]), "", checkpoints]
     if details["series"]:
         parts += ["", "curves", _series_table(details["series"])]
@@ -182,14 +182,14 @@ def _series_table(series: Sequence[Mapping[str, Any]]) -> str:
 
 
 def attempts_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Attempts with cause of death and the last lines of the log of those that ended badly."""
+    """Attempts with their exit causes, and the last log lines of those that failed."""
     titles = ["attempt", "state", "slot", "time", "end", "progress"]
     body = []
     for row in rows:
-        end = row["exit_class"] + (f", asked by {row['stop_reason']}" if row["stop_reason"] else "")
+        end = row["exit_class"] + (f", requested by {row['stop_reason']}" if row["stop_reason"] else "")
         name = f"{row['kind']} {row['attempt']}"
         body.append([name, row["state"], row["slot"], fmt.duration(row["seconds"]), end, progress_text(row)])
-    text = text_table(titles, body) or "no attempt yet"
+    text = text_table(titles, body) or "no attempts yet"
     bad = [row for row in rows if row["log_tail"] and row["exit_class"] not in ("", "complete", "stopped")]
     if bad:
         lines = "\n".join("  " + line for line in safe(bad[-1]["log_tail"], 4000).strip().splitlines()[-12:])
@@ -208,7 +208,7 @@ def progress_text(row: Mapping[str, Any]) -> str:
 
 
 def models_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:
-    """Promoted versions with aliases, the verified scores and where they lie."""
+    """Promoted versions with aliases, verified scores and folders."""
     body = []
     for row in rows:
         scores = {k: fmt.metric(k, v) for k, v in list(row["metrics"].items())[:3]}

@@ -29,7 +29,7 @@ BAR = 10
 
 @dataclass(frozen=True)
 class Worker:
-    """One attempt that runs. `trial` is None for a preparation, memory in bytes or None where it cannot be told."""
+    """One attempt that runs. `trial` is None for a preparation, memory in bytes, or None where it is unknown."""
 
     attempt: Attempt
     study: str
@@ -65,22 +65,22 @@ class WorkersNow:
 
     @property
     def needs_runner(self) -> bool:
-        """Whether anything would go on if a runner worked here."""
+        """Whether there is work for a runner."""
         return bool(self.workers) or any(one.study.state == StudyState.RUNNING for one in self.studies)
 
     def worker_in(self, place: Place) -> Worker | None:
-        """Who works in that slot."""
+        """The worker in that slot."""
         return next((one for one in self.workers if one.attempt.id == place.attempt), None)
 
 
 def wanted(studies: Sequence[Study], live: Sequence[Attempt]) -> list[Study]:
-    """Studies that have, or could have, a worker or something that waits."""
+    """Studies that have, or could have, workers or waiting items."""
     working = {attempt.study_id for attempt in live}
     return [study for study in studies if study.state != StudyState.COMPLETE or study.id in working]
 
 
 def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Room:
-    """The slots here, or what is known of them when the runner works on another machine, `host`."""
+    """The slots here, or what is known of them when the runner is on another machine, `host`."""
     if host and host != process.host():
         return slots.from_afar(host, live)
     wishes = [(one.spec.runner.slots, one.spec.runner.slots_per_gpu) for one in studies]
@@ -97,7 +97,7 @@ def gather(
     room: Room,
     now: float,
 ) -> WorkersNow:
-    """Put together what was looked at, with live attempts and requests as they are in this session."""
+    """Combine what was read with the live attempts and requests as they are in this session."""
     live = reads.live_attempts(session)
     going = leaving(live, [request.verb for request in reads.pending_requests(session)])
     names = {one.study.id: one.study.name for one in studies}
@@ -129,7 +129,7 @@ def device_words(place: Place, load: Load) -> str:
 
 
 def state_words(place: Place, worker: Worker | None) -> str:
-    """What a slot is doing, in a word or in the words of its obstacle."""
+    """What a slot is doing, in a word or as the reason why it is unavailable."""
     if worker is None:
         return f"busy: {safe_line(place.reason)}" if place.reason else "free"
     if worker.frozen:
@@ -153,7 +153,7 @@ def rate_words(worker: Worker) -> str:
 
 
 def memory_words(worker: Worker) -> str:
-    """Main memory, and that on the GPU where it is told; empty when neither is."""
+    """Main memory, and GPU memory where known; empty when neither is."""
     parts = [fmt.size(worker.memory)] if worker.memory is not None else []
     parts += [f"GPU {fmt.size(worker.gpu_memory)}"] if worker.gpu_memory is not None else []
     return ", ".join(parts)
@@ -167,27 +167,27 @@ def item_name(item: Waiting) -> str:
 
 
 def why_words(item: Waiting) -> str:
-    """The reason and what lies behind the item, in one line."""
+    """The reason and the background of the item, in one line."""
     return safe_line("; ".join(filter(None, (item.why, item.note))), 400)
 
 
 def runner_words(now: WorkersNow) -> str:
-    """Who the runner is since when, or who it was."""
+    """The runner and its uptime, or the last runner."""
     runner = now.runner
     where = f"pid {runner.pid} on {safe_line(runner.host, 40)}"
     since = fmt.duration(now.at - runner.since)
     if runner.alive and not runner.pid:
-        return "a runner begins"
+        return "a runner is starting"
     if runner.silence is not None:
         return f"runner {where} has not answered for {fmt.duration(runner.silence)}"
     if runner.alive:
         return f"runner {where} for {since}" + (", leaving" if now.leaving else "")
     if not runner.pid:
-        return "no runner has worked here yet"
+        return "no runner has run here yet"
     if not now.needs_runner:
-        return f"no runner, and nothing for one to do; the last was {where}"
+        return f"no runner, and no work for one; the last was {where}"
     seen = "" if runner.heartbeat_age is None else f", last seen {fmt.duration(runner.heartbeat_age)} ago"
-    return f"runner gone: {where}, began {since} ago{seen}"
+    return f"runner gone: {where}, started {since} ago{seen}"
 
 
 def load_lines(load: Load) -> list[str]:
@@ -260,7 +260,7 @@ def worker_row(now: WorkersNow, worker: Worker) -> dict[str, Any]:
 
 
 def waiting_row(item: Waiting) -> dict[str, Any]:
-    """One thing that waits."""
+    """One waiting item."""
     return {
         "study": item.study,
         "item": item.item,
@@ -273,7 +273,7 @@ def waiting_row(item: Waiting) -> dict[str, Any]:
 
 
 def workers_text(now: WorkersNow, page: Page, remedies: Mapping[str, str]) -> str:
-    """The same for people. `remedies` are commands by the reason that they mend; each that helps is told once."""
+    """The same for people. `remedies` are commands by the reason that they resolve; each is printed once."""
     rows = []
     for place in now.room.places:
         worker = now.worker_in(place)
@@ -288,6 +288,6 @@ def workers_text(now: WorkersNow, page: Page, remedies: Mapping[str, str]) -> st
     parts = [runner_words(now), *load_lines(now.load)]
     parts += ["", text_table(titles, rows, right=["rate", "time"], width=page.width)]
     waits = [[item_name(item), why_words(item)] for item in now.queue]
-    parts += ["", text_table(["waits", "why"], waits) or "nothing waits"]
+    parts += ["", text_table(["waiting", "why"], waits) or "nothing is waiting"]
     told = [remedies[reason] for reason in dict.fromkeys(item.reason for item in now.queue) if reason in remedies]
     return "\n".join([*parts, *(["", *told] if told else [])])

@@ -1,4 +1,4 @@
-"""Textual's driver for terminals as they are: old mouse bytes, late answers, job control, and terminals that go away.
+"""Textual's driver for real terminals: old mouse bytes, late answers, job control, and terminals that go away.
 
 It must decide nothing about the app. Textual 8.2 is the pinned version; every difference from its driver has a test on
 a pseudo-terminal.
@@ -45,7 +45,7 @@ class InputDecoder:
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         self._rest = b""
         self.background: Background | None = None
-        """What the terminal said of its background, if it has answered here: later than the app could wait for it."""
+        """The terminal's reply about its background, if it arrived later than the app could wait."""
         self._pasting, self._before = False, ""
 
     def decode(self, data: bytes) -> str:
@@ -161,9 +161,9 @@ class SteadyDriver(LinuxDriver):
         self.resume_application_mode()
 
     def _stop(self) -> None:
-        """Come back when somebody has continued us."""
+        """Returns when the process has been continued."""
         self._is_stopped = True
-        os.kill(0, signal.SIGSTOP)  # the whole job: a program that started us must stop with us, as with any ctrl+z
+        os.kill(0, signal.SIGSTOP)  # the whole job: the parent program must stop as well, as with any ctrl+z
         while self._is_stopped:  # a system may stop us a moment later
             time.sleep(0.01)
 
@@ -171,7 +171,7 @@ class SteadyDriver(LinuxDriver):
         try:
             return os.tcgetpgrp(self.fileno) == os.getpgrp()
         except OSError:
-            return True  # the terminal is gone; going on ends the app
+            return True  # the terminal is gone; continuing ends the app
 
     def _start_over(self) -> None:
         self.suspend_application_mode()
@@ -213,5 +213,5 @@ class SteadyDriver(LinuxDriver):
             self._loop.call_soon_threadsafe(listen, background)
 
     def _hang_up(self) -> None:
-        """The terminal is gone, and perhaps nobody said so."""
+        """The terminal is gone, possibly without a signal."""
         os.kill(os.getpid(), signal.SIGHUP)

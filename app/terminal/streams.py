@@ -1,4 +1,4 @@
-"""The two streams of a command, and who types it: data goes to stdout, speech to stderr. It imports nothing heavy."""
+"""Data goes to stdout, messages to stderr; and the name of the user. It imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 class ReaderGone(Exception):
-    """Whoever read our output has left (`… | head`); no error of ours, so no subclass of one that somebody handles."""
+    """The reader of our output has exited (`… | head`). Not an error of the app, so not a subclass of one."""
 
 
 def show(text: str, *, coloured: bool = False) -> None:
-    """Data: to stdout; raises ReaderGone when nobody reads it any more. Escape sequences are made harmless.
+    """Data: to stdout; raises ReaderGone when the reader is gone. Escape sequences are made harmless.
 
-    `coloured` text keeps its colours and nothing else; whoever draws it has cleaned the words in it.
+    `coloured` text keeps its colours and nothing else; the caller has cleaned the words in it.
     """
     from bertdistill.app.text.safe import harmless
 
@@ -38,7 +38,7 @@ def show(text: str, *, coloured: bool = False) -> None:
 
 
 def say(text: str) -> None:
-    """Speech: to stderr; raises ReaderGone when nobody reads it any more. Escape sequences are made harmless."""
+    """Messages: to stderr; raises ReaderGone when the reader is gone. Escape sequences are made harmless."""
     from bertdistill.app.text.safe import safe
 
     try:
@@ -49,7 +49,7 @@ def say(text: str) -> None:
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], text: str, *, json: bool, csv: bool, coloured: bool = False) -> None:
-    """A list of objects in the form that was asked for; `text` is the form for people, perhaps with a chart in it."""
+    """A list of objects in the requested format; `text` is the format for people and may contain a chart."""
     if json and csv:
         raise UsageError("--json and --csv exclude each other", hint="Give one of them.")
     from bertdistill.app.text.tables import csv_text, json_text
@@ -76,7 +76,7 @@ def columns() -> int:
 
 
 def who() -> str:
-    """Who asks, for the record of requests."""
+    """The user, for the record of requests."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run under a number that has no name

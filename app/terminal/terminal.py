@@ -1,4 +1,4 @@
-"""The terminal around the app: whether it is fit, its background, its clipboard, and how the process leaves it.
+"""The terminal around the app: whether it is suitable, its background, its clipboard, and how the process leaves it.
 
 It imports no textual, because it speaks before textual starts; what must live inside textual is in `driver`.
 """
@@ -40,7 +40,7 @@ LARGEST_COPY = 74_994
 SCREEN_CHUNK = 200
 """Characters. GNU screen cuts longer strings that it passes on."""
 QUERY_SECONDS, REMOTE_QUERY_SECONDS = 0.5, 1.0
-"""How long a silent terminal may keep the app waiting; one that answers does not."""
+"""How long the app waits for a terminal that does not reply."""
 LEAVE_SECONDS = 4.0
 """How long an orderly end may take after a signal."""
 LEAVING = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
@@ -81,7 +81,7 @@ def _help() -> str:
 
 
 def tame(environ: MutableMapping[str, str]) -> None:
-    """Mend variables that textual reads otherwise than people mean them; to be called before textual is imported."""
+    """Fix environment variables that textual interprets differently; must be called before textual is imported."""
     if COLOURLESS.fullmatch(environ.get("TERM", "")):
         environ["NO_COLOR"] = "1"  # textual does not ask what the terminal can do, and sends it RGB colours
     if not environ.get("NO_COLOR"):
@@ -124,19 +124,19 @@ def brightness(answer: bytes) -> Background | None:
 
 
 WIPE = "\r\x1b[K"
-"""Takes away what stands in the line."""
+"""Clears the line."""
 
 
 def say_at_once(words: str, target: int = 2) -> None:
-    """A word on the line of the prompt while the app is loaded; the app's driver wipes it out, see `WIPE`."""
+    """A message on the prompt line while the app loads; the app's driver clears it, see `WIPE`."""
     with suppress(OSError):
         os.write(target, words.encode())
 
 
 def ask_background(environ: Mapping[str, str], source: int = 0, target: int = 2) -> Background | None:
-    """Ask the terminal on these descriptors for its background; None when it does not say.
+    """Ask the terminal on these descriptors for its background; None when it does not reply.
 
-    It asks for device attributes as well: every terminal answers those, so one that knows no colours costs no wait.
+    It asks for device attributes as well: every terminal answers those, so one without colour reports causes no wait.
     """
     wait = REMOTE_QUERY_SECONDS if environ.get("SSH_CONNECTION") else QUERY_SECONDS
     with suppress(OSError, termios.error), _listening(source):
@@ -244,8 +244,8 @@ def exit_status(app: App[Any]) -> int:
 def copy_sequence(text: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """What to write to the terminal to put `text` on the clipboard where the person sits (OSC 52).
 
-    None when the text is longer than terminals take (`LARGEST_COPY` bytes): offer a file instead. No terminal says
-    whether it obeyed.
+    None when the text is longer than terminals accept (`LARGEST_COPY` bytes): offer a file instead. Terminals do not
+    report whether it worked.
     """
     data = text.encode("utf-8", "replace")
     if len(data) > LARGEST_COPY:

@@ -1,4 +1,4 @@
-"""Study files that one may begin from, shipped or in a folder, and what each says of itself. It writes nothing."""
+"""Study files to start from, shipped or in a folder, and the description in each. It writes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEMO = "demo.toml"
 MOST_FILES = 200
 """Files looked at in one folder."""
 MARKS = ("task", "objectives", "teacher")
-"""Top-level keys that tell a study file from other TOML, such as pyproject.toml."""
+"""Top-level keys that distinguish a study file from other TOML, such as pyproject.toml."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Config:
 
     @property
     def is_demo(self) -> bool:
-        """Whether this is the shipped demo, whose data is made when it is chosen."""
+        """Whether this is the shipped demo, whose data is generated when it is chosen."""
         return self.where == SHIPPED and self.path.name == DEMO
 
 
@@ -51,7 +51,7 @@ def find_configs(folders: Sequence[tuple[str, Path]]) -> list[Config]:
 
 
 def shipped_folder() -> Path:
-    """Where the sample study files of this installation lie."""
+    """The folder of the sample study files of this installation."""
     return Path(str(files("bertdistill.sample_configs"))).resolve()
 
 
@@ -59,15 +59,18 @@ def checked_path(text: str) -> Path:
     """The file that a person typed; ConfigError when there is no such file."""
     path = Path(text.strip()).expanduser()
     if not text.strip():
-        raise ConfigError("no file was named", hint="Type the path of a study file (TOML), or choose one of the list.")
+        raise ConfigError(
+            "no file was given", hint="Type the path of a study file (TOML), or choose one from the list."
+        )
     if path.is_dir():
-        raise ConfigError(f"{path} is a folder", hint="Type on: the name of a study file (TOML) in it.")
+        raise ConfigError(f"{path} is a folder", hint="Add the name of a study file (TOML) in it.")
     if not path.exists():
         raise ConfigError(
-            f"{path}: no such file", hint="Correct the path; a relative one begins where the app was started."
+            f"{path}: no such file",
+            hint="Correct the path; a relative path starts from the folder in which the app was started.",
         )
     if not path.is_file():
-        raise ConfigError(f"{path} is no plain file", hint="Type the path of a study file (TOML).")
+        raise ConfigError(f"{path} is not a regular file", hint="Type the path of a study file (TOML).")
     return path
 
 
@@ -106,7 +109,7 @@ def _in(folder: Path, where: str) -> Iterator[Config]:
 
 @lru_cache(maxsize=1000)
 def _about(path: Path, changed_ns: int) -> str | None:
-    """The comment at the top of a study file, also of a broken one, which can be mended; None for other files."""
+    """The comment at the top of a study file, also of an invalid one, which can be fixed; None for other files."""
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         keys = parse_toml(text)

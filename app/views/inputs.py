@@ -1,4 +1,4 @@
-"""What a study would read, looked at before it starts: files and model folders that are there, columns, labels.
+"""What a study would read, checked before it starts: existing files and model folders, columns, labels.
 
 It reads the data files as the worker will (`engine.data`) and loads no model.
 """
@@ -45,7 +45,7 @@ class Inputs:
 
 
 def missing_inputs(spec: StudySpec) -> list[str]:
-    """Every local file and folder that is not there or not whole, a sentence each. It opens no file."""
+    """A sentence for every local file and folder that is missing or incomplete. It opens no file."""
     return [problem for problem in (*_models(spec), *_files(spec.data)) if problem]
 
 
@@ -69,7 +69,7 @@ def _models(spec: StudySpec) -> Iterator[str]:
         for what, patterns in MODEL_FILES.items():
             if not any(any(folder.glob(pattern)) for pattern in patterns):
                 yield (
-                    f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}. Give a folder that holds a saved "
+                    f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}. Give a folder with a saved "
                     "model with its tokenizer, weights as safetensors."
                 )
 
@@ -83,7 +83,7 @@ def _files(data: DataSpec) -> Iterator[str]:
     if not report.is_file():
         yield f"data.report = {report} is not a file. Correct the path; a promotion needs it."
     elif train.is_file() and report.samefile(train):
-        yield f"data.report = {report} is the training file under another name. Use other data for the report."
+        yield f"data.report = {report} is the training file under another name. Use different data for the report."
 
 
 def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
@@ -110,7 +110,7 @@ def _sentence(error: BertDistillError) -> str:
 def _questions(data: DataSpec) -> Inputs:
     rows, notices = file_questions(data, "train")
     if not rows:
-        raise ConfigError(f"{source_name(data, 'train')} holds no example", hint="correct the path or the file")
+        raise ConfigError(f"{source_name(data, 'train')} contains no examples", hint="correct the path or the file")
     _, more = file_questions(data, "report")
     return Inputs(tuple((len(row.context), len(row.question)) for row in rows), notices=(*notices, *more))
 
@@ -120,7 +120,7 @@ def _texts(data: DataSpec) -> Inputs:
     for table, part in ((train, "train"), (report, "report")):
         if not table.rows:
             raise ConfigError(
-                f"data.{part} = {getattr(data, part)} holds no example", hint="correct the path or the file"
+                f"data.{part} = {getattr(data, part)} contains no examples", hint="correct the path or the file"
             )
     source = source_name(data, "train")
     at = find_columns(train, data, source)
@@ -144,6 +144,6 @@ def _check_report(data: DataSpec, report: Table, names: tuple[str, ...], *, pair
     label_indices(labels, names, source, positions=bool(data.labels))
     if paired != (at.pair is not None):
         raise ConfigError(
-            f"{source} has {'one sentence' if paired else 'a second sentence'} an example, other than the training "
+            f"{source} has {'one sentence' if paired else 'two sentences'} per example, unlike the training "
             "data. Set data.text_column and data.text_pair_column to columns of both."
         )

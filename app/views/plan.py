@@ -1,4 +1,4 @@
-"""What a study would cost, told before anything starts. It trains nothing, loads no weights and reads no database.
+"""What a study would cost, before anything starts. It trains nothing, loads no weights and reads no database.
 
 Sizes are exact arithmetic on a model's config.json; steps, tokens and disk are estimates and are printed as such.
 """
@@ -42,7 +42,7 @@ WALL_TIMES = ("latency_ms", "latency_p95_ms")
 
 
 def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | None = None) -> dict[str, Any]:
-    """Everything that can be known now; unknown parts are null. `say` hears why something is unknown.
+    """Everything that can be known now; unknown parts are null. `say` receives the reasons why something is unknown.
 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
     """
@@ -56,7 +56,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     if not TASKS[spec.task].spans and not (spec.data.labels or inputs.labels):
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     if any(objective.metric in WALL_TIMES for objective in optimised(spec.objectives)):
-        say("note: this study aims at wall time, which other work on the machine lengthens; use latency_ratio")
+        say("note: this study optimises wall time, which other work on the machine increases; use latency_ratio")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     if shape is not None:
@@ -142,7 +142,7 @@ def _steps_text(steps: Mapping[str, int | None]) -> str:
 
 
 def _baseline(spec: StudySpec) -> Settings:
-    """The settings of trial 0; without a [baseline] the fixed ones, which are called so nowhere."""
+    """The settings of trial 0; without a [baseline] the fixed settings, which are not shown as a baseline."""
     return dataclasses.replace(spec.settings, **(spec.baseline or {}))
 
 
@@ -193,13 +193,13 @@ def _ends_of_long(parameter: space.Parameter) -> space.Parameter:
 
 
 def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
-    """Shape of the model that students start from, or None with the reason said."""
+    """Shape of the model that students start from, or None after reporting the reason."""
     teacher, init = spec.teacher, spec.student.init
     model, revision = (
         (teacher.model, teacher.revision) if init in ("teacher", SCRATCH) else (init, spec.student.revision)
     )
     if model == SCRATCH:
-        say("note: a vocabulary trained on the data may come out smaller than teacher.vocab_size, and so may the sizes")
+        say("note: a vocabulary trained on the data may be smaller than teacher.vocab_size, and so may the sizes")
         return _scratch_teacher(teacher, spec.data)
     config = _config_json(model, revision, say)
     if config is None:
@@ -238,7 +238,7 @@ def _config_json(model: str, revision: str, say: Callable[[str], None]) -> dict[
 
 
 def _from_hub(model: str, revision: str, say: Callable[[str], None]) -> Path | None:
-    """config.json out of the hub's cache, else from the hub; one quiet try, because a plan can do without."""
+    """config.json out of the hub's cache, else from the hub; a single attempt, because a plan works without it."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -252,7 +252,7 @@ def _from_hub(model: str, revision: str, say: Callable[[str], None]) -> Path | N
             return Path(hf_hub_download(model, "config.json", revision=revision or None))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    say(f"warning: config.json of {model} cannot be had from the hub, so sizes are unknown: {problem}")
+    say(f"warning: config.json of {model} cannot be downloaded from the hub, so sizes are unknown: {problem}")
     return None
 
 
@@ -265,7 +265,7 @@ def _unreachable() -> str:
     try:
         get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
     except Exception as error:  # noqa: BLE001  the http client's errors are its own and change with it; all mean the same
-        return f"{constants.ENDPOINT} does not answer: {error}"
+        return f"{constants.ENDPOINT} does not respond: {error}"
     return ""
 
 
@@ -273,13 +273,13 @@ def _unreachable() -> str:
 
 
 def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Callable[[str], None]) -> Amounts | None:
-    """What there is to train on; None when the data is on the hub and nobody has read it yet."""
+    """What there is to train on; None when the data is on the hub and has not been read yet."""
     data = spec.data
     if facts is not None:
         return from_preparation(facts)
     if inputs.lengths:
         return estimate(data, inputs.lengths)
-    say(f"note: the number of examples of {data.hub} is known once they are loaded")
+    say(f"note: the number of examples in {data.hub} is known once they are loaded")
     return None
 
 
@@ -324,7 +324,7 @@ def _disk(
 
 
 def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Callable[[str], None]) -> int | None:
-    """Of a teacher that is trained into a cache; 0 where one is taken as it is, None where its size is unknown."""
+    """Size of a teacher that is trained into a cache; 0 where one is used as it is, None where its size is unknown."""
     if spec.teacher.fine_tune is None:
         return 0
     if spec.student.init not in ("teacher", SCRATCH):

@@ -1,4 +1,4 @@
-"""How long a study takes, from trials of this workspace that were measured; it says nothing where there are none.
+"""How long a study takes, from trials of this workspace that were measured; it returns nothing where there are none.
 
 It estimates nothing from sizes: only trials on the same data count, longer or shorter by their epochs.
 """
@@ -17,7 +17,7 @@ from bertdistill.store.db import Database
 from bertdistill.store.rows import TrialState
 
 FEWEST = 3
-"""Trials below which a median says nothing."""
+"""Minimum number of trials for a meaningful median."""
 SIZED = ("max_length", "max_train_examples", "train", "hub", "train_split", "doc_stride")
 """Keys of `[data]` that decide how much a trial reads."""
 

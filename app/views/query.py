@@ -1,6 +1,6 @@
 """The filter language: `layers<=4 exact>65 -state:failed tag:keep`, to a test of one trial. Pure.
 
-It reads no store and draws nothing. A trial is kept when every word fits it; `docs/guide/filter.md` has the rules.
+It reads no store and draws nothing. A trial is kept when it matches every word; `docs/guide/filter.md` has the rules.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ WORDS = ("state", "reason", "tags", "origin", "note", "parameters")
 """Keys that hold words: `:` looks inside them, `<` makes no sense."""
 SETTINGS = frozenset(field.name for field in dataclasses.fields(Settings))
 KEYS = (*FACTS, "tag", "trial", "number", "reason", *METRICS, *sorted(SETTINGS))
-"""Every key there is; one that no trial has is no error, it fits nothing."""
+"""Every key there is; one that no trial has is not an error; it matches nothing."""
 NAMED = ("state", "reason", "tag", "note", "origin", "number", "loss", "gain", "time")
 """Keys that are neither metric nor setting, as `docs/guide/filter.md` lists them."""
 RIGHT = {"=>": ">=", "=<": "<=", "=!": "!=", "==": "="}
-"""What people mean by an operator that there is not."""
+"""The intended operator for spellings that do not exist."""
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of `time`."""
 
@@ -58,7 +58,7 @@ class Term:
     quoted: bool = False
 
     def fits(self, view: StudyView, trial: Trial, losses: Mapping[int, float]) -> bool:
-        """Whether the trial is kept. What has no value fits no comparison, negated or not."""
+        """Whether the trial is kept. A missing value matches no comparison, negated or not."""
         found = _value(view, trial, self.key or "parameters", losses)
         if self.operator in ("", ":"):
             return self._contains(found, trial) != self.negated
@@ -87,7 +87,7 @@ class Term:
         return bool(_ORDER[self.operator](found, value))
 
     def _equals(self, found: Any, value: str) -> bool:
-        """Numbers as numbers, or as they are shown: nobody types all the digits of 66,364,418."""
+        """Numbers as numbers, or as they are shown: not with all the digits of 66,364,418."""
         if isinstance(found, _WORDY):
             return _same(fmt.setting(found), value)
         return number(value, self.key) == found or value in (fmt.metric(self.key, found), fmt.setting(found))
@@ -124,7 +124,7 @@ def _words(text: str) -> Iterator[re.Match[str]]:
             begun = text[match.start() :][:40]
             if text.count(text[at], at) % 2:
                 raise UsageError(f"{begun}: the quote is not closed", hint=f"Close it with another {text[at]}.")
-            raise UsageError(f"{begun}: a quote stands inside a word", hint="Quote the whole value.")
+            raise UsageError(f"{begun}: there is a quote inside a word", hint="Quote the whole value.")
         yield match
 
 
@@ -138,7 +138,7 @@ def _term(match: re.Match[str], known: Collection[str]) -> Term:
     value = value[1:-1] if quoted else value
     if not key:
         if not value:
-            raise UsageError(f"{word!r} leaves nothing out", hint="Put a word after the minus: -state:failed.")
+            raise UsageError(f"{word!r} excludes nothing", hint="Write a word after the minus: -state:failed.")
         return Term("", "", value, bool(match["minus"]), quoted)
     if key not in known:
         close = nearest(key, known)
@@ -150,20 +150,20 @@ def _term(match: re.Match[str], known: Collection[str]) -> Term:
 
 
 def _check_value(word: str, key: str, sign: str, value: str) -> None:
-    """What can never fit is told while it is typed."""
+    """Reports values that can never match while they are typed."""
     if sign != ":" and not value:
         raise UsageError(f"{word.strip()}: a value is missing", hint=f"For example {key}{sign}4.")
     if sign in ("<", "<=", ">", ">="):
         if key in WORDS:
-            raise UsageError(f"{word}: {key} holds words, which have no order", hint=f"Write {key}:{value}.")
+            raise UsageError(f"{word}: {key} is text, which has no order", hint=f"Write {key}:{value}.")
         if number(value, key) is None:
             units = "90s, 5m, 2h" if key == "time" else "4, 3e-5, 66M"
-            raise UsageError(f"{word}: {value!r} is no number", hint=f"Write a number, as {units}.")
+            raise UsageError(f"{word}: {value!r} is not a number", hint=f"Write a number, such as {units}.")
 
 
 @lru_cache(maxsize=256)
 def number(text: str, key: str = "") -> float | None:
-    """`65`, `3e-5`, `66M`, `#7`, and for `time` `5m`; None when it is no finite number."""
+    """`65`, `3e-5`, `66M`, `#7`, and for `time` `5m`; None when it is not a finite number."""
     text = text.removeprefix("#") if key == "trial" else text
     return amount(text, SECONDS) if key == "time" else amount(text)
 

@@ -1,4 +1,4 @@
-"""Why a trial stands where it stands in the ranked list, in a few sentences. Pure: it ranks nothing and reads no store.
+"""Why a trial has its place in the ranked list, in a few sentences. Pure: it ranks nothing and reads no store.
 
 `show` prints the sentences and the trial screen shows them, each with the trial that it speaks of.
 """
@@ -45,7 +45,7 @@ def _place(view: StudyView, trial: Trial) -> Iterator[Fact]:
     place = f"{view.position(trial.number)} of {len(view.ranked)}"
     other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None
     if ranked.on_frontier:
-        chance = ", but its score is at chance: it has learnt next to nothing" if view.at_chance(trial) else ""
+        chance = ", but its score is at chance level: it has learnt next to nothing" if view.at_chance(trial) else ""
         yield Fact("rank", f"{place}, on the frontier{chance}")
     elif not ranked.feasible:
         limits = ", ".join(f"{o.metric} {fmt.metric(o.metric, o.threshold)}" for o in _missed(view, trial))

@@ -147,7 +147,7 @@ def lines(view: StudyView, parent: Trial, outlook: Outlook) -> list[tuple[str, s
     found = [
         (
             "change",
-            f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}, all else as #{parent.number}",
+            f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}, the rest as in #{parent.number}",
         )
     ]
     found.append(("size", _sizes(forecast)))
@@ -173,11 +173,11 @@ def size(name: str, value: float) -> str:
 def cost(forecast: Forecast) -> str:
     """Expected minutes and memory, and by how many trials they are judged."""
     if forecast.minutes is None and forecast.memory_mb is None:
-        return "no complete trial to judge time and memory by"
+        return "no complete trial to estimate time and memory from"
     minutes = None if forecast.minutes is None else f"about {fmt.duration(forecast.minutes * 60)} of training"
     memory = None if forecast.memory_mb is None else f"{fmt.size(forecast.memory_mb * 1e6)} of memory"
     number = forecast.judged_by
-    judged = f"judged by {number} complete {'trial' if number == 1 else 'trials'}"
+    judged = f"based on {number} complete {'trial' if number == 1 else 'trials'}"
     return ", ".join([word for word in (minutes, memory) if word] + [judged])
 
 
@@ -190,9 +190,9 @@ def _lands(view: StudyView, outlook: Outlook) -> str:
     if guess is None:
         searched = forecast is not None and any(one.name == forecast.key for one in view.spec.search)
         why = "no complete trial yet" if searched else f"the study does not search {outlook.key}"
-        return ", ".join([*where, f"its {y} cannot be guessed: {why}"])
+        return ", ".join([*where, f"its {y} cannot be estimated: {why}"])
     near = ", ".join(f"#{one.number} {fmt.metric(y, one.score)}" for one in outlook.neighbours)
-    return "; ".join([*where, f"{y} perhaps {fmt.metric(y, guess)} by its nearest trials: {near}", *_rank(view, place)])
+    return "; ".join([*where, f"{y} about {fmt.metric(y, guess)} from its nearest trials: {near}", *_rank(view, place)])
 
 
 def _rank(view: StudyView, place: dict[str, float | None]) -> list[str]:
@@ -200,25 +200,25 @@ def _rank(view: StudyView, place: dict[str, float | None]) -> list[str]:
     if not has_all(place, view.objectives):
         return []
     if not feasible(place, view.objectives):
-        return ["under a threshold then"]
+        return ["misses a threshold"]
     here = oriented(place, view.objectives)
     over = [t for t in view.frontier if dominates(oriented(view.values(t), view.objectives), here)]
-    return [f"under #{over[0].number} then" if over else "on the frontier then"]
+    return [f"dominated by #{over[0].number}" if over else "on the frontier"]
 
 
 def question(parent: Trial, outlook: Outlook) -> str:
-    """What is asked before it starts."""
+    """The question before it starts."""
     forecast = outlook.forecast
     if forecast is None:
         return ""
     change = f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}"
     size = f"{fmt.exact(forecast.known['params'])} parameters"
-    return f"Rerun #{parent.number} with {change}? {size}; {cost(forecast)}. It comes on top of the budget."
+    return f"Rerun #{parent.number} with {change}? {size}; {cost(forecast)}. It does not count against the budget."
 
 
 def started(view: StudyView, number: int) -> str:
-    """What is told when it was made."""
+    """The message after it was created."""
     state = view.study.state
     if state in (StudyState.RUNNING, StudyState.COMPLETE):
-        return f"Trial #{number} waits for a free worker. u takes it back until it starts."
-    return f"Trial #{number} waits: the study is {state.value}; z in the study goes on with it."
+        return f"Trial #{number} waits for a free worker. Until it starts, u undoes it."
+    return f"Trial #{number} waits: the study is {state.value}; z in the study resumes it."

@@ -1,6 +1,6 @@
-"""Whether a study file with changes may start in a workspace, and what to mend first. It starts nothing.
+"""Whether a study file with changes may start in a workspace, and what to fix first. It starts nothing.
 
-Sizes and data are judged by `engine plan` (see `plan_process`); this is what can be told while a person types.
+Sizes and data are judged by `engine plan` (see `plan_process`); this is what can be checked while a person types.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bertdistill.store.rows import Study, StudyState
 
 @dataclass(frozen=True)
 class Taken:
-    """A study that the workspace has."""
+    """A study in the workspace."""
 
     spec: Mapping[str, Any]
     fresh: bool = False
@@ -34,7 +34,7 @@ class Checked:
     spec: StudySpec | None
     problems: tuple[str, ...] = ()
     goes_on: bool = False
-    """A study of this name and these settings is there already; starting goes on with it."""
+    """A study of this name and these settings exists already; starting resumes it."""
 
 
 def taken(studies: Sequence[Study]) -> dict[str, Taken]:
@@ -57,7 +57,8 @@ def check(path: Path, changes: Sequence[str], studies: Mapping[str, Taken]) -> C
     if there.fresh or not differing:
         return Checked(spec, goes_on=True)
     other = free_name(spec.name, studies)
-    text = f'name = "{spec.name}" is taken by a study with other {", ".join(differing)}; give another, as {other}'
+    taken = f'name = "{spec.name}" is taken by a study that differs in {", ".join(differing)}'
+    text = f"{taken}; use another name, such as {other}"
     return Checked(spec, (text,))
 
 

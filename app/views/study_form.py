@@ -1,4 +1,4 @@
-"""A study file as a form: which keys people change most, what stands there, and the `--set` changes that typing makes.
+"""A study file as a form: which keys people change most, their values, and the `--set` changes that result from typing.
 
 Pure: it reads no file, and whether a value is right is judged by `engine.config` alone.
 """
@@ -122,7 +122,7 @@ def concerns(problem: str, name: str) -> bool:
     starts = (f"[{table}] {leaf} " if table else f"{leaf} ", f"{name} ")
     if problem.removeprefix("--set ").startswith((*starts, f"{name}=")):
         return True
-    # Faults of the data name the file's key, and the key to set.
+    # Problems of the data name the file's key and the key to set.
     return re.search(rf"\({re.escape(name)}\)|\b(set|for) {re.escape(name)}\b", problem, re.IGNORECASE) is not None
 
 
@@ -174,7 +174,7 @@ def _objective_key(raw: Mapping[str, Any], name: str) -> Key | None:
         return None
     objective = _objectives(raw)[int(index)]
     metric = objective.get("metric") if isinstance(objective, Mapping) else None
-    words = f"The {metric} that a trial must reach, or stay within, to count; empty sets no threshold."
+    words = f"The {metric} that a trial must reach, or stay within, to be feasible; empty: no threshold."
     return Key(name, words, label=f"threshold of {safe_line(metric, 40)}")
 
 

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 LONGEST = 300
 """Newest lines that are made."""
 AT_ONCE = 5.0
-"""Seconds between a proposal and its start that are told in one line."""
+"""Seconds between a proposal and its start that are shown in one line."""
 BAD = ("failed", "infeasible")
 WHAT_STANDS_HERE = (
-    "Nothing happened yet. Here stand the preparation, starts and ends of trials, what people asked for, and notices "
-    "of the runner."
+    "No events yet. This log shows the preparation, starts and ends of trials, requests, and notices of the runner."
 )
 
 

@@ -36,7 +36,8 @@ class Tail:
     def read(self) -> list[tuple[int, str]]:
         """The last lines as (number from 1, text), the unfinished one at the end; empty while there is no file.
 
-        A file that was replaced, or became shorter, is read anew. Of a progress bar only its newest state is kept.
+        A file that was replaced or truncated is read again from the start. Only the newest state of a progress bar is
+        kept.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,6 +1,6 @@
-"""How far the verification of a promoted model is, read from its run folder, and settling those that have ended.
+"""The progress of a promoted model's verification, read from its run folder; settles those that have ended.
 
-It verifies nothing: a process of its own does, and goes on without anyone who watches.
+It verifies nothing: a separate process does, and continues when no one watches.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def steps(phases: Sequence[str], progress: Mapping[str, Any], version: ModelVers
     """The steps in the states that the phases seen so far, the newest progress event and the version tell; pure."""
     if version.state == "verified":
         problem = safe_line(version.report.get("problem", ""), 300)
-        notes = {COMPARE: f"differs, taken by force: {problem}"} if problem else {}
+        notes = {COMPARE: f"differs, accepted by force: {problem}"} if problem else {}
         return tuple(Step(words, "complete", notes.get(i, "")) for i, (words, _) in enumerate(STEPS))
     seen = {*phases, str(progress.get("phase", ""))}
     reached = max((i for i, (_, names) in enumerate(STEPS) if seen & {*names}), default=LOAD)

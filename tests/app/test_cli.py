@@ -153,7 +153,7 @@ def test_ctrl_c_detaches_and_a_second_terminal_attaches(shell: Terminal) -> None
     first.send_signal(signal.SIGINT)
     _, err = first.communicate(timeout=30)
     assert 130 == first.returncode
-    assert [True, True] == [part in err for part in ("detached: study toy goes on", " stop toy")]
+    assert [True, True] == [part in err for part in ("detached: study toy keeps running", " stop toy")]
     shell.hold.unlink()
     status, out, _ = shell.type("run", str(shell.study_file))
     assert (0, True) == (status, out.startswith("toy: ✓ complete, 5 complete"))
@@ -167,7 +167,7 @@ def test_stop_and_resume(shell: Terminal) -> None:
     shell.wait("a trial that runs", lambda found: any(w["trial"] is not None for w in found["workers"]))
     assert 0 == shell.type("stop", "toy")[0]
     _, err = follower.communicate(timeout=60)
-    assert (1, True) == (follower.returncode, "error: study toy is stopped\nhint: go on with" in err), err
+    assert (1, True) == (follower.returncode, "error: study toy is stopped\nhint: resume with" in err), err
     shell.hold.unlink()
     assert 0 == shell.type("resume", "toy")[0]
     status, out, err = shell.type("watch", "toy", "--plain", "--interval", "0.1")
@@ -175,7 +175,7 @@ def test_stop_and_resume(shell: Terminal) -> None:
 
 
 def test_pause_and_stop_of_one_trial(shell: Terminal) -> None:
-    """A paused study launches nothing new; one trial can be stopped alone, the other goes on to its end."""
+    """A paused study launches nothing new; one trial can be stopped alone, the other finishes."""
     shell.hold_trials()
     assert 0 == shell.type("run", str(shell.study_file), "--detach")[0]
     shell.wait("two trials that run", lambda found: {0, 1} == {w["trial"] for w in found["workers"]})
@@ -282,7 +282,7 @@ def test_a_rerun_of_a_stopped_study_says_that_it_waits(shell: Terminal) -> None:
     shell.wait("the study to stop", lambda found: found["studies"][0]["state"] == "stopped" and not found["workers"])
     layers = shell.data("show", "0")["settings"]["layers"]
     status, _, err = shell.type("rerun", "0", "--set", f"layers={layers % 4 + 1}")
-    assert (0, True) == (status, "it waits: study toy is stopped; go on with" in err), err
+    assert (0, True) == (status, "it waits: study toy is stopped; resume with" in err), err
 
 
 def test_charts_of_other_metrics(done: Terminal) -> None:
@@ -392,7 +392,7 @@ def test_unknown_names_are_exit_1_with_the_nearest(done: Terminal) -> None:
 
 
 def test_an_unknown_model_is_an_error(done: Terminal) -> None:
-    """`models` alone may be empty; a name that is not there is a slip of the pen."""
+    """`models` alone may be empty; a name that does not exist is a typo."""
     assert (0, "") == done.type("models")[:2]
     status, out, err = done.type("models", "nothing")
     assert (1, "", True) == (status, out, "hint: There are: none yet." in err)

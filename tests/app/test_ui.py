@@ -97,7 +97,7 @@ async def test_leaving_while_a_screen_opens_is_no_fault(ws: Workspace) -> None:
 
 
 async def test_in_a_window_that_shows_nothing_only_leaving_works(ws: Workspace) -> None:
-    """Nobody sees what a key does there: no trial is put away and no dialogue opens, and q still quits."""
+    """Nobody sees what a key does there: no trial is archived and no dialogue opens, and q still quits."""
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         await pilot.resize_terminal(20, 5)
@@ -213,7 +213,7 @@ def test_leaving_says_that_what_runs_goes_on(ws: Workspace) -> None:
         terminal.send("q")
         assert (0, True) == (terminal.wait_end(), terminal.is_clean)
         last = terminal.output.rpartition(b"\x1b[?1049l")[2]
-        assert [True, True] == [words in last for words in (b"What runs goes on", b" status ")]
+        assert [True, True] == [words in last for words in (b"Running studies continue", b" status ")]
     os.close(lock)
 
 
@@ -223,7 +223,7 @@ def test_leaving_an_idle_workspace_says_nothing(ws: Workspace) -> None:
         terminal.wait_for(READY)
         terminal.send("q")
         assert 0 == terminal.wait_end()
-        assert b"What runs goes on" not in terminal.output
+        assert b"Running studies continue" not in terminal.output
 
 
 @pytest.mark.parametrize("keys", ["qe", "qyj", "q?q", "qnq", "qx\r", "q\x10s", "qwM"])

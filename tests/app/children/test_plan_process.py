@@ -42,9 +42,11 @@ async def test_data_that_are_missing(file: Path, monkeypatch: pytest.MonkeyPatch
 def test_answers_that_are_no_plan() -> None:
     """A crash is no fault of the file: sizes are unknown, and the last words of the process say why."""
     assert read_answer(1, "", "Traceback\nMemoryError").notes == ("sizes and steps are unknown: MemoryError",)
-    assert read_answer(0, "not json", "").notes == ("sizes and steps are unknown: the plan is not readable",)
+    assert read_answer(0, "not json", "").notes == (
+        "sizes and steps are unknown: the output of the plan cannot be read",
+    )
     assert read_answer(2, "", "error: one\ntwo\nhint: three\n").problems == ("one", "two. three")
-    assert read_answer(2, "", "").problems == ("the plan says that the study file is wrong",)
+    assert read_answer(2, "", "").problems == ("the plan reported that the study file is not valid",)
     assert read_answer(0, json.dumps({"a": 1}), "warning: \x1b[31mhub").notes == ("hub",)
 
 
@@ -68,4 +70,4 @@ async def test_a_plan_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.Mo
     """It is given up and said so."""
     monkeypatch.setattr(plan_process, "SECONDS", 0.05)
     found = await ask(tmp_path, [], program=(sys.executable, "-c", "import time; time.sleep(60)"))
-    assert "was not done after" in found.notes[0]
+    assert "did not finish within" in found.notes[0]

@@ -181,7 +181,7 @@ def test_growth_in_words(view: StudyView) -> None:
     steps = study_growth(view)
     short = growth_text(steps, PAGE, short=True)
     assert f"hypervolume {view.hypervolume:.3f} after 7 trials" in short
-    assert "the last 4 added nothing" in short
+    assert "the last 4 did not increase it" in short
     long = growth_text(steps, PAGE)
     assert [f"#{step.number}" for step in steps] == [
         line.split()[0] for line in long.splitlines() if line.strip().startswith("#")

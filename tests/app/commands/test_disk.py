@@ -110,7 +110,7 @@ def test_prune_takes_what_nothing_needs(house: House, engine: Type) -> None:
     assert all(house.workspace.absolute(one.folder).is_dir() for one in before)
     assert 0 == engine("prune", "--yes", "--keep-days", "0")[0]
     assert [] == list(house.workspace.bin.iterdir())
-    assert "nothing can be spared" in engine("prune", "--yes")[1]
+    assert "nothing to prune" in engine("prune", "--yes")[1]
     assert "--only 'x' is not a part" in engine("prune", "--only", "x")[2]
 
 

@@ -67,13 +67,13 @@ def test_set_tells_each_change(shell: Shell) -> None:
     assert ({"retries": 2}, {"retries": 4}, True) == (made["before"], made["after"], made["undoable"])
     assert [] == shell.data("set", "toy", "runner.retries=4")
     status, out, err = shell.type("set", "toy", "runner.retries=4")
-    assert (0, "", True) == (status, out, "in force already" in err)
+    assert (0, "", True) == (status, out, "already in force" in err)
 
 
 def test_a_larger_budget_goes_on_at_once(shell: Shell) -> None:
     """A complete study is opened again and gets a runner."""
     status, _, err = shell.type("set", "toy", "budget.trials=3")
-    assert (0, True) == (status, "study toy goes on; runner: pid" in err)
+    assert (0, True) == (status, "study toy is resumed; runner: pid" in err)
     wait_for(lambda: [3] == [row["trials"].get("complete") for row in shell.data("status")["studies"]], "trial 3")
 
 
@@ -141,7 +141,7 @@ def test_archived_things_leave_the_lists(shell: Shell) -> None:
     shell.ok("archive", "toy")
     assert [] == shell.data("status")["studies"]
     assert [True] == [row["archived"] for row in shell.data("status", "--archived")["studies"]]
-    assert "toy: put away" in shell.ok("status", "--archived").splitlines()
+    assert "toy: archived" in shell.ok("status", "--archived").splitlines()
     shell.ok("unarchive", "toy")
     assert [False] == [row["archived"] for row in shell.data("status")["studies"]]
 

@@ -35,9 +35,9 @@ def test_a_diagnosis_is_whole_on_a_narrow_terminal(ws: Workspace, db: Database) 
 def test_a_study_without_a_runner_is_told_how_to_go_on(ws: Workspace, db: Database) -> None:
     """A study that says running while nobody works needs a runner; a paused one does not."""
     line = status_text(read_status(db, ws), Page()).splitlines()[1]
-    assert "no runner has worked here yet; `run` or `resume` starts one" == line
+    assert "no runner has run here yet; `run` or `resume` starts one" == line
     pause(ws, "")
-    assert "no runner has worked here yet" == status_text(read_status(db, ws), Page()).splitlines()[1]
+    assert "no runner has run here yet" == status_text(read_status(db, ws), Page()).splitlines()[1]
 
 
 def test_notices_name_their_study(ws: Workspace, db: Database) -> None:
@@ -68,7 +68,7 @@ def test_how_the_last_runner_ended(ws: Workspace, db: Database) -> None:
             writes.beat_lease(session, now=time.time() - 61)
         assert "has not answered for" in status_text(read_status(db, ws), Page())
     writer.close()
-    assert "left when its work was done" in status_text(read_status(db, ws), Page())
+    assert "exited when its work was done" in status_text(read_status(db, ws), Page())
 
 
 def test_a_full_disk_is_said(ws: Workspace, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def test_page_of_a_trial_under_a_threshold(db: Database) -> None:
 
 def test_no_attempt_is_said() -> None:
     """A waiting trial has no attempts."""
-    assert "no attempt yet" == attempts_text([])
+    assert "no attempts yet" == attempts_text([])
 
 
 def test_checks_have_hints_below() -> None:

@@ -41,9 +41,9 @@ def queued(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_people_read_who_works_and_why_the_rest_waits(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """With the command that helps; nothing from a worker can drive the terminal."""
     text = typed(capsys, ws)
-    assert text.startswith("no runner has worked here yet\nCPU ")
+    assert text.startswith("no runner has run here yet\nCPU ")
     assert "running  demo/6  ██░░░░░░░░ 25% train 1/4 steps" in text
-    assert "demo/8  no runner works here" in text
+    assert "demo/8   no runner works here" in text
     assert "start a runner: " in text
     assert "\x1b" not in text
 
@@ -72,8 +72,8 @@ def test_a_diagnosis_is_told_as_the_reason(ws: Workspace, capsys: pytest.Capture
         writes.set_study_state(session, 1, StudyState.PAUSED, now=2e9, diagnosis="3 attempts crashed")
     db.close()
     text = typed(capsys, ws)
-    assert "demo/8  the study is paused: 3 attempts crashed" in text
-    assert "go on with a study: " in text
+    assert "demo/8   the study is paused: 3 attempts crashed" in text
+    assert "resume a study: " in text
 
 
 def test_what_was_put_away_does_not_wait(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,11 +83,11 @@ def test_what_was_put_away_does_not_wait(ws: Workspace, capsys: pytest.CaptureFi
         writes.end_attempt(session, 2, now=2e9, exit_class="crashed")
         writes.set_study_state(session, 1, StudyState.FAILED, now=2e9, diagnosis="no data")
     db.close()
-    assert "demo/8  the study failed: no data" in typed(capsys, ws)
+    assert "demo/8   the study failed: no data" in typed(capsys, ws)
     actions.archive_study(ws, "demo", who="ada")
-    assert "nothing waits" in typed(capsys, ws)
+    assert "nothing is waiting" in typed(capsys, ws)
     actions.archive_study(ws, "demo", archived=False, who="ada")
-    assert "demo/8  the study failed: no data" in typed(capsys, ws)
+    assert "demo/8   the study failed: no data" in typed(capsys, ws)
 
 
 def test_gpus_have_a_line_each() -> None:

@@ -180,7 +180,7 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
         ("nowhere.toml", "no such file"),
         (".", "is a folder"),
         ("train.json", "not valid TOML"),
-        ("", "no file was named"),
+        ("", "no file was given"),
     ],
 )
 async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text: str, words: str) -> None:

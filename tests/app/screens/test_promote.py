@@ -87,7 +87,7 @@ async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: P
         await pilot.press("y")
         await until(pilot, lambda: state_of(screen) == "verified", "the verdict of force")
         await shown(pilot, "verified by force")
-        await shown(pilot, "differs, taken by force: accuracy differs from the record")
+        await shown(pilot, "differs, accepted by force: accuracy differs from the record")
     assert ["refused", "verified"] == [version(of, 0).state, version(of, 1).state]
     with of.db.read() as session:
         assert ["prod"] == [one.alias for one in reads.aliases(session)]
@@ -238,7 +238,7 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
             report = reads.model_version(session, "model:1").report
             more = {"problem": HOSTILE, "remarks": [HOSTILE], "accuracy_repeated": 1.0}
             session.change(ModelVersion, made.id, report={**report, **more})
-        await shown(pilot, "taken by force: [red]markup[/]")
+        await shown(pilot, "accepted by force: [red]markup[/]")
         assert set() == control_codes(pilot)
 
 

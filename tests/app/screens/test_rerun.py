@@ -68,13 +68,13 @@ async def test_a_change_is_foretold_and_started(house: Make) -> None:
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "layers", "3")
         words = words_on(pilot)
-        assert "layers 4 → 3, all else as #0" in words
+        assert "layers 4 → 3, the rest as in #0" in words
         exact = actions.forecast_rerun(of.workspace, "toy", 0, "layers", 3).known["params"]
         assert f"params {exact:,.0f} (-" in words
         assert "MB" not in words.split("size_mb")[1].split(",")[0]
         assert "of training" in words
-        assert "judged by 3 complete trials" in words
-        assert "accuracy perhaps" in words
+        assert "based on 3 complete trials" in words
+        assert "accuracy about" in words
         await pilot.press("enter")
         await shown(pilot, "Rerun #0 with layers 4 → 3?")
         await pilot.press("y")
@@ -198,8 +198,8 @@ async def test_fixed_settings_may_change_too(house: Make) -> None:
         await choose(pilot, screen, "batch_size", "8")
         assert screen.outlook is not None
         lands = dict(rerun_outlook.lines(view_of(of), of.trial(0), screen.outlook))["lands"]
-        assert lands.endswith("its accuracy cannot be guessed: the study does not search batch_size")
-        await shown(pilot, "cannot be guessed")
+        assert lands.endswith("its accuracy cannot be estimated: the study does not search batch_size")
+        await shown(pilot, "cannot be estimated")
         assert "1 to 4096" in words_on(pilot)
 
 

@@ -200,7 +200,7 @@ async def test_undo_says_whose_change_it_took_back(ws: Workspace) -> None:
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         await pilot.press("u")
-        await told(pilot, "Undone what anna had changed on #3: note")
+        await told(pilot, "Undone on #3 (changed by anna): note")
         actions.annotate(ws, "demo", 1, note="again", who="anna")
         actions.undo(ws, "demo", who="anna")
         await pilot.press("u")

@@ -111,7 +111,7 @@ async def test_a_runner_that_is_gone_is_shown_and_started(
         assert "R starts one" in words_on(pilot)
         assert "no runner works here" in words_on(pilot)
         await pilot.press("R")
-        await told(pilot, "A runner works here: pid 7.")
+        await told(pilot, "The runner is running: pid 7.")
         assert [ws.path] == [one.path for one in started]
 
 

@@ -113,8 +113,8 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["nope"], "nope: no such file, and no command"),
-        (["missing.toml", "--no-mouse"], "missing.toml: no such file, and no command"),
+        (["nope"], "nope: not a file and not a command"),
+        (["missing.toml", "--no-mouse"], "missing.toml: not a file and not a command"),
         (["trials"], "Type bertdistill-tui engine trials."),
         (["."], ".: is a folder"),
         (["--theme", "dark", "engine", "status"], "belong to the app"),

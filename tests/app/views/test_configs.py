@@ -37,7 +37,7 @@ def test_the_comment_at_the_top() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("", "no file was named"), ("{}", "is a folder"), ("{}/no.toml", "no such file")]
+    ("text", "words"), [("", "no file was given"), ("{}", "is a folder"), ("{}/no.toml", "no such file")]
 )
 def test_wrong_paths(tmp_path: Path, text: str, words: str) -> None:
     """What was typed, what is wrong with it, what to do."""
@@ -49,7 +49,7 @@ def test_wrong_paths(tmp_path: Path, text: str, words: str) -> None:
 def test_a_pipe_is_no_study_file(tmp_path: Path) -> None:
     """Reading one would wait for ever."""
     os.mkfifo(tmp_path / "pipe.toml")
-    with pytest.raises(ConfigError, match="is no plain file"):
+    with pytest.raises(ConfigError, match="is not a regular file"):
         checked_path(str(tmp_path / "pipe.toml"))
 
 

@@ -64,7 +64,7 @@ def test_both_columns_of_a_pair_are_used_without_a_warning(spec: StudySpec, tmp_
         ("a,b,c", "", {}, r"train\.csv \(data\.train\): set data\.text_column; the columns are a \('the meal 0"),
         ("text,label,c", "", {"text_column": "txt"}, r"no column 'txt' for data\.text_column"),
         ("text,passage,label", "text,passage", {}, r"dev\.csv \(data\.report\): set data\.label_column"),
-        ("sentence1,sentence2,label", "sentence,other,label", {}, "one sentence an example, other than the training"),
+        ("sentence1,sentence2,label", "sentence,other,label", {}, "one sentence per example, unlike the training"),
     ],
 )
 def test_columns_that_cannot_be_read_are_refused_by_the_plan(

@@ -166,7 +166,7 @@ def test_unreachable_hub_is_said_and_the_rest_printed(
     planned = make_plan(remote, say=said.append)
     assert planned["sizes"]["baseline"] is None
     assert {"baseline": 2, "least": 2, "most": 2} == planned["steps"]
-    assert any("config.json of nobody/nothing cannot be had from the hub" in line for line in said)
+    assert any("config.json of nobody/nothing cannot be downloaded from the hub" in line for line in said)
     assert "baseline unknown until the models and data can be read" in " ".join(plan_text(remote, planned).split())
 
 

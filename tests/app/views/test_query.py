@@ -112,14 +112,14 @@ def test_what_is_missing_fits_no_comparison(kept: Callable[[str], list[int]]) ->
         ("-exact =< 3", "-exact =<: there is no =<", "Write <=, for example exact<=4."),
         ("state=!failed", "state=!failed: there is no =!", "Write state!=failed."),
         ("layers==2", "layers==2: there is no ==", "Write layers=2."),
-        ("layers<=four", "layers<=four: 'four' is no number", "Write a number"),
-        ("exact>nan", "exact>nan: 'nan' is no number", "Write a number"),
+        ("layers<=four", "layers<=four: 'four' is not a number", "Write a number"),
+        ("exact>nan", "exact>nan: 'nan' is not a number", "Write a number"),
         ("exact>", "exact>: a value is missing", "exact>4"),
-        ("state>failed", "state>failed: state holds words, which have no order", "Write state:failed."),
+        ("state>failed", "state>failed: state is text, which has no order", "Write state:failed."),
         ('note:"open', 'note:"open: the quote is not closed', 'Close it with another ".'),
         ('"open', "the quote", "Close it"),
-        ("a'b'", "a'b': a quote stands inside a word", "Quote the whole value."),
-        ("layers=2 -", "'-' leaves nothing out", "-state:failed"),
+        ("a'b'", "a'b': there is a quote inside a word", "Quote the whole value."),
+        ("layers=2 -", "'-' excludes nothing", "-state:failed"),
     ],
 )
 def test_what_is_mistyped_is_told(text: str, message: str, hint: str) -> None:
@@ -163,7 +163,7 @@ def test_the_keys_of_the_error_are_those_of_the_guide() -> None:
     ],
 )
 def test_numbers_with_units(text: str, key: str, value: float | None) -> None:
-    """`M` is a million, but `5m` of time are minutes; what is not finite is no number."""
+    """`M` is a million, but `5m` of time are minutes; what is not finite is not a number."""
     assert value == number(text, key)
 
 

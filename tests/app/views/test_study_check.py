@@ -57,7 +57,9 @@ def test_names_that_are_taken(file: Path, raw_spec: dict[str, Any]) -> None:
     assert check(file, [], there).goes_on
     assert check(file, ["budget.trials=99", "runner.slots=1"], there).goes_on
     (problem,) = check(file, ["settings.epochs=9", "data.max_length=128"], there).problems
-    assert 'name = "demo" is taken by a study with other data, settings; give another, as demo-3' == problem
+    assert (
+        'name = "demo" is taken by a study that differs in data, settings; use another name, such as demo-3' == problem
+    )
 
 
 def test_a_study_that_ended_before_it_was_prepared_gives_its_name(file: Path, raw_spec: dict[str, Any]) -> None:
