@@ -45,7 +45,7 @@ def test_starting_twice_is_starting_once(house: Make) -> None:
     of = house({"budget": {"trials": 1}}).run()
     assert actions.start_study(of.workspace, of.spec, **WHO).id == of.study().id
     other = changed(of.spec, "settings.batch_size", 99)
-    with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 there and 99 here"):
+    with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 in the study and 99 in the file"):
         actions.start_study(of.workspace, other, **WHO)
 
 
@@ -150,7 +150,7 @@ def test_stopping_the_runner(house: Make, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     of = house({"budget": {"trials": 1}}, hold=str(hold))
-    with pytest.raises(ActionRefused, match="no runner works here"):
+    with pytest.raises(ActionRefused, match="no runner and no workers"):
         actions.stop_runner(of.workspace, **WHO)
     actions.ensure_runner(of.workspace)
     wait_for(lambda: of.study().prepared and of.at_half(1), "the trial at half")

@@ -150,7 +150,7 @@ def test_what_a_promoted_model_rests_on_stays(done: House) -> None:
     [request] = actions.delete(done.workspace, ["m"], **WHO)
     with done.db.read() as session:
         assert ([], False) == (reads.model_versions(session), folder.exists())
-    with pytest.raises(ActionRefused, match="the version that m@live stood for was deleted"):
+    with pytest.raises(ActionRefused, match="the version that m@live pointed to was deleted"):
         actions.undo(done.workspace, request_id=request.id - 1, **WHO)
     actions.undo(done.workspace, request_id=request.id, **WHO)
     assert (folder / "model.safetensors").is_file()
@@ -173,15 +173,15 @@ def test_a_version_that_failed_goes_with_its_trial(done: House, state: str) -> N
 
 
 def test_a_change_of_what_was_deleted_is_not_undone(done: House) -> None:
-    """The deletion stands over it; when that is undone, so can it be."""
+    """The deletion overrides it; when that is undone, so can it be."""
     actions.annotate(done.workspace, "toy", 2, note="hm", **WHO)
     actions.delete(done.workspace, ["toy/2"], **WHO)
-    with pytest.raises(ActionRefused, match=r"a later change stands over it: #3 \(delete\)"):
+    with pytest.raises(ActionRefused, match=r"a later change overrides it: #3 \(delete\)"):
         actions.undo(done.workspace, request_id=2, **WHO)
     actions.undo(done.workspace, request_id=3, **WHO)
     actions.undo(done.workspace, request_id=2, **WHO)
     assert "" == done.trial(2).note
-    with pytest.raises(ActionRefused, match="what was brought back is not deleted by an undo"):
+    with pytest.raises(ActionRefused, match="an undo does not delete what was restored"):
         actions.undo(done.workspace, request_id=4, **WHO)
 
 
