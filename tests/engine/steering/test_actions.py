@@ -186,7 +186,7 @@ def test_threshold_budget_and_slots_keep_what_was(house: Make) -> None:
     assert (spec["objectives"][0]["threshold"], spec["budget"]["trials"], spec["runner"]["slots"]) == (80.0, 7, 3)
     actions.set_threshold(of.workspace, "toy", "accuracy", None, **WHO)
     assert of.study().spec["objectives"][0].get("threshold") is None
-    with pytest.raises(ActionRefused, match="no objective"):
+    with pytest.raises(ActionRefused, match="not an objective"):
         actions.set_threshold(of.workspace, "toy", "macro_f1", 1.0, **WHO)
     with pytest.raises(ConfigError):
         actions.set_budget(of.workspace, "toy", trials=0, **WHO)
@@ -238,9 +238,9 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
         ("layers", "9", "outside the search space"),
         ("layers", "many", "not a whole number; allowed: 1 to 4"),
         ("batch_size", "", "batch_size is empty; allowed: 1 to 4096"),
-        ("hidden_size", "64", "means nothing for students from a trained model"),
-        ("layer", "2", "no setting"),
-        ("name", "x", "no setting"),
+        ("hidden_size", "64", "does not apply to students from a trained model"),
+        ("layer", "2", "not a setting"),
+        ("name", "x", "not a setting"),
     ],
 )
 def test_a_rerun_that_makes_no_sense_is_refused(house: Make, key: str, value: str, words: str) -> None:
@@ -445,7 +445,7 @@ def test_a_model_that_the_database_forgot_is_not_overwritten(house: Make) -> Non
     of.run()
     old = of.workspace.models_folder("model", 1)
     old.mkdir(parents=True)
-    with pytest.raises(ActionRefused, match="exists already"):
+    with pytest.raises(ActionRefused, match="already exists"):
         actions.promote(of.workspace, "toy", 0, "model", **WHO)
     with of.db.read() as session:
         assert reads.model_versions(session) == []

@@ -463,7 +463,7 @@ def test_what_cannot_be_undone_says_what_to_do(house: Make) -> None:
     with pytest.raises(ActionRefused, match="no request #99"):
         undo(of, 99)
     of.ask("pause", study_id=of.study().id)
-    with pytest.raises(ActionRefused, match="not honoured"):
+    with pytest.raises(ActionRefused, match="not processed"):
         undo(of, 3)
     of.runner.tick()
     with pytest.raises(ActionRefused, match="changed nothing"):
