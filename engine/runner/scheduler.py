@@ -90,7 +90,9 @@ class Scheduler:
         free = retention.free_bytes(self.workspace.path)
         if free >= wanted:
             return True
-        text = f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are required"
+        text = (
+            f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are required"
+        )
         hint = f"Free disk space or lower runner.min_free_gb, then: bertdistill-tui engine resume {study.name}"
         self.pause(study, f"{text}, and no checkpoint is left that can be removed. {hint}", now)
         return False
@@ -109,7 +111,9 @@ class Scheduler:
                 refused.add(study.id)
                 return False
             if trial is None and not live:
-                slot = self.launcher.whole(slot)  # all trials wait for a preparation, so no other worker needs the cores
+                slot = self.launcher.whole(
+                    slot
+                )  # all trials wait for a preparation, so no other worker needs the cores
             try:
                 attempt = dispatch.begin(
                     self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now

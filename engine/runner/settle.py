@@ -69,7 +69,9 @@ def verdict(
         return Verdict(TrialState.COMPLETE)
     if status == "complete" or (ended.kind == "complete" and not status):
         reason = "no_result"
-        detail = f"no value for {', '.join(missing)}" if missing else "the worker exited without reporting that it was done"
+        detail = (
+            f"no value for {', '.join(missing)}" if missing else "the worker exited without reporting that it was done"
+        )
     elif HOST_OOM in (reason, ended.kind) and not alone:
         return Verdict(TrialState.WAITING, HOST_OOM, detail)
     elif status == "infeasible" or ended.kind in INFEASIBLE:
@@ -200,7 +202,9 @@ def _said(who: str, found: Verdict, filed: str) -> str:
         return f"{who} ran out of main memory, perhaps because of other trials. It is started once more, alone."
     if not found.failure:
         return ""
-    then = "It is started again from its last checkpoint." if found.state == TrialState.WAITING else "It is not retried."
+    then = (
+        "It is started again from its last checkpoint." if found.state == TrialState.WAITING else "It is not retried."
+    )
     return f"{who} ended with {filed}: {(found.detail or 'no message in its log').rstrip('.')}. {then}"
 
 

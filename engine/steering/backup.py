@@ -20,7 +20,9 @@ def back_up(workspace: Workspace, target: Path) -> int:
     if target.is_dir():
         raise ActionRefused(f"{target} is a folder", hint=f"Give a file name in it: {target / database.name}")
     if (target.exists() and target.samefile(database)) or target.resolve().name.startswith(f"{database.name}-"):
-        raise ActionRefused(f"{target} is the database itself or one of its companion files", hint="Choose another file.")
+        raise ActionRefused(
+            f"{target} is the database itself or one of its companion files", hint="Choose another file."
+        )
     if target.exists() and not is_ours(target):
         raise ActionRefused(
             f"{target} exists and is not a backup made by this program; it was not changed", hint="Choose another file."

@@ -131,7 +131,10 @@ def _change(
                     made.append(record(session, who, change.verb, found.id, arguments=values, before=before))
             slots = spec.runner.slots
             if stop_newest and slots < 1:
-                raise InvalidRequest("runner.slots = 0 does not give a number of workers", hint="Give the number of workers that may continue.")
+                raise InvalidRequest(
+                    "runner.slots = 0 does not give a number of workers",
+                    hint="Give the number of workers that may continue.",
+                )
             if made:
                 writes.set_study_spec(session, found.id, dump(spec))
                 reopen(session, found, spec)

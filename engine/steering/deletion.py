@@ -99,7 +99,10 @@ def _study(session: Reading, study: Study) -> Deletion:
             f"study {study.name!r} is running", hint=f"Stop it first: bertdistill-tui engine stop {study.name}"
         )
     if any(one.state == AttemptState.RUNNING for one in attempts):
-        raise ActionRefused(f"workers of study {study.name!r} are still stopping", hint="Wait until they have written their checkpoints.")
+        raise ActionRefused(
+            f"workers of study {study.name!r} are still stopping",
+            hint="Wait until they have written their checkpoints.",
+        )
     versions = _versions(session, living)
     count = f"{len(living)} {'trial' if len(living) == 1 else 'trials'}"
     words = [f"study {study.name}: {count} with all curves, checkpoints and logs"]

@@ -280,7 +280,9 @@ def _newest(log: _Log, study_id: int | None) -> Request:
     for one in reversed(log.requests):
         if one.verb != UNDO and (study_id is None or one.study_id == study_id) and not log.obstacle(one):
             return one
-    raise ActionRefused("there is nothing to undo", hint="To redo an undone change, undo the undo by its id; see history.")
+    raise ActionRefused(
+        "there is nothing to undo", hint="To redo an undone change, undo the undo by its id; see history."
+    )
 
 
 def _hint(log: _Log, chosen: Request) -> str:

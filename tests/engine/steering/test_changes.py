@@ -415,7 +415,10 @@ def test_a_trial_that_has_begun_is_not_taken_back(house: Make) -> None:
     of.tick_until(lambda: of.trials(), "the baseline")
     made = actions.queue_trial(of.workspace, "toy", {"layers": 2}, **WHO)
     assert "" == entries(of)[-1].obstacle
-    for state, words in ((TrialState.RUNNING, "has started"), (TrialState.WAITING, "has started and waits to be resumed")):
+    for state, words in (
+        (TrialState.RUNNING, "has started"),
+        (TrialState.WAITING, "has started and waits to be resumed"),
+    ):
         with of.db.write() as session:
             writes.set_trial_state(session, made.id, state, now=2.0)
         assert f"trial {made.number} {words}" == entries(of)[-1].obstacle
