@@ -21,7 +21,7 @@ LAUNCHERS: dict[str, Callable[[Mapping[str, str]], Launcher]] = {
 
 
 def make_launcher(environ: Mapping[str, str] | None = None) -> Launcher:
-    """The launcher that the environment (default: of this process) selects; LaunchError if there is no such launcher."""
+    """The launcher that the environment (default: of this process) selects; LaunchError if it does not exist."""
     chosen = dict(os.environ) if environ is None else environ
     name = chosen.get(VARIABLE) or "local"
     if name not in LAUNCHERS:

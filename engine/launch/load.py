@@ -19,7 +19,7 @@ LEAST_CPU_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class GpuLoad:
-    """One GPU: `percent` of the last second in which a kernel ran, memory in bytes; None where NVML does not report it."""
+    """One GPU: `percent` of the last second in which a kernel ran, memory in bytes; None if not reported by NVML."""
 
     index: int
     uuid: str

@@ -58,7 +58,7 @@ def worker_environment(environ: Mapping[str, str], device: Device, folder: Path)
 
 @dataclass(frozen=True)
 class LocalLauncher:
-    """Workers on this machine, each below a shim in its own session: they outlive this process, the terminal and the runner."""
+    """Workers on this machine, each below a shim in its own session: they outlive terminal and runner."""
 
     command: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

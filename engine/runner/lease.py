@@ -30,7 +30,7 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class RunnerStatus:
-    """Whether a runner is running, and which process it is or was; `since` in Unix seconds, `heartbeat_age` in seconds."""
+    """Whether a runner is running, and its current or last process; `since` in Unix seconds, `heartbeat_age` in seconds."""
 
     alive: bool
     host: str = ""
@@ -51,7 +51,7 @@ class RunnerStatus:
         """A message for a request to a runner that does not respond; empty if a response can be expected."""
         if self.silence is None:
             return ""
-        return f"requested; the runner (pid {self.pid}) has not responded for {self.silence:.0f} s"
+        return f"requested; the runner (pid {self.pid}) has not answered for {self.silence:.0f} s"
 
 
 def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:

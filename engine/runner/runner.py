@@ -125,7 +125,7 @@ class Runner:
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
     def wait(self) -> None:
-        """Sleep until something changes: a worker's file, a lock, the database, an answer. A check is a few stat calls."""
+        """Sleep until something changes: a worker's file, a lock, the database, an answer. A check costs a few stats."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
             if self.lost() or self.db.data_version() != self._seen_version or self._collector.stirs():
@@ -266,7 +266,7 @@ def run(workspace: Workspace, launcher: Launcher) -> int:
                 log.info("runner started")
                 serve(runner)
                 log.info("runner exits")
-            # Work that was added after the last look, by a process that still saw the lock held, must not be left waiting.
+            # Work that was added after the last look, by a process that still saw the lock held, must not be lost.
             if runner.leaving or not runner.has_work():
                 _fold(db)
                 return 0

@@ -82,7 +82,7 @@ class Scheduler:
         return [slot for slot in slots if slot.name not in names and fits(slot.device, loads)]
 
     def has_room(self, study: Study, spec: StudySpec, now: float) -> bool:
-        """Whether there is enough disk space; removes what is not needed, and pauses the study if that is too little."""
+        """Whether there is enough disk space; removes what is not needed, and pauses the study if still short."""
         wanted = int(spec.runner.min_free_gb * 1e9)
         if retention.free_bytes(self.workspace.path) >= wanted:
             return True

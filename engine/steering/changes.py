@@ -182,7 +182,7 @@ def _report_file(value: Any) -> str:
 
 
 def _threshold(metric: str, value: Any) -> Any:
-    """Typed text as a number, such as `60M` or `40k`; InvalidRequest if it is not one. Other types are checked as in a file."""
+    """Typed text as a number, such as `60M`; InvalidRequest if it is not one. Other types are checked as in a file."""
     if not isinstance(value, str):
         return value
     found = amount(value.strip())

@@ -1,4 +1,4 @@
-"""The demo study in a workspace: its synthetic data, the shipped file with their paths, and its start. It shows nothing."""
+"""The demo study in a workspace: its synthetic data, the shipped file with its paths, the start. It shows nothing."""
 
 from __future__ import annotations
 

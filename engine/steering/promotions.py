@@ -114,7 +114,7 @@ def _start(
 
 
 def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
-    """The newest checkpoint of that role that is on disk, of a trial that is not running; ActionRefused if there is none."""
+    """The newest checkpoint of that role on disk, of a trial that is not running; ActionRefused if there is none."""
     if trial.state not in AT_REST:
         raise ActionRefused(f"trial {trial.number} is {trial.state}", hint="Wait until it has ended, or stop it.")
     kept = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == role]

@@ -28,7 +28,7 @@ PRUNE = "prune"
 CHECKPOINTS, CACHES, LEFTOVERS, BIN = "checkpoints", "caches", "leftovers", "bin"
 PARTS = (CHECKPOINTS, CACHES, LEFTOVERS, BIN)
 WORDS: Mapping[str, str] = {
-    CHECKPOINTS: "checkpoints of trials that others dominate; they can no longer be promoted; scores and curves are kept",
+    CHECKPOINTS: "checkpoints of dominated trials, which can no longer be promoted; scores and curves are kept",
     CACHES: "caches that no study needs; they are recreated when needed",
     LEFTOVERS: "leftovers of stopped preparations and of runs that belong to no study",
     BIN: "what was deleted earlier; it cannot be restored afterwards",

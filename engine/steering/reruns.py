@@ -86,8 +86,8 @@ def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *, who: str) -> Trial:
     """A new trial that differs from trial `number` in exactly one setting. It records its parent and does not count
-    against the budget; a complete study runs again. Refused when a trial with these settings exists (the message says which), and
-    when its size, known before any training, breaks a threshold."""
+    against the budget; a complete study runs again. Refused when a trial with these settings exists (the message says
+    which), and when its size, known before any training, breaks a threshold."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         parent = reads.trial(session, found.id, number)
@@ -178,7 +178,7 @@ def changeable(spec: StudySpec) -> tuple[str, ...]:
 def _changed_trial(
     study: Study, spec: StudySpec, trials: Sequence[Trial], parent: Trial, key: str, value: Any
 ) -> tuple[Planned, Any]:
-    """The parent with one setting changed, as a complete plan, and the old value. A refusal suggests accepted values."""
+    """The parent with one setting changed, as a plan, and the old value. A refusal suggests accepted values."""
     if key not in SEARCHABLE:
         near = nearest(key, SEARCHABLE)
         raise InvalidRequest(f"{key!r} is not a setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
@@ -216,7 +216,7 @@ def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: A
         if one.name == key and key not in params:
             hint = f"The study searches it as {describe(one)}."
             raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
-    # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials would differ.
+    # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials differ.
     idle = {name: getattr(spec.settings, name) for name in searched if name not in params}
     settings = dataclasses.replace(settings, **idle)
     return Planned(params, settings, known(spec, _prepared(study), settings))
@@ -230,7 +230,7 @@ def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:
 def _refuse_too_large(spec: StudySpec, planned: Planned) -> None:
     """Refuse a trial whose known size breaks a threshold: it needs no run."""
     if refused := over_limit(spec, planned.known):
-        hint = f"Choose a smaller student, or relax the threshold: bertdistill-tui engine set {spec.name} threshold.METRIC=VALUE"
+        hint = f"Choose a smaller student, or relax it: bertdistill-tui engine set {spec.name} threshold.METRIC=VALUE"
         raise ActionRefused(refused[1], hint=hint)
 
 

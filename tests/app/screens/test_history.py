@@ -79,7 +79,7 @@ async def test_a_trial_that_has_run_says_what_to_do_instead(house: Callable[...,
     async with playing(of.workspace, HistoryScreen("toy"), (120, 24)) as pilot:
         await shown(pilot, "trial 1 has run since it was requested and is complete; its results are kept.")
         await pilot.press("enter")
-        await told(pilot, "stays: trial 1 has run since it was asked for")
+        await told(pilot, "stays: trial 1 has run since it was requested")
         await pilot.press("u")
         await told(pilot, "Archive it: A on the trial")
         assert 1 == len(of.trials()) - 1

@@ -194,7 +194,7 @@ def test_gpu_slots_are_busy_shared_or_free() -> None:
     assert {
         "gpu0": (1, "", False),
         "gpu1": (None, "process 7 of someone else holds 3.0 GiB", False),
-        "gpu2": (None, "other slots have all of this GPU", False),
+        "gpu2": (None, "other slots use all of this GPU", False),
         "gpu2.0": (2, "", False),
     } == found
 
