@@ -125,7 +125,7 @@ class Runner:
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
     def wait(self) -> None:
-        """Sleep until something changes: a worker's file, a lock, the database, an answer. A check costs a few stats."""
+        """Sleep until something changes: a worker's file, a lock, the database, an answer. It costs a few stats."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
             if self.lost() or self.db.data_version() != self._seen_version or self._collector.stirs():
