@@ -30,7 +30,7 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class RunnerStatus:
-    """Whether a runner is running, and its process; `since` in Unix seconds, `heartbeat_age` in seconds."""
+    """Whether a runner is running, and which process it is or was; `since` is Unix time, `heartbeat_age` in seconds."""
 
     alive: bool
     host: str = ""
