@@ -33,7 +33,7 @@ def claim(paths: RunPaths) -> int:
     if lock is None or paths.exit.exists():
         if lock is not None:
             os.close(lock)
-        raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start it as a new attempt.")
+        raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start a new attempt instead.")
     return lock
 
 

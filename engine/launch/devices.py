@@ -14,10 +14,10 @@ from typing import Any
 from bertdistill.engine.contract.spec import Device
 
 FOLDER_VARIABLE = "BERTDISTILL_RUN_FOLDER"
-"""Set for every worker, so that our own processes on a GPU can be distinguished from other people's."""
+"""Set for every worker, so that our processes on a GPU can be distinguished from those of others."""
 
 DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/proc/driver/nvidia")
-"""One of these is there when an NVIDIA driver is, the third under Windows."""
+"""One of these exists if there is an NVIDIA driver, the third under Windows."""
 _USED_SHARE = 0.10
 _FOREIGN_BYTES = 300 * 2**20
 
@@ -101,19 +101,19 @@ def _device_uuids(nvml: Any, handle: Any) -> list[str]:
 
 
 def gpu_busy(device: Device) -> str:
-    """Why other people's work forbids this GPU; empty when it is free.
+    """Why this GPU is in use by others; empty if it is free.
 
     Someone else's process with more than 300 MiB, or (where pids are hidden, as in containers) more than a tenth of the
     memory in use while no worker of ours can be the reason.
     """
     with nvml_session() as nvml:
         if nvml is None:
-            return "the NVIDIA driver does not answer"
+            return "the NVIDIA driver does not respond"
         try:
             handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
         except nvml.NVMLError as error:
-            return f"NVML says: {error}"
+            return f"NVML reports: {error}"
         try:
             running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
         except nvml.NVMLError:  # not everywhere (Windows' Linux); the memory in use decides then

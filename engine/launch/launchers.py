@@ -1,4 +1,4 @@
-"""The launchers that there are, by name, and the one place where a launcher is made. It runs nothing."""
+"""The available launchers by name, and the only place where a launcher is created. It runs nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAUNCHERS: dict[str, Callable[[Mapping[str, str]], Launcher]] = {
 
 
 def make_launcher(environ: Mapping[str, str] | None = None) -> Launcher:
-    """The launcher that the environment (default: of this process) asks for; LaunchError when there is none such."""
+    """The launcher that the environment (default: of this process) selects; LaunchError if it does not exist."""
     chosen = dict(os.environ) if environ is None else environ
     name = chosen.get(VARIABLE) or "local"
     if name not in LAUNCHERS:

@@ -19,7 +19,7 @@ LEAST_CPU_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class GpuLoad:
-    """One GPU: `percent` of the last second in which a kernel ran, memory in bytes; None where NVML does not say."""
+    """One GPU: `percent` of the last second in which a kernel ran, memory in bytes; None if not reported by NVML."""
 
     index: int
     uuid: str
@@ -28,7 +28,7 @@ class GpuLoad:
     memory_used: int | None
     memory_total: int | None
     used_by: Mapping[int, int] = field(default_factory=dict)
-    """Bytes by pid, as far as NVML tells them; containers often hide them."""
+    """Bytes by pid, as far as NVML reports them; containers often hide them."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _gpus() -> tuple[GpuLoad, ...]:
 
 
 def gpu_load(nvml: Any, index: int) -> GpuLoad | None:
-    """One GPU by its NVML index; None when it does not answer. What it does not tell is left out."""
+    """One GPU by its NVML index; None if it does not respond. Values that it does not report are left out."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)

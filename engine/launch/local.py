@@ -58,7 +58,7 @@ def worker_environment(environ: Mapping[str, str], device: Device, folder: Path)
 
 @dataclass(frozen=True)
 class LocalLauncher:
-    """Workers on this machine, each below a shim in its own session: they outlive us, the terminal and the runner."""
+    """Workers on this machine, each below a shim in its own session: they outlive terminal and runner."""
 
     command: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -85,7 +85,7 @@ class LocalLauncher:
         return replace(slot, device=replace(slot.device, threads=cores()))
 
     def busy(self, slot: Slot) -> str:
-        """Why a GPU is skipped: other people's memory on it. A CPU slot is never busy."""
+        """Why a GPU is skipped: others use memory on it. A CPU slot is never busy."""
         return "" if slot.device.kind == "cpu" else gpu_busy(slot.device)
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def me() -> Identity:
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock file at `path`, making it if need be: the descriptor that holds it, or None when it is taken.
+    """Take the lock file at `path`, creating it if needed: the descriptor that holds it, or None when it is taken.
 
     It asks for 0.1 s, because a probe by `held` also holds the lock for some microseconds.
     """

@@ -1,6 +1,6 @@
-"""What the runner needs of a place where workers run, and the values that go to and fro. It starts nothing.
+"""The protocol that the runner requires of a launcher, and the values that it uses. It starts nothing.
 
-A new kind of place is a module that keeps this protocol and a row in `launchers.LAUNCHERS`.
+A new launcher is a module that implements this protocol and a row in `launchers.LAUNCHERS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Slot:
 @dataclass(frozen=True)
 class Exit:
     """How an attempt ended. `kind`: complete, stopped, diverged, cuda_oom, host_oom, refused, crashed, disk_full,
-    killed_by_signal_<n>, stop_timeout, lost (nothing of it runs and nobody recorded how it ended), machine_restarted
+    killed_by_signal_<n>, stop_timeout, lost (no process of it runs and its end was not recorded), machine_restarted
     or never_started (the same, and neither the worker nor its parameters are to blame)."""
 
     kind: str
@@ -34,11 +34,11 @@ class Exit:
     log_tail: str = ""
     ended_at: float = 0.0
     seconds: float | None = None
-    """How long it ran by a clock that no one sets and that stops in suspend; None where nobody measured."""
+    """How long it ran by a monotonic clock that stops during suspend; None if it was not measured."""
 
 
 class Launcher(Protocol):
-    """What the runner needs of a place where workers run. A handle is JSON that finds an attempt again."""
+    """What the runner requires of a launcher. A handle is JSON by which an attempt is found again."""
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """Room for workers: `wanted` at most, 0 for as many as is usual here; `per_gpu` may share one GPU."""

@@ -1,4 +1,4 @@
-"""Stand between the launcher and one worker: hold the run folder's lock, pass on SIGTERM, say how the worker ended.
+"""Stand between the launcher and one worker: hold the run folder's lock, pass on SIGTERM, record how the worker ended.
 
 Started as ``python -I -S shim.py RUN_FOLDER GRACE_SECONDS -- COMMAND ...`` in a session of its own. Standard library
 only, and little of it: one of these lives beside every worker (about 10 MB). It must not import from this project,
@@ -104,7 +104,7 @@ def _open_regular(path: str) -> int:
 
 
 def start_ticks(pid: int) -> int:
-    """When process `pid` began, in clock ticks since boot; 0 where the system does not tell."""
+    """When process `pid` began, in clock ticks since boot; 0 where the system does not report it."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
             return int(file.read().rsplit(b")", 1)[1].split()[19])
@@ -113,7 +113,7 @@ def start_ticks(pid: int) -> int:
 
 
 def boot_id() -> str:
-    """Name of this boot of the machine; empty where the system does not tell."""
+    """Name of this boot of the machine; empty where the system does not report it."""
     return _text("/proc/sys/kernel/random/boot_id").strip()
 
 

@@ -1,4 +1,4 @@
-"""Which slots a machine has, who works in each, and which of them other people keep busy. It starts and stops nothing.
+"""Which slots a machine has, which worker is in each, and which of them others use. It starts and stops nothing.
 
 The same questions that the scheduler asks before it starts a worker, asked again for people who look on.
 """
@@ -81,12 +81,12 @@ def _place(launcher: Launcher, slot: Slot, holders: Mapping[str, Attempt], loads
     if slot.name in holders:
         return Place(slot, holders[slot.name].id)
     if not fits(slot.device, loads):
-        return Place(slot, reason="other slots have all of this GPU")
+        return Place(slot, reason="other slots use all of this GPU")
     return Place(slot, reason=launcher.busy(slot))
 
 
 def gpu_loads(devices: Iterable[Device]) -> dict[str, float]:
-    """Share of the memory of each GPU that is given away."""
+    """Share of the memory of each GPU that is allocated."""
     loads: dict[str, float] = {}
     for device in devices:
         if device.kind == "cuda":

@@ -1,6 +1,6 @@
 """What a study needs next: a diagnosis, its baseline, a proposal, a new trial, or its end. It starts no attempt.
 
-`runner` asks for it in every round; which attempt starts is decided in `scheduler`.
+`runner` calls it in every round; which attempt starts is decided in `scheduler`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from bertdistill.store.db import Database
 from bertdistill.store.rows import Attempt, Study, StudyState, TrialState
 
 LOOK_BACK = 500
-"""Newest ended attempts among which failures in a row are looked for."""
+"""How many of the newest ended attempts are searched for consecutive failures."""
 
 
 @dataclass
 class Advancer:
-    """Decides what a running study needs. Everything that it remembers can be lost."""
+    """Decides what a running study needs. Losing its in-memory state is harmless."""
 
     db: Database
     lookups: Lookups
@@ -39,7 +39,7 @@ class Advancer:
     scheduler: Scheduler
     pause: Callable[[Study, str, float], None]
     failed: set[int]
-    """Studies with a failure that nobody has looked into; shared with the collector."""
+    """Studies with a failure that has not been diagnosed yet; shared with the collector."""
     _exhausted: dict[int, tuple[int, StudySpec]] = field(default_factory=dict)
     _looked_into: set[int] = field(default_factory=set)
 
@@ -62,7 +62,7 @@ class Advancer:
             self.complete(study, spec, live, now)
 
     def _diagnose(self, study: Study, spec: StudySpec, now: float) -> bool:
-        """Pause a study whose trials fail one after another in the same way. Looks after a failure only."""
+        """Pause a study whose trials fail one after another in the same way. Checked only after a failure."""
         study_id = study.id
         if study.prepared is None or (study_id in self._looked_into and study_id not in self.failed):
             return False
@@ -71,7 +71,7 @@ class Advancer:
         return self._pause_failing(study, spec, spec.budget.trials, now)
 
     def _pause_failing(self, study: Study, spec: StudySpec, trials: int, now: float) -> bool:
-        """Pause a study when its failures say more than that one trial is bad; `trials` is how many it can have."""
+        """Pause a study when its failures are not the fault of a single trial; `trials` is how many it can have."""
         with self.db.read() as session:
             attempts = reads.attempts(session, study_id=study.id, kind="trial", ended=True, newest=LOOK_BACK)
             name, rows = settle.failures_in_a_row(attempts, settle.since(session, study))
@@ -88,7 +88,7 @@ class Advancer:
             self._exhausted[study.id] = (self._last_number(study), spec)
             return
         if proposal is None or not inside(spec.proposable, proposal.params):
-            return  # a person narrowed a range while the question was open; it is asked again
+            return  # a user narrowed a range meanwhile; the sampler is asked again
         refused: tuple[str, str] | None
         try:
             planned = plan(spec, Prepared.from_dict(study.prepared), proposal.params)
@@ -157,11 +157,11 @@ class Advancer:
         if len(late) < len(waiting):
             return
         if self._pause_failing(study, spec, self._last_number(study) + 1, now):
-            return  # a small space holds no further trial that could be asked
+            return  # a small space has no further trial to propose
         with self.db.write() as session:
             used = self.lookups.used(session, study.id)
             if reads.study_by_id(session, study.id).spec != study.spec:
-                return  # a person has just changed it, perhaps the budget
+                return  # a user has just changed it, perhaps the budget
             for trial in late:
                 detail = f"the study's {spec.budget.hours:g} hours were used up"
                 state = TrialState.STOPPED

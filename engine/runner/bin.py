@@ -1,6 +1,6 @@
-"""The bin: folders that a delete or a prune took away, on their way there, back again, or off the disk.
+"""The bin: folders removed by a delete or a prune, and their way into it, back, or off the disk.
 
-A row says what is to happen and the folder follows, so a death between the two is made good by the next `settle`. What
+A row records what is to happen and the folder follows, so the next `settle` recovers from a crash between the two. What
 goes is decided in `steering`; here only what has come into use again meanwhile is kept. Folders move by rename, under
 the write lock of the database: nothing can start to use one in between.
 """
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 KEEP_DAYS = 7.0
 DAY_SECONDS = 86_400.0
 POINTS_AT_ONCE = 50_000
-"""Points of curves that are removed in one transaction: some 0.1 s in which nobody else can write."""
+"""Points of curves that are removed in one transaction: about 0.1 s in which no other process can write."""
 ROWS = "rows"
 """The entry of a deleted study, trial or model itself, which has no folder: it keeps its curves until it expires."""
 CACHE, LEFTOVER = "cache", "leftover"
 SHARED = (CACHE, LEFTOVER)
-"""Kinds of folders that a study which starts meanwhile may come to need."""
+"""Kinds of folders that a study started meanwhile may need."""
 HELD = (BinState.GOING, BinState.BINNED)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A folder or file that is to go. `what`: rows, attempt, checkpoint, model, cache or leftover."""
+    """A folder or file to be removed. `what`: rows, attempt, checkpoint, model, cache or leftover."""
 
     what: str
     path: str = ""
@@ -45,7 +45,7 @@ class Item:
 
 
 def put(session: Writing, request_id: int, items: Iterable[Item], *, expires_at: float) -> None:
-    """Write down that these go into the bin; `settle` moves them once this is committed."""
+    """Record that these go into the bin; `settle` moves them once this is committed."""
     for item in items:
         writes.add_binned(
             session,
@@ -73,7 +73,7 @@ def _move(db: Database, workspace: Workspace, one: Binned) -> None:
     home, target = workspace.absolute(one.path), workspace.absolute(one.folder)
     with db.write() as session:
         if one not in reads.binned(session, request_id=one.request_id):
-            return  # somebody else was quicker
+            return  # another process was faster
         nothing = one.path and not home.exists() and not target.exists()
         if nothing or (one.path and _needed_again(session, one)):
             writes.move_binned(session, one.id, BinState.HOME)
@@ -117,7 +117,7 @@ def _remove_rows(db: Database, one: Binned) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder or a file for good; what cannot be removed stays."""
+    """Remove a folder or a file permanently; what cannot be removed stays."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -125,7 +125,7 @@ def remove(path: Path) -> None:
 
 
 def remove_if_empty(folder: Path, workspace: Workspace) -> None:
-    """A study or a model of which nothing is left leaves no empty folder behind."""
+    """Remove the empty folder of a study or model of which nothing is left."""
     roots = [workspace.absolute(name) for name in ("runs", "models")]
     if folder.parent in roots and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -135,7 +135,7 @@ def remove_if_empty(folder: Path, workspace: Workspace) -> None:
 
 
 def lost(workspace: Workspace, items: Iterable[Binned]) -> list[str]:
-    """What cannot be brought back: it was removed, or something else has taken its place."""
+    """What cannot be restored: it was removed, or something else has taken its place."""
     found = []
     for one in items:
         home, target = workspace.absolute(one.path), workspace.absolute(one.folder)
@@ -149,9 +149,9 @@ def lost(workspace: Workspace, items: Iterable[Binned]) -> list[str]:
 
 
 def loosen(db: Database, request_id: int) -> None:
-    """Before folders are brought back: note that those of a request are not surely in the bin.
+    """Before folders are restored: record that those of a request may no longer be in the bin.
 
-    So a death while they move back, before their rows are visible again, is made good: `settle` takes them once more.
+    If the process dies while they move back, before their rows are visible again, `settle` moves them again.
     """
     with db.write() as session:
         for one in reads.binned(session, request_id=request_id, states=(BinState.BINNED,)):
@@ -171,7 +171,7 @@ def bring_back(session: Writing, workspace: Workspace, items: Iterable[Binned]) 
 
 
 def expired(session: Reading, *, now: float, keep_days: float | None = None) -> list[Binned]:
-    """What has been in the bin for its time or, when given, for longer than `keep_days`."""
+    """What has expired in the bin or, if given, has been there for longer than `keep_days`."""
     held = reads.binned(session, states=HELD)
     since: dict[int, float] = {}
     if keep_days is not None:
@@ -181,7 +181,7 @@ def expired(session: Reading, *, now: float, keep_days: float | None = None) -> 
 
 
 def empty(db: Database, workspace: Workspace, gone: Collection[Binned]) -> int:
-    """Remove these for good; how many bytes they held. Nothing brings them back, so they are marked first."""
+    """Remove these permanently; returns the bytes freed. They cannot be restored, so they are marked first."""
     settle(db, workspace)
     ids, freed = {one.id for one in gone}, 0
     with db.write() as session:
@@ -196,7 +196,7 @@ def empty(db: Database, workspace: Workspace, gone: Collection[Binned]) -> int:
 
 
 def tidy(db: Database, workspace: Workspace, *, now: float) -> None:
-    """What a runner does when it starts: finish what was begun, and remove what has been in the bin for its time."""
+    """At the start of a runner: finish interrupted moves and remove what has expired in the bin."""
     settle(db, workspace)
     with db.read() as session:
         gone = expired(session, now=now)
@@ -208,7 +208,7 @@ def tidy(db: Database, workspace: Workspace, *, now: float) -> None:
 
 
 def why_caches_stay(session: Reading) -> str:
-    """Why no cache may go now: something that makes or reads caches which no row names yet. Empty when they may."""
+    """Why no cache may be removed now: something writes or reads caches that no row names yet. Empty if they may be."""
     for study in reads.studies(session):
         if study.kind == "search" and study.prepared is None and study.state == StudyState.RUNNING:
             return f"study {study.name} is being prepared"
@@ -221,7 +221,7 @@ def why_caches_stay(session: Reading) -> str:
 def caches_in_use(session: Reading) -> dict[str, list[Study]]:
     """Folders `caches/<kind>/<key>` that the preparation of a study names, with the studies that do.
 
-    Deleted studies count until the bin lets go of them: an undo must find everything where it was.
+    Deleted studies count until they leave the bin: an undo must find everything where it was.
     """
     found: dict[str, list[Study]] = {}
     for study in reads.studies(session, deleted=True):

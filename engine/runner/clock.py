@@ -1,4 +1,4 @@
-"""The runner's two clocks: Unix time that never goes back, and seconds that nobody sets. It waits for nothing."""
+"""The runner's two clocks: Unix time that never goes backwards, and monotonic seconds. It does not sleep."""
 
 from __future__ import annotations
 

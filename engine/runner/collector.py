@@ -1,6 +1,6 @@
-"""Follow the attempts that run: store what workers report, settle those that ended, pass stops on to those that run.
+"""Follow running attempts: store what workers report, settle those that ended, pass stops on to the others.
 
-It starts nothing and decides no study's fate; what an end means is decided in `settle`.
+It starts nothing and changes no study; what an end means is decided in `settle`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Collector:
     launcher: Launcher
     lookups: Lookups
     at_study: Callable[[int], AbstractContextManager[None]]
-    """Marks whose work is being done, so that a failure counts against the right study."""
+    """Records which study is being worked on, so that a failure counts against the right one."""
     steady: Callable[[], float]
     failed: set[int] = field(default_factory=set)
-    """Studies with a failure that nobody has looked into."""
+    """Studies with a failure that has not been diagnosed yet."""
     _overtaking: Overtaking = field(init=False)
     _paths: dict[int, RunPaths] = field(default_factory=dict)
     _watched: list[tuple[Attempt, int]] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Collector:
     def pass_on_stops(self, live: Sequence[Attempt]) -> None:
         """Signal attempts that carry a stop reason; when the grace time is over, kill them.
 
-        Also kill what outlives a worker that has ended: it would hold lock and device for ever.
+        Also kill what outlives a worker that has ended: it would hold lock and device forever.
         """
         with self.db.read() as session:
             steady, fresh = self.steady(), {one.id: one for one in reads.live_attempts(session)} if live else {}

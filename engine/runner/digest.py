@@ -1,6 +1,6 @@
-"""What a stretch of an attempt's events says, checked and reduced to what will be stored.
+"""A batch of an attempt's events, validated and reduced to what will be stored.
 
-Pure: it trusts no line, and what does not fit is counted.
+Pure: it trusts no line, and invalid ones are counted.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _LARGEST = 2**62
 
 @dataclass
 class Events:
-    """What a stretch of lines says, checked and reduced to what will be stored."""
+    """A batch of lines, validated and reduced to what will be stored."""
 
     points: list[Point] = field(default_factory=list)
     scores: dict[str, float | None] = field(default_factory=dict)
     """Newest metric of every name, from `search/…` values and best checkpoints, without the prefix."""
     progress: Mapping[str, Any] | None = None
     trained: float | None = None
-    """Newest share of the training that is done, 0 to 1."""
+    """Newest reported progress of the training, 0 to 1."""
     checkpoints: list[Mapping[str, Any]] = field(default_factory=list)
     notices: list[tuple[float, str, str]] = field(default_factory=list)
     started: Mapping[str, Any] | None = None
@@ -46,7 +46,7 @@ class Events:
 
 
 def digest(data: bytes) -> Events:
-    """Read complete lines. One that is no event, or an event with unfit fields, is counted and otherwise ignored."""
+    """Read complete lines. Invalid lines and events with invalid fields are counted and otherwise ignored."""
     events = Events()
     for line in data.split(b"\n"):
         if not line:

@@ -39,7 +39,7 @@ def attempt_spec(
     attempt: int = 1,
     resume_from: str = "",
 ) -> AttemptSpec:
-    """The spec of an attempt: all that a worker knows."""
+    """The spec of an attempt: everything that a worker knows."""
     select = select_metric(spec)
     return AttemptSpec(
         kind=kind,
@@ -75,10 +75,10 @@ def begin(
     slot: Slot,
     now: float,
 ) -> Attempt | None:
-    """Start the next attempt of a trial, or (None) of the preparation; None when it may no longer start.
+    """Start the next attempt of a trial, or (None) of the preparation; returns None if it may no longer start.
 
-    The row comes first, so that a runner that dies anywhere in here finds its attempt again. LaunchError when the
-    machine refuses; the row then waits to be settled as `launch_failed`.
+    The row is written first, so that after a crash at any point here the next runner finds the attempt. LaunchError if
+    it cannot be started; the row then waits to be settled as `launch_failed`.
     """
     with db.write() as session:
         fresh = reads.study_by_id(session, study.id)
@@ -124,7 +124,7 @@ def _set_running(session: Writing, trial_id: int, now: float) -> bool:
 
 
 def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, grace: float) -> dict[str, Any]:
-    """Make the folder, write spec.json, start; returns the handle. LaunchError when the machine refuses."""
+    """Make the folder, write spec.json, start; returns the handle. LaunchError if that fails."""
     try:
         paths.folder.mkdir(mode=0o700, parents=True)
         order.write(paths.spec)

@@ -1,4 +1,4 @@
-"""From the events of attempts to rows, exactly once: rows and the byte offset they came from commit together.
+"""Store the events of attempts as rows, exactly once: rows and their byte offset are committed together.
 
 One transaction for all attempts that have news, and plain SQL for what every report brings: a thousand workers may
 report every second. It starts and settles nothing.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BATCH_BYTES = 1 << 20
 """Bytes stored in one transaction: about 40,000 values, a tenth of a second."""
 NOTICES_A_BATCH = 100
-_DROPPED = f"Values were dropped: unfit series names, or more than {MAX_SERIES} series of one trial."
+_DROPPED = f"Values were dropped: invalid series names, or more than {MAX_SERIES} series of one trial."
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Batch:
     result: Mapping[str, Any] | None = None
     ended: Mapping[str, Any] | None = None
     more: bool = False
-    """The file holds bytes behind this batch: call again."""
+    """The file has more bytes after this batch: call again."""
 
 
 def ingest(db: Database, workspace: Path, attempt: Attempt, *, max_bytes: int = BATCH_BYTES) -> Batch:
@@ -119,7 +119,7 @@ class _Common:
 
 def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, events: Events, common: _Common) -> Batch:
     points = dropped = stored = misplaced = 0
-    if attempt.kind != "promote":  # a promotion is settled by whoever started it
+    if attempt.kind != "promote":  # a promotion is settled by the process that started it
         points, dropped = _add_points(session, attempt, events, common)
         _store_result(session, attempt, events)
     if attempt.kind == "trial":

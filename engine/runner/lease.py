@@ -1,4 +1,4 @@
-"""Who is the runner of a workspace: the lock file decides, the lease row tells people who holds it.
+"""Which process is the runner of a workspace: the lock file decides, the lease row shows who holds it.
 
 It can start a runner as a process of its own, and runs nothing itself.
 """
@@ -23,14 +23,14 @@ from bertdistill.store.db import Database, open_db
 BEAT_SECONDS = 5.0
 """Seconds between two heartbeats of a runner."""
 SILENT_SECONDS = 30.0
-"""After so long without a heartbeat people are told: the runner is frozen, or the database is locked or full."""
+"""Seconds without a heartbeat after which this is reported: the runner hangs, or the database is locked or full."""
 START_SECONDS = 30.0
 """Longest wait for a new runner to take its lock."""
 
 
 @dataclass(frozen=True)
 class RunnerStatus:
-    """Whether a runner works here, and who it is or last was; `since` in Unix seconds, `heartbeat_age` in seconds."""
+    """Whether a runner is running, and which process it is or was; `since` is Unix time, `heartbeat_age` in seconds."""
 
     alive: bool
     host: str = ""
@@ -38,24 +38,24 @@ class RunnerStatus:
     since: float = 0.0
     heartbeat_age: float | None = None
     released: bool = False
-    """It left in order, because nothing was left to do or somebody asked it to."""
+    """It exited normally, because nothing was left to do or it was asked to."""
 
     @property
     def silence(self) -> float | None:
-        """Seconds without a sign of a runner that holds its lock, when they are too many; else None."""
+        """Seconds since the last heartbeat of a runner that holds its lock, if too many; otherwise None."""
         silent = self.alive and self.heartbeat_age is not None and self.heartbeat_age >= SILENT_SECONDS
         return self.heartbeat_age if silent else None
 
     @property
     def unanswered(self) -> str:
-        """What to tell someone who asked a silent runner for something; empty when it may be expected to answer."""
+        """A message for a request to a runner that does not respond; empty if a response can be expected."""
         if self.silence is None:
             return ""
-        return f"asked; the runner (pid {self.pid}) has not answered for {self.silence:.0f} s"
+        return f"requested; the runner (pid {self.pid}) has not answered for {self.silence:.0f} s"
 
 
 def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerStatus:
-    """Ask the lock whether a runner lives, and the lease (in `db`, if it is open already) who it is."""
+    """Check the lock for a running runner, and the lease (in `db`, if already open) for its identity."""
     alive = process.held(workspace.runner_lock)
     if db is None and not workspace.database.exists():
         return RunnerStatus(alive)
@@ -79,7 +79,7 @@ def runner_status(workspace: Workspace, db: Database | None = None) -> RunnerSta
 
 
 def ensure_runner(workspace: Workspace) -> RunnerStatus:
-    """Start a runner that outlives this process, unless one works here; LaunchError when it does not come up."""
+    """Start a runner that outlives this process, unless one is running; LaunchError if it does not start."""
     status = runner_status(workspace)
     if status.alive:
         return status
@@ -102,11 +102,11 @@ def ensure_runner(workspace: Workspace) -> RunnerStatus:
         time.sleep(0.02)
     else:
         raise LaunchError(f"the runner did not start within {START_SECONDS:g} s", hint=f"Read {workspace.runner_log}.")
-    raise LaunchError(f"the runner ended at once with code {ended}", hint=f"Read {workspace.runner_log}.")
+    raise LaunchError(f"the runner exited immediately with code {ended}", hint=f"Read {workspace.runner_log}.")
 
 
 class Held:
-    """The lock of a workspace in the hands of its runner."""
+    """The lock of a workspace, held by its runner."""
 
     def __init__(self, workspace: Workspace, db: Database, lock: int) -> None:
         self._workspace, self._db, self._locks = workspace, db, [lock]
@@ -114,7 +114,7 @@ class Held:
     def lost(self) -> str:
         """Why this process is no longer the runner of its workspace; empty while it is. Two stat calls.
 
-        A lock file that somebody deleted is taken again, unless another runner was faster.
+        A lock file that was deleted is taken again, unless another runner was faster.
         """
         if self._db.replaced():
             return f"{self._db.path} was removed, replaced or moved"

@@ -1,4 +1,4 @@
-"""What the parts of the runner read again and again, kept as long as it is true. It writes nothing.
+"""Cached reads for the parts of the runner, kept while they are valid. It writes nothing.
 
 Nothing in here reads all trials of a study: there may be 100,000, and this is asked several times a second.
 """

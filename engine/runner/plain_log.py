@@ -1,6 +1,6 @@
-"""The form of the runner's log: one entry a line, and no character that would drive the terminal of whoever reads it.
+"""Format of the runner's log: one entry per line, without characters that would control the reader's terminal.
 
-A worker's words and names from files are in it. It decides nothing about what is logged.
+It contains output of workers and names from files. It does not decide what is logged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Honour what people asked for: each request becomes changed rows, in one transaction with its outcome.
+"""Process the requests of users: each becomes changed rows, in one transaction with its outcome.
 
 It signals no process: a stop is a reason written to the attempt, which the runner passes on until the attempt is gone.
 """
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 STOP_RUNNER = "stop_runner"
-LEFT_BEFORE = "nothing to do: the runner that was meant has left"
+LEFT_BEFORE = "nothing to do: that runner has already exited"
 STOP_NEWEST = "stop_newest"
-AT_ONCE = "trial: without a checkpoint, as asked"
-"""Stop reason of a worker that is killed instead of asked."""
+AT_ONCE = "trial: without a checkpoint, as requested"
+"""Stop reason of a worker that is killed instead of being asked to stop."""
 _RESUMABLE = (StudyState.PAUSED, StudyState.STOPPED, StudyState.FAILED, StudyState.COMPLETE)
 
 
 def honour_all(db: Database, *, now: float) -> list[Request]:
-    """Honour every pending request; returns them with their outcomes."""
+    """Process every pending request; returns them with their outcomes."""
     with db.read() as session:
         if not reads.pending_requests(session):
             return []
@@ -51,10 +51,10 @@ def _honour(session: Writing, request: Request, now: float) -> str:
             if not _is_meant(session, request):
                 return LEFT_BEFORE
             asked = _ask_to_stop(session, reads.live_attempts(session), "runner")
-            return f"{asked} workers were asked to write a checkpoint and leave; then the runner leaves"
+            return f"{asked} workers were asked to write a checkpoint and exit; then the runner exits"
         case "stop_newest":
             return _stop_newest(session, request)
-    return f"refused: this runner does not know {request.verb!r}; start it again with the newer program"
+    return f"refused: this runner does not know {request.verb!r}; restart it with the newer version of the program"
 
 
 def _is_meant(session: Writing, request: Request) -> bool:
@@ -80,7 +80,7 @@ def _stop_study(session: Writing, request: Request, now: float) -> str:
         return f"nothing to do: the study is {study.state}"
     asked = _ask_to_stop(session, reads.attempts(session, study_id=study.id), "study")
     writes.set_study_state(session, study.id, StudyState.STOPPED, now=now)
-    return f"stopped; {asked} workers were asked to write a checkpoint and leave"
+    return f"stopped; {asked} workers were asked to write a checkpoint and exit"
 
 
 def _stop_newest(session: Writing, request: Request) -> str:
@@ -88,7 +88,7 @@ def _stop_newest(session: Writing, request: Request) -> str:
     live = [one for one in reads.live_attempts(session) if one.study_id == request.study_id and one.trial_id]
     staying = sorted(live, key=lambda one: (bool(one.stop_reason), one.id))
     asked = _ask_to_stop(session, staying[int(request.arguments["slots"]) :], "slots")
-    return f"{asked} workers were asked to write a checkpoint and leave"
+    return f"{asked} workers were asked to write a checkpoint and exit"
 
 
 def _move_study(

@@ -1,7 +1,7 @@
-"""Which checkpoints stay on disk, and what goes when it is nearly full. It starts and stops nothing.
+"""Which checkpoints stay on disk, and what is removed when it is nearly full. It starts and stops nothing.
 
-A row is marked first and its files go afterwards: a death between the two leaves files without a row, which `sweep`
-finds, and never a row without files.
+A row is marked first and its files are removed afterwards: a crash between the two leaves files without a row, which
+`sweep` finds, but never a row without files.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _needed(session: Reading, trial_id: int) -> set[str]:
 def make_room(
     db: Database, workspace: Workspace, wanted_bytes: int, *, now: float, free: FreeBytes = free_bytes
 ) -> Dropped:
-    """Remove what can be spared, least valuable first, until `wanted_bytes` are free or nothing is left to remove.
+    """Remove what is not needed, least valuable first, until `wanted_bytes` are free or nothing is left to remove.
 
     First the bin, then the last checkpoints of trials at rest, then the best ones of trials that are not on the
     frontier, not promoted and not the baseline, the worst ranked first. A notice says what went.
@@ -150,7 +150,7 @@ def _empty_bin(db: Database, workspace: Workspace, deleted: Sequence[Binned], *,
 def _said(gone: Dropped) -> str:
     return (
         f"The disk is nearly full: {gone.checkpoints} checkpoints ({gone.size_bytes / 1e6:,.0f} MB) of trials that are "
-        "not on the frontier, not promoted and not the baseline were removed. Their numbers stay."
+        "not on the frontier, not promoted and not the baseline were removed. Their metrics are kept."
     )
 
 

@@ -9,20 +9,20 @@ from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Study, Trial, TrialState
 
 BUDGETED = frozenset({"baseline", "sampler", "queued"})
-"""Origins that count against budget.trials; reruns come on top."""
+"""Origins that count against budget.trials; reruns do not."""
 
 
 UNDONE = "undone"
-"""Reason of a trial that was taken out of the queue again before it ran; it is as if it had not been asked for."""
+"""Reason of a trial that was removed from the queue before it ran; it counts as never requested."""
 
 
 HOST_OOM = "host_oom"
-"""Class of an end for want of main memory. As often as not a neighbour took it, so such a trial runs once more, alone;
+"""Class of an end for lack of main memory. Often another trial used it, so such a trial runs once more, alone;
 until that attempt has ended the trial carries this reason."""
 
 
 def runs_alone(trial: Trial) -> bool:
-    """Whether nothing may run beside the trial: it ran out of main memory, perhaps because of its neighbours."""
+    """Whether the trial must run alone: it ran out of main memory, perhaps because of other trials."""
     return trial.reason == HOST_OOM and trial.state in (TrialState.WAITING, TrialState.RUNNING)
 
 
@@ -52,7 +52,7 @@ def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] |
 
 
 def place_in_queue(trial: Trial) -> tuple[bool, bool, bool, bool, int]:
-    """Trials that had begun are resumed first, then what people asked for, then the rest, each by number.
+    """Trials that had begun are resumed first, then what users requested, then the rest, each by number.
 
     Trials that have failed come after all of these: each says once how it fares before one is tried again. Last come
     those that run alone, for all others must have ended then.

@@ -1,4 +1,4 @@
-"""The loop that owns a workspace's studies: store what workers report, settle what ended, ask, launch. Headless.
+"""The main loop for a workspace's studies: store what workers report, settle what ended, propose, launch. Headless.
 
 `python -P -m bertdistill.engine.runner.runner WORKSPACE`. It trains nothing and may be killed at any instant: all that
 it knows is in the database and in the run folders, and the workers do not need it. It listens through `collector`,
@@ -38,10 +38,10 @@ from bertdistill.store.rows import Study, StudyState
 
 POLL_SECONDS = 0.25
 QUIET_SECONDS = 2.0
-"""A full tick at least this often, even when nothing stirs."""
+"""Seconds between two full ticks at most, even if nothing changes."""
 GUARD_SECONDS = 30.0
 LONGEST_TICK = 60.0
-"""Seconds that one round counts at most against the hours of a study: more means that the machine stood still."""
+"""The most seconds that one round counts against the hours of a study: more means that the machine was suspended."""
 TICK_FAILURES = 3
 """Failing ticks in a row after which the study at hand is paused."""
 
@@ -61,12 +61,12 @@ class Runner:
     clock: Clock = field(default_factory=Clock)
     wake: threading.Event = field(default_factory=threading.Event)
     held: lease.Held | None = None
-    """The lock of the workspace; None where somebody else sees to it."""
+    """The lock of the workspace; None if the caller manages it."""
     leaving: bool = False
     draining: bool = False
-    """Asked to stop workers and leave: nothing new is started."""
+    """It was asked to stop workers and exit: nothing new is started."""
     current: int | None = None
-    """The study at hand, so that a failing tick is laid at the right door."""
+    """The study being worked on, so that a failing tick counts against the right one."""
     _proposer: Proposer = field(init=False)
     _lookups: Lookups = field(init=False)
     _collector: Collector = field(init=False)
@@ -125,7 +125,7 @@ class Runner:
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
     def wait(self) -> None:
-        """Sleep until something stirs: a worker's file, a lock, the database, an answer. A look is a few stat calls."""
+        """Sleep until something changes: a worker's file, a lock, the database, an answer. It costs a few stats."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
             if self.lost() or self.db.data_version() != self._seen_version or self._collector.stirs():
@@ -143,8 +143,8 @@ class Runner:
         return self.held.lost() if self.held is not None else ""
 
     def unavailable(self, error: StoreError) -> None:
-        """The database is locked or its disk full: workers write on and nothing is lost, so wait. Logged once a minute,
-        for the log may be on the same disk."""
+        """The database is locked or its disk is full: workers keep writing and nothing is lost, so wait. Logged once a
+        minute, because the log may be on the same disk."""
         if self.clock.steady() - self._said_unavailable >= LONGEST_TICK:
             self._said_unavailable = self.clock.steady()
             log.warning("waiting: %s", error)
@@ -241,14 +241,14 @@ def serve(runner: Runner) -> None:
             runner.wake.wait(min(float(failures), 10.0))
     if not runner.leaving:
         runner.leaving = True
-        log.warning("the runner leaves and its workers continue: %s", why)
+        log.warning("the runner exits and its workers continue: %s", why)
 
 
 def _give_up(runner: Runner, error: Exception) -> None:
     try:
         runner.give_up(error)
     except BertDistillError as second:
-        log.error("and the study cannot be paused: %s", second)
+        log.error("the study cannot be paused either: %s", second)
 
 
 def run(workspace: Workspace, launcher: Launcher) -> int:
@@ -259,14 +259,14 @@ def run(workspace: Workspace, launcher: Launcher) -> int:
         try:
             with lease.hold(workspace, db, runner.clock.wall) as held:
                 if held is None:
-                    log.info("another runner works here; leaving")
+                    log.info("another runner is running here; exiting")
                     return ANOTHER_RUNS
                 runner.held = held
                 _leave_on_signal(runner)
                 log.info("runner started")
                 serve(runner)
-                log.info("runner leaves")
-            # Work that was added after the last look, by someone who still saw the lock held, must not be left lying.
+                log.info("runner exits")
+            # Work that was added after the last look, by a process that still saw the lock held, must not be lost.
             if runner.leaving or not runner.has_work():
                 _fold(db)
                 return 0
@@ -282,7 +282,7 @@ def _fold(db: Database) -> None:
         if not db.replaced():
             db.checkpoint()
     except BertDistillError as error:
-        log.warning("the write-ahead log stays beside the database: %s", error)
+        log.warning("the write-ahead log stays next to the database: %s", error)
 
 
 def _leave_on_signal(runner: Runner) -> None:

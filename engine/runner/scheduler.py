@@ -1,4 +1,4 @@
-"""Decide which attempt starts next, on which slot, if the disk has room for it.
+"""Decide which attempt starts next, and on which slot, if there is enough disk space.
 
 It proposes no parameters and settles only what could not be started. How an attempt starts is in `dispatch`.
 """
@@ -25,7 +25,7 @@ from bertdistill.store.db import Database
 from bertdistill.store.rows import Attempt, Study, Trial
 
 SLOTS_SECONDS = 60.0
-"""How long the list of slots is believed: NVML takes its time."""
+"""Seconds for which the list of slots is cached: NVML is slow."""
 BUSY_NOTICE_SECONDS = 600.0
 
 log = logging.getLogger("bertdistill.runner")
@@ -43,7 +43,7 @@ class Scheduler:
     steady: Callable[[], float]
     pause: Callable[[Study, str, float], None]
     failed: set[int]
-    """Studies with a failure that nobody has looked into; shared with the collector."""
+    """Studies with a failure that has not been diagnosed yet; shared with the collector."""
     _slots: dict[tuple[int, int], tuple[float, int, list[Slot]]] = field(default_factory=dict)
     _busy_said: dict[str, float] = field(default_factory=dict)
     _launched: dict[int, float] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Scheduler:
         return [slot for slot in slots if slot.name not in names and fits(slot.device, loads)]
 
     def has_room(self, study: Study, spec: StudySpec, now: float) -> bool:
-        """Whether the disk has room; removes what can be spared, and pauses the study when that is too little."""
+        """Whether there is enough disk space; removes what is not needed, and pauses the study if still short."""
         wanted = int(spec.runner.min_free_gb * 1e9)
         if retention.free_bytes(self.workspace.path) >= wanted:
             return True
@@ -90,9 +90,11 @@ class Scheduler:
         free = retention.free_bytes(self.workspace.path)
         if free >= wanted:
             return True
-        text = f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are wanted"
+        text = (
+            f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are required"
+        )
         hint = f"Free disk space or lower runner.min_free_gb, then: bertdistill-tui engine resume {study.name}"
-        self.pause(study, f"{text}, and no checkpoint is left that can be spared. {hint}", now)
+        self.pause(study, f"{text}, and no checkpoint is left that can be removed. {hint}", now)
         return False
 
     def _start_one(self, study: Study, live: Sequence[Attempt], now: float, refused: set[int]) -> bool:
@@ -109,7 +111,9 @@ class Scheduler:
                 refused.add(study.id)
                 return False
             if trial is None and not live:
-                slot = self.launcher.whole(slot)  # all trials wait for a preparation, so nobody else wants the cores
+                slot = self.launcher.whole(
+                    slot
+                )  # all trials wait for a preparation, so no other worker needs the cores
             try:
                 attempt = dispatch.begin(
                     self.db, self.workspace, self.launcher, study=study, spec=spec, trial=trial, slot=slot, now=now
@@ -161,7 +165,7 @@ class Scheduler:
         return own, slots
 
     def _is_busy(self, slot: Slot, study: Study, now: float) -> bool:
-        """Whether other people use this slot just now; said once in ten minutes."""
+        """Whether other users are using this slot now; reported once in ten minutes."""
         reason = self.launcher.busy(slot)
         steady = self.steady()
         if reason and steady - self._busy_said.get(slot.name, float("-inf")) > BUSY_NOTICE_SECONDS:

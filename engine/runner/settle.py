@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 INFEASIBLE = frozenset({"diverged", "cuda_oom", HOST_OOM})
-"""The parameters did it: the optimiser learns from these and they are not repeated."""
+"""Caused by the parameters: the optimiser learns from these and they are not repeated."""
 UNBLAMED = frozenset({"complete", "stopped", "never_started", "machine_restarted", *INFEASIBLE})
 """Ends that say nothing bad about machine or code."""
 
 _REMEDIES = {
     "crashed": "Read that log and fix the cause",
-    "refused": "The message says what can never work; fix the study file or the data",
+    "refused": "The message says what is not possible; fix the study file or the data",
     "disk_full": "Free disk space, or move the workspace",
-    "lost": "The worker vanished without a word; look whether something on this machine kills processes",
-    "killed_by_signal_9": "Something on this machine killed the worker; look into the system log",
-    "stop_timeout": "The worker did not leave when asked; raise runner.grace_seconds",
+    "lost": "The worker disappeared without a message; check whether something on this machine kills processes",
+    "killed_by_signal_9": "Something on this machine killed the worker; check the system log",
+    "stop_timeout": "The worker did not stop when asked; raise runner.grace_seconds",
     "launch_failed": "Fix the machine or the worker command",
     "no_result": "The worker ended without its objectives; read that log",
 }
@@ -69,7 +69,9 @@ def verdict(
         return Verdict(TrialState.COMPLETE)
     if status == "complete" or (ended.kind == "complete" and not status):
         reason = "no_result"
-        detail = f"no value for {', '.join(missing)}" if missing else "the worker left without saying that it is done"
+        detail = (
+            f"no value for {', '.join(missing)}" if missing else "the worker exited without reporting that it was done"
+        )
     elif HOST_OOM in (reason, ended.kind) and not alone:
         return Verdict(TrialState.WAITING, HOST_OOM, detail)
     elif status == "infeasible" or ended.kind in INFEASIBLE:
@@ -105,7 +107,7 @@ def exit_class(ended: Exit, found: Verdict) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line of a log that says something."""
+    """The last line of a log that is not blank."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
@@ -172,7 +174,7 @@ def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries:
     if found.state in (TrialState.FAILED, TrialState.INFEASIBLE):
         text = text or f"The preparation ended with {found.reason}: {found.detail}."
         hint = (
-            f"Log: {attempt.folder}/log.txt. Fix the cause; run the study file again if it is in there, else: "
+            f"Log: {attempt.folder}/log.txt. Fix the cause; if it is in the study file, run that again, else: "
             f"bertdistill-tui engine resume {study.name}"
         )
         writes.set_study_state(session, attempt.study_id, StudyState.FAILED, now=now, diagnosis=f"{text} {hint}")
@@ -197,11 +199,13 @@ def _end(session: Writing, attempt: Attempt, ended: Exit, found: Verdict, now: f
 
 def _said(who: str, found: Verdict, filed: str) -> str:
     if found.reason == HOST_OOM and found.state == TrialState.WAITING:
-        return f"{who} ran out of main memory, perhaps because of its neighbours. It is started once more, alone."
+        return f"{who} ran out of main memory, perhaps because of other trials. It is started once more, alone."
     if not found.failure:
         return ""
-    then = "It is started again from its last checkpoint." if found.state == TrialState.WAITING else "It is given up."
-    return f"{who} ended with {filed}: {(found.detail or 'no word in its log').rstrip('.')}. {then}"
+    then = (
+        "It is started again from its last checkpoint." if found.state == TrialState.WAITING else "It is not retried."
+    )
+    return f"{who} ended with {filed}: {(found.detail or 'no message in its log').rstrip('.')}. {then}"
 
 
 # ------------------------------------------------------------------------------------------------- failures in a row
@@ -225,7 +229,7 @@ def prepare_failures(attempts: Sequence[Attempt], start: float) -> int:
 def failures_in_a_row(attempts: Sequence[Attempt], start: float) -> tuple[str, list[Attempt]]:
     """The class of the newest ends and the attempts, newest first, that ended so without another end between them.
 
-    Ends that blame nobody but also prove nothing (stopped, never started) are skipped; success or another class breaks
+    Ends without a cause that also prove nothing (stopped, never started) are skipped; success or another class breaks
     the row.
     """
     ended = [one for one in attempts if one.kind == "trial" and one.ended_at is not None and one.started_at >= start]

@@ -1,6 +1,6 @@
 """Why each trial, preparation and next proposal waits, in the order in which the runner takes them. Pure.
 
-It decides nothing: the runner's own rules are in `rules` and `scheduler`, and here they are explained to people.
+It decides nothing: the runner's rules are in `rules` and `scheduler`; here they are explained to users.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Waiting:
     place: int
     reason: Reason
     why: str
-    """A sentence for people, without its full stop."""
+    """A sentence for users, without its full stop."""
     note: str = ""
-    """What it has behind it: a retry, a checkpoint to resume from."""
+    """What it continues from: a retry, a checkpoint to resume from."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def _of_study(now: StudyNow, house: House) -> Iterator[Waiting]:
     if open_ and not trials and wants_more:
         reason, why = _blocked(now, house) or _for_a_slot(now, house, 0)
         if reason == "next":
-            why = "the optimiser is asked what to try"
+            why = "the optimiser is choosing parameters"
         yield Waiting(name, "proposal", None, 1, reason, why)
 
 
 def _blocked(now: StudyNow, house: House) -> tuple[Reason, str] | None:
-    """What holds up the whole study."""
+    """What blocks the whole study."""
     study = now.study
     if study.state == StudyState.PAUSED:
         return "paused", "the study is paused" + (f": {study.diagnosis}" if study.diagnosis else "")
@@ -113,16 +113,16 @@ def _blocked(now: StudyNow, house: House) -> tuple[Reason, str] | None:
     if study.state == StudyState.FAILED:
         return "failed", f"the study failed: {study.diagnosis}"
     if not house.runner_alive:
-        return "no runner", "no runner works here"
+        return "no runner", "no runner is running"
     if house.leaving:
-        return "leaving", "the runner was asked to leave, and starts nothing new"
+        return "leaving", "the runner was asked to exit and starts nothing new"
     return None
 
 
 def _held_back(now: StudyNow, house: House, trial: Trial, mine: Sequence[Attempt]) -> tuple[Reason, str] | None:
-    """What holds up this trial while others of its study may start."""
+    """What blocks this trial while others of its study may start."""
     if any(attempt.trial_id == trial.id for attempt in mine):
-        return "ending", "its last attempt is still ending"
+        return "ending", "its last attempt is still stopping"
     if now.study.prepared is None:
         return "preparing", "the preparation of the study comes first"
     if out_of_hours(now.study, now.spec) and trial.started_at is None:
@@ -149,7 +149,7 @@ def _for_a_slot(now: StudyNow, house: House, before: int) -> tuple[Reason, str]:
         return "busy", f"no free slot: {'; '.join(reasons)}" if reasons else "no free slot"
     if before >= min(len(free), own - len(mine), house.room.most - len(house.live)):
         return "queue", f"{before} before it in the queue"
-    return "next", "starts at the runner's next look"
+    return "next", "starts at the runner's next check"
 
 
 def _workers(number: int) -> str:
@@ -160,7 +160,7 @@ def _behind(trial: Trial, spec: StudySpec) -> str:
     if trial.failures:
         cause = f" after {trial.reason}" if trial.reason else ""
         return f"retry {trial.failures} of {spec.runner.retries}{cause}"
-    return "goes on from its checkpoint" if trial.started_at is not None else ""
+    return "resumes from its checkpoint" if trial.started_at is not None else ""
 
 
 def leaving(live: Sequence[Attempt], pending: Sequence[str]) -> bool:

@@ -1,8 +1,8 @@
-"""What people do, for the command line and the screens alike: a short transaction each, recorded as a Request.
+"""User actions for the command line and the screens: each is a short transaction, recorded as a Request.
 
 It trains nothing and writes no metric. What needs the runner (stopping, pausing) is left to it as an open request; what
-cannot be done is refused with the remedy (`ActionRefused`). Changes of a study while it runs, undoing them, reruns and
-promotions have modules of their own and are offered here as well.
+cannot be done is refused with a remedy (`ActionRefused`). Changes to a running study, undo, reruns and promotions have
+modules of their own and are re-exported here.
 """
 
 from __future__ import annotations
@@ -86,17 +86,17 @@ __all__ = [
 
 # -------------------------------------------------------------------------------------------------------------- runner
 #
-# What asks the runner for something returns a sentence when that runner is silent (`recording.ask`), else nothing.
+# Actions that need the runner return a sentence if the runner does not respond (`recording.ask`), otherwise nothing.
 
 
 def stop_runner(workspace: Workspace, *, who: str) -> str:
-    """Ask workers to write a checkpoint and leave, then the runner to leave; a later runner goes on from there."""
+    """Ask the workers to write a checkpoint and exit, then the runner to exit; a later runner resumes from there."""
     with writing(workspace) as db:
         with db.read() as session:
             live = bool(reads.live_attempts(session))
         runner = runner_status(workspace, db)
         if not live and not runner.alive:
-            raise ActionRefused("no runner works here and no worker runs", hint="There is nothing to stop.")
+            raise ActionRefused("no runner and no workers are running", hint="There is nothing to stop.")
         meant = {"since": runner.since} if runner.alive and runner.pid else None
         return ask(workspace, db, requests.STOP_RUNNER, who, arguments=meant)
 
@@ -105,10 +105,10 @@ def stop_runner(workspace: Workspace, *, who: str) -> str:
 
 
 def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed: bool = False) -> Study:
-    """A new study, or the one of that name, which goes on.
+    """Create a study, or continue the one with that name.
 
-    Of a study that has begun, only `ADJUSTABLE` sections of its file may have changed; they are taken over. One that
-    failed or was stopped before it was prepared takes everything. Other differences are refused.
+    Once a study has started, only the `ADJUSTABLE` sections of its file may change; those changes are applied. A study
+    that failed or was stopped before it was prepared accepts any change. Other differences are refused.
     """
     workspace.make()
     with writing(workspace) as db:
@@ -119,16 +119,16 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
                 record(session, who, "start", study.id)
                 return study
             _take_over(session, found[0], spec, who)
-            study = reads.study_by_id(session, found[0].id)  # a larger budget has perhaps set it running
+            study = reads.study_by_id(session, found[0].id)  # a larger budget may have reopened it
         return _resume(workspace, db, study, who, retry_failed)
 
 
 ADJUSTABLE = ("note", "budget", "runner", "stopping", "references", "ranges")
-"""Sections that say nothing about what a trial is: changing them makes no earlier trial another one."""
+"""Sections that do not define a trial: earlier trials stay valid when they change."""
 
 
 def fixed_part(name: str, raw: Mapping[str, Any]) -> Any:
-    """What a section of the file says of trials: all of it, of the data what is not for the report alone."""
+    """The part of a section that defines trials: all of it, except keys of `[data]` that only the report uses."""
     section = raw.get(name)
     if name != "data" or not isinstance(section, Mapping):
         return section
@@ -136,9 +136,9 @@ def fixed_part(name: str, raw: Mapping[str, Any]) -> Any:
 
 
 def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> None:
-    """Put what was changed in the study file since it was last run in force, where that rewrites no history.
+    """Apply what changed in the study file since it was last run, unless that would invalidate earlier trials.
 
-    What people changed while the study ran stays: running the same file again only attaches. ActionRefused otherwise.
+    Changes made while the study ran are kept: running the same file again only attaches. ActionRefused otherwise.
     """
     in_force = study_from_dict(study.spec, where=study.name)
     before, new = dump(in_force), dump(filed)
@@ -150,8 +150,8 @@ def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> No
         refuse_promoted(session, study)
     if not fresh and (differences := _differences(kept, wanted)):
         raise ActionRefused(
-            f"study {study.name!r} has begun with other settings: {'; '.join(differences[:5])}",
-            hint=f"Give the file another name, or go on with: bertdistill-tui engine resume {study.name}",
+            f"study {study.name!r} was started with other settings: {'; '.join(differences[:5])}",
+            hint=f"Give the study another name, or continue it with: bertdistill-tui engine resume {study.name}",
         )
     if not names:
         return
@@ -164,7 +164,7 @@ def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> No
 
 
 def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bool = False) -> Study:
-    """Go on with a paused, stopped or failed study; `retry_failed` lets failed and stopped trials wait again."""
+    """Resume a paused, stopped or failed study; `retry_failed` queues failed and stopped trials again."""
     with writing(workspace) as db:
         with db.read() as session:
             found = reads.study(session, study)
@@ -193,12 +193,12 @@ def _resume(workspace: Workspace, db: Database, study: Study, who: str, retry_fa
 
 
 def stop_study(workspace: Workspace, study: str, *, who: str) -> str:
-    """Workers write a checkpoint and leave, their trials wait; nothing new starts until the study is resumed."""
+    """Workers write a checkpoint and exit, and their trials wait; nothing starts until the study is resumed."""
     return _change_running(workspace, study, "stop_study", who, (StudyState.RUNNING, StudyState.PAUSED))
 
 
 def pause_study(workspace: Workspace, study: str, *, who: str) -> str:
-    """Launch nothing new; what runs continues to its end."""
+    """Launch nothing new; running trials continue to their end."""
     return _change_running(workspace, study, "pause", who, (StudyState.RUNNING,))
 
 
@@ -216,10 +216,10 @@ def _change_running(workspace: Workspace, study: str, verb: str, who: str, state
 
 
 def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool = False, who: str) -> str:
-    """End one trial for good, after a checkpoint; its numbers so far stay.
+    """Stop one trial for good, after a checkpoint; its metrics so far are kept.
 
-    `at_once` kills its worker instead, without a checkpoint: for one that does not heed the polite way, or must not
-    take the grace time.
+    `at_once` kills its worker without a checkpoint: for a worker that does not respond to a normal stop, or that must
+    not use its grace time.
     """
     with writing(workspace) as db:
         with db.read() as session:
@@ -242,7 +242,7 @@ def annotate(
     archived: bool | None = None,
     who: str,
 ) -> Trial:
-    """Write what people think of a trial; None leaves a field as it is."""
+    """Set the note, tags and archived flag of a trial; None leaves a field as it is."""
     with writing(workspace) as db, db.write() as session:
         trial = reads.trial(session, reads.study(session, study).id, number)
         given = {"note": note, "tags": None if tags is None else list(tags), "archived": archived}
@@ -259,11 +259,11 @@ TAG = re.compile(r"\w[\w.-]{0,31}")
 def tag_trial(
     workspace: Workspace, study: str, number: int, *, add: Sequence[str] = (), remove: Sequence[str] = (), who: str
 ) -> Trial:
-    """Put words on a trial and take others off. A tag is one word of letters, digits, dots, dashes and underscores."""
+    """Add and remove tags of a trial. A tag is one word of letters, digits, dots, dashes and underscores."""
     for tag in add:
         if not TAG.fullmatch(tag):
-            hint = "Use up to 32 letters, digits, dots, dashes and underscores, a letter or digit first."
-            raise InvalidRequest(f"{tag!r} is no tag", hint=hint)
+            hint = "Use up to 32 letters, digits, dots, dashes and underscores, starting with a letter or digit."
+            raise InvalidRequest(f"{tag!r} is not a valid tag", hint=hint)
     with writing(workspace) as db, db.write() as session:
         trial = reads.trial(session, reads.study(session, study).id, number)
         before = list(trial.tags)
@@ -279,11 +279,11 @@ def tag_trial(
 
 
 def archive_trial(workspace: Workspace, study: str, number: int, *, archived: bool = True, who: str) -> Trial:
-    """Put a trial away, out of the ranked list, or back. It stays in the history that the optimiser learns from."""
+    """Archive a trial, which hides it from the ranked list, or restore it. The optimiser still learns from it."""
     with writing(workspace) as db, db.write() as session:
         trial = reads.trial(session, reads.study(session, study).id, number)
         if trial.archived == archived:
-            raise ActionRefused(f"trial {number} is {'put away' if archived else 'in the list'} already")
+            raise ActionRefused(f"trial {number} is already {'archived' if archived else 'in the list'}")
         writes.edit_trial(session, trial.id, archived=archived)
         values, before = {"archived": archived}, {"archived": not archived}
         record(session, who, "archive", trial.study_id, trial.id, arguments=values, before=before)
@@ -291,12 +291,12 @@ def archive_trial(workspace: Workspace, study: str, number: int, *, archived: bo
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """What two specs differ in, as `key: old, now new`."""
+    """The differences between two specs, one sentence each."""
     found: list[str] = []
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += _differences(before, after, f"{path}{key}.")
         elif before != after:
-            found.append(f"{path}{key} is {before!r} there and {after!r} here")
+            found.append(f"{path}{key} is {before!r} in the study and {after!r} in the file")
     return found

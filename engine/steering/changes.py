@@ -1,7 +1,7 @@
-"""What people change in a study while it runs: threshold, budget, slots, ranges, note. Each is recorded with its past.
+"""Changes to a study while it runs: threshold, budget, slots, ranges, note. Each is recorded with the old values.
 
-A change is a verb and values; the same values in the record's `before` put it back, which is how `history` undoes it.
-What a trial is never changes here: data, teacher, student, settings and the search space stay as in the study file.
+A change is a verb and values; applying the record's `before` values reverts it, which is how `history` undoes it.
+What defines a trial never changes here: data, teacher, student, settings and search space stay as in the study file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 REPORT = ("report", "report_split", "max_report_examples")
-"""Keys of `[data]` that only a promotion reads: they may change until a trial has been promoted."""
+"""Keys of `[data]` that only promotions read: they may change until a trial has been promoted."""
 SECTIONS = ("budget", "runner", "stopping")
-"""Sections of the study file whose keys may change at any time: they say nothing about what a trial is."""
+"""Sections of the study file whose keys may change at any time: they do not define a trial."""
 KEYS = ("threshold.METRIC", "range.PARAMETER", "budget.trials", "budget.hours", "runner.slots", "data.report", "note")
-"""What is changed most, as `change_study` spells it."""
+"""The keys that are changed most often, as `change_study` spells them."""
 ZERO_MEANS = {"budget.hours": "no limit"}
-"""What a 0 says, where it is no amount."""
+"""What 0 means for keys where it is not a quantity."""
 SPEC_VERBS = frozenset({"threshold", "budget", "data", "runner", "stopping", "slots", "range", "note"})
 
 
@@ -71,43 +71,43 @@ def set_threshold(workspace: Workspace, study: str, metric: str, value: float | 
 def set_budget(
     workspace: Workspace, study: str, *, trials: int | None = None, hours: float | None = None, who: str
 ) -> Study:
-    """Change the budget; a complete study with room again goes on."""
+    """Change the budget; a complete study continues if its budget allows more trials."""
     given = {name: value for name, value in (("trials", trials), ("hours", hours)) if value is not None}
     return _change_one(workspace, study, Change("budget", given), who)
 
 
 def set_slots(workspace: Workspace, study: str, slots: int, *, stop_newest: bool = False, who: str) -> Study:
-    """Change how many workers the study may have at once (0: one a GPU). Workers that run go on.
+    """Change how many workers the study may have at once (0: one per GPU). Running workers continue.
 
-    `stop_newest` asks those above the number, newest first, to write a checkpoint and leave; their trials wait and go
-    on from there.
+    `stop_newest` asks the surplus workers, newest first, to write a checkpoint and exit; their trials wait and resume
+    from there.
     """
     return _change(workspace, study, [Change("slots", {"slots": slots})], who, stop_newest)[0]
 
 
 def set_range(workspace: Workspace, study: str, parameter: str, value: Any, *, who: str) -> Study:
-    """Draw later proposals from a part of a parameter's range only: `"2..4"`, `0.5`, `["even"]`, None: all of it again.
+    """Restrict later proposals to a part of a parameter's range: `"2..4"`, `0.5`, `["even"]`; None restores all of it.
 
-    Always inside the range of the study file. Earlier trials stay and go on to teach the sampler; reruns and queued
-    trials may use the whole range.
+    Always within the range of the study file. The sampler still learns from earlier trials; reruns and queued trials
+    may use the whole range.
     """
     return _change_one(workspace, study, Change("range", {"parameter": parameter, "range": value}), who)
 
 
 def set_note(workspace: Workspace, study: str, note: str, *, who: str) -> Study:
-    """Write what people should know of the study; empty takes the note away."""
+    """Set the note of the study; an empty text removes it."""
     return _change_one(workspace, study, Change("note", {"note": note}), who)
 
 
 def archive_study(workspace: Workspace, study: str, *, archived: bool = True, who: str) -> Study:
-    """Put a study away, out of the list of studies, or back. Nothing is removed; one that runs is refused."""
+    """Archive a study, which hides it from the list of studies, or restore it. Refused while it is running."""
     with writing(workspace) as db, db.write() as session:
         found = reads.study(session, study)
         if archived and found.state == StudyState.RUNNING:
-            raise ActionRefused(f"study {study!r} is running", hint="Stop it first, or wait for its end.")
+            raise ActionRefused(f"study {study!r} is running", hint="Stop it first, or wait until it has ended.")
         before = found.id in reads.archived_studies(session)
         if before == archived:
-            raise ActionRefused(f"study {study!r} is {'put away' if archived else 'in the list'} already")
+            raise ActionRefused(f"study {study!r} is already {'archived' if archived else 'in the list'}")
         record(session, who, "archive", found.id, arguments={"archived": archived}, before={"archived": before})
         return found
 
@@ -131,7 +131,10 @@ def _change(
                     made.append(record(session, who, change.verb, found.id, arguments=values, before=before))
             slots = spec.runner.slots
             if stop_newest and slots < 1:
-                raise InvalidRequest("runner.slots = 0 names no number of workers", hint="Give how many may go on.")
+                raise InvalidRequest(
+                    "runner.slots = 0 does not give a number of workers",
+                    hint="Give the number of workers that may continue.",
+                )
             if made:
                 writes.set_study_spec(session, found.id, dump(spec))
                 reopen(session, found, spec)
@@ -145,14 +148,14 @@ def _change(
 
 
 def in_words(key: str, value: Any) -> str:
-    """A value as people read it: `no limit` where 0 means that, `none` for nothing."""
+    """A value as shown to users: `no limit` where 0 means that, `none` for None."""
     if value == 0 and key in ZERO_MEANS:
         return ZERO_MEANS[key]
     return "none" if value is None or value in ("", []) else shown(value)
 
 
 def read_change(key: str, value: Any) -> Change:
-    """The change behind a dotted key; InvalidRequest names the keys that there are."""
+    """The change behind a dotted key; InvalidRequest lists the valid keys."""
     section, dot, name = key.strip().partition(".")
     if key.strip() == "note":
         return Change("note", {"note": "" if value is None else str(value)})
@@ -179,24 +182,24 @@ def _report_file(value: Any) -> str:
 
 
 def _threshold(metric: str, value: Any) -> Any:
-    """What was typed as a number: `60M`, `40k`; InvalidRequest when it is none. Others are checked as in a file."""
+    """Typed text as a number, such as `60M`; InvalidRequest if it is not one. Other types are checked as in a file."""
     if not isinstance(value, str):
         return value
     found = amount(value.strip())
     if found is None:
         hint = f"For example threshold.{metric}={'60M' if metric.endswith('params') else 60}."
-        raise InvalidRequest(f"threshold.{metric} = {value!r} is no number", hint=hint)
+        raise InvalidRequest(f"threshold.{metric} = {value!r} is not a number", hint=hint)
     return found
 
 
 def settled(spec: StudySpec, change: Change) -> tuple[dict[str, Any], StudySpec, dict[str, Any]]:
-    """The change's values as they are in force afterwards, the spec with them, and the values before."""
+    """The values in force after the change, the spec with them, and the values before."""
     after = put(spec, change.verb, change.arguments)
     return current(after, change.verb, change.arguments), after, current(spec, change.verb, change.arguments)
 
 
 def put(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> StudySpec:
-    """The spec with the values of such a change in force; InvalidRequest or ConfigError when they cannot be."""
+    """The spec with such a change applied; InvalidRequest or ConfigError if it cannot be."""
     match verb:
         case "threshold":
             return changed(spec, f"objectives.{_place(spec, values['metric'])}.threshold", values["threshold"])
@@ -216,7 +219,7 @@ def put(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> StudySpec:
 
 
 def current(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is in force now of that which `values` name, in the same form."""
+    """The current values of the keys in `values`, in the same form."""
     match verb:
         case "threshold":
             return {**values, "threshold": spec.objectives[_place(spec, values["metric"])].threshold}
@@ -230,7 +233,7 @@ def current(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> dict[str, 
 
 
 def as_filed(spec: StudySpec, requests: Sequence[Request]) -> StudySpec:
-    """The spec as the study file said when it was last run: what was changed since is put back, newest first."""
+    """The spec of the study file as it was last run: later changes are reverted, newest first."""
     by_id = {one.id: one for one in requests}
     settled_by_file: dict[str, Any] = {}
     for request in reversed(requests):
@@ -248,13 +251,13 @@ def as_filed(spec: StudySpec, requests: Sequence[Request]) -> StudySpec:
 
 
 def refuse_promoted(session: Reading, study: Study) -> None:
-    """ActionRefused when a trial of the study was promoted: its scores would be those of other data than the next."""
+    """ActionRefused if a trial of the study was promoted: later promotions would be scored on other data."""
     trials = {trial.id for trial in reads.trials(session, study.id)}
     models = [f"{one.name}:{one.version}" for one in reads.model_versions(session) if one.trial_id in trials]
     if models:
         raise ActionRefused(
             f"the report data of study {study.name!r} cannot change: {models[0]} was scored on it",
-            hint="Run the study file under another name to report on other data.",
+            hint="To report on other data, run the study file under another name.",
         )
 
 
@@ -267,7 +270,7 @@ def _place(spec: StudySpec, metric: str) -> int:
     names = [objective.metric for objective in spec.objectives]
     if metric not in names:
         hint = f"The objectives are {', '.join(names)}."
-        raise InvalidRequest(f"{metric!r} is no objective of study {spec.name!r}", hint=hint)
+        raise InvalidRequest(f"{metric!r} is not an objective of study {spec.name!r}", hint=hint)
     return names.index(metric)
 
 
@@ -279,7 +282,7 @@ def _not_searched(spec: StudySpec, name: str) -> InvalidRequest:
 
 
 def reopen(session: Writing, study: Study, spec: StudySpec) -> None:
-    """A complete study goes on when its budget has room again: it ended early, or was given more."""
+    """Set a complete study running if its budget allows more trials: it ended early, or the budget was raised."""
     if study.state != StudyState.COMPLETE or out_of_hours(study, spec):
         return
     if used(reads.trials(session, study.id)) < spec.budget.trials:

@@ -1,7 +1,7 @@
-"""Delete studies, trials and promoted models: what goes and what it frees, what refuses it, and bringing it back.
+"""Delete studies, trials and promoted models: what is deleted and freed, when it is refused, and how to restore it.
 
-Rows are marked and what is to go is written down in one transaction; folders follow (see `runner.bin`). Nothing leaves
-the disk here before its time in the bin is over.
+One transaction marks the rows and records what to remove; folders follow (see `runner.bin`). Nothing is removed from
+disk here before its time in the bin has passed.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
 
 DELETE = "delete"
 LIVING = ("verified", "verifying")
-"""States of a model version that other things rest on."""
+"""States of a model version on which other things depend."""
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """What would go. `kind` is study, trial or model; `words` say it, line by line."""
+    """What would be deleted. `kind` is study, trial or model; `words` describe it, line by line."""
 
     kind: str
     name: str
-    """As people write it: `demo`, `demo/3`, `qa:1`."""
+    """As users write it: `demo`, `demo/3`, `qa:1`."""
     study_id: int
     trial_id: int | None = None
     version_id: int | None = None
     items: tuple[Item, ...] = ()
     words: tuple[str, ...] = ()
     versions: tuple[int, ...] = ()
-    """Rows of versions that were refused or failed, which go along."""
+    """Rows of refused or failed versions, which are deleted too."""
     caches: tuple[Item, ...] = ()
-    """Caches that nothing else needs: `prune` takes them once the bin has let go of the study."""
+    """Caches that nothing else needs: `prune` removes them once the study has left the bin."""
 
     @property
     def size_bytes(self) -> int:
-        """What it frees once the bin is emptied."""
+        """The bytes that are freed once the bin is emptied."""
         return sum(item.size_bytes for item in self.items)
 
 
@@ -57,7 +57,7 @@ class Deletion:
 
 
 def plan_delete(session: Reading, workspace: Workspace, target: str) -> list[Deletion]:
-    """What deleting `STUDY`, `STUDY/NUMBER`, `MODEL:VERSION` or `MODEL` (all its versions) would take away, measured.
+    """What deleting `STUDY`, `STUDY/NUMBER`, `MODEL:VERSION` or `MODEL` (all its versions) would remove, with sizes.
 
     ActionRefused when something needs it, NotFound when it does not exist.
     """
@@ -77,8 +77,8 @@ def _resolve(session: Reading, target: str) -> list[Deletion]:
         return [_model(session, reads.model_version(session, text))]
     versions, is_study = reads.model_versions(session, text), any(one.name == text for one in reads.studies(session))
     if versions and is_study:
-        hint = f"Write {text}:{versions[-1].version} for a version of the model; rename nothing, delete it first."
-        raise InvalidRequest(f"{text!r} is a study and a model", hint=hint)
+        hint = f"Write {text}:{versions[-1].version} to delete a version of the model; do that first."
+        raise InvalidRequest(f"{text!r} is both a study and a model", hint=hint)
     if versions:
         return [_model(session, one) for one in versions]
     return [_study(session, _study_named(session, text))]
@@ -88,7 +88,7 @@ def _study_named(session: Reading, name: str) -> Study:
     try:
         return reads.study(session, name)
     except NotFound as error:
-        raise NotFound(f"there is no study and no model {name!r}", hint=error.hint) from error
+        raise NotFound(f"there is no study or model {name!r}", hint=error.hint) from error
 
 
 def _study(session: Reading, study: Study) -> Deletion:
@@ -99,7 +99,10 @@ def _study(session: Reading, study: Study) -> Deletion:
             f"study {study.name!r} is running", hint=f"Stop it first: bertdistill-tui engine stop {study.name}"
         )
     if any(one.state == AttemptState.RUNNING for one in attempts):
-        raise ActionRefused(f"workers of study {study.name!r} are still leaving", hint="Wait for their checkpoints.")
+        raise ActionRefused(
+            f"workers of study {study.name!r} are still stopping",
+            hint="Wait until they have written their checkpoints.",
+        )
     versions = _versions(session, living)
     count = f"{len(living)} {'trial' if len(living) == 1 else 'trials'}"
     words = [f"study {study.name}: {count} with all curves, checkpoints and logs"]
@@ -124,7 +127,7 @@ def _trial(session: Reading, study: Study, trial: Trial) -> Deletion:
         raise ActionRefused(f"trial {name} is {'running' if leaving else trial.state}", hint=hint)
     if trial.origin == "baseline" and study.kind == "search":
         hint = f"Delete the whole study, or archive the trial: bertdistill-tui engine archive {name}"
-        raise ActionRefused(f"trial {name} is the baseline that the others are compared with", hint=hint)
+        raise ActionRefused(f"trial {name} is the baseline that other trials are compared with", hint=hint)
     versions = _versions(session, {trial.id})
     _refuse_ancestor(session, study, trial, name)
     return Deletion(
@@ -139,7 +142,7 @@ def _trial(session: Reading, study: Study, trial: Trial) -> Deletion:
 
 
 def _versions(session: Reading, trial_ids: set[int]) -> list[ModelVersion]:
-    """Versions of these trials that nothing rests on; ActionRefused when one is verified, or may yet be."""
+    """Versions of these trials that nothing depends on; ActionRefused when one is verified or being verified."""
     found = [one for one in reads.model_versions(session) if one.trial_id in trial_ids]
     if living := [one for one in found if one.state in LIVING]:
         names = ", ".join(f"{one.name}:{one.version}" for one in living)
@@ -152,7 +155,7 @@ def _versions(session: Reading, trial_ids: set[int]) -> list[ModelVersion]:
 
 
 def _refuse_ancestor(session: Reading, study: Study, trial: Trial, name: str) -> None:
-    """A promoted model says which trials its own is a rerun of."""
+    """A promoted model records the trials that its own trial is a rerun of."""
     parents = {one.id: one.parent_id for one in reads.trials(session, study.id)}
     for version in reads.model_versions(session):
         ancestor = parents.get(version.trial_id) if version.state in LIVING else None
@@ -167,10 +170,10 @@ def _refuse_ancestor(session: Reading, study: Study, trial: Trial, name: str) ->
 def _model(session: Reading, version: ModelVersion) -> Deletion:
     name = f"{version.name}:{version.version}"
     if version.state == "verifying":
-        raise ActionRefused(f"model {name} is being verified", hint="Wait for its end.")
+        raise ActionRefused(f"model {name} is being verified", hint="Wait until that has ended.")
     if aliases := [one.alias for one in reads.aliases(session, version.name) if one.version_id == version.id]:
         hint = f"Move the alias first: bertdistill-tui engine models {version.name} --set-alias {aliases[0]}=VERSION"
-        raise ActionRefused(f"model {name} is what {version.name}@{', @'.join(aliases)} stands for", hint=hint)
+        raise ActionRefused(f"model {name} is what {version.name}@{', @'.join(aliases)} points to", hint=hint)
     trial = reads.trial_by_id(session, version.trial_id)
     exported = [Item("model", version.folder)] if version.folder else []
     return Deletion(
@@ -203,7 +206,7 @@ def _measured(found: Deletion, workspace: Workspace, sizes: Sizes) -> Deletion:
 
 
 def delete(workspace: Workspace, targets: Sequence[str], *, who: str, keep_days: float = KEEP_DAYS) -> list[Request]:
-    """Delete all of these or, when one is refused, none; each is a request that `undo` takes back until it expires."""
+    """Delete all of these or, if one is refused, none; each is a request that can be undone until it expires."""
     now = time.time()
     with writing(workspace) as db:
         bin.settle(db, workspace)
@@ -259,17 +262,17 @@ def why_not_back(session: Reading, workspace: Workspace, request: Request) -> st
     study = reads.study_by_id(session, request.study_id)
     alone = "version" not in request.arguments and request.trial_id is None
     if alone and any(one.name == study.name for one in reads.studies(session)):
-        return f"there is another study {study.name!r} now"
+        return f"another study is now called {study.name!r}"
     if not alone and study.deleted_at is not None:
-        return f"its study {study.name!r} was deleted too; bring that back first"
+        return f"its study {study.name!r} was deleted too; restore that first"
     trial = reads.trial_by_id(session, request.trial_id) if request.trial_id is not None else None
     if "version" in request.arguments and trial is not None and trial.deleted_at is not None:
-        return f"its trial {study.name}/{trial.number} was deleted too; bring that back first"
+        return f"its trial {study.name}/{trial.number} was deleted too; restore that first"
     return ""
 
 
 def bring_back(session: Writing, workspace: Workspace, request: Request) -> None:
-    """Undo a deletion or a prune: folders first, then the rows that name them. ActionRefused when it cannot be."""
+    """Undo a deletion or a prune: folders first, then the rows that name them. ActionRefused if that is impossible."""
     if why := why_not_back(session, workspace, request):
         raise ActionRefused(f"request #{request.id}: {why}", hint="See: bertdistill-tui engine history")
     bin.bring_back(session, workspace, reads.binned(session, request_id=request.id))

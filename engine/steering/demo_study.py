@@ -1,4 +1,4 @@
-"""The demo study in a workspace: its made data, the shipped file led to them, and its start. It shows nothing."""
+"""The demo study in a workspace: its synthetic data, the shipped file with its paths, the start. It shows nothing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FOLDER = "demo-data"
 
 
 def data_paths(workspace: Workspace) -> dict[str, str]:
-    """Where the demo's data lie or will lie, by dotted key."""
+    """Paths of the demo's data files, by dotted key."""
     folder = workspace.path / FOLDER
     return {"data.train": str(folder / "train.json"), "data.report": str(folder / "report.json")}
 
 
 def write_data(workspace: Workspace) -> Path:
-    """Make the data, the same bytes each time, in about half a second; the folder that holds them."""
+    """Generate the data, the same bytes each time, in about half a second; returns their folder."""
     from bertdistill.engine.demo import write_demo
 
     workspace.make()
@@ -30,7 +30,7 @@ def write_data(workspace: Workspace) -> Path:
 
 
 def has_data(workspace: Workspace) -> bool:
-    """Whether the data were made already."""
+    """Whether the data have been generated."""
     return all(Path(path).is_file() for path in data_paths(workspace).values())
 
 
@@ -45,7 +45,7 @@ def load_demo(workspace: Workspace, changes: Sequence[str] = ()) -> StudySpec:
 
 
 def start_demo(workspace: Workspace, who: str) -> str:
-    """Start the demo with a runner of its own, or go on with it; the name of the study."""
+    """Start the demo with a runner of its own, or resume it; returns the name of the study."""
     from bertdistill.engine.steering import actions
 
     study = actions.start_study(workspace, load_demo(workspace), who=who)

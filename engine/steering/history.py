@@ -1,7 +1,7 @@
-"""What people asked for, with who, when and what it replaced; and taking it back.
+"""The requests of users: who, when and what each replaced; and undoing them.
 
-An undo puts the values in the record's `before` back and is a record itself, so it can be undone as well. Nothing else
-is changed: what a later change of the same thing has settled is refused, and what cannot be taken back says why.
+An undo restores the values in the record's `before` and is itself a record, so it can be undone as well. Nothing else
+is changed: an undo is refused if a later change affects the same thing, and what cannot be undone says why.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 UNDO = "undo"
 BINS = (DELETE, PRUNE)
-"""What an undo brings back from the bin."""
+"""Verbs whose undo restores folders from the bin."""
 NOTES = ("note", "tag", "archive")
 ALIASES = ("alias", "undo_alias")
 MADE = ("queue", "rerun")
 FINAL = {
     "start": "Archive or delete the study: bertdistill-tui engine archive, or delete",
-    "settings": "A study file was taken over; run the earlier file again.",
+    "settings": "The change came from a study file; run the earlier file again.",
     "stop_trial": "Run it again with: bertdistill-tui engine resume --retry-failed",
-    "stop_study": "Go on with: bertdistill-tui engine resume",
-    "stop_newest": "Raise runner.slots; the trials wait and go on from their checkpoints.",
-    "stop_runner": "Start one with: bertdistill-tui engine resume",
+    "stop_study": "Resume it with: bertdistill-tui engine resume",
+    "stop_newest": "Raise runner.slots; the trials wait and resume from their checkpoints.",
+    "stop_runner": "Start a runner with: bertdistill-tui engine resume",
     "resume": "Pause or stop the study.",
-    "retry": "Stop the trials that run again.",
+    "retry": "Stop the trials that are running again.",
     "promote": "Point its alias elsewhere, or delete the version: bertdistill-tui engine models --set-alias, or delete",
 }
-"""What cannot be taken back, with what to do instead."""
+"""What cannot be undone, with what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,21 @@ class Entry:
     who: str
     verb: str
     study: str
-    """Empty when it is about the whole workspace."""
+    """Empty when it concerns the whole workspace."""
     trial: int | None
     after: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     outcome: str = ""
-    """Empty while the runner has still to honour it."""
+    """Empty until the runner has processed it."""
     undoes: int | None = None
-    """The request that this one took back."""
+    """The request that this one undid."""
     undone_by: int | None = None
     obstacle: str = ""
     """Why it cannot be undone now; empty when it can."""
     instead: str = ""
-    """What to do then, as a sentence."""
+    """What to do instead, as a sentence."""
     about: str = ""
-    """The verb of the change that an undo is about; else its own."""
+    """The verb of the change that an undo reverts; otherwise its own."""
 
     @property
     def words(self) -> str:
@@ -85,7 +85,7 @@ class Entry:
 
 
 def history(db: Database, study: str | None = None) -> list[Entry]:
-    """Everything that people asked of a study, or (no name) of the workspace, oldest first. NotFound for the study."""
+    """All requests for a study, or (no name) for the workspace, oldest first. NotFound if the study does not exist."""
     with db.read() as session:
         names: dict[int | None, str] = {one.id: one.name for one in reads.studies(session, deleted=True)}
         study_id = reads.newest_study(session, study).id if study else None
@@ -151,7 +151,7 @@ def _from_to(key: str, before: Any, after: Any) -> str:
 
 
 class _Log:
-    """Requests in order, and which of them still stand. Undoing looks at nothing else but the present state."""
+    """Requests in order, and which of them are still in effect. Undo depends only on these and the current state."""
 
     def __init__(self, session: Reading) -> None:
         """All requests: an alias may have been moved by a trial of another study."""
@@ -160,7 +160,7 @@ class _Log:
         self.left_the_bin = {one.request_id for one in left}
         self.by_id = {one.id: one for one in self.requests}
         self.undone_by: dict[int, int] = {}
-        for one in self.requests:  # in order, so that the undo of an undo sets free what that had taken back
+        for one in self.requests:  # in order, so that undoing an undo puts the original change in effect again
             if one.verb == UNDO:
                 target = int(one.arguments["undoes"])
                 self.undone_by[target] = one.id
@@ -168,7 +168,7 @@ class _Log:
                     self.undone_by.pop(int(self.by_id[target].arguments["undoes"]), None)
 
     def root(self, request: Request) -> Request:
-        """The change that a chain of undos began with; it says what the values mean."""
+        """The change at the start of a chain of undos; it defines what the values mean."""
         while request.verb == UNDO:
             request = self.by_id[int(request.arguments["undoes"])]
         return request
@@ -179,27 +179,27 @@ class _Log:
         if first.verb in FINAL or first.verb not in {*SPEC_VERBS, *NOTES, *ALIASES, *MADE, *BINS, "pause"}:
             return f"{first.verb} cannot be undone"
         if first.verb in BINS and request.verb == UNDO:
-            return "what was brought back is not deleted by an undo"
+            return "an undo does not delete what was restored"
         if request.id in self.left_the_bin:
             return "it was removed from the bin"
         if request.id in self.undone_by:
             return f"it was undone by #{self.undone_by[request.id]}"
         if request.handled_at is None:
-            return "the runner has not honoured it yet"
+            return "the runner has not processed it yet"
         if _idle(request):
             return "it changed nothing"
         later = [one for one in self.requests if one.id > request.id and self.stands(one, request)]
         over = [one for one in later if _deletes(one, first) or _overlap(self.touches(one), self.touches(request))]
-        return f"a later change stands over it: #{over[-1].id} ({over[-1].verb})" if over else ""
+        return f"a later change overrides it: #{over[-1].id} ({over[-1].verb})" if over else ""
 
     def stands(self, later: Request, earlier: Request) -> bool:
-        """Whether `later` has changed anything since: neither undone, nor itself the undo of something as late."""
+        """Whether `later` still has an effect: it was not undone, and is not the undo of an equally late change."""
         if later.id in self.undone_by or _idle(later):
             return False
         return later.verb != UNDO or int(later.arguments["undoes"]) < earlier.id
 
     def touches(self, request: Request) -> set[str]:
-        """What a request changes, as dotted paths; a path covers those that begin with it."""
+        """What a request changes, as dotted paths; a path covers all paths below it."""
         first = self.root(request)
         values, place = first.arguments, f"study {first.study_id}"
         if first.trial_id is not None and first.verb in NOTES:
@@ -225,7 +225,7 @@ class _Log:
 
 
 def _deletes(later: Request, first: Request) -> bool:
-    """Whether `later` deleted the study or the trial that the change was about."""
+    """Whether `later` deleted the study or trial that was changed."""
     if later.verb != DELETE or "version" in later.arguments or later.study_id != first.study_id:
         return False
     return later.trial_id in (None, first.trial_id)
@@ -244,10 +244,10 @@ def _overlap(some: set[str], others: set[str]) -> bool:
 
 
 def undo(workspace: Workspace, study: str | None = None, request_id: int | None = None, *, who: str) -> Entry:
-    """Take back the newest change that can be (of the study, else of the workspace), or the one with that id.
+    """Undo the newest change that can be undone (of the study, else of the workspace), or the one with that id.
 
-    An id may name an undo, which is then taken back itself. Refused when a later change of the same thing stands over
-    it, and for what cannot be undone; the message says which and why.
+    An id may name an undo, which is then itself undone. Refused if a later change affects the same thing, or if the
+    request cannot be undone; the message says which and why.
     """
     with writing(workspace) as db:
         with db.read() as session:
@@ -280,22 +280,24 @@ def _newest(log: _Log, study_id: int | None) -> Request:
     for one in reversed(log.requests):
         if one.verb != UNDO and (study_id is None or one.study_id == study_id) and not log.obstacle(one):
             return one
-    raise ActionRefused("nothing is left to undo", hint="What was undone can be had back by its id; see history.")
+    raise ActionRefused(
+        "there is nothing to undo", hint="To redo an undone change, undo the undo by its id; see history."
+    )
 
 
 def _hint(log: _Log, chosen: Request) -> str:
     verb = log.root(chosen).verb
     if chosen.id in log.left_the_bin:
-        return "It cannot be brought back."
+        return "It cannot be restored."
     if verb in BINS and chosen.verb == UNDO:
-        return "Delete it, or prune, again."
+        return "Delete it or prune again."
     if chosen.id in log.undone_by:
-        return f"Undo that one to have it back: #{log.undone_by[chosen.id]}."
+        return f"To redo it, undo #{log.undone_by[chosen.id]}."
     return FINAL.get(verb, "Undo the later one first.")
 
 
 def _take_back(session: Writing, workspace: Workspace, log: _Log, chosen: Request, who: str) -> Request:
-    """Put the values before a request back, and record that."""
+    """Restore the values before a request, and record that."""
     first = log.root(chosen)
     values = {key: value for key, value in chosen.before.items() if key != "undoes"}
     if first.verb in BINS:
@@ -337,7 +339,7 @@ def _put_alias(session: Writing, first: Request, values: Mapping[str, Any]) -> d
     before = [one.version_id for one in reads.aliases(session, name) if one.alias == alias]
     wanted = values["version_id"]
     if wanted is not None and reads.model_version_by_id(session, int(wanted)).deleted_at is not None:
-        raise ActionRefused(f"the version that {name}@{alias} stood for was deleted", hint="Undo that first.")
+        raise ActionRefused(f"the version that {name}@{alias} pointed to was deleted", hint="Undo that first.")
     writes.put_alias(session, name=name, alias=alias, version_id=values["version_id"], now=time.time())
     return {"version_id": before[0] if before else None}
 
@@ -352,25 +354,25 @@ def _put_study_state(session: Writing, first: Request, values: Mapping[str, Any]
 
 
 def _begun(trial: Trial) -> tuple[str, str]:
-    """Why a trial cannot be taken out of the queue any more, and what to do instead; empty while it can."""
+    """Why a trial can no longer be removed from the queue, and what to do instead; empty while it can."""
     number = trial.number
     if trial.state == TrialState.WAITING and trial.started_at is None:
         return "", ""
     if trial.state in (TrialState.WAITING, TrialState.RUNNING):
-        goes_on = " and waits to go on" if trial.state == TrialState.WAITING else ""
+        goes_on = " and waits to be resumed" if trial.state == TrialState.WAITING else ""
         stop = f"bertdistill-tui engine stop STUDY --trial {number}"
-        return f"trial {number} has begun{goes_on}", f"Stop it: x on the trial, or {stop}."
-    words = f"trial {number} has run since it was asked for and is {trial.state}; what it found stays"
-    return words, f"Put it out of sight: A on the trial, or bertdistill-tui engine archive STUDY/{number}."
+        return f"trial {number} has started{goes_on}", f"Stop it: x on the trial, or {stop}."
+    words = f"trial {number} has run since it was requested and is {trial.state}; its results are kept"
+    return words, f"Archive it: A on the trial, or bertdistill-tui engine archive STUDY/{number}."
 
 
 def _put_trial_state(session: Writing, first: Request, wanted: str) -> dict[str, Any]:
-    """Take a trial that has not begun out of the queue (`undone`), or put it back (`waiting`)."""
+    """Remove a trial that has not started from the queue (`undone`), or put it back (`waiting`)."""
     trial = reads.trial_by_id(session, row(first.trial_id))
     if wanted == UNDONE:
         words, instead = _begun(trial)
         if words:
-            older = "Older changes: undo them one by one, by their number in history."
+            older = "Undo older changes one by one, by their id in history."
             raise ActionRefused(words, hint=f"{instead} {older}")
         writes.set_trial_state(session, trial.id, TrialState.STOPPED, now=time.time(), reason=UNDONE)
         return {"state": "waiting"}

@@ -1,4 +1,4 @@
-"""Who holds what of a workspace's disk: studies, trials, caches, models, leftovers, the bin. It changes nothing."""
+"""What uses the disk space of a workspace: studies, trials, caches, models, leftovers, the bin. It changes nothing."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from bertdistill.store.rows import Attempt, ModelVersion, Study
 STUDY, TRIAL, PREPARATION, PROMOTION = "study", "trial", "preparation", "promotion"
 MODEL, BIN, DATABASE, OTHER = "model", "bin", "database", "other"
 KINDS = {"teachers": "teacher", "outputs": "teacher outputs"}
-"""What a folder of caches holds, where its own name does not say it."""
+"""What a cache folder contains, where its name does not say so."""
 
 
 @dataclass(frozen=True)
 class Holding:
-    """Something on disk and who needs it. A file with several names counts for the first holding that has it."""
+    """An item on disk and what needs it. A file with several hard links counts for the first holding that has it."""
 
     what: str
     """trial, preparation, promotion, teacher, teacher outputs, features, importance …, leftover, model, bin, database
     or other."""
     name: str
-    """As people write it: `demo/3`, `qa:1`, the key of a cache, else the path."""
+    """As users write it: `demo/3`, `qa:1`, the key of a cache, else the path."""
     path: str
     """Relative to the workspace."""
     size_bytes: int
     checkpoint_bytes: int = 0
-    """The part of it that is checkpoints."""
+    """Bytes of it that are checkpoints."""
     studies: tuple[str, ...] = ()
-    """The studies that it belongs to or that need it."""
+    """Studies that own or need it."""
     needed: bool = True
-    """Whether something needs it; what is not needed goes with `prune`."""
+    """Whether something needs it; `prune` removes what is not needed."""
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All holdings, and the free space of the disk."""
+    """All holdings and the free disk space."""
 
     holdings: tuple[Holding, ...]
     free_bytes: int
@@ -56,7 +56,7 @@ class Report:
 
 
 def who_holds_what(session: Reading, workspace: Workspace) -> Report:
-    """Measure the whole workspace; every file once."""
+    """Measure the whole workspace, counting each file once."""
     sizes = Sizes()
     found = [
         *_runs(session, workspace, sizes),
@@ -110,7 +110,7 @@ def _caches(session: Reading, workspace: Workspace, sizes: Sizes) -> Iterator[Ho
             size_bytes=sizes.of(workspace.absolute(path)),
             studies=tuple(one.name for one in users),
             needed=bool(users),
-            note="only of studies in the bin" if deleted else "" if users else "no study needs it",
+            note="used only by studies in the bin" if deleted else "" if users else "no study needs it",
         )
 
 
@@ -155,7 +155,7 @@ def _database(workspace: Workspace, sizes: Sizes) -> Iterator[Holding]:
 
 
 def _rest(workspace: Workspace, sizes: Sizes) -> Iterator[Holding]:
-    """Everything that was not counted yet, an entry of the workspace each: logs, pictures, folders of somebody else."""
+    """One holding for each entry of the workspace not counted yet: logs, pictures, unrelated folders."""
     for entry in _sorted(workspace.path):
         size = sizes.of(entry)
         if size:

@@ -1,8 +1,8 @@
-"""Whether a promoted folder still is what was verified: the SHA-256 of its files against those recorded then.
+"""Whether a promoted folder is still what was verified: the SHA-256 of its files against the recorded digests.
 
-A file is read once for each change of its size, times or inode (0.3 to 1 s for 440 MB); later looks cost a `stat` a
-file, across processes too. It protects against accidents and against others without this user's rights; who can write
-the workspace can also write the record. It changes no model.
+A file is read once for each change of its size, times or inode (0.3 to 1 s for 440 MB); later checks cost one `stat`
+per file, across processes too. It protects against accidents and against users without write access; anyone who can
+write to the workspace can also change the record. It changes no model.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from bertdistill.store.rows import ModelVersion
 
 WEIGHTS = "model.safetensors"
 FILES = "file_sha256"
-"""In the report of a version: the digest of each file of its folder."""
+"""Key in a version's report: the digest of each file in its folder."""
 _KEPT = "digests.json"
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of an exported folder, by its name; links are left out."""
+    """SHA-256 of every file of an exported folder, by its name; links are skipped."""
     return {one.name: file_sha256(one) for one in sorted(folder.iterdir()) if one.is_file() and not one.is_symlink()}
 
 
 def changed(workspace: Workspace, version: ModelVersion) -> str:
-    """What is no longer as it was verified, as a sentence; empty when all is, or nothing was exported."""
+    """What differs from the verified state, as a sentence; empty if nothing differs or nothing was exported."""
     if version.state != "verified" or not version.folder:
         return ""
     folder = workspace.absolute(version.folder)
@@ -44,7 +44,7 @@ def changed(workspace: Workspace, version: ModelVersion) -> str:
 
 
 class _Digests:
-    """Digests of files as they were last read, kept in a file of the workspace."""
+    """Digests of files as last read, cached in a file of the workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.caches / _KEPT
@@ -52,7 +52,7 @@ class _Digests:
         self._fresh = False
 
     def of(self, path: Path) -> str:
-        """The digest of a regular file; empty where there is none, or a link."""
+        """The digest of a regular file; empty if it is missing or a link."""
         try:
             status = path.lstat()
         except OSError:
@@ -68,7 +68,7 @@ class _Digests:
         return sha256
 
     def save(self) -> None:
-        """Keep what was read; a workspace that cannot be written is read again next time."""
+        """Save the digests; without write access to the workspace the files are read again next time."""
         if not self._fresh:
             return
         try:

@@ -1,7 +1,7 @@
-"""Promote a checkpoint: start the worker that verifies and exports it, and settle what it found. Aliases of models.
+"""Promote a checkpoint: start the worker that verifies and exports it, and record its result. Aliases of models.
 
-The worker does the work (`distill.promotion`); this starts it as a process of its own and writes the model's row. Any
-process may settle a promotion, and it happens once.
+The worker does the work (`distill.promotion`); this starts it as a separate process and writes the model's row. Any
+process may settle a promotion, and it is settled once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bertdistill.store.rows import Attempt, Checkpoint, ModelVersion, Study, Tri
 
 AT_REST = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
 START_SECONDS = 60.0
-"""A version whose worker was not started for so long lost the process that promoted it."""
+"""Seconds without a started worker after which the promoting process is considered dead."""
 RESAMPLES = 1000
 
 
@@ -49,9 +49,9 @@ def promote(
     checkpoint: str = "best",
     launcher: Launcher | None = None,
 ) -> ModelVersion:
-    """A new version of model `name` from a trial's checkpoint, in state verifying; its worker was started.
+    """Create a version of model `name` from a trial's checkpoint, in state verifying, and start its worker.
 
-    `alias` is set once it is verified. `force` exports even when the repeated score differs from the record.
+    `alias` is set once it is verified. `force` exports even if the repeated score differs from the recorded one.
     """
     checked(name, "model name")
     if alias:
@@ -74,8 +74,8 @@ def promote(
                 forced=force,
             )
             if (target := workspace.models_folder(name, version.version)).exists():
-                hint = "This workspace's database does not know it: move it away, or choose another name."
-                raise ActionRefused(f"{target} exists already", hint=hint)
+                hint = "It is not in this workspace's database: move it elsewhere, or choose another name."
+                raise ActionRefused(f"{target} already exists", hint=hint)
             origin = reads.attempt_by_id(session, chosen.attempt_id)
             order = _order(workspace, trial, chosen, version, origin) | {"alias": alias, "who": who, "note": note}
             arguments = {"name": name, "version": version.version, "alias": alias, "force": force}
@@ -114,12 +114,12 @@ def _start(
 
 
 def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
-    """The newest checkpoint of that role, on disk, of a trial at rest; else ActionRefused."""
+    """The newest checkpoint of that role on disk, of a trial that is not running; ActionRefused if there is none."""
     if trial.state not in AT_REST:
-        raise ActionRefused(f"trial {trial.number} is {trial.state}", hint="Wait for its end, or stop it.")
+        raise ActionRefused(f"trial {trial.number} is {trial.state}", hint="Wait until it has ended, or stop it.")
     kept = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == role]
     if not kept:
-        hint = "It never got that far or its files were removed; run it again: bertdistill-tui engine rerun"
+        hint = "It was never written or its files were removed; run the trial again: bertdistill-tui engine rerun"
         raise ActionRefused(f"trial {trial.number} has no {role} checkpoint on disk", hint=hint)
     return kept[-1]
 
@@ -145,7 +145,7 @@ def _order(
 
 
 def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
-    """A GPU that nobody uses, else a fair share of the CPU."""
+    """A GPU that is not in use, else a fair share of the CPU."""
     with db.read() as session:
         handles = [one.handle for one in reads.live_attempts(session)]
     used = [Device(**handle["device"]) for handle in handles if "device" in handle]
@@ -157,7 +157,7 @@ def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
 
 
 def settle_promotion(workspace: Workspace, version_id: int) -> ModelVersion:
-    """Write down how a verification ended, if it has; returns the version as it is then."""
+    """Record how a verification ended, if it has; returns the updated version."""
     with writing(workspace) as db:
         version = _version(db, version_id)
         if version.state != "verifying":
@@ -208,7 +208,7 @@ def _finish(
 
 
 def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who: str) -> None:
-    """Let `alias` stand for a verified version of a model; it remembers the one before."""
+    """Point `alias` to a verified version of a model; the previous version is remembered."""
     checked(alias, "alias")
     with writing(workspace) as db, db.write() as session:
         chosen = reads.model_version(session, f"{name}:{version}")
@@ -224,7 +224,7 @@ def set_alias(workspace: Workspace, name: str, alias: str, version: int, *, who:
 
 
 def undo_alias(workspace: Workspace, name: str, alias: str, *, who: str) -> None:
-    """Let an alias stand for what it stood for before; a new alias goes away."""
+    """Point an alias to its previous version again; a new alias is removed."""
     with writing(workspace) as db, db.write() as session:
         chosen = reads.model_version(session, f"{name}@{alias}")
         writes.undo_alias(session, name=name, alias=alias, now=time.time())

@@ -1,6 +1,6 @@
-"""Free disk that nothing needs: checkpoints of dominated trials, caches, leftovers, and what has been in the bin long.
+"""Free disk space: checkpoints of dominated trials, unused caches, leftovers, and old contents of the bin.
 
-What it takes goes into the bin and comes back with `undo`, as with `deletion`. Scores and curves always stay.
+As in `deletion`, what it removes goes into the bin and `undo` restores it. Scores and curves are always kept.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ PRUNE = "prune"
 CHECKPOINTS, CACHES, LEFTOVERS, BIN = "checkpoints", "caches", "leftovers", "bin"
 PARTS = (CHECKPOINTS, CACHES, LEFTOVERS, BIN)
 WORDS: Mapping[str, str] = {
-    CHECKPOINTS: "checkpoints of trials that others dominate; they can no longer be promoted, scores and curves stay",
-    CACHES: "caches that no study needs; they would be made again",
-    LEFTOVERS: "leftovers of stopped preparations and of runs that no study knows",
-    BIN: "what was deleted before; it cannot be brought back afterwards",
+    CHECKPOINTS: "checkpoints of dominated trials, which can no longer be promoted; scores and curves are kept",
+    CACHES: "caches that no study needs; they are recreated when needed",
+    LEFTOVERS: "leftovers of stopped preparations and of runs that belong to no study",
+    BIN: "what was deleted earlier; it cannot be restored afterwards",
 }
 _BUILDING = (".training", ".tmp")
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What would go, by part, and what stays for a reason that can be named."""
+    """What would be removed, by part, and what is kept, with the reason."""
 
     items: Mapping[str, tuple[Item, ...]]
-    """Of all parts but the bin."""
+    """Of all parts except the bin."""
     checkpoints: tuple[int, ...] = ()
-    """Rows of the checkpoints among them."""
+    """Rows of the checkpoints to be removed."""
     emptied: tuple[Binned, ...] = ()
     kept: tuple[str, ...] = ()
 
     def size_bytes(self, part: str) -> int:
-        """What a part frees, the bin at once and the others when it is emptied."""
+        """The bytes that a part frees: the bin at once, the others when the bin is emptied."""
         found = self.emptied if part == BIN else self.items.get(part, ())
         return sum(one.size_bytes for one in found)
 
     def count(self, part: str) -> int:
-        """How many folders."""
+        """The number of folders."""
         return len([one for one in self.emptied if one.path]) if part == BIN else len(self.items.get(part, ()))
 
     @property
@@ -64,7 +64,7 @@ class Pruning:
 def plan_prune(
     session: Reading, workspace: Workspace, parts: Collection[str] = PARTS, *, keep_days: float | None = None
 ) -> Pruning:
-    """What can be spared, measured. `keep_days` also empties the bin of what has been there for longer."""
+    """What can be removed, with sizes. `keep_days` also removes from the bin what has been there for longer."""
     found = _find(session, workspace, parts, keep_days)
     sizes = Sizes()
     measured = {
@@ -77,7 +77,7 @@ def plan_prune(
 def prune(
     workspace: Workspace, parts: Collection[str] = PARTS, *, who: str, keep_days: float | None = None
 ) -> tuple[Request | None, int]:
-    """Prune; the request that `undo` takes back (None: nothing but the bin), and the bytes that are free now."""
+    """Prune; returns the request that `undo` reverts (None if only the bin was emptied) and the bytes freed now."""
     now = time.time()
     with writing(workspace) as db:
         bin.settle(db, workspace)
@@ -85,7 +85,7 @@ def prune(
             planned = plan_prune(session, workspace, parts, keep_days=keep_days)
         sizes = {item.path: item.size_bytes for items in planned.items.values() for item in items}
         with db.write() as session:
-            found = _find(session, workspace, parts, keep_days)  # as it is now, with the write lock in hand
+            found = _find(session, workspace, parts, keep_days)  # as it is now, while holding the write lock
             days = KEEP_DAYS if keep_days is None else keep_days
             request = _put(session, found, sizes, who, now + days * DAY_SECONDS)
         freed = bin.empty(db, workspace, found.emptied)
@@ -118,7 +118,7 @@ def _find(session: Reading, workspace: Workspace, parts: Collection[str], keep_d
         items[CHECKPOINTS] = tuple(Item("checkpoint", path) for path in dict.fromkeys(one.folder for one in chosen))
     busy = bin.why_caches_stay(session)
     if busy and {CACHES, LEFTOVERS} & {*parts}:
-        kept.append(f"caches and leftovers stay while {busy}")
+        kept.append(f"caches and leftovers are kept while {busy}")
     elif CACHES in parts:
         used = bin.caches_in_use(session)
         items[CACHES] = tuple(Item(CACHE, path) for path in cache_folders(workspace) if path not in used)
@@ -147,9 +147,9 @@ def cache_folders(workspace: Workspace) -> Iterator[str]:
 
 
 def leftovers(session: Reading, workspace: Workspace) -> tuple[list[str], str]:
-    """What broke off and nobody goes on with, and why some of it stays.
+    """Interrupted work that nothing will resume, and why some of it is kept.
 
-    Half-made caches, trainings of teachers that no preparation will take up, and run folders that no row names.
+    Incomplete caches, teacher trainings that no preparation will resume, and run folders that no row names.
     """
     resting = [
         study.name
@@ -164,12 +164,12 @@ def leftovers(session: Reading, workspace: Workspace) -> tuple[list[str], str]:
                 (trainings if entry.suffix == ".training" else found).append(f"caches/{path.name}/{entry.name}")
     why = ""
     if resting and trainings:
-        why = f"{len(trainings)} interrupted training of a teacher stays: study {resting[0]} would go on from it"
+        why = f"{len(trainings)} interrupted training of a teacher is kept: study {resting[0]} would resume from it"
     return [*found, *(() if resting else trainings), *_strays(session, workspace)], why
 
 
 def _strays(session: Reading, workspace: Workspace) -> Iterator[str]:
-    """Run folders that no row names. While a promotion starts its folder is there before the row says so."""
+    """Run folders that no row names. When a promotion starts, its folder exists before its row names it."""
     versions = reads.model_versions(session, deleted=True)
     if any(one.state == "verifying" and not one.attempt_folder for one in versions):
         return
@@ -182,7 +182,7 @@ def _strays(session: Reading, workspace: Workspace) -> Iterator[str]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, links to elsewhere left out."""
+    """The entries of a folder, without links that lead elsewhere."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     return sorted(one for one in folder.iterdir() if not one.is_symlink())

@@ -1,4 +1,4 @@
-"""What every action needs: a database open for a moment, a request recorded, a request left to the runner.
+"""What every action needs: open the database briefly, record a request, leave a request to the runner.
 
 It decides nothing about studies and trials.
 """
@@ -51,7 +51,7 @@ def record(
     arguments: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
 ) -> Request:
-    """A request that took effect in this very transaction."""
+    """Record a request that takes effect in this transaction."""
     return writes.add_request(
         session,
         who=who,
@@ -77,9 +77,9 @@ def ask(
     arguments: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
 ) -> str:
-    """Leave a request to the runner. Without one it is honoured here, or workers that run get a runner to stop them.
+    """Leave a request to the runner. Without one it is processed here, or a runner is started if workers are running.
 
-    Returns a sentence when the runner is there but silent, so that nobody is told that it was done; else nothing.
+    Returns a sentence if the runner does not respond, so that the request is not reported as done; otherwise nothing.
     """
     with db.write() as session:
         writes.add_request(
@@ -107,6 +107,6 @@ def ask(
         if live:
             ensure_runner(workspace)
             return ""
-        with db.read() as session:  # another command left one meanwhile, taking us for the runner
+        with db.read() as session:  # another command left one meanwhile because it took us for the runner
             waits = bool(reads.pending_requests(session))
     return ""

@@ -1,6 +1,6 @@
-"""Trials that people make: queued ones with parameters of their own, and reruns that differ in one setting.
+"""Trials that users create: queued trials with chosen parameters, and reruns that differ in one setting.
 
-Nothing is started here; the runner launches what waits.
+Nothing is started here; the runner launches waiting trials.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 
 def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, who: str) -> Trial:
-    """A trial with parameters that a person chose, inside the search space; it goes before proposed ones and counts
-    against the budget. What is left out is filled by `filled`. Refused when it already ran, with its number."""
+    """A trial with parameters that a user chose within the search space; it runs before proposed trials and counts
+    against the budget. `filled` adds missing parameters. Refused if such a trial exists; the message says which."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         prepared = _prepared(found)
         params = _typed(spec, params)
         trials = reads.trials(session, found.id)
         if used(trials) >= spec.budget.trials:
-            hint = "Raise budget.trials, or rerun a trial, which comes on top."
+            hint = "Raise budget.trials, or rerun a trial, which does not count against it."
             raise ActionRefused(f"the budget of {spec.budget.trials} trials is used up", hint=hint)
         planned = plan(spec, prepared, filled(spec, params))
         if idle := [one for one in spec.search if one.name in params and one.name not in planned.params]:
@@ -55,7 +55,7 @@ def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, 
 
 
 def _typed(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Typed or given values as their parameters hold them; InvalidRequest with everything that is wrong."""
+    """Typed or given values, converted to the types of their parameters; InvalidRequest lists every problem."""
     named = {one.name: one for one in spec.search}
     problems = check(spec.search, {name: 0 for name in params if name not in named})
     values: dict[str, Any] = {}
@@ -71,9 +71,9 @@ def _typed(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole parameter set: what is missing comes from the baseline, or is the middle of the range.
+    """A complete parameter set: missing values come from the baseline, else from the middle of the range.
 
-    Where the range was narrowed, the baseline's value counts only inside of it.
+    Where the range was narrowed, the baseline's value is used only if it is inside.
     """
     chosen = dict(params)
     for parameter in in_order(spec.proposable):
@@ -85,9 +85,9 @@ def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *, who: str) -> Trial:
-    """A new trial that differs from trial `number` in exactly one setting. It keeps its parent and comes on top of the
-    budget; a complete study runs again. Refused when a trial with these settings exists (the message says which), and
-    when its size, known before any training, breaks a threshold."""
+    """A new trial that differs from trial `number` in exactly one setting. It records its parent and does not count
+    against the budget; a complete study runs again. Refused when a trial with these settings exists (the message says
+    which), and when its size, known before any training, breaks a threshold."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         parent = reads.trial(session, found.id, number)
@@ -103,9 +103,9 @@ def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What a rerun would be, before it is started. `minutes` and `memory_mb` are None without a trial to judge by.
+    """What a rerun would be, before it is started. `minutes` and `memory_mb` are None without a trial to estimate from.
 
-    Of a queued trial `key` is empty and `after` holds its parameters.
+    For a queued trial `key` is empty and `after` holds its parameters.
     """
 
     key: str
@@ -117,13 +117,13 @@ class Forecast:
     memory_mb: float | None
     judged_by: int
     repeats: int | None
-    """Number of the trial that has these settings already."""
+    """Number of the trial that already has these settings."""
     excluded: str = ""
     """The threshold that its known size breaks, as a sentence; such a rerun is refused."""
 
 
 def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, value: Any) -> Forecast:
-    """The change, its exact size, and time and memory judged by similar complete trials. Starts nothing."""
+    """The change, its exact size, and time and memory estimated from similar complete trials. Starts nothing."""
     db = open_db(workspace.path, read_only=True)
     try:
         with db.read() as session:
@@ -149,7 +149,7 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
 
 
 def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], params: Mapping[str, Any]) -> Forecast:
-    """What a queued trial with these values would be; those that have no effect are left out. Starts nothing.
+    """What a queued trial with these values would be; values without effect are omitted. Starts nothing.
 
     ActionRefused while the study is not prepared, ConfigError when no student can be built from the values.
     """
@@ -170,7 +170,7 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
 
 
 def changeable(spec: StudySpec) -> tuple[str, ...]:
-    """The settings that a rerun may change: those that mean something for the students of this study."""
+    """The settings that a rerun may change: those that apply to the students of this study."""
     idle = NEED_PRETRAINED if spec.student.init == SCRATCH else NEED_SCRATCH
     return tuple(name for name in SEARCHABLE if name not in idle)
 
@@ -178,13 +178,13 @@ def changeable(spec: StudySpec) -> tuple[str, ...]:
 def _changed_trial(
     study: Study, spec: StudySpec, trials: Sequence[Trial], parent: Trial, key: str, value: Any
 ) -> tuple[Planned, Any]:
-    """The parent with one setting changed, made whole, and the old value. What is refused names values that are not."""
+    """The parent with one setting changed, as a plan, and the old value. A refusal suggests accepted values."""
     if key not in SEARCHABLE:
         near = nearest(key, SEARCHABLE)
-        raise InvalidRequest(f"{key!r} is no setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
+        raise InvalidRequest(f"{key!r} is not a setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
     if key not in changeable(spec):
         students = "from scratch" if spec.student.init == SCRATCH else "from a trained model"
-        raise InvalidRequest(f"{key} means nothing for students {students}", hint="Change another setting.")
+        raise InvalidRequest(f"{key} does not apply to students {students}", hint="Change another setting.")
     old, text = getattr(Settings(**parent.settings), key), str(value).strip()
     parameter = next((one for one in spec.search if one.name == key), None)
     try:
@@ -208,7 +208,7 @@ def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: A
     """The parent with this value; ActionRefused when that changes nothing, ConfigError when no student can be built."""
     settings = Settings(**parent.settings)
     if new == getattr(settings, key):
-        raise ActionRefused(f"{key} is {shown(new)} already in trial {parent.number}")
+        raise ActionRefused(f"{key} is already {shown(new)} in trial {parent.number}")
     settings = dataclasses.replace(settings, **{key: new})
     searched = {one.name: getattr(settings, one.name) for one in spec.search}
     params = dict(active(spec.search, searched, spec.settings))
@@ -216,7 +216,7 @@ def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: A
         if one.name == key and key not in params:
             hint = f"The study searches it as {describe(one)}."
             raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
-    # What this change makes inactive takes the fixed setting, as in any trial: else equal trials would look different.
+    # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials differ.
     idle = {name: getattr(spec.settings, name) for name in searched if name not in params}
     settings = dataclasses.replace(settings, **idle)
     return Planned(params, settings, known(spec, _prepared(study), settings))
@@ -228,9 +228,9 @@ def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:
 
 
 def _refuse_too_large(spec: StudySpec, planned: Planned) -> None:
-    """What the thresholds exclude at its known size needs no run, whoever asks for it."""
+    """Refuse a trial whose known size breaks a threshold: it needs no run."""
     if refused := over_limit(spec, planned.known):
-        hint = f"Choose a smaller student, or loosen it: bertdistill-tui engine set {spec.name} threshold.METRIC=VALUE"
+        hint = f"Choose a smaller student, or relax it: bertdistill-tui engine set {spec.name} threshold.METRIC=VALUE"
         raise ActionRefused(refused[1], hint=hint)
 
 
@@ -262,7 +262,7 @@ def _add_trial(session: Writing, study: Study, planned: Planned, origin: str, pa
 
 def _prepared(study: Study) -> Prepared:
     if study.prepared is None:
-        hint = "Wait until its preparation is done, or resume it: sizes are not known before."
+        hint = "Wait until its preparation is done, or resume it: sizes are not known until then."
         raise ActionRefused(f"study {study.name!r} is not prepared yet", hint=hint)
     return Prepared.from_dict(study.prepared)
 
@@ -272,7 +272,7 @@ def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:
 
 
 def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
-    """Training time by the median pace (minutes for each pass and operation) of complete trials."""
+    """Training time by the median pace (minutes per epoch and operation) of complete trials."""
     paces = [
         float(trial.metrics["train_minutes"]) / _work(trial.settings, trial.known)
         for trial in done
@@ -282,7 +282,7 @@ def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
 
 
 def _memory(planned: Planned, done: Sequence[Trial]) -> float | None:
-    """Memory of the complete trial that is nearest in batch size, then in size."""
+    """Memory of the complete trial that is closest in batch size, then in size."""
 
     def distance(trial: Trial) -> tuple[int, float]:
         batch = abs(int(trial.settings["batch_size"]) - planned.settings.batch_size)

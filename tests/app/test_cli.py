@@ -157,7 +157,7 @@ def test_ctrl_c_detaches_and_a_second_terminal_attaches(shell: Terminal) -> None
     shell.hold.unlink()
     status, out, _ = shell.type("run", str(shell.study_file))
     assert (0, True) == (status, out.startswith("toy: ✓ complete, 5 complete"))
-    assert f" {runner} INFO runner leaves" in shell.workspace.runner_log.read_text()
+    assert f" {runner} INFO runner exits" in shell.workspace.runner_log.read_text()
 
 
 def test_stop_and_resume(shell: Terminal) -> None:

@@ -118,11 +118,11 @@ def test_caches_stay_while_something_is_prepared(house: House, engine: Type) -> 
     """What it will need is written nowhere yet; a stopped preparation goes on from its training."""
     with house.db.write() as session:
         study = writes.create_study(session, name="new", task="t", spec={}, now=1.0)
-    assert "caches and leftovers stay while study new is being prepared" in engine("prune", "--dry-run")[1]
+    assert "caches and leftovers are kept while study new is being prepared" in engine("prune", "--dry-run")[1]
     with house.db.write() as session:
         session.change(type(study), study.id, state=type(study.state).STOPPED)
     out = engine("prune", "--dry-run")[1]
-    assert ("study new would go on from it" in out, "caches   " in out) == (True, True)
+    assert ("study new would resume from it" in out, "caches   " in out) == (True, True)
 
 
 def test_backup_while_the_runner_works(house: House, engine: Type, tmp_path: Path) -> None:

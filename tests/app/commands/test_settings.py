@@ -109,7 +109,7 @@ def test_history_and_undo(shell: Shell) -> None:
     assert [row["words"] for row in rows] == [row["words"] for row in again]
     assert "undo #3" in shell.ok("undo", "toy")
     status, _, err = shell.type("undo")
-    assert (1, True) == (status, "nothing is left to undo" in err)
+    assert (1, True) == (status, "there is nothing to undo" in err)
     assert 4 == shell.data("undo", "toy", "#4")[0]["undoes"]
 
 

@@ -60,14 +60,14 @@ async def test_enter_undoes_the_chosen_change(ws: Workspace, asked: Asked) -> No
 
 
 async def test_what_cannot_be_undone_says_why(ws: Workspace, asked: Asked) -> None:
-    """A later change of the same thing stands over it; nothing is asked and nothing changes."""
+    """A later change of the same thing overrides it; nothing is asked and nothing changes."""
     actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
     actions.set_threshold(ws, "demo", "exact", 70.0, who="bob")
     async with playing(ws, HistoryScreen("demo")) as pilot:
         await pilot.press("j")
-        await shown(pilot, "a later change stands over it: #2 (threshold)")
+        await shown(pilot, "a later change overrides it: #2 (threshold)")
         await pilot.press("enter")
-        await told(pilot, "#1 stays: a later change stands over it: #2 (threshold)")
+        await told(pilot, "#1 stays: a later change overrides it: #2 (threshold)")
         assert 2 == len(asked())
 
 
@@ -77,11 +77,11 @@ async def test_a_trial_that_has_run_says_what_to_do_instead(house: Callable[...,
     actions.rerun(of.workspace, "toy", 0, "layers", 2, who="ada")
     of.run()
     async with playing(of.workspace, HistoryScreen("toy"), (120, 24)) as pilot:
-        await shown(pilot, "trial 1 has run since it was asked for and is complete; what it found stays.")
+        await shown(pilot, "trial 1 has run since it was requested and is complete; its results are kept.")
         await pilot.press("enter")
-        await told(pilot, "stays: trial 1 has run since it was asked for")
+        await told(pilot, "stays: trial 1 has run since it was requested")
         await pilot.press("u")
-        await told(pilot, "Put it out of sight: A on the trial")
+        await told(pilot, "Archive it: A on the trial")
         assert 1 == len(of.trials()) - 1
 
 
@@ -100,7 +100,7 @@ async def test_an_open_request_waits_for_the_runner(ws: Workspace, runner_here: 
     actions.pause_study(ws, "demo", who="ada")
     async with playing(ws, HistoryScreen("demo")) as pilot:
         await shown(pilot, "waits for the runner")
-        assert "the runner has not honoured it yet" in words_on(pilot)
+        assert "the runner has not processed it yet" in words_on(pilot)
 
 
 async def test_nothing_was_asked_yet(ws: Workspace) -> None:

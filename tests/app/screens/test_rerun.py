@@ -139,7 +139,7 @@ async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
     ("key", "value", "words"),
     [
         ("layers", "9", "layers = 9 is outside the search space: 1 to 4. For example 2 or 3."),
-        ("layers", "4", "layers is 4 already in trial 0. For example 2 or 3."),
+        ("layers", "4", "layers is already 4 in trial 0. For example 2 or 3."),
         ("layers", "", "layers is empty; allowed: 1 to 4. For example 2 or 3."),
         ("layers", "abc", "layers = abc is not a whole number; allowed: 1 to 4. For example 2 or 3."),
         ("batch_size", "0", "batch_size = 0 is below 1; use 1 to 4096. For example 1 or 2."),

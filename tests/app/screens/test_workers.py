@@ -109,7 +109,7 @@ async def test_a_runner_that_is_gone_is_shown_and_started(
     async with playing(ws, WorkersScreen()) as pilot:
         await shown(pilot, "runner gone: pid 123 on far")
         assert "R starts one" in words_on(pilot)
-        assert "no runner works here" in words_on(pilot)
+        assert "no runner is running" in words_on(pilot)
         await pilot.press("R")
         await told(pilot, "The runner is running: pid 7.")
         assert [ws.path] == [one.path for one in started]

@@ -31,7 +31,7 @@ def test_a_trial_can_be_stopped_at_once(tmp_path: Path) -> None:
         house.ask("stop_trial", study_id=house.study().id, trial_id=house.trial(number).id, arguments={"now": True})
         house.tick_until(lambda: house.trial(number).state != TrialState.RUNNING, "the worker to be gone")
         assert (TrialState.STOPPED, "trial") == (house.trial(number).state, house.trial(number).reason)
-        assert "without a checkpoint, as asked" == house.trial(number).detail
+        assert "without a checkpoint, as requested" == house.trial(number).detail
         assert "killed_by_signal_9" == house.attempts(number)[0].exit_class
         assert 0 == house.trial(number).failures
     finally:

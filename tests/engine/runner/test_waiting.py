@@ -140,8 +140,8 @@ def test_retries_say_what_happened_before(tmp_path: Path) -> None:
     """A stop without a failure leaves a checkpoint to go on from."""
     desk = Desk(tmp_path, [trial(1, started_at=2.0, failures=1, reason="crashed"), trial(2, started_at=2.0)])
     assert [
-        "starts at the runner's next look; goes on from its checkpoint",
-        "starts at the runner's next look; retry 1 of 2 after crashed",
+        "starts at the runner's next check; resumes from its checkpoint",
+        "starts at the runner's next check; retry 1 of 2 after crashed",
     ] == desk.why()
 
 
@@ -194,7 +194,7 @@ def test_gpu_slots_are_busy_shared_or_free() -> None:
     assert {
         "gpu0": (1, "", False),
         "gpu1": (None, "process 7 of someone else holds 3.0 GiB", False),
-        "gpu2": (None, "other slots have all of this GPU", False),
+        "gpu2": (None, "other slots use all of this GPU", False),
         "gpu2.0": (2, "", False),
     } == found
 

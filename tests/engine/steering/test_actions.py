@@ -45,7 +45,7 @@ def test_starting_twice_is_starting_once(house: Make) -> None:
     of = house({"budget": {"trials": 1}}).run()
     assert actions.start_study(of.workspace, of.spec, **WHO).id == of.study().id
     other = changed(of.spec, "settings.batch_size", 99)
-    with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 there and 99 here"):
+    with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 in the study and 99 in the file"):
         actions.start_study(of.workspace, other, **WHO)
 
 
@@ -150,7 +150,7 @@ def test_stopping_the_runner(house: Make, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     of = house({"budget": {"trials": 1}}, hold=str(hold))
-    with pytest.raises(ActionRefused, match="no runner works here"):
+    with pytest.raises(ActionRefused, match="no runner and no workers"):
         actions.stop_runner(of.workspace, **WHO)
     actions.ensure_runner(of.workspace)
     wait_for(lambda: of.study().prepared and of.at_half(1), "the trial at half")
@@ -186,7 +186,7 @@ def test_threshold_budget_and_slots_keep_what_was(house: Make) -> None:
     assert (spec["objectives"][0]["threshold"], spec["budget"]["trials"], spec["runner"]["slots"]) == (80.0, 7, 3)
     actions.set_threshold(of.workspace, "toy", "accuracy", None, **WHO)
     assert of.study().spec["objectives"][0].get("threshold") is None
-    with pytest.raises(ActionRefused, match="no objective"):
+    with pytest.raises(ActionRefused, match="not an objective"):
         actions.set_threshold(of.workspace, "toy", "macro_f1", 1.0, **WHO)
     with pytest.raises(ConfigError):
         actions.set_budget(of.workspace, "toy", trials=0, **WHO)
@@ -238,9 +238,9 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
         ("layers", "9", "outside the search space"),
         ("layers", "many", "not a whole number; allowed: 1 to 4"),
         ("batch_size", "", "batch_size is empty; allowed: 1 to 4096"),
-        ("hidden_size", "64", "means nothing for students from a trained model"),
-        ("layer", "2", "no setting"),
-        ("name", "x", "no setting"),
+        ("hidden_size", "64", "does not apply to students from a trained model"),
+        ("layer", "2", "not a setting"),
+        ("name", "x", "not a setting"),
     ],
 )
 def test_a_rerun_that_makes_no_sense_is_refused(house: Make, key: str, value: str, words: str) -> None:
@@ -445,7 +445,7 @@ def test_a_model_that_the_database_forgot_is_not_overwritten(house: Make) -> Non
     of.run()
     old = of.workspace.models_folder("model", 1)
     old.mkdir(parents=True)
-    with pytest.raises(ActionRefused, match="exists already"):
+    with pytest.raises(ActionRefused, match="already exists"):
         actions.promote(of.workspace, "toy", 0, "model", **WHO)
     with of.db.read() as session:
         assert reads.model_versions(session) == []

@@ -95,7 +95,7 @@ def test_a_threshold_may_have_a_unit(house: Make, typed: str, value: float) -> N
 def test_a_threshold_that_is_no_number_names_metric_and_example(house: Make, metric: str, example: str) -> None:
     """With what to type instead."""
     of = house()
-    with pytest.raises(InvalidRequest, match=f"threshold.{metric} = '60 bits' is no number") as caught:
+    with pytest.raises(InvalidRequest, match=f"threshold.{metric} = '60 bits' is not a number") as caught:
         change(of, **{f"threshold__{metric}": "60 bits"})
     assert example in caught.value.hint
 
@@ -112,7 +112,7 @@ def test_what_is_in_force_is_not_recorded(house: Make) -> None:
         ("budgets.trials", 3, "cannot be changed; did you mean budget"),
         ("data.train", "x", "cannot be changed"),
         ("threshold", 3, "cannot be changed"),
-        ("threshold.macro_f1", 3, "no objective"),
+        ("threshold.macro_f1", 3, "not an objective"),
         ("range.dropout", 0.1, "not searched"),
     ],
 )
@@ -198,7 +198,7 @@ def test_fewer_slots_stop_the_newest_when_asked(house: Make, tmp_path: Path) -> 
     actions.set_slots(of.workspace, "toy", 1, **WHO)
     of.runner.tick()
     assert [True, True] == [not attempt.stop_reason for attempt in of.live()]
-    with pytest.raises(InvalidRequest, match="names no number"):
+    with pytest.raises(InvalidRequest, match="does not give a number"):
         actions.set_slots(of.workspace, "toy", 0, stop_newest=True, **WHO)
     assert 1 == spec_of(of).runner.slots
     actions.set_slots(of.workspace, "toy", 1, stop_newest=True, **WHO)  # starts a runner, which stops it
@@ -219,7 +219,7 @@ def test_tags_are_words(house: Make) -> None:
     assert ["v1.0"] == actions.tag_trial(of.workspace, "toy", 0, remove=["keep"], **WHO).tags
     assert ["v1.0"] == of.trial(0).tags
     for wrong in ("two words", "", "a,b", "x" * 33, "\x1b[2J"):
-        with pytest.raises(InvalidRequest, match="is no tag"):
+        with pytest.raises(InvalidRequest, match="is not a valid tag"):
             actions.tag_trial(of.workspace, "toy", 0, add=[wrong], **WHO)
     with pytest.raises(ActionRefused, match="has no tag 'keep'"):
         actions.tag_trial(of.workspace, "toy", 0, remove=["keep"], **WHO)
@@ -236,7 +236,7 @@ def test_archiving(house: Make) -> None:
     with of.db.read() as session:
         assert {of.study().id} == reads.archived_studies(session)
     for action in (actions.archive_study, lambda *given, **more: actions.archive_trial(*given, 0, **more)):
-        with pytest.raises(ActionRefused, match="put away already"):
+        with pytest.raises(ActionRefused, match="is already archived"):
             action(of.workspace, "toy", **WHO)
     actions.archive_study(of.workspace, "toy", archived=False, **WHO)
     actions.archive_trial(of.workspace, "toy", 0, archived=False, **WHO)
@@ -295,7 +295,7 @@ def test_undo_takes_back_the_newest_first(house: Make) -> None:
     assert f"undo #{second}: range.layers 3 -> whole range" == undo(of).words
     assert f"undo #{first}: budget.trials 9 -> 5" == undo(of).words
     assert spec == of.study().spec
-    with pytest.raises(ActionRefused, match="nothing is left"):
+    with pytest.raises(ActionRefused, match="nothing to undo"):
         undo(of)
     assert [None, None, second, first] == [one.undoes for one in entries(of)[1:]]
     assert ["ada", "ada", "bob", "bob"] == [one.who for one in entries(of)[1:]]
@@ -321,13 +321,13 @@ def test_a_later_change_of_the_same_thing_stands_over(house: Make) -> None:
     [first] = change(of, budget__trials=9)
     change(of, budget__hours=1.0)
     [second] = change(of, budget__trials=12)
-    with pytest.raises(ActionRefused, match=f"a later change stands over it: #{second} "):
+    with pytest.raises(ActionRefused, match=f"a later change overrides it: #{second} "):
         undo(of, first)
     back = undo(of, second)
     assert 9 == spec_of(of).budget.trials
     down = undo(of, first)
     assert (5, 1.0) == (spec_of(of).budget.trials, spec_of(of).budget.hours)
-    with pytest.raises(ActionRefused, match=f"stands over it: #{down.id} "):
+    with pytest.raises(ActionRefused, match=f"overrides it: #{down.id} "):
         undo(of, back.id)
     undo(of, down.id)
     undo(of, back.id)
@@ -339,7 +339,7 @@ def test_a_study_file_stands_over_what_it_replaced(house: Make) -> None:
     of = house()
     [made] = change(of, budget__trials=9)
     actions.start_study(of.workspace, changed(of.spec, "budget.trials", 12), **WHO)
-    with pytest.raises(ActionRefused, match=r"stands over it: #\d+ \(settings\)"):
+    with pytest.raises(ActionRefused, match=r"overrides it: #\d+ \(settings\)"):
         undo(of, made)
 
 
@@ -380,7 +380,7 @@ def test_a_pause_is_undone(house: Make) -> None:
     undo(of, back.id)
     assert StudyState.PAUSED == of.study().state
     actions.resume_study(of.workspace, "toy", **WHO)
-    with pytest.raises(ActionRefused, match=r"stands over it: #\d+ \(resume\)"):
+    with pytest.raises(ActionRefused, match=r"overrides it: #\d+ \(resume\)"):
         undo(of, 2)
 
 
@@ -403,7 +403,7 @@ def test_a_trial_that_waits_is_taken_out_of_the_queue(house: Make) -> None:
     of.run()
     assert [TrialState.COMPLETE, TrialState.STOPPED, TrialState.COMPLETE] == [one.state for one in of.trials()]
     made = next(one for one in reversed(entries(of)) if one.verb == "queue")
-    words = "trial 2 has run since it was asked for and is complete; what it found stays"
+    words = "trial 2 has run since it was requested and is complete; its results are kept"
     assert (words, True) == (made.obstacle, "engine archive STUDY/2" in made.instead)
     with pytest.raises(ActionRefused, match=words):
         undo(of, made.id)
@@ -415,7 +415,10 @@ def test_a_trial_that_has_begun_is_not_taken_back(house: Make) -> None:
     of.tick_until(lambda: of.trials(), "the baseline")
     made = actions.queue_trial(of.workspace, "toy", {"layers": 2}, **WHO)
     assert "" == entries(of)[-1].obstacle
-    for state, words in ((TrialState.RUNNING, "has begun"), (TrialState.WAITING, "has begun and waits to go on")):
+    for state, words in (
+        (TrialState.RUNNING, "has started"),
+        (TrialState.WAITING, "has started and waits to be resumed"),
+    ):
         with of.db.write() as session:
             writes.set_trial_state(session, made.id, state, now=2.0)
         assert f"trial {made.number} {words}" == entries(of)[-1].obstacle
@@ -424,7 +427,7 @@ def test_a_trial_that_has_begun_is_not_taken_back(house: Make) -> None:
 
 
 def test_an_alias_is_undone(house: Make, tmp_path: Path) -> None:
-    """To where it was, or away; a promotion with that alias stands over it."""
+    """To where it was, or away; a promotion with that alias overrides it."""
     of = house({"budget": {"trials": 1}})
     of.run()
     for _ in range(2):
@@ -438,7 +441,7 @@ def test_an_alias_is_undone(house: Make, tmp_path: Path) -> None:
     actions.set_alias(of.workspace, "model", "live", 1, **WHO)
     actions.set_alias(of.workspace, "model", "live", 2, **WHO)
     first, second = (one.id for one in entries(of)[-2:])
-    with pytest.raises(ActionRefused, match=f"stands over it: #{second} "):
+    with pytest.raises(ActionRefused, match=f"overrides it: #{second} "):
         undo(of, first)
     undo(of, second)
     assert [1] == points_to()
@@ -463,7 +466,7 @@ def test_what_cannot_be_undone_says_what_to_do(house: Make) -> None:
     with pytest.raises(ActionRefused, match="no request #99"):
         undo(of, 99)
     of.ask("pause", study_id=of.study().id)
-    with pytest.raises(ActionRefused, match="not honoured"):
+    with pytest.raises(ActionRefused, match="not processed"):
         undo(of, 3)
     of.runner.tick()
     with pytest.raises(ActionRefused, match="changed nothing"):

@@ -106,7 +106,7 @@ def test_a_deleted_name_can_be_used_again(done: House, tmp_path: Path) -> None:
     """Then the old study stays in the bin, and the message says why."""
     actions.delete(done.workspace, ["toy"], **WHO)
     actions.start_study(done.workspace, done.spec, **WHO)
-    with pytest.raises(ActionRefused, match="there is another study 'toy' now"):
+    with pytest.raises(ActionRefused, match="another study is now called 'toy'"):
         actions.undo(done.workspace, request_id=2, **WHO)
     with done.db.write() as session:
         writes.set_study_state(session, done.study().id, StudyState.STOPPED, now=1.0)
@@ -118,7 +118,7 @@ def test_a_deleted_name_can_be_used_again(done: House, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "error", "words"),
     [
-        ("tyo", NotFound, "no study and no model 'tyo'"),
+        ("tyo", NotFound, "no study or model 'tyo'"),
         ("toy/9", NotFound, "trial 9 does not exist"),
         ("toy/x", InvalidRequest, "'toy/x' is not a trial"),
         ("toy/0", ActionRefused, "trial toy/0 is the baseline"),
@@ -143,14 +143,14 @@ def test_what_a_promoted_model_rests_on_stays(done: House) -> None:
             actions.delete(done.workspace, [target], **WHO)
         assert "engine delete m:1" in caught.value.hint
     actions.set_alias(done.workspace, "m", "live", 1, **WHO)
-    with pytest.raises(ActionRefused, match="m:1 is what m@live stands for"):
+    with pytest.raises(ActionRefused, match="m:1 is what m@live points to"):
         actions.delete(done.workspace, [model], **WHO)
     actions.undo_alias(done.workspace, "m", "live", **WHO)
     folder = done.workspace.models_folder("m", 1)
     [request] = actions.delete(done.workspace, ["m"], **WHO)
     with done.db.read() as session:
         assert ([], False) == (reads.model_versions(session), folder.exists())
-    with pytest.raises(ActionRefused, match="the version that m@live stood for was deleted"):
+    with pytest.raises(ActionRefused, match="the version that m@live pointed to was deleted"):
         actions.undo(done.workspace, request_id=request.id - 1, **WHO)
     actions.undo(done.workspace, request_id=request.id, **WHO)
     assert (folder / "model.safetensors").is_file()
@@ -173,15 +173,15 @@ def test_a_version_that_failed_goes_with_its_trial(done: House, state: str) -> N
 
 
 def test_a_change_of_what_was_deleted_is_not_undone(done: House) -> None:
-    """The deletion stands over it; when that is undone, so can it be."""
+    """The deletion overrides it; when that is undone, so can it be."""
     actions.annotate(done.workspace, "toy", 2, note="hm", **WHO)
     actions.delete(done.workspace, ["toy/2"], **WHO)
-    with pytest.raises(ActionRefused, match=r"a later change stands over it: #3 \(delete\)"):
+    with pytest.raises(ActionRefused, match=r"a later change overrides it: #3 \(delete\)"):
         actions.undo(done.workspace, request_id=2, **WHO)
     actions.undo(done.workspace, request_id=3, **WHO)
     actions.undo(done.workspace, request_id=2, **WHO)
     assert "" == done.trial(2).note
-    with pytest.raises(ActionRefused, match="what was brought back is not deleted by an undo"):
+    with pytest.raises(ActionRefused, match="an undo does not delete what was restored"):
         actions.undo(done.workspace, request_id=4, **WHO)
 
 
