@@ -1,4 +1,4 @@
-"""What people asked of a study: who, when, from what to what; and taking it back. It changes nothing by itself."""
+"""The requests about a study: who, when, from what to what; and undoing them. It changes nothing by itself."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class HistoryScreen(LiveScreen):
     tells = True
     BINDINGS: ClassVar = bindings("history")
     HELP = """
-Every request with who made it and what it replaced, newest first. `enter` takes the chosen one back; what cannot be
-taken back says why and what to do instead. An undo is a request itself, so it can be undone as well.
+Every request with who made it and what it replaced, newest first. `enter` undoes the chosen one; one that cannot be
+undone says why and what to do instead. An undo is itself a request, so it can be undone as well.
 """
 
     def __init__(self, study_name: str = "") -> None:
@@ -75,7 +75,7 @@ taken back says why and what to do instead. An undo is a request itself, so it c
         name = safe_line(self.study_name, 40) or "the workspace"
         self.header(Text(f"History of {name}", "bold"))
         table = self.query_one(LineTable)
-        table.show(COLUMNS, [entry_row(entry) for entry in news.entries], empty="Nobody asked for anything yet.")
+        table.show(COLUMNS, [entry_row(entry) for entry in news.entries], empty="There are no requests yet.")
         entitle(table, title=f"Requests: {len(news.entries)}, newest first")
         self._show_chosen()
 

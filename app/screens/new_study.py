@@ -72,9 +72,9 @@ class NewStudyScreen(LiveScreen):
     tells = True
     BINDINGS: ClassVar = bindings("new")
     HELP = """
-Choose a study file, or type the path of one. Each line of the form is a key of the file; an emptied line takes the key
-out. Any other key is added at the bottom as `key=value`. Findings and costs follow while you type. `f5` starts the
-study; `f4` goes back to the list and keeps what you typed. The file itself is never changed.
+Choose a study file, or type the path of one. Each line of the form is a key of the file; clearing a line removes
+the key. Any other key is added at the bottom as `key=value`. Findings and costs are updated while you type. `f5` starts
+the study; `f4` returns to the list and keeps your changes. The file itself is never changed.
 """
 
     def __init__(self, file: str = "") -> None:
@@ -88,7 +88,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._file = file
         self._raw: dict[str, Any] = {}
         self._whole: StudySpec | None = None
-        """The study when it was valid last: to be had with `copies` when its file is gone."""
+        """The study when it was last valid: `copies` still offers it when its file is gone."""
         self._gone = ""
         """Why the chosen file cannot be read any more, empty while it can."""
         self._typed: dict[Path, dict[str, str]] = {}
@@ -148,7 +148,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             Row(str(c.path), (Cell(safe_line(c.path.stem), "bright"), Cell(c.where), Cell(safe_line(c.first_sentence))))
             for c in news.configs
         ]
-        self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file is here. Type the path of one.")
+        self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file found. Type the path of one.")
         self._title()
         if self.config is None:
             self._preview()
@@ -168,7 +168,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             return before != self._gone
         self._raw = dict(news.raw)
         self._lay_out(getattr(self.focused, "name", None) or "")
-        self.ui.tell(f"{self.config.path.name} was changed on disk: its new values stand here, what you typed is kept.")
+        self.ui.tell(f"{self.config.path.name} was changed on disk: its new values are shown, your changes kept.")
         return False
 
     def _title(self) -> None:
@@ -265,7 +265,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         elif self.config is not None:
             self.action_other()
         elif any(self._typed_words()):
-            question = f"Leave? What you typed is lost: {', '.join(self._typed_words())}"
+            question = f"Leave? Your changes will be lost: {', '.join(self._typed_words())}"
             self.ui.push_screen(Confirm(question, yes="Leave", no="Stay"), self._leave)
         else:
             self.ui.leave_screen()
@@ -374,7 +374,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     # ----------------------------------------------------------------------------------------------------- judging
 
     def _judge(self, *, start: bool = False) -> None:
-        """Check the file, and with `start` go on to the question; a newer call takes the place of an older."""
+        """Check the file, and with `start` ask whether to start; a newer call replaces an older one."""
         self.workers.cancel_group(self, "plan")
         work: Work = partial(self._check, start)
         _: Worker[None] = self.run_worker(work, WAITED_FOR if start else "", exclusive=True, group="judge")
@@ -414,9 +414,9 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     @property
     def problems(self) -> list[str]:
-        """What must be mended before the study can start."""
+        """What must be fixed before the study can start."""
         if self._gone:
-            return [f"{self._gone}. What you typed is kept: put the file back as it was, or f4 chooses another"]
+            return [f"{self._gone}. Your changes are kept: restore the file, or f4 chooses another"]
         checked = self.checked.problems if self.checked else ()
         return list(dict.fromkeys([*checked, *(self.answer.problems if self.answer else ())]))
 
@@ -471,8 +471,8 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         spec = self.checked.spec if self.checked else None
         if self.problems or spec is None:  # the first of them stands above the footer already
             return
-        begin = f"Go on with study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
-        question = f"{begin}? {costs(spec, self.answer)} It goes on when this app is closed."
+        begin = f"Resume study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
+        question = f"{begin}? {costs(spec, self.answer)} It keeps running when this app is closed."
         self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
 
     def _start(self, spec: StudySpec, yes: bool | None) -> None:

@@ -68,9 +68,10 @@ class RerunScreen(LiveScreen):
     tells = True
     BINDINGS: ClassVar = bindings("rerun")
     HELP = """
-A rerun differs from its parent in exactly one setting. Choose it with `enter`, type the value, and read what it would
-be: the size is exact, time and memory are judged by complete trials, the score is only a guess from the nearest trials.
-`enter` asks, then starts it. It comes on top of the budget; a trial with exactly these settings is opened instead.
+A rerun differs from its parent in exactly one setting. Choose it with `enter`, type the value, and see the forecast:
+the size is exact, time and memory are estimated from complete trials, the score is only a guess from the nearest
+trials. `enter` asks, then starts it. It is not counted against the budget; if a trial has exactly these settings, that
+trial is opened instead.
 """
 
     def __init__(self, study_name: str, number: int) -> None:
@@ -209,7 +210,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         self._judge_soon(CHECK_SECONDS)
 
     def _judge_soon(self, rest: float, *, start: bool = False) -> None:
-        """Forecast what is typed, and with `start` go on to the question; a newer call takes the place of an older."""
+        """Forecast what is typed, and with `start` ask whether to start; a newer call replaces an older one."""
         name = WAITED_FOR if start else ""
         work: Work = partial(self._judge, rest, start)
         _: Worker[None] = self.run_worker(work, name, exclusive=True, group="judge", exit_on_error=False)
@@ -231,7 +232,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         except BertDistillError as error:
             return Outlook(key, text, problem=error_line(error))
         except (KeyError, TypeError) as error:  # a study that another version of this program prepared
-            return Outlook(key, text, problem=f"it cannot be foretold: the study lacks {error}")
+            return Outlook(key, text, problem=f"it cannot be forecast: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
 
     @on(Input.Submitted, "#value")
@@ -243,7 +244,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
     def _ask(self, news: RerunNews, outlook: Outlook) -> None:
         if (number := outlook.twin) is not None:
             words = f"Trial #{number} has exactly these settings. Open it?"
-            self.ui.push_screen(Confirm(words, yes="Open it", no="Go on here"), self._open_if)
+            self.ui.push_screen(Confirm(words, yes="Open it", no="Stay here"), self._open_if)
         elif not outlook.problem:  # a refusal stands below the value already
             words = rerun_outlook.question(news.trial, outlook)
             asked = Confirm(words, yes="Start it", no="Not yet")

@@ -42,8 +42,8 @@ COLUMNS = (
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
 )
-EMPTY = "No study yet. Press n to begin one; the demo, first of its list, needs no data and no network."
-NONE_YET = "There is no study here yet: n begins one."
+EMPTY = "No study yet. Press n to create one; the demo, first in its list, needs no data and no network."
+NONE_YET = "There is no study here yet: n creates one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
 
@@ -53,7 +53,7 @@ class StudiesNews:
 
     views: list[StudyView]
     archived: set[int]
-    """Row ids of those that were put away."""
+    """Row ids of the archived ones."""
     runner: RunnerStatus
     load: Load
     live: Mapping[int, Sequence[Attempt]]
@@ -66,8 +66,8 @@ class StudiesScreen(LiveScreen):
     PLACE = "studies"
     BINDINGS: ClassVar = bindings("studies")
     HELP = """
-Every study of the workspace. `n` begins a new one from a config file; `enter` opens one. Studies go on when this app is
-closed: a runner and its workers are processes of their own.
+Every study of the workspace. `n` creates one from a study file; `enter` opens one. Studies keep running when this app
+is closed: the runner and its workers are separate processes.
 """
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ closed: a runner and its workers are processes of their own.
             case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
             case "show_archived" if self.news is not None and not self.news.archived:
-                return "No study is archived; A puts one away."
+                return "No study is archived; A archives one."
             case "stop_study" if view is not None:
                 return study_header.why_not_stop(view.study)
             case "start_runner" if self.news is not None:

@@ -60,7 +60,7 @@ class StudyNews:
     curves: list[TrialCurve] = field(default_factory=list)
     series: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    """What people asked for, oldest first."""
+    """The requests, oldest first."""
     preparation: Attempt | None = None
     """The newest one; this and `entries` only for the log, while it is seen."""
 
@@ -175,7 +175,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             self._curves.show(self.news.curves, self.news.series)
 
     def _show_log(self, news: StudyNews) -> None:
-        """Made anew when one of its lines may be another; most looks bring only progress. A hidden one is not made."""
+        """Rebuilt only when a line may have changed; most refreshes bring only progress. A hidden log is not built."""
         if not self._log.display:
             return
         view, ready = news.view, news.preparation and (news.preparation.id, news.preparation.ended_at)
@@ -226,16 +226,16 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def _empty_words(self, news: StudyNews) -> str:
         if self._filter_text:
-            return "No trial fits the filter; press / to change it."
+            return "No trial matches the filter; press / to change it."
         for attempt in news.attempts:
             if attempt.trial_id is None:
                 words = study_header.preparation(attempt, ascii_only=self.ui.ascii_only)
-                return f"{words} The first trials follow, and each that ends is a point of the chart."
+                return f"{words} The first trials follow; each one that ends becomes a point in the chart."
         if not news.runner.alive and news.view.needs_runner:
             return "Nothing runs: there is no runner. Press R to start one."
         if news.view.study.state == StudyState.FAILED:
             return f"The study failed: {safe_line(news.view.study.diagnosis, 300)}"
-        return "No trial yet; the runner begins with the data and the teacher."
+        return "No trial yet; the runner prepares the data and the teacher first."
 
     # ---------------------------------------------------------------------------------------------------- choosing
 
@@ -247,7 +247,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     @property
     def _under_cursor(self) -> int | None:
-        """Asked of the pane itself: its message comes after the next key when somebody types fast."""
+        """Read from the pane itself: with fast typing its message arrives after the next key."""
         if self.focused is self._frontier and self._frontier.selected is not None:
             return self._frontier.selected
         key = self.query_one("#trials", LineTable).cursor_key if self.is_mounted else None
@@ -266,7 +266,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def line_chosen(self) -> None:
         number = self._log.trial
         if number is None:
-            self.ui.tell("This line is about no trial, so nothing opens.")
+            self.ui.tell("This line is not about a trial, so nothing opens.")
         else:
             self.ui.open_trial(self.study_name, number)
 
@@ -295,7 +295,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
-        if self._log.display and (log := self._log.text):  # one that is hidden is not made anew
+        if self._log.display and (log := self._log.text):  # a hidden one is not rebuilt
             found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
@@ -306,9 +306,9 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         """Only what makes sense for the trial under the cursor."""
         match action:
             case "compare" if len(self._compared()) < FEWEST:
-                return "A comparison takes two trials: mark another with space, then press c."
+                return "A comparison needs two trials: mark another with space, then press c."
             case "show_archived" if self.news is not None and not any(t.archived for t in self.news.view.trials):
-                return "No trial is archived; A puts one away."
+                return "No trial is archived; A archives one."
             case "unmark" if not self.marked:
                 return "No trial is marked; space marks one."
             case "start_runner" if self.news is not None:
@@ -316,7 +316,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             case "stop_study" if self.news is not None:
                 return study_header.why_not_stop(self.news.view.study)
         words = trial_actions.why_not(action, self.selected)
-        return "No trial is chosen: the filter keeps none; / changes it." if words and self._hides_all else words
+        return "No trial is selected: none matches the filter; / changes it." if words and self._hides_all else words
 
     @property
     def _hides_all(self) -> bool:

@@ -69,8 +69,8 @@ class TrialScreen(LiveScreen):
     panes: ClassVar = {name: f"trial-{name}" for name in PANES}
     HELP = """
 The facts compare the trial with the baseline, the trial that it is a rerun of, and the teacher. A difference in
-brackets is how far this trial lies above or below the other; `=` stands for the same setting. `enter` on a line that
-speaks of another trial goes there, `escape` comes back.
+brackets is how far this trial lies above or below the other; `=` means the same setting. `enter` on a line that
+mentions another trial opens it, `escape` returns.
 """
 
     def __init__(self, study_name: str, number: int) -> None:
@@ -102,7 +102,7 @@ speaks of another trial goes there, `escape` comes back.
         self.query_one("#trial-facts").focus()
 
     def on_resize(self) -> None:
-        """Long words are broken anew."""
+        """Long words are wrapped again."""
         self.call_after_refresh(self._again)
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -121,7 +121,7 @@ speaks of another trial goes there, `escape` comes back.
         return TrialNews(view, trial, details, card, models, curves, names, log, title)
 
     def _table(self, view: StudyView) -> ScenarioTable:
-        """The scenarios, made anew only when a trial ended."""
+        """The scenarios, recomputed only when a trial has ended."""
         if self._scenarios is None or self._scenarios[0] is not view.ranked:
             self._scenarios = (view.ranked, study_scenarios(view))
         return self._scenarios[1]
@@ -136,7 +136,7 @@ speaks of another trial goes there, `escape` comes back.
             self._tail = Tail(path)
         title, lines = f"Log of attempt {attempt['attempt']}", self._tail.read()
         if not lines and attempt["log_tail"]:
-            return list(enumerate(attempt["log_tail"].splitlines(), start=1)), f"{title}, as the runner kept it"
+            return list(enumerate(attempt["log_tail"].splitlines(), start=1)), f"{title}, as kept by the runner"
         return lines, f"{title}, its end" if self._tail.cut else title
 
     # ---------------------------------------------------------------------------------------------------- showing
@@ -150,7 +150,7 @@ speaks of another trial goes there, `escape` comes back.
         self._show_runs(news)
         self._curves.show(news.curves, news.series)
         log = self.query_one(LogPane)
-        log.show_lines(news.log, empty="The worker has written nothing.")
+        log.show_lines(news.log, empty="The worker has not written anything.")
         entitle(log, title=news.log_title)
         self.refresh_keys()
 
@@ -225,9 +225,9 @@ speaks of another trial goes there, `escape` comes back.
     def why_not(self, action: str) -> str:
         if action == "open" and self.is_mounted:
             if self.focused is not None and self.focused.id in ("trial-runs", "trial-log"):
-                return "Nothing opens from here; y copies the folders and the log."
+                return "There is nothing to open here; y copies the folders and the log."
             if self._target is None:
-                return "The chosen fact names no other trial; enter opens one where the lower border says so."
+                return "This line mentions no other trial; enter opens one where the lower border says so."
         return trial_actions.why_not(action, self.trial)
 
     def copies(self) -> list[tuple[str, str]]:

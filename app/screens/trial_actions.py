@@ -1,4 +1,4 @@
-"""What people do with one trial, from whichever screen shows it: ask to stop it, put it away, edit its note.
+"""What people do with one trial, from whichever screen shows it: ask to stop it, archive it, edit its note.
 
 It decides nothing: which trial, and whether it makes sense, is the screen's and the engine's.
 """
@@ -19,9 +19,9 @@ def why_not(action: str, trial: Trial | None) -> str:
     """Why an action makes no sense for a trial in its state, and what to do instead; empty when it does."""
     match action:
         case "open" | "note" | "archive" | "delete" | "mark" | "rerun" | "promote" | "stop_trial" if trial is None:
-            return "No trial is chosen: the list is empty."
+            return "No trial is selected: the list is empty."
         case "promote" if trial is not None and trial.state != TrialState.COMPLETE:
-            remedy = "wait for its end" if trial.state in GOING else "r reruns it with one change"
+            remedy = "wait until it ends" if trial.state in GOING else "r reruns it with one change"
             return f"Trial #{trial.number} is {trial.state}: only a complete one can be promoted; {remedy}."
         case "stop_trial" if trial is not None and trial.state not in GOING:
             return f"Trial #{trial.number} is {trial.state}: only a running or waiting one can be stopped."
@@ -45,13 +45,13 @@ def ask_to_stop(ui: Host, study: str, number: int) -> None:
 
 
 def archive(ui: Host, study: str, trial: Trial) -> None:
-    """Put a trial away, or bring it back."""
+    """Archive a trial, or restore it."""
     from bertdistill.engine.steering import actions
 
     away = not trial.archived
     ui.act(
         lambda: actions.archive_trial(ui.workspace, study, trial.number, archived=away, who=ui.who),
-        lambda _: f"Trial #{trial.number} is {'put away; H in the study shows it, u undoes this' if away else 'back'}.",
+        lambda _: f"Trial #{trial.number} is {'archived; H in the study shows it, u undoes this' if away else 'back'}.",
     )
 
 

@@ -26,7 +26,7 @@ class Cell:
 
 
 class LateCells(Sequence[Cell]):
-    """Cells that are made when somebody looks at them: of 1,000 rows thirty are on screen."""
+    """Cells that are made when they are first read: of 1,000 rows thirty are on screen."""
 
     def __init__(self, make: Callable[[], tuple[Cell, ...]]) -> None:
         self._make: Callable[[], tuple[Cell, ...]] | None = make

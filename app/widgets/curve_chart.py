@@ -24,7 +24,7 @@ AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the validation split begin with this."""
 LEAST_SECONDS = 0.9
-"""The same curves with more points are drawn again after this time: a look costs half as much, and nobody sees more."""
+"""The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
 
 class CurvesChart(Chart):

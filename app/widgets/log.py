@@ -50,7 +50,7 @@ class LogPane(LineTable):
         self._show_at_end([Column("line", "line", 6, "right"), Column("text", "text", 40, grow=True)], rows, empty)
 
     def on_show(self) -> None:
-        """Its lines were not read while nobody saw them."""
+        """Its lines were not read while it was hidden."""
         self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
 
     def on_resize(self) -> None:

@@ -33,7 +33,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
 
 class FieldLabel(Label):
-    """The dotted key of a line, with a sign before it where there is something to mend."""
+    """The dotted key of a line, with a sign before it if it needs fixing."""
 
     def __init__(self, key: str, words: str = "") -> None:
         super().__init__("", markup=False)

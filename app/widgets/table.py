@@ -164,7 +164,7 @@ class LineTable(ScrollView, can_focus=True):
             self._go(self._index[key])
 
     def show_column(self, index: int) -> None:
-        """Shift columns until the one at `index` (from 0) is whole on screen, as far as there is room for one."""
+        """Scroll until the column at `index` (from 0) is entirely on screen, if it fits at all."""
         first = min(self._first, max(0, index - 1))
         while first < index - 1 and not is_whole(lay_out(self._columns, self._width, first), self._columns, index):
             first += 1
@@ -285,7 +285,7 @@ class LineTable(ScrollView, can_focus=True):
         return gutter + " ".join(parts)
 
     def _strip(self, index: int, width: int) -> Strip:
-        """A row's line; the one under the cursor is made anew, the others are kept until their row changes."""
+        """A row's line; the one under the cursor is rebuilt, the others are kept until their row changes."""
         row, cursor = self._rows[index], index == self._cursor
         layout = self._layout()  # also forgets strips of another width
         kept = None if cursor else self._strips.get(row.key)

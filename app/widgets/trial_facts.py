@@ -35,7 +35,7 @@ SAME = "="
 
 @dataclass(frozen=True)
 class Other:
-    """Somebody to compare with: the title of the column, its metrics, and its settings where it has any."""
+    """What the trial is compared with: the title of the column, its metrics, and its settings where it has any."""
 
     title: str
     values: Mapping[str, float | None]
@@ -132,7 +132,7 @@ def _remarks(trial: Trial, room: int) -> Iterator[Row]:
         words = safe_line(f"{trial.reason}: {trial.detail}".strip(": "), 2000)
         yield from _sentence("ended", words, room, tone=TONES[trial.state.value])
     if trial.archived:
-        yield from _sentence("archived", "put away; A brings it back", room)
+        yield from _sentence("archived", "yes; A restores it", room)
     if trial.tags:
         yield from _sentence("tags", safe_line(" ".join(trial.tags), 1000), room)
     if trial.note:
@@ -219,7 +219,7 @@ def _searched(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
 
 
 def _settings(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
-    """All others; first those that differ from somebody."""
+    """All others; first those that differ from any of the compared."""
     rest = [name for name in trial.settings if name not in trial.params]
     if rest:
         yield from _section("settings", "Other settings", "", *_legend(compared))

@@ -1,4 +1,4 @@
-"""A promotion is named, watched step by step, and judged; it goes on without its screen."""
+"""A promotion is named, watched step by step, and judged; it continues without its screen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) ->
     async with playing(of.workspace, screen) as pilot:
         await shown(pilot, "enter makes toy:1 of the best checkpoint")
         await pilot.press(*"-qa", "down", *"prod", "down", *"first")
-        await shown(pilot, "enter makes toy-qa:1 of the best checkpoint; prod will stand for it")
+        await shown(pilot, "enter creates toy-qa:1 of the best checkpoint; prod will point to it")
         await pilot.press("enter")
         await shown(pilot, "Verify the best checkpoint of #0 (accuracy ")
         await pilot.press("y")
@@ -83,7 +83,7 @@ async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: P
         await shown(pilot, "Export it although accuracy differs from the record?")
         await pilot.press("n")
         await pilot.press("F")
-        await shown(pilot, "Take it by force")
+        await shown(pilot, "Export it by force")
         await pilot.press("y")
         await until(pilot, lambda: state_of(screen) == "verified", "the verdict of force")
         await shown(pilot, "verified by force")
@@ -94,7 +94,7 @@ async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: P
 
 
 async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
-    """Escape says that it goes on; who comes back sees how far it is; n begins another."""
+    """Escape says that it continues; reopening shows how far it is; n starts over."""
     hold = tmp_path / "hold"
     hold.touch()
     of = house(ONE)
@@ -105,7 +105,7 @@ async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
         await pilot.press("y")
         await shown(pilot, "2 ▶ running")
         await pilot.press("escape")
-        await told(pilot, "The verification goes on")
+        await told(pilot, "The verification continues")
         again = PromoteScreen("toy", 0)
         pilot.app.push_screen(again)
         await shown(pilot, "2 ▶ running")
@@ -171,9 +171,9 @@ async def test_a_form_that_cannot_be_written_is_not_lost(house: Make) -> None:
 async def test_a_running_trial_waits(ws: Workspace) -> None:
     """A trial that runs, and one without a checkpoint, say what to do."""
     async with playing(ws, PromoteScreen("demo", 6)) as pilot:
-        await shown(pilot, "trial #6 is running; wait for its end, or stop it")
+        await shown(pilot, "trial #6 is running; wait until it ends, or stop it")
     async with playing(ws, PromoteScreen("demo", 1)) as pilot:
-        await shown(pilot, "no checkpoint is on disk; run the trial again")
+        await shown(pilot, "there is no checkpoint on disk; run the trial again")
         await shown(pilot, "No checkpoint is on disk: it never got that far")
 
 

@@ -117,7 +117,7 @@ async def test_a_filter_is_one_for_table_and_chart(ws: Workspace) -> None:
         assert screen.selected.number in numbers(screen)
         assert any("--filter -trial:0" in text for _, text in screen.copies())
         await pilot.press("slash", *["backspace"] * 8, *"exact>1000", "enter")
-        await shown(pilot, "No trial fits the filter")
+        await shown(pilot, "No trial matches the filter")
         assert [] == [t for t, _ in chart._trials if t is not None]
         assert screen.selected is None
 
@@ -147,7 +147,7 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
 @pytest.mark.parametrize(
     ("number", "key", "words"),
     [
-        (6, "P", "#6 is running: only a complete one can be promoted; wait for its end"),
+        (6, "P", "#6 is running: only a complete one can be promoted; wait until it ends"),
         (5, "P", "#5 is failed: only a complete one can be promoted; r reruns"),
         (1, "x", "#1 is complete: only a running or waiting one can be stopped"),
         (0, "c", "mark another with space, then press c"),
@@ -178,7 +178,7 @@ async def test_without_a_trial_every_key_says_so(fresh: Workspace) -> None:
             before = len(toasts(pilot))
             await pilot.press(key)
             await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
-            assert "No trial is chosen: the list is empty." == toasts(pilot)[-1]
+            assert "No trial is selected: the list is empty." == toasts(pilot)[-1]
         assert pilot.app.screen is screen
 
 
@@ -187,7 +187,7 @@ async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         await pilot.press("slash", *"exact>1000", "enter")
-        await shown(pilot, "No trial fits the filter")
+        await shown(pilot, "No trial matches the filter")
         await pilot.press("r")
         await told(pilot, "the filter keeps none; / changes it")
         assert pilot.app.screen is screen

@@ -192,7 +192,7 @@ async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
 
     async with playing(ws, TrialScreen("demo", 3)) as pilot:
         await pilot.press("A")
-        await shown(pilot, "put away; A brings it back")
+        await shown(pilot, "yes; A restores it")
         assert away()
         await pilot.press("A")
         await told(pilot, "Trial #3 is back")
@@ -231,12 +231,12 @@ async def test_a_key_that_can_do_nothing_says_why(ws: Workspace) -> None:
         for key, words in (
             ("P", "#5 is failed: only a complete one can be promoted"),
             ("x", "only a running or waiting one can be stopped"),
-            ("enter", "The chosen fact names no other trial"),
+            ("enter", "This line mentions no other trial"),
         ):
             await pilot.press(key)
             await told(pilot, words)
         await pilot.press("4", "enter")
-        await told(pilot, "Nothing opens from here")
+        await told(pilot, "There is nothing to open here")
         before = len(toasts(pilot))
         await pilot.press("2", "enter")
         await until(pilot, lambda: len(toasts(pilot)) > before, "what enter says in the curves")
