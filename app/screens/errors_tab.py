@@ -1,4 +1,4 @@
-"""Where one trial is wrong: classes of answers or confusion of labels, article by article, and the examples themselves.
+"""Where one trial is wrong: classes of answers or a confusion matrix, by article, with the examples themselves.
 
 It reads no data set: a child process does, and ends with it.
 """
@@ -51,7 +51,7 @@ CUTS = 20
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which trial is looked at, its state when its answers were requested, and which others there are."""
+    """Which trial is analysed, its state when its answers were requested, and which others there are."""
 
     number: int | None
     mark: Any = None
@@ -61,7 +61,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one trial answered."""
+    """The answers of one trial."""
 
     mark: Any
     predictions: Predictions | None = None
@@ -184,7 +184,7 @@ class ErrorsTab(Tab):
         return error_rows.class_table(found, max(8, min(40, room - 40)), ascii_only=self.ui.ascii_only)
 
     def _put_cursor(self) -> None:
-        """Back to the group that was chosen, when the rows changed their kind."""
+        """Return to the chosen group after the kind of rows has changed."""
         if self._articles or isinstance(self.errors, Confusion):
             self._groups.move_to(error_rows.EVERYWHERE if self._article is None else (self._article,))
         else:

@@ -39,7 +39,7 @@ class Findings:
         return self._mark if self.concern(key) else " "
 
     def verdict(self) -> str:
-        """All of it in one line."""
+        """Everything in one line."""
         if self.problems:
             return f"{self._mark} {len(self.problems)} to fix: {plain(self.problems[0])}"
         if self.answer is None or self.checked.spec is None:

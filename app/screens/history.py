@@ -80,7 +80,7 @@ undone says why and what to do instead. An undo is itself a request, so it can b
         self._show_chosen()
 
     def _show_chosen(self) -> None:
-        """The entry under the cursor in full, with what may be done about it."""
+        """The entry under the cursor in full, with what can be done about it."""
         entry = self.chosen
         text = Text()
         if entry is not None:
@@ -151,14 +151,14 @@ def entry_row(entry: Entry) -> Row:
 
 
 def outcome_words(entry: Entry) -> str:
-    """What became of it."""
+    """Its outcome."""
     if entry.undone_by is not None:
         return f"undone by #{entry.undone_by}"
     return safe_line(entry.outcome, 200) or "waits for the runner"
 
 
 def remedy_words(entry: Entry) -> str:
-    """Whether it can be undone, else why not."""
+    """That it can be undone, or why not."""
     if not entry.obstacle:
         return "enter undoes it"
     if entry.undone_by is not None:  # which the outcome says already

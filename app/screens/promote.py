@@ -1,7 +1,7 @@
-"""Promote a checkpoint of a trial: name it, watch its verification, see what came of it. It decides nothing.
+"""Promote a checkpoint of a trial: name it, watch its verification, see the outcome. It decides nothing.
 
-The verification is a process of its own: leaving the screen, or the end of the app, stops nothing, and coming back
-shows how far it is. Form and progress are one screen, which makes it longer than 400 lines.
+The verification is a separate process: leaving the screen or the app does not stop it, and reopening the screen
+shows its progress. Form and progress are one screen, which makes it longer than 400 lines.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ the app. A refused one can be exported by force: the card then says so.
     def _end_words(self, version: ModelVersion) -> str:
         match version.state:
             case "verified":
-                return "It is verified and exported. M shows all models and lets you try it."
+                return "It is verified and exported. M lists all models and lets you try it."
             case "refused" if version.report.get("problem"):
                 return "It was refused: its scores differ from the record. F exports it by force; n starts over."
         return "It was not promoted; n starts over."
@@ -232,7 +232,7 @@ the app. A refused one can be exported by force: the card then says so.
         return self.under_cursor(self.news.checkpoints if self.news else (), lambda one: one.role, "#checkpoints")
 
     def problem(self) -> str:
-        """Why the form cannot be started, empty when it can."""
+        """Why the promotion cannot start, empty if it can."""
         news = self.news
         if news is None:
             return "the trial is still being read"
@@ -259,7 +259,7 @@ the app. A refused one can be exported by force: the card then says so.
         self._judge()
 
     def _judge(self) -> None:
-        """Say what enter would do, or what is wrong."""
+        """Show what enter would do, or what is wrong."""
         news, problem, chosen = self.news, self.problem(), self.checkpoint
         if news is None:
             return
@@ -274,7 +274,7 @@ the app. A refused one can be exported by force: the card then says so.
         self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))
 
     def action_field(self, by: int) -> None:
-        """The line above or below; at the ends it stays."""
+        """The line above or below; it stays at the ends."""
         line = [self.query_one("#checkpoints"), *(self.query_one(f"#{key}") for key, _, _ in FIELDS)]
         here = line.index(self.focused) if self.focused in line else 0
         if 0 <= here + by < len(line):
@@ -319,7 +319,7 @@ the app. A refused one can be exported by force: the card then says so.
     def action_promote(self) -> None:
         """Ask, then start the verification."""
         news, chosen = self.news, self.checkpoint
-        if news is not None and chosen is not None and not self.problem():  # which stands below the form already
+        if news is not None and chosen is not None and not self.problem():  # which is already shown below the form
             scores = score_words(chosen, news.view.study.task)
             question = (
                 f"Verify the {chosen.role} checkpoint of #{self.number} ({scores}) and export it as "
@@ -352,7 +352,7 @@ the app. A refused one can be exported by force: the card then says so.
         self.ui.act(work, done)
 
     def action_force(self) -> None:
-        """Promote once more what was refused, whatever its score, if the person means it."""
+        """Promote a refused version again, whatever its score, once confirmed."""
         news = self.news
         if news is None or news.followed is None:
             return
@@ -394,7 +394,7 @@ def score_words(checkpoint: Checkpoint, task: str) -> str:
 
 
 def checkpoint_row(checkpoint: Checkpoint, task: str) -> Row:
-    """One checkpoint with what was recorded of it."""
+    """One checkpoint with its recorded scores."""
     cells = (
         Cell(safe_line(checkpoint.role, 20), "bright"),
         Cell(f"{checkpoint.step:,}"),

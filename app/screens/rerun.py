@@ -1,4 +1,4 @@
-"""A rerun: one setting of a trial changed, and everything that is known of the result before it is started.
+"""A rerun: one setting of a trial changed, and everything known about the result before it starts.
 
 It decides nothing: the engine forecasts, refuses and starts; the words are in `rerun_outlook`.
 """
@@ -49,7 +49,7 @@ COLUMNS = (
     Column("baseline", "baseline", 12),
 )
 CHECK_SECONDS = 0.15
-"""Rest in the typing after which the value is forecast."""
+"""Pause in typing after which the value is forecast."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class RerunNews:
 
 
 class RerunScreen(LiveScreen):
-    """Pick a setting, type a value, see what it would make, start it."""
+    """Pick a setting, type a value, see its forecast, start it."""
 
     PLACE = "rerun"
     tells = True
@@ -94,7 +94,7 @@ trial is opened instead.
             yield Chart(id="landing", classes="pane")
 
     def on_mount(self) -> None:
-        self.query_one("#landing").can_focus = False  # it only shows; the arrows belong to the list
+        self.query_one("#landing").can_focus = False  # display only; the arrows belong to the list
         self.query_one("#settings-list").focus()
 
     # ------------------------------------------------------------------------------------------- reading, showing
@@ -177,7 +177,7 @@ trial is opened instead.
         self._show_outlook()
 
     def _take_choice(self) -> None:
-        """The setting under the cursor comes into the line below; nothing is forecast until it is changed."""
+        """Put the setting under the cursor in the line below; nothing is forecast until it is changed."""
         self._key = str(self.query_one("#settings-list", LineTable).cursor_key or "")
         choice, field = self.choice, self.query_one("#value", Input)
         self.workers.cancel_group(self, "judge")
@@ -231,7 +231,7 @@ trial is opened instead.
             forecast = actions.forecast_rerun(self.ui.workspace, self.study_name, self.number, key, text)
         except BertDistillError as error:
             return Outlook(key, text, problem=error_line(error))
-        except (KeyError, TypeError) as error:  # a study that another version of this program prepared
+        except (KeyError, TypeError) as error:  # a study prepared by another version of this program
             return Outlook(key, text, problem=f"it cannot be forecast: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
 
@@ -245,7 +245,7 @@ trial is opened instead.
         if (number := outlook.twin) is not None:
             words = f"Trial #{number} has exactly these settings. Open it?"
             self.ui.push_screen(Confirm(words, yes="Open it", no="Stay here"), self._open_if)
-        elif not outlook.problem:  # a refusal stands below the value already
+        elif not outlook.problem:  # a refusal is already shown below the value
             words = rerun_outlook.question(news.trial, outlook)
             asked = Confirm(words, yes="Start it", no="Not yet")
             self.ui.push_screen(asked, lambda yes: self._start(news, outlook) if yes else None)

@@ -1,4 +1,4 @@
-"""The studies of the workspace: where the app begins. It reads one row a study and starts nothing by itself."""
+"""The studies of the workspace: the first screen. It reads one row per study and starts nothing by itself."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StudiesNews:
     runner: RunnerStatus
     load: Load
     live: Mapping[int, Sequence[Attempt]]
-    """Attempts that run now, by row id of their study."""
+    """Running attempts, by row id of their study."""
 
 
 class StudiesScreen(LiveScreen):
@@ -136,7 +136,7 @@ is closed: the runner and its workers are separate processes.
     @property
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
-        table = next(iter(self.query(LineTable)), None)  # asked by the footer of a screen that this one covers
+        table = next(iter(self.query(LineTable)), None)  # called by the footer of a screen that this one covers
         return str((table and table.cursor_key) or "")
 
     def _view(self) -> StudyView | None:
@@ -187,7 +187,7 @@ is closed: the runner and its workers are separate processes.
             away = view.study.id not in self.news.archived
             self.ui.act(
                 lambda: actions.archive_study(self.ui.workspace, name, archived=away, who=self.ui.who),
-                lambda _: f"{name} is {'put away; H shows it' if away else 'back'}.",
+                lambda _: f"{name} is {'archived; H shows it' if away else 'restored'}.",
             )
 
     def action_delete(self) -> None:
@@ -221,7 +221,7 @@ def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only:
 
 
 def _left(view: StudyView, live: Sequence[Attempt]) -> str:
-    """Time to the end of the budget at the present number of workers, where it can be told."""
+    """Time to the end of the budget with the current number of workers, if it can be estimated."""
     left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.outline.slots or 1)
     return "" if left is None else fmt.duration(left)
 

@@ -1,6 +1,6 @@
 """One trial: facts and rank card, curves, attempts and checkpoints, the log of its worker. It decides nothing.
 
-What a person does here goes through `engine.actions`, as the commands do.
+Every action goes through `engine.actions`, as in the commands.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from bertdistill.store.rows import ModelVersion, Trial, TrialState
 
 PANES = ("facts", "curves", "runs", "log")
 LEAST_COLUMNS = 60
-"""Points of a curve that are read at least; as many as the chart has columns where that is more."""
+"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 STYLES = {"running": "cyan", "complete": "green", "failed": "red", "infeasible": "yellow"}
 
 
@@ -127,7 +127,7 @@ mentions another trial opens it, `escape` returns.
         return self._scenarios[1]
 
     def _log(self, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
-        """The log of the newest attempt; what the runner kept of it when its folder is gone."""
+        """The log of the newest attempt, or what the runner kept of it if its folder is gone."""
         if not attempts:
             return [], "Log"
         attempt = attempts[-1]
@@ -143,7 +143,7 @@ mentions another trial opens it, `escape` returns.
 
     def show(self, news: TrialNews) -> None:
         if news.trial.number != self.number:
-            return  # read before the person went on to the next trial
+            return  # read before the person moved to the next trial
         self.news = news
         self.header(_header(news, ascii_only=self.ui.ascii_only))
         self._show_facts(news)
@@ -188,14 +188,14 @@ mentions another trial opens it, `escape` returns.
         self.refresh_keys()
 
     def _name_target(self) -> None:
-        """The lower border says where enter goes."""
+        """The lower border says what enter opens."""
         number, table = self._target, self.query_one("#trial-facts", LineTable)
         table.opens = number is not None
         entitle(table, subtitle="" if number is None else f"enter opens #{number}")
 
     @property
     def _target(self) -> int | None:
-        """The trial that the line under the cursor speaks of."""
+        """The trial that the line under the cursor mentions."""
         return trial_of(self.query_one("#trial-facts", LineTable).cursor_key) if self.is_mounted else None
 
     @on(LineTable.Chosen, "#trial-facts")
@@ -204,7 +204,7 @@ mentions another trial opens it, `escape` returns.
             self.ui.open_trial(self.study_name, number)
 
     def action_step_trial(self, by: int) -> None:
-        """The neighbour in the ranked list, in this screen's place."""
+        """Replace this screen with that of a neighbour in the ranked list."""
         if self.news is None:
             return
         numbers = [t.number for t in self.news.view.trials if not t.archived or t.number == self.number]
@@ -284,7 +284,7 @@ mentions another trial opens it, `escape` returns.
         self.call_after_refresh(self._again)
 
     def action_log(self) -> None:
-        """In a narrow window go to the log and back; in a wide one give its room to the curves and back."""
+        """In a narrow window, go to the log and back; in a wide one, give its space to the curves and back."""
         if self.has_class("-narrow") or self.has_class("-maximised"):
             self.action_pane("facts" if self.has_class("-show-log") else "log")
         elif not self.query_one("#trial-log").display:  # by this key, or because the window is low
@@ -301,7 +301,7 @@ mentions another trial opens it, `escape` returns.
 
 
 def _facts_of(news: TrialNews) -> tuple[Any, ...]:
-    """What the facts say that may change while no trial changes its state; the progress is not among them."""
+    """The facts that may change while no trial changes its state; progress is not one of them."""
     view, trial = news.view, news.trial
     related = (view.baseline, view.parent(trial), *(view.trial(number) for number in news.details["children"]))
     scores = tuple(other.metrics for other in related if other is not None)
@@ -309,7 +309,7 @@ def _facts_of(news: TrialNews) -> tuple[Any, ...]:
 
 
 def _header(news: TrialNews, *, ascii_only: bool) -> Text:
-    """Name, state, place, scores; for a running trial how far it is."""
+    """Name, state, place, scores; for a running trial, its progress."""
     trial, view = news.trial, news.view
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{safe_line(view.study.name, 40)}/{trial.number}  ", "bold")

@@ -95,7 +95,7 @@ async def test_a_note_that_is_too_long_is_not_cut_in_silence(ws: Workspace, aske
         pilot.app.post_message(Paste("x" * 5_000))
         await until(pilot, lambda: "x" in pilot.app.screen.query_one(TextArea).text, "the paste")
         await pilot.press("f10")
-        await shown(pilot, "5,000 characters; at most 4,000")
+        await shown(pilot, "5,000 characters; the limit is 4,000")
         await pilot.press("tab")
         pilot.app.post_message(Paste("y" * 100_000))
         pilot.app.post_message(Paste("keep"))

@@ -116,7 +116,7 @@ async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> Non
         assert "accuracy differs from the record" in words
         assert not screen.check_action("try_it", ())
         await pilot.press("enter")
-        await told(pilot, "model:2 is refused: only a verified model can be asked.")
+        await told(pilot, "model:2 is refused: only a verified model can be tried.")
         await pilot.press("j")
         await shown(pilot, "# The card")
         words = words_on(pilot)
@@ -161,7 +161,7 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
 
 
 async def test_of_several_aliases_one_is_chosen(house: Make) -> None:
-    """The question names each with where it would go; one that stood for nothing before goes away."""
+    """The question names each with where it would go; one that pointed to nothing before is removed."""
     of = house(ONE)
     promoted(of, alias="prod")
     actions.set_alias(of.workspace, "model", "best", 1, who="ada")
@@ -169,7 +169,7 @@ async def test_of_several_aliases_one_is_chosen(house: Make) -> None:
         await pilot.press("U")
         await shown(pilot, "Undo which alias of model:1?")
         await pilot.press("1")
-        await shown(pilot, "Undo the alias best of model:1? Then it goes away, because it")
+        await shown(pilot, "Undo the alias best of model:1? Then it is removed, because it")
         await pilot.press("y")
         await told(pilot, "The alias model@best is undone.")
         assert ["prod"] == list(aliases(of))

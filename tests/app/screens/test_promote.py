@@ -44,7 +44,7 @@ async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) ->
     behave(tmp_path, hold_promotion=str(hold))
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
-        await shown(pilot, "enter makes toy:1 of the best checkpoint")
+        await shown(pilot, "enter creates toy:1 of the best checkpoint")
         await pilot.press(*"-qa", "down", *"prod", "down", *"first")
         await shown(pilot, "enter creates toy-qa:1 of the best checkpoint; prod will point to it")
         await pilot.press("enter")
@@ -113,7 +113,7 @@ async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
         hold.unlink()
         await until(pilot, lambda: state_of(again) == "verified", "the verdict")
         await pilot.press("n")
-        await shown(pilot, "enter makes toy:2 of the best checkpoint")
+        await shown(pilot, "enter creates toy:2 of the best checkpoint")
         await shown(pilot, "Promoted before: toy:1 verified")
 
 
@@ -174,7 +174,7 @@ async def test_a_running_trial_waits(ws: Workspace) -> None:
         await shown(pilot, "trial #6 is running; wait until it ends, or stop it")
     async with playing(ws, PromoteScreen("demo", 1)) as pilot:
         await shown(pilot, "there is no checkpoint on disk; run the trial again")
-        await shown(pilot, "No checkpoint is on disk: it never got that far")
+        await shown(pilot, "No checkpoint is on disk: none was written")
 
 
 async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
@@ -200,7 +200,7 @@ async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
         await pilot.press("up")
         assert screen.query_one(LineTable).has_focus
         await pilot.press("j")
-        await shown(pilot, "enter makes toy:1 of the last checkpoint")
+        await shown(pilot, "enter creates toy:1 of the last checkpoint")
         await pilot.press("enter")
         assert screen.query_one("#name").has_focus
         await pilot.press("enter")
@@ -249,7 +249,7 @@ async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen, size, marker="ascii") as pilot:
         words = words_on(pilot)
-        assert all(word in words for word in ("best", "name", "alias", "note", "enter makes toy:1"))
+        assert all(word in words for word in ("best", "name", "alias", "note", "enter creates toy:1"))
         assert "promote toy/0 toy" in dict(screen.copies())["command"]
 
 

@@ -96,7 +96,7 @@ async def test_a_trial_is_queued(ws: Workspace, asked: Asked) -> None:
         )
         assert "--set layers=1 --set hidden_size=64 --set learning_rate=0.0005" in dict(screen.copies())["command"]
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits, before proposed ones.")
+        await told(pilot, "Trial #8 is queued, ahead of proposed ones.")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the screen before")
         request = asked()[-1]
         assert ("queue", {"layers": 1, "hidden_size": 64, "learning_rate": 0.0005}) == (

@@ -136,7 +136,7 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
         await until(pilot, lambda: pilot.app.screen is screen, "the study")
         for _ in range(5):
             await pilot.press("j", "space")
-        await told(pilot, "Six trials are marked already")
+        await told(pilot, "Six trials are already marked")
         assert len(screen.marked) == 6
         await pilot.press("k", "space")
         assert len(screen.marked) == 5
@@ -153,7 +153,7 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
         (0, "c", "mark another with space, then press c"),
         (0, "U", "No trial is marked"),
         (0, "H", "No trial is archived"),
-        (0, "R", "A runner works here already: pid"),
+        (0, "R", "A runner is already running here: pid"),
     ],
 )
 async def test_a_key_that_can_do_nothing_says_why(
@@ -189,7 +189,7 @@ async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
         await pilot.press("slash", *"exact>1000", "enter")
         await shown(pilot, "No trial matches the filter")
         await pilot.press("r")
-        await told(pilot, "the filter keeps none; / changes it")
+        await told(pilot, "none matches the filter; / changes it")
         assert pilot.app.screen is screen
 
 
@@ -249,7 +249,7 @@ async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
         assert "log" not in dict(screen.copies())  # it is hidden and grows old
         await pilot.press("4")
         await pilot.press("enter")
-        await told(pilot, "This line is about no trial")
+        await told(pilot, "This line is not about a trial")
         log.move_to("end 3")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial of the line")
@@ -345,7 +345,7 @@ async def test_stopping_asks_and_the_safe_answer_has_the_focus(ws: Workspace, ru
 
 
 async def test_archive_and_bring_back(ws: Workspace, edit: Edit) -> None:
-    """A puts the trial under the cursor away, from the list and the chart; H shows it, A brings it back."""
+    """A archives the trial under the cursor, from the list and the chart; H shows it, A restores it."""
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         chart = screen.query_one(FrontierChart)

@@ -118,7 +118,7 @@ async def test_a_killed_trial_tells_how_it_died(ws: Workspace) -> None:
         await shown(pilot, "killed_by_signal_9: [/red] gone")
         assert "killed_by_signal_9, signal 9 (SIGKILL)" in words_on(pilot)
         assert "out of luck" in words_on(pilot)
-        assert "as the runner kept it" in words_on(pilot)
+        assert "as kept by the runner" in words_on(pilot)
         assert set() == control_codes(pilot)
 
 
@@ -185,7 +185,7 @@ async def test_stop_asks_first_and_the_safe_answer_has_the_focus(
 
 
 async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
-    """A puts it away and says so, A again brings it back, u undoes."""
+    """A archives it and says so, A again restores it, u undoes."""
 
     def away() -> bool:
         return bool(edit(lambda session: reads.trial(session, 1, 3).archived))
