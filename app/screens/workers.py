@@ -47,7 +47,7 @@ from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, StudyState
 
 SAMPLES = 60
-"""Looks that the history of the load keeps."""
+"""Samples kept of the load."""
 SLOTS_SECONDS = 5.0
 """How long the list of slots is cached: NVML is slow."""
 REMEDIES = {
@@ -68,9 +68,9 @@ class WorkersScreen(LiveScreen):
     PLACE = "workers"
     BINDINGS: ClassVar = bindings("workers")
     HELP = """
-The upper table has every slot with the worker in it, the lower one everything that waits and the reason. `+`, `-`, `z`
-and `Z` are about the study of the row under the cursor. Stopping lets a worker write a checkpoint first; killing does
-not. Workers and runner are processes of their own: closing this app stops none of them.
+The upper table has every slot with its worker, the lower one everything that waits and why. `+`, `-`, `z` and `Z` act
+on the study of the row under the cursor. Stopping lets a worker write a checkpoint first; killing does
+not. Workers and runner are separate processes: closing this app does not stop them.
 """
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         return text
 
     def _show_load(self, load: Load) -> None:
-        """A line each for the processor and every GPU, with the course of its load."""
+        """A line each for the processor and every GPU, with its recent load."""
         percents: list[float | None] = [load.cpu_percent, *(gpu.percent for gpu in load.gpus)]
         names = ["cpu", *(gpu.uuid for gpu in load.gpus)]
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -155,7 +155,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         self.query_one("#load").border_title = Text("Load")
 
     def _show_chosen(self) -> None:
-        """The row under the cursor in full, and which study the keys are about."""
+        """The row under the cursor in full, and the study that the keys act on."""
         news = self.news
         if news is None:
             return
@@ -210,7 +210,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         return next((item for item in self.news.queue if queue_key(item) == key), None)
 
     def _now(self) -> StudyNow | None:
-        """The study that the keys are about: of the row under the cursor, else one that runs, else the newest."""
+        """The study that the keys act on: of the row under the cursor, else a running one, else the newest."""
         if self.news is None:
             return None
         chosen = self._worker() or self._item()
@@ -287,7 +287,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
     def action_stop_worker(self) -> None:
         worker, item = self._worker(), self._item()
         if worker is not None and worker.trial is None:
-            self.ui.ask_to_stop_study(worker.study)  # a preparation is the study's: it has no trial to stop
+            self.ui.ask_to_stop_study(worker.study)  # a preparation belongs to the study: it has no trial to stop
         elif worker is not None:
             self._ask_how(worker)
         elif item is not None and item.trial is not None:
@@ -314,7 +314,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         self.ui.push_screen(Confirm(question, yes="Remove it", no="Keep it"), answered)
 
     def _stop(self, study: str, number: int, *, at_once: bool) -> None:
-        said = "is killed" if at_once else "is asked to stop; a worker writes a checkpoint first"
+        said = "was killed" if at_once else "was asked to stop; a worker writes a checkpoint first"
         self.ui.act(
             lambda: actions.stop_trial(self.ui.workspace, study, number, at_once=at_once, who=self.ui.who),
             lambda late: late or f"Trial #{number} of {study} {said}.",

@@ -254,7 +254,7 @@ async def test_student_and_teacher_answer_side_by_side(house: Make) -> None:
     async with playing(of.workspace, screen) as pilot:
         await ask(pilot, screen, "a fine film")
         words = words_on(pilot)
-        assert "Both say the same. The student is 3.0 times as fast here." in words
+        assert "Both give the same answer. The student is 3.0 times as fast here." in words
         assert "2.00 ms" in words
         assert "6.00 ms" in words
         assert 2 == words.count("0.9000")
@@ -271,7 +271,9 @@ def test_times_within_noise_are_not_compared() -> None:
     """A student as large as its teacher is about as fast, whatever one measurement of each says."""
     asked = {"label": "good"}
     words = [comparison(Reply(asked, 10.0), Reply(asked, teacher)) for teacher in (12.4, 8.1, 12.6, 5.0)]
-    assert ["Both are about as fast here."] * 2 == [text.removeprefix("Both say the same. ") for text in words[:2]]
+    assert ["Both are about as fast here."] * 2 == [
+        text.removeprefix("Both give the same answer. ") for text in words[:2]
+    ]
     assert "The student is 1.3 times as fast here." in words[2]
     assert "The teacher is 2.0 times as fast here." in words[3]
 
@@ -312,11 +314,11 @@ async def test_an_answer_never_stands_beside_another_question(house: Make) -> No
         await shown(pilot, "Changed since it was asked; f5 asks again.")
         assert 2 == words_on(pilot).count("Before: ")
         await pilot.press("backspace")
-        await shown(pilot, "Both say the same.")
+        await shown(pilot, "Both give the same answer.")
         screen.query_one("#text", Input).value = ""
         await shown(pilot, "Changed since it was asked; type a sentence, then f5 asks again.")
         await ask(pilot, screen, "another one")
-        await shown(pilot, "Both say the same.")
+        await shown(pilot, "Both give the same answer.")
         assert "Before: " not in words_on(pilot)
 
 

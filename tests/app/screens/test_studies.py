@@ -117,7 +117,7 @@ async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
         await pilot.press("H")
         await until(pilot, lambda: pilot.app.screen.study_name == "demo", "the archived study")
         await pilot.press("A")
-        await told(pilot, "demo is back")
+        await told(pilot, "demo is restored")
 
 
 async def test_pause_stop_and_resume(ws: Workspace, runner_here: None, asked: Asked, edit: Edit) -> None:

@@ -195,7 +195,7 @@ async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
         await shown(pilot, "yes; A restores it")
         assert away()
         await pilot.press("A")
-        await told(pilot, "Trial #3 is back")
+        await told(pilot, "Trial #3 is restored")
         assert not away()
         await pilot.press("u")
         await told(pilot, "Undone")

@@ -154,7 +154,7 @@ async def test_fewer_workers_asks_who_leaves(
 
 @pytest.mark.parametrize(
     ("key", "arguments", "words"),
-    [("s", {}, "is asked to stop"), ("k", {"now": True}, "is killed"), ("enter", None, ""), ("n", None, "")],
+    [("s", {}, "was asked to stop"), ("k", {"now": True}, "was killed"), ("enter", None, ""), ("n", None, "")],
 )
 async def test_a_worker_is_stopped_politely_or_at_once(
     ws: Workspace, asked: Asked, runner_here: None, key: str, arguments: Any, words: str
