@@ -142,7 +142,7 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
     async with playing(of.workspace, screen) as pilot:
         assert not screen.check_action("undo_alias", ())
         await pilot.press("a")
-        await shown(pilot, "There are: prod.")
+        await shown(pilot, "Existing: prod.")
         await pilot.press("enter")
         await shown(pilot, "the alias ''")
         await pilot.press(*"a b")
@@ -150,7 +150,7 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
         await pilot.press("enter")
         pilot.app.screen.query_one(Input).value = "prod"
         await pilot.press("enter")
-        await told(pilot, "model@prod is version 2 now")
+        await told(pilot, "model@prod now points to version 2")
         assert {"prod": second.id} == aliases(of)
         await until(pilot, lambda: screen.check_action("undo_alias", ()), "the alias to arrive")
         await pilot.press("U")

@@ -180,7 +180,7 @@ async def test_stop_asks_first_and_the_safe_answer_has_the_focus(
         await pilot.press("x")
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
         await pilot.press("y")
-        await told(pilot, "Trial #6 is asked to write a checkpoint and stop")
+        await told(pilot, "Trial #6 was asked to write a checkpoint and stop")
         assert [("stop_trial", 7)] == [(request.verb, request.trial_id) for request in asked()]
 
 

@@ -191,7 +191,7 @@ async def test_a_waiting_trial_is_taken_out_of_the_queue(
         await pilot.press("tab", "x")
         await shown(pilot, "Remove trial #8 of demo from the queue for good?")
         await pilot.press("y")
-        await told(pilot, "Trial #8 of demo is asked to stop")
+        await told(pilot, "Trial #8 of demo was asked to stop")
         assert ("stop_trial", row, {}) == last(asked)
 
 
