@@ -100,7 +100,7 @@ async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace,
     edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
     async with playing(ws) as pilot:
         await pilot.press("Z")
-        await told(pilot, "The study is complete: nothing of it runs")
+        await told(pilot, "The study is complete: nothing is running")
         await pilot.press("H")
         await told(pilot, "No study is archived")
 
