@@ -113,7 +113,7 @@ async def test_the_size_is_that_of_the_architecture(ws: Workspace, edit: Edit) -
         await shown(pilot, "Q queues it")
         assert f"params {ONE_LAYER:,} " in words_on(pilot)
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits")
+        await told(pilot, "Trial #8 is queued")
     assert ONE_LAYER == edit(lambda session: reads.trial(session, 1, 8).known["params"])
 
 
@@ -192,7 +192,7 @@ async def test_a_study_that_goes_on_gets_a_runner(
         await put(pilot, "learning_rate", "0.005")
         await shown(pilot, "Q queues it")
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits")
+        await told(pilot, "Trial #8 is queued")
         assert runners == len(started)
 
 
@@ -223,7 +223,7 @@ async def test_values_that_cannot_be_queued_are_not_lost(
         assert "0.005" in line_of(pilot, "learning_rate")
         rename_study("away", "demo")
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits")
+        await told(pilot, "Trial #8 is queued")
         assert 0.005 == asked()[-1].arguments["learning_rate"]
 
 
