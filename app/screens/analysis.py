@@ -50,10 +50,10 @@ class AnalysisScreen(LiveScreen):
     PLACE = "analysis"
     BINDINGS: ClassVar = bindings("analysis")
     HELP = """
-`1` to `6` choose a tab. `t` looks at it the other way: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers
-or articles. `]` and `[` go on: to the next parameter of the slices, to other axes, to the errors of the next trial.
+`1` to `6` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
+articles. `]` and `[` step through the parameters of the slices, other axes, or the trials of the errors.
 `enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong. Importances
-and answers come from a process of their own, which takes some seconds; the rest is as new as the study itself.
+and answers are computed in a separate process, which takes a few seconds; everything else follows the study live.
 """
 
     def __init__(self, study_name: str, number: int | None = None) -> None:

@@ -26,7 +26,7 @@ from bertdistill.app.widgets.titles import entitle
 T = TypeVar("T")
 
 REST = 5.0
-"""A look that took a second is not repeated for five: looks that nobody asked for take a sixth of a core at most."""
+"""A refresh that took one second is not repeated for five: automatic refreshes use at most a sixth of a core."""
 
 
 @dataclass(frozen=True)

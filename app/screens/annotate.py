@@ -24,12 +24,12 @@ LONGEST_NOTE = 4000
 
 
 def parse_tags(text: str) -> tuple[list[str], str]:
-    """Words between spaces or commas without repeats, and what is wrong with them; empty when nothing is."""
+    """Words separated by spaces or commas, without duplicates, and what is wrong with them; empty if nothing is."""
     tags = list(dict.fromkeys(text.replace(",", " ").split()))
     bad = next((tag for tag in tags if not actions.TAG.fullmatch(tag)), None)
     if bad is None:
         return tags, ""
-    return tags, f"{safe_line(bad, 40)} is no tag: use up to 32 letters, digits, dots, dashes and underscores."
+    return tags, f"{safe_line(bad, 40)} is not a valid tag: use up to 32 letters, digits, dots, dashes and underscores."
 
 
 class AnnotateDialogue(Writing):
@@ -47,7 +47,7 @@ class AnnotateDialogue(Writing):
         with VerticalScroll(classes="dialogue", can_focus=False):
             yield Label(Text(f"Note of trial #{self._number}"))
             yield TextArea(self._note, id="note", soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
-            yield Label(Text("Tags: words between spaces, such as keep or too-slow"))
+            yield Label(Text("Tags, separated by spaces, such as keep or too-slow"))
             yield Input(self._tags, id="tags", max_length=LONGEST_LINE)
             yield Label("", id="problem", markup=False)
             with Horizontal(classes="buttons"):
@@ -75,10 +75,10 @@ class AnnotateDialogue(Writing):
             self.action_cancel()
 
     def action_write(self) -> None:
-        """Write what was changed; a tag that is none, or a database that cannot be written, keeps the dialogue open."""
+        """Write what was changed; an invalid tag, or a database that cannot be written, keeps the dialogue open."""
         note, typed = self.query_one("#note", TextArea).text, self.query_one("#tags", Input).value
         if len(note) > LONGEST_NOTE:
-            self.say(f"The note has {len(note):,} characters; at most {LONGEST_NOTE:,} are kept. Shorten it.")
+            self.say(f"The note has {len(note):,} characters; the limit is {LONGEST_NOTE:,}. Shorten it.")
             return
         tags, problem = parse_tags(typed)
         new_note = note.strip() if note != self._note else None

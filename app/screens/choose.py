@@ -34,7 +34,7 @@ def hint(place: str, keymap: Mapping[str, str]) -> Text:
 
 
 class FilterDialogue(Hosted, ModalScreen[str | None]):
-    """A filter while it is typed: what it keeps, what may follow, what is wrong with it. Escape keeps the old one."""
+    """A filter as it is typed: what it keeps, what may follow, what is wrong with it. Escape keeps the old one."""
 
     PLACE = "filter"
     BINDINGS: ClassVar = bindings("filter")
@@ -46,7 +46,7 @@ class FilterDialogue(Hosted, ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
-            yield Label(Text("Show trials that fit every word:"))
+            yield Label(Text("Show trials that match every term:"))
             yield Input(self._text, placeholder=EXAMPLE, select_on_focus=False, max_length=LONGEST_LINE)
             yield Label(id="count", markup=False)
             yield Label(id="completions", markup=False)
@@ -61,7 +61,7 @@ class FilterDialogue(Hosted, ModalScreen[str | None]):
         self._judge(event.value)
 
     def _judge(self, text: str) -> bool:
-        """Tell what the text would do; whether it can be used."""
+        """Show what the text would do; returns whether it can be used."""
         self._found = complete(text, self._view)
         more = f" and {len(self._found) - SHOWN_COMPLETIONS} more" if len(self._found) > SHOWN_COMPLETIONS else ""
         words = "  ".join(self._found[:SHOWN_COMPLETIONS]) + more
@@ -85,7 +85,7 @@ class FilterDialogue(Hosted, ModalScreen[str | None]):
         self.action_apply()
 
     def action_complete(self) -> None:
-        """Put the first completion in the place of the last word; a key without a colon waits for an operator."""
+        """Replace the last word with the first completion; a key without a colon waits for an operator."""
         field = self.query_one(Input)
         if self._found:
             field.value = field.value[: len(field.value) - len(last_word(field.value))] + self._found[0]
@@ -101,7 +101,7 @@ class FilterDialogue(Hosted, ModalScreen[str | None]):
 
 
 class ChooseColumns(Hosted, ModalScreen[tuple[str, ...] | None]):
-    """Which columns the table shows, in which order. Without any the study's own choice comes back."""
+    """Which columns the table shows, in which order. Choosing none restores the study's defaults."""
 
     PLACE = "columns"
     BINDINGS: ClassVar = bindings("columns")
@@ -142,7 +142,7 @@ class ChooseColumns(Hosted, ModalScreen[tuple[str, ...] | None]):
         self._draw()
 
     def action_move(self, by: int) -> None:
-        """Exchange the column with its neighbour; the cursor goes along."""
+        """Swap the column with its neighbour; the cursor follows it."""
         here = self._order.index(self._here)
         there = here + by
         if 0 <= there < len(self._order):
@@ -150,7 +150,7 @@ class ChooseColumns(Hosted, ModalScreen[tuple[str, ...] | None]):
             self._draw()
 
     def action_reset(self) -> None:
-        """Back to what the study shows by itself."""
+        """Back to the study's defaults."""
         self.dismiss(())
 
     def action_cancel(self) -> None:

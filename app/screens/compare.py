@@ -1,6 +1,6 @@
 """Two to six trials of a study side by side, their curves in one chart. It changes nothing.
 
-Which trials, in which order, is the person's; what differs is the engine's to say.
+The person chooses the trials and their order; the engine determines what differs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bertdistill.engine.analysis.comparison import FEWEST, Comparison, compare
 PANES = {"table": "compared", "curves": "compare-curves"}
 """Name of each pane in the key table, with the id of its widget."""
 LEAST_COLUMNS = 60
-"""Points of a curve that are read at least; as many as the chart has columns where that is more."""
+"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class CompareNews:
 
 
 class CompareScreen(LiveScreen):
-    """A column a trial; the first is the reference of all differences."""
+    """One column per trial; the first is the reference of all differences."""
 
     PLACE = "compare"
     BINDINGS: ClassVar = bindings("compare")
     panes: ClassVar = PANES
     HELP = """
-Every trial is a column; a difference in brackets is how far it lies above or below the reference, the first one. An
-arrow beside a metric says which way is better. `[` and `]` choose a trial: `r` makes it the reference, `x` takes it
-out, `enter` opens it. Settings that are the same in all trials are hidden until you press `=`.
+Every trial is a column; a difference in brackets is how far it is above or below the reference, the first one. An
+arrow next to a metric shows which direction is better. `[` and `]` choose a trial: `r` makes it the reference, `x`
+removes it, `enter` opens it. Settings that are the same in all trials are hidden until you press `=`.
 """
 
     def __init__(self, study_name: str, numbers: tuple[int, ...]) -> None:
@@ -73,7 +73,7 @@ out, `enter` opens it. Settings that are the same in all trials are hidden until
         self.query_one("#compared").focus()
 
     def on_resize(self) -> None:
-        """Columns are as wide as there is room."""
+        """Columns use the available width."""
         self.call_after_refresh(self._again)
 
     # ------------------------------------------------------------------------------------------------ reading, showing
@@ -130,7 +130,7 @@ out, `enter` opens it. Settings that are the same in all trials are hidden until
         return True
 
     def action_pick(self, by: int) -> None:
-        """Choose the trial in the next column, round and round."""
+        """Choose the trial in the next column, wrapping around."""
         place = self.numbers.index(self.chosen) + by
         self.chosen = self.numbers[place % len(self.numbers)]
         self._again()

@@ -1,6 +1,6 @@
-"""Delete a study, a trial or a model from whichever screen shows it: what goes and what it frees, then the question.
+"""Delete a study, a trial or a model from any screen that shows it: what is deleted and freed, then the question.
 
-It decides nothing: what may go is the engine's, and the words are those of the command.
+It decides nothing: the engine decides what may be deleted, and the text is that of the command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def ask_to_delete(ui: Host, target: str) -> None:
-    """Measure what would go, show it, and delete it if the person means it. A refusal is shown as it is."""
+    """Measure what would be deleted, show it, and delete it once confirmed. A refusal is shown as it is."""
 
     def look() -> list[Deletion]:
         from bertdistill.engine.steering import actions
@@ -43,7 +43,7 @@ def _ask(ui: Host, target: str, found: Sequence[Deletion]) -> None:
 
     def words(made: list[Request]) -> str:
         ui.deleted = made[-1].id
-        return f"{target} is in the bin for {KEEP_DAYS:g} days; u brings it back."
+        return f"{target} is in the bin for {KEEP_DAYS:g} days; u restores it."
 
     def answered(yes: bool | None) -> None:
         if yes:

@@ -25,7 +25,7 @@ from bertdistill.store.errors import BertDistillError
 
 Found = TypeVar("Found")
 Change = tuple[Callable[[], Any], Callable[[Any], str]]
-"""An action of the engine, and what to tell of its result."""
+"""An action of the engine, and the message for its result."""
 
 
 class Confirm(ModalScreen[bool]):
@@ -60,24 +60,24 @@ class Confirm(ModalScreen[bool]):
 
 
 class Writing(Hosted, ModalScreen[Any]):
-    """A dialogue that writes: it stays, with what was typed, until that is done; when it is not, it says why."""
+    """A dialogue that writes: it stays open, with the typed text, until that succeeds, and says why if it fails."""
 
     _busy = False
     _had_focus: Widget | None = None
 
     def say(self, words: str) -> None:
-        """Show what is wrong, or what goes on, in the line `#problem`."""
+        """Show the problem or the progress in the line `#problem`."""
         line = self.query_one("#problem", Label)
         line.update(Text(safe(words, 800)))
         if words:
             self.call_after_refresh(line.scroll_visible, animate=False)
 
     def write(self, work: Callable[[], Found], done: Callable[[Found], str]) -> None:
-        """Do `work` in a thread, then close and tell what `done` says; once at a time."""
+        """Do `work` in a thread, then close and show what `done` returns; one at a time."""
         if self._busy:
             return
         self._set_busy(True)
-        self.say("It is being written.")
+        self.say("Writing …")
 
         def written(result: Found) -> str:
             self._set_busy(False)
@@ -93,7 +93,7 @@ class Writing(Hosted, ModalScreen[Any]):
         self.say(f"Not written: {error_line(error)}")
 
     def _set_busy(self, busy: bool) -> None:
-        """Nothing can be typed while it is written: that would be lost when the dialogue closes."""
+        """Nothing can be typed during a write: it would be lost when the dialogue closes."""
         if busy:
             self._had_focus = self.focused
         self._busy = busy
@@ -103,15 +103,15 @@ class Writing(Hosted, ModalScreen[Any]):
 
     def action_cancel(self) -> None:
         if self._busy:
-            self.say("It is being written, and waits for the database. It closes when that is done.")
+            self.say("Still writing: waiting for the database. The dialogue closes when it is done.")
         else:
             self.dismiss(None)
 
 
 class Ask(Writing):
-    """One line to type; `check` says what is wrong with it while it is typed, by raising our error.
+    """One line of input; `check` reports what is wrong with it while it is typed, by raising our error.
 
-    With `write` the line is written before it closes: it returns the action for what was typed, and what to tell.
+    With `write` the line is written before it closes: it returns the action for what was typed, and the message.
     """
 
     PLACE = "dialogue"
@@ -152,7 +152,7 @@ class Ask(Writing):
     @on(Input.Submitted)
     def submit(self, event: Input.Submitted) -> None:
         if problem := self.problem(event.value):
-            self.say(problem)  # of an empty line nothing was said yet
+            self.say(problem)  # an empty line has not been judged yet
         elif self._write is None:
             self.dismiss(event.value)
         else:
@@ -160,7 +160,7 @@ class Ask(Writing):
 
 
 class Choice(ModalScreen[str | None]):
-    """A question with an answer a letter; the first is the safe one and has the cursor. None on escape."""
+    """A question with one letter per answer; the first is the safe one and has the cursor. None on escape."""
 
     PLACE = "dialogue"
     BINDINGS: ClassVar = bindings("dialogue")
@@ -192,7 +192,7 @@ class Choice(ModalScreen[str | None]):
 
 
 class CopyDialogue(Hosted, ModalScreen[None]):
-    """Choose what to copy; the text goes to the terminal's clipboard, or to a file where there is none."""
+    """Choose what to copy; the text goes to the terminal's clipboard, or to a file if there is none."""
 
     PLACE = "copying"
     BINDINGS: ClassVar = bindings("copying")
@@ -217,7 +217,7 @@ class CopyDialogue(Hosted, ModalScreen[None]):
             self.ui.tell(f"{what} is too long for a terminal's clipboard; press f to write it to a file.")
             return
         self.ui.write_to_terminal(sequence)
-        self.ui.tell(f"Copied: {what}. If nothing arrives, see `set-clipboard` in docs/terminal.md, or use f.")
+        self.ui.tell(f"Copied: {what}. If it does not arrive, see `set-clipboard` in docs/terminal.md, or use f.")
         self.dismiss()
 
     def action_cancel(self) -> None:

@@ -1,6 +1,6 @@
-"""Where one trial is wrong: classes of answers or confusion of labels, article by article, and the examples themselves.
+"""Where one trial is wrong: classes of answers or a confusion matrix, by article, with the examples themselves.
 
-It reads no data set: a child process does, and is ended with it.
+It reads no data set: a child process does, and ends with it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CUTS = 20
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which trial is looked at, how it was when its answers were asked for, and which others there are."""
+    """Which trial is analysed, its state when its answers were requested, and which others there are."""
 
     number: int | None
     mark: Any = None
@@ -61,7 +61,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one trial answered."""
+    """The answers of one trial."""
 
     mark: Any
     predictions: Predictions | None = None
@@ -103,7 +103,7 @@ class ErrorsTab(Tab):
         trial = view.trial(number) if number is not None else best_trial(view)
         if trial is None:
             return Chosen(number, None, tuple(view.ranked))
-        # A running trial answers anew with every evaluation; those of others stay.
+        # The answers of a running trial change with every evaluation; those of other trials do not.
         mark = (trial.state, trial.finished_at, tuple(sorted(trial.metrics.items())))
         return Chosen(trial.number, mark, tuple(view.ranked))
 
@@ -123,7 +123,7 @@ class ErrorsTab(Tab):
 
     @property
     def _state(self) -> tuple[Any, ...]:
-        """What a look can change; listing thousands of examples again takes long."""
+        """What a refresh can change; listing thousands of examples again is slow."""
         return (self.errors, self._number, self._empty_words(), self.ui.ascii_only)
 
     async def _ask(self, number: int, mark: Any) -> None:
@@ -140,7 +140,7 @@ class ErrorsTab(Tab):
         await self._judge()
 
     async def _judge(self) -> None:
-        """Sort the answers of the chosen trial at the cut of now; of 12,000 questions that takes a second."""
+        """Sort the answers of the chosen trial at the current cut; for 12,000 questions that takes a second."""
         kept = self._answers
         wanted = (self._number, kept.mark if kept else None, self._cut)
         if kept is not None and kept.predictions is not None and self._found[0] != wanted:
@@ -184,7 +184,7 @@ class ErrorsTab(Tab):
         return error_rows.class_table(found, max(8, min(40, room - 40)), ascii_only=self.ui.ascii_only)
 
     def _put_cursor(self) -> None:
-        """Back to the group that was chosen, when the rows changed their kind."""
+        """Return to the chosen group after the kind of rows has changed."""
         if self._articles or isinstance(self.errors, Confusion):
             self._groups.move_to(error_rows.EVERYWHERE if self._article is None else (self._article,))
         else:
@@ -211,8 +211,8 @@ class ErrorsTab(Tab):
         if self._chosen.number == self._number and self._chosen.mark is None:
             return f"There is no trial {self._number}."
         if kept is not None and kept.problem:
-            return f"Not to be had: {safe_line(kept.problem, 400)}"
-        return f"Reading what #{self._number} answered on the validation split, in a process of its own."
+            return f"Not available: {safe_line(kept.problem, 400)}"
+        return f"Reading the answers of #{self._number} on the validation split in a separate process."
 
     @on(LineTable.Moved, "#error-groups")
     def _group_moved(self) -> None:
@@ -265,7 +265,7 @@ class ErrorsTab(Tab):
         return self._number
 
     def go_to(self, number: int | None) -> None:
-        """Only on demand: elsewhere the cursor moves through many trials, and each would start a process here."""
+        """Only on demand: on other tabs the cursor moves through many trials, and each would start a process here."""
 
     def look_at(self, number: int) -> None:
         """Analyse this trial."""
@@ -302,7 +302,7 @@ class ErrorsTab(Tab):
             self.look_at(numbers[(place + by) % len(numbers)])
 
     def cut(self, by: int) -> None:
-        """Call more, or less, of the wrong answers mostly correct."""
+        """Count more, or fewer, of the wrong answers as mostly correct."""
         self._cut = max(0, min(CUTS, self._cut + by))
         self.run_worker(self._judge(), exclusive=True, group="cut")
 

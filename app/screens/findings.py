@@ -1,4 +1,4 @@
-"""What is known of a new study, in words: what to mend, what it would cost, what is assumed. Pure; it draws nothing."""
+"""What is known of a new study, in words: what to fix, what it would cost, what is assumed. Pure; it draws nothing."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Findings:
         return any(concerns(problem, key) for problem in self.problems)
 
     def sign(self, key: str) -> str:
-        """What stands before a key: a cross where there is something to mend, so that colour tells nothing alone."""
+        """The sign in front of a key: a cross if it needs fixing, so that nothing is shown by colour alone."""
         return self._mark if self.concern(key) else " "
 
     def verdict(self) -> str:
-        """All of it in one line."""
+        """Everything in one line."""
         if self.problems:
-            return f"{self._mark} {len(self.problems)} to mend: {plain(self.problems[0])}"
+            return f"{self._mark} {len(self.problems)} to fix: {plain(self.problems[0])}"
         if self.answer is None or self.checked.spec is None:
             return f"{self._mark} no problem in the file; its data is being read"
         if self.checked.goes_on:
-            return f"{self._mark} valid, and there already: starting goes on with study {self.checked.spec.name}"
+            return f"{self._mark} valid, and exists already: starting it resumes study {self.checked.spec.name}"
         baseline = self.answer.planned.get("sizes", {}).get("baseline")
         exact = f"; baseline {fmt.exact(baseline)} parameters" if baseline else ""
         return f"{self._mark} valid: {costs(self.checked.spec, self.answer).rstrip('.')}{exact}"
@@ -61,7 +61,7 @@ class Findings:
                 f"{self._mark} {'valid' if answer else 'no problem in the file; its data is being read'}\n", "green"
             )
         if spec is not None and self.checked.goes_on:
-            head.append(f"Study {safe_line(spec.name)} is there already; starting goes on with it.\n")
+            head.append(f"Study {safe_line(spec.name)} exists already; starting it resumes it.\n")
         if spec is not None and answer is not None and answer.planned:
             for name, words in plan_facts(spec, answer.planned).items():
                 facts.add_row(Text(safe_line(name), "dim"), Text(safe_line(words, 600)))

@@ -99,11 +99,11 @@ class GrowthTab(ChartTab):
 
     @property
     def _step(self) -> Step | None:
-        """That of the trial under the cursor."""
+        """The step of the trial under the cursor."""
         return next((one for one in self._steps if one.number == self.number), None)
 
     def subtitle(self, drawing: Drawing) -> str:
-        """There is one curve: where it is under the cursor says more than its name."""
+        """There is only one curve: its value under the cursor is more useful than its name."""
         step = self._step
         if step is None:
             return ""
@@ -122,7 +122,7 @@ class GrowthTab(ChartTab):
         return action in ("other_view", "order") and bool(self._steps)
 
     def toggle(self) -> None:
-        """Over trials, or over the time of the workers."""
+        """Over trials, or over worker time."""
         self._hours = not self._hours
         self.draw()
 

@@ -1,4 +1,4 @@
-"""The keys of the screen behind it and what that screen is for, made from the key table. It has no words of its own."""
+"""The keys of the screen behind it and what that screen is for, made from the key table. It has no text of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.screens.host import Hosted
 
 GENERAL = "table"
-"""Place of keys that only move: people who ask for help look for others first."""
+"""Place of keys that only move: people who open the help look for others first."""
 
 
 class HelpScreen(Hosted, ModalScreen[None]):

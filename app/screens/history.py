@@ -1,4 +1,4 @@
-"""What people asked of a study: who, when, from what to what; and taking it back. It changes nothing by itself."""
+"""The requests about a study: who, when, from what to what; and undoing them. It changes nothing by itself."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class HistoryScreen(LiveScreen):
     tells = True
     BINDINGS: ClassVar = bindings("history")
     HELP = """
-Every request with who made it and what it replaced, newest first. `enter` takes the chosen one back; what cannot be
-taken back says why and what to do instead. An undo is a request itself, so it can be undone as well.
+Every request with who made it and what it replaced, newest first. `enter` undoes the chosen one; one that cannot be
+undone says why and what to do instead. An undo is itself a request, so it can be undone as well.
 """
 
     def __init__(self, study_name: str = "") -> None:
@@ -75,12 +75,12 @@ taken back says why and what to do instead. An undo is a request itself, so it c
         name = safe_line(self.study_name, 40) or "the workspace"
         self.header(Text(f"History of {name}", "bold"))
         table = self.query_one(LineTable)
-        table.show(COLUMNS, [entry_row(entry) for entry in news.entries], empty="Nobody asked for anything yet.")
+        table.show(COLUMNS, [entry_row(entry) for entry in news.entries], empty="There are no requests yet.")
         entitle(table, title=f"Requests: {len(news.entries)}, newest first")
         self._show_chosen()
 
     def _show_chosen(self) -> None:
-        """The entry under the cursor in full, with what may be done about it."""
+        """The entry under the cursor in full, with what can be done about it."""
         entry = self.chosen
         text = Text()
         if entry is not None:
@@ -151,14 +151,14 @@ def entry_row(entry: Entry) -> Row:
 
 
 def outcome_words(entry: Entry) -> str:
-    """What became of it."""
+    """Its outcome."""
     if entry.undone_by is not None:
         return f"undone by #{entry.undone_by}"
     return safe_line(entry.outcome, 200) or "waits for the runner"
 
 
 def remedy_words(entry: Entry) -> str:
-    """Whether it can be undone, else why not."""
+    """That it can be undone, or why not."""
     if not entry.obstacle:
         return "enter undoes it"
     if entry.undone_by is not None:  # which the outcome says already

@@ -1,6 +1,6 @@
-"""What screens need of the App: what it shows on, how they act and speak through it, and the ways to other screens.
+"""What screens need from the App: its workspace and display, how to act and notify through it, and how to open others.
 
-The App has all of this; screens name only this protocol, so the App imports its screens and never the other way round.
+The App has all of this; screens name only this protocol, so the App imports its screens and never vice versa.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Host(Protocol):
     options: Options
     marker: Marker
     who: str
-    """Who asks, for the record of changes."""
+    """Who makes the requests, for the record of changes."""
     deleted: int
-    """The request of what was deleted last and `u` has not brought back yet; 0: none. Its study may be gone."""
+    """The request of the last deletion that `u` has not restored yet; 0: none. Its study may be gone."""
 
     @property
     def is_plain(self) -> bool: ...

@@ -1,6 +1,6 @@
-"""Which parameters mattered to each objective. It loads no optimiser: a child process computes, and is ended with it.
+"""Which parameters mattered to each objective. It loads no optimiser: a child process computes, and ends with it.
 
-What it found is kept until other trials have completed, and shown while it is computed again.
+The result is kept until more trials have completed, and shown while it is recomputed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_BAR = 60
 
 @dataclass(frozen=True)
 class Basis:
-    """What the importances follow from: they are computed again when the mark differs."""
+    """What the importances depend on: they are recomputed when the mark differs."""
 
     mark: Mark
     trials: int
@@ -51,7 +51,7 @@ class Found:
 
 
 class ImportanceTab(Tab):
-    """A bar a parameter, below each objective."""
+    """One bar per parameter, below each objective."""
 
     NAME: ClassVar[str] = "importance"
 
@@ -80,7 +80,7 @@ class ImportanceTab(Tab):
         stale = kept is None or kept.mark != content.mark
         busy = self._computing is not None and self._computing[0] == self._method
         if too_few(content.feasible):
-            self._kept.clear()  # a threshold that was moved can leave too few
+            self._kept.clear()  # a changed threshold can leave too few
         elif stale and not busy and (kept is None or self._rest.over(time.monotonic())):
             self._computing = (self._method, content.mark)
             self.run_worker(self._compute(self._method, content.mark), exclusive=True, group="importance")
@@ -121,7 +121,7 @@ class ImportanceTab(Tab):
 
     @property
     def _bar_width(self) -> int:
-        """What is left of the line, but no longer than one can compare at a glance."""
+        """The rest of the line, but no longer than can be compared at a glance."""
         return max(8, min(MOST_BAR, self._room - (44 if self._room >= 60 else 23)))
 
     def _rows(self, found: Importances) -> list[Row]:
@@ -144,19 +144,19 @@ class ImportanceTab(Tab):
         if problem := too_few(feasible):
             missed = f", and {trials - feasible} more that miss a threshold" if trials > feasible else ""
             return f"{problem.capitalize()}{missed}."
-        return f"Computing {METHOD_NAMES[self._method]} over {trials} complete trials, in a process of its own."
+        return f"Computing {METHOD_NAMES[self._method]} over {trials} complete trials in a separate process."
 
     def _age(self, kept: Found | None) -> str:
-        """Whether what stands here is of the trials as they are now."""
+        """Whether the result covers the current trials."""
         if self._computing is not None and self._computing[0] == self._method:
-            return " (computing)" if kept is None else " (computing again: more trials are complete)"
+            return " (computing)" if kept is None else " (recomputing: more trials are complete)"
         if kept is not None and self._basis is not None and kept.mark != self._basis.mark:
-            return " (more trials are complete; computed again in a moment)"
+            return " (more trials are complete; recomputed shortly)"
         return ""
 
     @on(LineTable.Moved)
     def _explain(self) -> None:
-        """What to think of the numbers of the objective under the cursor."""
+        """How reliable the numbers of the objective under the cursor are."""
         objective = self._here[0]
         kept = self._kept.get(self._method)
         found = next((one for one in kept.importances if one.objective == objective), None) if kept else None
@@ -188,7 +188,7 @@ class ImportanceTab(Tab):
         return action == "other_view" or (action == "open" and bool(self._here[1]))
 
     def toggle(self) -> None:
-        """The other method; the one that is being computed is given up."""
+        """Switch to the other method; a computation in progress is cancelled."""
         self._method = METHODS[(METHODS.index(self._method) + 1) % len(METHODS)]
         self._computing = None
         self.workers.cancel_group(self, "importance")

@@ -1,4 +1,4 @@
-"""What every full screen shares: its place in the key table, the header and the footer, and how it gets its news.
+"""What every full screen shares: its place in the key table, the header and the footer, and how it is updated.
 
 It knows no store: the App calls `read` in a thread and then `show` on the UI thread, whenever something changed.
 """
@@ -25,11 +25,11 @@ from bertdistill.app.widgets.table import LineTable
 
 Item = TypeVar("Item")
 OUTCOME_SECONDS = 12.0
-"""How long it can be read what came of an action."""
+"""How long the outcome of an action stays visible."""
 
 
 class Line(Static):
-    """Text that is never read as markup and repaints only when its words change; one line, or what its style says."""
+    """Text that is never parsed as markup and repaints only when it changes; one line, or what its style says."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
 
@@ -41,7 +41,7 @@ class Line(Static):
         """Show this text."""
         if text != self._text:
             self._text = text
-            height = self.styles.height  # with a fixed one nothing else has to move
+            height = self.styles.height  # with a fixed height nothing else has to move
             self.update(text, layout=height is not None and height.is_auto)
 
 
@@ -49,7 +49,7 @@ class LiveScreen(Hosted, Screen[Any]):
     """A screen that shows what the database says. Subclasses define PLACE, `body`, `read` and `show`."""
 
     PLACE: ClassVar[str] = ""
-    """Name in the key table; `BINDINGS = bindings(PLACE)` belongs beside it."""
+    """Name in the key table; `BINDINGS = bindings(PLACE)` belongs next to it."""
     HELP: ClassVar[str] = ""
     """Markdown for the help: what the screen is for, in a few sentences."""
     panes: ClassVar[Mapping[str, str]] = {}
@@ -58,7 +58,7 @@ class LiveScreen(Hosted, Screen[Any]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual types it
 
     tells: ClassVar[bool] = False
-    """Whether what came of an action stands in a line above the footer: a toast would hide the end of the page."""
+    """Whether the outcome of an action is shown in a line above the footer: a toast would hide the end of the page."""
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
@@ -71,7 +71,7 @@ class LiveScreen(Hosted, Screen[Any]):
         super().__init__()
         self.made = time.monotonic()
         self.outcome = ""
-        """What was told last and may still be read."""
+        """The last message that is still visible."""
 
     def compose(self) -> ComposeResult:
         yield Line(id="header")
@@ -98,11 +98,11 @@ class LiveScreen(Hosted, Screen[Any]):
         raise NotImplementedError
 
     def copies(self) -> list[tuple[str, str]]:
-        """What `copy` offers here: (what it is, the text)."""
+        """What `copy` offers here: pairs of (what it is, the text)."""
         return []
 
     def why_not(self, action: str) -> str:
-        """Why an action makes no sense now and what to do instead, in one line; empty when it makes sense.
+        """Why an action is unavailable now and what to do instead, in one line; empty if it is available.
 
         Footer and palette leave such an action out; its key says this.
         """
@@ -116,7 +116,7 @@ class LiveScreen(Hosted, Screen[Any]):
         self.query_one("#header", Line).say(text)
 
     def trouble(self, words: str = "") -> None:
-        """Say under the header why nothing can be read just now; without words, what `diagnosis` says, if anything."""
+        """Show under the header why nothing can be read now; without words, what `diagnosis` says, if anything."""
         text = Text(safe_line(words or self.diagnosis, 600))
         if text != self._trouble:
             self._trouble = text
@@ -130,7 +130,7 @@ class LiveScreen(Hosted, Screen[Any]):
         return next((one for one in items if key(one) == at), None) if at is not None else None
 
     def tell(self, words: str) -> bool:
-        """Say this in the screen's own line for a while; False when it has none, or none any more."""
+        """Show this in the screen's own line for a while; False if it has none, or none any more."""
         if not self.query("#outcome"):
             return False
         self.outcome = safe_line(words, 600)
@@ -171,7 +171,7 @@ class LiveScreen(Hosted, Screen[Any]):
                 self.set_class(name == found[0], f"-show-{name}")
 
     def refresh_keys(self) -> None:
-        """Rewrite the footer: which keys make sense may have changed."""
+        """Rewrite the footer: the available keys may have changed."""
         keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
         while len(keys) > 2 and sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
             del keys[-3]  # help and quit are the last two
@@ -183,7 +183,7 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def on_resize(self) -> None:
         self.refresh_keys()
-        self.call_after_refresh(self.refresh_keys)  # which panes there is room for is known then
+        self.call_after_refresh(self.refresh_keys)  # which panes fit is known then
 
     def action_back(self) -> None:
         self.ui.leave_screen()

@@ -1,4 +1,4 @@
-"""The promoted models: versions with their verified scores, aliases, report and card; and the way to trying one.
+"""The promoted models: versions with their verified scores, aliases, report and card; and a way to try one.
 
 It decides nothing. A version whose verification has ended is settled when it is read.
 """
@@ -65,7 +65,7 @@ class Model:
     trial: Trial
     study: Study
     aliases: tuple[ModelAlias, ...]
-    """Those that stand for it."""
+    """Those that point to it."""
 
     @property
     def name(self) -> str:
@@ -91,9 +91,9 @@ class ModelsScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("models")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
-Each promotion makes the next version of its name. Scores are those on the report split, which only a verification
-reads. An alias such as `production` stands for one version; undoing lets it stand for the one before. `enter` lets you
-ask a model something, with its teacher beside it.
+Each promotion creates the next version of its name. Scores are those on the report split, which only a verification
+reads. An alias such as `production` points to one version; undoing it restores the previous one. `enter` lets you ask
+a model something, next to its teacher.
 """
 
     def __init__(self) -> None:
@@ -225,7 +225,7 @@ ask a model something, with its teacher beside it.
         if model is None:
             return
         if model.version.state != "verified":
-            self.ui.tell(f"{model.name} is {model.version.state}: only a verified model can be asked.")
+            self.ui.tell(f"{model.name} is {model.version.state}: only a verified model can be tried.")
             return
         from bertdistill.app.screens.try_model import TryScreen
 
@@ -247,7 +247,7 @@ ask a model something, with its teacher beside it.
         self.refresh_keys()
 
     def action_alias(self) -> None:
-        """Let a word stand for the chosen version."""
+        """Point an alias to the chosen version."""
         model = self.chosen
         if model is None:
             return
@@ -257,12 +257,12 @@ ask a model something, with its teacher beside it.
         def change(text: str) -> Change:
             return (
                 lambda: actions.set_alias(self.ui.workspace, name, text.strip(), version, who=self.ui.who),
-                lambda _: f"{name}@{text.strip()} is version {version} now. U undoes it.",
+                lambda _: f"{name}@{text.strip()} now points to version {version}. U undoes this.",
             )
 
         known = sorted({one.alias for other in self._of(name) for one in other.aliases})
-        there = f" There are: {', '.join(known)}." if known else ""
-        title = f"Which alias shall stand for {model.name}?{there}"
+        there = f" Existing: {', '.join(known)}." if known else ""
+        title = f"Which alias should point to {model.name}?{there}"
         asked = Ask(title, placeholder="production", check=lambda text: checked(text.strip(), "alias"), write=change)
         self.ui.push_screen(asked)
 
@@ -270,7 +270,7 @@ ask a model something, with its teacher beside it.
         return [one for one in self.news.models if one.version.name == name] if self.news else []
 
     def action_undo_alias(self) -> None:
-        """Let an alias of the chosen version stand for what it stood for before, if the person means it."""
+        """Point an alias of the chosen version to its previous version, once confirmed."""
         model = self.chosen
         if model is None or not model.aliases:
             return
@@ -287,9 +287,9 @@ ask a model something, with its teacher beside it.
         self.ui.push_screen(Choice(f"Undo which alias of {model.name}?", choices), answered)
 
     def _before(self, model: Model, alias: ModelAlias) -> str:
-        """Where an alias goes when it is undone."""
+        """What an alias points to after it is undone."""
         past = next((m for m in self._of(model.version.name) if m.version.id == alias.previous_version_id), None)
-        return f"back to {past.name}" if past is not None else "it goes away, because it stood for nothing before"
+        return f"back to {past.name}" if past is not None else "it is removed, because it pointed to nothing before"
 
     def _ask_undo(self, model: Model, alias: ModelAlias) -> None:
         name, word = model.version.name, alias.alias

@@ -1,7 +1,7 @@
 """A new study: choose a study file, change its keys in a form, see what is wrong and what it would cost, start it.
 
-It changes no file: what was typed is kept as `--set` changes, and the command that means the same is always shown.
-It is longer than 400 lines because list and form are one screen: what was typed must survive every way between them.
+It changes no file: what was typed is kept as `--set` changes, and the equivalent command is always shown.
+It is longer than 400 lines because list and form are one screen: typed values must survive switching between them.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ from bertdistill.store.errors import BertDistillError
 
 COLUMNS = (Column("config", "study file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
 CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
-"""Rest after the last key press until the file is checked, and from there until its plan is asked for."""
+"""Pause after the last key press before the file is checked, and from there until its plan is requested."""
 
 
 @dataclass(frozen=True)
 class NewStudyNews:
-    """The study files, the studies that are there, and what the chosen file says now."""
+    """The study files, the existing studies, and the current content of the chosen file."""
 
     configs: tuple[Config, ...]
     studies: Mapping[str, Taken]
@@ -66,15 +66,15 @@ class NewStudyNews:
 
 
 class NewStudyScreen(LiveScreen):
-    """First the list of study files, then the form of the chosen one. Nothing typed is lost on the way between them."""
+    """First the list of study files, then the form of the chosen one. Nothing typed is lost between them."""
 
     PLACE = "new"
     tells = True
     BINDINGS: ClassVar = bindings("new")
     HELP = """
-Choose a study file, or type the path of one. Each line of the form is a key of the file; an emptied line takes the key
-out. Any other key is added at the bottom as `key=value`. Findings and costs follow while you type. `f5` starts the
-study; `f4` goes back to the list and keeps what you typed. The file itself is never changed.
+Choose a study file, or type the path of one. Each line of the form is a key of the file; clearing a line removes
+the key. Any other key is added at the bottom as `key=value`. Findings and costs are updated while you type. `f5` starts
+the study; `f4` returns to the list and keeps your changes. The file itself is never changed.
 """
 
     def __init__(self, file: str = "") -> None:
@@ -84,11 +84,11 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.checked: Checked | None = None
         self.answer: Answer | None = None
         self._checked_as: tuple[Path, list[str]] | None = None
-        """The file and the changes that `checked` is about."""
+        """The file and the changes that `checked` refers to."""
         self._file = file
         self._raw: dict[str, Any] = {}
         self._whole: StudySpec | None = None
-        """The study when it was valid last: to be had with `copies` when its file is gone."""
+        """The study when it was last valid: `copies` still offers it when its file is gone."""
         self._gone = ""
         """Why the chosen file cannot be read any more, empty while it can."""
         self._typed: dict[Path, dict[str, str]] = {}
@@ -148,7 +148,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             Row(str(c.path), (Cell(safe_line(c.path.stem), "bright"), Cell(c.where), Cell(safe_line(c.first_sentence))))
             for c in news.configs
         ]
-        self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file is here. Type the path of one.")
+        self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file found. Type the path of one.")
         self._title()
         if self.config is None:
             self._preview()
@@ -157,9 +157,9 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.refresh_keys()
 
     def _take_file(self, news: NewStudyNews) -> bool:
-        """Whether the chosen file went away, came back or says something else: then the form says so, too.
+        """Whether the chosen file was removed, restored or changed: then the form shows it, too.
 
-        What was typed stays, and so do the values of a file that is gone.
+        Typed values are kept, and so are the values of a file that is gone.
         """
         if self.config is None or news.path != self.config.path:
             return False
@@ -168,7 +168,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             return before != self._gone
         self._raw = dict(news.raw)
         self._lay_out(getattr(self.focused, "name", None) or "")
-        self.ui.tell(f"{self.config.path.name} was changed on disk: its new values stand here, what you typed is kept.")
+        self.ui.tell(f"{self.config.path.name} was changed on disk: its new values are shown, your changes kept.")
         return False
 
     def _title(self) -> None:
@@ -178,7 +178,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.header(text)
 
     def _preview(self) -> None:
-        """What the highlighted file says of itself."""
+        """The comment at the top of the highlighted file."""
         config = self._highlighted()
         self._findings(Text(safe(config.about, 6000) or "This file has no comment at its top.") if config else Text())
 
@@ -212,7 +212,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._open(event.value)
 
     def _open(self, text: str) -> None:
-        """Edit the file of this path, or say what is wrong with the path."""
+        """Edit the file at this path, or show what is wrong with the path."""
         try:
             path = checked_path(text).absolute()
         except (BertDistillError, OSError, RuntimeError) as error:  # `~nobody` has no home: RuntimeError
@@ -227,7 +227,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         field.focus()
 
     def _edit(self, config: Config) -> None:
-        """Show the form of a file; what was typed for it before stands there again."""
+        """Show the form of a file, with what was typed for it before."""
         known = self.news.configs if self.news else ()
         config = next((c for c in known if c.path == config.path.resolve()), config)
         try:
@@ -245,7 +245,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._lay_out()
 
     def action_other(self) -> None:
-        """Back to the list; what was typed stays."""
+        """Back to the list; what was typed is kept."""
         self.workers.cancel_group(self, "judge")
         self.workers.cancel_group(self, "plan")
         self.config, self.checked, self.answer, self._checked_as = None, None, None, None
@@ -265,7 +265,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         elif self.config is not None:
             self.action_other()
         elif any(self._typed_words()):
-            question = f"Leave? What you typed is lost: {', '.join(self._typed_words())}"
+            question = f"Leave? Your changes will be lost: {', '.join(self._typed_words())}"
             self.ui.push_screen(Confirm(question, yes="Leave", no="Stay"), self._leave)
         else:
             self.ui.leave_screen()
@@ -275,7 +275,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
             self.ui.leave_screen()
 
     def _typed_words(self) -> list[str]:
-        """The changes typed so far in any file; those that the demo brings along are none."""
+        """The changes typed so far in any file, without those that the demo starts with."""
         own = demo_study.data_paths(self.ui.workspace)
         return [
             f"{key}={value}" for typed in self._typed.values() for key, value in typed.items() if own.get(key) != value
@@ -333,13 +333,13 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     @on(Input.Submitted, "#other-key")
     def add_key(self, event: Input.Submitted) -> None:
-        """One more line; whether the key exists is for the check to say."""
+        """One more line; the check reports an unknown key."""
         if self.config is None:
             return
         try:
             override = parse_override(event.value)
         except ConfigError as error:
-            self._verdict(f"{str(error).removeprefix('--set ')}. For example sampler.kind=tpe", "bold red")
+            self._verdict(f"{str(error).removeprefix('--set ')}. Example: sampler.kind=tpe", "bold red")
             return
         name, value = override.path, event.value.partition("=")[2].strip()
         if name not in [field.key.name for field in self.fields]:
@@ -349,7 +349,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self._lay_out(name)
 
     def action_field(self, by: int) -> None:
-        """The line above or below; at the ends it stays."""
+        """The line above or below; it stays at the ends."""
         line = [w for w in self.query("#form Input, #form Button") if w.display and w.focusable]
         here = line.index(self.focused) if self.focused in line else 0
         if line and 0 <= here + by < len(line):
@@ -364,7 +364,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.refresh_keys()
 
     def on_descendant_focus(self) -> None:
-        """The help of the focused key."""
+        """The help text of the focused key."""
         name = getattr(self.focused, "name", None) or ""
         if self.config is not None:
             key = next((field.key for field in self.fields if field.key.name == name), None)
@@ -374,13 +374,13 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
     # ----------------------------------------------------------------------------------------------------- judging
 
     def _judge(self, *, start: bool = False) -> None:
-        """Check the file, and with `start` go on to the question; a newer call takes the place of an older."""
+        """Check the file, and with `start` ask whether to start; a newer call replaces an older one."""
         self.workers.cancel_group(self, "plan")
         work: Work = partial(self._check, start)
         _: Worker[None] = self.run_worker(work, WAITED_FOR if start else "", exclusive=True, group="judge")
 
     async def _check(self, start: bool) -> None:
-        """Check the file, at once or when the typing rests, then ask for its plan."""
+        """Check the file, at once or when typing pauses, then request its plan."""
         if self.config is None:
             return
         path, changes = self.config.path, self.changes
@@ -403,7 +403,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
                 _: Worker[None] = self.run_worker(work, exclusive=True, group="plan")
 
     async def _plan(self, path: Path, changes: list[str]) -> None:
-        """What it would cost, in another process: keys do not wait for that."""
+        """What it would cost, computed in another process so that keys do not wait."""
         await asyncio.sleep(PLAN_SECONDS)
         try:
             self.answer = await plan_process.ask(path, changes, workspace=self.ui.workspace.path)
@@ -414,9 +414,9 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     @property
     def problems(self) -> list[str]:
-        """What must be mended before the study can start."""
+        """What must be fixed before the study can start."""
         if self._gone:
-            return [f"{self._gone}. What you typed is kept: put the file back as it was, or f4 chooses another"]
+            return [f"{self._gone}. Your changes are kept: restore the file, or f4 chooses another"]
         checked = self.checked.problems if self.checked else ()
         return list(dict.fromkeys([*checked, *(self.answer.problems if self.answer else ())]))
 
@@ -461,7 +461,7 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
         self.action_start()
 
     def action_start(self) -> None:
-        """Ask once more, with what it costs, then start and open it: as it stands now, not as it was checked last."""
+        """Confirm with the costs, then start and open it: as it is now, not as it was last checked."""
         if self.config is not None and self._checked_as == (self.config.path, self.changes):
             self._ask_to_start()
         else:
@@ -469,10 +469,10 @@ study; `f4` goes back to the list and keeps what you typed. The file itself is n
 
     def _ask_to_start(self) -> None:
         spec = self.checked.spec if self.checked else None
-        if self.problems or spec is None:  # the first of them stands above the footer already
+        if self.problems or spec is None:  # the first of them is already shown above the footer
             return
-        begin = f"Go on with study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
-        question = f"{begin}? {costs(spec, self.answer)} It goes on when this app is closed."
+        begin = f"Resume study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
+        question = f"{begin}? {costs(spec, self.answer)} It keeps running when this app is closed."
         self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
 
     def _start(self, spec: StudySpec, yes: bool | None) -> None:

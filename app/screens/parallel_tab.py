@@ -1,4 +1,4 @@
-"""Parallel coordinates of a study: a line a trial across parameters and objectives. It decides nothing about trials."""
+"""Parallel coordinates of a study: one line per trial across its axes. It decides nothing about trials."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Strands:
     lines: tuple[Line, ...]
     strands: tuple[Strand, ...]
     known: tuple[str, ...]
-    """Every axis that one could choose."""
+    """Every axis that can be chosen."""
     parameters: int
-    """So many of the axes are parameters; they come first."""
+    """How many of the axes are parameters; they come first."""
 
 
 class ParallelTab(ChartTab):
-    """The chart with the trials below it; the line of the trial under the cursor lies on top."""
+    """The chart with the trials below it; the line of the trial under the cursor is on top."""
 
     NAME: ClassVar[str] = "parallel"
 
@@ -193,13 +193,13 @@ def _height(axis: Axis, value: Value | None) -> float | None:
 
 
 def draw_strands(axes: Sequence[Axis], strands: Sequence[Strand], cursor: int | None, look: Look) -> Drawing:
-    """The chart at this look."""
+    """The chart with this look."""
     shown = [drawn_axis(axis, ascii_only=look.plain) for axis in axes]
     return parallel_drawing(shown, strands, look, cursor=cursor)
 
 
 def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> charts.Axis:
-    """An axis of the analysis as the charts want it: an objective says which way is better."""
+    """An axis of the analysis as the charts want it: an objective shows which direction is better."""
     title = safe_line(axis.name, 60)
     if axis.better is not None:
         title = f"{title} {fmt.arrow(axis.better, ascii_only=ascii_only)}"
@@ -209,6 +209,6 @@ def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> charts.Axis:
 
 
 def value_text(axis: Axis, value: Value | None) -> str:
-    """A value on its axis: metrics with the digits that mean something."""
+    """A value on its axis: metrics with their significant digits."""
     metric = axis.better is not None or axis.name in METRICS
     return fmt.metric(axis.name, value) if metric and isinstance(value, (int, float)) else fmt.setting(value)

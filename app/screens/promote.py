@@ -1,7 +1,7 @@
-"""Promote a checkpoint of a trial: name it, watch its verification, see what came of it. It decides nothing.
+"""Promote a checkpoint of a trial: name it, watch its verification, see the outcome. It decides nothing.
 
-The verification is a process of its own: leaving the screen, or the end of the app, stops nothing, and coming back
-shows how far it is. Form and progress are one screen, which makes it longer than 400 lines.
+The verification is a separate process: leaving the screen or the app does not stop it, and reopening the screen
+shows its progress. Form and progress are one screen, which makes it longer than 400 lines.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ COLUMNS = (
     Column("size", "on disk", 9, "right"),
 )
 FIELDS = (
-    ("name", "name", "each promotion makes its next version"),
+    ("name", "name", "each promotion creates its next version"),
     ("alias", "alias", "such as production; set once it is verified, may be empty"),
     ("note", "note", "kept with the version and in its card"),
 )
@@ -82,8 +82,8 @@ class PromoteScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("promote")
     HELP = """
 A promotion loads the checkpoint in a clean process, scores it again, refuses it when the score differs from the record,
-scores the report split once, measures it and exports it with a model card. It goes on when you leave this screen or the
-app. A refused one can be taken by force: the card then says so.
+scores the report split once, measures it and exports it with a model card. It continues when you leave this screen or
+the app. A refused one can be exported by force: the card then says so.
 """
 
     def __init__(self, study_name: str, number: int) -> None:
@@ -181,7 +181,7 @@ app. A refused one can be taken by force: the card then says so.
 
     def _show_form(self, news: PromoteNews) -> None:
         table = self.query_one("#checkpoints", LineTable)
-        empty = "No checkpoint is on disk: it never got that far, or its files were removed. Run the trial again."
+        empty = "No checkpoint is on disk: none was written, or its files were removed. Run the trial again."
         rows = [checkpoint_row(one, news.view.study.task) for one in news.checkpoints]
         table.show(COLUMNS, rows, empty=empty)
         entitle(table, title="Which checkpoint")
@@ -200,7 +200,7 @@ app. A refused one can be taken by force: the card then says so.
         name = f"{safe_line(version.name, 80)}:{version.version}"
         parts: list[RenderableType] = [model_report.steps_text(followed.steps, ascii_only=self.ui.ascii_only)]
         if version.state == VERIFYING:
-            parts.append(Text("It goes on when you leave this screen or the app.", "dim"))
+            parts.append(Text("It continues when you leave this screen or the app.", "dim"))
         else:
             parts += [Text(f"{self._end_words(version)}\n", "bold")]
             parts.append(model_report.report(news.row, version, ascii_only=self.ui.ascii_only))
@@ -216,10 +216,10 @@ app. A refused one can be taken by force: the card then says so.
     def _end_words(self, version: ModelVersion) -> str:
         match version.state:
             case "verified":
-                return "It is verified and exported. M shows all models and lets you try it."
+                return "It is verified and exported. M lists all models and lets you try it."
             case "refused" if version.report.get("problem"):
-                return "It was refused: it is not what the record says. F takes it by force; n begins another."
-        return "It was not promoted; n begins another."
+                return "It was refused: its scores differ from the record. F exports it by force; n starts over."
+        return "It was not promoted; n starts over."
 
     # ------------------------------------------------------------------------------------------------------- form
 
@@ -232,14 +232,14 @@ app. A refused one can be taken by force: the card then says so.
         return self.under_cursor(self.news.checkpoints if self.news else (), lambda one: one.role, "#checkpoints")
 
     def problem(self) -> str:
-        """Why the form cannot be started, empty when it can."""
+        """Why the promotion cannot start, empty if it can."""
         news = self.news
         if news is None:
             return "the trial is still being read"
         if news.trial.state not in AT_REST:
-            return f"trial #{self.number} is {news.trial.state.value}; wait for its end, or stop it"
+            return f"trial #{self.number} is {news.trial.state.value}; wait until it ends, or stop it"
         if self.checkpoint is None:
-            return "no checkpoint is on disk; run the trial again"
+            return "there is no checkpoint on disk; run the trial again"
         try:
             checked(self._word("name"), "model name")
             if alias := self._word("alias"):
@@ -259,22 +259,22 @@ app. A refused one can be taken by force: the card then says so.
         self._judge()
 
     def _judge(self) -> None:
-        """Say what enter would do, or what is wrong."""
+        """Show what enter would do, or what is wrong."""
         news, problem, chosen = self.news, self.problem(), self.checkpoint
         if news is None:
             return
         if problem or chosen is None:
             words, style = f"{fmt.STATES['failed'][self.ui.ascii_only]} {problem}", "bold red"
         else:
-            words, style = f"{fmt.STATES['complete'][self.ui.ascii_only]} enter makes {self._model(news)}", "bold"
+            words, style = f"{fmt.STATES['complete'][self.ui.ascii_only]} enter creates {self._model(news)}", "bold"
             words += f" of the {chosen.role} checkpoint"
             if alias := self._word("alias"):
                 before = news.aliases.get((self._word("name"), alias), "")
-                words += f"; {alias} moves to it from {before}" if before else f"; {alias} will stand for it"
+                words += f"; {alias} moves to it from {before}" if before else f"; {alias} will point to it"
         self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))
 
     def action_field(self, by: int) -> None:
-        """The line above or below; at the ends it stays."""
+        """The line above or below; it stays at the ends."""
         line = [self.query_one("#checkpoints"), *(self.query_one(f"#{key}") for key, _, _ in FIELDS)]
         here = line.index(self.focused) if self.focused in line else 0
         if 0 <= here + by < len(line):
@@ -319,11 +319,11 @@ app. A refused one can be taken by force: the card then says so.
     def action_promote(self) -> None:
         """Ask, then start the verification."""
         news, chosen = self.news, self.checkpoint
-        if news is not None and chosen is not None and not self.problem():  # which stands below the form already
+        if news is not None and chosen is not None and not self.problem():  # which is already shown below the form
             scores = score_words(chosen, news.view.study.task)
             question = (
                 f"Verify the {chosen.role} checkpoint of #{self.number} ({scores}) and export it as "
-                f"{self._model(news)}? The report split is read once. It goes on when this app is closed."
+                f"{self._model(news)}? The report split is read once. It continues when this app is closed."
             )
             asked = Confirm(question, yes="Promote it", no="Not yet")
             self.ui.push_screen(asked, lambda yes: self._promote_form(chosen.role) if yes else None)
@@ -352,7 +352,7 @@ app. A refused one can be taken by force: the card then says so.
         self.ui.act(work, done)
 
     def action_force(self) -> None:
-        """Promote once more what was refused, whatever its score, if the person means it."""
+        """Promote a refused version again, whatever its score, once confirmed."""
         news = self.news
         if news is None or news.followed is None:
             return
@@ -365,7 +365,7 @@ app. A refused one can be taken by force: the card then says so.
             if yes:
                 self._promote(version.name, role, str(order.get("alias", "")), version.note, force=True)
 
-        self.ui.push_screen(Confirm(question, yes="Take it by force", no="Leave it"), answered)
+        self.ui.push_screen(Confirm(question, yes="Export it by force", no="Leave it"), answered)
 
     def action_another(self) -> None:
         """Back to the form."""
@@ -376,14 +376,14 @@ app. A refused one can be taken by force: the card then says so.
         followed = self.news.followed if self.news is not None else None
         self.ui.leave_screen()
         if followed is not None and followed.version.state == VERIFYING:
-            self.ui.tell("The verification goes on; P on the trial, or M, shows how far it is.")
+            self.ui.tell("The verification continues; P on the trial, or M, shows how far it is.")
 
 
 # --------------------------------------------------------------------------------------------------------------- words
 
 
 def is_mismatch(version: ModelVersion) -> bool:
-    """Whether it was refused because the checkpoint is not what the record says: only then force helps."""
+    """Whether it was refused because its scores differ from the record: only then does force help."""
     return version.state == "refused" and bool(version.report.get("problem"))
 
 
@@ -394,7 +394,7 @@ def score_words(checkpoint: Checkpoint, task: str) -> str:
 
 
 def checkpoint_row(checkpoint: Checkpoint, task: str) -> Row:
-    """One checkpoint with what was recorded of it."""
+    """One checkpoint with its recorded scores."""
     cells = (
         Cell(safe_line(checkpoint.role, 20), "bright"),
         Cell(f"{checkpoint.step:,}"),

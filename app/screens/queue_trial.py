@@ -1,4 +1,4 @@
-"""A form for a trial with parameters of one's own: what it would be, before it waits. It checks nothing itself."""
+"""A form for a trial with chosen parameters, with its forecast before it is queued. It checks nothing itself."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ class QueueNews:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the values in the form would make. `problem` says why they cannot be queued, empty when they can."""
+    """The forecast for the values in the form. `problem` says why they cannot be queued, empty if they can."""
 
     forecast: Forecast | None = None
     problem: str = ""
 
 
 class QueueTrialScreen(LiveScreen):
-    """Every searched parameter with a value, and what that trial would be."""
+    """Every searched parameter with a value, and the forecast of that trial."""
 
     PLACE = "queue"
     tells = True
     BINDINGS: ClassVar = bindings("queue")
     HELP = """
-A trial with values that you choose, inside the search space. It begins with those of the trial that was under the
-cursor; `b` takes the baseline's. Size and cost are exact, time and memory are judged by complete trials. It goes before
-proposed trials and counts against the budget.
+A trial with values that you choose, inside the search space. It starts with those of the trial that was under the
+cursor; `b` takes the baseline's. Size and cost are exact, time and memory are estimated from complete trials. It runs
+before proposed trials and counts against the budget.
 """
 
     def __init__(self, study_name: str, selected: int | None = None) -> None:
@@ -127,7 +127,7 @@ proposed trials and counts against the budget.
     # -------------------------------------------------------------------------------------------------------- actions
 
     def _chosen(self) -> dict[str, Any]:
-        """The values that have an effect together."""
+        """The values that have an effect in this combination."""
         if self.news is None:
             return {}
         return dict(active(self.news.view.spec.search, self.values, self.news.view.spec.settings))
@@ -168,7 +168,7 @@ proposed trials and counts against the budget.
             self.ui.open_trial(self.study_name, number)
 
     def action_queue(self) -> None:
-        if self.outlook.problem:  # told, not asked: a question would take the keys that are meant for the values
+        if self.outlook.problem:  # a message, not a question: that would take the keys that are meant for the values
             self.ui.tell(f"{'x' if self.ui.ascii_only else '✗'} Not queued: {self.outlook.problem}")
         elif self.values:
             self.ui.act(self._queue, self._queued)
@@ -183,7 +183,7 @@ proposed trials and counts against the budget.
     def _queued(self, trial: Trial) -> str:
         if self.ui.screen is self:
             self.ui.leave_screen()
-        return f"Trial #{trial.number} waits, before proposed ones. u takes it back until it starts."
+        return f"Trial #{trial.number} is queued, ahead of proposed ones. u undoes this until it starts."
 
 
 # ---------------------------------------------------------------------------------------------------------- the values
@@ -192,7 +192,7 @@ proposed trials and counts against the budget.
 def first_values(view: StudyView, selected: int | None) -> dict[str, Any]:
     """A value for every searched parameter: of that trial, else of the baseline, else the middle of its range.
 
-    A value of the trial that the search space does not hold is left out.
+    A value of the trial outside the search space is ignored.
     """
     values = filled(view.spec, {})
     trial = view.trial(selected) if selected is not None else None
@@ -211,7 +211,7 @@ def typed(parameter: Parameter, text: str) -> Any:
 
 
 def look_ahead(view: StudyView, values: Mapping[str, Any]) -> Outlook:
-    """What these values would make, and the first reason for which they cannot be queued."""
+    """The forecast for these values, and the first reason why they cannot be queued."""
     try:
         forecast = forecast_queued(view.study, view.spec, view.trials, values)
     except BertDistillError as error:

@@ -1,4 +1,4 @@
-"""A rerun: one setting of a trial changed, and everything that is known of the result before it is started.
+"""A rerun: one setting of a trial changed, and everything known about the result before it starts.
 
 It decides nothing: the engine forecasts, refuses and starts; the words are in `rerun_outlook`.
 """
@@ -49,7 +49,7 @@ COLUMNS = (
     Column("baseline", "baseline", 12),
 )
 CHECK_SECONDS = 0.15
-"""Rest in the typing after which the value is forecast."""
+"""Pause in typing after which the value is forecast."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,16 @@ class RerunNews:
 
 
 class RerunScreen(LiveScreen):
-    """Pick a setting, type a value, see what it would make, start it."""
+    """Pick a setting, type a value, see its forecast, start it."""
 
     PLACE = "rerun"
     tells = True
     BINDINGS: ClassVar = bindings("rerun")
     HELP = """
-A rerun differs from its parent in exactly one setting. Choose it with `enter`, type the value, and read what it would
-be: the size is exact, time and memory are judged by complete trials, the score is only a guess from the nearest trials.
-`enter` asks, then starts it. It comes on top of the budget; a trial with exactly these settings is opened instead.
+A rerun differs from its parent in exactly one setting. Choose it with `enter`, type the value, and see the forecast:
+the size is exact, time and memory are estimated from complete trials, the score is only a guess from the nearest
+trials. `enter` asks, then starts it. It is not counted against the budget; if a trial has exactly these settings, that
+trial is opened instead.
 """
 
     def __init__(self, study_name: str, number: int) -> None:
@@ -93,7 +94,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
             yield Chart(id="landing", classes="pane")
 
     def on_mount(self) -> None:
-        self.query_one("#landing").can_focus = False  # it only shows; the arrows belong to the list
+        self.query_one("#landing").can_focus = False  # display only; the arrows belong to the list
         self.query_one("#settings-list").focus()
 
     # ------------------------------------------------------------------------------------------- reading, showing
@@ -176,7 +177,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         self._show_outlook()
 
     def _take_choice(self) -> None:
-        """The setting under the cursor comes into the line below; nothing is forecast until it is changed."""
+        """Put the setting under the cursor in the line below; nothing is forecast until it is changed."""
         self._key = str(self.query_one("#settings-list", LineTable).cursor_key or "")
         choice, field = self.choice, self.query_one("#value", Input)
         self.workers.cancel_group(self, "judge")
@@ -209,7 +210,7 @@ be: the size is exact, time and memory are judged by complete trials, the score 
         self._judge_soon(CHECK_SECONDS)
 
     def _judge_soon(self, rest: float, *, start: bool = False) -> None:
-        """Forecast what is typed, and with `start` go on to the question; a newer call takes the place of an older."""
+        """Forecast what is typed, and with `start` ask whether to start; a newer call replaces an older one."""
         name = WAITED_FOR if start else ""
         work: Work = partial(self._judge, rest, start)
         _: Worker[None] = self.run_worker(work, name, exclusive=True, group="judge", exit_on_error=False)
@@ -230,8 +231,8 @@ be: the size is exact, time and memory are judged by complete trials, the score 
             forecast = actions.forecast_rerun(self.ui.workspace, self.study_name, self.number, key, text)
         except BertDistillError as error:
             return Outlook(key, text, problem=error_line(error))
-        except (KeyError, TypeError) as error:  # a study that another version of this program prepared
-            return Outlook(key, text, problem=f"it cannot be foretold: the study lacks {error}")
+        except (KeyError, TypeError) as error:  # a study prepared by another version of this program
+            return Outlook(key, text, problem=f"it cannot be forecast: the study lacks {error}")
         return rerun_outlook.look_ahead(news.view, news.trial, text, forecast)
 
     @on(Input.Submitted, "#value")
@@ -243,8 +244,8 @@ be: the size is exact, time and memory are judged by complete trials, the score 
     def _ask(self, news: RerunNews, outlook: Outlook) -> None:
         if (number := outlook.twin) is not None:
             words = f"Trial #{number} has exactly these settings. Open it?"
-            self.ui.push_screen(Confirm(words, yes="Open it", no="Go on here"), self._open_if)
-        elif not outlook.problem:  # a refusal stands below the value already
+            self.ui.push_screen(Confirm(words, yes="Open it", no="Stay here"), self._open_if)
+        elif not outlook.problem:  # a refusal is already shown below the value
             words = rerun_outlook.question(news.trial, outlook)
             asked = Confirm(words, yes="Start it", no="Not yet")
             self.ui.push_screen(asked, lambda yes: self._start(news, outlook) if yes else None)

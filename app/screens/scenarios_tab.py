@@ -21,7 +21,7 @@ from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, NO_BASELINE, Sce
 
 
 class ScenariosTab(Tab):
-    """A row a purpose; what it asks for and what it gives stand below."""
+    """One row per purpose; below it, its requirement and all its metrics."""
 
     NAME: ClassVar[str] = "scenarios"
 
@@ -42,7 +42,7 @@ class ScenariosTab(Tab):
 
     def show(self, view: StudyView, content: ScenarioTable) -> None:
         self._view = view
-        rule = "what the others are compared with"
+        rule = "reference of the others"
         has_one = view.outline.spec is not None and view.outline.spec.baseline is not None
         remark = "" if content.baseline is not None else "not complete yet" if has_one else NO_BASELINE
         first = Scenario("baseline", rule, content.baseline, content.baseline_values, remark=remark)
@@ -75,7 +75,7 @@ class ScenariosTab(Tab):
 
     @on(LineTable.Moved)
     def _explain(self) -> None:
-        """What the purpose asks for, and all of its numbers where the table is too narrow for them."""
+        """The requirement of the purpose, and all metrics where the table is too narrow for them."""
         found = self._here
         if found is None:
             return
@@ -100,7 +100,7 @@ class ScenariosTab(Tab):
         return self._here.number if self._here else None
 
     def go_to(self, number: int | None) -> None:
-        """Purposes have rows here, not trials: the cursor goes to the first one that this trial serves."""
+        """Rows are purposes, not trials: the cursor goes to the first one that selected this trial."""
         name = next((one.name for one in self._rows.values() if one.number == number), None)
         if number is not None and name is not None and self.number != number:
             self._table.move_to(name)

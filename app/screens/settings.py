@@ -1,4 +1,4 @@
-"""What can be changed in a study while it runs, and what was changed by whom. It checks no value itself.
+"""What can be changed in a study while it runs, and who changed what. It checks no value itself.
 
 Every change goes through `engine.changes`, which records it with what it replaced.
 """
@@ -55,13 +55,13 @@ FIRST = ("budget.trials", "budget.hours", "runner.slots")
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that can be changed: `key` as `set` spells it, values as a person types them."""
+    """One thing that can be changed: `key` as `set` spells it, values as they are typed."""
 
     key: str
     value: str
     filed: str
     change: Entry | None = None
-    """What changed it last, when it is not as in the study file."""
+    """The last change, if it differs from the study file."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class SettingsScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("settings")
     HELP = """
 What may change while a study runs. `enter` edits the value in one line, which is checked while you type; an empty line
-takes a threshold off and widens a range again. Every change is recorded, `u` takes back the newest, `h` shows them all.
+removes a threshold or restores the whole range. Every change is recorded, `u` undoes the newest, `h` lists them all.
 """
 
     def __init__(self, study_name: str) -> None:
@@ -168,12 +168,12 @@ takes a threshold off and widens a range again. Every change is recorded, `u` ta
 
         def work() -> int:
             made = actions.change_study(self.ui.workspace, self.study_name, {key: typed(key, text)}, who=self.ui.who)
-            if made and complete:  # with room in its budget again it goes on, which needs a runner
+            if made and complete:  # with budget left again it resumes, which needs a runner
                 actions.ensure_runner(self.ui.workspace)
             return len(made)
 
         def words(made: int) -> str:
-            return f"{key} is changed; u takes it back." if made else f"{key} is that already."
+            return f"{key} is changed; u undoes this." if made else f"{key} already has that value."
 
         return work, words
 
@@ -182,12 +182,12 @@ takes a threshold off and widens a range again. Every change is recorded, `u` ta
 
 
 def typed(key: str, text: str) -> Any:
-    """What a person typed for a key, as `change_study` takes it."""
+    """The text typed for a key, as `change_study` takes it."""
     return text if key == "note" else parse_override(f"{key}={text.strip()}").value
 
 
 def check(spec: StudySpec, key: str, text: str) -> None:
-    """Raise our error when this cannot be put in force."""
+    """Raise our error if this change cannot be applied."""
     try:
         settled(spec, read_change(key, typed(key, text)))
     except ConfigError as error:
@@ -196,7 +196,7 @@ def check(spec: StudySpec, key: str, text: str) -> None:
 
 
 def settings_of(spec: StudySpec, filed: StudySpec, changes: Sequence[Entry]) -> tuple[Setting, ...]:
-    """Everything that can be changed, what is changed most first."""
+    """Everything that can be changed, the most often changed first."""
     before = dict(_values(filed))
     found = []
     for key, value in _values(spec):
@@ -229,14 +229,14 @@ def _plain(value: Any) -> str:
 
 
 def _newest(changes: Sequence[Entry], key: str) -> Entry | None:
-    """The newest request that touched a key; of those that stand, if any does."""
+    """The newest request that changed a key; preferably one that is still in force."""
     touching = [one for one in changes if one.trial is None and key in _keys(one)]
     standing = [one for one in touching if one.undone_by is None and one.undoes is None]
     return next(iter([*reversed(standing), *reversed(touching)]), None)
 
 
 def _keys(entry: Entry) -> set[str]:
-    """The settings that a request is about."""
+    """The settings that a request changes."""
     match entry.about:
         case "threshold":
             return {f"threshold.{entry.after.get('metric')}"}
@@ -255,7 +255,7 @@ def _keys(entry: Entry) -> set[str]:
 
 
 def setting_row(setting: Setting) -> Row:
-    """One setting; a changed one has a mark and says who and when."""
+    """One setting; a changed one is marked and shows who and when."""
     empty = "whole range" if setting.key.startswith("range.") else "none"
     zero = ZERO_MEANS.get(setting.key, "0")
     value, filed = (zero if text == "0" else safe_line(text, 200) for text in (setting.value, setting.filed))
@@ -269,7 +269,7 @@ def setting_row(setting: Setting) -> Row:
 
 
 def change_words(setting: Setting) -> str:
-    """`by ada 11-20 14:02 (#7)`, empty for what is as in the study file."""
+    """`by ada 11-20 14:02 (#7)`, empty for values as in the study file."""
     entry = setting.change
     if entry is None:
         return ""
@@ -278,14 +278,14 @@ def change_words(setting: Setting) -> str:
 
 
 def hint(key: str) -> str:
-    """What to type, shown in an empty line."""
+    """A hint, shown in an empty line."""
     if key.startswith("threshold."):
         return "empty: none"
     return "empty: the whole range, or 2..4, or 16,32" if key.startswith("range.") else ""
 
 
 def meaning(view: StudyView, key: str) -> str:
-    """What a setting does, with the numbers that it is about."""
+    """What a setting does, with the numbers that it affects."""
     section, _, name = key.partition(".")
     match section:
         case "threshold":
@@ -296,9 +296,9 @@ def meaning(view: StudyView, key: str) -> str:
             return f"a feasible trial has {side} this; {feasible} of {len(values)} complete trials do now"
         case "range":
             parameter = next(one for one in view.spec.search if one.name == name)
-            return f"later proposals are drawn from this part of {describe(parameter)}; earlier trials stay"
+            return f"later proposals are drawn from this part of {describe(parameter)}; earlier trials are kept"
         case "note":
-            return "what people should know of the study"
+            return "what readers should know about the study"
     keys = {field.name: field for field in dataclasses.fields(getattr(view.spec, section))}
     words = str(keys[name].metadata["help"])
     return f"{words} {used(view.trials)} are used." if key == "budget.trials" else words

@@ -27,14 +27,14 @@ from bertdistill.engine.analysis.coordinates import Slice, SlicePoint, Stretch, 
 from bertdistill.engine.study.space import Value
 
 MOST_TICKS = 12
-"""Whole numbers between the ends of an axis that each get a tick."""
+"""Up to this many whole numbers on an axis, each gets a tick."""
 MOST_LABELS = 24
-"""Trials that all have their number beside the mark."""
+"""Up to this many trials, every mark is labelled with its number."""
 
 
 @dataclass(frozen=True)
 class SliceNews:
-    """One slice, and what else there is to choose. No slice: nothing is searched, or nothing measured."""
+    """One slice, and the other choices. No slice: nothing is searched, or nothing measured."""
 
     parameters: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -117,7 +117,7 @@ class SlicesTab(ChartTab):
         cursor = next((i for i, point in enumerate(found.points) if point.number == self.number), None)
         points = slice_points(view, found, cursor)
         x, y = self._axes(view, found)
-        self._chart.draw(partial(slice_drawing, points, x, y, cursor=cursor), empty="No complete trial has this yet.")
+        self._chart.draw(partial(slice_drawing, points, x, y, cursor=cursor), empty="No complete trial has it yet.")
         logs = [f"log {axis}" for axis, chosen in (("x", x), ("y", y)) if chosen.log]
         words = f" ({', '.join(logs)})" if logs else ""
         entitle(self._chart, title=f"{y.title} along {x.title}{words}")
@@ -184,7 +184,7 @@ def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
 
 
 def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Point]:
-    """The trials of a slice as marks; choices lie at their place in the list. Many dominated ones have no label."""
+    """The trials of a slice as marks; choices by position in the list. Among many, dominated ones have no label."""
     points, baseline = [], baseline_of(view)
     choices = tick_choices(found)
     for place, one in enumerate(found.points):
@@ -196,7 +196,7 @@ def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Poin
 
 
 def tick_choices(found: Slice) -> tuple[Value, ...]:
-    """The choices of the axis; few whole numbers are choices too, or layers would have a tick at 1.5."""
+    """The choices of the axis; a few whole numbers are choices too, or layers would have a tick at 1.5."""
     axis, values = found.axis, [point.value for point in found.points]
     few = axis.kind == "number" and not axis.log and axis.high - axis.low <= MOST_TICKS
     if few and values and all(isinstance(value, int) for value in values):

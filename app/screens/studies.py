@@ -1,4 +1,4 @@
-"""The studies of the workspace: where the app begins. It reads one row a study and starts nothing by itself."""
+"""The studies of the workspace: the first screen. It reads one row per study and starts nothing by itself."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ COLUMNS = (
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
 )
-EMPTY = "No study yet. Press n to begin one; the demo, first of its list, needs no data and no network."
-NONE_YET = "There is no study here yet: n begins one."
+EMPTY = "No study yet. Press n to create one; the demo, first in its list, needs no data and no network."
+NONE_YET = "There is no study here yet: n creates one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
 
@@ -53,11 +53,11 @@ class StudiesNews:
 
     views: list[StudyView]
     archived: set[int]
-    """Row ids of those that were put away."""
+    """Row ids of the archived ones."""
     runner: RunnerStatus
     load: Load
     live: Mapping[int, Sequence[Attempt]]
-    """Attempts that run now, by row id of their study."""
+    """Running attempts, by row id of their study."""
 
 
 class StudiesScreen(LiveScreen):
@@ -66,8 +66,8 @@ class StudiesScreen(LiveScreen):
     PLACE = "studies"
     BINDINGS: ClassVar = bindings("studies")
     HELP = """
-Every study of the workspace. `n` begins a new one from a config file; `enter` opens one. Studies go on when this app is
-closed: a runner and its workers are processes of their own.
+Every study of the workspace. `n` creates one from a study file; `enter` opens one. Studies keep running when this app
+is closed: the runner and its workers are separate processes.
 """
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ closed: a runner and its workers are processes of their own.
     @property
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
-        table = next(iter(self.query(LineTable)), None)  # asked by the footer of a screen that this one covers
+        table = next(iter(self.query(LineTable)), None)  # called by the footer of a screen that this one covers
         return str((table and table.cursor_key) or "")
 
     def _view(self) -> StudyView | None:
@@ -151,7 +151,7 @@ closed: a runner and its workers are processes of their own.
             case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
             case "show_archived" if self.news is not None and not self.news.archived:
-                return "No study is archived; A puts one away."
+                return "No study is archived; A archives one."
             case "stop_study" if view is not None:
                 return study_header.why_not_stop(view.study)
             case "start_runner" if self.news is not None:
@@ -187,7 +187,7 @@ closed: a runner and its workers are processes of their own.
             away = view.study.id not in self.news.archived
             self.ui.act(
                 lambda: actions.archive_study(self.ui.workspace, name, archived=away, who=self.ui.who),
-                lambda _: f"{name} is {'put away; H shows it' if away else 'back'}.",
+                lambda _: f"{name} is {'archived; H shows it' if away else 'restored'}.",
             )
 
     def action_delete(self) -> None:
@@ -221,7 +221,7 @@ def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only:
 
 
 def _left(view: StudyView, live: Sequence[Attempt]) -> str:
-    """Time to the end of the budget at the present number of workers, where it can be told."""
+    """Time to the end of the budget with the current number of workers, if it can be estimated."""
     left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.outline.slots or 1)
     return "" if left is None else fmt.duration(left)
 

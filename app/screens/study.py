@@ -1,6 +1,6 @@
 """One study: the ranked list, the frontier, the curves of the chosen trials, and the log. It decides nothing.
 
-What a person does here goes through `engine.actions`, as the commands do. It is longer than 400 lines because every key
+Every action goes through `engine.actions`, as in the commands. It is longer than 400 lines because every key
 of the screen is a method of it.
 """
 
@@ -43,24 +43,24 @@ if TYPE_CHECKING:
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
 LEAST_COLUMNS = 60
-"""Points of a curve that are read at least; as many as the chart has columns where that is more."""
+"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
 
 @dataclass(frozen=True)
 class StudyNews:
-    """All that the screen shows."""
+    """Everything that the screen shows."""
 
     view: StudyView
     losses: dict[int, float]
     attempts: list[Attempt]
-    """Those that run now, the preparation included."""
+    """The running ones, including the preparation."""
     notices: list[Notice]
     runner: RunnerStatus
     load: Load
     curves: list[TrialCurve] = field(default_factory=list)
     series: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    """What people asked for, oldest first."""
+    """The requests, oldest first."""
     preparation: Attempt | None = None
     """The newest one; this and `entries` only for the log, while it is seen."""
 
@@ -73,15 +73,16 @@ class StudyScreen(LiveScreen):
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
 The ranked list has the frontier first (`★`), then the other trials by their distance to it: how far they must improve
-to equal a frontier trial, in shares of the objectives' ranges, sizes as logarithms. So a small trial stands high when
-nothing as small is much better, however weak it is. Then come trials that miss a threshold, then those without a rank.
-The chart shows the same trials; the cursor of both is the same trial. Closing this screen, or the app, stops nothing.
+to equal a frontier trial, as fractions of the objectives' ranges, sizes on a log scale. Thus a small trial ranks
+high if nothing as small is much better, however weak it is. Trials that miss a threshold follow, then those without a
+rank.
+The chart shows the same trials; the cursor of both is the same trial. Closing this screen or the app stops nothing.
 
 - `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
 - `gain`: what a trial added to the hypervolume when it ended.
 - `dominated by #7`: trial 7 is at least as good in every objective and better in one.
-- `at chance`: a model that has learnt nothing scores as much; it says nothing to keep or promote such a trial.
-- `stored to step n`: the newest trial's numbers up to there are in the database, and survive whatever is killed.
+- `at chance`: a model that has learnt nothing scores as much; there is no reason to keep or promote such a trial.
+- `stored to step n`: the newest trial's numbers up to there are in the database and survive any crash or kill.
 """
 
     def __init__(self, study_name: str) -> None:
@@ -141,9 +142,9 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         )
 
     def _drawn(self, view: StudyView) -> tuple[int, ...]:
-        """Trials whose curves are drawn: marked ones, else the one under the cursor and those that run.
+        """Trials whose curves are drawn: marked ones, else the one under the cursor and the running ones.
 
-        Before the first trial it is the teacher.
+        Before the first trial, the teacher's.
         """
         if self.marked:
             return self.marked
@@ -175,7 +176,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             self._curves.show(self.news.curves, self.news.series)
 
     def _show_log(self, news: StudyNews) -> None:
-        """Made anew when one of its lines may be another; most looks bring only progress. A hidden one is not made."""
+        """Rebuilt only when a line may have changed; most refreshes bring only progress. A hidden log is not built."""
         if not self._log.display:
             return
         view, ready = news.view, news.preparation and (news.preparation.id, news.preparation.ended_at)
@@ -204,7 +205,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if self._selected is None and rows:
             self._selected = _first(view, trials)
             table.move_to(self._selected)
-        elif all(trial.number != self._selected for trial in trials):  # a filter took it away
+        elif all(trial.number != self._selected for trial in trials):  # a filter removed it
             key = table.cursor_key
             self._selected = key if isinstance(key, int) else None
         order = f"by {'number' if self._sort == 'trial' else self._sort or 'rank'}"
@@ -226,16 +227,16 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def _empty_words(self, news: StudyNews) -> str:
         if self._filter_text:
-            return "No trial fits the filter; press / to change it."
+            return "No trial matches the filter; press / to change it."
         for attempt in news.attempts:
             if attempt.trial_id is None:
                 words = study_header.preparation(attempt, ascii_only=self.ui.ascii_only)
-                return f"{words} The first trials follow, and each that ends is a point of the chart."
+                return f"{words} The first trials follow; each one that ends becomes a point in the chart."
         if not news.runner.alive and news.view.needs_runner:
             return "Nothing runs: there is no runner. Press R to start one."
         if news.view.study.state == StudyState.FAILED:
             return f"The study failed: {safe_line(news.view.study.diagnosis, 300)}"
-        return "No trial yet; the runner begins with the data and the teacher."
+        return "No trial yet; the runner prepares the data and the teacher first."
 
     # ---------------------------------------------------------------------------------------------------- choosing
 
@@ -247,7 +248,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     @property
     def _under_cursor(self) -> int | None:
-        """Asked of the pane itself: its message comes after the next key when somebody types fast."""
+        """Read from the pane itself: with fast typing its message arrives after the next key."""
         if self.focused is self._frontier and self._frontier.selected is not None:
             return self._frontier.selected
         key = self.query_one("#trials", LineTable).cursor_key if self.is_mounted else None
@@ -266,7 +267,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def line_chosen(self) -> None:
         number = self._log.trial
         if number is None:
-            self.ui.tell("This line is about no trial, so nothing opens.")
+            self.ui.tell("This line is not about a trial, so nothing opens.")
         else:
             self.ui.open_trial(self.study_name, number)
 
@@ -295,7 +296,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
                 ("command", command_line("show", name, ws=self.ui.workspace)),
                 *found,
             ]
-        if self._log.display and (log := self._log.text):  # one that is hidden is not made anew
+        if self._log.display and (log := self._log.text):  # a hidden one is not rebuilt
             found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
@@ -303,12 +304,12 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     # ------------------------------------------------------------------------------------------------------ actions
 
     def why_not(self, action: str) -> str:
-        """Only what makes sense for the trial under the cursor."""
+        """Why an action is unavailable, for the trial under the cursor."""
         match action:
             case "compare" if len(self._compared()) < FEWEST:
-                return "A comparison takes two trials: mark another with space, then press c."
+                return "A comparison needs two trials: mark another with space, then press c."
             case "show_archived" if self.news is not None and not any(t.archived for t in self.news.view.trials):
-                return "No trial is archived; A puts one away."
+                return "No trial is archived; A archives one."
             case "unmark" if not self.marked:
                 return "No trial is marked; space marks one."
             case "start_runner" if self.news is not None:
@@ -316,7 +317,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             case "stop_study" if self.news is not None:
                 return study_header.why_not_stop(self.news.view.study)
         words = trial_actions.why_not(action, self.selected)
-        return "No trial is chosen: the filter keeps none; / changes it." if words and self._hides_all else words
+        return "No trial is selected: none matches the filter; / changes it." if words and self._hides_all else words
 
     @property
     def _hides_all(self) -> bool:
@@ -358,7 +359,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if number in self.marked:
             self.marked = tuple(n for n in self.marked if n != number)
         elif len(self.marked) == MOST:
-            self.ui.tell("Six trials are marked already; unmark one, or all with U.", severity="warning")
+            self.ui.tell("Six trials are already marked; unmark one, or all with U.", severity="warning")
         else:
             self.marked = (*self.marked, number)
         self._again()
@@ -392,7 +393,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self._again()
 
     def action_log(self) -> None:
-        """Below the other panes; where one at a time is shown go to it and back."""
+        """Below the other panes; where one pane is shown at a time, go to it and back."""
         if one_pane(self):
             self.action_pane("trials" if self._log.display else "log")
         else:
@@ -419,7 +420,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self._again()
 
     def _again(self) -> None:
-        """Draw what is known again, and read what else is wanted."""
+        """Redraw what is known, and read what else is needed."""
         if self.news is not None:
             self.show(self.news)
         self.ui.look_again()
@@ -479,5 +480,5 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
 
 def _first(view: StudyView, trials: Sequence[Trial]) -> int:
-    """Where the cursor stands before a person moved it: on the best trial of the frontier."""
+    """The initial position of the cursor: the best trial of the frontier."""
     return view.frontier[0].number if view.frontier else trials[0].number

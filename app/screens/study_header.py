@@ -1,4 +1,4 @@
-"""The top line of the study screen: states, budget, time left, hypervolume, load, how far numbers are safe. Pure."""
+"""The top line of the study screen: states, budget, time left, hypervolume, load, how far numbers are stored. Pure."""
 
 from __future__ import annotations
 
@@ -128,16 +128,16 @@ def why_not_stop(study: Study) -> str:
     """Why a study cannot be stopped, empty when it can."""
     if study.state in (StudyState.RUNNING, StudyState.PAUSED):
         return ""
-    return f"The study is {study.state}: nothing of it runs, so there is nothing to stop."
+    return f"The study is {study.state}: nothing is running, so there is nothing to stop."
 
 
 def silent_words(runner: RunnerStatus) -> str:
-    """How long a runner that holds its lock has not given a sign."""
+    """How long a runner that holds its lock has been silent."""
     return f"runner {runner.pid} has not answered for {fmt.duration(runner.silence)}"
 
 
 def why_no_runner(runner: RunnerStatus, *, idle: bool = False) -> str:
-    """Why no runner is to be started, empty when one is."""
+    """Why no runner should be started, empty if one should."""
     if runner.alive:
-        return f"A runner works here already: pid {runner.pid} on {safe_line(runner.host, 40)}."
-    return "A runner would have nothing to do: n begins a study." if idle else ""
+        return f"A runner is already running here: pid {runner.pid} on {safe_line(runner.host, 40)}."
+    return "A runner would have nothing to do: n creates a study." if idle else ""

@@ -1,6 +1,6 @@
 """One trial: facts and rank card, curves, attempts and checkpoints, the log of its worker. It decides nothing.
 
-What a person does here goes through `engine.actions`, as the commands do.
+Every action goes through `engine.actions`, as in the commands.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from bertdistill.store.rows import ModelVersion, Trial, TrialState
 
 PANES = ("facts", "curves", "runs", "log")
 LEAST_COLUMNS = 60
-"""Points of a curve that are read at least; as many as the chart has columns where that is more."""
+"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 STYLES = {"running": "cyan", "complete": "green", "failed": "red", "infeasible": "yellow"}
 
 
@@ -69,8 +69,8 @@ class TrialScreen(LiveScreen):
     panes: ClassVar = {name: f"trial-{name}" for name in PANES}
     HELP = """
 The facts compare the trial with the baseline, the trial that it is a rerun of, and the teacher. A difference in
-brackets is how far this trial lies above or below the other; `=` stands for the same setting. `enter` on a line that
-speaks of another trial goes there, `escape` comes back.
+brackets is how far this trial lies above or below the other; `=` means the same setting. `enter` on a line that
+mentions another trial opens it, `escape` returns.
 """
 
     def __init__(self, study_name: str, number: int) -> None:
@@ -102,7 +102,7 @@ speaks of another trial goes there, `escape` comes back.
         self.query_one("#trial-facts").focus()
 
     def on_resize(self) -> None:
-        """Long words are broken anew."""
+        """Long words are wrapped again."""
         self.call_after_refresh(self._again)
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -121,13 +121,13 @@ speaks of another trial goes there, `escape` comes back.
         return TrialNews(view, trial, details, card, models, curves, names, log, title)
 
     def _table(self, view: StudyView) -> ScenarioTable:
-        """The scenarios, made anew only when a trial ended."""
+        """The scenarios, recomputed only when a trial has ended."""
         if self._scenarios is None or self._scenarios[0] is not view.ranked:
             self._scenarios = (view.ranked, study_scenarios(view))
         return self._scenarios[1]
 
     def _log(self, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
-        """The log of the newest attempt; what the runner kept of it when its folder is gone."""
+        """The log of the newest attempt, or what the runner kept of it if its folder is gone."""
         if not attempts:
             return [], "Log"
         attempt = attempts[-1]
@@ -136,21 +136,21 @@ speaks of another trial goes there, `escape` comes back.
             self._tail = Tail(path)
         title, lines = f"Log of attempt {attempt['attempt']}", self._tail.read()
         if not lines and attempt["log_tail"]:
-            return list(enumerate(attempt["log_tail"].splitlines(), start=1)), f"{title}, as the runner kept it"
+            return list(enumerate(attempt["log_tail"].splitlines(), start=1)), f"{title}, as kept by the runner"
         return lines, f"{title}, its end" if self._tail.cut else title
 
     # ---------------------------------------------------------------------------------------------------- showing
 
     def show(self, news: TrialNews) -> None:
         if news.trial.number != self.number:
-            return  # read before the person went on to the next trial
+            return  # read before the person moved to the next trial
         self.news = news
         self.header(_header(news, ascii_only=self.ui.ascii_only))
         self._show_facts(news)
         self._show_runs(news)
         self._curves.show(news.curves, news.series)
         log = self.query_one(LogPane)
-        log.show_lines(news.log, empty="The worker has written nothing.")
+        log.show_lines(news.log, empty="The worker has not written anything.")
         entitle(log, title=news.log_title)
         self.refresh_keys()
 
@@ -188,14 +188,14 @@ speaks of another trial goes there, `escape` comes back.
         self.refresh_keys()
 
     def _name_target(self) -> None:
-        """The lower border says where enter goes."""
+        """The lower border says what enter opens."""
         number, table = self._target, self.query_one("#trial-facts", LineTable)
         table.opens = number is not None
         entitle(table, subtitle="" if number is None else f"enter opens #{number}")
 
     @property
     def _target(self) -> int | None:
-        """The trial that the line under the cursor speaks of."""
+        """The trial that the line under the cursor mentions."""
         return trial_of(self.query_one("#trial-facts", LineTable).cursor_key) if self.is_mounted else None
 
     @on(LineTable.Chosen, "#trial-facts")
@@ -204,7 +204,7 @@ speaks of another trial goes there, `escape` comes back.
             self.ui.open_trial(self.study_name, number)
 
     def action_step_trial(self, by: int) -> None:
-        """The neighbour in the ranked list, in this screen's place."""
+        """Replace this screen with that of a neighbour in the ranked list."""
         if self.news is None:
             return
         numbers = [t.number for t in self.news.view.trials if not t.archived or t.number == self.number]
@@ -225,9 +225,9 @@ speaks of another trial goes there, `escape` comes back.
     def why_not(self, action: str) -> str:
         if action == "open" and self.is_mounted:
             if self.focused is not None and self.focused.id in ("trial-runs", "trial-log"):
-                return "Nothing opens from here; y copies the folders and the log."
+                return "There is nothing to open here; y copies the folders and the log."
             if self._target is None:
-                return "The chosen fact names no other trial; enter opens one where the lower border says so."
+                return "This line mentions no other trial; enter opens one where the lower border says so."
         return trial_actions.why_not(action, self.trial)
 
     def copies(self) -> list[tuple[str, str]]:
@@ -284,7 +284,7 @@ speaks of another trial goes there, `escape` comes back.
         self.call_after_refresh(self._again)
 
     def action_log(self) -> None:
-        """In a narrow window go to the log and back; in a wide one give its room to the curves and back."""
+        """In a narrow window, go to the log and back; in a wide one, give its space to the curves and back."""
         if self.has_class("-narrow") or self.has_class("-maximised"):
             self.action_pane("facts" if self.has_class("-show-log") else "log")
         elif not self.query_one("#trial-log").display:  # by this key, or because the window is low
@@ -301,7 +301,7 @@ speaks of another trial goes there, `escape` comes back.
 
 
 def _facts_of(news: TrialNews) -> tuple[Any, ...]:
-    """What the facts say that may change while no trial changes its state; the progress is not among them."""
+    """The facts that may change while no trial changes its state; progress is not one of them."""
     view, trial = news.view, news.trial
     related = (view.baseline, view.parent(trial), *(view.trial(number) for number in news.details["children"]))
     scores = tuple(other.metrics for other in related if other is not None)
@@ -309,7 +309,7 @@ def _facts_of(news: TrialNews) -> tuple[Any, ...]:
 
 
 def _header(news: TrialNews, *, ascii_only: bool) -> Text:
-    """Name, state, place, scores; for a running trial how far it is."""
+    """Name, state, place, scores; for a running trial, its progress."""
     trial, view = news.trial, news.view
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{safe_line(view.study.name, 40)}/{trial.number}  ", "bold")

@@ -1,6 +1,6 @@
 """Try a promoted model: type a question with a passage, or a sentence, and see it and its teacher answer side by side.
 
-No model is loaded here: a child process answers, and it ends with the screen.
+No model is loaded here: a child process answers and ends with the screen.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from bertdistill.store.rows import ModelVersion, Study
 SIDES = ("student", "teacher")
 HINTS = {
     "question": "Type a question, such as: Who wrote the letter?",
-    "passage": "Paste or type the passage in which the answer may stand",
+    "passage": "Paste or type the passage that may contain the answer",
     "text": "Type a sentence, such as: A fine film.",
-    "pair": "The sentence that belongs to it",
+    "pair": "The second sentence",
 }
 LONGEST_ANSWER = 20_000
 TIME_NOISE = 0.25
-"""Two CPU times that differ by less than this share are called equal: ten busy neighbours lengthen one by as much."""
+"""Two CPU times that differ by less than this fraction count as equal: ten busy neighbours slow one down by as much."""
 """Characters of an answer or a label that are shown."""
 
 
@@ -63,7 +63,7 @@ class TryNews:
 
     @property
     def takes_pairs(self) -> bool:
-        """Whether the model reads two sentences; a study that was prepared before this was recorded may."""
+        """Whether the model reads two sentences; a study prepared before this was recorded may."""
         return not TASKS[self.task].spans and Prepared.from_dict(self.study.prepared).pairs is not False
 
 
@@ -75,9 +75,9 @@ class TryScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("try")
     HELP = """
 `enter` in a line, or `f5` anywhere, asks the model and its teacher. Both answer on one CPU thread; the CPU time is the
-median of up to five forward passes over this very input, which may be several windows of a long passage. The first
-answer takes some seconds, because the process that answers must load torch and the weights. Answers to something else
-than what stands in the fields now are pale and say so.
+median of up to five forward passes over this input, which may be several windows of a long passage. The first answer
+takes a few seconds, because its process must load torch and the weights. Once you edit the fields, the old answers are
+dimmed and marked as such.
 """
 
     def __init__(self, model: str) -> None:
@@ -88,7 +88,7 @@ than what stands in the fields now are pale and say so.
         self.answers = AnswerProcess()
         self._asked: Mapping[str, str] = {}
         self._since = 0.0
-        """When the question that is being answered was asked; 0 while none is."""
+        """When the pending question was asked; 0 if none is pending."""
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -137,8 +137,8 @@ than what stands in the fields now are pale and say so.
         folder = reader.workspace.absolute(version.folder)
         if folder.is_dir() and (
             words := integrity.changed(reader.workspace, version)
-        ):  # a missing one is told when asked
-            raise NotFound(f"{self.model} is no longer what was verified: {words}", hint="Promote its trial again.")
+        ):  # a missing one is reported when asked
+            raise NotFound(f"{self.model} has changed since it was verified: {words}", hint="Promote its trial again.")
         return TryNews(version, study, folder, teacher_of(reader.workspace, Prepared.from_dict(study.prepared)))
 
     def show(self, news: TryNews) -> None:
@@ -175,7 +175,7 @@ than what stands in the fields now are pale and say so.
             again = f"{missing}, then f5 asks again" if missing else "f5 asks again"
             words = f"Changed since it was asked; {again}."
         elif self._since:
-            words = f"Asked {fmt.duration(time.monotonic() - self._since)} ago; the first answer waits for the weights."
+            words = f"Asked {fmt.duration(time.monotonic() - self._since)} ago; the first answer loads the weights."
         elif missing:
             words = f"{missing[:1].upper()}{missing[1:]}; f5 asks then."
         elif len(self.replies) == len(SIDES) and not any(reply.error for reply in self.replies.values()):
@@ -190,7 +190,7 @@ than what stands in the fields now are pale and say so.
 
     @property
     def is_stale(self) -> bool:
-        """Whether something else was asked than what stands in the fields now."""
+        """Whether the fields have changed since the question was asked."""
         return bool(self._asked) and self._asked != self._request()
 
     @on(Input.Changed)
@@ -200,7 +200,7 @@ than what stands in the fields now are pale and say so.
             self._show_answers(self.news)
 
     def _request(self) -> dict[str, str]:
-        """What is typed, as `ask` takes it; empty parts are left out."""
+        """The input, as `ask` takes it; empty parts are left out."""
         qa = self.news is not None and TASKS[self.news.task].spans
         words = {key: self.query_one(f"#{key}", Input).value for key in (("question",) if qa else ("text", "pair"))}
         if qa:
@@ -208,7 +208,7 @@ than what stands in the fields now are pale and say so.
         return {key: unicode_only(value) for key, value in words.items() if value.strip()}
 
     def problem(self, request: Mapping[str, str]) -> str:
-        """What is missing, empty when the model can be asked."""
+        """What is missing, empty if the model can be asked."""
         if self.news is None:
             return "the model is still being read"
         needed = (
@@ -230,9 +230,9 @@ than what stands in the fields now are pale and say so.
             self.action_ask()
 
     def action_ask(self) -> None:
-        """Ask both; a question that is asked while another is answered takes its place."""
+        """Ask both; a new question replaces a pending one."""
         request = self._request()
-        if self.problem(request):  # which stands below the fields already
+        if self.problem(request):  # which is already shown below the fields
             return
         self.replies, self._asked = {}, request
         self._since = time.monotonic()
@@ -278,9 +278,9 @@ def first_line(found: Mapping[str, object]) -> str:
 
 
 def comparison(student: Reply, teacher: Reply) -> str:
-    """Whether both say the same, and how much faster one is."""
+    """Whether both answers agree, and how much faster one is."""
     same = first_line(student.found) == first_line(teacher.found)
-    words = "Both say the same." if same else "They differ."
+    words = "Both give the same answer." if same else "They differ."
     if student.latency_cpu_ms and teacher.latency_cpu_ms:
         ratio = teacher.latency_cpu_ms / student.latency_cpu_ms
         faster, times = ("student", ratio) if ratio >= 1 else ("teacher", 1 / ratio)

@@ -67,12 +67,12 @@ def slot_row(news: WorkersNow, place: Place, *, ascii_only: bool) -> Row:
 
 
 def queue_key(item: Waiting) -> Hashable:
-    """What stays the same while the reason changes."""
+    """What identifies an item while its reason changes."""
     return (item.study, item.item, item.trial)
 
 
 def queue_row(item: Waiting) -> Row:
-    """Something that waits, with the reason."""
+    """A waiting item, with the reason."""
     tones: dict[str, Tone] = {"next": "good", "no runner": "bad", "failed": "bad", "paused": "warn", "busy": "warn"}
     cells = (Cell(safe_line(item_name(item), 60)), Cell(why_words(item), tones.get(item.reason, "plain")))
     return Row(queue_key(item), cells)

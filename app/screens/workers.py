@@ -47,30 +47,30 @@ from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, StudyState
 
 SAMPLES = 60
-"""Looks that the history of the load keeps."""
+"""Samples kept of the load."""
 SLOTS_SECONDS = 5.0
-"""How long the list of slots is believed: NVML takes its time."""
+"""How long the list of slots is cached: NVML is slow."""
 REMEDIES = {
-    "paused": "z goes on with the study",
-    "stopped": "z goes on with the study",
-    "failed": "z goes on with the study when its cause is mended",
+    "paused": "z resumes the study",
+    "stopped": "z resumes the study",
+    "failed": "z resumes the study once the cause is fixed",
     "no runner": "R starts one",
-    "leaving": "R starts one when it is gone",
-    "slots": "+ allows one worker more",
+    "leaving": "R starts one once it is gone",
+    "slots": "+ allows one more worker",
     "hours": "raise budget.hours in the settings of the study",
 }
-"""Which key helps, by the reason for which something waits."""
+"""Which key helps, by the reason for waiting."""
 
 
 class WorkersScreen(LiveScreen):
-    """Who works where, and why the rest waits."""
+    """Which worker is in which slot, and why the rest waits."""
 
     PLACE = "workers"
     BINDINGS: ClassVar = bindings("workers")
     HELP = """
-The upper table has every slot with the worker in it, the lower one everything that waits and the reason. `+`, `-`, `z`
-and `Z` are about the study of the row under the cursor. Stopping lets a worker write a checkpoint first; killing does
-not. Workers and runner are processes of their own: closing this app stops none of them.
+The upper table has every slot with its worker, the lower one everything that waits and why. `+`, `-`, `z` and `Z` act
+on the study of the row under the cursor. Stopping lets a worker write a checkpoint first; killing does
+not. Workers and runner are separate processes: closing this app does not stop them.
 """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         self._show_load(news.load)
         slots, queue = self._table("slots"), self._table("queue")
         slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.room.places])
-        queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing waits.")
+        queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
         queue.border_title = Text(f"Queue: {len(news.queue)}")
         self._show_chosen()
 
@@ -141,7 +141,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         return text
 
     def _show_load(self, load: Load) -> None:
-        """A line each for the processor and every GPU, with the course of its load."""
+        """A line each for the processor and every GPU, with its recent load."""
         percents: list[float | None] = [load.cpu_percent, *(gpu.percent for gpu in load.gpus)]
         names = ["cpu", *(gpu.uuid for gpu in load.gpus)]
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -155,7 +155,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         self.query_one("#load").border_title = Text("Load")
 
     def _show_chosen(self) -> None:
-        """The row under the cursor in full, and which study the keys are about."""
+        """The row under the cursor in full, and the study that the keys act on."""
         news = self.news
         if news is None:
             return
@@ -210,7 +210,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         return next((item for item in self.news.queue if queue_key(item) == key), None)
 
     def _now(self) -> StudyNow | None:
-        """The study that the keys are about: of the row under the cursor, else one that runs, else the newest."""
+        """The study that the keys act on: of the row under the cursor, else a running one, else the newest."""
         if self.news is None:
             return None
         chosen = self._worker() or self._item()
@@ -261,7 +261,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         elif row is not None:
             self.ui.open_study(row.study)
         else:
-            self.ui.tell("Nothing works here now, so nothing opens.")
+            self.ui.tell("There is no worker in this slot, so nothing opens.")
 
     def action_pause_study(self) -> None:
         if now := self._now():
@@ -278,16 +278,16 @@ not. Workers and runner are processes of their own: closing this app stops none 
             if yes:
                 self.ui.act(
                     lambda: actions.stop_runner(self.ui.workspace, who=self.ui.who),
-                    lambda _: "The workers write a checkpoint and leave, then the runner. R starts one again.",
+                    lambda _: "The workers write a checkpoint and exit, then the runner exits. R starts it again.",
                 )
 
-        question = "Stop all workers and the runner? They write a checkpoint first; R goes on from there."
+        question = "Stop all workers and the runner? They write a checkpoint first; R resumes from there."
         self.ui.push_screen(Confirm(question, yes="Stop all", no="Let them run"), answered)
 
     def action_stop_worker(self) -> None:
         worker, item = self._worker(), self._item()
         if worker is not None and worker.trial is None:
-            self.ui.ask_to_stop_study(worker.study)  # a preparation is the study's: it has no trial to stop
+            self.ui.ask_to_stop_study(worker.study)  # a preparation belongs to the study: it has no trial to stop
         elif worker is not None:
             self._ask_how(worker)
         elif item is not None and item.trial is not None:
@@ -302,7 +302,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
             if key in ("s", "k"):
                 self._stop(worker.study, number, at_once=key == "k")
 
-        question = f"End trial #{number} of {worker.study} for good? Its numbers so far stay."
+        question = f"End trial #{number} of {worker.study} for good? Its results so far are kept."
         self.ui.push_screen(Choice(question, choices), answered)
 
     def _ask_to_drop(self, study: str, number: int) -> None:
@@ -310,11 +310,11 @@ not. Workers and runner are processes of their own: closing this app stops none 
             if yes:
                 self._stop(study, number, at_once=False)
 
-        question = f"Take trial #{number} of {study} out of the queue for good?"
-        self.ui.push_screen(Confirm(question, yes="Take it out", no="Let it wait"), answered)
+        question = f"Remove trial #{number} of {study} from the queue for good?"
+        self.ui.push_screen(Confirm(question, yes="Remove it", no="Keep it"), answered)
 
     def _stop(self, study: str, number: int, *, at_once: bool) -> None:
-        said = "is killed" if at_once else "is asked to stop; a worker writes a checkpoint first"
+        said = "was killed" if at_once else "was asked to stop; a worker writes a checkpoint first"
         self.ui.act(
             lambda: actions.stop_trial(self.ui.workspace, study, number, at_once=at_once, who=self.ui.who),
             lambda late: late or f"Trial #{number} of {study} {said}.",
@@ -326,9 +326,9 @@ not. Workers and runner are processes of their own: closing this app stops none 
             return
         number = own_slots(now, news.room) + by
         if number < 1:
-            self.ui.tell("One worker is the least; z pauses the study.", severity="warning")
+            self.ui.tell("One worker is the minimum; z pauses the study.", severity="warning")
         elif by > 0 and self._gpus_are_all(now, news):
-            hint = "Every GPU has its worker; only runner.slots_per_gpu lets more share one."
+            hint = "Every GPU has a worker; to let several share one, raise runner.slots_per_gpu."
             self.ui.tell(hint, severity="warning")
         elif by < 0 and len(_trials(now, self._live())) > number:
             self._ask_who_leaves(now, number)
@@ -350,7 +350,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
         choices = (
             ("n", "Change nothing"),
             ("f", "Let all finish; start fewer afterwards"),
-            ("s", f"Stop the newest, #{trial}, after a checkpoint; it goes on later"),
+            ("s", f"Stop the newest, #{trial}, after a checkpoint; it resumes later"),
         )
 
         def answered(key: str | None) -> None:
@@ -362,7 +362,7 @@ not. Workers and runner are processes of their own: closing this app stops none 
     def _set_slots(self, name: str, number: int, *, stop_newest: bool) -> None:
         self.ui.act(
             lambda: actions.set_slots(self.ui.workspace, name, number, stop_newest=stop_newest, who=self.ui.who),
-            lambda _: f"{name} may have {_workers(number)} at once. u takes it back.",
+            lambda _: f"{name} may have {_workers(number)} at once. u undoes this.",
         )
 
 

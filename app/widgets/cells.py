@@ -1,4 +1,4 @@
-"""What a table shows, as values: cells and rows, harmless whatever they are made of. It draws nothing."""
+"""The content of a table as values: cells and rows, sanitised whatever they are made of. It draws nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, overload
 from bertdistill.app.text.safe import safe_line
 
 LONGEST = 2000
-"""Characters of a cell that had to be cleaned."""
+"""Maximum characters of a cell that had to be sanitised."""
 Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent"]
 
 
@@ -21,12 +21,12 @@ class Cell:
     tone: Tone = "plain"
 
     def __post_init__(self) -> None:
-        if not self.text.isprintable():  # the usual text costs one look
+        if not self.text.isprintable():  # a fast path for the usual text
             object.__setattr__(self, "text", safe_line(self.text, LONGEST))
 
 
 class LateCells(Sequence[Cell]):
-    """Cells that are made when somebody looks at them: of 1,000 rows thirty are on screen."""
+    """Cells that are made when they are first read: of 1,000 rows thirty are on screen."""
 
     def __init__(self, make: Callable[[], tuple[Cell, ...]]) -> None:
         self._make: Callable[[], tuple[Cell, ...]] | None = make
@@ -34,7 +34,7 @@ class LateCells(Sequence[Cell]):
 
     def _all(self) -> tuple[Cell, ...]:
         if self._make is not None:
-            self._made, self._make = self._make(), None  # what it was made of may go
+            self._made, self._make = self._make(), None  # frees what it was made from
         return self._made
 
     @overload
@@ -56,11 +56,11 @@ class LateCells(Sequence[Cell]):
 
 @dataclass(frozen=True)
 class Row:
-    """One row. A dim row is drawn pale where its cells are plain; a marked row has a glyph in the gutter."""
+    """One row. In a dim row, plain cells are dimmed; a marked row has a glyph in the gutter."""
 
     key: Hashable
     cells: Sequence[Cell]
     dim: bool = False
     mark: bool = False
     wide: bool = False
-    """The second cell is a sentence: it takes the rest of the line, whatever the columns are."""
+    """The second cell is a sentence: it takes the rest of the line, regardless of the columns."""

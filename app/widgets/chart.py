@@ -1,6 +1,6 @@
 """A chart that repaints only the lines that changed. It draws nothing itself: a function of a Look does.
 
-The owner hands over that function and says the title and the legend; size, theme and marker are known here.
+The owner passes that function and sets the title and the legend; size, theme and marker are known here.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _SHADES: dict[str, tuple[str, float]] = {
     "series4": ("text-secondary", 1.0),
     "series5": ("foreground", 0.8),
 }
-"""Theme variable of each colour in a chart, and how much of it lies over the background."""
+"""Theme variable of each colour in a chart, and its opacity over the background."""
 
 
 def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour]:
-    """Chart colours from a theme that has RGB colours; a variable that is no such colour leaves its entry out."""
+    """Chart colours from a theme with RGB colours; a variable that is not an RGB colour is skipped."""
     found: dict[str, Colour] = {}
     for key, (name, strength) in _SHADES.items():
         value = variables.get(name, "")
@@ -50,7 +50,7 @@ def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour
 
 
 class Chart(Widget, can_focus=True):
-    """Draws a Drawing at its own size, and again when size, theme or marker change; lines that stay are not sent."""
+    """Draws a Drawing at its own size, and again when size, theme or marker change; unchanged lines are not sent."""
 
     DEFAULT_CSS = """
     Chart { width: 1fr; height: 1fr; }
@@ -101,12 +101,12 @@ class Chart(Widget, can_focus=True):
     def draw(self, make: Callable[[Look], Drawing] | None, *, empty: str = "") -> None:
         """Keep `make` and draw with it; while hidden, only keep it.
 
-        None, and a drawing that is only a sentence, show `empty` (or that sentence). Say the axes' names in the
+        None, and a drawing that is only a sentence, show `empty` (or that sentence). Put the axes' names in the
         border title: the drawing has none.
         """
         self._make, self._empty, self._stale = make, empty, True
         if not self._visible():
-            self.refresh()  # the lines that Textual kept from before are not to be shown again
+            self.refresh()  # the lines that Textual has cached must not be shown again
         elif changed := self._redraw():
             self.refresh(*changed)
 
@@ -115,7 +115,7 @@ class Chart(Widget, can_focus=True):
         return ""
 
     def render_line(self, y: int) -> Strip:
-        """One line of the chart, which is drawn now if it waited until it was seen or the look changed."""
+        """One line of the chart, drawn now if that was deferred until visible, or if the look changed."""
         size = self.size
         seen = self._drawn_for
         resized = seen is None or (seen.width, seen.height) != (size.width, size.height)
@@ -129,7 +129,7 @@ class Chart(Widget, can_focus=True):
         self._stale = True
 
     def notify_style_update(self) -> None:
-        """A change of theme comes this way, but also one of focus, which changes no colour of the chart."""
+        """Called for a change of theme, but also of focus, which changes no colour of the chart."""
         super().notify_style_update()
         self._restyled = True
 
@@ -140,7 +140,7 @@ class Chart(Widget, can_focus=True):
         return self.is_on_screen and (top is self.screen or (self.screen.is_current and top.styles.background.a < 1))
 
     def _redraw(self) -> list[Region]:
-        """Draw at the look of now, tell the owner what changed around the chart, and say which cells differ."""
+        """Draw with the current look, notify the owner of changed surroundings, and return the cells that differ."""
         look = self.look
         resized = self._drawn_for is None or self._drawn_for.width != look.width
         self._stale, self._drawn_for = False, look
@@ -173,9 +173,9 @@ class Chart(Widget, can_focus=True):
 
 
 def _merged(segments: Iterable[Segment]) -> list[Segment]:
-    """Fewer segments that look the same: a space has no colour to show, so it takes the style before it.
+    """Fewer segments that look the same: a space shows no colour, so it takes the preceding style.
 
-    Every segment costs about 40 bytes of colours on a terminal.
+    Every segment costs about 40 bytes of colour codes on a terminal.
     """
     merged: list[Segment] = []
     for segment in segments:

@@ -1,4 +1,4 @@
-"""Where the columns of a table stand: widths, what is scrolled away, text cut to its cells. Pure; it draws nothing."""
+"""Layout of the columns of a table: widths, what is scrolled away, text cut to its cells. Pure; it draws nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 
 _LEAST = 3
-"""Cells below which a cut column at the right edge is not worth showing."""
+"""Minimum cells of a cut column at the right edge."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column, `width` in cells. At most one column grows to take the width left; `width` is its least."""
+    """One column, `width` in cells. At most one column grows to take the width left; `width` is its minimum."""
 
     key: str
     title: str
@@ -33,7 +33,7 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
-    """Place columns in `width` cells behind the gutter; `first` columns after the pinned one are scrolled away."""
+    """Place columns in `width` cells after the gutter; `first` columns after the pinned one are scrolled away."""
     candidates = [0, *range(1 + first, len(columns))] if columns else []
     spare = max(0, width - sum(columns[index].width + 1 for index in candidates))
     wide = [c.width + (spare if c.grow else 0) for c in columns]

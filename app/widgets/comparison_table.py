@@ -1,4 +1,4 @@
-"""Trials side by side as rows of a table: a column a trial, differences to the first. Pure: it reads no store."""
+"""Trials side by side as rows of a table: one column per trial, differences from the first. Pure: it reads no store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VERDICTS: dict[str, Tone] = {"better": "good", "worse": "bad", "equal": "plain",
 def comparison_columns(
     view: StudyView, found: Comparison, chosen: int, width: int, *, ascii_only: bool
 ) -> list[Column]:
-    """Names, then one column a trial: the chosen one in brackets, stars on the frontier, the first is the reference."""
+    """Names, then one column per trial: the chosen one in brackets, stars on the frontier, the reference first."""
     name = NARROW_NAME if width < NARROW else NAME_WIDTH
     room = (width - name - 1) // len(found.numbers) - 1
     each = min(MOST_WIDTH, max(LEAST_WIDTH, room))
@@ -40,7 +40,7 @@ def comparison_columns(
 
 
 def comparison_rows(view: StudyView, found: Comparison, *, every: bool, ascii_only: bool) -> list[Row]:
-    """Objectives, what the trials are, their settings, other metrics; settings that all share only with `every`."""
+    """Objectives, facts, settings, other metrics; settings shared by all trials only with `every`."""
     trials = [trial for number in found.numbers if (trial := view.trial(number)) is not None]
     chosen = found.settings if every else found.differing
     hidden = len(found.settings) - len(chosen)

@@ -19,12 +19,12 @@ from bertdistill.app.widgets.titles import entitle
 
 LOSSES = ("train/loss", "train/soft_loss", "train/hard_loss")
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-"""Weights of the past in the moving average; the first leaves the curve as it is."""
+"""Weights of the past in the moving average; the first means no smoothing."""
 AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the validation split begin with this."""
 LEAST_SECONDS = 0.9
-"""The same curves with more points are drawn again after this time: a look costs half as much, and nobody sees more."""
+"""The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
 
 class CurvesChart(Chart):
@@ -60,12 +60,12 @@ border; points that are not finite are counted in the title and never drawn.
         return [*([losses] if losses else []), *([n] for n in rest)]
 
     def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
-        """Draw these, unless they are the ones that are drawn; a frozen chart keeps its curves."""
+        """Draw these, unless they are drawn already; a frozen chart keeps its curves."""
         if self._curves and (self._curves, self._names) == (curves, names):
             return
         grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
         if grown and time.monotonic() - self._drawn_at < LEAST_SECONDS:
-            return  # a later look brings these points, too
+            return  # a later refresh includes these points, too
         if self._live or not self._curves:
             self._curves, self._names = curves, names
         self._draw()
@@ -99,7 +99,7 @@ border; points that are not finite are counted in the title and never drawn.
     def name_values(self, event: Chart.Drawn) -> None:
         """The values under the crosshair, else what each line is."""
         readings = [f"{name} {fmt.setting(value)}" for name, value in event.drawing.readings]
-        # Without the newest values: they change with every look, and the whole pane would be painted again.
+        # Without the newest values: they change with every refresh, and the whole pane would be repainted.
         names = [words.rpartition(" ")[0] for words in event.drawing.legend]
         entitle(self, subtitle="  ".join(readings or names))
 

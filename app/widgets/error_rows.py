@@ -23,9 +23,9 @@ from bertdistill.engine.analysis.error_analysis import (
 )
 
 WRONG = "wrong"
-"""Key of the row that stands for every wrong answer."""
+"""Key of the row for all wrong answers."""
 EVERYWHERE = ""
-"""Key of the row that stands for all articles, or all classes."""
+"""Key of the row for all articles, or all classes."""
 ABSTAINED = "(no answer)"
 TONES: dict[ErrorClass, Tone] = {
     "right": "good",
@@ -45,7 +45,7 @@ _SHORT: dict[ErrorClass, str] = {
 
 
 def class_table(found: QuestionErrors, bar: int, *, ascii_only: bool) -> tuple[list[Column], list[Row]]:
-    """A row a class with count, share and a bar of `bar` cells; the last one holds all that is wrong."""
+    """One row per class with count, share and a bar of `bar` cells; the last one holds all that is wrong."""
     columns = [
         Column("class", "class", 24),
         Column("count", "count", 6, "right"),
@@ -68,7 +68,7 @@ def _class(key: str, words: str, count: int, share: float, bar: int, *, ascii_on
 
 
 def article_table(found: QuestionErrors) -> tuple[list[Column], list[Row]]:
-    """A row an article, the worst first, below one for all of them; shares in percent."""
+    """One row per article, the worst first, below one for all of them; shares in percent."""
     columns = [Column("article", "article", 22, grow=True), Column("total", "count", 6, "right")]
     columns += [Column(kind, words, len(words) + 1, "right") for kind, words in _SHORT.items()]
     return columns, [_article(EVERYWHERE, "all articles", found.overall)] + [
@@ -82,7 +82,7 @@ def _article(key: str, words: str, tally: Tally) -> Row:
 
 
 def confusion_table(found: Confusion) -> tuple[list[Column], list[Row]]:
-    """A row a class: how many of it were given which class, and its precision, recall and F1 in percent."""
+    """One row per class: how many of it were given which class, and its precision, recall and F1 in percent."""
     labels = [safe_line(label, 30) for label in found.labels]
     columns = [Column("label", "is \\ given", 14)]
     columns += [Column(f"given {i}", label, max(6, min(12, len(label))), "right") for i, label in enumerate(labels)]
@@ -92,7 +92,7 @@ def confusion_table(found: Confusion) -> tuple[list[Column], list[Row]]:
     cells = [Cell("all classes"), *(Cell(f"{total:,}") for total in totals), Cell(f"{len(found.texts):,}")]
     rows = [Row(EVERYWHERE, tuple(cells))]
     for place, (label, counts, one) in enumerate(zip(labels, found.counts, found.classes, strict=True)):
-        # The texts that are right stand in brackets: which column is which class is easily lost in a wide table.
+        # Correct counts are in brackets: in a wide table it is easy to lose track of the columns.
         given = [Cell(f"[{n:,}]", "good") if i == place else Cell(f"{n:,}") for i, n in enumerate(counts)]
         scores = [Cell(_percent(value)) for value in (one.precision, one.recall, one.f1)]
         rows.append(Row((found.labels[place],), (Cell(label), *given, Cell(f"{one.total:,}"), *scores)))
@@ -117,7 +117,7 @@ def chosen_texts(found: Confusion, label: str | None) -> list[Classified]:
 
 
 def question_table(judged: Sequence[Judged]) -> tuple[list[Column], list[Row]]:
-    """A row a question, keyed by its place in the list."""
+    """One row per question, keyed by its place in the list."""
     columns = [
         Column("f1", "F1", 4, "right"),
         Column("question", "question", 22, grow=True),
@@ -139,7 +139,7 @@ def question_table(judged: Sequence[Judged]) -> tuple[list[Column], list[Row]]:
 
 
 def text_table(texts: Sequence[Classified]) -> tuple[list[Column], list[Row]]:
-    """A row a text, keyed by its place in the list."""
+    """One row per text, keyed by its place in the list."""
     columns = [Column("is", "is", 10), Column("given", "given", 10), Column("text", "text", 30, grow=True)]
     return columns, [
         Row(
@@ -151,7 +151,7 @@ def text_table(texts: Sequence[Classified]) -> tuple[list[Column], list[Row]]:
 
 
 def question_words(one: Judged, *, ascii_only: bool) -> Text:
-    """All of one question; the answers in its passage stand out by their brackets."""
+    """One question in full; the answers in its passage are in brackets."""
     asked = one.question
     opening, closing = MARKS[ascii_only]
     text = Text(f"{safe_line(asked.question, 1000)}\n")
@@ -164,7 +164,7 @@ def question_words(one: Judged, *, ascii_only: bool) -> Text:
 
 
 def text_words(one: Classified) -> str:
-    """All of one text."""
+    """One text in full."""
     label, given = safe_line(one.label, 60), safe_line(one.prediction, 60)
     return f"{safe_line(one.text, 2000)}\nis {label}, given {given}; {safe_line(one.id, 60)}"
 

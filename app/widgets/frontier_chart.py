@@ -26,13 +26,13 @@ class FrontierChart(Chart):
     PLACE = "frontier"
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
-`★` frontier trials are joined by steps, `·` dominated ones lie behind, `×` miss a threshold, `▷` run at their exact
-size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point. A filter takes
-the marks of other trials away; the steps stay those of the frontier over all trials.
+`★` frontier trials are joined by steps, `·` dominated ones are behind, `×` miss a threshold, `▷` run at their exact
+size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point. A filter hides
+the marks of other trials; the steps remain those of the frontier over all trials.
 """
 
     class Moved(Message):
-        """A person went to another trial in the chart."""
+        """The cursor moved to another trial in the chart."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
@@ -55,7 +55,7 @@ the marks of other trials away; the steps stay those of the frontier over all tr
     ) -> None:
         """Draw this study with the cursor on trial `selected`; a frozen chart keeps its points.
 
-        Of a filter's trials, `kept`, the marks are shown; the edge of the frontier stays that of all trials.
+        Of a filter's trials, `kept`, the marks are shown; the edge of the frontier remains that of all trials.
         """
         if self._live or self._view is None:
             self._view = view
@@ -92,12 +92,12 @@ the marks of other trials away; the steps stay those of the frontier over all tr
             (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
         )
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
-        nothing = "No trial that fits the filter has both scores." if self._filter else ""
+        nothing = "No trial that matches the filter has both scores." if self._filter else ""
         self.draw(make, empty=nothing or "The first point appears when a trial has both scores.")
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
-        """All points; those of trials that have ended are made once."""
+        """All points; those of ended trials are made once."""
         ended = [trial for trial in view.trials if not _moves(trial)]  # the same objects until one is read again
         made_of = (ended, view.ranked, view.outline, x, y)
         if self._made_of != made_of:
@@ -116,7 +116,7 @@ the marks of other trials away; the steps stay those of the frontier over all tr
 
     @on(Chart.Drawn)
     def name_marks(self, event: Chart.Drawn) -> None:
-        """The legend stands in the lower border."""
+        """The legend is in the lower border."""
         entitle(self, subtitle="  ".join(event.drawing.legend))
 
     def action_step(self, axis: str, by: int) -> None:
@@ -135,7 +135,7 @@ the marks of other trials away; the steps stay those of the frontier over all tr
         self.post_message(self.Moved(self._selected))
 
     def action_objectives(self) -> None:
-        """The two metrics that the study is about."""
+        """The two main metrics of the study."""
         self._x = self._y = ""
         self._draw()
 

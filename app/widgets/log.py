@@ -22,7 +22,7 @@ class LogPane(LineTable):
     _trials: Mapping[Hashable, int | None] = {}
 
     def show_events(self, events: Sequence[Event]) -> None:
-        """What happened in a study; the day stands before the time as soon as there are two."""
+        """What happened in a study; the date precedes the time once there are two days."""
         days = {time.strftime("%m-%d", time.localtime(event.at)) for event in events}
         clock = "%m-%d %H:%M" if len(days) > 1 else "%H:%M:%S"
         self._trials = {event.key: event.trial for event in events}
@@ -50,7 +50,7 @@ class LogPane(LineTable):
         self._show_at_end([Column("line", "line", 6, "right"), Column("text", "text", 40, grow=True)], rows, empty)
 
     def on_show(self) -> None:
-        """Its lines were not read while nobody saw them."""
+        """Its lines were not read while it was hidden."""
         self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
 
     def on_resize(self) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a promoted version: facts, recorded against repeated scores, sizes, its card. It reads no store.
+"""What is known about a promoted version: facts, recorded against repeated scores, sizes, its card. It reads no store.
 
 Everything in it passes `safe`, because names, notes and the card's text come from people and files.
 """
@@ -23,7 +23,7 @@ CARD = "README.md"
 MOST_CARD = 200_000
 """Characters of a card that are read."""
 STATES = {"verifying": "running", "verified": "complete", "refused": "infeasible", "failed": "failed"}
-"""Which state of a trial lends its glyph to each state of a version."""
+"""The state of a trial whose glyph each state of a version uses."""
 TONES = {"verifying": "accent", "verified": "good", "refused": "warn", "failed": "bad"}
 
 
@@ -37,7 +37,7 @@ def state_words(state: str, *, forced: bool = False, changed: str = "", ascii_on
 
 
 def read_card(folder: str | None) -> str:
-    """The card of an export as it lies on disk, empty when there is none."""
+    """The card of an export as it is on disk, empty if there is none."""
     if not folder:
         return ""
     try:
@@ -58,7 +58,7 @@ def how_to_load(card: str, folder: str) -> str:
 
 
 def steps_text(steps: tuple[Step, ...], *, ascii_only: bool = False) -> Text:
-    """A line a step: glyph, word of its state, what it does."""
+    """One line per step: glyph, word of its state, what it does."""
     text, styles = Text(), {"complete": "green", "running": "bold", "failed": "bold red", "waiting": "dim"}
     for number, step in enumerate(steps, start=1):
         state = fmt.state(step.state, ascii_only=ascii_only).replace("complete", "done")

@@ -20,7 +20,7 @@ class SliceTable(LineTable):
 
     @dataclass
     class Turned(Message):
-        """A person wants the next parameter, or the one before."""
+        """The next parameter was requested, or the one before."""
 
         by: int
 

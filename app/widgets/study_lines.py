@@ -33,7 +33,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
 
 class FieldLabel(Label):
-    """The dotted key of a line, with a sign before it where there is something to mend."""
+    """The dotted key of a line, with a sign before it if it needs fixing."""
 
     def __init__(self, key: str, words: str = "") -> None:
         super().__init__("", markup=False)
@@ -49,7 +49,7 @@ class FieldLabel(Label):
 
 
 def field_line(field: Field, value: str) -> Widget:
-    """One line: the key and what stands there now, with its default pale in an empty one."""
+    """One line: the key and its value, with its default dimmed if empty."""
     default = f"{field.key.default} by default" if field.key.default else "empty"
     name = field.key.name
     field_input = Input(

@@ -86,7 +86,7 @@ class LineTable(ScrollView, can_focus=True):
 
     @dataclass
     class Moved(Message):
-        """The cursor came to another row; of several that wait to be handled only the last one matters."""
+        """The cursor moved to another row; of several pending ones only the last matters."""
 
         table: LineTable
         key: Hashable
@@ -131,9 +131,9 @@ class LineTable(ScrollView, can_focus=True):
     # ------------------------------------------------------------------------------------------------------- content
 
     def show(self, columns: Sequence[Column], rows: Sequence[Row], *, empty: str = "") -> None:
-        """Take new content; row keys must differ. Sends no message: `cursor_key` says where the cursor is now.
+        """Show new content; row keys must be unique. Sends no message: `cursor_key` says where the cursor is now.
 
-        The cursor stays on its key, or on its position when that row is gone; it stays in view if it was.
+        The cursor stays on its key, or on its position if that row is gone; it stays in view if it was.
         """
         before, key, seen = self._window(), self.cursor_key, self._cursor_in_view()
         columns_changed = self._columns != tuple(columns)
@@ -164,7 +164,7 @@ class LineTable(ScrollView, can_focus=True):
             self._go(self._index[key])
 
     def show_column(self, index: int) -> None:
-        """Shift columns until the one at `index` (from 0) is whole on screen, as far as there is room for one."""
+        """Scroll until the column at `index` (from 0) is entirely on screen, if it fits at all."""
         first = min(self._first, max(0, index - 1))
         while first < index - 1 and not is_whole(lay_out(self._columns, self._width, first), self._columns, index):
             first += 1
@@ -256,7 +256,7 @@ class LineTable(ScrollView, can_focus=True):
         return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else (0, 0)
 
     def render_line(self, y: int) -> Strip:
-        """One line of the viewport: the header, a row, or a line of the words for an empty table."""
+        """One line of the viewport: the header, a row, or a line of the text for an empty table."""
         width = self._width
         if y == 0:
             return self._header(width)
@@ -285,7 +285,7 @@ class LineTable(ScrollView, can_focus=True):
         return gutter + " ".join(parts)
 
     def _strip(self, index: int, width: int) -> Strip:
-        """A row's line; the one under the cursor is made anew, the others are kept until their row changes."""
+        """A row's line; the one under the cursor is rebuilt, the others are kept until their row changes."""
         row, cursor = self._rows[index], index == self._cursor
         layout = self._layout()  # also forgets strips of another width
         kept = None if cursor else self._strips.get(row.key)
@@ -300,7 +300,7 @@ class LineTable(ScrollView, can_focus=True):
     def _pieces(self, row: Row, layout: Layout, width: int, *, cursor: bool) -> list[tuple[str, Style]]:
         """Texts with their styles from the gutter to the right edge.
 
-        Spaces have the style before them and an empty gutter that of the first cell: each change of style costs about
+        Spaces take the preceding style and an empty gutter that of the first cell: each change of style costs about
         40 bytes on a terminal.
         """
         plain = self._tone("dim" if row.dim else "plain", cursor=cursor)

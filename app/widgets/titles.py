@@ -14,7 +14,7 @@ _BORDER = {"title": "border_title", "subtitle": "border_subtitle"}
 
 
 def entitle(widget: Widget, **titles: str) -> None:
-    """Set `title` and `subtitle` of a pane. Textual repaints the pane for each; here the same words cost nothing."""
+    """Set `title` and `subtitle` of a pane. Textual repaints the pane for each; here unchanged text costs nothing."""
     shown = _SHOWN.setdefault(widget, {})
     for which, words in titles.items():
         if shown.get(which) != words:

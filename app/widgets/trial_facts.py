@@ -1,4 +1,4 @@
-"""One trial as rows of a table: what it is, why it ranks so, its metrics and settings beside others, its runs.
+"""One trial as rows of a table: its facts, rank, metrics and settings next to those of others, and its runs.
 
 Pure: values in, rows out. It reads no store and ranks nothing.
 """
@@ -30,12 +30,12 @@ NARROW = 60
 TAIL_LINES = 12
 """Lines of the log of an attempt that ended badly."""
 SAME = "="
-"""Stands for a setting that the other trial has as well."""
+"""Shown for a setting that is the same in the other trial."""
 
 
 @dataclass(frozen=True)
 class Other:
-    """Somebody to compare with: the title of the column, its metrics, and its settings where it has any."""
+    """What the trial is compared with: the title of the column, its metrics, and its settings where it has any."""
 
     title: str
     values: Mapping[str, float | None]
@@ -43,7 +43,7 @@ class Other:
 
 
 def others(view: StudyView, trial: Trial) -> list[Other]:
-    """Baseline, parent and teacher, as far as there are such and the trial is none of them."""
+    """Baseline, parent and teacher, those that exist and are not the trial itself."""
     found = []
     baseline, parent = view.baseline, view.parent(trial)
     if baseline is not None and baseline.id != trial.id:
@@ -57,7 +57,7 @@ def others(view: StudyView, trial: Trial) -> list[Other]:
 
 
 def trial_of(key: Hashable) -> int | None:
-    """The trial that a row speaks of, which enter opens."""
+    """The trial that a row mentions, which enter opens."""
     return int(key[1]) if isinstance(key, tuple) and key[0] == "trial" else None
 
 
@@ -77,7 +77,7 @@ def facts_columns(trial: Trial, compared: Sequence[Other], width: int) -> list[C
 def facts_rows(
     view: StudyView, trial: Trial, card: Sequence[Fact], compared: Sequence[Other], width: int, *, ascii_only: bool
 ) -> list[Row]:
-    """Everything that does not change with every step of the training; long words go over several rows."""
+    """Everything that does not change with every training step; long text spans several rows."""
     room = max(10, width - (NARROW_NAME if width < NARROW else NAME_WIDTH) - 3)
     aims = _metrics(view, trial, compared, aims=True, ascii_only=ascii_only)
     rest = _metrics(view, trial, compared, aims=False, ascii_only=ascii_only)
@@ -110,7 +110,7 @@ def _sentence(name: str, words: str, room: int, *, tone: Tone = "plain", trial: 
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, broken at spaces where there are any; line breaks of the text stay."""
+    """Lines of at most `width` cells, broken at spaces if there are any; line breaks of the text are kept."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -132,7 +132,7 @@ def _remarks(trial: Trial, room: int) -> Iterator[Row]:
         words = safe_line(f"{trial.reason}: {trial.detail}".strip(": "), 2000)
         yield from _sentence("ended", words, room, tone=TONES[trial.state.value])
     if trial.archived:
-        yield from _sentence("archived", "put away; A brings it back", room)
+        yield from _sentence("archived", "yes; A restores it", room)
     if trial.tags:
         yield from _sentence("tags", safe_line(" ".join(trial.tags), 1000), room)
     if trial.note:
@@ -196,7 +196,7 @@ def _metric(name: str, value: float | None) -> str:
 
 
 def _against(name: str, mine: float | None, theirs: float | None) -> str:
-    """`86.99 (-4.62)`: the other's value, and how far this one lies above or below it."""
+    """`86.99 (-4.62)`: the other's value, and how far this one is above or below it."""
     if theirs is None:
         return ""
     gap = short_gap(name, difference(name, mine, theirs))
@@ -211,7 +211,7 @@ def _tone(mine: float | None, other: Other, name: str, better: str) -> Tone:
 
 
 def _searched(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
-    """The parameters that the study searches; a trial that was given none of them has no such rows."""
+    """The parameters that the study searches; a trial without any has no such rows."""
     if trial.params:
         yield from _section("searched", "Searched", "", *_legend(compared))
     for name in trial.params:
@@ -219,7 +219,7 @@ def _searched(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
 
 
 def _settings(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
-    """All others; first those that differ from somebody."""
+    """All others; first those that differ from any of the compared."""
     rest = [name for name in trial.settings if name not in trial.params]
     if rest:
         yield from _section("settings", "Other settings", "", *_legend(compared))
@@ -288,9 +288,9 @@ def _attempt(row: Mapping[str, Any], room: int, *, ascii_only: bool) -> Iterator
     bad = row["exit_class"] not in ("", "complete", "stopped")
     running = row["state"] == "running"
     state = fmt.state("running", ascii_only=ascii_only) if running else "ended"
-    end = progress_text(row) if running else row["exit_class"] or "not said"
+    end = progress_text(row) if running else row["exit_class"] or "not recorded"
     if row["stop_reason"]:
-        end += f", asked by {row['stop_reason']}"
+        end += f", requested by {row['stop_reason']}"
     tone: Tone = "bad" if bad else "accent" if running else "plain"
     cells = (Cell(f"attempt {number}", "bright"), Cell(state, tone), Cell(safe_line(row["slot"], 40)))
     yield Row(("attempt", number), (*cells, Cell(fmt.duration(row["seconds"])), Cell(safe_line(end), tone)))
@@ -307,14 +307,14 @@ def _sentence_of(number: int, name: str, lines: Sequence[str], room: int) -> Ite
 
 
 def _cause(row: Mapping[str, Any]) -> str:
-    """Class, signal and exit status in words, with the memory that it took at most."""
+    """Class, signal and exit status in words, with the peak memory."""
     words = [safe_line(row["exit_class"])]
     if row["exit_signal"] is not None:
         words.append(f"signal {row['exit_signal']} ({signal_name(row['exit_signal'])})")
     if row["exit_code"] is not None:
         words.append(f"exit status {row['exit_code']}")
     if row["max_rss_mb"] is not None:
-        words.append(f"took {row['max_rss_mb']:,.0f} MB of memory at most")
+        words.append(f"peak memory {row['max_rss_mb']:,.0f} MB")
     return ", ".join(words)
 
 

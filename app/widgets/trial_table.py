@@ -1,4 +1,4 @@
-"""The ranked list as a table: which columns there are, what stands in them, how they sort. It reads no store."""
+"""The ranked list as a table: its columns, their content and how they sort. It reads no store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TONES: dict[str, Tone] = {
 
 
 def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
-    """Columns with the number in front; the one that sorts carries an arrow."""
+    """Columns with the number first; the one sorted by has an arrow."""
     arrow = {False: ("▾", "v"), True: ("▴", "^")}[reverse][ascii_only]
     found = [Column("trial", "#", 5, "right")]
     for name in names:
@@ -45,7 +45,7 @@ def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: 
 
 
 class RowKeeper:
-    """Makes the rows and keeps those whose trial has not moved: of 1,000 trials a refresh changes two."""
+    """Makes the rows and keeps those of unchanged trials: of 1,000 trials a refresh changes two."""
 
     def __init__(self) -> None:
         self._for: tuple[Any, ...] = ()
@@ -61,7 +61,7 @@ class RowKeeper:
         *,
         ascii_only: bool,
     ) -> list[Row]:
-        """One row a trial, keyed by its number. A trial that was read again is another object, and gets a new row."""
+        """One row per trial, keyed by its number. A trial that was reread is another object and gets a new row."""
         shared = (view.ranked, view.outline, tuple(names), ascii_only)
         if len(self._for) != len(shared) or not all(a is b or a == b for a, b in zip(self._for, shared, strict=True)):
             self._for, self._rows = shared, {}

@@ -102,13 +102,13 @@ async def test_screens_show_it(logged: Workspace) -> None:
 
 
 async def test_delete_in_the_app(logged: Workspace) -> None:
-    """The dialogue says what goes; u brings it back though no study is left."""
+    """The dialogue says what goes; u restores it though no study is left."""
     async with playing(logged) as pilot:
         await shown(pilot, "runs")
         await pilot.press("D")
         await shown(pilot, "study runs: 3 trials")
         await pilot.press("y")
-        await told(pilot, "runs is in the bin for 7 days; u brings it back")
+        await told(pilot, "runs is in the bin for 7 days; u restores it")
         await shown(pilot, "No study yet")
         await pilot.press("u")
         await shown(pilot, "#1 85.00")

@@ -176,7 +176,7 @@ def test_what_waits_for_the_database_is_done_after_the_app_was_left(ws: Workspac
         terminal.send("e")
         terminal.wait_for("Tags:")
         terminal.send("late\x1b[21~")  # f10 writes it
-        terminal.wait_for("It is being written")
+        terminal.wait_for("Writing")
         terminal.send("\x11")
         terminal.wait("a word at the end", lambda: b"still being done" in terminal.output)
         assert None is terminal.process.poll()
@@ -196,7 +196,7 @@ def test_what_fails_after_the_app_was_left_is_told(ws: Workspace) -> None:
         terminal.send("e")
         terminal.wait_for("Tags:")
         terminal.send("late\x1b[21~")
-        terminal.wait_for("It is being written")
+        terminal.wait_for("Writing")
         terminal.send("\x11")
         terminal.wait("a word at the end", lambda: b"still being done" in terminal.output)
         other.execute("COMMIT")

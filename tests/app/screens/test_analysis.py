@@ -185,10 +185,10 @@ async def test_it_computes_again_when_a_trial_completes(ws: Workspace, importanc
         await until(pilot, lambda: row(pilot, "layers"), "the shares")
         importances.free.clear()
         edit(finish)
-        await shown(pilot, "computing again: more trials are complete")
+        await shown(pilot, "recomputing: more trials are complete")
         assert "75%" in row(pilot, "layers")
         importances.free.set()
-        await until(pilot, lambda: "computing again" not in words_on(pilot), "the new shares")
+        await until(pilot, lambda: "recomputing" not in words_on(pilot), "the new shares")
         assert 2 == len(importances.asked)
 
 
@@ -533,7 +533,7 @@ async def test_while_the_answers_are_read(ws: Workspace, importances: Child, ans
     """It says so; leaving gives them up."""
     answers.free.clear()
     async with playing(ws, AnalysisScreen("demo", 3)) as pilot:
-        await shown(pilot, "Reading what #3 answered")
+        await shown(pilot, "Reading the answers of #3")
         await pilot.press("escape")
         await until(pilot, lambda: [3] == answers.ended, "it to be given up")
 

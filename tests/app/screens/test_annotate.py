@@ -24,11 +24,11 @@ Asked = Callable[[], list[Request]]
 
 
 def test_tags_are_words() -> None:
-    """Spaces and commas part them, repeats are one, what is no tag is named."""
+    """Spaces and commas part them, repeats are one, invalid ones are named."""
     assert (["keep", "v1.2"], "") == parse_tags(" keep, v1.2 keep ")
     tags, problem = parse_tags("keep -wrong")
     assert ["keep", "-wrong"] == tags
-    assert "-wrong is no tag" in problem
+    assert "-wrong is not a valid tag" in problem
 
 
 async def test_note_and_tags_are_one_change(ws: Workspace, edit: Edit, asked: Asked) -> None:
@@ -68,7 +68,7 @@ async def test_a_bad_tag_keeps_the_dialogue_open(ws: Workspace, asked: Asked) ->
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotateDialogue), "the dialogue")
         await pilot.press("tab", "minus", "enter")
-        await shown(pilot, "- is no tag")
+        await shown(pilot, "- is not a valid tag")
         assert isinstance(pilot.app.screen, AnnotateDialogue)
         await pilot.press("escape")
         await shown(pilot, "Trial #3")
@@ -95,7 +95,7 @@ async def test_a_note_that_is_too_long_is_not_cut_in_silence(ws: Workspace, aske
         pilot.app.post_message(Paste("x" * 5_000))
         await until(pilot, lambda: "x" in pilot.app.screen.query_one(TextArea).text, "the paste")
         await pilot.press("f10")
-        await shown(pilot, "5,000 characters; at most 4,000")
+        await shown(pilot, "5,000 characters; the limit is 4,000")
         await pilot.press("tab")
         pilot.app.post_message(Paste("y" * 100_000))
         pilot.app.post_message(Paste("keep"))
@@ -128,9 +128,9 @@ async def test_it_waits_for_a_database_that_is_held(ws: Workspace, asked: Asked,
         with closing(sqlite3.connect(ws.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await pilot.press("e", *"late", "f10")
-            await shown(pilot, "It is being written.")
+            await shown(pilot, "Writing …")
             await pilot.press("x", "escape", "f10")
-            await shown(pilot, "being written")
+            await shown(pilot, "Writing")
             assert [] == asked()
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the dialogue to close")
         assert [{"note": "late"}] == [request.arguments for request in asked()]

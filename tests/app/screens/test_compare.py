@@ -190,5 +190,5 @@ async def test_a_seventh_mark_is_refused(ws: Workspace) -> None:
     async with playing(ws, screen) as pilot:
         for _ in range(7):
             await pilot.press("space", "j")
-        await told(pilot, "Six trials are marked already")
+        await told(pilot, "Six trials are already marked")
         assert 6 == len(screen.marked)

@@ -106,7 +106,7 @@ async def test_an_open_request_waits_for_the_runner(ws: Workspace, runner_here: 
 async def test_nothing_was_asked_yet(ws: Workspace) -> None:
     """Enter and undo have nothing to work on and do nothing."""
     async with playing(ws, HistoryScreen("demo")) as pilot:
-        await shown(pilot, "Nobody asked for anything yet.")
+        await shown(pilot, "There are no requests yet.")
         await pilot.press("enter", "u")
         await pilot.pause()
         assert isinstance(pilot.app.screen, HistoryScreen)

@@ -116,7 +116,7 @@ async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> Non
         assert "accuracy differs from the record" in words
         assert not screen.check_action("try_it", ())
         await pilot.press("enter")
-        await told(pilot, "model:2 is refused: only a verified model can be asked.")
+        await told(pilot, "model:2 is refused: only a verified model can be tried.")
         await pilot.press("j")
         await shown(pilot, "# The card")
         words = words_on(pilot)
@@ -142,7 +142,7 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
     async with playing(of.workspace, screen) as pilot:
         assert not screen.check_action("undo_alias", ())
         await pilot.press("a")
-        await shown(pilot, "There are: prod.")
+        await shown(pilot, "Existing: prod.")
         await pilot.press("enter")
         await shown(pilot, "the alias ''")
         await pilot.press(*"a b")
@@ -150,7 +150,7 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
         await pilot.press("enter")
         pilot.app.screen.query_one(Input).value = "prod"
         await pilot.press("enter")
-        await told(pilot, "model@prod is version 2 now")
+        await told(pilot, "model@prod now points to version 2")
         assert {"prod": second.id} == aliases(of)
         await until(pilot, lambda: screen.check_action("undo_alias", ()), "the alias to arrive")
         await pilot.press("U")
@@ -161,7 +161,7 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
 
 
 async def test_of_several_aliases_one_is_chosen(house: Make) -> None:
-    """The question names each with where it would go; one that stood for nothing before goes away."""
+    """The question names each with where it would go; one that pointed to nothing before is removed."""
     of = house(ONE)
     promoted(of, alias="prod")
     actions.set_alias(of.workspace, "model", "best", 1, who="ada")
@@ -169,7 +169,7 @@ async def test_of_several_aliases_one_is_chosen(house: Make) -> None:
         await pilot.press("U")
         await shown(pilot, "Undo which alias of model:1?")
         await pilot.press("1")
-        await shown(pilot, "Undo the alias best of model:1? Then it goes away, because it")
+        await shown(pilot, "Undo the alias best of model:1? Then it is removed, because it")
         await pilot.press("y")
         await told(pilot, "The alias model@best is undone.")
         assert ["prod"] == list(aliases(of))
@@ -254,7 +254,7 @@ async def test_student_and_teacher_answer_side_by_side(house: Make) -> None:
     async with playing(of.workspace, screen) as pilot:
         await ask(pilot, screen, "a fine film")
         words = words_on(pilot)
-        assert "Both say the same. The student is 3.0 times as fast here." in words
+        assert "Both give the same answer. The student is 3.0 times as fast here." in words
         assert "2.00 ms" in words
         assert "6.00 ms" in words
         assert 2 == words.count("0.9000")
@@ -271,7 +271,9 @@ def test_times_within_noise_are_not_compared() -> None:
     """A student as large as its teacher is about as fast, whatever one measurement of each says."""
     asked = {"label": "good"}
     words = [comparison(Reply(asked, 10.0), Reply(asked, teacher)) for teacher in (12.4, 8.1, 12.6, 5.0)]
-    assert ["Both are about as fast here."] * 2 == [text.removeprefix("Both say the same. ") for text in words[:2]]
+    assert ["Both are about as fast here."] * 2 == [
+        text.removeprefix("Both give the same answer. ") for text in words[:2]
+    ]
     assert "The student is 1.3 times as fast here." in words[2]
     assert "The teacher is 2.0 times as fast here." in words[3]
 
@@ -312,11 +314,11 @@ async def test_an_answer_never_stands_beside_another_question(house: Make) -> No
         await shown(pilot, "Changed since it was asked; f5 asks again.")
         assert 2 == words_on(pilot).count("Before: ")
         await pilot.press("backspace")
-        await shown(pilot, "Both say the same.")
+        await shown(pilot, "Both give the same answer.")
         screen.query_one("#text", Input).value = ""
         await shown(pilot, "Changed since it was asked; type a sentence, then f5 asks again.")
         await ask(pilot, screen, "another one")
-        await shown(pilot, "Both say the same.")
+        await shown(pilot, "Both give the same answer.")
         assert "Before: " not in words_on(pilot)
 
 

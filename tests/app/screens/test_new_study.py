@@ -137,7 +137,7 @@ async def test_mistakes_are_told_at_their_line(ws: Workspace, file: Path, size: 
         line(screen, "name").value = "fre/sh"
         line(screen, "budget.trials").value = "many"
         await until(pilot, lambda: len(screen.problems) == 2, "both problems")
-        await shown(pilot, "2 to mend")
+        await shown(pilot, "2 to fix")
         await pilot.press("f5")
         assert [] == toasts(pilot)
         assert pilot.app.screen is screen
@@ -155,9 +155,9 @@ async def test_a_study_that_is_there_goes_on(
     async with playing(ws, screen) as pilot:
         await laid_out(pilot, screen)
         await until(pilot, lambda: screen.answer, "the plan")
-        await shown(pilot, "starting goes on with study demo")
+        await shown(pilot, "starting it resumes study demo")
         await pilot.press("f5")
-        await shown(pilot, "Go on with study demo?")
+        await shown(pilot, "Resume study demo?")
         await pilot.press("y")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study")
     assert ["demo"] == [study.name for study in studies(edit)]
@@ -340,7 +340,7 @@ async def test_hostile_files_are_harmless(
         await pilot.press("enter")
         await laid_out(pilot, screen)
         await until(pilot, lambda: screen.problems, "the problems")
-        await shown(pilot, "to mend")
+        await shown(pilot, "to fix")
         assert set() == control_codes(pilot)
         await pilot.press("f5")
         assert (screen, []) == (pilot.app.screen, toasts(pilot))
@@ -384,7 +384,7 @@ async def test_a_file_that_was_changed_meanwhile_is_read_again(ws: Workspace, fi
         good = file.read_text()
         file.write_text(good.replace("trials = 8", "trials = 11"))
         pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
-        await told(pilot, "fresh.toml was changed on disk: its new values stand here, what you typed is kept.")
+        await told(pilot, "fresh.toml was changed on disk: its new values are shown, your changes kept.")
         await until(pilot, lambda: screen.checked and screen.checked.spec, "a valid study")
         await until(pilot, lambda: line(screen, "budget.trials").value == "11", "its new value")
         assert "5" == line(screen, "settings.epochs").value

@@ -1,4 +1,4 @@
-"""A promotion is named, watched step by step, and judged; it goes on without its screen."""
+"""A promotion is named, watched step by step, and judged; it continues without its screen."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) ->
     behave(tmp_path, hold_promotion=str(hold))
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
-        await shown(pilot, "enter makes toy:1 of the best checkpoint")
+        await shown(pilot, "enter creates toy:1 of the best checkpoint")
         await pilot.press(*"-qa", "down", *"prod", "down", *"first")
-        await shown(pilot, "enter makes toy-qa:1 of the best checkpoint; prod will stand for it")
+        await shown(pilot, "enter creates toy-qa:1 of the best checkpoint; prod will point to it")
         await pilot.press("enter")
         await shown(pilot, "Verify the best checkpoint of #0 (accuracy ")
         await pilot.press("y")
@@ -83,7 +83,7 @@ async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: P
         await shown(pilot, "Export it although accuracy differs from the record?")
         await pilot.press("n")
         await pilot.press("F")
-        await shown(pilot, "Take it by force")
+        await shown(pilot, "Export it by force")
         await pilot.press("y")
         await until(pilot, lambda: state_of(screen) == "verified", "the verdict of force")
         await shown(pilot, "verified by force")
@@ -94,7 +94,7 @@ async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: P
 
 
 async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
-    """Escape says that it goes on; who comes back sees how far it is; n begins another."""
+    """Escape says that it continues; reopening shows how far it is; n starts over."""
     hold = tmp_path / "hold"
     hold.touch()
     of = house(ONE)
@@ -105,7 +105,7 @@ async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
         await pilot.press("y")
         await shown(pilot, "2 ▶ running")
         await pilot.press("escape")
-        await told(pilot, "The verification goes on")
+        await told(pilot, "The verification continues")
         again = PromoteScreen("toy", 0)
         pilot.app.push_screen(again)
         await shown(pilot, "2 ▶ running")
@@ -113,7 +113,7 @@ async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
         hold.unlink()
         await until(pilot, lambda: state_of(again) == "verified", "the verdict")
         await pilot.press("n")
-        await shown(pilot, "enter makes toy:2 of the best checkpoint")
+        await shown(pilot, "enter creates toy:2 of the best checkpoint")
         await shown(pilot, "Promoted before: toy:1 verified")
 
 
@@ -171,10 +171,10 @@ async def test_a_form_that_cannot_be_written_is_not_lost(house: Make) -> None:
 async def test_a_running_trial_waits(ws: Workspace) -> None:
     """A trial that runs, and one without a checkpoint, say what to do."""
     async with playing(ws, PromoteScreen("demo", 6)) as pilot:
-        await shown(pilot, "trial #6 is running; wait for its end, or stop it")
+        await shown(pilot, "trial #6 is running; wait until it ends, or stop it")
     async with playing(ws, PromoteScreen("demo", 1)) as pilot:
-        await shown(pilot, "no checkpoint is on disk; run the trial again")
-        await shown(pilot, "No checkpoint is on disk: it never got that far")
+        await shown(pilot, "there is no checkpoint on disk; run the trial again")
+        await shown(pilot, "No checkpoint is on disk: none was written")
 
 
 async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
@@ -200,7 +200,7 @@ async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
         await pilot.press("up")
         assert screen.query_one(LineTable).has_focus
         await pilot.press("j")
-        await shown(pilot, "enter makes toy:1 of the last checkpoint")
+        await shown(pilot, "enter creates toy:1 of the last checkpoint")
         await pilot.press("enter")
         assert screen.query_one("#name").has_focus
         await pilot.press("enter")
@@ -249,7 +249,7 @@ async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen, size, marker="ascii") as pilot:
         words = words_on(pilot)
-        assert all(word in words for word in ("best", "name", "alias", "note", "enter makes toy:1"))
+        assert all(word in words for word in ("best", "name", "alias", "note", "enter creates toy:1"))
         assert "promote toy/0 toy" in dict(screen.copies())["command"]
 
 

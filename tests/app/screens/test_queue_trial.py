@@ -96,7 +96,7 @@ async def test_a_trial_is_queued(ws: Workspace, asked: Asked) -> None:
         )
         assert "--set layers=1 --set hidden_size=64 --set learning_rate=0.0005" in dict(screen.copies())["command"]
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits, before proposed ones.")
+        await told(pilot, "Trial #8 is queued, ahead of proposed ones.")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the screen before")
         request = asked()[-1]
         assert ("queue", {"layers": 1, "hidden_size": 64, "learning_rate": 0.0005}) == (
@@ -113,7 +113,7 @@ async def test_the_size_is_that_of_the_architecture(ws: Workspace, edit: Edit) -
         await shown(pilot, "Q queues it")
         assert f"params {ONE_LAYER:,} " in words_on(pilot)
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits")
+        await told(pilot, "Trial #8 is queued")
     assert ONE_LAYER == edit(lambda session: reads.trial(session, 1, 8).known["params"])
 
 
@@ -192,7 +192,7 @@ async def test_a_study_that_goes_on_gets_a_runner(
         await put(pilot, "learning_rate", "0.005")
         await shown(pilot, "Q queues it")
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits")
+        await told(pilot, "Trial #8 is queued")
         assert runners == len(started)
 
 
@@ -223,7 +223,7 @@ async def test_values_that_cannot_be_queued_are_not_lost(
         assert "0.005" in line_of(pilot, "learning_rate")
         rename_study("away", "demo")
         await pilot.press("Q")
-        await told(pilot, "Trial #8 waits")
+        await told(pilot, "Trial #8 is queued")
         assert 0.005 == asked()[-1].arguments["learning_rate"]
 
 

@@ -61,7 +61,7 @@ async def choose(pilot: Pilot[None], screen: RerunScreen, key: str, value: str) 
     await pilot.pause()
 
 
-async def test_a_change_is_foretold_and_started(house: Make) -> None:
+async def test_a_change_is_forecast_and_started(house: Make) -> None:
     """Diff, exact size, time, where it lands; enter asks, y starts it, and the new trial is shown."""
     of = house(SPACE)
     screen = RerunScreen("toy", 0)

@@ -88,7 +88,7 @@ async def test_a_change_is_recorded_and_shown(
     async with playing(ws, SettingsScreen("demo")) as pilot:
         await type_value(pilot, key, text)
         await pilot.press("enter")
-        await told(pilot, f"{key} is changed; u takes it back.")
+        await told(pilot, f"{key} is changed; u undoes this.")
         request = asked()[-1]
         assert (verb, arguments) == (request.verb, {name: request.arguments[name] for name in arguments})
         await shown(pilot, "Settings: 1 changed")
@@ -129,7 +129,7 @@ async def test_the_same_value_changes_nothing(ws: Workspace, asked: Asked) -> No
     async with playing(ws, SettingsScreen("demo")) as pilot:
         await type_value(pilot, "budget.trials", "8")
         await pilot.press("enter")
-        await told(pilot, "budget.trials is that already.")
+        await told(pilot, "budget.trials already has that value.")
         assert [] == asked()
 
 
@@ -205,7 +205,7 @@ async def test_what_came_of_it_hides_nothing(ws: Workspace, size: Any) -> None:
     async with playing(ws, SettingsScreen("demo"), size) as pilot:
         await type_value(pilot, "budget.hours", "2")
         await pilot.press("enter")
-        await shown(pilot, "budget.hours is changed; u takes it")
+        await shown(pilot, "budget.hours is changed; u undoes this")
         assert 0 == len(pilot.app._notifications)
         assert "budget.hours" in pilot.app.screen.copies()[0][1]  # type: ignore[attr-defined]  # it is a LiveScreen
         assert "Start no new trial" in words_on(pilot)

@@ -29,7 +29,7 @@ async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path) -> 
     """The first words of the app name the key, and no database is made by looking."""
     ws = Workspace(tmp_path / "empty")
     async with playing(ws, size=SIZES[2]) as pilot:
-        await shown(pilot, "Press n to begin one")
+        await shown(pilot, "Press n to create one")
         await pilot.press("enter", "h", "A", "z", "Z")
         assert isinstance(pilot.app.screen, StudiesScreen)
     assert not ws.database.exists()
@@ -94,19 +94,19 @@ async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace,
             before = len(toasts(pilot))
             await pilot.press(key)
             await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
-        assert ["There is no study here yet: n begins one."] * 5 == toasts(pilot)[:5]
+        assert ["There is no study here yet: n creates one."] * 5 == toasts(pilot)[:5]
         await pilot.press("R")
         await told(pilot, "A runner would have nothing to do")
     edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
     async with playing(ws) as pilot:
         await pilot.press("Z")
-        await told(pilot, "The study is complete: nothing of it runs")
+        await told(pilot, "The study is complete: nothing is running")
         await pilot.press("H")
         await told(pilot, "No study is archived")
 
 
 async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
-    """A puts away, the list says so, H shows it pale, A brings it back."""
+    """A archives, the list says so, H shows it pale, A restores it."""
     edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
     async with playing(ws) as pilot:
         await pilot.press("A")
@@ -117,7 +117,7 @@ async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
         await pilot.press("H")
         await until(pilot, lambda: pilot.app.screen.study_name == "demo", "the archived study")
         await pilot.press("A")
-        await told(pilot, "demo is back")
+        await told(pilot, "demo is restored")
 
 
 async def test_pause_stop_and_resume(ws: Workspace, runner_here: None, asked: Asked, edit: Edit) -> None:

@@ -117,7 +117,7 @@ async def test_a_filter_is_one_for_table_and_chart(ws: Workspace) -> None:
         assert screen.selected.number in numbers(screen)
         assert any("--filter -trial:0" in text for _, text in screen.copies())
         await pilot.press("slash", *["backspace"] * 8, *"exact>1000", "enter")
-        await shown(pilot, "No trial fits the filter")
+        await shown(pilot, "No trial matches the filter")
         assert [] == [t for t, _ in chart._trials if t is not None]
         assert screen.selected is None
 
@@ -136,7 +136,7 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
         await until(pilot, lambda: pilot.app.screen is screen, "the study")
         for _ in range(5):
             await pilot.press("j", "space")
-        await told(pilot, "Six trials are marked already")
+        await told(pilot, "Six trials are already marked")
         assert len(screen.marked) == 6
         await pilot.press("k", "space")
         assert len(screen.marked) == 5
@@ -147,13 +147,13 @@ async def test_marks_and_comparison(ws: Workspace) -> None:
 @pytest.mark.parametrize(
     ("number", "key", "words"),
     [
-        (6, "P", "#6 is running: only a complete one can be promoted; wait for its end"),
+        (6, "P", "#6 is running: only a complete one can be promoted; wait until it ends"),
         (5, "P", "#5 is failed: only a complete one can be promoted; r reruns"),
         (1, "x", "#1 is complete: only a running or waiting one can be stopped"),
         (0, "c", "mark another with space, then press c"),
         (0, "U", "No trial is marked"),
         (0, "H", "No trial is archived"),
-        (0, "R", "A runner works here already: pid"),
+        (0, "R", "A runner is already running here: pid"),
     ],
 )
 async def test_a_key_that_can_do_nothing_says_why(
@@ -178,7 +178,7 @@ async def test_without_a_trial_every_key_says_so(fresh: Workspace) -> None:
             before = len(toasts(pilot))
             await pilot.press(key)
             await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
-            assert "No trial is chosen: the list is empty." == toasts(pilot)[-1]
+            assert "No trial is selected: the list is empty." == toasts(pilot)[-1]
         assert pilot.app.screen is screen
 
 
@@ -187,9 +187,9 @@ async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         await pilot.press("slash", *"exact>1000", "enter")
-        await shown(pilot, "No trial fits the filter")
+        await shown(pilot, "No trial matches the filter")
         await pilot.press("r")
-        await told(pilot, "the filter keeps none; / changes it")
+        await told(pilot, "none matches the filter; / changes it")
         assert pilot.app.screen is screen
 
 
@@ -249,7 +249,7 @@ async def test_the_log_tells_what_happened(ws: Workspace, edit: Edit) -> None:
         assert "log" not in dict(screen.copies())  # it is hidden and grows old
         await pilot.press("4")
         await pilot.press("enter")
-        await told(pilot, "This line is about no trial")
+        await told(pilot, "This line is not about a trial")
         log.move_to("end 3")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial of the line")
@@ -345,7 +345,7 @@ async def test_stopping_asks_and_the_safe_answer_has_the_focus(ws: Workspace, ru
 
 
 async def test_archive_and_bring_back(ws: Workspace, edit: Edit) -> None:
-    """A puts the trial under the cursor away, from the list and the chart; H shows it, A brings it back."""
+    """A archives the trial under the cursor, from the list and the chart; H shows it, A restores it."""
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         chart = screen.query_one(FrontierChart)

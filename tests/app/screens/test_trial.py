@@ -118,7 +118,7 @@ async def test_a_killed_trial_tells_how_it_died(ws: Workspace) -> None:
         await shown(pilot, "killed_by_signal_9: [/red] gone")
         assert "killed_by_signal_9, signal 9 (SIGKILL)" in words_on(pilot)
         assert "out of luck" in words_on(pilot)
-        assert "as the runner kept it" in words_on(pilot)
+        assert "as kept by the runner" in words_on(pilot)
         assert set() == control_codes(pilot)
 
 
@@ -180,22 +180,22 @@ async def test_stop_asks_first_and_the_safe_answer_has_the_focus(
         await pilot.press("x")
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
         await pilot.press("y")
-        await told(pilot, "Trial #6 is asked to write a checkpoint and stop")
+        await told(pilot, "Trial #6 was asked to write a checkpoint and stop")
         assert [("stop_trial", 7)] == [(request.verb, request.trial_id) for request in asked()]
 
 
 async def test_archive_and_back(ws: Workspace, edit: Edit) -> None:
-    """A puts it away and says so, A again brings it back, u undoes."""
+    """A archives it and says so, A again restores it, u undoes."""
 
     def away() -> bool:
         return bool(edit(lambda session: reads.trial(session, 1, 3).archived))
 
     async with playing(ws, TrialScreen("demo", 3)) as pilot:
         await pilot.press("A")
-        await shown(pilot, "put away; A brings it back")
+        await shown(pilot, "yes; A restores it")
         assert away()
         await pilot.press("A")
-        await told(pilot, "Trial #3 is back")
+        await told(pilot, "Trial #3 is restored")
         assert not away()
         await pilot.press("u")
         await told(pilot, "Undone")
@@ -231,12 +231,12 @@ async def test_a_key_that_can_do_nothing_says_why(ws: Workspace) -> None:
         for key, words in (
             ("P", "#5 is failed: only a complete one can be promoted"),
             ("x", "only a running or waiting one can be stopped"),
-            ("enter", "The chosen fact names no other trial"),
+            ("enter", "This line mentions no other trial"),
         ):
             await pilot.press(key)
             await told(pilot, words)
         await pilot.press("4", "enter")
-        await told(pilot, "Nothing opens from here")
+        await told(pilot, "There is nothing to open here")
         before = len(toasts(pilot))
         await pilot.press("2", "enter")
         await until(pilot, lambda: len(toasts(pilot)) > before, "what enter says in the curves")

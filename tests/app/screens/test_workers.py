@@ -120,7 +120,7 @@ async def test_more_workers_and_fewer(ws: Workspace, edit: Edit, asked: Asked, r
     async with playing(ws, WorkersScreen()) as pilot:
         await shown(pilot, "1 of 1")
         await pilot.press("minus")
-        await told(pilot, "One worker is the least; z pauses the study.")
+        await told(pilot, "One worker is the minimum; z pauses the study.")
         await pilot.press("plus")
         await told(pilot, "demo may have 2 workers at once.")
         assert ("slots", None, {"slots": 2}) == last(asked)
@@ -154,7 +154,7 @@ async def test_fewer_workers_asks_who_leaves(
 
 @pytest.mark.parametrize(
     ("key", "arguments", "words"),
-    [("s", {}, "is asked to stop"), ("k", {"now": True}, "is killed"), ("enter", None, ""), ("n", None, "")],
+    [("s", {}, "was asked to stop"), ("k", {"now": True}, "was killed"), ("enter", None, ""), ("n", None, "")],
 )
 async def test_a_worker_is_stopped_politely_or_at_once(
     ws: Workspace, asked: Asked, runner_here: None, key: str, arguments: Any, words: str
@@ -189,9 +189,9 @@ async def test_a_waiting_trial_is_taken_out_of_the_queue(
     row = edit(wait_trial)
     async with playing(ws, WorkersScreen()) as pilot:
         await pilot.press("tab", "x")
-        await shown(pilot, "Take trial #8 of demo out of the queue for good?")
+        await shown(pilot, "Remove trial #8 of demo from the queue for good?")
         await pilot.press("y")
-        await told(pilot, "Trial #8 of demo is asked to stop")
+        await told(pilot, "Trial #8 of demo was asked to stop")
         assert ("stop_trial", row, {}) == last(asked)
 
 
@@ -280,11 +280,11 @@ async def test_an_ascii_terminal_shows_ascii(ws: Workspace, runner_here: None) -
 async def test_an_empty_workspace_has_slots_and_no_queue(tmp_path: Any) -> None:
     """Nothing can be done there, and nothing is offered."""
     async with playing(Workspace(tmp_path / "none"), WorkersScreen()) as pilot:
-        await shown(pilot, "Nothing waits.")
+        await shown(pilot, "Nothing is waiting.")
         assert "free" in words_on(pilot)
         await pilot.press("plus", "minus", "x", "z", "Z", "K", "R", "enter")
         await pilot.pause()
-        await told(pilot, "Nothing works here now")
+        await told(pilot, "There is no worker in this slot")
         await pilot.press("w")
         await told(pilot, "The workers are on this screen")
         assert [WorkersScreen] == [type(screen) for screen in pilot.app.screen_stack[2:]]
