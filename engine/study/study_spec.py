@@ -33,7 +33,7 @@ class BudgetSection:
         high=100_000,
         help="Total number of trials, including the baseline and queued trials; manual reruns are extra.",
     )
-    hours: float = key(0.0, low=0, help="Start no new trials after this many hours of running; 0 means no limit.")
+    hours: float = key(0.0, low=0, help="Start no new trials after this many hours; 0 means no limit.")
 
 
 @dataclass(frozen=True)

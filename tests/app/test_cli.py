@@ -395,7 +395,7 @@ def test_an_unknown_model_is_an_error(done: Terminal) -> None:
     """`models` alone may be empty; a name that does not exist is a typo."""
     assert (0, "") == done.type("models")[:2]
     status, out, err = done.type("models", "nothing")
-    assert (1, "", True) == (status, out, "hint: There are: none yet." in err)
+    assert (1, "", True) == (status, out, "hint: Models: none yet." in err)
 
 
 @pytest.mark.parametrize("how", ["flag", "variable"])

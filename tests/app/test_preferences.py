@@ -98,9 +98,9 @@ def test_where_the_config_file_lies(environ: dict[str, str], expected: str | Non
         ('keys = "q"', "[keys] must be a table"),
         ('[keys]\nquitt = "q"', "[keys] quitt is not a known key; did you mean quit?"),
         ('[keys]\nquit = ["q"]', '[keys] quit = ["q"] must be text'),
-        ('[keys]\nquit = "Ctrl+Q"', '"Ctrl+Q" is no key; write r, R, ctrl+r'),
-        ('[keys]\nquit = ""', '"" is no key'),
-        ('[keys]\nquit = "q,"', '"" is no key'),
+        ('[keys]\nquit = "Ctrl+Q"', '"Ctrl+Q" is not a key; write r, R, ctrl+r'),
+        ('[keys]\nquit = ""', '"" is not a key'),
+        ('[keys]\nquit = "q,"', '"" is not a key'),
         ("theme = dark", "not valid TOML"),
     ],
 )

@@ -445,7 +445,7 @@ def test_passages_of_the_listed_questions(type_: Type, ws: Workspace, tmp_path: 
         (Passage("the year 1066 on", ((4, 13),), (9, 16), 1), False, "the [year «1066] on»"),
         (Passage("the year 1066 on", ((9, 13),), (4, 13), 1), False, "the «year [1066»]"),
         (Passage("redblue", ((0, 3),), (3, 7), 1), False, "[red]«blue»"),
-        (Passage("red", ((0, 3),), (0, 3), 2), False, "[«red»] (given: the first of 2 places"),
+        (Passage("red", ((0, 3),), (0, 3), 2), False, "[«red»] (given: the first of 2 possible places"),
         (Passage("a\n\x1b[31mred[red]\x9b2J", ((7, 10),)), False, "a [red][red]"),
         (Passage(""), False, ""),
         (None, False, "no passage was recorded"),

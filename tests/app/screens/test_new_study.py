@@ -132,7 +132,8 @@ async def test_mistakes_are_told_at_their_line(ws: Workspace, file: Path, size: 
         await laid_out(pilot, screen)
         line(screen, "settings.epochs").value = "5"
         line(screen, "name").value = "demo"
-        await until(pilot, lambda: any("give another, as demo-2" in p for p in screen.problems), "the taken name")
+        taken = "use another name, such as demo-2"
+        await until(pilot, lambda: any(taken in p for p in screen.problems), "the taken name")
         await shown(pilot, "✗ name")
         line(screen, "name").value = "fre/sh"
         line(screen, "budget.trials").value = "many"

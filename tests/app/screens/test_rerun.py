@@ -199,7 +199,7 @@ async def test_fixed_settings_may_change_too(house: Make) -> None:
         assert screen.outlook is not None
         lands = dict(rerun_outlook.lines(view_of(of), of.trial(0), screen.outlook))["lands"]
         assert lands.endswith("its accuracy cannot be estimated: the study does not search batch_size")
-        await shown(pilot, "cannot be estimated")
+        await shown(pilot, "the study does not search batch_size")
         assert "1 to 4096" in words_on(pilot)
 
 

@@ -117,7 +117,7 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
         (["missing.toml", "--no-mouse"], "missing.toml: not a file and not a command"),
         (["trials"], "Type bertdistill-tui engine trials."),
         (["."], ".: is a folder"),
-        (["--theme", "dark", "engine", "status"], "belong to the app"),
+        (["--theme", "dark", "engine", "status"], "are options of the app"),
         (["--refresh", "0"], "--refresh"),
         (["--unheard-of"], "--unheard-of"),
         (["a", "b"], "(b)"),

@@ -27,7 +27,10 @@ def test_the_demo_is_led_to_its_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "answer"),
-    [(["--demo", "--study", "x"], "no other"), (["--demo", "engine", "status"], "belong to the app")],
+    [
+        (["--demo", "--study", "x"], "opens only the demo study"),
+        (["--demo", "engine", "status"], "are options of the app"),
+    ],
 )
 def test_misuse(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and nothing was started."""
@@ -56,7 +59,7 @@ def test_the_app_opens_on_the_running_demo(tmp_path: Path) -> None:
     assert lock is not None
     with PtyTerminal((*PROGRAM, "--demo", "-w", str(ws.path)), cwd=tmp_path) as terminal:
         terminal.wait_for("Trials by rank")
-        terminal.wait_for("No trial yet; the runner begins")
+        terminal.wait_for("No trial yet; the runner prepares")
         terminal.send("q")
         assert 0 == terminal.wait_end()
     os.close(lock)
