@@ -1,6 +1,7 @@
 """Build, save and load encoders with a task head: students cut from a checkpoint or new, teachers loaded whole.
 
-It trains nothing and decides no sizes: `architecture.plan_student` does.
+It trains nothing and decides no sizes: `engine.families.transformer.plan_student` does. It is longer than 400 lines
+because students and teachers are read from the same checkpoints, with the same checks of their heads and labels.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import read_position
 from bertdistill.engine.distill.training.train import (
@@ -351,3 +352,36 @@ def test_a_second_stop_at_one_step_keeps_the_checkpoint_until_the_next_is_whole(
         train(make_job(tmp_path / "run", evaluate=interrupted, resume_from=left))
     assert [first.paths.last.resolve()] == list(first.paths.checkpoints.glob("last-*"))
     assert read_position(left.parent / first.paths.last.resolve().name).step > 0
+
+
+class Noting:
+    """A pass that notes when it is called, and whether the network is being trained then."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int, bool]] = []
+
+    def before_step(self, model: Model, step: int, steps: int) -> None:
+        self.calls.append(("step", step, model.net.training))
+        assert 0 <= step < steps
+
+    def at_end(self, model: Model) -> None:
+        self.calls.append(("end", -1, model.net.training))
+
+
+def test_a_pass_is_called_before_every_step_and_before_the_last_evaluation(tmp_path: Path) -> None:
+    """What is scored last has been through the end of the pass; a resumed run calls it again at the same step."""
+    whole, seen = Noting(), list[int]()
+
+    def evaluate() -> Evaluation:
+        seen.append(len(whole.calls))
+        return Evaluation(1.0, {"exact": 1.0}, {})
+
+    position = train(make_job(tmp_path / "whole", passes=(whole,), evaluate=evaluate))
+    assert [*(("step", n, True) for n in range(position.step)), ("end", -1, True)] == whole.calls
+    assert len(whole.calls) == seen[-1]
+    first, rest = Noting(), Noting()
+    stopped = make_job(tmp_path / "first", passes=(first,), stop=StopAfter(4))
+    with pytest.raises(Stopped):
+        train(stopped)
+    train(make_job(tmp_path / "rest", passes=(rest,), resume_from=stopped.paths.last.resolve()))
+    assert whole.calls == [*first.calls, *rest.calls]
