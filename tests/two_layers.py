@@ -17,6 +17,7 @@ from bertdistill.engine.contract.spec import AttemptSpec, Settings
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.model import Outputs
 from bertdistill.engine.distill.families.table import FAMILY
+from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.tasks.task import Task
 
 NAME = "two-layers"
@@ -33,7 +34,7 @@ class TwoLayers:
     """The arithmetic."""
 
     name: str = NAME
-    settings: frozenset[str] = frozenset({"hidden_size"})
+    settings: frozenset[str] = TRAINING | {"hidden_size"}
 
     def fits(self, task: Task) -> bool:
         return not task.spans
@@ -50,7 +51,7 @@ class TwoLayers:
         return {"params": params, "encoder_params": encoder, "size_mb": params * 4 / 1e6, "gflops": gflops}
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
-        return self.settings
+        return self.settings - TRAINING
 
 
 class Net(nn.Module):

@@ -13,6 +13,15 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.tasks.task import Task
 
+TRAINING = frozenset(
+    {
+        *("family", "alpha", "temperature", "learning_rate", "beta_1", "beta_2", "adam_epsilon", "weight_decay"),
+        *("warmup_fraction", "max_grad_norm", "batch_size", "accumulation", "epochs", "seed", "precision"),
+        *("evaluations", "checkpoint_minutes"),
+    }
+)
+"""Keys of `Settings` that the common training loop reads, for any family that it trains."""
+
 Student = Hashable
 """A family's plan of a student: equal plans build equal students. Only the family interprets it."""
 
@@ -27,7 +36,7 @@ class Family(Protocol):
 
     @property
     def settings(self) -> frozenset[str]:
-        """Keys of `Settings` that shape its students. Keys of no family apply to all families."""
+        """Keys of `Settings` that it uses, with `TRAINING` if the common loop trains its students."""
         ...
 
     def fits(self, task: Task) -> bool:

@@ -13,6 +13,5 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER,)}
 
 
 def foreign(settings: Settings) -> frozenset[str]:
-    """Keys that shape only students of other families, and so have no effect with these settings."""
-    every = frozenset[str]().union(*(family.settings for family in FAMILIES.values()))
-    return every - FAMILIES[settings.family].settings
+    """Keys that this family does not use, and so have no effect with these settings."""
+    return frozenset(vars(settings)) - FAMILIES[settings.family].settings

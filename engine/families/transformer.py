@@ -13,6 +13,7 @@ from typing import Any
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -283,7 +284,7 @@ class Transformer:
     """BERT-like encoders, cut from a checkpoint or new. See `engine.families.family.Family`."""
 
     name: str = "transformer"
-    settings: frozenset[str] = frozenset(
+    settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "head_size", "initializer_range"),

@@ -98,6 +98,10 @@ class TestFamily:
         assert not again.net.training
         assert_fp32_equal(again(batch(2, 7)).logits, model(batch(2, 7)).logits)
 
+    def test_every_family_is_chosen_and_seeded(self, family: str) -> None:
+        """Otherwise two families, or two seeds, would count as one student."""
+        assert {"family", "seed"} <= FAMILIES[family].settings
+
     def test_settings_of_other_families_are_idle(self, family: str) -> None:
         """They change nothing here, so two parameter sets that differ in them are one."""
         mine = FAMILIES[family].settings
@@ -108,3 +112,9 @@ class TestFamily:
         row = FAMILIES[family]
         one, same = (row.plan(FACTS, dataclasses.replace(SMALL, family=family), scratch=True) for _ in range(2))
         assert (one, hash(one)) == (same, hash(same))
+
+
+def test_each_setting_is_used_by_some_family() -> None:
+    """A setting that no family uses would have no effect anywhere."""
+    used = frozenset[str]().union(*(family.settings for family in FAMILIES.values()))
+    assert used == {field.name for field in dataclasses.fields(Settings)}
