@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.spaces import parse_search
 
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import (
     Parameter,
     active,
@@ -109,21 +110,21 @@ def test_impossible_conditions() -> None:
 def test_inactive_parameters_are_dropped_along_a_chain() -> None:
     """head_seed hangs on head_choice, which hangs on layer_choice."""
     params = {"layers": 2, "layer_choice": "even", "head_choice": "random", "head_seed": 3}
-    assert params == active(CHAIN, params, Settings())
-    assert {"layers": 2, "layer_choice": "first"} == active(CHAIN, {**params, "layer_choice": "first"}, Settings())
+    assert params == active(CHAIN, params, Fixed())
+    assert {"layers": 2, "layer_choice": "first"} == active(CHAIN, {**params, "layer_choice": "first"}, Fixed())
 
 
 def test_a_condition_sees_the_fixed_setting_of_an_inactive_parameter() -> None:
     """Where head_choice is inactive, its fixed setting is in force, and head_seed matters if that is random."""
     params = {"layers": 2, "layer_choice": "first", "head_choice": "importance", "head_seed": 3}
-    found = active(CHAIN, params, Settings(head_choice="random"))
+    found = active(CHAIN, params, Fixed(Settings(head_choice="random")))
     assert {"head_seed": 3, "layers": 2, "layer_choice": "first"} == found
 
 
 def test_resolve_takes_fixed_settings_for_the_rest() -> None:
     """Inactive parameters take the fixed setting; keys that are not searched are taken as they are."""
     params = {"layers": 2, "layer_choice": "first", "head_seed": 3, "dropout": 0.3}
-    settings = resolve(CHAIN, params, Settings(head_seed=9))
+    settings = resolve(CHAIN, params, Fixed(Settings(head_seed=9)))
     assert (2, "first", 9, 0.3) == (settings.layers, settings.layer_choice, settings.head_seed, settings.dropout)
 
 
@@ -181,7 +182,7 @@ def test_steps_have_no_noise() -> None:
 def test_count_of_a_chain() -> None:
     """4 layers x (first, or even x (importance, or random x 3 seeds))."""
     assert 4 * (1 + 1 + 3) == count(CHAIN)
-    assert 4 * (3 + 1 + 3) == count(CHAIN, Settings(head_choice="random"))
+    assert 4 * (3 + 1 + 3) == count(CHAIN, Fixed(Settings(head_choice="random")))
     assert count(parse_search({"alpha": {"low": 0, "high": 1}})) is None
     assert 1 == count(())
 
@@ -211,7 +212,7 @@ def test_grid_and_count_agree(raw: dict[str, Any]) -> None:
     assert len(sets) == len({tuple(sorted(params.items())) for params in sets})
     for params in sets:
         assert [] == check(space, params)
-        assert params == active(space, params, Settings())
+        assert params == active(space, params, Fixed())
 
 
 def test_descriptions() -> None:
