@@ -14,7 +14,7 @@ from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.scopes import joined, uses
 from bertdistill.engine.study.sections import Problem, did_you_mean, one_of, shown, value_problem
-from bertdistill.engine.study.space import SETTING, Parameter
+from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.tasks.table import TASKS
 
 NEED_SCRATCH = ("hidden_size", "ffn_size", "head_size")
@@ -65,18 +65,19 @@ def family_problems(parts: Parts) -> Iterator[Problem]:
         return
     yield from _unselected(parts)
     for one in parts.search:
-        if text := _search_problem(parts, one):
+        if text := _idle_in(parts, one.family, one.key) if one.family else _without_effect(parts, one.key):
             yield Problem(*place(one.name), text)
-    changed = [key for key in sorted(parts.named) if getattr(parts.settings, key) != getattr(Settings(), key)]
-    own = {one.name for one in parts.search} | apart(parts)
-    for key in changed:
-        if text := _settings_problem(parts, key, own):
-            yield Problem("settings", key, text)
-    for family, table in parts.family_settings.items():
-        for key in table:
-            if key in _idle(parts, family) and table[key] != getattr(Settings(), key):
-                yield Problem(f"settings.{family}", key, f"{_start(parts)}; remove it")
+    for family, key, value in _given(parts):
+        text = _idle_in(parts, family, key) if family else _without_effect(parts, key) or _impossible(parts, key)
+        if text and value != getattr(Settings(), key):
+            yield Problem(f"settings.{family}".rstrip("."), key, text)
     yield from baseline_problems(parts)
+
+
+def _given(parts: Parts) -> list[tuple[str, str, Any]]:
+    """(family, key, value) of what `[settings]` and its tables name."""
+    plain = [("", key, getattr(parts.settings, key)) for key in sorted(parts.named)]
+    return plain + [(one, key, table[key]) for one, table in parts.family_settings.items() for key in table]
 
 
 def _families(parts: Parts) -> Iterator[Problem]:
@@ -106,48 +107,38 @@ def _unselected(parts: Parts) -> Iterator[Problem]:
             yield Problem(table, "", f"{text}; {remedy}")
 
 
-def _search_problem(parts: Parts, one: Parameter) -> str:
-    """Why a searched parameter has no effect in any trial."""
-    families = selected(parts)
-    if one.family:
-        return f"{_start(parts)}; remove it" if one.key in _idle(parts, one.family) else ""
-    users = [family for family in families if uses(family, one.key)]
-    if not users:
-        return f"has no effect: {_nobody(families)}; remove it"
-    if all(one.key in _idle(parts, family) for family in users):
-        return f"{_start(parts)}; remove it"
-    own = {other.name for other in parts.search or ()} | apart(parts)
-    if all(joined(family, one.key) in own for family in users):
-        tables = one_of(f"[search.{family}] or [settings.{family}]" for family in users)
-        return f"has no effect: {tables} has its own {one.key}; remove one"
-    return ""
+def _idle_in(parts: Parts, family: str, key: str) -> str:
+    return f"{_start(parts)}; remove it" if key in _idle(parts, family) else ""
 
 
-def _settings_problem(parts: Parts, key: str, own: set[str] | frozenset[str]) -> str:
-    """Why a fixed setting has no effect in any trial, or makes some impossible."""
+def _without_effect(parts: Parts, key: str) -> str:
+    """Why a plain key, searched or fixed, has no effect in any trial."""
     families = selected(parts)
     users = [family for family in families if uses(family, key)]
     if not users:
-        return f"has no effect: {_nobody(families)}; remove it"
-    idle = [family for family in users if key in _idle(parts, family)]
-    if idle == users:
+        return f"has no effect: {one_of(families)} does not use it; remove it"
+    if not (users := [family for family in users if key not in _idle(parts, family)]):
         return f"{_start(parts)}; remove it"
-    if idle:
-        others = [family for family in users if family not in idle]
-        return f"{_start(parts)} for {one_of(idle)}; move it to {one_of(f'[settings.{one}]' for one in others)}"
+    own = {one.name for one in parts.search or ()} | apart(parts)
     if all(joined(family, key) in own for family in users):
-        return f"has no effect: the tables of {one_of(users)} have their own {key}; remove one"
+        have = "has its own value in a table" if len(users) == 1 else "have their own values in tables"
+        return f"has no effect: {' and '.join(users)} {have}; remove one of them"
     return ""
+
+
+def _impossible(parts: Parts, key: str) -> str:
+    """Why no student of some family can be built with a plain fixed key that others need."""
+    users = [family for family in selected(parts) if uses(family, key)]
+    if not (idle := [family for family in users if key in _idle(parts, family)]):
+        return ""
+    tables = one_of(f"[settings.{family}]" for family in users if family not in idle)
+    return f"{_start(parts)} for {one_of(idle)}; move it to {tables}"
 
 
 def _start(parts: Parts) -> str:
     if parts.scratch:
         return "has no effect from scratch: all new layers and heads are interchangeable"
     return f'needs [student] init = "{SCRATCH}"'
-
-
-def _nobody(families: tuple[str, ...]) -> str:
-    return f"{families[0]} does not use it" if len(families) == 1 else f"none of {', '.join(families)} uses it"
 
 
 def baseline_problems(parts: Parts) -> Iterator[Problem]:

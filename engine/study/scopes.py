@@ -56,7 +56,7 @@ def foreign_problem(family: str, key: str) -> str:
     if uses(family, key):
         return ""
     keys = FAMILIES[family].settings
-    if key not in Settings.__dataclass_fields__:
+    if key not in {one.name for one in dataclasses.fields(Settings)}:
         return f"is not a setting{did_you_mean(key, sorted(keys))}"
     return f"is not used by {family}; remove it. {family} uses {_listed(keys)}"
 
