@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.paper_family import PaperFamily
 from tests.spaces import parse_search
 
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.scopes import Fixed
+from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import (
     Parameter,
+    Space,
     active,
     check,
     coerce,
@@ -21,6 +25,7 @@ from bertdistill.engine.study.space import (
     count,
     describe,
     grid,
+    in_order,
     points,
     resolve,
 )
@@ -161,3 +166,70 @@ def test_more_values_than_could_be_listed_are_refused(name: str, raw: dict[str, 
     """A tiny step must be an error at once, not a machine without memory."""
     with pytest.raises(ValueError, match="more than 1,000,000 values"):
         parse_search({name: raw})
+
+
+@pytest.fixture
+def mixed(monkeypatch: pytest.MonkeyPatch) -> Space:
+    """Two families: layers belong to one, the width has a table, alpha is fixed for one, the seed is for both."""
+    monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
+    space = parse_search(
+        {
+            "paper": {"hidden_size": {"choices": [8, 16]}, "dropout": {"choices": [0.1, 0.2], "when": {"seed": [2]}}},
+            "alpha": {"choices": [0.0, 0.5]},
+            "layers": {"low": 1, "high": 4},
+            "seed": {"choices": [1, 2]},
+            "family": {"choices": ["transformer", "paper"]},
+        }
+    )
+    return with_families(space, ("transformer", "paper"), {"paper.alpha"})
+
+
+FIXED = Fixed(Settings(hidden_size=64, dropout=0.4), {"paper": {"alpha": 0.9}})
+
+
+def test_parameters_follow_the_family(mixed: Space) -> None:
+    """Each family has its own keys and values; what it does not use stays as it is fixed."""
+    every = {"alpha": 0.5, "layers": 2, "seed": 2, "paper.hidden_size": 16, "paper.dropout": 0.1}
+    own, other = {**every, "family": "paper"}, {**every, "family": "transformer"}
+    assert {"paper.hidden_size": 16, "paper.dropout": 0.1, "seed": 2, "family": "paper"} == active(mixed, own, FIXED)
+    assert {"alpha": 0.5, "layers": 2, "seed": 2, "family": "transformer"} == active(mixed, other, FIXED)
+    first = Settings(family="paper", hidden_size=16, dropout=0.1, alpha=0.9, seed=2)
+    assert first == resolve(mixed, own, FIXED)
+    assert Settings(hidden_size=64, dropout=0.4, alpha=0.5, layers=2, seed=2) == resolve(mixed, other, FIXED)
+    assert "paper.dropout" not in active(mixed, {**own, "seed": 1}, FIXED)
+
+
+def test_a_family_outside_the_study_has_only_its_keys(mixed: Space) -> None:
+    """A rerun may select it where the study does not: what is searched for others has no effect."""
+    space = tuple(one for one in mixed if one.name in ("layers", "seed"))
+    params = {"layers": 2, "seed": 2}
+    assert {"seed": 2} == active(space, params, Fixed(Settings(family="paper")))
+    assert Settings(family="paper", seed=2, dropout=0.2) == resolve(
+        space, {**params, "family": "paper", "paper.dropout": 0.2, "transformer.dropout": 0.7}, Fixed()
+    )
+
+
+def test_the_sets_of_a_mixed_space(mixed: Space) -> None:
+    """Every set once, with the keys of its family alone, and as many as are counted."""
+    sets = list(grid(mixed, FIXED))
+    assert 2 * 4 * 2 + 2 * (1 + 2) == len(sets) == count(mixed, FIXED)
+    assert len(sets) == len({tuple(sorted(one.items())) for one in sets})
+    assert all(active(mixed, one, FIXED) == one for one in sets)
+    assert all(("layers" in one) != ("paper.hidden_size" in one) for one in sets)
+    assert "family" == in_order(mixed)[0].name or "seed" == in_order(mixed)[0].name
+    plain = tuple(one for one in mixed if not one.family)
+    assert 2 * 4 * 2 + 2 == len(list(grid(plain, FIXED))) == count(plain, FIXED)
+
+
+def test_the_words_of_a_family(mixed: Space) -> None:
+    """A value for another family is refused by its condition, and a description names it."""
+    assert ['paper.hidden_size has no effect here because family is "transformer", not paper; leave it out'] == check(
+        mixed, {"family": "transformer", "paper.hidden_size": 8}
+    )
+    assert ["hidden_size is not searched in this study; did you mean paper.hidden_size?"] == check(
+        mixed, {"hidden_size": 8}
+    )
+    named = {one.name: one for one in mixed}
+    assert "1 to 4, only when family is transformer" == describe(named["layers"])
+    assert "0.1 or 0.2, only when family is paper and seed is 2" == describe(named["paper.dropout"])
+    assert 16 == coerce(named["paper.hidden_size"], "16")
