@@ -24,7 +24,9 @@ class Prepared:
     train_examples: int = 0
     search_examples: int = 0
     train_features: int = 0
-    """Training inputs: windows of passages, or texts."""
+    """Training inputs with labels: windows of passages, or texts."""
+    transfer_features: int = 0
+    """Texts of the transfer set. They follow the labelled ones in the features and the teacher's outputs."""
     search_features: int = 0
     mean_length: float = 0.0
     """Mean number of tokens per training input."""

@@ -24,14 +24,16 @@ from bertdistill.engine.distill.data.features import Features, build_features, f
 from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
+from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, teacher_outputs, transfer_outputs
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
+from bertdistill.engine.distill.transfer.rows import transfer_examples, with_transfer
 from bertdistill.engine.tasks.table import TASKS
 
 PHASE = "head importance"
@@ -69,6 +71,11 @@ def prepare(run: Run) -> Prepared:
         _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    every, count = train_features, 0
+    if spec.transfer:
+        added = transfer_examples(run, train_examples, tokenizer)
+        every, count = _features(run, with_transfer(train_examples, added), tokenizer, "train"), len(added)
+        outputs = transfer_outputs(run, teacher, every, count, outputs, tokenizer, evaluator)
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
     if spec.student.init == "teacher":
@@ -79,6 +86,7 @@ def prepare(run: Run) -> Prepared:
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
         train_features=len(train_features),
+        transfer_features=count,
         search_features=len(search_features),
         mean_length=float(np.mean(train_features.lengths)),
         search_digest=digest(search),
@@ -89,7 +97,7 @@ def prepare(run: Run) -> Prepared:
         teacher_metrics=teacher_metrics,
         teacher_folder=str(teacher),
         init_folder=init,
-        features={"train": str(train_features.folder), "search": str(search_features.folder)},
+        features={"train": str(every.folder), "search": str(search_features.folder)},
         outputs=str(outputs),
         signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),

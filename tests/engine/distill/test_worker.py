@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
@@ -253,7 +254,7 @@ def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str
 
 def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
-    sources = [inspect.getsource(module) for module in (train, transformer, trial, soft_loss)]
+    sources = [inspect.getsource(module) for module in (train, transformer, trial, soft_loss, terms)]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}
