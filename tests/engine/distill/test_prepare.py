@@ -235,7 +235,7 @@ def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
     assert "Training restarts from the beginning" in run.paths.events.read_text()
 
 
-# --------------------------------------------------------------------------------------------------------- transfer sets
+# ------------------------------------------------------------------------------------------------------- transfer sets
 
 SETS = (TransferSpec("words"), TransferSpec("ngrams", rows=40))
 TINY = TeacherSpec(
