@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
+from bertdistill.engine.contract.promotion import Promotion
 
 ATTEMPT_KINDS = ("prepare", "trial", "promote")
 SCRATCH = "scratch"
@@ -225,17 +226,18 @@ class AttemptSpec:
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
     measure: list[str] = field(default_factory=list)
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
-    promote: dict[str, Any] = field(default_factory=dict)
-    """For kind promote only: checkpoint, target folder, name, version, recorded metrics, bootstrap samples."""
+    promote: Promotion | None = None
+    """What to verify and export; for kind promote only."""
     version: int = 1
 
     def write(self, path: Path) -> None:
         """Write this spec as `spec.json`, atomically."""
-        write_json(path, dataclasses.asdict(self))
+        promote = self.promote.to_dict() if self.promote else {}
+        write_json(path, dataclasses.asdict(dataclasses.replace(self, promote=None)) | {"promote": promote})
 
     @staticmethod
     def read(path: Path) -> AttemptSpec:
-        """Read a spec back; raises ValueError if it was written by an incompatible version."""
+        """Read a spec back; ValueError if an incompatible version wrote it, ConfigError if its promotion is damaged."""
         with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             raw = json.loads(file.read(MOST_JSON_BYTES))
         if raw.get("version") != 1:
@@ -248,7 +250,9 @@ class AttemptSpec:
             "device": Device,
             "prepared": Prepared,
         }
-        return AttemptSpec(**{k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()})
+        values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
+        promote = values.pop("promote", None)
+        return AttemptSpec(**values, promote=Promotion.from_dict(promote) if promote else None)
 
 
 T = TypeVar("T")
