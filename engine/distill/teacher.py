@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, Te
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key, write_array
-from bertdistill.engine.distill.data.examples import Examples, digest
+from bertdistill.engine.distill.data.examples import Examples, digest, texts_of
 from bertdistill.engine.distill.data.features import Features, padding_id
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
@@ -59,14 +58,7 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
         check_vocabulary_size(tokenizer, read_shape(teacher_folder).vocab_size, f"teacher.model = {spec.model!r}")
         return tokenizer
     folder = run.caches / "tokenizers" / cache_key(data=digest(train_examples), size=spec.vocab_size)
-    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder, run.warn)
-
-
-def _texts(examples: Examples) -> list[str]:
-    rows: list[Any] = list(examples.rows)
-    if TASKS[examples.task].spans:
-        return [*dict.fromkeys(row.context for row in rows), *(row.question for row in rows)]
-    return [text for row in rows for text in (row.text, row.pair) if text]
+    return train_wordpiece(texts_of(train_examples), spec.vocab_size, folder, run.warn)
 
 
 def fine_tuned(
@@ -208,30 +200,30 @@ def transfer_outputs(
     run: Run,
     teacher: Path,
     every: Features,
-    count: int,
-    labelled: Path,
+    labelled: int,
+    outputs: Path,
     tokenizer: PreTrainedTokenizerBase,
     evaluator: Evaluator,
 ) -> Path:
-    """The cache folder of the teacher's outputs over `every`, whose last `count` inputs are the transfer set.
+    """The cache folder of the teacher's outputs over `every`: the first `labelled` inputs and the transfer set.
 
-    The others are copied from the folder `labelled`. An interrupted labelling continues behind its last whole part.
+    The former are copied from the folder `outputs`. An interrupted labelling continues behind its last whole part.
     """
     labeller = Labeller.of(run, teacher, tokenizer, evaluator)
     target = labeller.folder(every)
-    parts, first = target.with_name(f"{target.name}.parts"), len(every) - count
+    parts = target.with_name(f"{target.name}.parts")
 
     def build(temporary: Path) -> None:
         parts.mkdir(mode=0o700, exist_ok=True)
         report = run.progress("labelling the transfer set", "texts")
-        done = [np.load(signal_file(labelled, LOGITS), mmap_mode="r")]
-        for start in range(first, len(every), PART):
+        done = [np.load(signal_file(outputs, LOGITS), mmap_mode="r")]
+        for start in range(labelled, len(every), PART):
             stop = min(start + PART, len(every))
             path = parts / f"{start:09d}.npy"
             if not path.exists():
                 write_array(path, labeller.logits(every.part(start, stop)).astype(np.float16))
             done.append(np.load(path))
-            report(stop - first, count)
+            report(stop - labelled, len(every) - labelled)
         np.save(signal_file(temporary, LOGITS), np.concatenate(done))
 
     build_once(target, build, run.warn)

@@ -13,7 +13,7 @@ from typing import Any
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import SCRATCH, Settings, TransferSpec
+from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.study.space import active, resolve
@@ -90,6 +90,13 @@ def wanted_signals(spec: StudySpec) -> list[str]:
 def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
     """The transfer sets, if any trial of the study may draw from them; the preparation makes them."""
     return list(spec.transfer) if any(possible(spec, "transfer_share")) else []
+
+
+def wanted_units(spec: StudySpec) -> list[str]:
+    """Units other than the teacher's that any trial of the study may read; the preparation tokenises for each."""
+    if not any("units" in FAMILIES[name].settings for name in possible(spec, "family")):
+        return []
+    return sorted({*possible(spec, "units")} - {TEACHER_UNITS})
 
 
 def possible(spec: StudySpec, key: str) -> list[Any]:

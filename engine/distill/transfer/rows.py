@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from bertdistill.engine.distill.data.examples import NO_LABEL, Examples, TextExample, cut, load_examples
@@ -12,15 +11,14 @@ from bertdistill.engine.distill.transfer.material import Material, Text, normal
 from bertdistill.engine.distill.transfer.table import transfer_texts
 
 
-def transfer_examples(run: Run, train: Examples, tokenizer: Any) -> list[TextExample]:
-    """The rows that `[[transfer]]` describes; ConfigError if there are none or they are those of the report split."""
+def with_transfer(run: Run, train: Examples, tokenizer: Any) -> Examples:
+    """The labelled examples, then the rows that `[[transfer]]` describes.
+
+    ConfigError if there are none, or if they are those of the report split.
+    """
     material = Material(train.rows, train.labels, tokenizer.mask_token or tokenizer.unk_token or "", run)
     texts = transfer_texts(material, _held(run, train))
-    return [TextExample(f"transfer-{i}", text, pair, NO_LABEL) for i, (text, pair) in enumerate(texts)]
-
-
-def with_transfer(train: Examples, rows: Sequence[TextExample]) -> Examples:
-    """The labelled examples, then those of the transfer set."""
+    rows = [TextExample(f"transfer-{i}", text, pair, NO_LABEL) for i, (text, pair) in enumerate(texts)]
     return dataclasses.replace(train, rows=[*train.rows, *rows])
 
 

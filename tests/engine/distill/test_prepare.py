@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import (
     AttemptSpec,
@@ -31,8 +32,10 @@ from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.data.features import open_features
+from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
+from bertdistill.engine.families.tiny import plan_reading
 
 LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
 
@@ -235,6 +238,22 @@ def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
     assert "Training restarts from the beginning" in run.paths.events.read_text()
 
 
+def test_words_are_tokenised_only_for_a_study_that_can_read_them(tmp_path: Path) -> None:
+    """The same rows in the same order; the teacher's units are always counted."""
+    teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
+    plain = prepare(make_run(tmp_path / "plain", teacher))
+    assert ({"train", "search"}, {""}) == (set(plain.features), set(plain.units))
+    run = make_run(tmp_path / "words", teacher)
+    facts = prepare(dataclasses.replace(run, spec=dataclasses.replace(run.spec, units=["words"])))
+    assert {"train", "search", "train/words", "search/words"} == set(facts.features)
+    assert facts.units[""] == plain.units[""]
+    for part in ("train", "search"):
+        teachers, words = (open_features(Path(facts.features_of(part, units))) for units in ("", "words"))
+        assert np.array_equal(teachers.targets, words.targets)
+    assert facts.units_of("words").vocabulary == 2 + 5 + 30  # a film number good dull, and the numbers
+    assert facts == Prepared.from_dict(json.loads(json.dumps(facts.to_dict())))
+
+
 # ------------------------------------------------------------------------------------------------------- transfer sets
 
 SETS = (TransferSpec("words"), TransferSpec("ngrams", rows=40))
@@ -314,3 +333,20 @@ def test_texts_of_the_splits_do_not_enter_a_transfer_set(tmp_path: Path) -> None
     assert (20, 60 - 20 - 6) == (facts.train_features, facts.transfer_features)
     said = run.paths.events.read_text()
     assert all(words in said for words in ("20 training texts", "6 validation texts", "1 report text", '"warning"'))
+
+
+def test_words_of_the_transfer_set_have_rows_of_their_own(tmp_path: Path) -> None:
+    """Only for students that draw from it; the words of the labelled texts keep their places."""
+    more = tmp_path / "more.txt"
+    more.write_text("an entirely new play\n")
+    plain = split_report(make_run(tmp_path / "plain", TINY))
+    run = split_report(make_run(tmp_path / "run", TINY, transfer=[TransferSpec("file", path=str(more))]))
+    found = [
+        prepare(dataclasses.replace(one, spec=dataclasses.replace(one.spec, units=["words"]))) for one in (plain, run)
+    ]
+    before, facts = (one.units_of("words") for one in found)
+    assert (before.vocabulary, before.vocabulary + 4) == (facts.vocabulary, facts.whole_vocabulary)
+    ids, now = (frequent_ids(Path(one.frequent)) for one in (before, facts))
+    assert ids.tolist() == now[: len(ids)].tolist()
+    sizes = [plan_reading(found[1], Settings(units="words", transfer_share=share)).rows for share in (0.0, 0.5)]
+    assert sizes[0] < sizes[1]
