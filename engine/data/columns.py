@@ -70,7 +70,7 @@ def find_columns(table: Table, data: DataSpec, source: str) -> Columns:
 
 
 def find_texts(table: Table, data: DataSpec, source: str, section: str, *, paired: bool) -> tuple[int, int | None]:
-    """The positions of text and, if `paired`, second text, of a table without labels or with labels that nobody reads.
+    """The positions of text and, if `paired`, second text, of a table without labels or whose labels are not read.
 
     `section` is the table of the study file that names the columns. ConfigError names the key to set.
     """

@@ -12,7 +12,7 @@ from bertdistill.engine.tasks.table import TASKS
 NEEDED = {"file": "path", "hub": "hub", "generate": "model"}
 """The key without which a kind has nothing to read."""
 DRAWN = ("ngrams", "mask", "replace", "eda", "generate")
-"""Kinds that could go on for ever, so that their number of rows must be given."""
+"""Kinds without an end, so that their number of rows must be given."""
 
 
 def transfer_problems(tables: Sequence[TransferSpec], task: str | None, data: DataSpec | None) -> Iterator[Problem]:

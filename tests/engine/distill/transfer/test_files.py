@@ -1,4 +1,4 @@
-"""Files of texts: formats, columns, labels that nobody reads, and the file that must not be used."""
+"""Files of texts: formats, columns, labels that are not read, and the file that must not be used."""
 
 from __future__ import annotations
 
