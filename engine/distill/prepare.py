@@ -13,30 +13,36 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
-from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples
+from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
+from bertdistill.engine.distill.data.units import count_units
+from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
+from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, teacher_outputs, transfer_outputs
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
+from bertdistill.engine.distill.transfer.rows import with_transfer
 from bertdistill.engine.tasks.table import TASKS
 
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
+WORDS_VERSION = 1
+"""Part of the cache key of word tokenizers: increment it when the same texts give other words."""
 
 
 def prepare(run: Run) -> Prepared:
@@ -69,16 +75,23 @@ def prepare(run: Run) -> Prepared:
         _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    all_examples, every = train_examples, train_features
+    if spec.transfer:
+        all_examples = with_transfer(run, train_examples, tokenizer)
+        every = _features(run, all_examples, tokenizer, "train")
+        outputs = transfer_outputs(run, teacher, every, len(train_features), outputs, tokenizer, evaluator)
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
+    units, features = _units(run, (train_examples, all_examples, search), (tokenizer, str(teacher), every))
     teacher_shape = read_shape(teacher)
     scratch = spec.student.init == SCRATCH
     return Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
         train_features=len(train_features),
+        transfer_features=len(every) - len(train_features),
         search_features=len(search_features),
         mean_length=float(np.mean(train_features.lengths)),
         search_digest=digest(search),
@@ -89,7 +102,8 @@ def prepare(run: Run) -> Prepared:
         teacher_metrics=teacher_metrics,
         teacher_folder=str(teacher),
         init_folder=init,
-        features={"train": str(train_features.folder), "search": str(search_features.folder)},
+        features={"train": str(every.folder), "search": str(search_features.folder)} | features,
+        units=units,
         outputs=str(outputs),
         signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),
@@ -109,6 +123,34 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
         progress=run.progress(f"tokenising the {'training' if part == 'train' else 'validation'} split", "examples"),
         say=run.warn,
     )
+
+
+def _units(
+    run: Run,
+    examples: tuple[Examples, Examples, Examples],
+    teacher: tuple[PreTrainedTokenizerBase, str, Features],
+) -> tuple[dict[str, Units], dict[str, str]]:
+    """The facts of the teacher's units and of others that a trial may read, and the folders of the splits in those.
+
+    `examples` are the labelled ones, all of the training split with its transfer set, and the validation split.
+    """
+    train, every, search = examples
+    if TASKS[run.spec.task].spans:
+        return {}, {}
+    found: dict[str, Units] = {}
+    folders: dict[str, str] = {}
+
+    def add(name: str, tokenizer: PreTrainedTokenizerBase, folder: str, features: Features) -> None:
+        found[name] = count_units(tokenizer, folder, features, len(train.rows), run.caches, run.warn)
+
+    add("", *teacher)
+    for name in run.spec.units:
+        folder = run.caches / "tokenizers" / cache_key(units=name, version=WORDS_VERSION, data=digest(every))
+        tokenizer = word_tokenizer(texts_of(train), folder, run.warn, more=texts_of(every))
+        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
+        add(name, tokenizer, str(folder), rows["train"])
+        folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items()}
+    return found, folders
 
 
 def _check_length(run: Run, folder: str, named: str) -> None:

@@ -5,7 +5,7 @@ Pure, like `study_checks`, which calls it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, Settings
@@ -65,10 +65,12 @@ def family_problems(parts: Parts) -> Iterator[Problem]:
         return
     yield from _unselected(parts)
     for one in parts.search:
-        if text := _idle_in(parts, one.family, one.key) if one.family else _without_effect(parts, one.key):
+        families = tuple(name for name in selected(parts) if name in one.when.get("family", (name,)))
+        if text := _idle_in(parts, one.family, one.key) if one.family else _without_effect(parts, one.key, families):
             yield Problem(*place(one.name), text)
     for family, key, value in _given(parts):
-        text = _idle_in(parts, family, key) if family else _without_effect(parts, key) or _impossible(parts, key)
+        plain = "" if family else _without_effect(parts, key, selected(parts)) or _impossible(parts, key)
+        text = _idle_in(parts, family, key) if family else plain
         if text and value != getattr(Settings(), key):
             yield Problem(f"settings.{family}".rstrip("."), key, text)
     yield from baseline_problems(parts)
@@ -92,7 +94,8 @@ def _families(parts: Parts) -> Iterator[Problem]:
             if table == "settings":  # the others are checked like any value of a setting
                 yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(FAMILIES)}")
         elif parts.task is not None and not FAMILIES[name].fits(TASKS[parts.task]):
-            yield Problem(table, key, f"= {shown(name)} does not support {parts.task}")
+            fitting = [one for one in FAMILIES if FAMILIES[one].fits(TASKS[parts.task])]
+            yield Problem(table, key, f"= {shown(name)} does not support {parts.task}; use {one_of(fitting)}")
 
 
 def _unselected(parts: Parts) -> Iterator[Problem]:
@@ -111,9 +114,8 @@ def _idle_in(parts: Parts, family: str, key: str) -> str:
     return f"{_start(parts)}; remove it" if key in _idle(parts, family) else ""
 
 
-def _without_effect(parts: Parts, key: str) -> str:
-    """Why a plain key, searched or fixed, has no effect in any trial."""
-    families = selected(parts)
+def _without_effect(parts: Parts, key: str, families: Sequence[str]) -> str:
+    """Why a plain key, searched or fixed, has no effect in any trial of these families."""
     users = [family for family in families if uses(family, key)]
     if not users:
         return f"has no effect: {one_of(families)} does not use it; remove it"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space
@@ -32,6 +32,7 @@ class Parts:
     select: str
     sampler: str
     baseline: Mapping[str, Any] | None
+    transfer: tuple[TransferSpec, ...]
     references: tuple[tuple[str, Mapping[str, float]], ...]
     family_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

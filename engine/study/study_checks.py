@@ -13,7 +13,7 @@ from typing import Any
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.family_checks import baseline_problems, family_problems, place
+from bertdistill.engine.study.family_checks import baseline_problems, family_problems, place, selected
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.sections import (
     Problem,
@@ -25,6 +25,7 @@ from bertdistill.engine.study.sections import (
     unknown_keys,
 )
 from bertdistill.engine.study.space import Space, conditions, count, grid, points, resolve
+from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
 MOST_SHAPES = 100_000
@@ -36,7 +37,10 @@ LARGEST_GRID = 100_000
 
 def cross_problems(parts: Parts) -> list[Problem]:
     """All problems across sections."""
-    checks = (_data, _task_columns, _teacher, _metrics, family_problems, _search, _student, _shapes, _references)
+    checks = (
+        *(_data, _task_columns, _teacher, _transfer, _metrics, family_problems, _search, _student, _shapes),
+        _references,
+    )
     return [problem for check in checks for problem in check(parts)]
 
 
@@ -194,6 +198,20 @@ def _teacher(parts: Parts) -> Iterator[Problem]:
         yield Problem("teacher", "head_size", f"{text}; use a divisor")
 
 
+def _transfer(parts: Parts) -> Iterator[Problem]:
+    yield from transfer_problems(parts.transfer, parts.task, parts.data)
+    if parts.transfer or parts.settings is None:
+        return
+    none = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
+    tables = {f"settings.{family}": table for family, table in parts.family_settings.items()}
+    for name, table in {"settings": vars(parts.settings), **tables, "baseline": parts.baseline or {}}.items():
+        if table.get("transfer_share"):
+            yield Problem(name, "transfer_share", none)
+    for one in parts.search or ():
+        if one.key == "transfer_share":
+            yield Problem(*place(one.name), none)
+
+
 # --------------------------------------------------------------------------------------------- settings, search, shape
 
 
@@ -218,28 +236,39 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
     """A searched parameter without effect wastes trials: the original experiment searched two of them for 479 runs."""
     if parts.settings is None or parts.search is None:
         return
+    for one in parts.search:
+        reasons = [_pointless(parts, one.key, family) for family in selected(parts) if one.applies(family)]
+        if reasons and all(reasons):
+            yield Problem(*place(one.name), f"has no effect {reasons[0]}")
     family = TRANSFORMER.name
-    setting = {one.key: one for one in parts.search if one.applies(family)}
-
-    def possible(key: str) -> tuple[Any, ...]:
-        found = points(setting[key]) if key in setting else (parts.fixed.value(key, family),)
-        return found or ()
-
-    def searched(key: str, text: str) -> Problem:
-        return Problem(*place(setting[key].name), f"has no effect {text}")
-
-    if "head_seed" in setting and "random" not in possible("head_choice"):
-        yield searched("head_seed", 'unless head_choice = "random"; set or search head_choice')
-    if "head_choice" in setting and possible("heads") == (0,):
-        yield searched("head_choice", "with heads = 0, which keeps all; set or search heads")
-    if "layer_choice" in setting and possible("layers") == (0,):
-        yield searched("layer_choice", "with layers = 0, which keeps all; set or search layers")
     listed = parts.fixed.value("layer_list", family)
     table = f"settings.{family}" if "layer_list" in parts.family_settings.get(family, {}) else "settings"
-    if "list" in possible("layer_choice") and not listed:
+    if "list" in _possible(parts, "layer_choice", family) and not listed:
         yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
     if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
         yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
+
+
+def _pointless(parts: Parts, key: str, family: str) -> str:
+    """Why searching the key changes no student of this family ('' if it does)."""
+    match key:
+        case "head_seed" if "random" not in _possible(parts, "head_choice", family):
+            return 'unless head_choice = "random"; set or search head_choice'
+        case "head_choice" if _possible(parts, "heads", family) == (0,):
+            return "with heads = 0, which keeps all; set or search heads"
+        case "layer_choice" if _possible(parts, "layers", family) == (0,):
+            return "with layers = 0, which keeps all; set or search layers"
+        case "transfer_share" if _possible(parts, "alpha", family) == (0.0,):
+            return "with alpha = 0: nothing else labels these texts; raise alpha"
+        case "temperature" if _possible(parts, "soft_loss", family) == ("mse",):
+            return 'with soft_loss = "mse"; remove it'
+    return ""
+
+
+def _possible(parts: Parts, key: str, family: str) -> tuple[Any, ...]:
+    """Values of a key in students of this family; none for a continuous range."""
+    searched = next((one for one in parts.search or () if one.key == key and one.applies(family)), None)
+    return (parts.fixed.value(key, family),) if searched is None else points(searched) or ()
 
 
 def _student(parts: Parts) -> Iterator[Problem]:
@@ -250,6 +279,8 @@ def _student(parts: Parts) -> Iterator[Problem]:
 def _shapes(parts: Parts) -> Iterator[Problem]:
     """Widths and heads of students from scratch, for every combination in the space."""
     if not parts.scratch or parts.settings is None or parts.search is None:
+        return
+    if TRANSFORMER.name not in selected(parts):
         return
     width = parts.teacher.hidden_size if parts.teacher and parts.teacher.model == SCRATCH else 0
     asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads"})
@@ -273,8 +304,10 @@ def _with_conditions(space: Space, keys: set[str]) -> Space:
 
 
 def _shape_problem(settings: Settings, teacher_width: int) -> str:
+    if settings.family != TRANSFORMER.name:
+        return ""
     width = settings.hidden_size or teacher_width
-    if not width or settings.family != TRANSFORMER.name:
+    if not width:
         return ""
     if width % settings.head_size:
         return f"allows head_size = {settings.head_size} with hidden_size = {width}, which it does not divide"

@@ -14,6 +14,9 @@ from tests import two_layers
 from tests.fakes import House, study_spec
 from tests.paper_family import PaperFamily
 
+from bertdistill.engine.contract.events import STARTED, parse_event
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.tasks import SCORERS, Scored, score_classes
@@ -144,6 +147,35 @@ def test_a_mixed_study_ends_with_every_sampler(tmp_path: Path, monkeypatch: pyte
         one.close()
 
 
+def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:
+    """In the teacher's units and in words: sizes are known before training, and each trial reads its own units."""
+    search = {"family": {"choices": ["transformer", "mlp", "bilstm"]}, "units": {"choices": ["teacher", "words"]}}
+    settings = {
+        "layers": 1,
+        "hidden_size": 8,
+        "head_size": 8,
+        "vocab_size": 30,
+        "epochs": 2.0,
+        "batch_size": 8,
+        "learning_rate": 1e-2,
+        "evaluations": 1,
+        "precision": "fp32",
+    }
+    metrics, grid, budget = {"stored": ["latency_ratio"]}, {"kind": "grid"}, {"trials": 6}
+    done = house(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics, budget=budget).run()
+    assert StudyState.COMPLETE == done.study().state
+    trials = {(trial.settings["family"], trial.settings["units"]): trial for trial in done.trials()}
+    assert {("mlp", "teacher"), ("mlp", "words"), ("bilstm", "teacher"), ("bilstm", "words")} <= set(trials)
+    for (family, units), trial in trials.items():
+        assert trial.known["params"] == trial.metrics["params"] > 0
+        assert trial.metrics["latency_ratio"] > 0
+        with done.db.read() as session:
+            [best] = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == "best"]
+        model = load_model(done.workspace.absolute(best.folder))
+        assert model.units == ("words" if family != "transformer" and units == "words" else "")
+    assert {"train/words", "search/words"} < set((done.study().prepared or {})["features"])
+
+
 def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its score is an objective, picks the best checkpoint and is what the teacher is measured by."""
     hits = Metric("hits", "share of topics that were found", "maximize", "%")
@@ -164,3 +196,34 @@ def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pyte
     assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
     assert all(0 <= trial.metrics["hits"] <= 100 for trial in done.trials())
     assert "hits" in (done.study().prepared or {})["teacher_metrics"]
+
+
+def test_students_with_and_without_a_transfer_set(house: Make) -> None:
+    """The teacher labels more texts; a share of 0 trains on the labelled ones alone."""
+    done = house(
+        transfer=[{"kind": "words"}, {"kind": "ngrams", "rows": 30}],
+        search={"transfer_share": {"choices": [0.0, 0.5]}, "soft_loss": {"choices": ["kl", "mse"]}},
+        settings={
+            "layers": 1,
+            "hidden_size": 8,
+            "head_size": 8,
+            "epochs": 1.0,
+            "evaluations": 1,
+            "precision": "fp32",
+            "learning_rate": 1e-3,
+        },
+        baseline={},
+        sampler={"kind": "grid"},
+    ).run()
+    assert (StudyState.COMPLETE, 4) == (done.study().state, len(done.trials()))
+    facts = Prepared.from_dict(done.study().prepared)
+    with done.db.read() as session:
+        for trial in done.trials():
+            [attempt] = reads.attempts(session, trial_id=trial.id)
+            [started] = [
+                one
+                for line in RunPaths(done.workspace.absolute(attempt.folder)).events.read_bytes().splitlines()
+                if (one := parse_event(line)) and one["k"] == STARTED
+            ]
+            seen, labelled = started["examples"], facts.train_features
+            assert (seen > 1.5 * labelled) if trial.settings["transfer_share"] else (seen == labelled)
