@@ -28,6 +28,7 @@ from bertdistill.engine.contract.spec import (
     TeacherSpec,
     TransferSpec,
 )
+from bertdistill.engine.distill import labelling
 from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.data.examples import NO_LABEL
@@ -299,18 +300,18 @@ def test_the_transfer_set_stands_behind_the_labelled_texts(tmp_path: Path) -> No
 def test_an_interrupted_labelling_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was labelled before a stop is not labelled again, and the result is that of a run without one."""
     whole = prepare(split_report(make_run(tmp_path / "a" / "whole", TINY, transfer=SETS)))
-    monkeypatch.setattr(teaching, "PART", 10)
-    labels, calls = teaching.Labeller.logits, list[int]()
+    monkeypatch.setattr(labelling, "PART", 10)
+    labels, calls = labelling.ModelLabels.logits, list[int]()
 
-    def counted(self: Any, features: Any, *given: Any, **more: Any) -> Any:
-        found = labels(self, features, *given, **more)
-        if len(features) <= 10:
-            calls.append(len(features))
+    def counted(self: Any, texts: Any, start: int, stop: int, *given: Any, **more: Any) -> Any:
+        found = labels(self, texts, start, stop, *given, **more)
+        if start >= 54:
+            calls.append(stop - start)
             run.stop.set() if 1 == len(calls) else None
         return found
 
     run = split_report(make_run(tmp_path / "b" / "run", TINY, transfer=SETS))
-    monkeypatch.setattr(teaching.Labeller, "logits", counted)
+    monkeypatch.setattr(labelling.ModelLabels, "logits", counted)
     with pytest.raises(Stopped):
         prepare(run)
     assert 1 == len(list((tmp_path / "b" / "caches" / "outputs").glob("*.parts/*.npy")))
