@@ -29,7 +29,7 @@ from bertdistill.engine.distill.data.features import Features, build_features, f
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
-from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.tasks import SCORERS, Scored
@@ -113,7 +113,7 @@ def verify(
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
     place(model.net, run.device)
-    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder, trust_remote_code=False)
+    tokenizer = _tokenizer(spec, model)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
     search = search_examples(spec)
@@ -121,7 +121,7 @@ def verify(
         search,
         tokenizer,
         spec.data,
-        folder=Path(spec.prepared.features["search"]),
+        folder=Path(spec.prepared.features_of("search", model.units)),
         progress=run.progress("tokenising the validation split", "examples"),
     )
     scored = _score(run, model, search, features, precision, threshold, "validation split again")
@@ -157,6 +157,12 @@ def disagreements(
 # ---------------------------------------------------------------------------------------------------------------- steps
 
 
+def _tokenizer(spec: AttemptSpec, model: Model) -> Any:
+    """The tokenizer of the units that the model reads."""
+    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+
 def _check_weights(order: Promotion, found: Findings, paths: RunPaths) -> None:
     weights = order.checkpoint / "model.safetensors"
     if not weights.is_file():
@@ -174,7 +180,7 @@ def _refuse_unless_forced(order: Promotion, found: Findings, paths: RunPaths) ->
 
 def _score(
     run: Run,
-    model: Servable,
+    model: Model,
     examples: Examples,
     features: Features,
     precision: torch.dtype,
@@ -186,7 +192,7 @@ def _score(
         features_for(model, features),
         device=run.device,
         precision=precision,
-        pad_id=run.spec.prepared.pad_id,
+        pad_id=run.spec.prepared.units_of(model.units).pad_id,
         stop=run.stop,
         progress=run.progress(phase, "windows"),
     )
@@ -195,7 +201,7 @@ def _score(
 
 def _score_report(
     run: Run,
-    model: Servable,
+    model: Model,
     tokenizer: Any,
     precision: torch.dtype,
     threshold: float | None,
