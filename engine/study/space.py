@@ -252,7 +252,12 @@ def resolve(space: Space, params: Mapping[str, Any], settings: Settings) -> Sett
     searched = {parameter.name for parameter in space}
     beside = {name: value for name, value in params.items() if name not in searched}
     changed: dict[str, Any] = {**beside, **active(space, params, settings)}
-    return dataclasses.replace(settings, **changed)
+    if not changed.keys() <= vars(settings).keys():
+        return dataclasses.replace(settings, **changed)  # it reports the unknown key
+    # The constructor of a frozen dataclass sets each field separately: a fifth of the first proposal of a long study.
+    made = object.__new__(Settings)
+    made.__dict__.update(vars(settings), **changed)
+    return made
 
 
 def coerce(parameter: Parameter, text: str) -> Value:
