@@ -26,7 +26,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.space import Parameter, Space, Value, active, points
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
@@ -119,9 +119,7 @@ def read_importances(workspace: Workspace, study: str, method: Method = "ped-ano
             trials = reads.trials(session, found.id)
     finally:
         db.close()
-    return study_importances(
-        trials, study_from_dict(found.spec, where=f"study {study}"), Prepared.from_dict(found.prepared), method
-    )
+    return study_importances(trials, outline(found).whole, Prepared.from_dict(found.prepared), method)
 
 
 def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared, method: Method) -> list[Importances]:
