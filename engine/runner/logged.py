@@ -23,6 +23,7 @@ from bertdistill.engine.launch import process
 from bertdistill.engine.launch.attempts import read_exit
 from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.rules import LOGGED, is_logged
+from bertdistill.engine.runner.settle import INFEASIBLE
 from bertdistill.engine.study.outline import LOG
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
@@ -44,6 +45,14 @@ _STATES = {
     "pruned": TrialState.PRUNED,
     "infeasible": TrialState.INFEASIBLE,
 }
+"""By the status of the `ended` event."""
+_BY_CLASS = {
+    **dict.fromkeys(INFEASIBLE, TrialState.INFEASIBLE),
+    "complete": TrialState.COMPLETE,
+    "interrupted": TrialState.STOPPED,
+    "pruned": TrialState.PRUNED,
+}
+"""By the class in exit.json."""
 
 
 @dataclass
@@ -274,8 +283,8 @@ def _verdict(outcome: Mapping[str, Any], kind: str) -> tuple[TrialState, str, st
     if status := outcome.get("status"):
         state = _STATES.get(status, TrialState.FAILED)
         return state, "" if state == TrialState.COMPLETE else outcome.get("reason", ""), outcome.get("detail", "")
-    if kind in _STATES:
-        return _STATES[kind], "" if kind == "complete" else kind, ""
+    if kind in _BY_CLASS:
+        return _BY_CLASS[kind], "" if kind == "complete" else kind, ""
     if kind == "lost":
         return TrialState.FAILED, "killed", "its process ended without a word: it was killed, or crashed outside Python"
     return TrialState.FAILED, kind, ""
