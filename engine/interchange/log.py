@@ -33,6 +33,7 @@ from bertdistill.engine.contract.events import (
 )
 from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.logged import DIRECTIONS, RUN_ID, LoggedRun, logged_root, prefix, scalars
+from bertdistill.engine.contract.metrics import costs
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.interchange.ends import end_of
 
@@ -60,7 +61,8 @@ def start(
     """Start logging one run of a study, which is created if it is new.
 
     `params` is a mapping or an object with attributes (a namespace of argparse, a dataclass). `objectives` maps
-    metrics to "maximize" or "minimize"; the ranking and the frontier follow them. `workspace` defaults to
+    metrics to "maximize" or "minimize" (or lists names that say it); the ranking and the frontier follow them.
+    `workspace` defaults to
     $BERTDISTILL_WORKSPACE, else ./bertdistill-runs. `run` is an id of your own: a process that starts with the id of
     an earlier one resumes that run.
 
@@ -322,13 +324,13 @@ def _mapping(params: Any) -> Mapping[Any, Any]:
 
 
 def _objectives(given: Mapping[str, str] | Sequence[Any] | None) -> list[dict[str, Any]]:
-    """As in a study file. A list of names means more is better."""
+    """As in a study file. A name without a direction means what it suggests: less of a loss, more of a score."""
     if isinstance(given, Mapping):
         pairs = [{"metric": name, "direction": direction} for name, direction in given.items()]
     else:
         pairs = [dict(one) if isinstance(one, Mapping) else {"metric": one} for one in given or ()]
     for one in pairs:
-        direction = one.setdefault("direction", DIRECTIONS[0])
+        direction = one.setdefault("direction", DIRECTIONS[costs(str(one.get("metric")))])
         if direction not in DIRECTIONS:
             raise ValueError(
                 f"the direction of objective {one.get('metric')!r} is {direction!r}; use maximize or minimize"

@@ -21,7 +21,7 @@ from bertdistill.engine.steering.deletion import DELETE, bring_back
 from bertdistill.engine.steering.pruning import PRUNE
 from bertdistill.engine.steering.recording import record, writing
 from bertdistill.engine.study.config import dump
-from bertdistill.engine.study.outline import outline
+from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.engine.study.ranges import range_text
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -326,6 +326,9 @@ def _take_back(session: Writing, workspace: Workspace, log: _Log, chosen: Reques
 
 def _put_spec(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     study = reads.study_by_id(session, row(first.study_id))
+    if study.kind == LOG:  # only its note can be changed
+        writes.set_study_spec(session, study.id, {**study.spec, **values})
+        return {name: study.spec.get(name, "") for name in values}
     spec = outline(study).whole
     if first.verb == "data":
         refuse_promoted(session, study)

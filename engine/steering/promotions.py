@@ -24,7 +24,7 @@ from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.dispatch import devices_in_use
 from bertdistill.engine.runner.settle import last_line
 from bertdistill.engine.steering.integrity import FILES, fingerprints
-from bertdistill.engine.steering.recording import record, writing
+from bertdistill.engine.steering.recording import record, refuse_logged, writing
 from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -61,6 +61,7 @@ def promote(
     with writing(workspace) as db:
         with db.write() as session:
             found = reads.study(session, study)
+            refuse_logged(found)
             trial = reads.trial(session, found.id, number)
             chosen = _checkpoint(session, trial, checkpoint)
             version = writes.create_model_version(

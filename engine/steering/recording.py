@@ -46,7 +46,7 @@ def study_and_spec(session: Reading, name: str) -> tuple[Study, StudySpec]:
 def refuse_logged(study: Study) -> None:
     """InvalidRequest for logged runs: no runner started them, so none can stop, start or repeat one."""
     if study.kind == LOG:
-        hint = "Its trainings run wherever they were started; only a search is controlled from here."
+        hint = "Its trainings belong to the programs that log them; only a search is controlled from here."
         raise InvalidRequest(f"study {study.name} is a collection of logged runs, not a search", hint=hint)
 
 
