@@ -16,7 +16,7 @@ from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Conf
 from bertdistill.engine.analysis.growth import Step, growth
 from bertdistill.engine.analysis.outcomes import Difference, Outcome
 from bertdistill.engine.analysis.passages import Passage
-from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable, scenarios
+from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable, scenarios
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import Importances
 from bertdistill.engine.study.outline import LOG
@@ -56,7 +56,7 @@ def study_scenarios(view: StudyView) -> ScenarioTable:
     table = scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
     if view.study.kind != LOG:
         return table
-    return dataclasses.replace(table, rows=tuple(row for row in table.rows if row.name != NEAR_TEACHER))
+    return dataclasses.replace(table, rows=tuple(row for row in table.rows if row.number is not None))
 
 
 def study_growth(view: StudyView) -> list[Step]:

@@ -107,9 +107,9 @@ class Query:
 
 def keys_of(view: StudyView) -> Collection[str]:
     """Every key for a study: logged runs have metrics and parameters of their own."""
-    return (
-        KEYS if view.study.kind != LOG else (*KEYS, *known_columns(view), *{n for t in view.trials for n in t.params})
-    )
+    if view.study.kind != LOG:
+        return KEYS
+    return {*KEYS, *(name for trial in view.trials for name in (*trial.metrics, *trial.params))}
 
 
 def parse(text: str, known: Collection[str] = KEYS) -> Query:
