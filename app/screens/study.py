@@ -305,6 +305,8 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def why_not(self, action: str) -> str:
         """Why an action is unavailable, for the trial under the cursor."""
+        if self.news is not None and (words := study_header.why_only_a_search(action, self.news.view.study)):
+            return words
         match action:
             case "compare" if len(self._compared()) < FEWEST:
                 return "A comparison needs two trials: mark another with space, then press c."
