@@ -154,7 +154,18 @@ class Run:
                 self._events.emit(RESULT, metrics=self._numbers(final))
             except Exception as error:  # noqa: BLE001 - as in `start`
                 self._complain(error)
-        self._end("complete")
+        self.end("complete")
+
+    def end(self, status: str, reason: str = "", detail: str = "") -> None:
+        """End the run as `complete`, `stopped`, `pruned`, `infeasible` or `failed`, with a class and a sentence."""
+        if self._events is None or os.getpid() != self._pid:
+            return  # a forked child may log, but the run ends with the process that started it
+        if not self._emit(ENDED, status=status, reason=reason, detail=detail):
+            self._mark_ended(status, reason)
+        _open_runs.pop(id(self), None)
+        events, self._events = self._events, None
+        events.close()
+        os.close(self._lock)
 
     def __enter__(self) -> Run:
         return self
@@ -162,7 +173,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._end(*end_of(error))
+        self.end(*end_of(error))
 
     # ------------------------------------------------------------------------------------------------------- life
 
@@ -189,16 +200,6 @@ class Run:
         self._events = EventWriter(RunPaths(folder).events)
         _follow(self)
         self._emit(STARTED, pid=self._pid, params=len(spec.params))
-
-    def _end(self, status: str, reason: str = "", detail: str = "") -> None:
-        if self._events is None or os.getpid() != self._pid:
-            return  # a forked child may log, but the run ends with the process that started it
-        if not self._emit(ENDED, status=status, reason=reason, detail=detail):
-            self._mark_ended(status, reason)
-        _open_runs.pop(id(self), None)
-        events, self._events = self._events, None
-        events.close()
-        os.close(self._lock)
 
     def _mark_ended(self, status: str, reason: str) -> None:
         """The end as exit.json, in blocks that were reserved at the start: the disk is full."""
@@ -281,7 +282,7 @@ def _at_exit() -> None:
     """End what the program did not: as failed if an exception ended it, which Python leaves in sys.last_value."""
     error = getattr(sys, "last_value", None)
     for run in list(_open_runs.values()):
-        run._end(*end_of(None if error is run._error_before else error))
+        run.end(*end_of(None if error is run._error_before else error))
 
 
 def _in_child() -> None:
