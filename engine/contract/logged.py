@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def scalars(values: Mapping[Any, Any], above: str = "") -> dict[str, Scalar]:
     found: dict[str, Scalar] = {}
     for key, value in values.items():
         name = _text(f"{above}{key}")
+        value = value.value if isinstance(value, Enum) else value
         if isinstance(value, Mapping):
             found |= scalars(value, f"{name}.")
         elif value is None or type(value) in (bool, int):

@@ -71,7 +71,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 def _series(name: str) -> str:
     """As the study screens expect them: losses of training under `train/`."""
-    return f"eval/{name.removeprefix(_EVAL)}" if name.startswith(_EVAL) else f"train/{name}"
+    return f"eval/{name.removeprefix(_EVAL)}" if name.startswith(_EVAL) else f"train/{name.removeprefix('train_')}"
 
 
 class OptunaCallback:

@@ -103,11 +103,13 @@ def test_params_may_be_any_namespace(tmp_path: Path) -> None:
 
     class Arguments:
         def __init__(self) -> None:
-            self.lr, self.path, self.bad = 0.1, Path("x"), float("inf")
+            self.lr, self.path, self.bad, self.sign = 0.1, Path("x"), float("inf"), signal.SIGINT
 
     run = bertdistill.start("values", workspace=tmp_path, params=Arguments())
     assert run.folder is not None
-    assert {"lr": 0.1, "path": "x", "bad": "inf"} == json.loads(RunPaths(run.folder).spec.read_text())["params"]
+    assert {"lr": 0.1, "path": "x", "bad": "inf", "sign": 2} == json.loads(RunPaths(run.folder).spec.read_text())[
+        "params"
+    ]
 
 
 def test_a_checkpoint_below_the_run_is_listed_and_another_noted(tmp_path: Path) -> None:
