@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+if __name__ != "bertdistill":  # the clone has this folder under another name
+    raise ImportError("import this package as bertdistill, not as " + __name__)
+
 if TYPE_CHECKING:
     from bertdistill.engine.interchange.log import Run, start
 

@@ -141,7 +141,7 @@ class Runner:
         return self._collector.stirs() or self._logged.stirs()
 
     def _store_logged(self, now: float) -> None:
-        """Logged runs are nobody's work here: what is wrong with them must not pause a search."""
+        """What is wrong with logged runs must not pause a search."""
         try:
             self._logged.store(self.db, now)
         except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""The space that the parameters of logged runs span: nobody declared one, so it is what was seen.
+"""The space that the parameters of logged runs span: none was declared, so it is what was seen.
 
 Pure. Only for analysis; nothing is proposed from it.
 """
