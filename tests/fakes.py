@@ -15,7 +15,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
-from bertdistill.engine.launch.protocol import Launcher, Slot
+from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.runner.runner import Runner
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
@@ -39,7 +39,10 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE)
 
 
 def study_dict(tmp_path: Path, **sections: Any) -> dict[str, Any]:
-    """A valid study over files that exist; sections replace or, when they are tables, extend the given ones."""
+    """A valid study over files that exist; sections replace or, when they are tables, extend the given ones.
+
+    None in such a table takes a key out.
+    """
     train = tmp_path / "train.txt"
     report = tmp_path / "report.txt"
     for path in (train, report):
@@ -65,7 +68,7 @@ def study_dict(tmp_path: Path, **sections: Any) -> dict[str, Any]:
     }
     for name, value in sections.items():
         merge = isinstance(value, Mapping) and isinstance(raw.get(name), Mapping) and name != "search"
-        raw[name] = {**raw[name], **value} if merge else value
+        raw[name] = {k: v for k, v in {**raw[name], **value}.items() if v is not None} if merge else value
     return raw
 
 
@@ -170,11 +173,11 @@ class House:
 
     def end(self, attempt: Attempt) -> None:
         """Kill all processes of an attempt."""
-        paths = self.paths(attempt)
+        paths, handle = self.paths(attempt), Handle.from_dict(attempt.handle)
 
         def gone() -> bool:
-            self.launcher.kill(paths, attempt.handle)
-            return not self.launcher.alive(paths, attempt.handle)
+            self.launcher.kill(paths, handle)
+            return not self.launcher.alive(paths, handle)
 
         wait_for(gone, "killed processes to end")
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from bertdistill.app.errors import UsageError
 from bertdistill.app.text import format as fmt
-from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value
+from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value, value_of
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.study.outline import LOG
+from bertdistill.engine.study.scopes import split
 from bertdistill.engine.study.sections import amount, nearest
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial, TrialState
@@ -148,7 +149,7 @@ def _term(match: re.Match[str], known: Collection[str]) -> Term:
         if not value:
             raise UsageError(f"{word!r} excludes nothing", hint="Write a word after the minus: -state:failed.")
         return Term("", "", value, bool(match["minus"]), quoted)
-    if key not in known:
+    if key not in known and split(key)[1] not in SETTINGS:
         close = nearest(key, known)
         hint = f"Did you mean {close}?" if close else f"Keys: {', '.join(NAMED)}, metrics and settings."
         raise UsageError(f"there is no {key!r} to filter by", hint=hint)
@@ -180,8 +181,8 @@ def _value(view: StudyView, trial: Trial, key: str, losses: Mapping[int, float])
     """What a trial has under a key. A metric or setting is looked up without making all others: 1,000 trials wait."""
     if key in METRICS:
         return fmt.value_of(trial.metrics if key in trial.metrics else trial.known, key)
-    if key in SETTINGS:
-        return trial.params.get(key, trial.settings.get(key))
+    if split(key)[1] in SETTINGS:
+        return value_of(trial, key)
     return (trial.reason or None) if key == "reason" else sort_value(view, trial, key, losses)
 
 

@@ -21,6 +21,7 @@ from bertdistill.engine.contract.logged import LOCK, ROOT, LoggedRun, logged_roo
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.attempts import read_exit
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.rules import LOGGED, is_logged
 from bertdistill.engine.runner.settle import INFEASIBLE
@@ -263,7 +264,7 @@ def _is_free(study: Study | str) -> bool:
 
 def settle(db: Database, attempt_id: int, paths: RunPaths, now: float) -> None:
     """File a process that logs no more, and unless another one has resumed its run, the run."""
-    ended = read_exit(paths, {LOGGED: True})
+    ended = read_exit(paths, Handle(job=LOGGED))
     with db.write() as session:
         attempt = reads.attempt_by_id(session, attempt_id)
         if attempt.state != AttemptState.RUNNING or attempt.trial_id is None:
