@@ -38,6 +38,7 @@ __all__ = [
     "aliases",
     "archived_studies",
     "attempt_by_id",
+    "attempt_folders",
     "attempt_for_prepare",
     "attempts",
     "attempts_by_id",
@@ -327,6 +328,12 @@ def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt
     """Existing attempts among these row ids."""
     parts = [attempt_ids[start : start + _MOST_VALUES] for start in range(0, len(attempt_ids), _MOST_VALUES)]
     return [row for part in parts for row in _all(session, Attempt, f"WHERE id IN ({_marks(part)})", *part)]
+
+
+def attempt_folders(session: Reading, below: str) -> dict[str, int | None]:
+    """Folders of all attempts ever whose path begins with `below`, with the row id of their trial, oldest first."""
+    query = "SELECT folder, trial_id FROM attempt WHERE substr(folder, 1, ?) = ? ORDER BY id"
+    return dict(session.rows(query, len(below), below))
 
 
 def live_attempts(session: Reading) -> list[Attempt]:

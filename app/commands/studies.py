@@ -187,11 +187,20 @@ def _detaching(ws: Workspace, name: str) -> Iterator[None]:
 
 def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: float = float("inf")) -> StudyView:
     from bertdistill.app.commands.follow import follow, stage
+    from bertdistill.engine.runner.logged import LoggedRuns
     from bertdistill.engine.steering.actions import runner_status
+    from bertdistill.engine.study.outline import LOG
 
+    logged = LoggedRuns(ws)
     with reading(ws) as db:
+        needs_runner = find_study(db, name).kind != LOG
         target = stage(plain=plain, every=every)
-        return follow(db, name, target, runner_alive=lambda: runner_status(ws).alive, since=since)
+
+        def is_served() -> bool:
+            logged.catch_up()
+            return not needs_runner or runner_status(ws).alive
+
+        return follow(db, name, target, runner_alive=is_served, since=since)
 
 
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
@@ -230,6 +239,8 @@ def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
     from bertdistill.app.report.summary import one_change
 
     best = view.frontier[0] if view.frontier else None
+    if best is not None and view.outline.spec is None:
+        return [f"next: {command_line('show', f'{view.study.name}/{best.number}', ws=ws)}"]
     if best is None:
         return ["next", f"  {command_line('status', ws=ws)}"]
     name = f"{view.study.name}/{best.number}"
