@@ -33,6 +33,10 @@ class Units:
     """Folder of the tokenizer."""
     frequent: str = ""
     """Folder of the ids in the labelled training texts, most frequent first; see `distill.data.units`."""
+    ngrams: tuple[tuple[int, ...], ...] = ()
+    """For n-grams of 1, 2 … units: how many occur in at least 1, 2 … of the labelled training texts."""
+    ngram_counts: str = ""
+    """Folder of these n-grams with their counts; see `distill.families.ngrams`. Empty if no trial can ask for it."""
 
 
 @dataclass(frozen=True)
@@ -103,4 +107,5 @@ class Prepared:
 def _units(raw: Mapping[str, Any]) -> Units:
     known = {f.name for f in dataclasses.fields(Units)}
     values = {name: value for name, value in raw.items() if name in known}
-    return Units(**values | {"special_ids": tuple(values.get("special_ids", ()))})
+    lists = {"special_ids": tuple(values.get("special_ids", ())), "ngrams": tuple(map(tuple, values.get("ngrams", ())))}
+    return Units(**values | lists)

@@ -26,6 +26,7 @@ from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.ngrams import count_ngrams
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
@@ -77,7 +78,8 @@ def prepare(run: Run) -> Prepared:
         run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
-    units, features = _units(run, train_examples, search, (tokenizer, str(teacher), train_features))
+    pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
+    units, features = _units(run, train_examples, search, (tokenizer, str(teacher), train_features), pairs=pairs)
     teacher_shape = read_shape(teacher)
     scratch = spec.student.init == SCRATCH
     return Prepared(
@@ -101,7 +103,7 @@ def prepare(run: Run) -> Prepared:
         importance=_importance(run, init, train_features, train_examples, pad_id),
         weak_teacher=weak,
         chance=chance_scores(search),
-        pairs=any(getattr(row, "pair", None) is not None for row in search.rows),
+        pairs=pairs,
     )
 
 
@@ -118,7 +120,12 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
 
 
 def _units(
-    run: Run, train: Examples, search: Examples, teacher: tuple[PreTrainedTokenizerBase, str, Features]
+    run: Run,
+    train: Examples,
+    search: Examples,
+    teacher: tuple[PreTrainedTokenizerBase, str, Features],
+    *,
+    pairs: bool,
 ) -> tuple[dict[str, Units], dict[str, str]]:
     """The facts of the teacher's units and of others that a trial may read, and the folders of the splits in those."""
     if TASKS[run.spec.task].spans:
@@ -127,7 +134,11 @@ def _units(
     folders: dict[str, str] = {}
 
     def add(name: str, tokenizer: PreTrainedTokenizerBase, folder: str, features: Features) -> None:
-        found[name] = count_units(tokenizer, folder, features, len(train.rows), run.caches, run.warn)
+        units = count_units(tokenizer, folder, features, len(train.rows), run.caches, run.warn)
+        longest = run.spec.ngrams.get(name, 0)
+        if longest:
+            units = count_ngrams(units, features, len(train.rows), longest, run.caches, run.warn, pairs=pairs)
+        found[name] = units
 
     add("", *teacher)
     for name in run.spec.units:

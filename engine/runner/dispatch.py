@@ -19,7 +19,7 @@ from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.study.config import select_metric
-from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_signals, wanted_units
+from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_ngrams, wanted_signals, wanted_units
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -61,6 +61,7 @@ def attempt_spec(
         select_direction=select.direction,
         signals=wanted_signals(spec),
         units=wanted_units(spec),
+        ngrams=wanted_ngrams(spec),
         importance=prunes_by_importance(spec),
         measure=measured(spec),
     )
