@@ -89,8 +89,7 @@ def _model(session: Reading, workspace: Workspace, study: str, number: int | Non
     if teacher is None:
         missing = f"the teacher's folder is gone: {facts.teacher_folder}" if facts.teacher_folder else "not prepared"
         raise ActionRefused(f"{study}: {missing}", hint="Run the study, or restore the folder.")
-    facts = dataclasses.replace(facts, teacher_folder=str(teacher))
-    spec = _spec(outline(row).whole, workspace, facts)
+    spec = _spec(outline(row).whole, workspace, _here(workspace, facts, teacher))
     if number is None:
         return _Model(teacher, True, spec)
     trial = reads.trial(session, row.id, number)
@@ -101,6 +100,15 @@ def _model(session: Reading, workspace: Workspace, study: str, number: int | Non
             hint="Frontier trials and the baseline keep theirs; rerun the trial with another seed to get a new one.",
         )
     return _Model(workspace.absolute(checkpoint.folder), False, spec)
+
+
+def _here(workspace: Workspace, facts: Prepared, teacher: Path) -> Prepared:
+    """The facts with the folders of tokenizers where they are now."""
+    units = {
+        name: dataclasses.replace(one, tokenizer=str(workspace.cached(one.tokenizer, "tokenizers") or teacher))
+        for name, one in facts.units.items()
+    }
+    return dataclasses.replace(facts, teacher_folder=str(teacher), units=units)
 
 
 def _spec(spec: StudySpec, workspace: Workspace, facts: Prepared) -> AttemptSpec:
@@ -121,11 +129,12 @@ def _spec(spec: StudySpec, workspace: Workspace, facts: Prepared) -> AttemptSpec
 
 def _key(model: _Model, shuffling: Shuffling) -> str:
     """Equal if and only if the result would be the same."""
-    folders = dict.fromkeys((model.folder, Path(model.spec.prepared.teacher_folder)))  # the second has the tokenizer
+    facts = model.spec.prepared
+    tokenizers = [] if model.teacher else [facts.teacher_folder, *(one.tokenizer for one in facts.units.values())]
+    folders = dict.fromkeys((model.folder, *map(Path, tokenizers)))
     files = [
         file for folder in folders for file in sorted(folder.iterdir()) if file.suffix in (".json", ".safetensors")
     ]
-    facts = model.spec.prepared
     content = [
         FORMAT,
         [[file.name, file_sha256(file)] for file in files],

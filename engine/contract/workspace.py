@@ -83,12 +83,9 @@ class Workspace:
         return self.path.resolve() / path
 
     def cached(self, told: str, kind: str) -> Path | None:
-        """A model folder by its recorded path, or by its name in `caches/<kind>` if the workspace was moved, else None.
-
-        A model folder outside the workspace, which a user gave, is only looked for where it was.
-        """
+        """A folder by its recorded path, or by its name in `caches/<kind>` if the workspace was moved, else None."""
         places = (Path(told), self.caches / kind / Path(told).name)
-        return next((one for one in places if (one / "config.json").is_file()), None)
+        return next((one for one in places if one.is_dir()), None)
 
     def make(self) -> None:
         """Create the workspace folder, accessible to this user only; StoreError if every user can write to it."""

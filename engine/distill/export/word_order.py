@@ -28,7 +28,7 @@ from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.model import Model, Servable
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.training.evaluate import features_for
@@ -116,7 +116,7 @@ def _still_right(reader: Reader, kept: Examples, shuffling: Shuffling, draw: ran
     return [100 * float(share) for share in right.reshape(shuffling.shuffles, -1).mean(axis=1)]
 
 
-def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Servable:
+def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Model:
     if teacher:
         return Encoder(load_encoder(folder, spec.task, spec.prepared.labels, dropout=0.0, need_head=True))
     return load_model(folder)
@@ -124,7 +124,8 @@ def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Servable:
 
 def _answer(spec: AttemptSpec, request: Any) -> WordOrder:
     model = _model(spec, Path(request["folder"]), teacher=bool(request["teacher"]))
-    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder, trust_remote_code=False)
+    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     return measure(spec, model, tokenizer, Shuffling(**request["shuffling"]))
 
 
