@@ -9,14 +9,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import NGramCounts, Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import transfer_share
 from bertdistill.engine.families.tiny import BYTES_PER_WEIGHT, units_of
 from bertdistill.engine.tasks.task import Task
 
 SELECTING = frozenset({"units", "ngrams", "min_count", "max_features"})
 """Keys of `Settings` that decide which n-grams are features."""
-FITTING = frozenset({"alpha", "temperature", "C", "class_weight", "term_frequency"})
+FITTING = frozenset({"alpha", "soft_loss", "temperature", "transfer_share", "C", "class_weight", "term_frequency"})
 """Keys that decide how the weights are fitted."""
 
 
@@ -31,6 +32,13 @@ class LinearPlan:
     min_count: int
     features: int
     """Number of n-grams: the most frequent ones."""
+    whole: bool = False
+    """Whether those of the transfer set count as well."""
+
+    def counts(self, facts: Prepared) -> NGramCounts:
+        """The n-grams that it chooses from."""
+        units = facts.units_of(self.units)
+        return units.whole_ngrams if self.whole else units.ngrams
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class Linear:
         return not task.spans
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> LinearPlan:
-        units = units_of(settings)
-        counts = facts.units_of(units).ngrams
+        units, whole = units_of(settings), transfer_share(settings) > 0
+        counts = LinearPlan(units, settings.ngrams, settings.min_count, 0, whole).counts(facts).at_least
         if facts.units and len(counts) < settings.ngrams:
             raise ConfigError(
                 f"the preparation of this study counted no {settings.ngrams}-grams of {units or 'the teacher'} units",
@@ -58,7 +66,7 @@ class Linear:
                 f"no {'n-gram' if settings.ngrams > 1 else 'word'} occurs in {settings.min_count} training texts",
                 hint="lower settings.min_count",
             )
-        return LinearPlan(units, settings.ngrams, settings.min_count, features)
+        return LinearPlan(units, settings.ngrams, settings.min_count, features, whole)
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, LinearPlan)

@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import AttemptSpec, Settings
-from bertdistill.engine.contract.terms import LOGITS
+from bertdistill.engine.contract.terms import LOGITS, transfer_share
 from bertdistill.engine.distill.data.batches import Batch, collate, pad_edges
 from bertdistill.engine.distill.families import linear_net
 from bertdistill.engine.distill.families.model import FAMILY, Outputs
@@ -107,14 +107,18 @@ def shares(
 ) -> Floats:
     """What each text counts for each label, (texts, labels): the weights of as many weighted rows.
 
-    alpha times the teacher's probability at the temperature, plus 1 - alpha for the label; of a text without a label
-    (target below 0) only the former. Cross-entropy over these rows is that against the mixed distribution.
+    alpha times the teacher's probability at the temperature (1 if the soft loss is mse), plus 1 - alpha for the label;
+    of a text without a label (target below 0) only the former, weighted so that these texts have `transfer_share` of
+    the weight of all. Cross-entropy over these rows is that against the mixed distribution.
     """
     known = targets >= 0
     hard = np.eye(labels)[np.where(known, targets, 0)] * known[:, None]
     found = (1 - settings.alpha) * hard
     if settings.alpha > 0 and logits is not None:
-        found += settings.alpha * _softmax(logits.astype(np.float64) / settings.temperature)
+        temperature = settings.temperature if settings.soft_loss == "kl" else 1.0
+        share, others = transfer_share(settings), np.count_nonzero(~known)
+        weights = np.where(known, 1.0, share / (1 - share) * known.sum() / max(others, 1))
+        found += settings.alpha * weights[:, None] * _softmax(logits.astype(np.float64) / temperature)
     if settings.class_weight == "balanced":
         found *= known.sum() / (labels * np.maximum(hard.sum(axis=0), 1))
     return found

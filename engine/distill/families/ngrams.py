@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bertdistill.engine.contract.facts import Prepared, Units
+from bertdistill.engine.contract.facts import NGramCounts, Prepared, Units
 from bertdistill.engine.contract.spec import MOST_COUNT
 from bertdistill.engine.distill.data.batches import collate, pad_edges
 from bertdistill.engine.distill.data.caches import Say, build_once, cache_key
@@ -33,7 +33,7 @@ def ngrams_of(units: Units, *, pairs: bool) -> NGrams:
     return NGrams(units.size, units.special_ids, units.separator_id, 2 if pairs else 1)
 
 
-def count_ngrams(
+def with_ngrams(
     units: Units,
     features: Features,
     labelled: int,
@@ -43,14 +43,21 @@ def count_ngrams(
     *,
     pairs: bool,
 ) -> Units:
-    """`units` with the n-grams of the first `labelled` of the training features, cached in `caches`.
+    """`units` with the n-grams of the training features, the first `labelled` of which have labels."""
+    ngrams, whole = (
+        _ngrams(units, features, count, longest, caches, say, pairs=pairs) for count in (labelled, len(features))
+    )
+    return dataclasses.replace(units, ngrams=ngrams, whole_ngrams=whole)
 
-    The files hold shorter n-grams first, then more frequent ones.
-    """
+
+def _ngrams(
+    units: Units, features: Features, texts: int, longest: int, caches: Path, say: Say, *, pairs: bool
+) -> NGramCounts:
+    """The n-grams of the first `texts` features, cached. The files hold shorter ones first, then more frequent ones."""
     numbering = ngrams_of(units, pairs=pairs)
     key = cache_key(
         features=features.folder.name,
-        labelled=labelled,
+        texts=texts,
         longest=longest,
         special=list(units.special_ids),
         separator=units.separator_id,
@@ -58,7 +65,7 @@ def count_ngrams(
     )
 
     def build(temporary: Path) -> None:
-        keys, counts = _counted(numbering, features, labelled, longest, units.pad_id)
+        keys, counts = _counted(numbering, features, texts, longest, units.pad_id)
         orders = numbering.order(torch.from_numpy(keys)).numpy()
         order = np.lexsort((keys, -counts, orders))
         np.save(temporary / KEYS, keys[order])
@@ -68,7 +75,7 @@ def count_ngrams(
     keys, counts = _read(folder)
     orders = numbering.order(torch.from_numpy(keys)).numpy()
     table = tuple(_at_least(counts[orders == n]) for n in range(1, longest + 1))
-    return dataclasses.replace(units, ngrams=table, ngram_counts=str(folder))
+    return NGramCounts(table, texts, str(folder))
 
 
 def chosen(plan: LinearPlan, facts: Prepared) -> tuple[Tensor, Tensor]:
@@ -76,21 +83,21 @@ def chosen(plan: LinearPlan, facts: Prepared) -> tuple[Tensor, Tensor]:
 
     idf = ln((1 + texts) / (1 + count)) + 1, the smooth idf of scikit-learn.
     """
-    units = facts.units_of(plan.units)
-    keys, counts = _read(Path(units.ngram_counts))
+    units, source = facts.units_of(plan.units), plan.counts(facts)
+    keys, counts = _read(Path(source.folder))
     orders = ngrams_of(units, pairs=bool(facts.pairs)).order(torch.from_numpy(keys)).numpy()
     allowed = np.flatnonzero((orders <= plan.ngrams) & (counts >= plan.min_count))
     kept = allowed[np.argsort(-counts[allowed], kind="stable")[: plan.features]]
     kept = kept[np.argsort(keys[kept])]
-    idf = np.log((1 + facts.train_features) / (1 + counts[kept])) + 1
+    idf = np.log((1 + source.texts) / (1 + counts[kept])) + 1
     return torch.from_numpy(keys[kept]), torch.from_numpy(idf.astype(np.float32))
 
 
-def _counted(numbering: NGrams, features: Features, labelled: int, longest: int, pad_id: int) -> tuple[Longs, Longs]:
+def _counted(numbering: NGrams, features: Features, texts: int, longest: int, pad_id: int) -> tuple[Longs, Longs]:
     """The distinct n-grams and the number of texts that contain each."""
     edges, found = pad_edges(features.lengths), []
-    for first in range(0, labelled, ROWS):
-        batch = collate(features, np.arange(first, min(first + ROWS, labelled)), edges=edges, pad_id=pad_id)
+    for first in range(0, texts, ROWS):
+        batch = collate(features, np.arange(first, min(first + ROWS, texts)), edges=edges, pad_id=pad_id)
         keys = numbering.keys(batch.input_ids, batch.attention_mask, longest).sort(dim=1).values
         repeated = torch.zeros_like(keys, dtype=torch.bool)
         repeated[:, 1:] = keys[:, 1:] == keys[:, :-1]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared, Units
+from bertdistill.engine.contract.facts import NGramCounts, Prepared, Units
 from bertdistill.engine.contract.spec import MOST_COUNT, Settings
 from bertdistill.engine.families.linear import LINEAR, LinearPlan
 from bertdistill.engine.tasks.table import TASKS
@@ -20,7 +20,9 @@ def table(*orders: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(count >> least for least in range(MOST_COUNT)) for count in orders)
 
 
-WORDS = Units(vocabulary=1002, mean_length=20.0, ngrams=table(1000, 8000))
+WORDS = Units(
+    vocabulary=1002, mean_length=20.0, ngrams=NGramCounts(table(1000, 8000)), whole_ngrams=NGramCounts(table(1600))
+)
 FACTS = Prepared(labels=("x", "y"), units={"": Units(vocabulary=900), "words": WORDS})
 
 
@@ -34,6 +36,7 @@ def test_features_are_counted_before_training() -> None:
     """By length and count, and at most as many as the settings allow."""
     assert (1000, 9000) == (features(), features(ngrams=2))
     assert (500, 4500) == (features(min_count=2), features(ngrams=2, min_count=2))
+    assert (1600, 1000) == (features(alpha=0.5, transfer_share=0.4), features(alpha=0.0, transfer_share=0.4))
     assert (300, 1000) == (features(max_features=300), features(max_features=1001))
 
 

@@ -18,7 +18,7 @@ from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data import units as units_module
 from bertdistill.engine.distill.data.batches import Batch
-from bertdistill.engine.distill.families.ngrams import count_ngrams
+from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.families.transformer import bert_shape
@@ -71,7 +71,7 @@ def _units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         vocabulary=52, size=60, mean_length=9.0, separator_id=3, special_ids=(0, 2, 3, 4), frequent=str(tmp_path)
     )
     features = made_features(tmp_path, [list(range(5 + n % 50, 55)) for n in range(60)])
-    units = count_ngrams(units, features, len(features), 2, tmp_path, pairs=False)
+    units = with_ngrams(units, features, len(features), 2, tmp_path, pairs=False)
     facts = dataclasses.replace(FACTS, units={"": units, "words": units}, train_features=len(features))
     monkeypatch.setattr(sys.modules[__name__], "FACTS", facts)
 

@@ -21,7 +21,7 @@ from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.families.linear import LINEARS, LinearModel, shares
 from bertdistill.engine.distill.families.model import Fitted
-from bertdistill.engine.distill.families.ngrams import count_ngrams
+from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.training.train import predict
 
 SEP, WORDS = 2, range(3, 40)
@@ -43,8 +43,8 @@ def built(folder: Path, features: Features, labels: int, labelled: int | None = 
     """The student of these settings before its fit."""
     labelled = len(features) if labelled is None else labelled
     units = Units(vocabulary=40, size=40, special_ids=(0, 1, SEP), separator_id=SEP)
-    units = count_ngrams(units, features, labelled, 3, folder, pairs=False)
-    facts = Prepared(labels=tuple("abcdef"[:labels]), units={"words": units}, train_features=labelled)
+    units = with_ngrams(units, features, labelled, 3, folder, pairs=False)
+    facts = Prepared(labels=tuple("abcdef"[:labels]), units={"words": units})
     spec = AttemptSpec(
         kind="trial",
         study="s",
@@ -119,10 +119,13 @@ def test_balanced_labels_as_scikit_learn_does(tmp_path: Path) -> None:
 def test_shares_mix_labels_and_teacher() -> None:
     """Without a label only the teacher's part is left; without alpha nothing."""
     targets, logits = np.array([1, -100], np.int32), np.array([[0, 4], [2, 0]], np.float16)
-    settings = settings_of(alpha=0.75, temperature=2.0)
+    settings = settings_of(alpha=0.75, temperature=2.0, transfer_share=0.5)
     soft = torch.from_numpy(logits.astype(np.float64) / 2).softmax(1).numpy()
     np.testing.assert_allclose([0.75 * soft[0] + [0, 0.25], 0.75 * soft[1]], shares(targets, 2, settings, logits))
     assert [[0, 1], [0, 0]] == shares(targets, 2, settings_of(), logits).tolist()
+    third = dataclasses.replace(settings, transfer_share=0.25, soft_loss="mse")
+    soft = torch.from_numpy(logits.astype(np.float64)).softmax(1).numpy()
+    np.testing.assert_allclose([0.75 * soft[0] + [0, 0.25], 0.25 * soft[1]], shares(targets, 2, third, logits))
 
 
 def test_a_fit_to_the_teacher_alone_finds_its_odds(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_a_fit_to_the_teacher_alone_finds_its_odds(tmp_path: Path) -> None:
     logits = np.stack((np.zeros(300), 3 * mean), axis=1).astype(np.float16)
     features = made_features(tmp_path, ids, [*targets[:150], *[-100] * 150])
     model = built(tmp_path, features, 2, labelled=150)
-    settings = settings_of(alpha=1.0, temperature=1.0, C=100.0)
+    settings = settings_of(alpha=1.0, temperature=1.0, C=100.0, transfer_share=0.5)
     model.fit(features, settings, {LOGITS: logits})
     given = torch.from_numpy(predict(model, features, device=CPU)).softmax(1)[:, 1].numpy()
     wanted = 1 / (1 + np.exp(-3 * mean))

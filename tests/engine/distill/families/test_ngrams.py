@@ -10,7 +10,7 @@ from tests.texts import made_features
 
 from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.distill.families.linear_net import NO_KEY
-from bertdistill.engine.distill.families.ngrams import chosen, count_ngrams, ngrams_of
+from bertdistill.engine.distill.families.ngrams import chosen, ngrams_of, with_ngrams
 from bertdistill.engine.families.linear import LinearPlan
 
 CLS, SEP, A, B, C = 1, 2, 7, 8, 9
@@ -57,10 +57,16 @@ TEXTS = [[A, A, B, SEP], [A, B, SEP], [B, C, SEP], [A, C, SEP]]
 
 def test_a_count_is_a_number_of_texts(tmp_path: Path) -> None:
     """Not of occurrences; the fourth text is not labelled."""
-    found = count_ngrams(UNITS, made_features(tmp_path, TEXTS), 3, 2, tmp_path, pairs=False)
-    assert [3, 2, 1, 0] == [found.ngrams[0][0], found.ngrams[0][1], found.ngrams[0][2], found.ngrams[0][3]]
-    assert [3, 1, 0] == list(found.ngrams[1][:3])  # a a, a b (twice), b c
-    assert found.vocabulary == UNITS.vocabulary
+    found = with_ngrams(UNITS, made_features(tmp_path, TEXTS), 3, 2, tmp_path, pairs=False)
+    assert [3, 2, 1, 0] == [
+        found.ngrams.at_least[0][0],
+        found.ngrams.at_least[0][1],
+        found.ngrams.at_least[0][2],
+        found.ngrams.at_least[0][3],
+    ]
+    assert [3, 1, 0] == list(found.ngrams.at_least[1][:3])  # a a, a b (twice), b c
+    assert (3, 4) == (found.ngrams.texts, found.whole_ngrams.texts)
+    assert 4 == found.whole_ngrams.at_least[1][0]  # a c as well
 
 
 @pytest.mark.parametrize(
@@ -75,8 +81,8 @@ def test_a_count_is_a_number_of_texts(tmp_path: Path) -> None:
 )
 def test_the_most_frequent_become_features(tmp_path: Path, plan: LinearPlan, expected: set[int]) -> None:
     """In a tie the shorter one; in ascending order, with the idf of scikit-learn."""
-    units = count_ngrams(UNITS, made_features(tmp_path, TEXTS), 3, 2, tmp_path, pairs=False)
-    found, idf = chosen(plan, Prepared(units={"": units}, train_features=3))
+    units = with_ngrams(UNITS, made_features(tmp_path, TEXTS), 3, 2, tmp_path, pairs=False)
+    found, idf = chosen(plan, Prepared(units={"": units}))
     assert found.tolist() == sorted(expected)
     counts = {key(A): 2, key(B): 3, key(C): 1, key(A, B): 2}
     for one, value in zip(found.tolist(), idf.tolist(), strict=True):
