@@ -12,6 +12,8 @@ from typing import Any
 
 Shape = Mapping[str, Any]
 """Sizes of a network in the form its family defines; only that family interprets them."""
+INIT_UNITS = "init"
+"""Name of the units of `student.init`, if its tokenizer is not the teacher's."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Units:
 
     vocabulary: int = 0
     """Distinct units of the labelled training texts plus two, for padding and for unknown units."""
+    whole_vocabulary: int = 0
+    """The same with the units of the transfer set."""
     size: int = 0
     """Number of ids of the tokenizer."""
     mean_length: float = 0.0
@@ -32,7 +36,8 @@ class Units:
     tokenizer: str = ""
     """Folder of the tokenizer."""
     frequent: str = ""
-    """Folder of the ids in the labelled training texts, most frequent first; see `distill.data.units`."""
+    """Folder of the ids in the labelled training texts, most frequent first, then those that only the transfer set
+    has; see `distill.data.units`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,9 @@ class Prepared:
     train_examples: int = 0
     search_examples: int = 0
     train_features: int = 0
-    """Training inputs: windows of passages, or texts."""
+    """Training inputs with labels: windows of passages, or texts."""
+    transfer_features: int = 0
+    """Texts of the transfer set. They follow the labelled ones in the features and the teacher's outputs."""
     search_features: int = 0
     mean_length: float = 0.0
     """Mean number of tokens per training input."""
@@ -55,8 +62,10 @@ class Prepared:
     """Class names in the order of the logits; empty if answers are spans."""
     pad_id: int = 0
     teacher_shape: Shape = field(default_factory=dict)
+    """Empty if the teacher is a file."""
+    teacher_params: int = 0
     init_shape: Shape = field(default_factory=dict)
-    """Shape of the model that students are initialised from; the teacher's if they start from scratch."""
+    """Shape of the model that students are initialised from; from scratch, their vocabulary and default widths."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
     """Scores on the validation split."""
     teacher_folder: str = ""

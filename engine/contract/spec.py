@@ -85,11 +85,28 @@ class FineTuneSpec:
 
 
 @dataclass(frozen=True)
+class MemberSpec:
+    """`[[teacher.ensemble]]`: a further teacher, used as it is; the probabilities of all are averaged."""
+
+    model: str = key("", help="Hub id or folder of a classifier, with any tokenizer.")
+    revision: str = key("", help="Hub revision (commit hash) to pin.")
+    outputs: str = key("", help="Or a file as in teacher.outputs.")
+    weight: float = key(1.0, help="Its weight in the average.", low=1e-6, high=1e6)
+
+
+@dataclass(frozen=True)
 class TeacherSpec:
     """`[teacher]`: the model whose outputs the students learn to match."""
 
-    model: str = key(help='Hub id or folder of an encoder, or "scratch".')
+    model: str = key("", help='Hub id or folder of an encoder, or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
+    outputs: str = key(
+        "",
+        help="JSON Lines with id (row of data.train from 0) or text, and probabilities or logits by label or in the "
+        "order of the labels. They are learnt instead of the outputs of model, which may then be left out.",
+    )
+    weight: float = key(1.0, help="With teacher.ensemble: weight in the average.", low=1e-6, high=1e6)
+    ensemble: list[MemberSpec] = key([], help="Further teachers: tables [[teacher.ensemble]].")
     layers: int = key(2, help="From scratch: number of layers.", low=1, high=48)
     hidden_size: int = key(128, help="From scratch: hidden size.", low=8, high=4096)
     ffn_size: int = key(512, help="From scratch: feed-forward size.", low=8, high=16384)
@@ -107,6 +124,45 @@ class StudentSpec:
     init: str = key("teacher", help='Hub id or folder to initialise students from, "teacher", or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
     importance_examples: int = key(1024, help="Number of training examples used to compute head importance.", low=1)
+
+
+def of(kinds: str, default: Any, *, help: str, **more: Any) -> Any:
+    """A key that only some kinds of `[[transfer]]` use; `kinds` names them, separated by blanks."""
+    return key(default, help=help, kinds=tuple(kinds.split()), **more)
+
+
+TRANSFER_KINDS = ("file", "hub", "words", "ngrams", "mask", "replace", "eda", "generate")
+
+
+@dataclass(frozen=True)
+class TransferSpec:
+    """`[[transfer]]`: texts without labels, which the teacher labels for the students, besides the training data.
+
+    Text classification only. Duplicates, training texts, and texts of the validation or report split are dropped. Of a
+    pair of sentences, all kinds but file and hub change one side.
+    """
+
+    kind: str = key(
+        help="file, hub; words (every word alone), ngrams (parts of texts); mask, replace, eda (changed texts); "
+        "generate (texts of a language model).",
+        choices=TRANSFER_KINDS,
+    )
+    rows: int = key(0, help="Number of rows; 0 takes all (file, hub, words).", low=0)
+    seed: int = key(1, help="Seed of the draws.", low=0)
+    path: str = of("file", "", help="CSV, TSV, JSON Lines, or .txt with one text per line.")
+    hub: str = of("hub", "", help="Dataset id on the Hugging Face Hub.")
+    hub_config: str = of("hub", "", help="Configuration name of the Hub dataset.")
+    split: str = of("hub", "train", help="Split of the Hub dataset.")
+    text_column: str = of("file hub", "", help="Column of the (first) sentence; if empty, common names are tried.")
+    text_pair_column: str = of("file hub", "", help="Column of the second sentence, for sentence pairs.")
+    shortest: int = of("ngrams", 2, help="Fewest words of an n-gram.", low=1, high=1000)
+    longest: int = of("ngrams", 5, help="Most words of an n-gram.", low=1, high=1000)
+    share: float = of("mask replace eda", 0.1, help="Share of the words of a text that are changed.", low=0.01, high=1)
+    model: str = of("generate", "", help="Hub id or folder of a causal language model, tuned on the training texts.")
+    revision: str = of("generate", "", help="Hub revision (commit hash) to pin.")
+    epochs: float = of("generate", 1.0, help="Passes over the training texts; 0 does not tune.", low=0, high=1000)
+    learning_rate: float = of("generate", 5e-5, help="Peak learning rate.", low=1e-8, high=1)
+    temperature: float = of("generate", 1.0, help="Temperature of sampling.", low=0.1, high=10)
 
 
 @dataclass(frozen=True)
@@ -157,7 +213,19 @@ class Settings:
         0.02, help="Standard deviation of new weights; mlp, bilstm: of the embeddings.", low=1e-4, high=1
     )
     alpha: float = key(0.5, help="Weight of the soft loss; the hard loss gets 1 - alpha.", low=0, high=1)
-    temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss.", low=0.1, high=100)
+    soft_loss: str = key(
+        "kl",
+        help="kl: divergence of the softmaxes at a temperature; mse: mean squared difference of the logits.",
+        choices=("kl", "mse"),
+    )
+    temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss kl.", low=0.1, high=100)
+    transfer_share: float = key(
+        0.0,
+        help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "
+        "the labelled texts.",
+        low=0,
+        high=0.95,
+    )
     learning_rate: float = key(5e-5, help="Peak learning rate.", low=1e-8, high=1)
     beta_1: float = key(0.9, help="AdamW decay rate of the first moment.", low=0, high=0.99999)
     beta_2: float = key(0.999, help="AdamW decay rate of the second moment.", low=0, high=0.999999)
@@ -220,10 +288,14 @@ class AttemptSpec:
     select_metric: str = ""
     """Metric that selects the best checkpoint."""
     select_direction: str = "maximize"
+    transfer: list[TransferSpec] = field(default_factory=list)
+    """Transfer sets that the preparation makes; empty if no trial may use them."""
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
     units: list[str] = field(default_factory=list)
     """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
+    families: list[str] = field(default_factory=list)
+    """Families that trials may be of."""
     importance: bool = True
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
     measure: list[str] = field(default_factory=list)
@@ -253,6 +325,7 @@ class AttemptSpec:
             "prepared": Prepared,
         }
         values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
+        values["transfer"] = [TransferSpec(**one) for one in raw.get("transfer", ())]
         promote = values.pop("promote", None)
         return AttemptSpec(**values, promote=Promotion.from_dict(promote) if promote else None)
 
@@ -265,6 +338,8 @@ def from_dict(cls: type[T], raw: dict[str, Any]) -> T:
     if cls is Prepared:
         return Prepared.from_dict(raw)  # type: ignore[return-value]  # T is Prepared here
     values = dict(raw)
-    if cls is TeacherSpec and values.get("fine_tune") is not None:
-        values["fine_tune"] = FineTuneSpec(**values["fine_tune"])
+    if cls is TeacherSpec:
+        values["ensemble"] = [MemberSpec(**one) for one in values.get("ensemble", ())]
+        if values.get("fine_tune") is not None:
+            values["fine_tune"] = FineTuneSpec(**values["fine_tune"])
     return cls(**values)

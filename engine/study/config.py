@@ -4,19 +4,24 @@ It reads only study files: no database, no model, no dataset. The contents of a 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
-from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.contract.spec import SCRATCH, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.limits import PATHS
+from bertdistill.engine.study.family_checks import apart, place, selected
+from bertdistill.engine.study.limits import FILES, PATHS
+from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
+from bertdistill.engine.study.scopes import split
+from bertdistill.engine.study.search_section import read_search, with_families
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -26,8 +31,9 @@ from bertdistill.engine.study.sections import (
     shown,
     unknown_keys,
 )
-from bertdistill.engine.study.space import Parameter, Space, read_search
-from bertdistill.engine.study.study_checks import Parts, cross_problems, read_objectives
+from bertdistill.engine.study.settings_section import read_settings
+from bertdistill.engine.study.space import SETTING, Parameter, Space
+from bertdistill.engine.study.study_checks import cross_problems, read_objectives
 from bertdistill.engine.study.study_spec import (
     KEYS,
     SECTIONS,
@@ -49,6 +55,9 @@ __all__ = [
     "study_from_dict",
     "to_toml",
 ]
+
+
+T = TypeVar("T")
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -110,20 +119,32 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         if name in ("data", "teacher") and name not in raw:
             problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))
             continue
-        found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
+        if name == "settings":
+            found[name], found["family_settings"], wrong = read_settings(raw.get(name, {}))
+        else:
+            found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
-    for name, reader in (("search", _read_search), ("baseline", _read_baseline), ("references", _read_references)):
+    readers = {
+        "search": _read_search,
+        "baseline": _read_baseline,
+        "references": _read_references,
+        "transfer": _read_transfer,
+    }
+    for name, reader in readers.items():
         found[name], wrong = reader(raw.get(name))
-        problems += wrong
-    if found["search"] is not None:
-        found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
         problems += wrong
     if "objectives" in raw:
         found["objectives"], wrong = read_objectives(raw["objectives"])
         problems += wrong
     else:
         problems.append(Problem("", "objectives", "is missing: list at least two metrics, such as exact and params"))
-    return found, problems + cross_problems(_parts(found, raw))
+    parts = _parts(found, raw)
+    if found["search"] is not None:
+        found["search"] = with_families(found["search"], selected(parts), apart(parts))
+        parts = dataclasses.replace(parts, search=found["search"])
+        found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
+        problems += wrong
+    return found, problems + cross_problems(parts)
 
 
 def _moved(raw: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,14 +165,16 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         teacher=found.get("teacher"),
         student=found["student"],
         settings=found["settings"],
-        fixed=frozenset(fixed) if isinstance(fixed, Mapping) else frozenset(),
+        named=frozenset(fixed) & SETTING.keys() if isinstance(fixed, Mapping) else frozenset(),
         search=found["search"],
         objectives=found.get("objectives"),
         stored=tuple(metrics.stored),
         select=metrics.select,
         sampler=sampler.kind,
         baseline=found["baseline"],
+        transfer=found["transfer"],
         references=tuple((point.name, point.metrics) for point in found["references"]),
+        family_settings=found["family_settings"],
     )
 
 
@@ -172,7 +195,7 @@ def _read_search(raw: Any) -> tuple[Space | None, list[Problem]]:
     if not isinstance(raw, Mapping):
         return None, [not_a_table("search")]
     space, problems = read_search(raw)
-    return (None if problems else space), [Problem(f"search.{name}", "", text) for name, text in problems]
+    return (None if problems else space), [Problem(*place(name), text) for name, text in problems]
 
 
 def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -182,18 +205,27 @@ def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:
 
 
 def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem]]:
+    return _read_tables(ReferencePoint, raw, "references", "name")
+
+
+def _read_transfer(raw: Any) -> tuple[tuple[TransferSpec, ...], list[Problem]]:
+    return _read_tables(TransferSpec, raw, "transfer", "kind")
+
+
+def _read_tables(cls: type[T], raw: Any, section: str, of: str) -> tuple[tuple[T, ...], list[Problem]]:
+    """The tables of a list, and their problems; the key `of` tells a table from the others."""
     if raw is None:
         return (), []
     if not isinstance(raw, (list, tuple)):
-        return (), [Problem("", "references", "must be a list of tables: [[references]]")]
-    read = [read_dataclass(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
-    names = [item.get("name") if isinstance(item, Mapping) else None for item in raw]
+        return (), [Problem("", section, f"must be a list of tables: [[{section}]]")]
+    read = [read_dataclass(cls, item, f"{section}.{index}") for index, item in enumerate(raw)]
+    names = [item.get(of) if isinstance(item, Mapping) else None for item in raw]
     problems = [
-        dataclasses.replace(one, of=name) if isinstance(name, str) and one.key != "name" else one
+        dataclasses.replace(one, of=name) if isinstance(name, str) and one.key != of else one
         for name, (_, wrong) in zip(names, read, strict=True)
         for one in wrong
     ]
-    return tuple(point for point, _ in read if point is not None), problems
+    return tuple(table for table, _ in read if table is not None), problems
 
 
 def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
@@ -212,22 +244,34 @@ def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem
 
 def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
     """Workers run in other folders, so a path must be valid from any of them."""
-    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
-    for section, key in PATHS:
-        table = result.get(section)
-        value = table.get(key) if isinstance(table, dict) else None
-        if isinstance(table, dict) and isinstance(value, str) and value:
-            try:
-                table[key] = _absolute(value, folder) if section == "data" else _absolute_model(value, folder)
-            except (
-                OSError,
-                RuntimeError,
-                ValueError,
-            ) as error:  # a name too long, an unknown `~name`, a null character
-                reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-                problem = Problem(section, key, f"= {shown(value)} is not a valid path: {reason}; correct it")
-                raise ConfigError(f"{where}: {problem}") from None
+    result = copy.deepcopy(dict(raw))
+    for *sections, key in PATHS:
+        for table, name in _tables(result, sections):
+            value = table.get(key)
+            if isinstance(value, str) and value:
+                try:
+                    absolute = _absolute if (*sections, key) in FILES else _absolute_model
+                    table[key] = absolute(value, folder)
+                except (
+                    OSError,
+                    RuntimeError,
+                    ValueError,
+                ) as error:  # a name too long, an unknown `~name`, a null character
+                    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+                    problem = Problem(name, key, f"= {shown(value)} is not a valid path: {reason}; correct it")
+                    raise ConfigError(f"{where}: {problem}") from None
     return result
+
+
+def _tables(value: Any, sections: Sequence[str], name: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """The tables in a section, one or those of a list, each with its dotted name."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _tables(item, sections, f"{name}.{index}")
+    elif isinstance(value, dict) and not sections:
+        yield value, name
+    elif isinstance(value, dict):
+        yield from _tables(value.get(sections[0]), sections[1:], f"{name}.{sections[0]}".removeprefix("."))
 
 
 def absolute_path(text: str, folder: Path) -> str:
@@ -259,20 +303,30 @@ def _absolute_model(text: str, folder: Path) -> str:
 def dump(spec: StudySpec) -> dict[str, Any]:
     """The complete study as JSON-safe dicts; `study_from_dict` reads it back as an equal study."""
     searched = {parameter.name for parameter in spec.search if not parameter.when}
-    settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched}
+    settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched} | spec.family_settings
     raw: dict[str, Any] = {
         "name": spec.name,
         "task": spec.task,
         "note": spec.note,
         "objectives": [_dump_objective(objective) for objective in spec.objectives],
+        "transfer": [_present(dataclasses.asdict(table)) for table in spec.transfer] or None,
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
-        "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
-        "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
+        "search": _by_family({parameter.name: _dump_parameter(parameter) for parameter in spec.search}),
+        "ranges": _by_family({parameter.name: dump_range(parameter) for parameter in spec.ranges}) or None,
         "baseline": spec.baseline,
     }
     return _present(raw)
+
+
+def _by_family(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by name, those of a family in its table."""
+    tables: dict[str, Any] = {}
+    for name, value in found.items():
+        family, key = split(name)
+        (tables.setdefault(family, {}) if family else tables)[key] = value
+    return tables
 
 
 def _dump_objective(objective: Objective) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +9,27 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.preparing import LINES, make_run, split_report
 from tests.tiny import make_checkpoint
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
     FineTuneSpec,
     Settings,
-    StudentSpec,
     TeacherSpec,
+    TransferSpec,
 )
+from bertdistill.engine.distill import labelling
 from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
+from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.data.features import open_features
+from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.prepare import prepare
-from bertdistill.engine.distill.run import Run, Stopped
-
-LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
-
-
-def make_run(
-    folder: Path,
-    teacher: TeacherSpec,
-    *,
-    init: str = "scratch",
-    max_length: int = 16,
-    importance: bool = False,
-    labels: Sequence[str] = ("neg", "pos"),
-) -> Run:
-    """A preparation in this process: sixty sentences of two classes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    train = folder.parent / "train.txt"
-    train.write_text("\n".join(LINES), encoding="utf-8")
-    paths = RunPaths(folder)
-    spec = AttemptSpec(
-        kind="prepare",
-        study="tiny",
-        task="text-classification",
-        data=DataSpec(train=str(train), report=str(train), max_length=max_length, labels=list(labels)),
-        teacher=teacher,
-        student=StudentSpec(init=init, importance_examples=8),
-        settings=Settings(),
-        device=Device(),
-        caches=str(folder.parent / "caches"),
-        importance=importance,
-    )
-    return Run(spec, paths, EventWriter(paths.events), threading.Event(), torch.device("cpu"))
+from bertdistill.engine.distill.run import Stopped
+from bertdistill.engine.families.tiny import plan_reading
 
 
 def test_a_teacher_without_tokenizer_files_is_refused(tmp_path: Path) -> None:
@@ -246,3 +213,92 @@ def test_words_are_tokenised_only_for_a_study_that_can_read_them(tmp_path: Path)
         assert np.array_equal(teachers.targets, words.targets)
     assert facts.units_of("words").vocabulary == 2 + 5 + 30  # a film number good dull, and the numbers
     assert facts == Prepared.from_dict(json.loads(json.dumps(facts.to_dict())))
+
+
+# ------------------------------------------------------------------------------------------------------- transfer sets
+
+SETS = (TransferSpec("words"), TransferSpec("ngrams", rows=40))
+TINY = TeacherSpec(
+    model="scratch",
+    layers=1,
+    hidden_size=16,
+    ffn_size=16,
+    head_size=8,
+    initializer_range=0.3,
+    fine_tune=FineTuneSpec(epochs=1, batch_size=16),
+)
+
+
+def test_the_transfer_set_stands_behind_the_labelled_texts(tmp_path: Path) -> None:
+    """Its rows have no label, and teacher outputs; teacher and outputs of the labelled rows are those of before."""
+    plain = prepare(split_report(make_run(tmp_path / "plain", TINY)))
+    facts = prepare(split_report(make_run(tmp_path / "run", TINY, transfer=SETS)))
+    features = open_features(Path(facts.features["train"]))
+    assert (plain.train_features, plain.train_features + facts.transfer_features) == (
+        facts.train_features,
+        len(features),
+    )
+    assert facts.transfer_features > 40
+    assert {NO_LABEL} == set(features.targets[facts.train_features :].tolist())
+    assert NO_LABEL not in features.targets[: facts.train_features]
+    outputs, before = (np.load(Path(one.outputs) / "outputs.npy") for one in (facts, plain))
+    assert (len(features), 2) == outputs.shape
+    assert np.array_equal(before, outputs[: facts.train_features])
+    assert plain.teacher_folder == facts.teacher_folder
+    assert plain.mean_length == facts.mean_length
+
+
+def test_an_interrupted_labelling_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was labelled before a stop is not labelled again, and the result is that of a run without one."""
+    whole = prepare(split_report(make_run(tmp_path / "a" / "whole", TINY, transfer=SETS)))
+    monkeypatch.setattr(labelling, "PART", 10)
+    labels, calls = labelling.ModelLabels.logits, list[int]()
+
+    def counted(self: Any, texts: Any, start: int, stop: int, *given: Any, **more: Any) -> Any:
+        found = labels(self, texts, start, stop, *given, **more)
+        if start >= 54:
+            calls.append(stop - start)
+            run.stop.set() if 1 == len(calls) else None
+        return found
+
+    run = split_report(make_run(tmp_path / "b" / "run", TINY, transfer=SETS))
+    monkeypatch.setattr(labelling.ModelLabels, "logits", counted)
+    with pytest.raises(Stopped):
+        prepare(run)
+    assert 1 == len(list((tmp_path / "b" / "caches" / "outputs").glob("*.parts/*.npy")))
+    run.stop.clear()
+    facts = prepare(run)
+    assert facts.transfer_features == sum(calls)
+    assert not list((tmp_path / "b" / "caches" / "outputs").glob("*.parts"))
+    assert np.allclose(*(np.load(Path(one.outputs) / "outputs.npy") for one in (facts, whole)), atol=1e-2)
+
+
+def test_texts_of_the_splits_do_not_enter_a_transfer_set(tmp_path: Path) -> None:
+    """The whole training file as a set: what is trained on, and what is validated on, is left out, with counts."""
+    run = split_report(make_run(tmp_path / "run", TINY))
+    data = dataclasses.replace(run.spec.data, max_train_examples=20)
+    more = tmp_path / "more.txt"
+    report = Path(data.report).read_text().splitlines()
+    more.write_text("\n".join([*LINES, report[0].upper().replace(";POS", ";pos")]))
+    tables = [TransferSpec("file", path=str(more))]
+    facts = prepare(dataclasses.replace(run, spec=dataclasses.replace(run.spec, data=data, transfer=tables)))
+    assert (20, 60 - 20 - 6) == (facts.train_features, facts.transfer_features)
+    said = run.paths.events.read_text()
+    assert all(words in said for words in ("20 training texts", "6 validation texts", "1 report text", '"warning"'))
+
+
+def test_words_of_the_transfer_set_have_rows_of_their_own(tmp_path: Path) -> None:
+    """Only for students that draw from it; the words of the labelled texts keep their places."""
+    more = tmp_path / "more.txt"
+    more.write_text("an entirely new play\n")
+    plain = split_report(make_run(tmp_path / "plain", TINY))
+    run = split_report(make_run(tmp_path / "run", TINY, transfer=[TransferSpec("file", path=str(more))]))
+    found = [
+        prepare(dataclasses.replace(one, spec=dataclasses.replace(one.spec, units=["words"]))) for one in (plain, run)
+    ]
+    before, facts = (one.units_of("words") for one in found)
+    assert (before.vocabulary, before.vocabulary + 4) == (facts.vocabulary, facts.whole_vocabulary)
+    ids, now = (frequent_ids(Path(one.frequent)) for one in (before, facts))
+    assert ids.tolist() == now[: len(ids)].tolist()
+    sizes = [plan_reading(found[1], Settings(units="words", transfer_share=share)).rows for share in (0.0, 0.5)]
+    assert sizes[0] < sizes[1]

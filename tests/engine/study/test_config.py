@@ -15,6 +15,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SEARCHABLE, FineTuneSpec
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import (
     changed,
@@ -164,7 +165,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"data": {"hub": "x", "labels": [1]}}, "[data] labels has 1, which is not text"),
         ({"data": 3}, "[data] must be a table"),
         ({"teacher": {}}, "[teacher] model is missing: Hub id or folder"),
-        ({"teacher": {"model": ""}}, "[teacher] model is empty"),
+        ({"teacher": {"model": ""}}, "[teacher] model is missing"),
         ({"teacher": {"model": "scratch"}}, "[teacher] fine_tune is missing: a scratch teacher must be trained"),
         ({"teacher": {"model": "scratch", "fine_tune": {}, "hidden_size": 100}}, "head_size = 64 does not divide"),
         ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is not a known key"),
@@ -196,6 +197,14 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"references": [{"name": "x"}]}, "[references.0] metrics of x is missing"),
         ({"references": [{"name": "x", "metrics": {"prams": 1.0}}]}, "[references.0.metrics] prams of x is not a"),
         ({"references": {"name": "x"}}, "references must be a list of tables"),
+        ({"transfer": {"kind": "words"}}, "transfer must be a list of tables"),
+        ({"transfer": [{"kind": "word"}]}, '[transfer.0] kind = "word" is not valid; use file, hub'),
+        ({"transfer": [{"kind": "words"}]}, "[transfer] is for text-classification only"),
+        ({"settings": {"transfer_share": 0.5}}, "[settings] transfer_share is above 0, but there is no [[transfer]]"),
+        (
+            {"settings": {"soft_loss": "mse"}, "search": {"temperature": {"low": 1, "high": 2}}},
+            '[search.temperature] has no effect with soft_loss = "mse"',
+        ),
     ],
 )  # fmt: skip
 def test_refusals(more: dict[str, Any], expected: str) -> None:
@@ -415,7 +424,8 @@ def numbers_for(draw: st.DrawFn, name: str) -> Any:
 def studies(draw: st.DrawFn) -> dict[str, Any]:
     """Raw studies that are valid: ranges or choices for some numbers, fixed values for others."""
     numeric = [n for n in SEARCHABLE if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size")]
-    numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads")]
+    numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share")]
+    numeric = [n for n in numeric if n in FAMILIES["transformer"].settings]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))
     cut = draw(st.integers(0, len(names)))
     search: dict[str, Any] = {"layers": {"low": 1, "high": 6}}
