@@ -99,7 +99,7 @@ def _caches(run: Run) -> list[Path]:
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
     for one in facts.units.values():
-        named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder]
+        named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 
