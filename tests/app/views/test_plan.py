@@ -107,9 +107,9 @@ def test_steps_span_the_searched_batch_sizes_and_epochs(raw_spec: dict[str, Any]
     ("families", "steps", "most", "noted"),
     [
         (["linear"], {"baseline": 1, "least": 1, "most": 1}, 701, "sizes of linear are upper limits"),
-        (["transformer", "linear"], {"baseline": 1, "least": 1, "most": 8}, 0, "sizes of linear are"),
-        (["transformer", "mlp"], {"baseline": 8, "least": 8, "most": 8}, 0, "sizes of mlp are upper limits"),
-        (["transformer"], {"baseline": 8, "least": 8, "most": 8}, 0, ""),
+        (["transformer", "linear"], {"baseline": 1, "least": 1, "most": 10}, 0, "sizes of linear are"),
+        (["transformer", "mlp"], {"baseline": 10, "least": 10, "most": 10}, 0, "sizes of mlp are upper limits"),
+        (["transformer"], {"baseline": 10, "least": 10, "most": 10}, 0, ""),
     ],
 )
 def test_students_of_several_families(
