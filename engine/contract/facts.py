@@ -38,12 +38,18 @@ class Prepared:
     """Shape of the model that students are initialised from; the teacher's if they start from scratch."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
     """Scores on the validation split."""
+    teacher_costs: Mapping[str, float] = field(default_factory=dict)
+    """Latencies and throughput of the teacher, as far as trials measure theirs."""
+    tokenizer_ms: Mapping[str, float] = field(default_factory=dict)
+    """Mean CPU time of tokenising one text of the validation split, by units; "" are the teacher's tokens."""
     teacher_folder: str = ""
     init_folder: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
     """Folders of the tokenised splits: `train` and `search`."""
     outputs: str = ""
     """Folder of the teacher's outputs for the training inputs: one array per signal."""
+    search_outputs: str = ""
+    """Folder of the teacher's logits of the validation split (`contract.folder.CLASS_LOGITS`), fp32."""
     signals: tuple[str, ...] = ()
     """Names of those signals; see `contract.terms`."""
     importance: str = ""

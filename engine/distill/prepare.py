@@ -5,6 +5,7 @@ It trains no students and decides nothing about the search.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resol
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
+from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
+from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.tasks.table import TASKS
 
 PHASE = "head importance"
@@ -68,14 +71,14 @@ def prepare(run: Run) -> Prepared:
         check_vocabulary_size(tokenizer, read_shape(init).vocab_size, f"student.init = {spec.student.init!r}")
         _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
-    outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    outputs, search_outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
     teacher_shape = read_shape(teacher)
     scratch = spec.student.init == SCRATCH
-    return Prepared(
+    facts = Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
         train_features=len(train_features),
@@ -91,12 +94,15 @@ def prepare(run: Run) -> Prepared:
         init_folder=init,
         features={"train": str(train_features.folder), "search": str(search_features.folder)},
         outputs=str(outputs),
+        search_outputs=str(search_outputs),
         signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=any(getattr(row, "pair", None) is not None for row in search.rows),
+        tokenizer_ms={} if TASKS[spec.task].spans else {"": tokenizer_ms(tokenizer, search.rows, spec.data.max_length)},
     )
+    return dataclasses.replace(facts, teacher_costs=measure_teacher(run, search_features, facts))
 
 
 def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, part: str) -> Features:

@@ -16,7 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import padded_length
@@ -204,14 +204,17 @@ def _train(
 
 def teacher_outputs(
     run: Run, teacher: Path, features: Features, tokenizer: PreTrainedTokenizerBase, evaluator: Evaluator
-) -> tuple[Path, dict[str, float]]:
-    """The cache folder of the teacher's outputs over `features`, and its scores on the validation split.
+) -> tuple[Path, Path, dict[str, float]]:
+    """Cache folders of the teacher's outputs over `features` and over the validation split, and its scores there.
 
     The cache key covers the teacher's files and the features, i.e. data, labels, tokenizer and lengths. Outputs are
-    fp16 and exclude padding: 203 MB for all of SQuAD 2.0.
+    fp16 and exclude padding: 203 MB for all of SQuAD 2.0. Those of the validation split are fp32, as students' are.
     """
-    key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
-    folder = run.caches / "outputs" / key
+    weights = checkpoints.model_sha256(teacher)
+    folder, search = (
+        run.caches / "outputs" / cache_key(model=weights, features=one.folder.name, **precise)
+        for one, precise in ((features, {}), (evaluator.features, {"dtype": "float32"}))
+    )
     model = Encoder(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True))
     place(model.net, run.device)
     precision = choose_precision("auto", run.device)
@@ -230,5 +233,7 @@ def teacher_outputs(
         np.save(signal_file(temporary, LOGITS), outputs.astype(np.float16))
 
     build_once(folder, build, run.warn)
-    scores = evaluator.evaluate(model, run, precision).metrics
-    return folder, {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}
+    build_once(search, lambda to: np.save(to / CLASS_LOGITS, evaluator.outputs(model, run, precision)), run.warn)
+    scores = evaluator.judge(np.load(search / CLASS_LOGITS)).metrics
+    names = (*TASKS[run.spec.task].scores, "search_loss")
+    return folder, search, {name: scores[name] for name in names if name in scores}

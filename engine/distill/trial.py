@@ -32,6 +32,7 @@ from bertdistill.engine.distill.training.measure import example_batch, latency, 
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
 from bertdistill.engine.tasks.table import TASKS
 
+MEASURABLE = frozenset({*LATENCIES, "throughput"})
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
 
@@ -107,20 +108,31 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
     return [parts[i] for i in chosen]
 
 
-def _load_teacher(run: Run) -> Encoder:
-    facts = run.spec.prepared
+def _load_teacher(run: Run, facts: Prepared) -> Encoder:
     return Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
 
 
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
     """Latencies and throughput of the student in `folder`, as far as requested."""
+    if not wanted & MEASURABLE:
+        return {}
+    reference = _load_teacher(run, facts) if "latency_ratio" in wanted else None
+    return _measured(run, load_model(folder), features, wanted, facts, reference)
+
+
+def measure_teacher(run: Run, features: Features, facts: Prepared) -> dict[str, float]:
+    """The same of the teacher, as far as the study measures its trials."""
+    wanted = set(run.spec.measure)
+    return _measured(run, _load_teacher(run, facts), features, wanted, facts) if wanted & MEASURABLE else {}
+
+
+def _measured(
+    run: Run, model: Servable, features: Features, wanted: set[str], facts: Prepared, reference: Servable | None = None
+) -> dict[str, float]:
     result: dict[str, float] = {}
-    if not wanted & {*LATENCIES, "throughput"}:
-        return result
-    model = load_model(folder)
     if wanted & set(LATENCIES):
         run.progress("latency", "runs")
-        models: list[Servable] = [model, *([_load_teacher(run)] if "latency_ratio" in wanted else [])]
+        models = [model] if reference is None else [model, reference]
         timed = [(one, example_batch(one, features, facts.mean_length, facts.pad_id)) for one in models]
         result |= latency(*timed[0], reference=timed[1] if len(timed) > 1 else None).metrics()
     if "throughput" in wanted:
