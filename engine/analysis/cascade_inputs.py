@@ -1,0 +1,179 @@
+"""What a cascade is computed from: stored logits of the validation split, its labels, and measured costs.
+
+The worker stores the logits of a trial with its best checkpoint, those of the teacher in a cache. It runs no model,
+changes nothing and routes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertdistill.engine.analysis import cascade
+from bertdistill.engine.analysis.cascade import Cascade, Member
+from bertdistill.engine.analysis.joined import COSTS, Joined
+from bertdistill.engine.analysis.outcomes import teacher_sizes
+from bertdistill.engine.analysis.predictions import best_of
+from bertdistill.engine.contract.errors import ActionRefused
+from bertdistill.engine.contract.events import finite
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.folder import CLASS_LOGITS, open_regular
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.study.outline import outline
+from bertdistill.engine.tasks.routing import fit_temperature
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.store import reads
+from bertdistill.store.db import Reading, open_db
+from bertdistill.store.rows import Study, Trial
+
+Array = NDArray[Any]
+TEACHER = "teacher"
+TARGETS = "targets.npy"
+"""In the folder of a tokenised split: the number of the label of every text."""
+TIMES = ("latency_cpu_ms", "latency_ms")
+"""Of the teacher, these follow from a trial's latency_ratio where the preparation did not measure them."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A study as far as all cascades share it: the labels of its validation split, and its teacher."""
+
+    study: Study
+    facts: Prepared
+    truth: Array
+    scores: tuple[str, ...]
+    preferred: tuple[str, ...]
+    """Costs that are objectives of the study."""
+
+
+def read_cascade(workspace: Workspace, study: str, first: int, second: int | None, *, metric: str = "") -> Cascade:
+    """The cascade of two trials of a study, or (None) of a trial and the teacher; the cheaper one is asked first.
+
+    Raises NotFound without such a trial, ActionRefused, with the remedy, if these two cannot be joined.
+    """
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            return cascade_in(session, workspace, reads.study(session, study), first, second, metric=metric)
+    finally:
+        db.close()
+
+
+def cascade_in(
+    session: Reading, workspace: Workspace, study: Study, first: int, second: int | None, *, metric: str = ""
+) -> Cascade:
+    """The same in an open session."""
+    if first == second:
+        raise ActionRefused(f"trial {first} cannot be joined with itself", hint="Name two trials, or the teacher.")
+    split = open_split(workspace, study)
+    trials = [reads.trial(session, study.id, number) for number in (first, second) if number is not None]
+    members = [trial_member(session, workspace, split, trial) for trial in trials]
+    if second is None:
+        members.append(teacher_member(workspace, split, reads.trials(session, study.id)))
+    one, other = members
+    return cascade.join(one, other, split.truth, split.scores, metric=metric, prefer=split.preferred)
+
+
+def points_in(session: Reading, workspace: Workspace, study: Study, trials: Sequence[Trial]) -> list[Joined]:
+    """Every pair of these trials and the teacher as points; those without stored logits are left out."""
+    members: list[Member] = []
+    try:
+        split = open_split(workspace, study)
+    except ActionRefused:
+        return []
+    for trial in trials:
+        try:
+            members.append(trial_member(session, workspace, split, trial))
+        except ActionRefused:
+            continue
+    with contextlib.suppress(ActionRefused):
+        members.append(teacher_member(workspace, split, reads.trials(session, study.id)))
+    return cascade.points(members, split.truth, split.scores)
+
+
+def open_split(workspace: Workspace, study: Study) -> Split:
+    """ActionRefused if the study has no labels, or is not prepared."""
+    task = TASKS.get(study.task)
+    if task is None or task.spans:
+        raise ActionRefused(
+            f"{study.name} is a study of {study.task or 'logged runs'}; cascades join classifiers",
+            hint="Cascades need a study of text classification.",
+        )
+    facts = Prepared.from_dict(study.prepared)
+    if "search" not in facts.features:
+        raise ActionRefused(f"{study.name} is not prepared yet", hint="Run the study first.")
+    truth = _array(_cached(workspace, facts.features["search"]) / TARGETS, f"the labels of {study.name}")
+    preferred = tuple(one.metric for one in outline(study).objectives if one.metric in COSTS)
+    return Split(study, facts, truth.astype(np.int64), task.scores, preferred)
+
+
+def trial_member(session: Reading, workspace: Workspace, split: Split, trial: Trial) -> Member:
+    """A trial, by its best checkpoint."""
+    name = f"{split.study.name}/{trial.number}"
+    folder = workspace.absolute(best_of(session, trial, name).folder)
+    if folder.is_dir() and not (folder / CLASS_LOGITS).exists():
+        raise ActionRefused(
+            f"{name} was trained by a version that stored no logits of the validation split",
+            hint="Rerun it with another seed: bertdistill-tui engine rerun",
+        )
+    units = trial.settings.get("units") or ""
+    values = {**trial.known, **trial.metrics}
+    return _member(split, f"#{trial.number}", folder, values, "" if units == TEACHER else str(units))
+
+
+def teacher_member(workspace: Workspace, split: Split, trials: Iterable[Trial]) -> Member:
+    """The teacher. Where the preparation did not measure its latency, trials that were timed beside it tell it."""
+    facts = split.facts
+    if not facts.search_outputs:
+        raise ActionRefused(
+            f"{split.study.name} was prepared by a version that stored no teacher outputs of the validation split",
+            hint="Run its study file under another name: the new preparation takes the teacher from the cache.",
+        )
+    values: dict[str, Any] = {**_times(trials), **teacher_sizes(facts, split.study.task), "latency_ratio": 1.0}
+    values |= {**facts.teacher_costs, **facts.teacher_metrics}
+    return _member(split, TEACHER, _cached(workspace, facts.search_outputs), values, "")
+
+
+def _times(trials: Iterable[Trial]) -> dict[str, float]:
+    metrics = [one.metrics for one in trials if finite(one.metrics.get("latency_ratio"))]
+    found = {name: [m[name] / m["latency_ratio"] for m in metrics if finite(m.get(name))] for name in TIMES}
+    return {name: median(values) for name, values in found.items() if values}
+
+
+def _member(split: Split, name: str, folder: Path, values: Mapping[str, Any], units: str) -> Member:
+    logits = _array(folder / CLASS_LOGITS, f"the logits of {name}").astype(np.float64)
+    labels = len(split.facts.labels)
+    if logits.shape != (len(split.truth), labels) or not np.isfinite(logits).all():
+        raise ActionRefused(
+            f"{folder / CLASS_LOGITS} is damaged: shape {logits.shape}, expected {(len(split.truth), labels)} finite "
+            "numbers",
+            hint="Rerun the trial with another seed, or take another one.",
+        )
+    numbers = {key: finite(value) for key, value in values.items() if isinstance(value, (int, float))}
+    temperature = fit_temperature(logits, split.truth)
+    return Member(name, logits, temperature, numbers, units, split.facts.tokenizer_ms.get(units))
+
+
+def _cached(workspace: Workspace, told: str) -> Path:
+    """A cache folder where it was recorded; in a workspace that was moved, by its name."""
+    recorded = Path(told)
+    return recorded if recorded.exists() else workspace.caches / recorded.parent.name / recorded.name
+
+
+def _array(path: Path, what: str) -> Array:
+    """An array from a regular file, without pickle."""
+    try:
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor
+            found: Array = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, MemoryError) as error:
+        raise ActionRefused(
+            f"{what} cannot be read: {error}", hint="If a trial is running, try again; else its files are gone."
+        ) from error
+    return found
