@@ -40,7 +40,7 @@ def cascade(
     """Join two classifiers: the cheaper one answers what it is sure of, the other one the rest.
 
     Score against mean cost by confidence, with random routing beside it, from stored outputs of the validation split.
-    A target chooses the threshold. Without A, the cascades that are on the frontier. docs/guide/cascades.md explains it.
+    A target chooses the threshold. Without A, it lists cascades on the frontier. See docs/guide/cascades.md.
     """
     from bertdistill.app.report.cascade_text import cascade_text
     from bertdistill.app.text.tables import json_text

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.app.errors import UsageError
 from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.analysis.joined import Joined, on_frontier
-from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.events import finite
 
 if TYPE_CHECKING:  # they load numpy, which the first screen does not need
@@ -33,7 +33,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if sum(one is not None for one in (self.share, self.score, self.cost)) > 1:
-            raise ActionRefused("a threshold has one target", hint="Give one of --share, --score and --cost.")
+            raise UsageError("a threshold has one target", hint="Give one of --share, --score and --cost.")
 
     def choose(self, found: Cascade) -> Cut | None:
         """The cut for this target; None without one. `score` is that of the first score of the study."""

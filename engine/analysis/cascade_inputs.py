@@ -49,6 +49,7 @@ class Split:
     facts: Prepared
     truth: Array
     scores: tuple[str, ...]
+    """Of the task; an objective comes first."""
     preferred: tuple[str, ...]
     """Costs that are objectives of the study."""
 
@@ -110,8 +111,9 @@ def open_split(workspace: Workspace, study: Study) -> Split:
     if "search" not in facts.features:
         raise ActionRefused(f"{study.name} is not prepared yet", hint="Run the study first.")
     truth = _array(_cached(workspace, facts.features["search"]) / TARGETS, f"the labels of {study.name}")
-    preferred = tuple(one.metric for one in outline(study).objectives if one.metric in COSTS)
-    return Split(study, facts, truth.astype(np.int64), task.scores, preferred)
+    objectives = [one.metric for one in outline(study).objectives]
+    scores = dict.fromkeys([*(name for name in objectives if name in task.scores), *task.scores])
+    return Split(study, facts, truth.astype(np.int64), tuple(scores), tuple(n for n in objectives if n in COSTS))
 
 
 def trial_member(session: Reading, workspace: Workspace, split: Split, trial: Trial) -> Member:
