@@ -72,6 +72,8 @@ def members(first: str, second: str, study: str) -> tuple[int, int | None]:
     """Two members as people name them: trials of the study (`7`, `#7`, `study/7`), one of them perhaps `teacher`."""
     if first == "teacher":
         first, second = second, first
+    if first == "teacher":
+        raise UsageError("the teacher cannot be joined with itself", hint="Name at least one trial.")
     numbers = []
     for text in (first, *(() if second == "teacher" else (second,))):
         one = parse_trial(text, "", [study])

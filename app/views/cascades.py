@@ -35,6 +35,13 @@ class Target:
         if sum(one is not None for one in (self.share, self.score, self.cost)) > 1:
             raise UsageError("a threshold has one target", hint="Give one of --share, --score and --cost.")
 
+    def chosen(self, found: Cascade) -> Cut:
+        """The same, where there must be a target."""
+        cut = self.choose(found)
+        if cut is None:
+            raise UsageError("a cascade needs a target", hint="Give a share, a score or a cost.")
+        return cut
+
     def choose(self, found: Cascade) -> Cut | None:
         """The cut for this target; None without one. `score` is that of the first score of the study."""
         if self.share is not None:

@@ -26,6 +26,7 @@ from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, open_regular
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.outline import outline
 from bertdistill.engine.tasks.routing import fit_temperature
 from bertdistill.engine.tasks.table import TASKS
@@ -125,9 +126,10 @@ def trial_member(session: Reading, workspace: Workspace, split: Split, trial: Tr
             f"{name} was trained by a version that stored no logits of the validation split",
             hint="Rerun it with another seed: bertdistill-tui engine rerun",
         )
-    units = trial.settings.get("units") or ""
+    family = FAMILIES.get(str(trial.settings.get("family")))
+    units = trial.settings.get("units") if family is not None and "units" in family.settings else TEACHER
     values = {**trial.known, **trial.metrics}
-    return _member(split, f"#{trial.number}", folder, values, "" if units == TEACHER else str(units))
+    return _member(split, f"#{trial.number}", folder, values, "" if units in (None, TEACHER) else str(units))
 
 
 def teacher_member(workspace: Workspace, split: Split, trials: Iterable[Trial]) -> Member:

@@ -16,13 +16,13 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.terms import signals
-from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
+from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.model import Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, place
@@ -47,15 +47,16 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
-    train_features = features_for(model, open_features(Path(facts.features["train"])))
+    pad_id = facts.units_of(model.units).pad_id
+    train_features = features_for(model, open_features(Path(facts.features_of("train", model.units))))
     search = search_examples(spec)
     evaluator = Evaluator(
         examples=search,
-        features=open_features(Path(facts.features["search"])),
+        features=open_features(Path(facts.features_of("search", model.units))),
         data=spec.data,
         select=spec.select_metric or TASKS[spec.task].scores[0],
         direction=spec.select_direction,
-        pad_id=facts.pad_id,
+        pad_id=pad_id,
     )
     precision = choose_precision(spec.settings.precision, run.device)
     plan = schedule(len(train_features), spec.settings)
@@ -77,7 +78,7 @@ def run_trial(run: Run) -> dict[str, float]:
             stop=run.stop,
             device=run.device,
             precision=precision,
-            pad_id=facts.pad_id,
+            pad_id=pad_id,
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             teacher=_teacher(facts, signals(spec.settings)),
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
@@ -92,6 +93,7 @@ def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    named += [one.frequent for one in facts.units.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 
@@ -113,33 +115,44 @@ def _load_teacher(run: Run, facts: Prepared) -> Encoder:
 
 
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
-    """Latencies and throughput of the student in `folder`, as far as requested."""
+    """Latencies and throughput of the student in `folder`, as far as requested; `features` are in its units."""
     if not wanted & MEASURABLE:
         return {}
-    reference = _load_teacher(run, facts) if "latency_ratio" in wanted else None
-    return _measured(run, load_model(folder), features, wanted, facts, reference)
+    reference = None
+    if "latency_ratio" in wanted:
+        teacher = _load_teacher(run, facts)
+        own = open_features(Path(facts.features_of("search")))
+        reference = (teacher, example_batch(teacher, own, facts.mean_length, facts.pad_id))
+    return measure_model(run, load_model(folder), features, wanted, facts, reference=reference)
 
 
 def measure_teacher(run: Run, features: Features, facts: Prepared) -> dict[str, float]:
     """The same of the teacher, as far as the study measures its trials."""
-    wanted = set(run.spec.measure)
-    return _measured(run, _load_teacher(run, facts), features, wanted, facts) if wanted & MEASURABLE else {}
+    wanted = set(run.spec.measure) & MEASURABLE
+    return measure_model(run, _load_teacher(run, facts), features, wanted, facts) if wanted else {}
 
 
-def _measured(
-    run: Run, model: Servable, features: Features, wanted: set[str], facts: Prepared, reference: Servable | None = None
+def measure_model(
+    run: Run,
+    model: Model,
+    features: Features,
+    wanted: set[str],
+    facts: Prepared,
+    *,
+    reference: tuple[Servable, Batch] | None = None,
 ) -> dict[str, float]:
+    """Those of a model in memory; `reference` is another one with an example, which is timed in turns."""
+    units = facts.units_of(model.units)
     result: dict[str, float] = {}
     if wanted & set(LATENCIES):
         run.progress("latency", "runs")
-        models = [model] if reference is None else [model, reference]
-        timed = [(one, example_batch(one, features, facts.mean_length, facts.pad_id)) for one in models]
-        result |= latency(*timed[0], reference=timed[1] if len(timed) > 1 else None).metrics()
+        example = example_batch(model, features, units.mean_length, units.pad_id)
+        result |= latency(model, example, reference=reference).metrics()
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
-        batches = [collate(seen, part, edges=edges, pad_id=facts.pad_id) for part in rows]
+        batches = [collate(seen, part, edges=edges, pad_id=units.pad_id) for part in rows]
         place(model.net, run.device)
         result["throughput"] = throughput(model, batches, run.device)
     return result

@@ -9,21 +9,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
 
 from bertdistill.engine.analysis.cascade import Cascade, Cut, Member
 from bertdistill.engine.analysis.cascade_inputs import TEACHER, read_cascade
+from bertdistill.engine.contract.cascade import Part, Router
+from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.workspace import Workspace, checked
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.steering.promotions import kept_checkpoint, order_of, refuse_existing, start
 from bertdistill.engine.steering.recording import record, writing
 from bertdistill.store import reads, writes
-from bertdistill.store.writing import Writing
-from bertdistill.store.rows import ModelVersion, Study
-
-MEMBER_KEYS = ("trial", "checkpoint", "sha256", "precision", "device")
-"""What the worker is told about a member, of the order of a promotion."""
+from bertdistill.store.db import Reading
+from bertdistill.store.rows import Checkpoint, ModelVersion, Study, Trial
 
 
 def promote_cascade(
@@ -53,8 +51,8 @@ def promote_cascade(
     with writing(workspace) as db:
         with db.write() as session:
             found = reads.study(session, study)
-            parts = [_part(session, workspace, found, one) for one in (joined.small, joined.large)]
-            trial, checkpoint = next((t, c) for t, c in parts if t is not None and c is not None)
+            members = [_member(session, found, one) for one in (joined.small, joined.large)]
+            trial, checkpoint = next(one for one in members if one is not None)
             version = writes.create_model_version(
                 session,
                 name=name,
@@ -66,36 +64,33 @@ def promote_cascade(
                 forced=force,
             )
             refuse_existing(workspace, version)
-            members = []
-            for t, c in parts:
-                origin = None if c is None else reads.attempt_by_id(session, c.attempt_id)
-                order = {} if t is None or c is None or origin is None else order_of(workspace, t, c, version, origin)
-                members.append({key: order[key] for key in MEMBER_KEYS if key in order})
-            origin = reads.attempt_by_id(session, checkpoint.attempt_id)
-            order = order_of(workspace, trial, checkpoint, version, origin)
-            order |= {"alias": alias, "who": who, "note": note, "recorded": dict(cut.scores)}
-            order["cascade"] = _told(joined, cut, members)
+            orders = [one and _order(session, workspace, *one, version, alias) for one in members]
+            order = next(one for one in orders if one is not None)
+            small, large = map(_part, (joined.small.name, joined.large.name), orders)
+            router = Router(small, large, joined.small.temperature, cut.threshold, cut.share)
+            order = dataclasses.replace(order, recorded=dict(cut.scores), cascade=router)
             arguments = {"name": name, "version": version.version, "alias": alias, "force": force}
             arguments |= {"cascade": [joined.small.name, joined.large.name], "share": round(cut.share, 4)}
             record(session, who, "promote", found.id, trial.id, arguments=arguments)
         return start(workspace, db, launcher or make_launcher(), found, trial, version, order)
 
 
-def _part(session: Writing, workspace: Workspace, study: Study, member: Member) -> tuple[Any, Any]:
-    """Trial and checkpoint of a member; None twice for the teacher."""
+def _member(session: Reading, study: Study, member: Member) -> tuple[Trial, Checkpoint] | None:
+    """None for the teacher."""
     if member.name == TEACHER:
-        return None, None
+        return None
     trial = reads.trial(session, study.id, int(member.name.removeprefix("#")))
     return trial, kept_checkpoint(session, trial, "best")
 
 
-def _told(joined: Cascade, cut: Cut, members: list[dict[str, Any]]) -> dict[str, Any]:
-    """`AttemptSpec.promote["cascade"]`: the rule, what it brought, and the members in the order they are asked."""
-    return {
-        "temperature": joined.small.temperature,
-        "threshold": cut.threshold,
-        "share": cut.share,
-        "cost": dataclasses.asdict(joined.cost),
-        "small": {"name": joined.small.name, **members[0]},
-        "large": {"name": joined.large.name, **members[1]},
-    }
+def _order(
+    session: Reading, workspace: Workspace, trial: Trial, checkpoint: Checkpoint, version: ModelVersion, alias: str
+) -> Promotion:
+    origin = reads.attempt_by_id(session, checkpoint.attempt_id)
+    return order_of(workspace, trial, checkpoint, version, origin, alias)
+
+
+def _part(name: str, order: Promotion | None) -> Part:
+    if order is None:
+        return Part(name)
+    return Part(name, order.checkpoint, order.sha256, order.precision, order.device)

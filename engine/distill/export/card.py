@@ -60,22 +60,22 @@ def model_card(facts: CardFacts, model: Any, *, onnx: bool) -> str:
     sections = [
         f"# {facts.name}, version {facts.version}",
         _summary(facts, model, pruned=pruned),
-        *([_cell(facts.note)] if facts.note else []),
-        *[f"**Note:** {_cell(remark)}" for remark in facts.remarks],
+        *([cell(facts.note)] if facts.note else []),
+        *[f"**Note:** {cell(remark)}" for remark in facts.remarks],
         "## How to load it",
         _load_code(facts, type(model).__name__, pruned=pruned, onnx=onnx),
         "## Scores",
         _score_table(facts),
         *_threshold_lines(facts),
         "## Size and speed",
-        _table(
+        table(
             ("measure", "value"),
-            [(METRICS[name].help, _number(name, value)) for name, value in facts.measured.items() if name in METRICS],
+            [(METRICS[name].help, number(name, value)) for name, value in facts.measured.items() if name in METRICS],
         ),
         "## Training",
-        _table(("setting", "value"), _code_rows(_settings_rows(facts, model, pruned=pruned))),
+        table(("setting", "value"), _code_rows(_settings_rows(facts, model, pruned=pruned))),
         "## Data",
-        _table(("key", "value"), _code_rows(_data_rows(facts.data))),
+        table(("key", "value"), _code_rows(_data_rows(facts.data))),
     ]
     card = ModelCard(f"---\n{_card_data(facts, pruned=pruned).to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
     return str(card)
@@ -88,10 +88,10 @@ def _summary(facts: CardFacts, model: Any, *, pruned: bool) -> str:
     parts = [
         f"A {model.config.model_type} model for {facts.task} with {layers} layers of width {model.config.hidden_size} "
         f"and {left} attention heads{' (by layer)' if pruned else ''}",
-        f", distilled from `{_cell(_public(facts.teacher))}`" if facts.teacher else "",
-        f", initialised from `{_cell(_public(facts.init))}`" if facts.init else "",
+        f", distilled from `{cell(_public(facts.teacher))}`" if facts.teacher else "",
+        f", initialised from `{cell(_public(facts.init))}`" if facts.init else "",
         ".",
-        f" Study `{_cell(facts.study)}`" if facts.study else "",
+        f" Study `{cell(facts.study)}`" if facts.study else "",
         f", trial {facts.trial}." if facts.study and facts.trial is not None else "." if facts.study else "",
     ]
     return "".join(parts)
@@ -159,14 +159,14 @@ def _score_table(facts: CardFacts) -> str:
     for name, value in facts.report.items():
         if name in METRICS and name != NULL_THRESHOLD:
             low, high = facts.intervals.get(name, (None, None))
-            span = "" if low is None or high is None else f"{_number(name, low)} to {_number(name, high)}"
+            span = "" if low is None or high is None else f"{number(name, low)} to {number(name, high)}"
             found = facts.search.get(name)
             taught = facts.teacher_search.get(name)
-            others = ("" if other is None else _number(name, other) for other in (found, taught))
-            rows.append((name, _number(name, value), span, *others))
+            others = ("" if other is None else number(name, other) for other in (found, taught))
+            rows.append((name, number(name, value), span, *others))
     if not rows:
         return "This model was not scored on a report split."
-    return _table(("score", "report split", "95 % interval", "validation split", "teacher, validation split"), rows) + (
+    return table(("score", "report split", "95 % interval", "validation split", "teacher, validation split"), rows) + (
         "\n\nOnly the verification reads the report split. This model was chosen on the validation split, so its "
         "scores there are optimistic. Intervals are percentile bootstrap over report examples."
     )
@@ -240,7 +240,8 @@ def _card_data(facts: CardFacts, *, pruned: bool) -> ModelCardData:
     )
 
 
-def _number(name: str, value: float) -> str:
+def number(name: str, value: float) -> str:
+    """The value of a metric with its unit."""
     metric = METRICS[name]
     return f"{value:,.{metric.decimals}f} {metric.unit}".strip()
 
@@ -248,7 +249,7 @@ def _number(name: str, value: float) -> str:
 _HARMLESS = str.maketrans("|`<>", "/'()")
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """Untrusted text as one table cell or code span."""
     text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
     return "".join(" " if char.isspace() else char for char in text if char.isprintable() or char.isspace()).translate(
@@ -257,10 +258,11 @@ def _cell(value: Any) -> str:
 
 
 def _code_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(key, f"`{_cell(value)}`" if value not in ("", []) else "") for key, value in values.items()]
+    return [(key, f"`{cell(value)}`" if value not in ("", []) else "") for key, value in values.items()]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

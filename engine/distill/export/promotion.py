@@ -22,13 +22,14 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
+from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
-from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.tasks import SCORERS, Scored
@@ -50,46 +51,6 @@ BOOTSTRAP_SEED = 0
 
 class Mismatch(BertDistillError):
     """The checkpoint does not match the record: another file, or another score. Use force, or promote another one."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """`AttemptSpec.promote`: what to verify and where to export it. Paths are absolute."""
-
-    checkpoint: Path
-    sha256: str
-    target: Path
-    name: str
-    version: int
-    recorded: Mapping[str, float]
-    force: bool = False
-    samples: int = 1000
-    precision: str = ""
-    """Precision of the recorded score (float32, bfloat16); if empty, that of the trial's settings."""
-    device: str = ""
-    """Kind of device of the recorded score (cpu, cuda); if empty, that of the verification."""
-    note: str = ""
-    """For the model card."""
-
-    @staticmethod
-    def read(raw: Mapping[str, Any]) -> Order:
-        """From the spec's JSON; unknown keys are ignored. Raises ConfigError if one is missing."""
-        try:
-            return Order(
-                checkpoint=Path(raw["checkpoint"]),
-                sha256=str(raw["sha256"]),
-                target=Path(raw["target"]),
-                name=str(raw["name"]),
-                version=int(raw["version"]),
-                recorded={key: value for key, value in raw["recorded"].items() if value is not None},
-                force=bool(raw.get("force", False)),
-                samples=int(raw.get("samples") or 1000),
-                precision=str(raw.get("precision", "")),
-                device=str(raw.get("device", "")),
-                note=str(raw.get("note", "")),
-            )
-        except KeyError as error:
-            raise ConfigError(f"spec.json: promote has no {error}", hint="start the promotion again") from error
 
 
 @dataclass
@@ -134,9 +95,11 @@ def verify(
     """Verify and export one checkpoint; returns `metrics` (report split and measured) and `report` (all findings).
 
     The report split is read only after the checkpoint has reproduced its recorded score. Raises Mismatch if weights or
-    scores differ from the record, unless `order` says force; the findings so far are then in `report.json`.
+    scores differ from the record, unless the promotion is forced; the findings so far are then in `report.json`.
     """
-    order = Order.read(spec.promote)
+    order = spec.promote
+    if order is None:
+        raise ConfigError("spec.json: promote is empty", hint="start the promotion again")
     run = Run(spec, paths, events, stop or threading.Event(), device or open_device(spec.device))
     precision = getattr(torch, order.precision or "", None) or choose_precision(spec.settings.precision, run.device)
     exact = precision == torch.float32 and order.device in ("", run.device.type)
@@ -150,7 +113,7 @@ def verify(
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
     place(model.net, run.device)
-    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.teacher_folder, trust_remote_code=False)
+    tokenizer = _tokenizer(spec, model)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
     search = search_examples(spec)
@@ -158,7 +121,7 @@ def verify(
         search,
         tokenizer,
         spec.data,
-        folder=Path(spec.prepared.features["search"]),
+        folder=Path(spec.prepared.features_of("search", model.units)),
         progress=run.progress("tokenising the validation split", "examples"),
     )
     scored = _score(run, model, search, features, precision, threshold, "validation split again")
@@ -194,7 +157,13 @@ def disagreements(
 # ---------------------------------------------------------------------------------------------------------------- steps
 
 
-def _check_weights(order: Order, found: Findings, paths: RunPaths) -> None:
+def _tokenizer(spec: AttemptSpec, model: Model) -> Any:
+    """The tokenizer of the units that the model reads."""
+    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+
+def _check_weights(order: Promotion, found: Findings, paths: RunPaths) -> None:
     weights = order.checkpoint / "model.safetensors"
     if not weights.is_file():
         raise ConfigError(f"{order.checkpoint}: the checkpoint no longer exists", hint="rerun the trial")
@@ -203,7 +172,7 @@ def _check_weights(order: Order, found: Findings, paths: RunPaths) -> None:
         _refuse_unless_forced(order, found, paths)
 
 
-def _refuse_unless_forced(order: Order, found: Findings, paths: RunPaths) -> None:
+def _refuse_unless_forced(order: Promotion, found: Findings, paths: RunPaths) -> None:
     if found.problems and not order.force:
         write_json(paths.folder / REPORT, found.as_report())
         raise Mismatch("; ".join(found.problems), hint="promote another checkpoint, or promote with force")
@@ -211,7 +180,7 @@ def _refuse_unless_forced(order: Order, found: Findings, paths: RunPaths) -> Non
 
 def _score(
     run: Run,
-    model: Servable,
+    model: Model,
     examples: Examples,
     features: Features,
     precision: torch.dtype,
@@ -223,7 +192,7 @@ def _score(
         features_for(model, features),
         device=run.device,
         precision=precision,
-        pad_id=run.spec.prepared.pad_id,
+        pad_id=run.spec.prepared.units_of(model.units).pad_id,
         stop=run.stop,
         progress=run.progress(phase, "windows"),
     )
@@ -232,7 +201,7 @@ def _score(
 
 def _score_report(
     run: Run,
-    model: Servable,
+    model: Model,
     tokenizer: Any,
     precision: torch.dtype,
     threshold: float | None,
@@ -274,7 +243,7 @@ def _scores_of(task: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: metrics[name] for name in TASKS[task].scores if math.isfinite(metrics.get(name, math.nan))}
 
 
-def _export(run: Run, order: Order, tokenizer: Any, threshold: float | None, found: Findings) -> None:
+def _export(run: Run, order: Promotion, tokenizer: Any, threshold: float | None, found: Findings) -> None:
     spec = run.spec
     init = {"teacher": spec.teacher.model, SCRATCH: ""}.get(spec.student.init, spec.student.init)
     if found.problems:
