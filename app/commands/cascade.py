@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from bertdistill.app.commands.studies import AnyStudy, page_of_output
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, say, show
 from bertdistill.app.text.command_line import command_line
+
+if TYPE_CHECKING:
+    from bertdistill.engine.contract.workspace import Workspace
 
 ShareOption = Annotated[
     float | None, typer.Option("--share", metavar="SHARE", help="Target: share passed to the large model, 0 to 1.")
@@ -85,21 +89,19 @@ def members(first: str, second: str, study: str) -> tuple[int, int | None]:
     return numbers[0], numbers[1] if len(numbers) == 2 else None
 
 
-def _list(ws: Any, name: str, *, as_json: bool) -> None:
+def _list(ws: Workspace, name: str, *, as_json: bool) -> None:
+    from bertdistill.app.reader import Reader
     from bertdistill.app.report.cascade_text import joined_text
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.cascades import frontier_cascades, joined_row
-    from bertdistill.app.views.view import chart_axes, make_view
-    from bertdistill.engine.analysis.cascade_inputs import open_split, points_in
+    from bertdistill.app.views.view import chart_axes
+    from bertdistill.engine.analysis.cascade_inputs import open_split
     from bertdistill.engine.analysis.joined import COSTS
-    from bertdistill.engine.study.outline import outline
-    from bertdistill.store import reads
 
-    with reading(ws) as db, db.read() as session:
-        row = reads.study(session, name)
-        open_split(ws, row)
-        view = make_view(row, outline(row), reads.trials(session, row.id))
-        points = points_in(session, ws, row, view.frontier)
+    with closing(Reader(ws)) as reader:
+        view = reader.view(name)
+        open_split(ws, view.study)  # says what is wrong with the study
+        points = reader.cascades(view)
     x, y = chart_axes(view)
     if x not in COSTS:
         x = next((cost for cost in COSTS if any(cost in one.values for one in points)), x)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.app.draw.charts import Point
 from bertdistill.app.errors import UsageError
 from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.analysis.joined import Joined, on_frontier
@@ -62,6 +63,13 @@ def frontier_cascades(view: StudyView, cascades: Sequence[Joined], x: str = "", 
     x, y = chart_axes(view, x, y)
     ranked = [view.measured[number] for number, row in view.ranked.items() if row.feasible]
     return on_frontier(cascades, [*ranked, view.teacher], x, y)
+
+
+def cascade_points(view: StudyView, cascades: Sequence[Joined], x: str, y: str) -> list[Point]:
+    """Those on the frontier as marks of their own kind; the step line is that of the trials."""
+    return [
+        Point(one.values[x], one.values[y], "cascade", one.label) for one in frontier_cascades(view, cascades, x, y)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ for scripts

@@ -22,7 +22,7 @@ from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, r
 from bertdistill.engine.runner.rules import in_budget
 from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
-from bertdistill.engine.tasks.table import METRICS
+from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
@@ -90,6 +90,12 @@ class StudyView:
         """The teacher's size and its scores on the validation split; empty until the preparation is done."""
         scores = self.facts.teacher_metrics
         return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its answers are labels, so that two models can be joined into a cascade."""
+        task = TASKS.get(self.study.task)
+        return task is not None and not task.spans
 
     @property
     def weak_teacher(self) -> str:
