@@ -23,7 +23,7 @@ from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.analysis.predictions import best_of
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, open_regular
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.families.table import FAMILIES
@@ -126,10 +126,17 @@ def trial_member(session: Reading, workspace: Workspace, split: Split, trial: Tr
             f"{name} was trained by a version that stored no logits of the validation split",
             hint="Rerun it with another seed: bertdistill-tui engine rerun",
         )
-    family = FAMILIES.get(str(trial.settings.get("family")))
-    units = trial.settings.get("units") if family is not None and "units" in family.settings else TEACHER
     values = {**trial.known, **trial.metrics}
-    return _member(split, f"#{trial.number}", folder, values, "" if units in (None, TEACHER) else str(units))
+    return _member(split, f"#{trial.number}", folder, values, _units(split, trial))
+
+
+def _units(split: Split, trial: Trial) -> str:
+    """What it reads, as `Prepared.units` names it; encoders may have a tokenizer of their own."""
+    family = FAMILIES.get(str(trial.settings.get("family")))
+    if family is None or "units" not in family.settings:
+        return INIT_UNITS if INIT_UNITS in split.facts.units else ""
+    units = trial.settings.get("units") or TEACHER
+    return "" if units == TEACHER else str(units)
 
 
 def teacher_member(workspace: Workspace, split: Split, trials: Iterable[Trial]) -> Member:

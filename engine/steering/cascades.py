@@ -13,12 +13,15 @@ from collections.abc import Callable
 from bertdistill.engine.analysis.cascade import Cascade, Cut, Member
 from bertdistill.engine.analysis.cascade_inputs import TEACHER, read_cascade
 from bertdistill.engine.contract.cascade import Part, Router
+from bertdistill.engine.contract.errors import ActionRefused
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.workspace import Workspace, checked
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.steering.promotions import kept_checkpoint, order_of, refuse_existing, start
 from bertdistill.engine.steering.recording import record, writing
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Reading
 from bertdistill.store.rows import Checkpoint, ModelVersion, Study, Trial
@@ -51,6 +54,8 @@ def promote_cascade(
     with writing(workspace) as db:
         with db.write() as session:
             found = reads.study(session, study)
+            if TEACHER in (joined.small.name, joined.large.name):
+                _refuse_teacher(found)
             members = [_member(session, found, one) for one in (joined.small, joined.large)]
             trial, checkpoint = next(one for one in members if one is not None)
             version = writes.create_model_version(
@@ -73,6 +78,16 @@ def promote_cascade(
             arguments |= {"cascade": [joined.small.name, joined.large.name], "share": round(cut.share, 4)}
             record(session, who, "promote", found.id, trial.id, arguments=arguments)
         return start(workspace, db, launcher or make_launcher(), found, trial, version, order)
+
+
+def _refuse_teacher(study: Study) -> None:
+    """ActionRefused if the teacher is not one model: there is nothing to export."""
+    teacher = study_from_dict(study.spec, where=f"study {study.name}").teacher
+    if teacher.outputs or teacher.ensemble or not Prepared.from_dict(study.prepared).teacher_folder:
+        raise ActionRefused(
+            f"the teacher of {study.name} is {'several models' if teacher.ensemble else 'a file'}, not one model",
+            hint="Its curve can be shown; to promote a cascade, join two trials.",
+        )
 
 
 def _member(session: Reading, study: Study, member: Member) -> tuple[Trial, Checkpoint] | None:

@@ -37,7 +37,7 @@ class Evaluator:
 
     def evaluate(self, model: Servable, run: Run, precision: torch.dtype) -> Evaluation:
         """Predict the split, and score it."""
-        return self.judge(self.outputs(model, run, precision))
+        return self.score(self.outputs(model, run, precision))
 
     def outputs(self, model: Servable, run: Run, precision: torch.dtype) -> npt.NDArray[np.float32]:
         """The logits of the split: (tokens, 2) if answers are spans, else (examples, labels)."""
@@ -51,8 +51,8 @@ class Evaluator:
             progress=run.progress("evaluation", "windows"),
         )
 
-    def judge(self, outputs: npt.NDArray[np.float32]) -> Evaluation:
-        """Score these outputs. The files are what the error analysis and cascades read of a checkpoint."""
+    def score(self, outputs: npt.NDArray[np.float32]) -> Evaluation:
+        """Score outputs that are aligned with the features. The files are for the error analysis and for cascades."""
         scored = SCORERS[self.examples.task](
             self.examples, self.features, outputs, self.data, null_threshold=self.null_threshold
         )

@@ -15,6 +15,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SEARCHABLE, FineTuneSpec
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import (
     changed,
@@ -164,7 +165,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"data": {"hub": "x", "labels": [1]}}, "[data] labels has 1, which is not text"),
         ({"data": 3}, "[data] must be a table"),
         ({"teacher": {}}, "[teacher] model is missing: Hub id or folder"),
-        ({"teacher": {"model": ""}}, "[teacher] model is empty"),
+        ({"teacher": {"model": ""}}, "[teacher] model is missing"),
         ({"teacher": {"model": "scratch"}}, "[teacher] fine_tune is missing: a scratch teacher must be trained"),
         ({"teacher": {"model": "scratch", "fine_tune": {}, "hidden_size": 100}}, "head_size = 64 does not divide"),
         ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is not a known key"),
@@ -424,6 +425,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
     """Raw studies that are valid: ranges or choices for some numbers, fixed values for others."""
     numeric = [n for n in SEARCHABLE if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size")]
     numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share")]
+    numeric = [n for n in numeric if n in FAMILIES["transformer"].settings]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))
     cut = draw(st.integers(0, len(names)))
     search: dict[str, Any] = {"layers": {"low": 1, "high": 6}}

@@ -27,7 +27,7 @@ def test_logits_of_a_classifier_are_stored_bit_by_bit_in_the_order_of_the_exampl
     rows = [TextExample(f"r{n}", "text", None, n % 3) for n in range(60)]
     outputs = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
     features = dataclasses.replace(make_features(), targets=np.array([row.label for row in rows]))
-    done = evaluator(Examples(TEXT_CLASSIFICATION, rows, ("a", "b", "c")), features, "accuracy").judge(outputs)
+    done = evaluator(Examples(TEXT_CLASSIFICATION, rows, ("a", "b", "c")), features, "accuracy").score(outputs)
     content = done.files[CLASS_LOGITS]
     assert isinstance(content, bytes)
     stored = np.load(io.BytesIO(content), allow_pickle=False)
@@ -43,5 +43,5 @@ def test_spans_store_no_logits() -> None:
     spans = np.full((len(features.input_ids), 2), -1, np.int32)
     features = dataclasses.replace(features, char_spans=spans)
     outputs = np.zeros((len(features.input_ids), 2), np.float32)
-    done = evaluator(Examples(QUESTION_ANSWERING, rows), features, "exact").judge(outputs)
+    done = evaluator(Examples(QUESTION_ANSWERING, rows), features, "exact").score(outputs)
     assert CLASS_LOGITS not in done.files
