@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +40,14 @@ def cascade(
     score: ScoreOption = None,
     cost: CostOption = None,
     metric: MetricOption = "",
+    hard: Annotated[
+        Path | None,
+        typer.Option(
+            "--hard",
+            metavar="FILE",
+            help="JSON of true and false by validation example: what an oracle passes on. docs/guide/cascades.md",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join two classifiers: the cheaper one answers what it is sure of, the other one the rest.
@@ -49,7 +58,7 @@ def cascade(
     from bertdistill.app.report.cascade_text import cascade_text
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.cascades import Target, cascade_row
-    from bertdistill.engine.analysis.cascade_inputs import read_cascade
+    from bertdistill.engine.analysis.cascade_inputs import read_cascade, read_flags
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -60,15 +69,18 @@ def cascade(
             raise UsageError("a target needs two members", hint=f"engine cascade {name} A B --share 0.2")
         _list(ws, name, as_json=as_json)
         return
-    found = read_cascade(ws, name, *members(first, second, name), metric=metric)
+    pair = members(first, second, name)
+    found = read_cascade(ws, name, *pair, metric=metric)
     chosen = target.choose(found)
+    oracle = None if hard is None else found.oracle(read_flags(ws, name, pair[0], hard))
+    text = cascade_text(found, chosen, page_of_output(), oracle)
     show(
-        json_text(cascade_row(name, found, chosen)) if as_json else cascade_text(found, chosen, page_of_output()),
+        json_text(cascade_row(name, found, chosen, oracle)) if as_json else text,
         coloured=colour_ok() and not as_json,
     )
     if chosen is not None:
-        pair = ("--cascade", found.small.name.lstrip("#"), found.large.name.lstrip("#"))
-        words = ("promote", "--study", name, *pair, "--share", f"{chosen.share:.4g}")
+        both = ("--cascade", found.small.name.lstrip("#"), found.large.name.lstrip("#"))
+        words = ("promote", "--study", name, *both, "--share", f"{chosen.share:.4g}")
         say(f"verify and export it with: {command_line(*words, ws=ws)}")
 
 

@@ -15,11 +15,13 @@ from bertdistill.engine.analysis.joined import Joined
 HEIGHT = 16
 
 
-def cascade_text(found: Cascade, chosen: Cut | None, page: Page) -> str:
+def cascade_text(found: Cascade, chosen: Cut | None, page: Page, oracle: Cut | None = None) -> str:
     """Who is joined and what counts as cost, the chosen threshold, a row a share, and score against cost."""
     said = [heading(found)]
     if chosen is not None:
         said.append(chosen_words(found, chosen))
+    if oracle is not None:
+        said.append(oracle_words(found, oracle))
     return "\n\n".join([*said, _table(found, chosen, page), cascade_chart(found, page)])
 
 
@@ -54,6 +56,16 @@ def chosen_words(found: Cascade, cut: Cut) -> str:
         f"threshold {cut.threshold:.4f}: {cut.share:.1%} passed on, {name} {fmt.metric(name, cut.scores[name])} "
         f"({cut.scores[name] - cut.random[name]:+.2f} against random routing{gap}), mean cost {number(cut.cost)} "
         f"{found.cost.unit}. It was chosen on these examples; a promotion measures it on the report split."
+    )
+
+
+def oracle_words(found: Cascade, cut: Cut) -> str:
+    """What the flags in a file would bring, beside the router at the same share."""
+    name, same = found.scores[0], found.at_share(cut.share)
+    return (
+        f"oracle: {cut.share:.1%} passed on, {name} {fmt.metric(name, cut.scores[name])} (random routing "
+        f"{fmt.metric(name, cut.random[name])}, by confidence {fmt.metric(name, same.scores[name])}). It asks the "
+        "teacher twice about every example, which no cost here counts: it judges a router and is none."
     )
 
 

@@ -75,7 +75,7 @@ def cascade_points(view: StudyView, cascades: Sequence[Joined], x: str, y: str) 
 # ------------------------------------------------------------------------------------------------------ for scripts
 
 
-def cascade_row(study: str, found: Cascade, chosen: Cut | None) -> dict[str, Any]:
+def cascade_row(study: str, found: Cascade, chosen: Cut | None, oracle: Cut | None = None) -> dict[str, Any]:
     """The whole curve of one cascade."""
     return {
         "study": study,
@@ -85,6 +85,7 @@ def cascade_row(study: str, found: Cascade, chosen: Cut | None) -> dict[str, Any
         "cost": dataclasses.asdict(found.cost) | {"unit": found.cost.unit},
         "curve": cut_rows(found, found.curve()),
         "chosen": None if chosen is None else cut_row(found, chosen),
+        "oracle": None if oracle is None else cut_row(found, oracle),
     }
 
 

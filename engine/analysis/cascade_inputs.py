@@ -7,6 +7,7 @@ changes nothing and routes nothing.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from bertdistill.engine.analysis.predictions import best_of
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
-from bertdistill.engine.contract.folder import CLASS_LOGITS, open_regular
+from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS, open_regular, read_object
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.outline import outline
@@ -38,6 +39,7 @@ Array = NDArray[Any]
 TEACHER = "teacher"
 TARGETS = "targets.npy"
 """In the folder of a tokenised split: the number of the label of every text."""
+FLAGS = "Write true for every validation example whose teacher prediction changes when its words are shuffled."
 TIMES = ("latency_cpu_ms", "latency_ms")
 """Of the teacher, these follow from a trial's latency_ratio where the preparation did not measure them."""
 
@@ -98,6 +100,34 @@ def points_in(session: Reading, workspace: Workspace, study: Study, trials: Sequ
     with contextlib.suppress(ActionRefused):
         members.append(teacher_member(workspace, split, reads.trials(session, study.id)))
     return cascade.points(members, split.truth, split.scores)
+
+
+def read_flags(workspace: Workspace, study: str, number: int, path: Path) -> list[bool]:
+    """Which validation examples are hard, for `Cascade.oracle`, in their order.
+
+    The file is a JSON list in that order, or an object from the id of an example (as in the predictions of trial
+    `number`) to true or false. ActionRefused if it is neither, or if an example is missing.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ActionRefused(f"{path} cannot be read: {error}", hint=FLAGS) from error
+    if isinstance(raw, dict):
+        db = open_db(workspace.path, read_only=True)
+        try:
+            with db.read() as session:
+                trial = reads.trial(session, reads.study(session, study).id, number)
+                folder = workspace.absolute(best_of(session, trial, f"{study}/{number}").folder)
+        finally:
+            db.close()
+        ids = read_object(folder / PREDICTIONS)
+        missing = [key for key in ids if key not in raw]
+        if missing or not ids:
+            raise ActionRefused(f"{path} says nothing about {len(missing)} of {len(ids)} examples", hint=FLAGS)
+        raw = [raw[key] for key in ids]
+    if not isinstance(raw, list) or not all(isinstance(one, bool) for one in raw):
+        raise ActionRefused(f"{path} is not a list or an object of true and false", hint=FLAGS)
+    return raw
 
 
 def open_split(workspace: Workspace, study: Study) -> Split:

@@ -129,3 +129,25 @@ def test_trials_without_stored_outputs_are_named(run: Any, study: JoinedStudy) -
     assert 0 == run("cascade", "toy", "0", "2")[0]
     np.save(study.folder(1) / CLASS_LOGITS, np.zeros((3, 2), np.float32))
     assert "is damaged: shape (3, 2)" in run("cascade", "toy", "1")[2]
+
+
+def test_flags_of_hard_examples_are_an_oracle_beside_the_router(run: Any, study: JoinedStudy, tmp_path: Path) -> None:
+    """By position or by the ids of the predictions; other files are refused with what to write."""
+    wrong = np.load(study.folder(0) / CLASS_LOGITS).argmax(1) != study.truth
+    flags = tmp_path / "hard.json"
+    flags.write_text(json.dumps(wrong.tolist()))
+    code, out, _ = run("cascade", "toy", "0", "teacher", "--hard", str(flags), "--json")
+    oracle = json.loads(out)["oracle"]
+    assert (0, None, wrong.mean()) == (code, oracle["threshold"], pytest.approx(oracle["share"]))
+    assert oracle["scores"]["accuracy"] > oracle["random"]["accuracy"] + 10
+    ids = [f"r{n}" for n in range(len(wrong))]
+    (study.folder(0) / "predictions.json").write_text(json.dumps(dict.fromkeys(ids, "no")))
+    flags.write_text(json.dumps(dict(zip(reversed(ids), reversed(wrong.tolist()), strict=True))))
+    assert oracle == json.loads(run("cascade", "toy", "0", "teacher", "--hard", str(flags), "--json")[1])["oracle"]
+    assert "oracle: " in run("cascade", "toy", "0", "teacher", "--hard", str(flags))[1]
+    for content, message in (("{", "cannot be read"), ('{"r0": true}', "399 of 400"), ("[1]", "true and false")):
+        flags.write_text(content)
+        code, _, err = run("cascade", "toy", "0", "teacher", "--hard", str(flags))
+        assert (1, True) == (code, message in err), err
+    flags.write_text("[true]")
+    assert "1 flags of hard examples for 400" in run("cascade", "toy", "0", "teacher", "--hard", str(flags))[2]

@@ -32,7 +32,7 @@ from bertdistill.engine.launch.launchers import InlineLauncher
 from bertdistill.engine.steering.cascades import promote_cascade
 from bertdistill.engine.steering.integrity import changed
 from bertdistill.engine.steering.promotions import settle_promotion
-from bertdistill.store import reads
+from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion, StudyState, Trial
 
 PROGRAM = """import json, sys
@@ -201,6 +201,21 @@ def test_older_preparations_and_other_tasks_are_refused(done: Done) -> None:
             cascade_in(session, ws, replace(study, task="question-answering"), done.small, None)
         with pytest.raises(ActionRefused, match="not prepared"):
             cascade_in(session, ws, replace(study, prepared=None), done.small, None)
+
+
+def test_a_teacher_that_is_not_one_model_cannot_be_promoted(done: Done) -> None:
+    """Its curve can be shown, but there is nothing to export; two trials of the same study can be joined."""
+    study, db = done.house.study(), done.house.db
+    with db.write() as session:
+        writes.set_prepared(session, study.id, {**(study.prepared or {}), "teacher_folder": ""})
+    try:
+        with pytest.raises(ActionRefused, match="is a file, not one model") as no:
+            done.promote(done.encoder, None)
+        assert "join two trials" in no.value.hint
+        assert read_cascade(done.house.workspace, "toy", done.encoder, None).curve()
+    finally:
+        with db.write() as session:
+            writes.set_prepared(session, study.id, study.prepared or {})
 
 
 def test_a_promoted_cascade_is_verified_and_asked_in_a_clean_process(
