@@ -21,7 +21,7 @@ from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.steering.promotions import kept_checkpoint, order_of, refuse_existing, start
 from bertdistill.engine.steering.recording import record, writing
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Reading
 from bertdistill.store.rows import Checkpoint, ModelVersion, Study, Trial
@@ -82,7 +82,7 @@ def promote_cascade(
 
 def _refuse_teacher(study: Study) -> None:
     """ActionRefused if the teacher is not one model: there is nothing to export."""
-    teacher = study_from_dict(study.spec, where=f"study {study.name}").teacher
+    teacher = outline(study).whole.teacher
     if teacher.outputs or teacher.ensemble or not Prepared.from_dict(study.prepared).teacher_folder:
         raise ActionRefused(
             f"the teacher of {study.name} is {'several models' if teacher.ensemble else 'a file'}, not one model",
