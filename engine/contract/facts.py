@@ -35,6 +35,10 @@ class Units:
     """Ids that no text contains, such as padding, separators and masks, but not that of unknown units."""
     tokenizer: str = ""
     """Folder of the tokenizer."""
+    vectors: Mapping[str, str] = field(default_factory=dict)
+    """By the value of `settings.embedding_init`, the folder of the teacher's embeddings of the most frequent units."""
+    vector_size: int = 0
+    """Size of these embeddings."""
     frequent: str = ""
     """Folder of the ids in the labelled training texts, most frequent first, then those that only the transfer set
     has; see `distill.data.units`."""

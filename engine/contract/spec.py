@@ -23,6 +23,8 @@ from bertdistill.engine.contract.promotion import Promotion
 ATTEMPT_KINDS = ("prepare", "trial", "promote")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
+RANDOM = "random"
+"""Value of `settings.embedding_init`: no embeddings of the teacher."""
 TEACHER_UNITS = "teacher"
 """Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
 
@@ -197,6 +199,12 @@ class Settings:
         high=1_000_000,
     )
     embedding_size: int = key(16, help="mlp, bilstm: size of the embeddings.", low=1, high=4096)
+    embedding_init: str = key(
+        RANDOM,
+        help="mlp, bilstm: first embeddings: random, or reduced by PCA the teacher's input embeddings of these units "
+        "(of a word the mean over its pieces), or what the teacher makes of each unit alone (its last hidden states).",
+        choices=(RANDOM, "teacher", "teacher-output"),
+    )
     pooling: str = key(
         "auto",
         help="How a text becomes one vector; mlp: mean (auto) or attention; bilstm: last (auto), the last states of "
@@ -209,7 +217,9 @@ class Settings:
     dropout: float = key(0.1, help="Dropout after embeddings, attention and feed-forward.", low=0, high=0.9)
     attention_dropout: float = key(0.1, help="Dropout on attention weights.", low=0, high=0.9)
     classifier_dropout: float = key(0.1, help="Dropout before the task head.", low=0, high=0.9)
-    initializer_range: float = key(0.02, help="Standard deviation of new weights.", low=1e-4, high=1)
+    initializer_range: float = key(
+        0.02, help="Standard deviation of new weights; mlp, bilstm: of the embeddings.", low=1e-4, high=1
+    )
     alpha: float = key(0.5, help="Weight of the soft loss; the hard loss gets 1 - alpha.", low=0, high=1)
     soft_loss: str = key(
         "kl",
@@ -290,6 +300,8 @@ class AttemptSpec:
     """Transfer sets that the preparation makes; empty if no trial may use them."""
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
+    vectors: dict[str, int] = field(default_factory=dict)
+    """By the value of `embedding_init`, the most units whose embeddings trials may start from."""
     units: list[str] = field(default_factory=list)
     """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
     families: list[str] = field(default_factory=list)

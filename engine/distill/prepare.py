@@ -22,7 +22,13 @@ from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, 
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
+from bertdistill.engine.distill.data.features import (
+    Features,
+    build_features,
+    feature_key,
+    open_features,
+    padding_id,
+)
 from bertdistill.engine.distill.data.outputs_file import read_outputs
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
@@ -41,7 +47,7 @@ from bertdistill.engine.distill.labelling import (
     transfer_outputs,
 )
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_tokenizer
+from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_tokenizer, teacher_vectors
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
@@ -105,6 +111,7 @@ def prepare(run: Run) -> Prepared:
     units, features = _units(run, (train_examples, all_examples, search), tokenizers)
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
+    units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
     facts = Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),

@@ -97,7 +97,7 @@ def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
-    named += [one.frequent for one in facts.units.values()]
+    named += [folder for one in facts.units.values() for folder in (one.frequent, *one.vectors.values())]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 

@@ -26,6 +26,7 @@ from bertdistill.engine.study.student import (
     wanted_signals,
     wanted_transfer,
     wanted_units,
+    wanted_vectors,
 )
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -69,6 +70,7 @@ def attempt_spec(
         transfer=wanted_transfer(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
+        vectors=wanted_vectors(spec),
         families=wanted_families(spec),
         importance=prunes_by_importance(spec),
         measure=measured(spec),

@@ -12,7 +12,7 @@ from typing import Any
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings, TransferSpec
+from bertdistill.engine.contract.spec import RANDOM, SCRATCH, TEACHER_UNITS, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.study.scopes import Fixed
@@ -107,6 +107,14 @@ def wanted_units(spec: StudySpec) -> list[str]:
     if not any("units" in FAMILIES[name].settings for name in possible(spec, "family")):
         return []
     return sorted({*possible(spec, "units")} - {TEACHER_UNITS})
+
+
+def wanted_vectors(spec: StudySpec) -> dict[str, int]:
+    """The embeddings of the teacher that any trial may start from, and of how many units at most."""
+    if not any("embedding_init" in FAMILIES[name].settings for name in possible(spec, "family")):
+        return {}
+    most = max(possible(spec, "vocab_size"))
+    return dict.fromkeys(sorted({*possible(spec, "embedding_init")} - {RANDOM}), most)
 
 
 def possible(spec: StudySpec, key: str) -> list[Any]:

@@ -25,6 +25,7 @@ from bertdistill.engine.distill.export.card import CardFacts, cell, number, tabl
 from bertdistill.engine.distill.export.export import MODELING, READING, export_model
 from bertdistill.engine.distill.families.model import FAMILY, Model
 from bertdistill.engine.distill.run import Run
+from bertdistill.engine.families.transformer import ARCHITECTURES
 from bertdistill.engine.tasks.table import METRICS
 
 ROUTER = "router.json"
@@ -77,6 +78,11 @@ def export_cascade(facts: Exported, members: Sequence[tuple[Model, Any]], run: R
 def _export_member(facts: Exported, part: Part, model: Model, tokenizer: Any, folder: Path, run: Run) -> None:
     """A trial from its checkpoint, byte for byte; the teacher as a student that keeps everything."""
     spec, source = facts.spec, part.checkpoint
+    if source is None and getattr(model.net.config, "model_type", "") not in ARCHITECTURES:
+        model.save(folder, tokenizer)  # as it is: its architecture is not one of students
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        _write_json(folder / "config.json", config | {READING: _reading(facts)})
+        return
     if source is None:
         source = folder.with_name(f"{folder.name}.source")
         model.save(source, tokenizer)
@@ -101,9 +107,13 @@ def _write_rule(facts: Exported, folder: Path) -> None:
         LARGE: {"name": router.large.name},
     }
     _write_json(folder / ROUTER, rule)
-    config = {FAMILY: CASCADE, READING: {"task": facts.spec.task, "max_length": data.max_length}}
+    config = {FAMILY: CASCADE, READING: _reading(facts)}
     _write_json(folder / "config.json", config | {"id2label": {str(i): name for i, name in enumerate(labels)}})
     shutil.copyfile(standalone_cascade.__file__, folder / MODELING)
+
+
+def _reading(facts: Exported) -> dict[str, Any]:
+    return {"task": facts.spec.task, "max_length": facts.spec.data.max_length}
 
 
 def _write_json(path: Path, value: Any) -> None:

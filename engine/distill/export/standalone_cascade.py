@@ -10,6 +10,7 @@ installed.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,16 @@ class Member:
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-            self.model = module.load(folder)
+            loaded = module.load(folder)
+            self.model = getattr(loaded, "net", loaded)
         else:
             self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
 
     def logits(self, text: str, pair: str | None) -> torch.Tensor:
         """(labels,)."""
         reading = {"truncation": "longest_first", "max_length": self.max_length, "return_tensors": "pt"}
-        inputs = self.tokenizer(text, pair, **reading)
+        read = inspect.signature(self.model.forward).parameters
+        inputs = {key: value for key, value in self.tokenizer(text, pair, **reading).items() if key in read}
         with torch.inference_mode():
             outputs = self.model(**inputs)
         logits = outputs if isinstance(outputs, torch.Tensor) else outputs.logits

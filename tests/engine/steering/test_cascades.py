@@ -63,6 +63,8 @@ class Done:
     """A trial of two layers."""
     encoder: int
     """A transformer."""
+    mlp: int
+    """A bag of words, in the units of the teacher."""
 
     @property
     def trials(self) -> dict[int, Trial]:
@@ -107,11 +109,11 @@ def done(patched: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
         student={"init": "scratch"},
         settings={"layers": 1, "head_size": 8, "hidden_size": 8, "epochs": 3.0, "learning_rate": 3e-3}
         | {"batch_size": 8, "evaluations": 1, "precision": "fp32"},
-        search={"family": {"choices": [two_layers.NAME, "transformer"]}},
+        search={"family": {"choices": [two_layers.NAME, "transformer", "mlp"]}},
         objectives=[{"metric": "accuracy"}, {"metric": "latency_cpu_ms"}],
         sampler={"kind": "grid"},
         baseline={},
-        budget={"trials": 3},
+        budget={"trials": 4},
     )
     Path(spec.data.train).write_text(lines(1))
     Path(spec.data.report).write_text(lines(2))
@@ -121,7 +123,7 @@ def done(patched: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
     house.start().run()
     assert StudyState.COMPLETE == house.study().state
     families = {trial.settings["family"]: trial.number for trial in house.trials()}
-    yield Done(house, families[two_layers.NAME], families["transformer"])
+    yield Done(house, families[two_layers.NAME], families["transformer"], families["mlp"])
     house.close()
     signal.signal(signal.SIGTERM, handler)
     torch.set_num_threads(threads)
@@ -218,11 +220,13 @@ def test_a_teacher_that_is_not_one_model_cannot_be_promoted(done: Done) -> None:
             writes.set_prepared(session, study.id, study.prepared or {})
 
 
+@pytest.mark.parametrize(("small", "second"), [("encoder", ""), ("mlp", "encoder")])
 def test_a_promoted_cascade_is_verified_and_asked_in_a_clean_process(
-    done: Done, capsys: pytest.CaptureFixture[str]
+    done: Done, small: str, second: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Share and scores of the report split, one folder with both models, the same answer in and outside the project."""
-    version = done.promote(done.encoder, None, alias="now", note="for the phone")
+    first, other = getattr(done, small), getattr(done, second) if second else None
+    version = done.promote(first, other, alias="now", note="for the phone")
     assert ("verified", "") == (version.state, version.detail)
     folder = done.house.workspace.absolute(version.folder)
     report = version.report
@@ -233,7 +237,7 @@ def test_a_promoted_cascade_is_verified_and_asked_in_a_clean_process(
     assert sum(sizes.values()) == version.metrics["params"]
     assert version.metrics["latency_cpu_ms"] < facts["mean_cost_ms"]
     rule = json.loads((folder / "router.json").read_text())
-    assert (f"#{done.encoder}", "teacher") == (rule["small"]["name"], rule["large"]["name"])
+    assert (f"#{first}", f"#{other}" if second else "teacher") == (rule["small"]["name"], rule["large"]["name"])
     card = (folder / "README.md").read_text()
     assert all(words in card for words in ("random routing", "for the phone", "Guo et al.", f"{rule['threshold']:.4f}"))
     assert "" == changed(done.house.workspace, version)
