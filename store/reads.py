@@ -44,6 +44,7 @@ __all__ = [
     "attempts_by_id",
     "best_checkpoint",
     "binned",
+    "binned_by_id",
     "checkpoints",
     "count_origins",
     "counts",
@@ -499,6 +500,11 @@ def binned(session: Reading, *, request_id: int | None = None, states: Collectio
     chosen = [f"state IN ({_marks(states)})"] if states else []
     where, values = _where({"request_id": request_id}, *chosen)
     return _all(session, Binned, f"{where} ORDER BY id", *values, *(state.name for state in states))
+
+
+def binned_by_id(session: Reading, binned_id: int) -> Binned:
+    """One entry of the bin; NotFound if it does not exist."""
+    return _got(_first(session, Binned, "WHERE id = ?", binned_id), f"entry {binned_id} of the bin")
 
 
 def _living(*, deleted: bool) -> tuple[str, ...]:
