@@ -47,8 +47,8 @@ class Format(Protocol):
         """The outputs of the exported copy in `folder`, loaded as its users load it."""
         ...
 
-    def traceable(self) -> nn.Module:
-        """The same function of the tensors of `probe`, in their order, for the ONNX exporter."""
+    def traceable(self) -> nn.Module | None:
+        """The same function of the tensors of `probe`, in their order, for the ONNX exporter, or None without ONNX."""
         ...
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
