@@ -21,7 +21,7 @@ from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.caches import sync_files
 from bertdistill.engine.distill.export import standalone_cascade
-from bertdistill.engine.distill.export.card import CardFacts, cell, number, table
+from bertdistill.engine.distill.export.card import INDEX_NAMES, CardFacts, cell, number, table
 from bertdistill.engine.distill.export.export import MODELING, READING, export_model
 from bertdistill.engine.distill.families.model import FAMILY, Model
 from bertdistill.engine.distill.run import Run
@@ -195,7 +195,7 @@ def _metadata(facts: Exported) -> ModelCardData:
             task_type=facts.spec.task,
             dataset_type=source,
             dataset_name=source,
-            metric_type=name,
+            metric_type=INDEX_NAMES[name],
             metric_name=name,
             metric_value=round(facts.metrics[name] / 100, 6),
         )
