@@ -17,6 +17,7 @@ from bertdistill.engine.analysis.growth import Step, growth
 from bertdistill.engine.analysis.outcomes import Difference, Outcome
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable, scenarios
+from bertdistill.engine.analysis.transfer import TransferGain, transfer_gain
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import Importances
 from bertdistill.engine.tasks.table import METRICS
@@ -53,6 +54,13 @@ def study_scenarios(view: StudyView) -> ScenarioTable:
     has_baseline = view.outline.spec is not None and view.outline.spec.baseline is not None
     found = outcomes(view)
     return scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
+
+
+def study_transfer(view: StudyView) -> list[TransferGain]:
+    """What the transfer set brought, for each objective that training decides; empty without trials of both kinds."""
+    found = outcomes(view)
+    trained = [o.metric for o in view.objectives if o.metric in METRICS and not METRICS[o.metric].known_before]
+    return [gain for metric in trained if (gain := transfer_gain(found, metric)) is not None]
 
 
 def study_growth(view: StudyView) -> list[Step]:

@@ -181,11 +181,10 @@ def test_tiny_students_of_a_teacher_of_another_architecture(house: Make, tmp_pat
     """With another tokenizer, and fine-tuned here; its size is known for the chart."""
     folder = make_foreign(tmp_path / "teacher", "deberta-v2", LINES.splitlines(), ("no", "yes"))
     done = house(
-        {"settings": TINY},
+        {"settings": TINY, "baseline": None},
         teacher={"model": str(folder)},
         search={"units": {"choices": ["teacher", "words"]}},
         student={"init": "teacher"},
-        baseline={},
         sampler={"kind": "grid"},
         metrics={"stored": ["latency_ratio"]},
     ).run()
@@ -203,9 +202,8 @@ def test_students_of_a_file(house: Make, tmp_path: Path) -> None:
     teacher = {"outputs": str(tmp_path / "llm.jsonl"), "hidden_size": 16, "head_size": 8, "layers": 1, "ffn_size": 16}
     settings = {key: value for key, value in TINY.items() if key != "family"} | {"head_size": 8, "layers": 1}
     done = house(
-        {"teacher": teacher, "settings": settings},
+        {"teacher": teacher, "settings": settings, "baseline": None},
         search={"family": {"choices": ["mlp", "transformer"]}},
-        baseline={},
         sampler={"kind": "grid"},
     ).run()
     assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
