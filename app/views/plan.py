@@ -28,7 +28,7 @@ from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, 
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known, possible, proposed
+from bertdistill.engine.study.student import known, proposed, wanted_families
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -204,7 +204,7 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
         return None
     try:
         check_config(config, model)
-        cut = init != SCRATCH and TRANSFORMER.name in possible(spec, "family")
+        cut = init != SCRATCH and TRANSFORMER.name in wanted_families(spec)
         if not cut and config["model_type"] not in ARCHITECTURES:
             say(f"note: the teacher is a {config['model_type']}; sizes of its students are known once it is prepared")
             return None
