@@ -63,11 +63,11 @@ def test_paths_are_those_beside_the_study_file(tmp_path: Path) -> None:
 
 
 def test_the_families_are_those_of_trials(tmp_path: Path) -> None:
-    """The default of a searched setting is no trial's, unless a baseline has it."""
-    searched = study_dict(tmp_path, search={"family": {"choices": ["mlp", "bilstm"]}})
-    without = study_from_dict(searched | {"baseline": None}, where="here")
-    assert ["bilstm", "mlp"] == wanted_families(without)
-    assert ["bilstm", "mlp", "transformer"] == wanted_families(study_from_dict(searched | {"baseline": {}}, where="x"))
+    """The default of a searched setting is no trial's."""
+    raw = study_dict(tmp_path, search={"family": {"choices": ["mlp", "bilstm"]}})
+    for baseline in (None, {"family": "mlp"}):
+        assert ["bilstm", "mlp"] == wanted_families(study_from_dict(raw | {"baseline": baseline}, where="here"))
+    assert ["transformer"] == wanted_families(study_from_dict(study_dict(tmp_path), where="here"))
 
 
 @pytest.mark.parametrize(
