@@ -80,6 +80,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   With `--csv` the rows of the part; of the importance one row a weight.
 - `compare`: an object with `trials` (names), `settings` (objects with `name`, `same`, `searched`, `values` by trial)
   and `metrics` (objects with `name`, `objective`, and by trial `values`, `differences` to the first, `verdicts`).
+- `cascade`: one *cascade*; without members a list of *joined*, the cascades on the frontier.
 - `errors`: an object with `study`, `trial`, `task` and `step` (of the checkpoint). Question answering: `cut`,
   `total`, `classes` (numbers by class), `histogram` (wrong answers by F1 in tenths), `articles` (objects with
   `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
@@ -90,7 +91,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
   `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `score`: the scores under the names of the official script.
-- `ask`: what the model answers.
+- `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
 
 STUDY_HEAD = """# Study file
