@@ -16,7 +16,7 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
-from bertdistill.engine.contract.spec import FineTuneSpec, Settings, TransferSpec
+from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, Settings, TransferSpec
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import default_of
@@ -157,6 +157,8 @@ def study_page() -> str:
         if name == "teacher":
             parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
             parts.append(_dataclass_table(FineTuneSpec))
+            parts.append(f"### [[teacher.ensemble]]\n\n{_about(MemberSpec)}\n")
+            parts.append(_dataclass_table(MemberSpec))
         if name == "settings":
             parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")

@@ -209,6 +209,16 @@ SHAPES: dict[str, dict[str, str]] = {
         "gain": "what it added to the hypervolume, or null when it was not feasible",
         "hypervolume": "dominated share of the unit box so far, 0 to 1",
     },
+    "transfer": {
+        "metric": "objective that training decides",
+        "mean_with": "mean over trials that draw from the transfer set",
+        "mean_without": "mean over trials that do not",
+        "trials_with": "number of the former",
+        "trials_without": "number of the latter",
+        "pairs": "groups of trials that differ in their share alone; 0: the means are over all trials",
+        "difference": "with minus without, over the pairs where there are any",
+        "spread": "standard deviation of the pairs' differences, or null",
+    },
     "line": {
         "trial": "number",
         "frontier": "whether it is on the frontier",

@@ -21,14 +21,16 @@ from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
-from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
-from bertdistill.engine.distill.data.features import (
-    Features,
-    build_features,
-    feature_key,
-    open_features,
-    padding_id,
+from bertdistill.engine.distill.data.examples import (
+    Examples,
+    check_report,
+    cut,
+    digest,
+    load_examples,
+    split_notices,
+    texts_of,
 )
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
 from bertdistill.engine.distill.data.outputs_file import read_outputs
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
@@ -75,7 +77,8 @@ def prepare(run: Run) -> Prepared:
     run.progress("reading data", "examples")
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     # Otherwise problems would show only when the first model is promoted, days later.
-    for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
+    report = check_report(spec.data, train_examples)
+    for notice in (*train_examples.notices, *split_notices(train_examples, search), *report):
         run.warn(notice)
     base, named = _base(run)
     if base != SCRATCH:
