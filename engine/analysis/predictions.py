@@ -51,7 +51,7 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     try:
         with db.read() as session:
             trial = reads.trial(session, reads.study(session, study).id, number)
-            checkpoint = _best(session, trial, f"{study}/{number}")
+            checkpoint = best_of(session, trial, f"{study}/{number}")
             attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
     finally:
         db.close()
@@ -62,7 +62,8 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     return joined(_golds(workspace, attempt), texts, checkpoint.step, starts)
 
 
-def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
+def best_of(session: Reading, trial: Trial, name: str) -> Checkpoint:
+    """The best checkpoint on disk; ActionRefused if there is none. `name` is that of the trial, for messages."""
     found = reads.best_checkpoint(session, trial.id)
     if found is not None:
         return found
