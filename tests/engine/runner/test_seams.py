@@ -187,7 +187,13 @@ def test_a_fitted_family_is_searched_like_any_other(house: Make) -> None:
     search = {"alpha": {"choices": [0.0, 0.5]}, "units": {"choices": ["auto", "teacher"]}}
     settings = {"family": "linear", "ngrams": 2, "min_count": 2, "C": 100.0}
     metrics, grid = {"stored": ["latency_ratio"]}, {"kind": "grid"}
-    done = house({"baseline": None}, search=search, settings=settings, sampler=grid, metrics=metrics).run()
+    done = house(
+        search=search,
+        settings=settings,
+        baseline={"layers": None, "learning_rate": None},
+        sampler=grid,
+        metrics=metrics,
+    ).run()
     assert (StudyState.COMPLETE, 4) == (done.study().state, len(done.trials()))
     prepared = Prepared.from_dict(done.study().prepared)
     assert all(2 == len(units.ngrams.at_least) for units in prepared.units.values())
@@ -264,10 +270,11 @@ def test_tiny_students_of_a_teacher_of_another_architecture(house: Make, tmp_pat
     """With another tokenizer, and fine-tuned here; its size is known for the chart."""
     folder = make_foreign(tmp_path / "teacher", "deberta-v2", LINES.splitlines(), ("no", "yes"))
     done = house(
-        {"settings": TINY, "baseline": None},
+        {"settings": TINY},
         teacher={"model": str(folder)},
         search={"units": {"choices": ["teacher", "words"]}},
         student={"init": "teacher"},
+        baseline={"layers": None, "learning_rate": None},
         sampler={"kind": "grid"},
         metrics={"stored": ["latency_ratio"]},
     ).run()
@@ -285,8 +292,9 @@ def test_students_of_a_file(house: Make, tmp_path: Path) -> None:
     teacher = {"outputs": str(tmp_path / "llm.jsonl"), "hidden_size": 16, "head_size": 8, "layers": 1, "ffn_size": 16}
     settings = {key: value for key, value in TINY.items() if key != "family"} | {"head_size": 8, "layers": 1}
     done = house(
-        {"teacher": teacher, "settings": settings, "baseline": None},
+        {"teacher": teacher, "settings": settings},
         search={"family": {"choices": ["mlp", "transformer"]}},
+        baseline={"layers": 1, "learning_rate": 1e-2},
         sampler={"kind": "grid"},
     ).run()
     assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
