@@ -17,6 +17,8 @@ from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
 from bertdistill.engine.contract.spec import FineTuneSpec, Settings, TransferSpec
+from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import default_of
 from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
@@ -83,6 +85,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
   `total`, `labels`, `confusion` (a row for each right label), `classes` (objects with `label`, `total`, `precision`,
   `recall`, `f1`), with `--list` also `texts` (objects with `id`, `label`, `prediction`, `text`).
+- `difficulty`: an object with `study`, `trial` (null: the teacher), `wos`, `still_right` and `spread` (percent; mean
+  and standard deviation over the shuffles), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`, `examples`,
+  `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
+  `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers.
 """
@@ -151,7 +157,7 @@ def study_page() -> str:
             parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
             parts.append(_dataclass_table(FineTuneSpec))
         if name == "settings":
-            parts += [_SEARCH, _RANGES, _OBJECTIVES]
+            parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
     parts.append(_dataclass_table(TransferSpec))
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
@@ -161,9 +167,17 @@ def study_page() -> str:
     return "\n".join(parts)
 
 
+_FAMILIES = """### [settings.FAMILY]
+
+Values for students of one family alone, such as `[settings.mlp]`; for them they override those of `[settings]`. A key
+in `[settings]` is for every family that uses it; one that no family of the study uses is refused.
+"""
+
 _SEARCH = """## [search.NAME]
 
-One table for each searched key of `[settings]`; a key cannot be fixed and searched.
+One table for each searched key of `[settings]`; a key cannot be fixed and searched. If `family` is searched, a key is
+active for the families that use it. `[search.FAMILY.NAME]` is active for students of that family alone, and its name on
+the command line, in tables and in filters is `FAMILY.NAME`; `[search.NAME]` is then for the other families.
 
 | key | means |
 |---|---|
@@ -171,7 +185,7 @@ One table for each searched key of `[settings]`; a key cannot be fixed and searc
 | `log` | true: sample the logarithm; `low` above 0 |
 | `step` | distance of the allowed values from `low` on |
 | `choices` | list of values, instead of a range |
-| `when` | table of other keys with lists of values: active only if each has one of them, else the setting stays fixed |
+| `when` | table of other settings with lists of values: active only if each has one of them, else it stays fixed |
 """
 
 _RANGES = """## [ranges]
@@ -181,7 +195,7 @@ Reruns, queued trials and the trials so far keep to `[search]`.
 
 | form | means |
 |---|---|
-| `NAME = 0.5` | one value |
+| `NAME = 0.5` | one value; `FAMILY.NAME` for a parameter of `[search.FAMILY]` |
 | `NAME = { low = 2, high = 4 }` | inclusive; either end may be left out; of numeric choices those between |
 | `NAME = { choices = ["even"] }` | some of the choices |
 """
@@ -197,6 +211,14 @@ One table for each objective, two or more.
 | `threshold` | value that a trial must reach (inclusive) to be feasible |
 | `constraint` | true: only the threshold counts, and the metric is not optimised; two others must be |
 """
+
+
+def _family_rows() -> list[list[str]]:
+    rows = []
+    for family in FAMILIES.values():
+        own = ", ".join(f"`{name}`" for name in SETTING if name in family.settings - TRAINING)
+        rows.append([f"`{family.name}`", f"{own}, and the keys of training" if family.settings >= TRAINING else own])
+    return [*rows, ["keys of training", ", ".join(f"`{name}`" for name in SETTING if name in TRAINING)]]
 
 
 def _top_rows() -> list[list[str]]:
@@ -286,7 +308,7 @@ Rooms are in the order of imports: each may import those below it (`pyproject.to
 work together is in [architecture.md](architecture.md).
 """
 
-HOUSES = {
+PACKAGES = {
     "app": "The user interface. Nothing in `engine` or `store` imports it.",
     "engine": "Runs studies, without a terminal and without torch.",
     "engine/distill": "The worker process; the only place for torch, transformers, datasets and scikit-learn.",
@@ -297,7 +319,7 @@ ROOMS = (
     *(f"app/{room}" for room in ("commands", "screens", "widgets", "report", "children", "views", "draw", "terminal")),
     "app/text",
     "engine",
-    *(f"engine/{room}" for room in ("steering", "runner", "search", "analysis", "launch", "study")),
+    *(f"engine/{room}" for room in ("steering", "interchange", "runner", "search", "analysis", "launch", "study")),
     *(f"engine/{room}" for room in ("families", "tasks", "data", "pareto", "contract")),
     "engine/distill",
     *(
@@ -315,7 +337,7 @@ def modules_page() -> str:
     parts = [MODULES_HEAD]
     for room in ROOMS:
         folder = _folder(room)
-        about = HOUSES.get(room) or _line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
+        about = PACKAGES.get(room) or _line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
         rows = [[f"`{path.name}`", _line(_purpose(path))] for path in sorted(folder.glob("*.py"))]
         parts.append(f"## {room}/\n" + (f"\n{about}\n" if about else ""))
         parts.append(_table(["module", "purpose"], [row for row in rows if row[1]]))

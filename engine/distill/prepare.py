@@ -34,6 +34,7 @@ from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
 from bertdistill.engine.distill.labelling import (
@@ -106,7 +107,8 @@ def prepare(run: Run) -> Prepared:
     tokenizers = {"": (tokenizer, teacher or tokenizer.name_or_path)}
     if init not in (SCRATCH, teacher, base):
         tokenizers |= _other_tokenizer(run, tokenizer, init, train_examples)
-    units, features = _units(run, (train_examples, all_examples, search), tokenizers)
+    pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
+    units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
@@ -139,7 +141,7 @@ def prepare(run: Run) -> Prepared:
         ),
         weak_teacher=weak,
         chance=chance_scores(search),
-        pairs=any(getattr(row, "pair", None) is not None for row in search.rows),
+        pairs=pairs,
     )
 
 
@@ -230,6 +232,8 @@ def _units(
     run: Run,
     examples: tuple[Examples, Examples, Examples],
     tokenizers: Mapping[str, tuple[PreTrainedTokenizerBase, str]],
+    *,
+    pairs: bool,
 ) -> tuple[dict[str, Units], dict[str, str]]:
     """The facts of the units that a trial may read, and the folders of the splits in those other than the teacher's.
 
@@ -243,7 +247,11 @@ def _units(
     folders: dict[str, str] = {}
     for name, (tokenizer, folder) in {**tokenizers, **_words(run, train, every)}.items():
         rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
-        found[name] = count_units(tokenizer, folder, rows["train"], len(train.rows), run.caches, run.warn)
+        units = count_units(tokenizer, folder, rows["train"], len(train.rows), run.caches, run.warn)
+        longest = run.spec.ngrams.get(name, 0)
+        if longest:
+            units = with_ngrams(units, rows["train"], len(train.rows), longest, run.caches, run.warn, pairs=pairs)
+        found[name] = units
         folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items() if name}
     return found, folders
 

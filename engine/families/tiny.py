@@ -1,4 +1,4 @@
-"""What the tiny families `mlp` and `bilstm` share: rows of their embeddings, and how many texts they read.
+"""What the tiny families share: the units that they read, the rows of embeddings, and how many texts they read.
 
 Standard library only: it builds no networks and reads no files.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
-from bertdistill.engine.contract.spec import RANDOM, TEACHER_UNITS, Settings
+from bertdistill.engine.contract.spec import AUTO_UNITS, RANDOM, TEACHER_UNITS, Settings
 from bertdistill.engine.contract.terms import transfer_share
 
 BYTES_PER_WEIGHT = 4
@@ -20,6 +20,9 @@ READING = frozenset({"units", "vocab_size", "embedding_size", "embedding_init", 
 PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
 """Those of them that have no effect beyond `Reading`."""
 AUTO = "auto"
+WORDS = "words"
+READS_WORDS = frozenset({"linear"})
+"""Families that read words unless the settings say otherwise: n-grams of pieces are rarely phrases."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,16 @@ class Reading:
         return width if self.texts == 1 else 4 * width
 
 
+def units_of(settings: Settings) -> str:
+    """The name in `Prepared.units` of what the student reads; "" are the teacher's."""
+    if settings.units == AUTO_UNITS:
+        return WORDS if settings.family in READS_WORDS else ""
+    return "" if settings.units == TEACHER_UNITS else settings.units
+
+
 def plan_reading(facts: Prepared, settings: Settings) -> Reading:
     """What the settings read; ConfigError if the preparation did not tokenise for it or has no such embeddings."""
-    name = "" if settings.units == TEACHER_UNITS else settings.units
+    name = units_of(settings)
     if facts.units and name not in facts.units:
         raise ConfigError(
             f"the preparation of this study did not divide its texts into {name or 'the units of the teacher'}",

@@ -121,7 +121,10 @@ def missing_for_onnx() -> list[str]:
 
 def _write_onnx(model: Format, path: Path, say: Callable[[str], None]) -> bool:
     """Write and check the ONNX file; reports the reason if there is none."""
-    missing = missing_for_onnx()
+    traceable, missing = model.traceable(), missing_for_onnx()
+    if traceable is None:
+        say("No ONNX file: a model of this family cannot be written as ONNX.")
+        return False
     if missing:
         say(
             f"No ONNX file: {', '.join(missing)} not installed. Install the extra: pip install 'bertdistill-tui[onnx]'."
@@ -131,7 +134,7 @@ def _write_onnx(model: Format, path: Path, say: Callable[[str], None]) -> bool:
     free = tuple({0: "batch", 1: "length"} for _ in inputs)
     with _only_errors("torch.onnx"):
         torch.onnx.export(
-            model.traceable(),
+            traceable,
             tuple(inputs.values()),
             path,
             input_names=list(inputs),

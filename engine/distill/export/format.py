@@ -47,8 +47,8 @@ class Format(Protocol):
         """The outputs of the exported copy in `folder`, loaded as its users load it."""
         ...
 
-    def traceable(self) -> nn.Module:
-        """The same function as `forward(*inputs)` of the tensors of `probe`, for the ONNX exporter."""
+    def traceable(self) -> nn.Module | None:
+        """The same function as `forward(*inputs)` of the tensors of `probe`, for the ONNX exporter, or None."""
         ...
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:

@@ -7,10 +7,16 @@ from pathlib import Path
 
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.format import Format
+from bertdistill.engine.distill.export.linear_format import LinearFormat
 from bertdistill.engine.distill.export.tiny_format import TinyFormat
 from bertdistill.engine.distill.families.table import family_of
 
-FORMATS: dict[str, Callable[[Path], Format]] = {"transformer": EncoderFormat, "mlp": TinyFormat, "bilstm": TinyFormat}
+FORMATS: dict[str, Callable[[Path], Format]] = {
+    "transformer": EncoderFormat,
+    "mlp": TinyFormat,
+    "bilstm": TinyFormat,
+    "linear": LinearFormat,
+}
 
 
 def open_format(folder: Path) -> Format:

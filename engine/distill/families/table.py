@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.distill.families.encoder import ENCODERS
+from bertdistill.engine.distill.families.linear import LINEARS
 from bertdistill.engine.distill.families.model import FAMILY, Builder, Model
 from bertdistill.engine.distill.families.tiny import TinyBuilder
 
@@ -14,6 +15,7 @@ BUILDERS: dict[str, Builder] = {
     "transformer": ENCODERS,
     "mlp": TinyBuilder("mlp"),
     "bilstm": TinyBuilder("bilstm"),
+    "linear": LINEARS,
 }
 
 
