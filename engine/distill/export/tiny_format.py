@@ -71,7 +71,7 @@ class TinyFormat:
         return (tiny_net.load(folder).net(inputs["input_ids"]),)
 
     def traceable(self) -> nn.Module:
-        return (Unpacked(self.net) if isinstance(self.net, BiLstm) else self.net).eval()
+        return _Positional(Unpacked(self.net) if isinstance(self.net, BiLstm) else self.net).eval()
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config, pair = self._config, self._config["texts"] == 2
@@ -98,6 +98,17 @@ def config_kept(net: nn.Module) -> Tensor:
     """The ids that have an embedding of their own."""
     kept: Tensor = net.get_buffer("embedder.kept")
     return kept
+
+
+class _Positional(nn.Module):
+    """A network with positional inputs and a tuple of logits, as the exporter requires."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (self.net(*inputs),)
 
 
 class Unpacked(nn.Module):

@@ -23,6 +23,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 FAMILY = "bertdistill_family"
 MASKED = -1e4
+FAR = 1 << 20
 
 
 class Embedder(nn.Module):
@@ -64,7 +65,9 @@ def joined(texts: list[Tensor]) -> Tensor:
 def left_aligned(rows: Tensor) -> tuple[Tensor, Tensor]:
     """The units of each text first, in their order, and their number, at least 1."""
     real = rows > 0
-    return rows.gather(1, (~real).byte().argsort(dim=1, stable=True)), real.sum(1).clamp(min=1)
+    # Keys that all differ, because ONNX has no stable sort.
+    order = torch.arange(rows.shape[1], device=rows.device) + FAR * ~real
+    return rows.gather(1, order.argsort(1)), real.sum(1).clamp(min=1)
 
 
 class Mlp(nn.Module):

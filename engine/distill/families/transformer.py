@@ -237,7 +237,7 @@ def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
 
 def _load_whole(folder: Path) -> PreTrainedModel:
     """What `save_whole` wrote."""
-    with _quiet():
+    with quiet():
         model, info = CLASSES[False].from_pretrained(
             folder, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
         )
@@ -320,7 +320,7 @@ def _any_config(model_id: str, revision: str) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the notes of transformers on new and unused weights: return values report them."""
     logger = logging.getLogger("transformers")
     level = logger.level
@@ -418,7 +418,7 @@ def _load_with_head(
     stored = _stored_labels(_config_dict(model_id, revision))
     order = None if TASKS[task].spans else label_order(stored, labels)
     try:
-        with _quiet():
+        with quiet():
             model, info = CLASSES[TASKS[task].spans].from_pretrained(
                 model_id,
                 revision=revision or "main",

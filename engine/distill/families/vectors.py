@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoModel
 
 from bertdistill.engine.distill.data.batches import padded_length
+from bertdistill.engine.distill.families.transformer import quiet
 
 FILE = "vectors.npy"
 BATCH = 256
@@ -35,7 +36,8 @@ def save_vectors(
 
     `around` are the ids of an empty text: the first goes before the pieces, the others behind them.
     """
-    model: Any = AutoModel.from_pretrained(teacher, trust_remote_code=False, dtype=torch.float32).eval()
+    with quiet():
+        model: Any = AutoModel.from_pretrained(teacher, trust_remote_code=False, dtype=torch.float32).eval()
     found = []
     for start in range(0, len(pieces), BATCH):
         part = [one[:LONGEST] for one in pieces[start : start + BATCH]]

@@ -97,7 +97,7 @@ def test_a_student_learns_is_verified_and_answers(
         recorded=metrics,
         samples=20,
     )
-    promoted = dataclasses.replace(spec, kind="promote", promote=order.to_dict())
+    promoted = dataclasses.replace(spec, kind="promote", promote=order)
     again = attempt(promoted, tmp_path / "verification")
     found = verify(promoted, again.events, again.paths, stop=again.stop, device=CPU)
     assert ("", 100.0) == (found["report"]["problem"], found["metrics"]["accuracy"])

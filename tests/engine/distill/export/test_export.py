@@ -23,7 +23,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
 from bertdistill.engine.contract.spec import DataSpec, Settings
-from bertdistill.engine.distill.export import export
+from bertdistill.engine.distill.export import encoder_format, export
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
@@ -187,7 +187,7 @@ def test_a_copy_that_computes_something_else_is_not_exported(tmp_path: Path, mon
     """The copy is loaded again and compared before it gets its name."""
     student, tokenizer = make_student(tmp_path, "bert", QA, 0)
     other, _ = make_student(tmp_path / "other", "bert", QA, 0, seed=1)
-    monkeypatch.setattr(export, "load_student", lambda folder: load_student(other))
+    monkeypatch.setattr(encoder_format, "load_student", lambda folder: load_student(other))
     with pytest.raises(WorkerFailed, match="outputs of the exported copy differ"):
         export_model(student, tmp_path / "v1", card_facts=facts(), tokenizer=tokenizer, onnx=False)
     assert {"init", "other", "student"} == {folder.name for folder in tmp_path.iterdir()}
