@@ -27,7 +27,6 @@ from bertdistill.engine.distill.data.examples import Examples, digest, load_exam
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
-from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
 from bertdistill.engine.distill.families.model import Servable
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, place
@@ -36,6 +35,7 @@ from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.engine.tasks.intervals import Statistic, bootstrap, class_scores, span_scores
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
 

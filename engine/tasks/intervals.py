@@ -1,11 +1,11 @@
-"""Bootstrap intervals of scores: how much a score would vary with other examples of the same kind.
+"""Intervals of scores: how much a score would vary with other examples of the same kind.
 
 Pure numpy. It predicts nothing: it is given which examples were correct.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,5 +71,25 @@ def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
             "macro_f1": 100 * float(f1.sum() / (len(f1) + unseen)),
             "matthews": 100 * float(matthews),
         }
+
+    return scores
+
+
+def mean_of(statistics: Sequence[Statistic]) -> Statistic:
+    """The mean of each score over several models, such as the seeds of one student."""
+
+    def scores(weights: Array) -> dict[str, float]:
+        found = [one(weights) for one in statistics]
+        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+
+    return scores
+
+
+def difference_of(one: Statistic, other: Statistic) -> Statistic:
+    """Each score of `one` minus that of `other`, on the same examples: a paired bootstrap if resampled."""
+
+    def scores(weights: Array) -> dict[str, float]:
+        mine, theirs = one(weights), other(weights)
+        return {name: value - theirs[name] for name, value in mine.items() if name in theirs}
 
     return scores

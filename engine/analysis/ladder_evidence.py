@@ -1,0 +1,146 @@
+"""What is known of the trials on a ladder: predictions on the validation split, and scores on the report split.
+
+It reads a workspace and writes nothing. The report split itself is never read here: its scores come from promotions
+and from the caches that a worker has written (see `report_cache`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bertdistill.engine.analysis.predictions import Predictions, read_each
+from bertdistill.engine.analysis.report_cache import ReportScores, read_scores, report_key
+from bertdistill.engine.analysis.scored import TEACHER, Interval, Split
+from bertdistill.engine.contract.events import finite
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.tasks import squad
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.store import reads
+from bertdistill.store.db import open_db
+
+if TYPE_CHECKING:
+    from bertdistill.engine.contract.spec import DataSpec
+    from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.engine.tasks.intervals import Statistic
+    from bertdistill.store.rows import Checkpoint, ModelVersion, Trial
+
+NULL_THRESHOLD = "null_threshold"
+
+
+@dataclass(frozen=True)
+class Scorable:
+    """A model that can be scored on the report split: a trial's best checkpoint, or the teacher."""
+
+    number: int
+    """Of the trial, or TEACHER."""
+    key: str
+    folder: Path
+    sha256: str = ""
+    """Of the weights; empty for the teacher."""
+    threshold: float | None = None
+    """Of abstention, as tuned on the validation split."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Trials of a study with their best checkpoints and promoted versions."""
+
+    trials: Mapping[int, Trial] = field(default_factory=dict)
+    checkpoints: Mapping[int, Checkpoint] = field(default_factory=dict)
+    versions: Mapping[int, ModelVersion] = field(default_factory=dict)
+    """The newest verified one."""
+
+
+def validation_statistics(workspace: Workspace, study: str, numbers: Sequence[int]) -> dict[int, Statistic]:
+    """The scores of trials as functions of the weight of every example, from the predictions that are stored.
+
+    Takes seconds: the data is read in a process. WorkerFailed if it cannot be read.
+    """
+    return {number: _statistic(found) for number, found in read_each(workspace, study, numbers).items()}
+
+
+def _statistic(found: Predictions) -> Statistic:
+    import numpy as np
+
+    from bertdistill.engine.tasks.intervals import class_scores, span_scores
+
+    if TASKS[found.task].spans:
+        golds = [squad.golds(one.golds) for one in found.questions]
+        given = [(one.prediction, gold) for one, gold in zip(found.questions, golds, strict=True)]
+        correct, partial = (np.array([score(*pair) for pair in given], float) for score in (squad.exact, squad.f1))
+        return span_scores(correct, partial, np.array([not one.golds for one in found.questions]))
+    index = {label: place for place, label in enumerate(found.labels)}
+    pairs = np.array([(index[text.label], index[text.prediction]) for text in found.texts])
+    return class_scores(pairs[:, 0], pairs[:, 1], len(index))
+
+
+# --------------------------------------------------------------------------------------------------------- report split
+
+
+def read_known(workspace: Workspace, study: str, numbers: Sequence[int]) -> Known:
+    """The rows of these trials."""
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            study_id = reads.study(session, study).id
+            trials = {number: reads.trial(session, study_id, number) for number in numbers}
+            bests = {number: reads.best_checkpoint(session, trial.id) for number, trial in trials.items()}
+            verified = [one for one in reads.model_versions(session) if one.state == "verified"]
+    finally:
+        db.close()
+    by_trial = {one.trial_id: one for one in sorted(verified, key=lambda one: one.finished_at or 0.0)}
+    return Known(
+        trials,
+        {number: one for number, one in bests.items() if one is not None},
+        {number: by_trial[trial.id] for number, trial in trials.items() if trial.id in by_trial},
+    )
+
+
+def scorable(workspace: Workspace, known: Known, data: DataSpec, facts: Prepared) -> list[Scorable]:
+    """The teacher, unless it is not a model in a folder, and the trials that still have their best checkpoint."""
+    found = []
+    if facts.teacher_folder and facts.outputs:
+        identity = f"teacher {Path(facts.outputs).name}"  # the name covers its weights
+        threshold = finite(facts.teacher_metrics.get(NULL_THRESHOLD))
+        key = report_key(data, identity, threshold)
+        found.append(Scorable(TEACHER, key, Path(facts.teacher_folder), threshold=threshold))
+    for number, one in known.checkpoints.items():
+        threshold = finite({**known.trials[number].metrics, **one.metrics}.get(NULL_THRESHOLD))
+        key = report_key(data, one.sha256, threshold)
+        found.append(Scorable(number, key, workspace.absolute(one.folder), one.sha256, threshold))
+    return found
+
+
+def report_split(workspace: Workspace, known: Known, models: Sequence[Scorable], score: str) -> Split:
+    """What is known of the report split. Results on other examples than most were scored on are left out."""
+    read = {one.number: read_scores(workspace.caches, one.key) for one in models}
+    cached = _on_same_examples({number: one for number, one in read.items() if one is not None and score in one.scores})
+    scores = {number: one.scores[score] for number, one in cached.items()}
+    intervals: dict[int, Interval] = {}
+    for number, version in known.versions.items():
+        value = finite(version.metrics.get(score))
+        if number not in scores and value is not None:
+            scores[number] = float(value)
+            if ends := _ends(version.report, score):
+                intervals[number] = ends
+    examples = [one.examples for one in cached.values()]
+    examples += [int(one.report.get("report_examples") or 0) for one in known.versions.values()]
+    statistics = {number: one.statistic for number, one in cached.items()}
+    return Split(examples[0] if examples else 0, scores, statistics, intervals)
+
+
+def _on_same_examples(found: Mapping[int, ReportScores]) -> dict[int, ReportScores]:
+    counted = Counter(one.digest for one in found.values()).most_common(1)
+    return {number: one for number, one in found.items() if one.digest == counted[0][0]}
+
+
+def _ends(report: Mapping[str, Any], score: str) -> Interval | None:
+    ends = (report.get("intervals") or {}).get(score)
+    if not isinstance(ends, (list, tuple)) or len(ends) != 2:
+        return None
+    low, high = map(finite, ends)
+    return None if low is None or high is None else (float(low), float(high))
