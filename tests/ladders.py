@@ -125,7 +125,7 @@ class Climbed:
                 "digest": examples,
                 "examples": REPORT_ROWS,
                 "scores": {"accuracy": 100 * (1 - count / REPORT_ROWS)},
-                "rows": {"classes": 2, "truth": truth, "chosen": chosen},
+                "judged": {"classes": 2, "truth": truth, "chosen": chosen},
             }
             (folder / SCORES).write_text(json.dumps(raw))
 

@@ -79,7 +79,25 @@ def _ladder(ws: Workspace, name: str) -> Ladder:
 
 
 def _verify(ws: Workspace, name: str) -> None:
-    raise NotImplementedError
+    """Score what has no result yet, saying what happens."""
+    from bertdistill.app.text.safe import safe_line
+    from bertdistill.app.views.ladder import chosen_rungs
+    from bertdistill.app.views.view import read_view
+    from bertdistill.engine.steering.report_scores import score_on_report
+
+    with reading(ws) as db:
+        chosen = chosen_rungs(read_view(db, name))
+    numbers = [trial.number for one in chosen for trial in one.trials]
+    say(f"{name}: scoring {len(numbers)} trials and the teacher on the report split; rows were chosen without it")
+    try:
+        found = score_on_report(ws, name, numbers, say=lambda text: say(safe_line(text, 500)))
+    except KeyboardInterrupt:
+        say("stopped; what was scored is kept")
+        raise typer.Exit(130) from None
+    say(f"{name}: {found.now} scored now, {found.before} before")
+    if found.gone:
+        listed = ", ".join(f"#{number}" for number in found.gone)
+        say(f"note: {name}: the best checkpoint of {listed} was removed; rerun the trial to score it")
 
 
 def _printed(found: list[Ladder], kind: str) -> str:

@@ -43,6 +43,8 @@ class Scorable:
     """Of the weights; empty for the teacher."""
     threshold: float | None = None
     """Of abstention, as tuned on the validation split."""
+    precision: str = "auto"
+    """As in its settings."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,21 @@ def validation_statistics(workspace: Workspace, study: str, numbers: Sequence[in
 
     Takes seconds: the data is read in a process. WorkerFailed if it cannot be read.
     """
-    return {number: _statistic(found) for number, found in read_each(workspace, study, numbers).items()}
+    from bertdistill.engine.tasks.intervals import statistic
+
+    return {number: statistic(_judged(found)) for number, found in read_each(workspace, study, numbers).items()}
 
 
-def _statistic(found: Predictions) -> Statistic:
-    import numpy as np
-
-    from bertdistill.engine.tasks.intervals import class_scores, span_scores
-
+def _judged(found: Predictions) -> dict[str, Any]:
+    """What was right about every example, as `engine.tasks.intervals.statistic` reads it."""
     if TASKS[found.task].spans:
         golds = [squad.golds(one.golds) for one in found.questions]
         given = [(one.prediction, gold) for one, gold in zip(found.questions, golds, strict=True)]
-        correct, partial = (np.array([score(*pair) for pair in given], float) for score in (squad.exact, squad.f1))
-        return span_scores(correct, partial, np.array([not one.golds for one in found.questions]))
+        scores = {"correct": [squad.exact(*one) for one in given], "partial": [squad.f1(*one) for one in given]}
+        return scores | {"impossible": [not one.golds for one in found.questions]}
     index = {label: place for place, label in enumerate(found.labels)}
-    pairs = np.array([(index[text.label], index[text.prediction]) for text in found.texts])
-    return class_scores(pairs[:, 0], pairs[:, 1], len(index))
+    truth, chosen = [index[text.label] for text in found.texts], [index[text.prediction] for text in found.texts]
+    return {"classes": len(index), "truth": truth, "chosen": chosen}
 
 
 # --------------------------------------------------------------------------------------------------------- report split
@@ -109,14 +110,18 @@ def scorable(workspace: Workspace, known: Known, data: DataSpec, facts: Prepared
         key = report_key(data, identity, threshold)
         found.append(Scorable(TEACHER, key, Path(facts.teacher_folder), threshold=threshold))
     for number, one in known.checkpoints.items():
-        threshold = finite({**known.trials[number].metrics, **one.metrics}.get(NULL_THRESHOLD))
+        trial = known.trials[number]
+        threshold = finite({**trial.metrics, **one.metrics}.get(NULL_THRESHOLD))
+        precision = str(trial.settings.get("precision", "auto"))
         key = report_key(data, one.sha256, threshold)
-        found.append(Scorable(number, key, workspace.absolute(one.folder), one.sha256, threshold))
+        found.append(Scorable(number, key, workspace.absolute(one.folder), one.sha256, threshold, precision))
     return found
 
 
 def report_split(workspace: Workspace, known: Known, models: Sequence[Scorable], score: str) -> Split:
     """What is known of the report split. Results on other examples than most were scored on are left out."""
+    from bertdistill.engine.tasks.intervals import statistic
+
     read = {one.number: read_scores(workspace.caches, one.key) for one in models}
     cached = _on_same_examples({number: one for number, one in read.items() if one is not None and score in one.scores})
     scores = {number: one.scores[score] for number, one in cached.items()}
@@ -129,7 +134,7 @@ def report_split(workspace: Workspace, known: Known, models: Sequence[Scorable],
                 intervals[number] = ends
     examples = [one.examples for one in cached.values()]
     examples += [int(one.report.get("report_examples") or 0) for one in known.versions.values()]
-    statistics = {number: one.statistic for number, one in cached.items()}
+    statistics = {number: statistic(one.judged) for number, one in cached.items()}
     return Split(examples[0] if examples else 0, scores, statistics, intervals)
 
 

@@ -19,7 +19,6 @@ from bertdistill.engine.contract.folder import file_sha256, read_object
 
 if TYPE_CHECKING:
     from bertdistill.engine.contract.spec import DataSpec
-    from bertdistill.engine.tasks.intervals import Statistic
 
 FOLDER = "reports"
 SCORES = "scores.json"
@@ -35,20 +34,8 @@ class ReportScores:
     """Of the examples: only results on the same ones can be compared."""
     examples: int
     scores: Mapping[str, float]
-    rows: Mapping[str, Any]
-    """For every example: `truth` and `chosen` of `classes`, or `correct`, `partial` and `impossible` of spans."""
-
-    @property
-    def statistic(self) -> Statistic:
-        """The scores as a function of the weight of every example."""
-        import numpy as np
-
-        from bertdistill.engine.tasks.intervals import class_scores, span_scores
-
-        if "classes" in self.rows:
-            return class_scores(np.array(self.rows["truth"]), np.array(self.rows["chosen"]), int(self.rows["classes"]))
-        correct, partial = (np.array(self.rows[name], float) for name in ("correct", "partial"))
-        return span_scores(correct, partial, np.array(self.rows["impossible"], bool))
+    judged: Mapping[str, Any]
+    """What was right about every example; see `engine.tasks.intervals.statistic`."""
 
 
 def report_key(data: DataSpec, weights: str, threshold: float | None = None) -> str:
@@ -80,7 +67,7 @@ def read_scores(caches: Path, key: str) -> ReportScores | None:
             str(raw["digest"]),
             int(raw["examples"]),
             {str(name): float(value) for name, value in raw["scores"].items()},
-            dict(raw["rows"]),
+            dict(raw["judged"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

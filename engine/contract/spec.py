@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
 
-ATTEMPT_KINDS = ("prepare", "trial", "promote")
+ATTEMPT_KINDS = ("prepare", "trial", "promote", "report")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
 
@@ -201,6 +201,8 @@ class AttemptSpec:
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
     promote: dict[str, Any] = field(default_factory=dict)
     """For kind promote only: checkpoint, target folder, name, version, recorded metrics, bootstrap samples."""
+    report: list[dict[str, Any]] = field(default_factory=list)
+    """For kind report only: models to score, each with key, name, folder, sha256, threshold and precision."""
     version: int = 1
 
     def write(self, path: Path) -> None:

@@ -93,7 +93,7 @@ def _start(
     order: dict[str, Any],
 ) -> ModelVersion:
     spec = study_from_dict(study.spec, where=f"study {study.name}")
-    device = _device(db, workspace, launcher)
+    device = free_device(db, workspace, launcher)
     paths = RunPaths(dispatch.free_folder(workspace.promotion_folder(study.name, version.name, version.version)))
     told = dispatch.attempt_spec(
         spec, workspace, kind="promote", device=device, prepared=study.prepared, trial=trial, attempt=version.version
@@ -144,7 +144,7 @@ def _order(
     }
 
 
-def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
+def free_device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
     """A GPU that is not in use, else a fair share of the CPU."""
     with db.read() as session:
         handles = [one.handle for one in reads.live_attempts(session)]

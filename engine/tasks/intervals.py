@@ -75,6 +75,19 @@ def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
     return scores
 
 
+def statistic(judged: Mapping[str, Any]) -> Statistic:
+    """The scores from what was right about every example.
+
+    `judged` has `truth` and `chosen` among `classes` labels, or `correct`, `partial` and `impossible` of spans, in
+    lists or arrays. KeyError or ValueError if it has neither.
+    """
+    if "classes" in judged:
+        truth, chosen = (np.asarray(judged[name], int) for name in ("truth", "chosen"))
+        return class_scores(truth, chosen, int(judged["classes"]))
+    correct, partial = (np.asarray(judged[name], float) for name in ("correct", "partial"))
+    return span_scores(correct, partial, np.asarray(judged["impossible"], bool))
+
+
 def mean_of(statistics: Sequence[Statistic]) -> Statistic:
     """The mean of each score over several models, such as the seeds of one student."""
 

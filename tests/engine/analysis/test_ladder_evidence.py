@@ -99,7 +99,7 @@ def test_a_promoted_trial_brings_its_score_along(climbed: Climbed) -> None:
     assert (300, {2: 89.0}, {2: (85.0, 92.0)}) == (found.examples, found.scores, found.intervals)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1, "examples": "x", "scores": {}, "rows": {}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1, "examples": "x", "scores": {}, "judged": {}}'])
 def test_a_result_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     """There is none."""
     folder = tmp_path / FOLDER / "key"
