@@ -356,11 +356,42 @@ def keys_page() -> str:
     return "\n".join(parts)
 
 
+TABLES_HEAD = """# Tables
+
+Generated from the code by `make docs`. The record of a workspace is one SQLite file, `tracker.db`. Read it with
+any tool while studies run, for example `sqlite3 -readonly tracker.db`, and do not write to it.
+
+Times are Unix seconds. A json column holds an object or a list whose keys only the program interprets. An optional
+column is NULL when it has no value.
+"""
+
+
+def tables_page() -> str:
+    """`docs/tables.md`."""
+    from bertdistill.store.schema import tables
+
+    parts = [TABLES_HEAD]
+    for table in tables():
+        rules = [f"Unique: {names}." for names in table.unique]
+        parts.append(f"## {table.name}\n\n{_paragraphs(' '.join([table.about, *rules]))}\n")
+        rows = [
+            [f"`{one.name}`", one.type, "" if one.required else "yes", _refers(one.refers), _line(one.about)]
+            for one in table.columns
+        ]
+        parts.append(_table(["column", "type", "optional", "refers to", "means"], rows))
+    return "\n".join(parts)
+
+
+def _refers(column: str) -> str:
+    return f"`{column}`" if column else ""
+
+
 PAGES = {
     "commands.md": commands_page,
     "study-file.md": study_page,
     "modules.md": modules_page,
     "keys.md": keys_page,
+    "tables.md": tables_page,
 }
 
 

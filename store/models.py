@@ -1,7 +1,9 @@
 """The tables as SQLModel classes. No queries and no rules: those are in `reads` and `writes`.
 
-The columns are documented in `rows`, which has a class of the same name and fields for every table except the two of
-points.
+This is the schema; tests compare the other places with it: the revision files (from an empty file and from every
+release), the value classes of `rows` (same names, order and defaults; every table except the two of points), and each
+statement of `reads`, `writes` and `metrics` (SQLite prepares it). What a column means is in `rows`. `docs/tables.md` is
+generated from both.
 """
 
 from __future__ import annotations

@@ -210,22 +210,22 @@ def train(spec: AttemptSpec, paths: RunPaths, events: EventWriter, how: dict[str
 def promote(spec: AttemptSpec, paths: RunPaths, events: EventWriter, how: dict[str, Any]) -> int:
     """Verify a checkpoint and export it, as far as a fake can."""
     order = spec.promote
-    weights = (Path(order["checkpoint"]) / "model.safetensors").read_bytes()
-    found = float(order["recorded"]["accuracy"]) - how["worse"]
-    problem = "accuracy differs from the record" if found != order["recorded"]["accuracy"] else ""
+    assert order is not None
+    weights = (order.checkpoint / "model.safetensors").read_bytes()
+    found = float(order.recorded["accuracy"]) - how["worse"]
+    problem = "accuracy differs from the record" if found != order.recorded["accuracy"] else ""
     os.write(1, "validation split again …\n".encode())
     events.emit(ev.PROGRESS, phase="validation split again", done=3, total=6, rate=1.0, unit="windows")
     while how["hold_promotion"] and Path(how["hold_promotion"]).exists():
         time.sleep(0.01)
-    if problem and not order.get("force"):
-        scores = {"accuracy_recorded": order["recorded"]["accuracy"], "accuracy_repeated": found}
+    if problem and not order.force:
+        scores = {"accuracy_recorded": order.recorded["accuracy"], "accuracy_repeated": found}
         write_json(paths.folder / "report.json", {**scores, "problem": problem})
         return end(events, "refused", "mismatch", problem, ev.EXIT_REFUSED)
-    target = Path(order["target"])
-    target.mkdir(parents=True)
-    (target / "model.safetensors").write_bytes(weights)
+    order.target.mkdir(parents=True)
+    (order.target / "model.safetensors").write_bytes(weights)
     sha = hashlib.sha256(weights).hexdigest()
-    report = {"sha256": sha, "folder": str(target), "problem": problem}
+    report = {"sha256": sha, "folder": str(order.target), "problem": problem}
     events.emit(ev.RESULT, metrics={"accuracy": found}, report=report)
     return end(events, "complete", "", "", ev.EXIT_COMPLETE)
 

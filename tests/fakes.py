@@ -15,7 +15,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
-from bertdistill.engine.launch.protocol import Launcher, Slot
+from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.runner.runner import Runner
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
@@ -170,11 +170,11 @@ class House:
 
     def end(self, attempt: Attempt) -> None:
         """Kill all processes of an attempt."""
-        paths = self.paths(attempt)
+        paths, handle = self.paths(attempt), Handle.from_dict(attempt.handle)
 
         def gone() -> bool:
-            self.launcher.kill(paths, attempt.handle)
-            return not self.launcher.alive(paths, attempt.handle)
+            self.launcher.kill(paths, handle)
+            return not self.launcher.alive(paths, handle)
 
         wait_for(gone, "killed processes to end")
 

@@ -15,8 +15,7 @@ from torch import nn
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import AttemptSpec, Settings
 from bertdistill.engine.distill.data.batches import Batch
-from bertdistill.engine.distill.families.model import Outputs
-from bertdistill.engine.distill.families.table import FAMILY
+from bertdistill.engine.distill.families.model import FAMILY, Outputs
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.tasks.task import Task
 
@@ -73,6 +72,7 @@ class Model:
     net: Net
     sizes: dict[str, int]
     inputs: frozenset[str] = field(default_factory=frozenset)
+    units: str = ""
 
     def __call__(self, batch: Batch, *, hidden: bool = False, attentions: bool = False) -> Outputs:
         return Outputs(self.net(batch.input_ids, batch.attention_mask))

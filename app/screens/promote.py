@@ -363,7 +363,7 @@ the app. A refused one can be exported by force: the card then says so.
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._promote(version.name, role, str(order.get("alias", "")), version.note, force=True)
+                self._promote(version.name, role, order.alias if order else "", version.note, force=True)
 
         self.ui.push_screen(Confirm(question, yes="Export it by force", no="Leave it"), answered)
 

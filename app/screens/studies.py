@@ -15,7 +15,6 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.charts import sparkline
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
-from bertdistill.app.screens.delete import ask_to_delete
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
@@ -191,6 +190,8 @@ is closed: the runner and its workers are separate processes.
             )
 
     def action_delete(self) -> None:
+        from bertdistill.app.screens.delete import ask_to_delete
+
         if name := self.study_name:
             ask_to_delete(self.ui, name)
 

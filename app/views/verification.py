@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.contract.events import PROGRESS, newest_event
 from bertdistill.engine.contract.folder import RunPaths, open_regular
+from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.launchers import make_launcher
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.promotions import START_SECONDS
 from bertdistill.store.errors import BertDistillError
@@ -54,8 +56,8 @@ class Verification:
 
     version: ModelVersion
     steps: tuple[Step, ...]
-    order: dict[str, Any] = field(default_factory=dict)
-    """`alias` and the others of `AttemptSpec.promote`; empty when it was never started."""
+    order: Promotion | None = None
+    """What was requested; None if it was never started, or its folder is damaged or of an older version."""
 
 
 def settle_ended(ws: Workspace, versions: Iterable[ModelVersion]) -> bool:
@@ -66,7 +68,7 @@ def settle_ended(ws: Workspace, versions: Iterable[ModelVersion]) -> bool:
             continue
         if version.attempt_folder:
             paths = RunPaths(ws.absolute(version.attempt_folder))
-            ended = not make_launcher().alive(paths, version.handle)
+            ended = not make_launcher().alive(paths, Handle.from_dict(version.handle))
         else:
             ended = time.time() - version.created_at > START_SECONDS
         if ended:
@@ -80,15 +82,9 @@ def look(ws: Workspace, version: ModelVersion) -> Verification:
         return Verification(version, steps((), {}, version))
     paths = RunPaths(ws.absolute(version.attempt_folder))
     try:
-        order = dict(AttemptSpec.read(paths.spec).promote)
-    except (
-        BertDistillError,
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-    ):  # an old or damaged folder: only the alias is lost
-        order = {}
+        order = AttemptSpec.read(paths.spec).promote
+    except (BertDistillError, OSError, ValueError, TypeError, KeyError):
+        order = None  # only the alias is lost
     phases = [line.removesuffix(" …") for line in _lines(paths.log) if line.endswith(" …")]
     return Verification(version, steps(phases, newest_event(paths.events, PROGRESS), version), order)
 

@@ -17,6 +17,7 @@ from bertdistill.engine.analysis.report_cache import ReportScores, read_scores, 
 from bertdistill.engine.analysis.scored import TEACHER, Interval, Split
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.report import ReportOrder
 from bertdistill.engine.tasks import squad
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
@@ -29,22 +30,6 @@ if TYPE_CHECKING:
     from bertdistill.store.rows import Checkpoint, ModelVersion, Trial
 
 NULL_THRESHOLD = "null_threshold"
-
-
-@dataclass(frozen=True)
-class Scorable:
-    """A model that can be scored on the report split: a trial's best checkpoint, or the teacher."""
-
-    number: int
-    """Of the trial, or TEACHER."""
-    key: str
-    folder: Path
-    sha256: str = ""
-    """Of the weights; empty for the teacher."""
-    threshold: float | None = None
-    """Of abstention, as tuned on the validation split."""
-    precision: str = "auto"
-    """As in its settings."""
 
 
 @dataclass(frozen=True)
@@ -101,28 +86,27 @@ def read_known(workspace: Workspace, study: str, numbers: Sequence[int]) -> Know
     )
 
 
-def scorable(workspace: Workspace, known: Known, data: DataSpec, facts: Prepared) -> list[Scorable]:
-    """The teacher, unless it is not a model in a folder, and the trials that still have their best checkpoint."""
-    found = []
+def scorable(workspace: Workspace, known: Known, data: DataSpec, facts: Prepared) -> dict[int, ReportOrder]:
+    """What can be scored, by number: the teacher, if it is a model, and trials that have their best checkpoint."""
+    found = {}
     if facts.teacher_folder and facts.outputs:
-        identity = f"teacher {Path(facts.outputs).name}"  # the name covers its weights
         threshold = finite(facts.teacher_metrics.get(NULL_THRESHOLD))
-        key = report_key(data, identity, threshold)
-        found.append(Scorable(TEACHER, key, Path(facts.teacher_folder), threshold=threshold))
+        key = report_key(data, f"teacher {Path(facts.outputs).name}", threshold)  # the name covers its weights
+        found[TEACHER] = ReportOrder(key, "teacher", facts.teacher_folder, threshold=threshold)
     for number, one in known.checkpoints.items():
-        trial = known.trials[number]
+        trial, folder = known.trials[number], str(workspace.absolute(one.folder))
         threshold = finite({**trial.metrics, **one.metrics}.get(NULL_THRESHOLD))
         precision = str(trial.settings.get("precision", "auto"))
         key = report_key(data, one.sha256, threshold)
-        found.append(Scorable(number, key, workspace.absolute(one.folder), one.sha256, threshold, precision))
+        found[number] = ReportOrder(key, f"trial {number}", folder, one.sha256, threshold, precision)
     return found
 
 
-def report_split(workspace: Workspace, known: Known, models: Sequence[Scorable], score: str) -> Split:
+def report_split(workspace: Workspace, known: Known, models: Mapping[int, ReportOrder], score: str) -> Split:
     """What is known of the report split. Results on other examples than most were scored on are left out."""
     from bertdistill.engine.tasks.intervals import statistic
 
-    read = {one.number: read_scores(workspace.caches, one.key) for one in models}
+    read = {number: read_scores(workspace.caches, one.key) for number, one in models.items()}
     cached = _on_same_examples({number: one for number, one in read.items() if one is not None and score in one.scores})
     scores = {number: one.scores[score] for number, one in cached.items()}
     intervals: dict[int, Interval] = {}

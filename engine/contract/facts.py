@@ -15,6 +15,27 @@ Shape = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Units:
+    """How one tokenizer reads the texts: the teacher's, or one of words. For students that only read units (ids)."""
+
+    vocabulary: int = 0
+    """Distinct units of the labelled training texts plus two, for padding and for unknown units."""
+    size: int = 0
+    """Number of ids of the tokenizer."""
+    mean_length: float = 0.0
+    """Mean number of units per labelled training text, special ones included."""
+    pad_id: int = 0
+    separator_id: int = -1
+    """Ends a text of a pair; -1 if the tokenizer has none."""
+    special_ids: tuple[int, ...] = ()
+    """Ids that no text contains, such as padding, separators and masks, but not that of unknown units."""
+    tokenizer: str = ""
+    """Folder of the tokenizer."""
+    frequent: str = ""
+    """Folder of the ids in the labelled training texts, most frequent first; see `distill.data.units`."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
@@ -41,7 +62,9 @@ class Prepared:
     teacher_folder: str = ""
     init_folder: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
-    """Folders of the tokenised splits: `train` and `search`."""
+    """Folders of the tokenised splits: `train`, `search`, and `<split>/<units>` for units other than the teacher's."""
+    units: Mapping[str, Units] = field(default_factory=dict)
+    """By name; "" are the teacher's. Only where answers are labels."""
     outputs: str = ""
     """Folder of the teacher's outputs for the training inputs: one array per signal."""
     signals: tuple[str, ...] = ()
@@ -55,6 +78,14 @@ class Prepared:
     pairs: bool | None = None
     """Whether examples are pairs of sentences; None if not recorded."""
 
+    def features_of(self, split: str, units: str = "") -> str:
+        """The folder of a tokenised split."""
+        return self.features[f"{split}/{units}" if units else split]
+
+    def units_of(self, name: str = "") -> Units:
+        """The units of that name; of the teacher's only what every preparation reports, if it reported no more."""
+        return self.units.get(name) or Units(mean_length=self.mean_length, pad_id=self.pad_id)
+
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
         return dataclasses.asdict(self) | {"labels": list(self.labels), "signals": list(self.signals)}
@@ -65,4 +96,11 @@ class Prepared:
         known = {f.name for f in dataclasses.fields(Prepared)}
         values = {name: value for name, value in (raw or {}).items() if name in known and value is not None}
         lists = {name: tuple(values.get(name, ())) for name in ("labels", "signals")}
-        return Prepared(**values | lists)
+        units = {name: _units(one) for name, one in values.get("units", {}).items()}
+        return Prepared(**values | lists | {"units": units})
+
+
+def _units(raw: Mapping[str, Any]) -> Units:
+    known = {f.name for f in dataclasses.fields(Units)}
+    values = {name: value for name, value in raw.items() if name in known}
+    return Units(**values | {"special_ids": tuple(values.get("special_ids", ()))})

@@ -18,10 +18,14 @@ from typing import Any, Literal, TypeVar
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
+from bertdistill.engine.contract.promotion import Promotion
+from bertdistill.engine.contract.report import ReportOrder
 
 ATTEMPT_KINDS = ("prepare", "trial", "promote", "report")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
+TEACHER_UNITS = "teacher"
+"""Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
 
 
 def key(default: Any = MISSING, *, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
@@ -125,6 +129,28 @@ class Settings:
     hidden_size: int = key(0, help="From scratch: hidden size; 0 uses the teacher's.", low=0, high=4096)
     ffn_size: int = key(0, help="From scratch: feed-forward size; 0 means four times hidden_size.", low=0, high=16384)
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
+    units: str = key(
+        TEACHER_UNITS,
+        help="mlp, bilstm: what a text is divided into: the pieces of the teacher's tokenizer, or words.",
+        choices=(TEACHER_UNITS, "words"),
+    )
+    vocab_size: int = key(
+        5000,
+        help="mlp, bilstm: rows of the embeddings: padding, unknown units and the most frequent units of the training "
+        "data.",
+        low=3,
+        high=1_000_000,
+    )
+    embedding_size: int = key(16, help="mlp, bilstm: size of the embeddings.", low=1, high=4096)
+    pooling: str = key(
+        "auto",
+        help="How a text becomes one vector; mlp: mean (auto) or attention; bilstm: last (auto), the last states of "
+        "both directions, or max.",
+        choices=("auto", "mean", "attention", "last", "max"),
+    )
+    word_dropout: float = key(
+        0.0, help="mlp, bilstm: fraction of the units of a text that training leaves out.", low=0, high=0.9
+    )
     dropout: float = key(0.1, help="Dropout after embeddings, attention and feed-forward.", low=0, high=0.9)
     attention_dropout: float = key(0.1, help="Dropout on attention weights.", low=0, high=0.9)
     classifier_dropout: float = key(0.1, help="Dropout before the task head.", low=0, high=0.9)
@@ -195,23 +221,26 @@ class AttemptSpec:
     select_direction: str = "maximize"
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
+    units: list[str] = field(default_factory=list)
+    """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
     importance: bool = True
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
     measure: list[str] = field(default_factory=list)
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
-    promote: dict[str, Any] = field(default_factory=dict)
-    """For kind promote only: checkpoint, target folder, name, version, recorded metrics, bootstrap samples."""
-    report: list[dict[str, Any]] = field(default_factory=list)
-    """For kind report only: models to score, each with key, name, folder, sha256, threshold and precision."""
+    promote: Promotion | None = None
+    """What to verify and export; for kind promote only."""
+    report: tuple[ReportOrder, ...] = ()
+    """What to score on the report split; for kind report only."""
     version: int = 1
 
     def write(self, path: Path) -> None:
         """Write this spec as `spec.json`, atomically."""
-        write_json(path, dataclasses.asdict(self))
+        promote = self.promote.to_dict() if self.promote else {}
+        write_json(path, dataclasses.asdict(dataclasses.replace(self, promote=None)) | {"promote": promote})
 
     @staticmethod
     def read(path: Path) -> AttemptSpec:
-        """Read a spec back; raises ValueError if it was written by an incompatible version."""
+        """Read a spec back; ValueError if an incompatible version wrote it, ConfigError if its promotion is damaged."""
         with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             raw = json.loads(file.read(MOST_JSON_BYTES))
         if raw.get("version") != 1:
@@ -224,7 +253,13 @@ class AttemptSpec:
             "device": Device,
             "prepared": Prepared,
         }
-        return AttemptSpec(**{k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()})
+        values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
+        promote, report = values.pop("promote", None), values.pop("report", ())
+        return AttemptSpec(
+            **values,
+            promote=Promotion.from_dict(promote) if promote else None,
+            report=tuple(map(ReportOrder.from_dict, report)),
+        )
 
 
 T = TypeVar("T")

@@ -13,14 +13,16 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
-from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples
+from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
+from bertdistill.engine.distill.data.units import count_units
+from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
@@ -37,6 +39,8 @@ from bertdistill.engine.tasks.table import TASKS
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
+WORDS_VERSION = 1
+"""Part of the cache key of word tokenizers: increment it when the same texts give other words."""
 
 
 def prepare(run: Run) -> Prepared:
@@ -73,6 +77,7 @@ def prepare(run: Run) -> Prepared:
         run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
+    units, features = _units(run, train_examples, search, (tokenizer, str(teacher), train_features))
     teacher_shape = read_shape(teacher)
     scratch = spec.student.init == SCRATCH
     return Prepared(
@@ -89,7 +94,8 @@ def prepare(run: Run) -> Prepared:
         teacher_metrics=teacher_metrics,
         teacher_folder=str(teacher),
         init_folder=init,
-        features={"train": str(train_features.folder), "search": str(search_features.folder)},
+        features={"train": str(train_features.folder), "search": str(search_features.folder)} | features,
+        units=units,
         outputs=str(outputs),
         signals=(LOGITS,),
         importance=_importance(run, init, train_features, train_examples, pad_id),
@@ -109,6 +115,28 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
         progress=run.progress(f"tokenising the {'training' if part == 'train' else 'validation'} split", "examples"),
         say=run.warn,
     )
+
+
+def _units(
+    run: Run, train: Examples, search: Examples, teacher: tuple[PreTrainedTokenizerBase, str, Features]
+) -> tuple[dict[str, Units], dict[str, str]]:
+    """The facts of the teacher's units and of others that a trial may read, and the folders of the splits in those."""
+    if TASKS[run.spec.task].spans:
+        return {}, {}
+    found: dict[str, Units] = {}
+    folders: dict[str, str] = {}
+
+    def add(name: str, tokenizer: PreTrainedTokenizerBase, folder: str, features: Features) -> None:
+        found[name] = count_units(tokenizer, folder, features, len(train.rows), run.caches, run.warn)
+
+    add("", *teacher)
+    for name in run.spec.units:
+        folder = run.caches / "tokenizers" / cache_key(units=name, version=WORDS_VERSION, data=digest(train))
+        tokenizer = word_tokenizer(texts_of(train), folder, run.warn)
+        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", train), ("search", search))}
+        add(name, tokenizer, str(folder), rows["train"])
+        folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items()}
+    return found, folders
 
 
 def _check_length(run: Run, folder: str, named: str) -> None:

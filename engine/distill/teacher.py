@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from huggingface_hub import snapshot_download
@@ -21,7 +20,7 @@ from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, Te
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
-from bertdistill.engine.distill.data.examples import Examples, digest
+from bertdistill.engine.distill.data.examples import Examples, digest, texts_of
 from bertdistill.engine.distill.data.features import Features, padding_id
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
@@ -77,14 +76,7 @@ def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> P
         check_vocabulary_size(tokenizer, read_shape(teacher_folder).vocab_size, f"teacher.model = {spec.model!r}")
         return tokenizer
     folder = run.caches / "tokenizers" / cache_key(data=digest(train_examples), size=spec.vocab_size)
-    return train_wordpiece(_texts(train_examples), spec.vocab_size, folder, run.warn)
-
-
-def _texts(examples: Examples) -> list[str]:
-    rows: list[Any] = list(examples.rows)
-    if TASKS[examples.task].spans:
-        return [*dict.fromkeys(row.context for row in rows), *(row.question for row in rows)]
-    return [text for row in rows for text in (row.text, row.pair) if text]
+    return train_wordpiece(texts_of(train_examples), spec.vocab_size, folder, run.warn)
 
 
 def fine_tuned(

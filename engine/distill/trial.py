@@ -16,7 +16,7 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.terms import signals
-from bertdistill.engine.distill.data.batches import IntArray, by_length, collate, pad_edges
+from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
@@ -46,15 +46,16 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
-    train_features = features_for(model, open_features(Path(facts.features["train"])))
+    pad_id = facts.units_of(model.units).pad_id
+    train_features = features_for(model, open_features(Path(facts.features_of("train", model.units))))
     search = search_examples(spec)
     evaluator = Evaluator(
         examples=search,
-        features=open_features(Path(facts.features["search"])),
+        features=open_features(Path(facts.features_of("search", model.units))),
         data=spec.data,
         select=spec.select_metric or TASKS[spec.task].scores[0],
         direction=spec.select_direction,
-        pad_id=facts.pad_id,
+        pad_id=pad_id,
     )
     precision = choose_precision(spec.settings.precision, run.device)
     plan = schedule(len(train_features), spec.settings)
@@ -76,7 +77,7 @@ def run_trial(run: Run) -> dict[str, float]:
             stop=run.stop,
             device=run.device,
             precision=precision,
-            pad_id=facts.pad_id,
+            pad_id=pad_id,
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             teacher=_teacher(facts, signals(spec.settings)),
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
@@ -91,6 +92,7 @@ def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    named += [one.frequent for one in facts.units.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 
@@ -107,27 +109,31 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
     return [parts[i] for i in chosen]
 
 
-def _load_teacher(run: Run) -> Encoder:
+def _teacher_example(run: Run) -> tuple[Servable, Batch]:
+    """The teacher, and an input of mean length in its own units."""
     facts = run.spec.prepared
-    return Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
+    model = Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
+    features = open_features(Path(facts.features_of("search")))
+    return model, example_batch(model, features, facts.mean_length, facts.pad_id)
 
 
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
-    """Latencies and throughput of the student in `folder`, as far as requested."""
+    """Latencies and throughput of the student in `folder`, as far as requested; `features` are in its units."""
     result: dict[str, float] = {}
     if not wanted & {*LATENCIES, "throughput"}:
         return result
     model = load_model(folder)
+    units = facts.units_of(model.units)
     if wanted & set(LATENCIES):
         run.progress("latency", "runs")
-        models: list[Servable] = [model, *([_load_teacher(run)] if "latency_ratio" in wanted else [])]
-        timed = [(one, example_batch(one, features, facts.mean_length, facts.pad_id)) for one in models]
-        result |= latency(*timed[0], reference=timed[1] if len(timed) > 1 else None).metrics()
+        example = example_batch(model, features, units.mean_length, units.pad_id)
+        reference = _teacher_example(run) if "latency_ratio" in wanted else None
+        result |= latency(model, example, reference=reference).metrics()
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
-        batches = [collate(seen, part, edges=edges, pad_id=facts.pad_id) for part in rows]
+        batches = [collate(seen, part, edges=edges, pad_id=units.pad_id) for part in rows]
         place(model.net, run.device)
         result["throughput"] = throughput(model, batches, run.device)
     return result

@@ -49,7 +49,6 @@ Ending = tuple[int, str, str, str]
 
 
 def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
-    spec = AttemptSpec.read(paths.spec)
     import torch
 
     from bertdistill.engine.distill.run import Run, Stopped, open_device
@@ -59,6 +58,7 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
     if stop.is_set():
         return ev.EXIT_STOPPED, "stopped", "stopped", "stopped before it started"
     try:
+        spec = AttemptSpec.read(paths.spec)
         run = Run(spec, paths, events, stop, open_device(spec.device))
         events.emit(ev.RESULT, **WORK[spec.kind](run))
     except Stopped:

@@ -6,10 +6,12 @@ The worker has its own table, `distill.families.table.BUILDERS`, with the same n
 from __future__ import annotations
 
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
+from bertdistill.engine.families.mlp import MLP
 from bertdistill.engine.families.transformer import TRANSFORMER
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, MLP, BILSTM)}
 
 
 def foreign(settings: Settings) -> frozenset[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths, read_object
 from bertdistill.engine.launch import process, shim
-from bertdistill.engine.launch.protocol import Exit
+from bertdistill.engine.launch.protocol import Exit, Handle
 
 _KIND = re.compile(r"[a-z0-9_]{1,64}")
 _LARGEST = 2**31
@@ -37,7 +37,7 @@ def claim(paths: RunPaths) -> int:
     return lock
 
 
-def read_exit(paths: RunPaths, handle: Mapping[str, Any]) -> Exit:
+def read_exit(paths: RunPaths, handle: Handle) -> Exit:
     """How an attempt ended of which nothing runs any more: as its exit.json says, else lost, with the reason if known.
 
     An attempt without a handle and a state.json never got as far as a worker: a runner died while it started it.
@@ -46,7 +46,7 @@ def read_exit(paths: RunPaths, handle: Mapping[str, Any]) -> Exit:
         return found
     state = read_object(paths.state)
     kind = "lost"
-    if not handle and not state:
+    if handle == Handle() and not state:
         kind = "never_started"
     elif state.get("host") == process.host() and state.get("boot_id") != process.boot_id():
         kind = "machine_restarted"

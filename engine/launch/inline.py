@@ -6,18 +6,17 @@ import importlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import process, shim
 from bertdistill.engine.launch.attempts import claim, read_exit
 from bertdistill.engine.launch.local import WORKER_MODULE
-from bertdistill.engine.launch.protocol import Exit, Slot
+from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class InlineLauncher:
     def busy(self, slot: Slot) -> str:
         return ""
 
-    def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
+    def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
         """Run the worker to its end and write exit.json as the shim would."""
         lock = claim(paths)
         began = time.monotonic()
@@ -49,18 +48,18 @@ class InlineLauncher:
             write_json(paths.exit, vars(result))
         finally:
             os.close(lock)
-        return {"host": process.host(), "inline": os.getpid()}
+        return Handle(host=process.host())
 
-    def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
+    def alive(self, paths: RunPaths, handle: Handle) -> bool:
         return process.held(paths.lock)
 
-    def ended(self, paths: RunPaths, handle: Mapping[str, Any]) -> Exit | None:
+    def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
         return None if self.alive(paths, handle) else read_exit(paths, handle)
 
-    def stop(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def stop(self, paths: RunPaths, handle: Handle) -> None:
         """Nothing: an attempt has ended before anyone can ask."""
 
-    def kill(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def kill(self, paths: RunPaths, handle: Handle) -> None:
         """Nothing, as above."""
 
     def _run(self, paths: RunPaths) -> int:

@@ -22,7 +22,7 @@ from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import process, shim
 from bertdistill.engine.launch.attempts import claim, read_exit
 from bertdistill.engine.launch.devices import FOLDER_VARIABLE, cores, gpu_busy, gpu_uuids
-from bertdistill.engine.launch.protocol import Exit, Slot
+from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 
 WORKER_MODULE = "bertdistill.engine.distill.worker"
 COMMAND_VARIABLE = "BERTDISTILL_WORKER"
@@ -88,7 +88,7 @@ class LocalLauncher:
         """Why a GPU is skipped: others use memory on it. A CPU slot is never busy."""
         return "" if slot.device.kind == "cpu" else gpu_busy(slot.device)
 
-    def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
+    def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
         """Start the shim and return at once. The lock passes to it already held, so the attempt never looks dead."""
         lock = claim(paths)
         worker = [*(self.command or worker_command(self.environ)), str(paths.folder)]
@@ -116,9 +116,9 @@ class LocalLauncher:
             os.close(lock)
         _CHILDREN.append(child)
         boot, start = process.boot_id(), shim.start_ticks(child.pid)
-        return {"host": process.host(), "boot_id": boot, "shim": child.pid, "start": start}
+        return Handle(process.host(), boot, shim=child.pid, start=start)
 
-    def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
+    def alive(self, paths: RunPaths, handle: Handle) -> bool:
         """Whether the lock is held, by the shim or by anything that the worker left behind, or either of them runs."""
         reap()
         if process.held(paths.lock):
@@ -126,17 +126,17 @@ class LocalLauncher:
         who = _recorded(paths, handle)
         return any(process.alive(one, boot=who.boot) for one in (who.shim, who.worker))
 
-    def ended(self, paths: RunPaths, handle: Mapping[str, Any]) -> Exit | None:
+    def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
         """As exit.json says."""
         return None if self.alive(paths, handle) else read_exit(paths, handle)
 
-    def stop(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def stop(self, paths: RunPaths, handle: Handle) -> None:
         """SIGTERM to the shim, which passes it to the worker's main process; to that process itself without a shim."""
         who = _recorded(paths, handle)
         if not process.send(who.shim, signal.SIGTERM, boot=who.boot):
             process.send(who.worker, signal.SIGTERM, boot=who.boot)
 
-    def kill(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def kill(self, paths: RunPaths, handle: Handle) -> None:
         """SIGKILL to all that hold the lock or were started for this folder, in whatever session they are.
 
         The shim is spared while it can still write down how the worker ended.
@@ -166,18 +166,14 @@ class _Processes:
 _NOBODY = process.Identity(0, 0)
 
 
-def _recorded(paths: RunPaths, handle: Mapping[str, Any]) -> _Processes:
+def _recorded(paths: RunPaths, handle: Handle) -> _Processes:
     """Who runs the attempt by pid and start time: from state.json, else (it just began) from the handle."""
     state = read_object(paths.state)
     try:
         shim_, worker = (_identity(state[name]) for name in ("shim", "worker"))
         return _Processes(shim_, worker, str(state["boot_id"]))
     except (KeyError, TypeError, ValueError):
-        return _Processes(
-            _identity({"pid": handle.get("shim", 0), "start": handle.get("start", 0)}),
-            _NOBODY,
-            str(handle.get("boot_id", "")),
-        )
+        return _Processes(_identity({"pid": handle.shim, "start": handle.start}), _NOBODY, handle.boot_id)
 
 
 def _identity(raw: Mapping[str, Any]) -> process.Identity:

@@ -5,6 +5,7 @@ A new launcher is a module that implements this protocol and a row in `launchers
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,8 +38,40 @@ class Exit:
     """How long it ran by a monotonic clock that stops during suspend; None if it was not measured."""
 
 
+@dataclass(frozen=True)
+class Handle:
+    """By what a launcher finds an attempt again. `Attempt.handle` and `ModelVersion.handle` hold its JSON form.
+
+    A launcher fills in the fields that it needs; an empty handle belongs to an attempt that was never started.
+    """
+
+    host: str = ""
+    boot_id: str = ""
+    """Boot of that host; process ids of an earlier one mean nothing."""
+    shim: int = 0
+    """Process id of the shim."""
+    start: int = 0
+    """Start time of the shim in clock ticks since the boot."""
+    job: str = ""
+    """The launcher's own name of the attempt, for one that starts no shim on this machine."""
+    device: Device | None = None
+    """What the attempt may use; the runner adds it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its JSON form."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Handle:
+        """From its JSON form; unknown keys (of an older version, say) are ignored."""
+        device = raw.get("device")
+        host, boot_id, job = (str(raw.get(name) or "") for name in ("host", "boot_id", "job"))
+        shim, start = (raw[name] if type(raw.get(name)) is int else 0 for name in ("shim", "start"))
+        return Handle(host, boot_id, shim, start, job, Device(**device) if device else None)
+
+
 class Launcher(Protocol):
-    """What the runner requires of a launcher. A handle is JSON by which an attempt is found again."""
+    """What the runner requires of a launcher."""
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """Room for workers: `wanted` at most, 0 for as many as is usual here; `per_gpu` may share one GPU."""
@@ -52,22 +85,22 @@ class Launcher(Protocol):
         """Why this slot must be skipped just now; empty when it may be used."""
         ...
 
-    def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
+    def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
         """Start the attempt whose spec is in the folder; LaunchError when that is impossible."""
         ...
 
-    def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
+    def alive(self, paths: RunPaths, handle: Handle) -> bool:
         """Whether any process of the attempt still runs."""
         ...
 
-    def ended(self, paths: RunPaths, handle: Mapping[str, Any]) -> Exit | None:
+    def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
         """How the attempt ended; None while a process of it lives."""
         ...
 
-    def stop(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def stop(self, paths: RunPaths, handle: Handle) -> None:
         """Ask it to leave: SIGTERM to the worker's main process, SIGKILL after the grace time."""
         ...
 
-    def kill(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def kill(self, paths: RunPaths, handle: Handle) -> None:
         """End every process of the attempt now."""
         ...

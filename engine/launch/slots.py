@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.spec import Device
-from bertdistill.engine.launch.protocol import Launcher, Slot
-from bertdistill.store.rows import Attempt
+from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
+from bertdistill.store.rows import Attempt, ModelVersion
 
 Wish = tuple[int, int]
 """`runner.slots` and `runner.slots_per_gpu` of a study."""
@@ -73,8 +73,14 @@ def usable(launcher: Launcher, wish: Wish) -> tuple[int, list[Slot]]:
     return own, slots
 
 
+def devices_of(holders: Iterable[Attempt | ModelVersion]) -> list[Device]:
+    """The devices that these attempts and verifications were given."""
+    found = (Handle.from_dict(one.handle).device for one in holders)
+    return [device for device in found if device is not None]
+
+
 def _device(attempt: Attempt) -> Device | None:
-    return Device(**attempt.handle["device"]) if "device" in attempt.handle else None
+    return Handle.from_dict(attempt.handle).device
 
 
 def _place(launcher: Launcher, slot: Slot, holders: Mapping[str, Attempt], loads: Mapping[str, float]) -> Place:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.protocol import Launcher
+from bertdistill.engine.launch.protocol import Handle, Launcher
 from bertdistill.engine.runner import retention, settle
 from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.lookups import Lookups
@@ -62,7 +62,7 @@ class Collector:
         live: list[Attempt] = []
         for attempt in attempts:
             with self.at_study(attempt.study_id):
-                if self.launcher.alive(self.paths(attempt), attempt.handle):
+                if self.launcher.alive(self.paths(attempt), Handle.from_dict(attempt.handle)):
                     live.append(attempt)
                 else:
                     self._settle(attempt, now)
@@ -81,20 +81,22 @@ class Collector:
             current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
             if current is None or not (current.stop_reason or paths.exit.exists()):
                 continue
+            handle = Handle.from_dict(current.handle)
             if current.stop_reason == AT_ONCE and key not in self._killed:
                 self._killed.add(key)
                 self._leaving[key] = steady  # its shim has the grace time to write down how it ended
-                self.launcher.kill(paths, current.handle)
+                self.launcher.kill(paths, handle)
             elif key not in self._leaving:
                 self._leaving[key] = steady
-                self.launcher.stop(paths, current.handle)
+                self.launcher.stop(paths, handle)
             elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
-                self.launcher.kill(paths, current.handle)
+                self.launcher.kill(paths, handle)
 
     def stirs(self) -> bool:
         """Whether a worker has written or ended since the last round: a stat and a lock probe each."""
         return any(
-            self._size(attempt) != size or not self.launcher.alive(self.paths(attempt), attempt.handle)
+            self._size(attempt) != size
+            or not self.launcher.alive(self.paths(attempt), Handle.from_dict(attempt.handle))
             for attempt, size in self._watched
         )
 
@@ -131,12 +133,12 @@ class Collector:
 
     def _settle(self, attempt: Attempt, now: float) -> None:
         """File an attempt whose lock is free. It was free before this reads, so all events are in the file."""
-        paths = self.paths(attempt)
-        ended = self.launcher.ended(paths, attempt.handle)
+        paths, handle = self.paths(attempt), Handle.from_dict(attempt.handle)
+        ended = self.launcher.ended(paths, handle)
         if ended is None:
             return  # a probe of someone else held the lock just now
         if ended.kind == "lost":
-            self.launcher.kill(paths, attempt.handle)  # its shim is gone, which would have ended its stray children
+            self.launcher.kill(paths, handle)  # its shim is gone, which would have ended its stray children
         self._listen([attempt], now)
         spec = self.lookups.spec_by_id(attempt.study_id)
         found = settle.settle(

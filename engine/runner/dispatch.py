@@ -15,10 +15,11 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.protocol import Launcher, Slot
+from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
+from bertdistill.engine.launch.slots import devices_of
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.study.config import select_metric
-from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_signals
+from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_signals, wanted_units
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -59,6 +60,7 @@ def attempt_spec(
         select_metric=select.name,
         select_direction=select.direction,
         signals=wanted_signals(spec),
+        units=wanted_units(spec),
         importance=prunes_by_importance(spec),
         measure=measured(spec),
     )
@@ -112,7 +114,7 @@ def begin(
         )
     handle = write_and_start(launcher, RunPaths(folder), order, grace=spec.runner.grace_seconds)
     with db.write() as session:
-        writes.set_attempt_handle(session, attempt.id, handle)
+        writes.set_attempt_handle(session, attempt.id, handle.to_dict())
     return attempt
 
 
@@ -123,7 +125,7 @@ def _set_running(session: Writing, trial_id: int, now: float) -> bool:
     return writes.set_trial_state(session, trial_id, TrialState.RUNNING, now=now, reason=reason)
 
 
-def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, grace: float) -> dict[str, Any]:
+def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, grace: float) -> Handle:
     """Make the folder, write spec.json, start; returns the handle. LaunchError if that fails."""
     try:
         paths.folder.mkdir(mode=0o700, parents=True)
@@ -131,7 +133,7 @@ def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, 
     except OSError as error:
         raise LaunchError(f"cannot write {paths.spec}: {error.strerror}", hint="Free disk space.") from error
     handle = launcher.start(paths, order.device, grace=grace)
-    return {**handle, "device": dataclasses.asdict(order.device)}
+    return dataclasses.replace(handle, device=order.device)
 
 
 def free_folder(wanted: Path) -> Path:
@@ -161,6 +163,9 @@ def _runs(session: Reading, study: Study, trial: Trial | None) -> bool:
 def devices_in_use(db: Database, workspace: Workspace, launcher: Launcher) -> list[Device]:
     """What the verifications that run just now were given."""
     with db.read() as session:
-        found = [one for one in reads.model_versions(session) if one.state == "verifying" and "device" in one.handle]
-    alive = [one for one in found if launcher.alive(RunPaths(workspace.absolute(one.attempt_folder)), one.handle)]
-    return [Device(**one.handle["device"]) for one in alive]
+        found = [one for one in reads.model_versions(session) if one.state == "verifying" and one.attempt_folder]
+    return devices_of(
+        one
+        for one in found
+        if launcher.alive(RunPaths(workspace.absolute(one.attempt_folder)), Handle.from_dict(one.handle))
+    )

@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.errors import LaunchError
-from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Exit, Launcher, Slot
-from bertdistill.engine.launch.slots import fits, gpu_loads, usable
+from bertdistill.engine.launch.slots import devices_of, fits, gpu_loads, usable
 from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.rules import HOST_OOM, out_of_hours, place_in_queue, runs_alone
@@ -75,7 +74,7 @@ class Scheduler:
         if _count(live, study) >= own or len(live) >= most:
             return []
         names = {attempt.slot for attempt in live}
-        used = [Device(**one.handle["device"]) for one in live if "device" in one.handle]
+        used = devices_of(live)
         if any(slot.device.kind == "cuda" for slot in slots):
             used += dispatch.devices_in_use(self.db, self.workspace, self.launcher)
         loads = gpu_loads(used)

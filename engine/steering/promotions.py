@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
 
 from bertdistill.engine.contract.errors import ActionRefused, LaunchError
 from bertdistill.engine.contract.events import ENDED, RESULT, STARTED, first_event
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, read_object
+from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import AttemptSpec, Device
 from bertdistill.engine.contract.workspace import Workspace, checked
 from bertdistill.engine.launch.devices import cores
 from bertdistill.engine.launch.launchers import make_launcher
-from bertdistill.engine.launch.protocol import Exit, Launcher
-from bertdistill.engine.launch.slots import fits, gpu_loads
+from bertdistill.engine.launch.protocol import Exit, Handle, Launcher
+from bertdistill.engine.launch.slots import devices_of, fits, gpu_loads
 from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.dispatch import devices_in_use
 from bertdistill.engine.runner.settle import last_line
@@ -33,7 +33,6 @@ from bertdistill.store.rows import Attempt, Checkpoint, ModelVersion, Study, Tri
 AT_REST = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
 START_SECONDS = 60.0
 """Seconds without a started worker after which the promoting process is considered dead."""
-RESAMPLES = 1000
 
 
 def promote(
@@ -77,7 +76,7 @@ def promote(
                 hint = "It is not in this workspace's database: move it elsewhere, or choose another name."
                 raise ActionRefused(f"{target} already exists", hint=hint)
             origin = reads.attempt_by_id(session, chosen.attempt_id)
-            order = _order(workspace, trial, chosen, version, origin) | {"alias": alias, "who": who, "note": note}
+            order = _order(workspace, trial, chosen, version, origin, alias)
             arguments = {"name": name, "version": version.version, "alias": alias, "force": force}
             record(session, who, "promote", found.id, trial.id, arguments=arguments)
         return _start(workspace, db, launcher, found, trial, version, order)
@@ -90,7 +89,7 @@ def _start(
     study: Study,
     trial: Trial,
     version: ModelVersion,
-    order: dict[str, Any],
+    order: Promotion,
 ) -> ModelVersion:
     spec = study_from_dict(study.spec, where=f"study {study.name}")
     device = free_device(db, workspace, launcher)
@@ -109,7 +108,7 @@ def _start(
         raise
     with db.write() as session:
         folder = workspace.relative(paths.folder)
-        writes.set_model_handle(session, version.id, attempt_folder=folder, handle=handle)
+        writes.set_model_handle(session, version.id, attempt_folder=folder, handle=handle.to_dict())
     return _version(db, version.id)
 
 
@@ -125,30 +124,29 @@ def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
 
 
 def _order(
-    workspace: Workspace, trial: Trial, checkpoint: Checkpoint, version: ModelVersion, origin: Attempt
-) -> dict[str, Any]:
-    """`AttemptSpec.promote`, as the worker reads it."""
+    workspace: Workspace, trial: Trial, checkpoint: Checkpoint, version: ModelVersion, origin: Attempt, alias: str
+) -> Promotion:
     begun = first_event(RunPaths(workspace.absolute(origin.folder)).events, STARTED)
-    return {
-        "name": version.name,
-        "version": version.version,
-        "trial": trial.number,
-        "checkpoint": str(workspace.absolute(checkpoint.folder)),
-        "sha256": checkpoint.sha256,
-        "target": str(workspace.models_folder(version.name, version.version)),
-        "recorded": {**trial.metrics, **checkpoint.metrics},
-        "force": version.forced,
-        "samples": RESAMPLES,
-        "precision": str(begun.get("precision", "")),
-        "device": str(origin.handle.get("device", {}).get("kind", "")),
-    }
+    device = Handle.from_dict(origin.handle).device
+    return Promotion(
+        checkpoint=workspace.absolute(checkpoint.folder),
+        sha256=checkpoint.sha256,
+        target=workspace.models_folder(version.name, version.version),
+        name=version.name,
+        version=version.version,
+        recorded={**trial.metrics, **checkpoint.metrics},
+        force=version.forced,
+        precision=str(begun.get("precision", "")),
+        device=device.kind if device else "",
+        alias=alias,
+        note=version.note,
+    )
 
 
 def free_device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
     """A GPU that is not in use, else a fair share of the CPU."""
     with db.read() as session:
-        handles = [one.handle for one in reads.live_attempts(session)]
-    used = [Device(**handle["device"]) for handle in handles if "device" in handle]
+        used = devices_of(reads.live_attempts(session))
     used += devices_in_use(db, workspace, launcher)
     for slot in launcher.slots():
         if slot.device.kind == "cuda" and fits(slot.device, gpu_loads(used)) and not launcher.busy(slot):
@@ -170,7 +168,7 @@ def settle_promotion(workspace: Workspace, version_id: int) -> ModelVersion:
                     writes.finish_model_version(session, version_id, state="failed", now=now, detail=detail)
             return _version(db, version_id)
         paths = RunPaths(workspace.absolute(version.attempt_folder))
-        ended = make_launcher().ended(paths, version.handle)
+        ended = make_launcher().ended(paths, Handle.from_dict(version.handle))
         if ended is not None:
             _finish(workspace, db, version, paths, ended, now)
         return _version(db, version_id)
@@ -187,7 +185,8 @@ def _finish(
         report = {**report, FILES: fingerprints(target)}
     with db.write() as session:
         if verified:
-            alias = str(AttemptSpec.read(paths.spec).promote.get("alias", ""))
+            order = AttemptSpec.read(paths.spec).promote
+            alias = order.alias if order else ""
             fresh = writes.finish_model_version(
                 session,
                 version.id,

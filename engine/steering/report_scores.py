@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bertdistill.engine.analysis.ladder_evidence import Scorable, read_known, scorable
+from bertdistill.engine.analysis.ladder_evidence import read_known, scorable
 from bertdistill.engine.analysis.report_cache import read_scores
-from bertdistill.engine.analysis.scored import TEACHER
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import ENDED, NOTICE, PROGRESS, first_event, newest_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.report import ReportOrder
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.launchers import make_launcher
-from bertdistill.engine.launch.protocol import Exit, Launcher
+from bertdistill.engine.launch.protocol import Exit, Handle, Launcher
 from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.settle import last_line
 from bertdistill.engine.steering.promotions import free_device
@@ -64,7 +64,7 @@ def score_on_report(
         db.close()
     known, spec = read_known(workspace, study, numbers), study_from_dict(found.spec, where=f"study {study}")
     models = scorable(workspace, known, spec.data, Prepared.from_dict(found.prepared))
-    wanted = [one for one in models if read_scores(workspace.caches, one.key) is None]
+    wanted = [one for one in models.values() if read_scores(workspace.caches, one.key) is None]
     gone = tuple(number for number in numbers if number not in known.checkpoints)
     if wanted:
         _score(workspace, found, spec, wanted, device, launcher, say, sleep)
@@ -75,14 +75,14 @@ def _score(
     workspace: Workspace,
     study: Study,
     spec: StudySpec,
-    wanted: Sequence[Scorable],
+    wanted: Sequence[ReportOrder],
     device: Device,
     launcher: Launcher,
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> None:
     order = dispatch.attempt_spec(spec, workspace, kind="report", device=device, prepared=study.prepared)
-    order = dataclasses.replace(order, report=[_order(one) for one in wanted])
+    order = dataclasses.replace(order, report=tuple(wanted))
     paths = RunPaths(dispatch.free_folder(workspace.attempt_folder(study.name, None, 1, "report")))
     handle = dispatch.write_and_start(launcher, paths, order, grace=spec.runner.grace_seconds)
     try:
@@ -95,17 +95,10 @@ def _score(
     shutil.rmtree(paths.folder, ignore_errors=True)
 
 
-def _order(one: Scorable) -> dict[str, object]:
-    """One entry of `AttemptSpec.report`."""
-    name = "teacher" if one.number == TEACHER else f"trial {one.number}"
-    told = {"key": one.key, "name": name, "folder": str(one.folder), "sha256": one.sha256}
-    return told | {"threshold": one.threshold, "precision": one.precision}
-
-
 def _followed(
     launcher: Launcher,
     paths: RunPaths,
-    handle: dict[str, object],
+    handle: Handle,
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> Exit:

@@ -15,12 +15,14 @@ from bertdistill.engine.contract.errors import ActionRefused, ConfigError, Inval
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.families.table import FAMILIES
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.runner.rules import UNDONE, over_limit, used
 from bertdistill.engine.steering.recording import record, study_and_spec, writing
 from bertdistill.engine.study.config import nearest
 from bertdistill.engine.study.sections import shown
 from bertdistill.engine.study.space import active, check, coerce, contains, describe, in_order, middle
-from bertdistill.engine.study.student import Planned, known, plan
+from bertdistill.engine.study.student import Planned, known, plan, possible
 from bertdistill.engine.study.study_checks import NEED_PRETRAINED, NEED_SCRATCH
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.suggestions import example, fixed_parameter, read_fixed, suggested
@@ -172,7 +174,13 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
 def changeable(spec: StudySpec) -> tuple[str, ...]:
     """The settings that a rerun may change: those that apply to the students of this study."""
     idle = NEED_PRETRAINED if spec.student.init == SCRATCH else NEED_SCRATCH
-    return tuple(name for name in SEARCHABLE if name not in idle)
+    applying = frozenset[str]().union(
+        *(
+            FAMILIES[name].settings - frozenset(idle if name == TRANSFORMER.name else ())
+            for name in possible(spec, "family")
+        )
+    )
+    return tuple(name for name in SEARCHABLE if name in applying)
 
 
 def _changed_trial(

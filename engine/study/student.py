@@ -13,7 +13,7 @@ from typing import Any
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.study.space import active, resolve
@@ -80,6 +80,13 @@ def wanted_signals(spec: StudySpec) -> list[str]:
         if any(term.weight(value) != 0 for value in possible(spec, term.key)):
             found |= term.needs
     return sorted(found)
+
+
+def wanted_units(spec: StudySpec) -> list[str]:
+    """Units other than the teacher's that any trial of the study may read; the preparation tokenises for each."""
+    if not any("units" in FAMILIES[name].settings for name in possible(spec, "family")):
+        return []
+    return sorted({*possible(spec, "units")} - {TEACHER_UNITS})
 
 
 def possible(spec: StudySpec, key: str) -> list[Any]:

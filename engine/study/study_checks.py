@@ -13,6 +13,7 @@ from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.families.table import FAMILIES
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.sections import (
     Problem,
@@ -275,10 +276,19 @@ def _families(parts: Parts) -> Iterator[Problem]:
             if table == "settings":  # the others are checked like any value of a setting
                 yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(FAMILIES)}")
         elif parts.task is not None and not FAMILIES[name].fits(TASKS[parts.task]):
-            yield Problem(table, key, f"= {shown(name)} does not support {parts.task}")
+            fitting = [one for one in FAMILIES if FAMILIES[one].fits(TASKS[parts.task])]
+            yield Problem(table, key, f"= {shown(name)} does not support {parts.task}; use {one_of(fitting)}")
+
+
+def _may_be_transformer(parts: Parts, when: Mapping[str, tuple[Any, ...]]) -> bool:
+    """Whether a parameter with these conditions can be active in a transformer."""
+    searched = [parameter for parameter in parts.search or () if parameter.name == "family"]
+    fixed = parts.settings.family if parts.settings else TRANSFORMER.name
+    return TRANSFORMER.name in when.get("family", searched[0].choices if searched else (fixed,))
 
 
 def _scratch(parts: Parts) -> Iterator[Problem]:
+    """Sizes of transformers that are cut from a checkpoint, and choices among layers that are new."""
     if parts.student is None:
         return
     scratch = parts.student.init == SCRATCH
@@ -290,9 +300,10 @@ def _scratch(parts: Parts) -> Iterator[Problem]:
         if scratch
         else 'needs [student] init = "scratch"'
     )
-    for name in [parameter.name for parameter in parts.search or () if parameter.name in wrong]:
+    searched = [parameter for parameter in parts.search or () if parameter.name in wrong]
+    for name in [parameter.name for parameter in searched if _may_be_transformer(parts, parameter.when)]:
         yield Problem(f"search.{name}", "", f"{why}; remove it")
-    for name in wrong:
+    for name in wrong if _may_be_transformer(parts, {}) else ():
         if name in parts.fixed and parts.settings and getattr(parts.settings, name) != getattr(Settings(), name):
             yield Problem("settings", name, f"{why}; remove it")
 
@@ -309,8 +320,10 @@ def _shapes(parts: Parts) -> Iterator[Problem]:
     """Widths and heads of students from scratch, for every combination in the space."""
     if parts.student is None or parts.student.init != SCRATCH or parts.settings is None or parts.search is None:
         return
+    if not _may_be_transformer(parts, {}):
+        return
     width = parts.teacher.hidden_size if parts.teacher and parts.teacher.model == SCRATCH else 0
-    asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads"})
+    asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads", "family"})
     if (count(asked, parts.settings) or math.inf) <= MOST_SHAPES:
         for params in grid(asked, parts.settings):
             if text := _shape_problem(resolve(asked, params, parts.settings), width):
@@ -331,6 +344,8 @@ def _with_conditions(space: Space, names: set[str]) -> Space:
 
 
 def _shape_problem(settings: Settings, teacher_width: int) -> str:
+    if settings.family != TRANSFORMER.name:
+        return ""
     width = settings.hidden_size or teacher_width
     if not width:
         return ""

@@ -6,8 +6,10 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -28,9 +30,12 @@ def test_the_constants_name_the_revision_files() -> None:
     assert list(REVISIONS) == [one.revision for one in reversed(list(script.walk_revisions()))]
 
 
-def test_upgrading_an_empty_file_gives_the_tables_of_the_models(db: Database) -> None:
+@pytest.mark.parametrize("start", ["an empty file", "the first revision"])
+def test_upgrading_gives_the_tables_of_the_models(tmp_path: Path, start: str) -> None:
     """Alembic itself finds no difference, and the statements that made the tables are the same."""
-    with db.write() as session:
+    if start == "the first revision":
+        first_revision(tmp_path)
+    with closing(open_db(tmp_path)) as db, db.write() as session:
         connection = session.connection()
         assert [] == compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
         made = dict(connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all())
@@ -56,12 +61,16 @@ def test_metric_tables_are_clustered_on_their_key(db: Database) -> None:
         assert ["metric", "metric_rollup"] == [name for (name,) in session.rows(query)]
 
 
-def test_a_database_of_the_first_revision_still_opens(tmp_path: Path) -> None:
+def first_revision(folder: Path) -> None:
     """A dump of one, rows included, is kept beside this test and never changes."""
-    with sqlite3.connect(tmp_path / db_module.DATABASE_NAME) as raw:
+    with closing(sqlite3.connect(folder / db_module.DATABASE_NAME)) as raw, raw:
         raw.executescript(FIRST.read_text(encoding="utf-8"))
         raw.execute(f"PRAGMA application_id = {db_module.APPLICATION_ID}")
-    raw.close()
+
+
+def test_a_database_of_the_first_revision_still_opens(tmp_path: Path) -> None:
+    """Its rows are read."""
+    first_revision(tmp_path)
     db = open_db(tmp_path)
     with db.read() as session:
         study = reads.study(session, "squad")

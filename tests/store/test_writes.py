@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import itertools
+import re
+from types import ModuleType
 
 import pytest
 
-from bertdistill.store import reads, writes
+from bertdistill.store import metrics, reads, writes
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound, StoreError
 from bertdistill.store.rows import AttemptState, Checkpoint, ModelVersion, Study, StudyState, Trial, TrialState
@@ -313,3 +317,29 @@ def test_an_alias_can_be_undone(db: Database, versions: list[ModelVersion]) -> N
     assert [(second, first), (first, second), (second, first)] == seen
     with db.read() as session:
         assert ["live"] == [one.alias for one in reads.aliases(session)]
+
+
+def statements(module: ModuleType) -> list[str]:
+    """Every SQL statement in a module's text; `1` stands for a part that is filled in at run time."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(module))))
+    filled = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    parts = {id(part) for node in filled for part in node.values}
+    texts = [
+        "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values) for node in filled
+    ]
+    texts += [str(node.value) for node in nodes if isinstance(node, ast.Constant) and id(node) not in parts]
+    return [
+        text for text in texts if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH) .*(FROM|INTO|SET) ", text, re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize("module", [metrics, writes], ids=lambda module: module.__name__)
+def test_every_statement_names_tables_and_columns_that_exist(db: Database, module: ModuleType) -> None:
+    """SQLite prepares each against a new database. Those of `reads` are run in its own tests."""
+    found = statements(module)
+    assert len(found) > 5
+    with db.read() as session:
+        for statement in found:
+            numbered = [int(n) for n in re.findall(r"\?(\d+)", statement)]
+            values = [None] * (max(numbered) if numbered else statement.count("?"))
+            session.rows(f"EXPLAIN {statement}", *values)

@@ -31,6 +31,7 @@ __all__ = [
     "digest",
     "load_examples",
     "search_examples",
+    "texts_of",
 ]
 
 
@@ -106,6 +107,14 @@ def digest(examples: Examples) -> str:
     for row in examples.rows:
         state.update(repr(row).encode("utf-8", "backslashreplace"))
     return state.hexdigest()
+
+
+def texts_of(examples: Examples) -> list[str]:
+    """All texts, for training a tokenizer; a passage counts once."""
+    rows: list[Any] = list(examples.rows)
+    if TASKS[examples.task].spans:
+        return [*dict.fromkeys(row.context for row in rows), *(row.question for row in rows)]
+    return [text for row in rows for text in (row.text, row.pair) if text]
 
 
 # ------------------------------------------------------------------------------------------------------------- the cut

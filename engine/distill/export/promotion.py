@@ -20,6 +20,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
+from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
@@ -33,7 +34,7 @@ from bertdistill.engine.distill.export.scoring import (
     score,
     scores_of,
 )
-from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, place
 from bertdistill.engine.distill.training.train import choose_precision
@@ -54,46 +55,6 @@ BOOTSTRAP_SEED = 0
 
 class Mismatch(BertDistillError):
     """The checkpoint does not match the record: another file, or another score. Use force, or promote another one."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """`AttemptSpec.promote`: what to verify and where to export it. Paths are absolute."""
-
-    checkpoint: Path
-    sha256: str
-    target: Path
-    name: str
-    version: int
-    recorded: Mapping[str, float]
-    force: bool = False
-    samples: int = 1000
-    precision: str = ""
-    """Precision of the recorded score (float32, bfloat16); if empty, that of the trial's settings."""
-    device: str = ""
-    """Kind of device of the recorded score (cpu, cuda); if empty, that of the verification."""
-    note: str = ""
-    """For the model card."""
-
-    @staticmethod
-    def read(raw: Mapping[str, Any]) -> Order:
-        """From the spec's JSON; unknown keys are ignored. Raises ConfigError if one is missing."""
-        try:
-            return Order(
-                checkpoint=Path(raw["checkpoint"]),
-                sha256=str(raw["sha256"]),
-                target=Path(raw["target"]),
-                name=str(raw["name"]),
-                version=int(raw["version"]),
-                recorded={key: value for key, value in raw["recorded"].items() if value is not None},
-                force=bool(raw.get("force", False)),
-                samples=int(raw.get("samples") or 1000),
-                precision=str(raw.get("precision", "")),
-                device=str(raw.get("device", "")),
-                note=str(raw.get("note", "")),
-            )
-        except KeyError as error:
-            raise ConfigError(f"spec.json: promote has no {error}", hint="start the promotion again") from error
 
 
 @dataclass
@@ -138,9 +99,11 @@ def verify(
     """Verify and export one checkpoint; returns `metrics` (report split and measured) and `report` (all findings).
 
     The report split is read only after the checkpoint has reproduced its recorded score. Raises Mismatch if weights or
-    scores differ from the record, unless `order` says force; the findings so far are then in `report.json`.
+    scores differ from the record, unless the promotion is forced; the findings so far are then in `report.json`.
     """
-    order = Order.read(spec.promote)
+    order = spec.promote
+    if order is None:
+        raise ConfigError("spec.json: promote is empty", hint="start the promotion again")
     run = Run(spec, paths, events, stop or threading.Event(), device or open_device(spec.device))
     precision = getattr(torch, order.precision or "", None) or choose_precision(spec.settings.precision, run.device)
     exact = precision == torch.float32 and order.device in ("", run.device.type)
@@ -162,7 +125,7 @@ def verify(
         search,
         tokenizer,
         spec.data,
-        folder=Path(spec.prepared.features["search"]),
+        folder=Path(spec.prepared.features_of("search", model.units)),
         progress=run.progress("tokenising the validation split", "examples"),
     )
     scored = score(run, model, search, features, precision, threshold, "validation split again")
@@ -198,7 +161,7 @@ def disagreements(
 # ---------------------------------------------------------------------------------------------------------------- steps
 
 
-def _check_weights(order: Order, found: Findings, paths: RunPaths) -> None:
+def _check_weights(order: Promotion, found: Findings, paths: RunPaths) -> None:
     weights = order.checkpoint / "model.safetensors"
     if not weights.is_file():
         raise ConfigError(f"{order.checkpoint}: the checkpoint no longer exists", hint="rerun the trial")
@@ -207,7 +170,7 @@ def _check_weights(order: Order, found: Findings, paths: RunPaths) -> None:
         _refuse_unless_forced(order, found, paths)
 
 
-def _refuse_unless_forced(order: Order, found: Findings, paths: RunPaths) -> None:
+def _refuse_unless_forced(order: Promotion, found: Findings, paths: RunPaths) -> None:
     if found.problems and not order.force:
         write_json(paths.folder / REPORT, found.as_report())
         raise Mismatch("; ".join(found.problems), hint="promote another checkpoint, or promote with force")
@@ -215,7 +178,7 @@ def _refuse_unless_forced(order: Order, found: Findings, paths: RunPaths) -> Non
 
 def _score_report(
     run: Run,
-    model: Servable,
+    model: Model,
     tokenizer: Any,
     precision: torch.dtype,
     threshold: float | None,
@@ -236,7 +199,7 @@ def _score_report(
     )
 
 
-def _export(run: Run, order: Order, tokenizer: Any, threshold: float | None, found: Findings) -> None:
+def _export(run: Run, order: Promotion, tokenizer: Any, threshold: float | None, found: Findings) -> None:
     spec = run.spec
     init = {"teacher": spec.teacher.model, SCRATCH: ""}.get(spec.student.init, spec.student.init)
     if found.problems:

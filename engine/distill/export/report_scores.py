@@ -7,12 +7,12 @@ exports nothing; thresholds of abstention are those that were tuned on the valid
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import file_sha256, write_json
+from bertdistill.engine.contract.report import ReportOrder
 from bertdistill.engine.distill.data.caches import build_once
 from bertdistill.engine.distill.data.examples import Examples, digest
 from bertdistill.engine.distill.export.scoring import (
@@ -41,33 +41,32 @@ def score_models(run: Run) -> dict[str, Any]:
     examples = report_examples(run)
     key_of_examples = digest(examples)
     for order in run.spec.report:
-        folder = run.caches / FOLDER / str(order["key"])
 
-        def build(temporary: Path, order: Mapping[str, Any] = order) -> None:
+        def build(temporary: Path, order: ReportOrder = order) -> None:
             write_json(temporary / SCORES, {"digest": key_of_examples, **_scores(run, order, examples)})
 
-        build_once(folder, build, run.warn)
+        build_once(run.caches / FOLDER / order.key, build, run.warn)
     return {"metrics": {"scored": float(len(run.spec.report))}}
 
 
-def _scores(run: Run, order: Mapping[str, Any], examples: Examples) -> dict[str, Any]:
+def _scores(run: Run, order: ReportOrder, examples: Examples) -> dict[str, Any]:
     model = _load(run, order)
     place(model.net, run.device)
     features = report_features(run, examples, open_tokenizer(run.spec, model))
-    threshold = math.inf if order.get("threshold") is None else float(order["threshold"])
-    precision = choose_precision(str(order["precision"]), run.device)
-    scored = score(run, model, examples, features, precision, threshold, f"report split: {order['name']}")
+    threshold = math.inf if order.threshold is None else order.threshold
+    precision = choose_precision(order.precision, run.device)
+    scored = score(run, model, examples, features, precision, threshold, f"report split: {order.name}")
     scores = scores_of(run.spec.task, scored.metrics)
     return {"examples": len(examples), "scores": scores, "judged": judged(examples, scored)}
 
 
-def _load(run: Run, order: Mapping[str, Any]) -> Model:
-    folder, sha256 = Path(order["folder"]), str(order["sha256"])
-    if not sha256:  # the teacher, whose folder may be in the plain layout of transformers
+def _load(run: Run, order: ReportOrder) -> Model:
+    folder = Path(order.folder)
+    if not order.sha256:  # the teacher, whose folder may be in the plain layout of transformers
         return Encoder(load_encoder(folder, run.spec.task, run.spec.prepared.labels, need_head=True))
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ConfigError(f"{folder}: the checkpoint no longer exists", hint="rerun the trial")
-    if file_sha256(weights) != sha256:
+    if file_sha256(weights) != order.sha256:
         raise ConfigError(f"{weights} is not the recorded file (its SHA-256 differs)", hint="rerun the trial")
     return load_model(folder)

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, digest, load_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key
-from bertdistill.engine.distill.families.model import Model, Servable
+from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.tasks import SCORERS, Scored
 from bertdistill.engine.distill.training.evaluate import features_for
@@ -22,7 +22,8 @@ from bertdistill.engine.tasks.table import TASKS
 
 def open_tokenizer(spec: AttemptSpec, model: Model) -> Any:
     """The tokenizer of the units that a model reads."""
-    return AutoTokenizer.from_pretrained(spec.prepared.teacher_folder, trust_remote_code=False)
+    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def report_examples(run: Run) -> Examples:
@@ -46,7 +47,7 @@ def report_features(run: Run, examples: Examples, tokenizer: Any) -> Features:
 
 def score(
     run: Run,
-    model: Servable,
+    model: Model,
     examples: Examples,
     features: Features,
     precision: torch.dtype,
@@ -59,7 +60,7 @@ def score(
         features_for(model, features),
         device=run.device,
         precision=precision,
-        pad_id=run.spec.prepared.pad_id,
+        pad_id=run.spec.prepared.units_of(model.units).pad_id,
         stop=run.stop,
         progress=run.progress(phase, "windows"),
     )

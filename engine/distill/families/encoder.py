@@ -33,6 +33,7 @@ class Encoder:
     net: PreTrainedModel
     kept_heads: Sequence[Sequence[int]] = field(default_factory=list)
     """For every layer, the indices of the kept heads; empty if all are kept."""
+    units: str = ""
 
     @property
     def inputs(self) -> AbstractSet[str]:

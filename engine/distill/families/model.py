@@ -17,6 +17,8 @@ from bertdistill.engine.contract.spec import AttemptSpec
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
 
+FAMILY = "bertdistill_family"
+"""Key of config.json that names the family of the network; without it, it is a transformer."""
 TOKEN_TYPES = "token_types"
 """Input: segment ids."""
 
@@ -53,6 +55,11 @@ class Servable(Protocol):
 
 class Model(Servable, Protocol):
     """A servable that can also be trained."""
+
+    @property
+    def units(self) -> str:
+        """What it reads: "" for the teacher's tokens, or the name of other units in `Prepared.units`."""
+        ...
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         """Write config.json, model.safetensors and optionally the tokenizer into `folder`."""

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.distill.families.encoder import ENCODERS
-from bertdistill.engine.distill.families.model import Builder, Model
+from bertdistill.engine.distill.families.model import FAMILY, Builder, Model
+from bertdistill.engine.distill.families.tiny import TinyBuilder
 
-FAMILY = "bertdistill_family"
-"""Key of config.json that names the family of the network; without it, it is a transformer."""
-
-BUILDERS: dict[str, Builder] = {"transformer": ENCODERS}
+BUILDERS: dict[str, Builder] = {
+    "transformer": ENCODERS,
+    "mlp": TinyBuilder("mlp"),
+    "bilstm": TinyBuilder("bilstm"),
+}
 
 
 def load_model(folder: Path) -> Model:

@@ -18,6 +18,7 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion, Study
@@ -128,7 +129,7 @@ async def test_an_app_that_was_killed_finds_the_truth(house: Make, tmp_path: Pat
     wait_for(lambda: paths.events.exists() and b"validation split again" in paths.events.read_bytes(), "its worker")
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
         await shown(pilot, "Verification of model:1")
-    of.launcher.kill(paths, made.handle)
+    of.launcher.kill(paths, Handle.from_dict(made.handle))
     wait_for(lambda: not process.held(paths.lock), "the end of the worker")
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
@@ -275,4 +276,4 @@ def test_a_damaged_run_folder_is_no_error(house: Make) -> None:
     for path in (paths.spec, paths.log, paths.events):
         path.unlink()
     found = look(of.workspace, made)
-    assert ({}, "running") == (found.order, found.steps[0].state)
+    assert (None, "running") == (found.order, found.steps[0].state)

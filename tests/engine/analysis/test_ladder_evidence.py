@@ -53,9 +53,9 @@ def test_the_teacher_and_every_checkpoint_can_be_scored(climbed: Climbed) -> Non
     db.close()
     known = read_known(climbed.workspace, "toy", range(4))
     models = scorable(climbed.workspace, known, climbed.spec.data, climbed.prepared)
-    assert [TEACHER, 0, 1, 2] == [one.number for one in models]
-    assert 4 == len({one.key for one in models})
-    assert report_key(climbed.spec.data, TEACHER_WEIGHTS) == models[0].key
+    assert [TEACHER, 0, 1, 2] == list(models)
+    assert 4 == len({one.key for one in models.values()})
+    assert report_key(climbed.spec.data, TEACHER_WEIGHTS) == models[TEACHER].key
 
 
 def test_scores_on_the_report_split(climbed: Climbed) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,7 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import (
     AttemptSpec,
@@ -27,6 +29,7 @@ from bertdistill.engine.contract.spec import (
 )
 from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
+from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 
@@ -227,3 +230,19 @@ def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(
     weights.write_bytes(b"not what was written")
     assert Path(prepare(run).teacher_folder).is_dir()
     assert "Training restarts from the beginning" in run.paths.events.read_text()
+
+
+def test_words_are_tokenised_only_for_a_study_that_can_read_them(tmp_path: Path) -> None:
+    """The same rows in the same order; the teacher's units are always counted."""
+    teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
+    plain = prepare(make_run(tmp_path / "plain", teacher))
+    assert ({"train", "search"}, {""}) == (set(plain.features), set(plain.units))
+    run = make_run(tmp_path / "words", teacher)
+    facts = prepare(dataclasses.replace(run, spec=dataclasses.replace(run.spec, units=["words"])))
+    assert {"train", "search", "train/words", "search/words"} == set(facts.features)
+    assert facts.units[""] == plain.units[""]
+    for part in ("train", "search"):
+        teachers, words = (open_features(Path(facts.features_of(part, units))) for units in ("", "words"))
+        assert np.array_equal(teachers.targets, words.targets)
+    assert facts.units_of("words").vocabulary == 2 + 5 + 30  # a film number good dull, and the numbers
+    assert facts == Prepared.from_dict(json.loads(json.dumps(facts.to_dict())))

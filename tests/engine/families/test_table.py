@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from tests import two_layers
 from tests.closeness import assert_fp32_equal
 
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.distill.data import units as units_module
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.families.table import FAMILIES, foreign
@@ -22,10 +24,18 @@ from bertdistill.engine.tasks.table import TASKS
 
 SHAPE = bert_shape(vocab_size=60, positions=32, hidden_size=16, ffn_size=32, layers=2, head_size=8).to_dict()
 FACTS = Prepared(labels=("a", "b", "c"), mean_length=9.0, teacher_shape=SHAPE, init_shape=SHAPE)
-SMALL = Settings(layers=1, hidden_size=8, head_size=8, dropout=0.0, attention_dropout=0.0, classifier_dropout=0.0)
+SMALL = Settings(
+    layers=1, hidden_size=8, head_size=8, vocab_size=40, dropout=0.0, attention_dropout=0.0, classifier_dropout=0.0
+)
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "mlp": [{"pooling": "attention"}, {"vocab_size": 1000}, {"vocab_size": 3}, {"embedding_size": 5, "hidden_size": 3}],
+    "bilstm": [{"layers": 2}, {"pooling": "max"}, {"ffn_size": 7, "embedding_size": 5}, {"layers": 2, "dropout": 0.5}],
+}
+"""Settings that give a student of the family other sizes."""
 
 
 def spec_of(family: str, task: str, **changes: Any) -> AttemptSpec:
+    facts = changes.pop("facts", FACTS)
     return AttemptSpec(
         kind="trial",
         study="s",
@@ -36,13 +46,23 @@ def spec_of(family: str, task: str, **changes: Any) -> AttemptSpec:
         settings=dataclasses.replace(SMALL, family=family, **changes),
         device=Device(),
         caches="",
-        prepared=FACTS,
+        prepared=facts,
     )
 
 
 def batch(rows: int, length: int) -> Batch:
     ids = torch.arange(rows * length).reshape(rows, length) % 50 + 5
     return Batch(np.arange(rows), False, ids, torch.ones_like(ids), None, torch.zeros(rows, dtype=torch.long))
+
+
+@pytest.fixture(autouse=True)
+def _units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids 5 to 54 of 60 are in the training texts; 0 to 4 are those of a BERT tokenizer."""
+    np.save(tmp_path / units_module.FILE, np.arange(54, 4, -1, dtype=np.int32))
+    units = Units(
+        vocabulary=52, size=60, mean_length=9.0, separator_id=3, special_ids=(0, 2, 3, 4), frequent=str(tmp_path)
+    )
+    monkeypatch.setattr(sys.modules[__name__], "FACTS", dataclasses.replace(FACTS, units={"": units}))
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +96,18 @@ class TestFamily:
         assert known["size_mb"] == pytest.approx(known["params"] * 4 / 1e6)
         logits = model(batch(2, 7)).logits
         assert ((2, 7, 2) if TASKS[task].spans else (2, 3)) == tuple(logits.shape)
+
+    @pytest.mark.parametrize("pairs", [False, True])
+    def test_known_sizes_hold_for_every_variant(self, family: str, pairs: bool) -> None:
+        """Poolings, layers and pairs, and vocabularies larger than that of the texts."""
+        facts = dataclasses.replace(FACTS, pairs=pairs)
+        for changes in VARIANTS.get(family, []):
+            spec = spec_of(family, "text-classification", facts=facts, **changes)
+            student = FAMILIES[family].plan(facts, spec.settings, scratch=True)
+            known = FAMILIES[family].known(student, TASKS["text-classification"], facts)
+            model = BUILDERS[family].build(spec)
+            assert known["params"] == sum(weight.numel() for weight in model.net.parameters()), changes
+            assert tuple(model(batch(2, 7)).logits.shape) == (2, 3)
 
     def test_first_weights_follow_from_the_seed_alone(self, family: str) -> None:
         """And torch's own random state is left as it was."""

@@ -9,17 +9,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.attempts import claim, read_exit
 from bertdistill.engine.launch.local import worker_command, worker_environment
-from bertdistill.engine.launch.protocol import Exit, Slot
+from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 
 AGENT = """
 import json, subprocess, sys, time
@@ -49,7 +47,7 @@ class ChildLauncher:
     def busy(self, slot: Slot) -> str:
         return ""
 
-    def start(self, paths: RunPaths, device: Device, *, grace: float) -> dict[str, Any]:
+    def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
         lock = claim(paths)
         command = json.dumps(worker_command(self.environ))
         child = subprocess.Popen(
@@ -58,16 +56,16 @@ class ChildLauncher:
             pass_fds=(lock,),
         )
         os.close(lock)
-        return {"agent": child.pid, "at": time.time()}
+        return Handle(job=f"agent-{child.pid}")
 
-    def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
+    def alive(self, paths: RunPaths, handle: Handle) -> bool:
         return process.held(paths.lock)
 
-    def ended(self, paths: RunPaths, handle: Mapping[str, Any]) -> Exit | None:
+    def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
         return None if self.alive(paths, handle) else read_exit(paths, handle)
 
-    def stop(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def stop(self, paths: RunPaths, handle: Handle) -> None:
         self.kill(paths, handle)
 
-    def kill(self, paths: RunPaths, handle: Mapping[str, Any]) -> None:
+    def kill(self, paths: RunPaths, handle: Handle) -> None:
         process.kill_all(process.holders(paths.lock))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.fakes import CPU, wait_for
@@ -14,7 +14,7 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Settings, StudentSpec, TeacherSpec
-from bertdistill.engine.launch.protocol import Launcher
+from bertdistill.engine.launch.protocol import Handle, Launcher
 
 
 def attempt(folder: Path, kind: str = "prepare") -> RunPaths:
@@ -43,7 +43,7 @@ class Conformance:
     def launcher(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launcher]:
         raise NotImplementedError
 
-    def finished(self, launcher: Launcher, paths: RunPaths, handle: dict[str, Any]) -> str:
+    def finished(self, launcher: Launcher, paths: RunPaths, handle: Handle) -> str:
         wait_for(lambda: not launcher.alive(paths, handle), "the attempt to end")
         found = launcher.ended(paths, handle)
         assert found is not None
@@ -56,7 +56,8 @@ class Conformance:
         assert self.finished(one, paths, handle) == "complete"
         kinds = [parse_event(line)["k"] for line in paths.events.read_bytes().splitlines()]  # type: ignore[index]
         assert (kinds[0], kinds[-1]) == ("started", "ended")
-        assert all(isinstance(key, str) for key in handle)
+        assert handle != Handle()
+        assert Handle.from_dict(json.loads(json.dumps(handle.to_dict()))) == handle
 
     def test_it_tells_ends_apart(self, launcher: Callable[..., Launcher], tmp_path: Path) -> None:
         """A refusal and a crash have their classes, and the log says why."""
@@ -77,11 +78,11 @@ class Conformance:
     def test_what_never_started_is_lost(self, launcher: Callable[..., Launcher], tmp_path: Path) -> None:
         """A free lock without an exit.json: nobody wrote down the end."""
         paths = attempt(tmp_path / "a")
-        assert not launcher().alive(paths, {})
-        found = launcher().ended(paths, {"host": "here"})
+        assert not launcher().alive(paths, Handle())
+        found = launcher().ended(paths, Handle(host="here"))
         assert found is not None
         assert found.kind == "lost"
-        found = launcher().ended(paths, {})
+        found = launcher().ended(paths, Handle())
         assert found is not None
         assert found.kind == "never_started"
 
@@ -111,7 +112,7 @@ class Conformance:
         """A worker may write anything into its folder; only what has the right types is believed."""
         paths = attempt(tmp_path / "a")
         paths.exit.write_text(damage)
-        found = launcher().ended(paths, {"host": "here"})
+        found = launcher().ended(paths, Handle(host="here"))
         assert found is not None
         assert found.kind == "lost"
 
@@ -129,7 +130,7 @@ class Conformance:
             place.symlink_to("/dev/zero")
         else:
             place.mkdir()
-        found = launcher().ended(paths, {"host": "here"})
+        found = launcher().ended(paths, Handle(host="here"))
         assert found is not None
         assert (found.kind, found.log_tail) == ("lost", "")
 

@@ -64,7 +64,7 @@ class TestLocalLauncher(Conformance):
     def test_a_stop_works_without_the_shim(self, launcher: Callable[..., Launcher], tmp_path: Path) -> None:
         """kill -9 of the shim: its worker saves and leaves; the end is lost, the checkpoint is not."""
         one, paths, handle = self.hold(launcher, tmp_path)
-        os.kill(handle["shim"], signal.SIGKILL)
+        os.kill(handle.shim, signal.SIGKILL)
         one.stop(paths, handle)
         assert self.finished(one, paths, handle) == "lost"
         assert (paths.checkpoints / "last-000003").is_dir()
@@ -91,7 +91,7 @@ class TestLocalLauncher(Conformance):
     ) -> None:
         """They hold no lock and are in no group of ours; their environment names the folder."""
         one, paths, handle = self.hold(launcher, tmp_path, linger=600, linger_unlocked=True)
-        os.kill(handle["shim"], signal.SIGKILL)
+        os.kill(handle.shim, signal.SIGKILL)
         wait_for(lambda: not one.alive(paths, handle), "the worker to leave")
         assert len(list(process.naming(FOLDER_VARIABLE, str(paths.folder)))) == 1
         one.kill(paths, handle)

@@ -11,6 +11,7 @@ import pytest
 from tests.fakes import House, study_spec
 
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import StudyState, TrialState
@@ -27,7 +28,7 @@ def test_a_trial_can_be_stopped_at_once(tmp_path: Path) -> None:
         number = next(trial.number for trial in house.trials() if trial.state == TrialState.RUNNING)
         house.ask("stop_trial", study_id=house.study().id, trial_id=house.trial(number).id)
         house.tick_until(lambda: house.live()[0].stop_reason == "trial", "the polite stop to be asked")
-        assert house.launcher.alive(house.paths(house.live()[0]), house.live()[0].handle)
+        assert house.launcher.alive(house.paths(house.live()[0]), Handle.from_dict(house.live()[0].handle))
         house.ask("stop_trial", study_id=house.study().id, trial_id=house.trial(number).id, arguments={"now": True})
         house.tick_until(lambda: house.trial(number).state != TrialState.RUNNING, "the worker to be gone")
         assert (TrialState.STOPPED, "trial") == (house.trial(number).state, house.trial(number).reason)

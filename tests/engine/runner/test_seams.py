@@ -83,6 +83,35 @@ def test_a_second_family_is_searched_beside_the_first(house: Make, monkeypatch: 
         assert trial.metrics["params"] == sum(weight.numel() for weight in model.net.parameters())
 
 
+def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:
+    """In the teacher's units and in words: sizes are known before training, and each trial reads its own units."""
+    search = {"family": {"choices": ["transformer", "mlp", "bilstm"]}, "units": {"choices": ["teacher", "words"]}}
+    settings = {
+        "layers": 1,
+        "hidden_size": 8,
+        "head_size": 8,
+        "vocab_size": 30,
+        "epochs": 2.0,
+        "batch_size": 8,
+        "learning_rate": 1e-2,
+        "evaluations": 1,
+        "precision": "fp32",
+    }
+    metrics, grid, budget = {"stored": ["latency_ratio"]}, {"kind": "grid"}, {"trials": 6}
+    done = house(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics, budget=budget).run()
+    assert StudyState.COMPLETE == done.study().state
+    trials = {(trial.settings["family"], trial.settings["units"]): trial for trial in done.trials()}
+    assert {("mlp", "teacher"), ("mlp", "words"), ("bilstm", "teacher"), ("bilstm", "words")} <= set(trials)
+    for (family, units), trial in trials.items():
+        assert trial.known["params"] == trial.metrics["params"] > 0
+        assert trial.metrics["latency_ratio"] > 0
+        with done.db.read() as session:
+            [best] = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == "best"]
+        model = load_model(done.workspace.absolute(best.folder))
+        assert model.units == ("words" if family != "transformer" and units == "words" else "")
+    assert {"train/words", "search/words"} < set((done.study().prepared or {})["features"])
+
+
 def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its score is an objective, picks the best checkpoint and is what the teacher is measured by."""
     hits = Metric("hits", "share of topics that were found", "maximize", "%")

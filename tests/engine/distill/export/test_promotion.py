@@ -29,6 +29,7 @@ from bertdistill.engine.contract.events import (
 )
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import LATENCIES
+from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
@@ -62,9 +63,16 @@ class Trained:
     checkpoint: dict[str, Any]
 
     def order(self, target: Path, **changes: Any) -> AttemptSpec:
-        promote = {"checkpoint": self.checkpoint["folder"], "sha256": self.checkpoint["sha256"], "target": str(target)}
-        promote |= {"recorded": self.metrics, "name": "tiny", "version": 3, "force": False, "samples": 40}
-        return replace(self.spec, kind="promote", promote=promote | changes)
+        order = Promotion(
+            checkpoint=Path(self.checkpoint["folder"]),
+            sha256=self.checkpoint["sha256"],
+            target=target,
+            name="tiny",
+            version=3,
+            recorded=self.metrics,
+            samples=40,
+        )
+        return replace(self.spec, kind="promote", promote=replace(order, **changes))
 
 
 def write_squad(path: Path, seed: int) -> None:
@@ -197,7 +205,7 @@ def test_another_file_is_refused_before_anything_is_scored(tmp_path: Path, quest
     content[-3] ^= 1
     weights.write_bytes(content)
     with pytest.raises(Mismatch, match="not the recorded file"):
-        promote(questions.order(tmp_path / "v1", checkpoint=str(copy)), tmp_path / "run")
+        promote(questions.order(tmp_path / "v1", checkpoint=copy), tmp_path / "run")
     assert not (tmp_path / "v1").exists()
     assert not (tmp_path / "run" / "predictions.json").exists()
 
@@ -219,13 +227,13 @@ def test_another_score_is_refused_unless_forced(tmp_path: Path, trained: Trained
 def test_a_vanished_checkpoint_is_named(tmp_path: Path, questions: Trained) -> None:
     """The retention rule or a person may have removed it meanwhile."""
     with pytest.raises(ConfigError, match="gone"):
-        promote(questions.order(tmp_path / "v1", checkpoint=str(tmp_path / "gone")), tmp_path / "run")
+        promote(questions.order(tmp_path / "v1", checkpoint=tmp_path / "gone"), tmp_path / "run")
 
 
-def test_an_incomplete_order_is_named(tmp_path: Path, questions: Trained) -> None:
-    """A spec of another version of this program is not guessed at."""
-    with pytest.raises(ConfigError, match="'checkpoint'"):
-        promote(replace(questions.spec, kind="promote", promote={}), tmp_path / "run")
+def test_a_missing_order_is_reported(tmp_path: Path, questions: Trained) -> None:
+    """A spec without one is refused before anything is read."""
+    with pytest.raises(ConfigError, match="promote is empty"):
+        promote(replace(questions.spec, kind="promote", promote=None), tmp_path / "run")
 
 
 def test_a_stop_leaves_nothing_behind(tmp_path: Path, questions: Trained) -> None:

@@ -1,0 +1,65 @@
+"""The units of texts as tiny students count them: which ids the training texts hold, the most frequent first.
+
+It makes no batches and knows no networks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerBase
+
+from bertdistill.engine.contract.facts import Units
+from bertdistill.engine.distill.data.caches import Say, build_once, cache_key
+from bertdistill.engine.distill.data.features import Features, padding_id
+
+FILE = "frequent.npy"
+
+Ids = npt.NDArray[np.int32]
+
+
+def count_units(
+    tokenizer: PreTrainedTokenizerBase,
+    folder: str,
+    features: Features,
+    labelled: int,
+    caches: Path,
+    say: Say = lambda text: None,
+) -> Units:
+    """The facts of the tokenizer in `folder` on the first `labelled` of the training features, cached in `caches`."""
+    special = sorted({*tokenizer.all_special_ids} - {tokenizer.unk_token_id})
+    last = int(features.offsets[labelled])
+    key = cache_key(features=features.folder.name, labelled=labelled, special=special, unknown=tokenizer.unk_token_id)
+
+    def build(temporary: Path) -> None:
+        left_out = [*special, *({tokenizer.unk_token_id} - {None})]
+        np.save(temporary / FILE, by_frequency(features.input_ids[:last], left_out))
+
+    frequent = build_once(caches / "units" / key, build, say)
+    return Units(
+        vocabulary=len(frequent_ids(frequent)) + 2,
+        size=len(tokenizer),
+        mean_length=last / max(labelled, 1),
+        pad_id=padding_id(tokenizer),
+        separator_id=-1 if tokenizer.sep_token_id is None else tokenizer.sep_token_id,
+        special_ids=tuple(special),
+        tokenizer=folder,
+        frequent=str(frequent),
+    )
+
+
+def by_frequency(ids: npt.NDArray[np.integer], left_out: list[int]) -> Ids:
+    """The distinct `ids` without those `left_out`, the most frequent first, in a tie the smaller id."""
+    counts = np.bincount(ids)
+    counts[[one for one in left_out if one < len(counts)]] = 0
+    order = np.argsort(-counts, kind="stable")
+    found: Ids = order[: np.count_nonzero(counts)].astype(np.int32)
+    return found
+
+
+def frequent_ids(folder: Path) -> Ids:
+    """The ids stored by `count_units`, the most frequent first."""
+    found: Ids = np.load(folder / FILE, allow_pickle=False)
+    return found

@@ -1,0 +1,72 @@
+"""What the tiny families `mlp` and `bilstm` share: rows of their embeddings, and how many texts they read.
+
+Standard library only: it builds no networks and reads no files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.spec import TEACHER_UNITS, Settings
+
+BYTES_PER_WEIGHT = 4
+RESERVED = 2
+"""The first rows of the embeddings: padding, and all units that have no row of their own."""
+READING = frozenset({"units", "vocab_size", "embedding_size", "word_dropout"})
+"""Keys of `Settings` that decide what is read and embedded."""
+PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
+"""Those of them that have no effect beyond `Reading`."""
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a student reads, and its embeddings."""
+
+    units: str
+    """Name of the units in `Prepared.units`."""
+    rows: int
+    """Rows of the embeddings."""
+    embedding_size: int
+    texts: int
+    """2 for pairs, which are read one after the other by the same layers (siamese), else 1."""
+
+    @property
+    def embedding_params(self) -> int:
+        return self.rows * self.embedding_size
+
+    def joined(self, width: int) -> int:
+        """Size of the vector that stands for the whole input if each text is `width` wide: a, b, |a - b|, a · b."""
+        return width if self.texts == 1 else 4 * width
+
+
+def plan_reading(facts: Prepared, settings: Settings) -> Reading:
+    """What the settings read; ConfigError if the preparation did not tokenise for it or has no such embeddings."""
+    name = "" if settings.units == TEACHER_UNITS else settings.units
+    if facts.units and name not in facts.units:
+        raise ConfigError(
+            f"the preparation of this study did not divide its texts into {name or 'the units of the teacher'}",
+            hint="Start a new study that fixes or searches settings.units from the beginning.",
+        )
+    known = facts.units_of(name).vocabulary
+    rows = min(settings.vocab_size, known) if known else settings.vocab_size
+    return Reading(name, rows, settings.embedding_size, 2 if facts.pairs else 1)
+
+
+def pooling(settings: Settings, family: str, choices: tuple[str, ...]) -> str:
+    """The pooling in force, of the `choices` of a family, the first of which is `auto`; ConfigError for another."""
+    if settings.pooling not in (AUTO, *choices):
+        raise ConfigError(
+            f"settings.pooling is {settings.pooling}, which the family {family} does not have",
+            hint=f"use {', '.join((AUTO, *choices))}",
+        )
+    return choices[0] if settings.pooling == AUTO else settings.pooling
+
+
+def metrics(reading: Reading, encoder: int, head: int, flops: float) -> dict[str, float]:
+    """Size and cost by the names of the contract, from the parameters outside the embeddings and operations."""
+    params = reading.embedding_params + encoder + head
+    size_mb = params * BYTES_PER_WEIGHT / 1e6
+    return {"params": params, "encoder_params": encoder, "size_mb": size_mb, "gflops": flops / 1e9}
