@@ -1,5 +1,5 @@
 """Analyses that need a process of their own: importances, because the app must not load optuna, and what a trial
-answered, because only workers read data sets. It computes nothing and keeps nothing.
+answered and the intervals of the ladder, because only workers read data sets. It computes nothing and keeps nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from bertdistill.app.views.ladder import read_row
 from bertdistill.engine.analysis.error_analysis import Classified, Question
+from bertdistill.engine.analysis.ladder import Ladder
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
 from bertdistill.engine.contract.errors import WorkerFailed
@@ -41,6 +43,14 @@ async def ask_predictions(workspace: Workspace, study: str, number: int, program
     command = [*(program or (*PYTHON, COMMANDS)), *words]
     raw = await _asked(command, f"the answers of {study}/{number} could not be read")
     return await asyncio.to_thread(read_predictions, raw)  # 12,000 questions take a quarter of a second
+
+
+async def ask_ladder(workspace: Workspace, study: str, program: Sequence[str] = ()) -> Ladder:
+    """The ladder of a study with all its intervals, as `engine ladder` tells it."""
+    words = ["ladder", study, "--json", "--workspace", str(workspace.path)]
+    command = [*(program or (*PYTHON, COMMANDS)), *words]
+    [raw] = await _asked(command, f"the predictions of {study} could not be read")
+    return read_row(raw)
 
 
 def read_predictions(raw: dict[str, Any]) -> Predictions:

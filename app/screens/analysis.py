@@ -1,4 +1,5 @@
-"""The analysis of a study, a tab each: importance, parallel coordinates, slices, hypervolume, scenarios, errors.
+"""The analysis of a study, a tab each: importance, parallel coordinates, slices, hypervolume, scenarios, errors,
+ladder.
 
 It computes nothing: each tab reads values of the engine and draws them.
 """
@@ -20,6 +21,7 @@ from bertdistill.app.screens.analysis_tab import Tab
 from bertdistill.app.screens.errors_tab import ErrorsTab
 from bertdistill.app.screens.growth_tab import GrowthTab
 from bertdistill.app.screens.importance_tab import ImportanceTab
+from bertdistill.app.screens.ladder_tab import LadderTab
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.screens.parallel_tab import ParallelTab
 from bertdistill.app.screens.scenarios_tab import ScenariosTab
@@ -45,15 +47,16 @@ class AnalysisNews:
 
 
 class AnalysisScreen(LiveScreen):
-    """Six tabs; the cursor's trial goes along from one to the next."""
+    """Seven tabs; the cursor's trial goes along from one to the next."""
 
     PLACE = "analysis"
     BINDINGS: ClassVar = bindings("analysis")
     HELP = """
-`1` to `6` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
+`1` to `7` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
 articles. `]` and `[` step through the parameters of the slices, other axes, or the trials of the errors.
-`enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong. Importances
-and answers are computed in a separate process, which takes a few seconds; everything else follows the study live.
+`enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong.
+Importances, answers and the intervals of the ladder are computed in a separate process, which takes a few seconds;
+everything else follows the study live.
 """
 
     def __init__(self, study_name: str, number: int | None = None) -> None:
@@ -66,6 +69,7 @@ and answers are computed in a separate process, which takes a few seconds; every
         self.growth = GrowthTab(study_name)
         self.scenarios = ScenariosTab(study_name)
         self.errors = ErrorsTab(study_name, number)
+        self.ladder = LadderTab(study_name)
         every: tuple[Tab, ...] = (
             self.importance,
             self.parallel,
@@ -73,6 +77,7 @@ and answers are computed in a separate process, which takes a few seconds; every
             self.growth,
             self.scenarios,
             self.errors,
+            self.ladder,
         )
         self.tabs = {tab.NAME: tab for tab in every}
         self.current = ImportanceTab.NAME if number is None else ErrorsTab.NAME
