@@ -16,7 +16,7 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
-from bertdistill.engine.contract.spec import FineTuneSpec, Settings
+from bertdistill.engine.contract.spec import FineTuneSpec, Settings, TransferSpec
 from bertdistill.engine.study.sections import default_of
 from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
@@ -152,6 +152,8 @@ def study_page() -> str:
             parts.append(_dataclass_table(FineTuneSpec))
         if name == "settings":
             parts += [_SEARCH, _RANGES, _OBJECTIVES]
+    parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
+    parts.append(_dataclass_table(TransferSpec))
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
     parts.append(_dataclass_table(ReferencePoint))
     parts.append("## Metrics\n\nNames for `objectives`, `metrics.stored` and `references`.\n")
@@ -207,11 +209,13 @@ def _top_rows() -> list[list[str]]:
 
 def _dataclass_table(section: type) -> str:
     fields = SETTING.values() if section is Settings else dataclasses.fields(section)
-    rows = [
-        [f"`{field.name}`", _default(field), _allowed(field.metadata), _line(str(field.metadata.get("help", "")))]
-        for field in fields
-    ]
+    rows = [[f"`{field.name}`", _default(field), _allowed(field.metadata), _help(field)] for field in fields]
     return _table(["key", "default", "allowed", "means"], rows)
+
+
+def _help(field: dataclasses.Field[Any]) -> str:
+    kinds = field.metadata.get("kinds", ())
+    return " ".join(filter(None, [kinds and f"For {', '.join(kinds)}.", _line(str(field.metadata.get("help", "")))]))
 
 
 def _metric_rows() -> list[list[str]]:
@@ -296,7 +300,10 @@ ROOMS = (
     *(f"engine/{room}" for room in ("steering", "runner", "search", "analysis", "launch", "study")),
     *(f"engine/{room}" for room in ("families", "tasks", "data", "pareto", "contract")),
     "engine/distill",
-    *(f"engine/distill/{room}" for room in ("export", "training", "training/terms", "compression", "families", "data")),
+    *(
+        f"engine/distill/{room}"
+        for room in ("export", "transfer", "training", "training/terms", "compression", "families", "data")
+    ),
     "store",
     "store/migrations",
 )

@@ -46,7 +46,7 @@ class Inputs:
 
 def missing_inputs(spec: StudySpec) -> list[str]:
     """A sentence for every local file and folder that is missing or incomplete. It opens no file."""
-    return [problem for problem in (*_models(spec), *_files(spec.data)) if problem]
+    return [problem for problem in (*_models(spec), *_files(spec.data), *_transfer(spec)) if problem]
 
 
 def read_inputs(spec: StudySpec) -> Inputs:
@@ -84,6 +84,16 @@ def _files(data: DataSpec) -> Iterator[str]:
         yield f"data.report = {report} is not a file. Correct the path; a promotion needs it."
     elif train.is_file() and report.samefile(train):
         yield f"data.report = {report} is the training file under another name. Use different data for the report."
+
+
+def _transfer(spec: StudySpec) -> Iterator[str]:
+    report = Path(spec.data.report)
+    for index, table in enumerate(spec.transfer):
+        path = Path(table.path)
+        if table.kind == "file" and not path.is_file():
+            yield f"transfer.{index}.path = {path} is not a file. Correct the path."
+        elif table.kind == "file" and spec.data.report and report.is_file() and path.samefile(report):
+            yield f"transfer.{index}.path = {path} is the report file under another name. Use other texts."
 
 
 def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:

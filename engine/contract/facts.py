@@ -20,6 +20,8 @@ class Units:
 
     vocabulary: int = 0
     """Distinct units of the labelled training texts plus two, for padding and for unknown units."""
+    whole_vocabulary: int = 0
+    """The same with the units of the transfer set."""
     size: int = 0
     """Number of ids of the tokenizer."""
     mean_length: float = 0.0
@@ -32,7 +34,8 @@ class Units:
     tokenizer: str = ""
     """Folder of the tokenizer."""
     frequent: str = ""
-    """Folder of the ids in the labelled training texts, most frequent first; see `distill.data.units`."""
+    """Folder of the ids in the labelled training texts, most frequent first, then those that only the transfer set
+    has; see `distill.data.units`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Prepared:
     train_examples: int = 0
     search_examples: int = 0
     train_features: int = 0
-    """Training inputs: windows of passages, or texts."""
+    """Training inputs with labels: windows of passages, or texts."""
+    transfer_features: int = 0
+    """Texts of the transfer set. They follow the labelled ones in the features and the teacher's outputs."""
     search_features: int = 0
     mean_length: float = 0.0
     """Mean number of tokens per training input."""

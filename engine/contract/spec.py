@@ -110,6 +110,45 @@ class StudentSpec:
     importance_examples: int = key(1024, help="Number of training examples used to compute head importance.", low=1)
 
 
+def of(kinds: str, default: Any, *, help: str, **more: Any) -> Any:
+    """A key that only some kinds of `[[transfer]]` use; `kinds` names them, separated by blanks."""
+    return key(default, help=help, kinds=tuple(kinds.split()), **more)
+
+
+TRANSFER_KINDS = ("file", "hub", "words", "ngrams", "mask", "replace", "eda", "generate")
+
+
+@dataclass(frozen=True)
+class TransferSpec:
+    """`[[transfer]]`: texts without labels, which the teacher labels for the students, besides the training data.
+
+    Text classification only. Duplicates, training texts, and texts of the validation or report split are dropped. Of a
+    pair of sentences, all kinds but file and hub change one side.
+    """
+
+    kind: str = key(
+        help="file, hub; words (every word alone), ngrams (parts of texts); mask, replace, eda (changed texts); "
+        "generate (texts of a language model).",
+        choices=TRANSFER_KINDS,
+    )
+    rows: int = key(0, help="Number of rows; 0 takes all (file, hub, words).", low=0)
+    seed: int = key(1, help="Seed of the draws.", low=0)
+    path: str = of("file", "", help="CSV, TSV, JSON Lines, or .txt with one text per line.")
+    hub: str = of("hub", "", help="Dataset id on the Hugging Face Hub.")
+    hub_config: str = of("hub", "", help="Configuration name of the Hub dataset.")
+    split: str = of("hub", "train", help="Split of the Hub dataset.")
+    text_column: str = of("file hub", "", help="Column of the (first) sentence; if empty, common names are tried.")
+    text_pair_column: str = of("file hub", "", help="Column of the second sentence, for sentence pairs.")
+    shortest: int = of("ngrams", 2, help="Fewest words of an n-gram.", low=1, high=1000)
+    longest: int = of("ngrams", 5, help="Most words of an n-gram.", low=1, high=1000)
+    share: float = of("mask replace eda", 0.1, help="Share of the words of a text that are changed.", low=0.01, high=1)
+    model: str = of("generate", "", help="Hub id or folder of a causal language model, tuned on the training texts.")
+    revision: str = of("generate", "", help="Hub revision (commit hash) to pin.")
+    epochs: float = of("generate", 1.0, help="Passes over the training texts; 0 does not tune.", low=0, high=1000)
+    learning_rate: float = of("generate", 5e-5, help="Peak learning rate.", low=1e-8, high=1)
+    temperature: float = of("generate", 1.0, help="Temperature of sampling.", low=0.1, high=10)
+
+
 @dataclass(frozen=True)
 class Settings:
     """`[settings]`: everything that defines one trial; each key is either fixed here or searched in `[search]`.
@@ -156,7 +195,19 @@ class Settings:
     classifier_dropout: float = key(0.1, help="Dropout before the task head.", low=0, high=0.9)
     initializer_range: float = key(0.02, help="Standard deviation of new weights.", low=1e-4, high=1)
     alpha: float = key(0.5, help="Weight of the soft loss; the hard loss gets 1 - alpha.", low=0, high=1)
-    temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss.", low=0.1, high=100)
+    soft_loss: str = key(
+        "kl",
+        help="kl: divergence of the softmaxes at a temperature; mse: mean squared difference of the logits.",
+        choices=("kl", "mse"),
+    )
+    temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss kl.", low=0.1, high=100)
+    transfer_share: float = key(
+        0.0,
+        help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "
+        "the labelled texts.",
+        low=0,
+        high=0.95,
+    )
     learning_rate: float = key(5e-5, help="Peak learning rate.", low=1e-8, high=1)
     beta_1: float = key(0.9, help="AdamW decay rate of the first moment.", low=0, high=0.99999)
     beta_2: float = key(0.999, help="AdamW decay rate of the second moment.", low=0, high=0.999999)
@@ -219,6 +270,8 @@ class AttemptSpec:
     select_metric: str = ""
     """Metric that selects the best checkpoint."""
     select_direction: str = "maximize"
+    transfer: list[TransferSpec] = field(default_factory=list)
+    """Transfer sets that the preparation makes; empty if no trial may use them."""
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
     units: list[str] = field(default_factory=list)
@@ -254,6 +307,7 @@ class AttemptSpec:
             "prepared": Prepared,
         }
         values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
+        values["transfer"] = [TransferSpec(**one) for one in raw.get("transfer", ())]
         promote, report = values.pop("promote", None), values.pop("report", ())
         return AttemptSpec(
             **values,

@@ -41,17 +41,26 @@ class Term:
 TERMS: dict[str, Term] = {
     term.name: term
     for term in (
-        Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"temperature"}), frozenset({LOGITS})),
+        Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
     )
 }
 
 
 def idle(settings: Settings) -> frozenset[str]:
-    """Keys used only by terms of weight 0."""
+    """Keys used only by terms of weight 0, and those that another key makes ineffective."""
     on = {term.name for term in TERMS.values() if term.weight_in(settings) != 0}
     used = frozenset[str]().union(*(TERMS[name].settings for name in on))
-    return frozenset[str]().union(*(term.settings for term in TERMS.values())) - used
+    if settings.soft_loss == "mse":
+        used -= {"temperature"}
+    return frozenset({"transfer_share"} if not signals(settings) else ()).union(
+        *(term.settings - used for term in TERMS.values())
+    )
+
+
+def transfer_share(settings: Settings) -> float:
+    """The share of each batch without labels: 0 if no term of the loss reads the teacher, as nothing else labels it."""
+    return settings.transfer_share if signals(settings) else 0.0
 
 
 def signals(settings: Settings) -> frozenset[str]:

@@ -69,6 +69,23 @@ def find_columns(table: Table, data: DataSpec, source: str) -> Columns:
     return Columns(text, pair, label)
 
 
+def find_texts(table: Table, data: DataSpec, source: str, section: str, *, paired: bool) -> tuple[int, int | None]:
+    """The positions of text and, if `paired`, second text, of a table without labels or whose labels are not read.
+
+    `section` is the table of the study file that names the columns. ConfigError names the key to set.
+    """
+    text, pair = (_position(table, data, key, source, section) for key in KEYS[:2])
+    if table.names and text is None:
+        text, pair = _usual_texts([name.casefold() for name in table.names], pair)
+    free = [i for i in range(len(table.names or table.rows[0])) if i != pair]
+    if text is None:
+        text = _only(table, free) if len(free) == 1 else _only(table, [i for i in free if _wordy(_cells(table, i))])
+    if text is None or (paired and pair is None):
+        key = "text_column" if text is None else "text_pair_column"
+        raise ConfigError(f"{source}: set {section}.{key}; the columns are {_listed(table)}.")
+    return text, pair if paired else None
+
+
 def describe(table: Table, found: Columns | None = None) -> list[Column]:
     """Every column with two distinct sample cells and its use."""
     uses = {found.text: "text", found.pair: "pair", found.label: "label"} if found else {}
@@ -110,7 +127,7 @@ def _listed(table: Table) -> str:
     )
 
 
-def _position(table: Table, data: DataSpec, key: str, source: str) -> int | None:
+def _position(table: Table, data: DataSpec, key: str, source: str, section: str = "data") -> int | None:
     """The position of the column that a key names; a unique match that differs only in case counts."""
     wanted = str(getattr(data, key))
     if not wanted:
@@ -124,7 +141,7 @@ def _position(table: Table, data: DataSpec, key: str, source: str) -> int | None
     if wanted.isdecimal() and int(wanted) < width:
         return int(wanted)
     has = _listed(table) if table.names else f"no header, and positions 0 to {width - 1}: {_listed(table)}"
-    raise ConfigError(f"{source}: no column {wanted!r} for data.{key}. It has: {has}.")
+    raise ConfigError(f"{source}: no column {wanted!r} for {section}.{key}. It has: {has}.")
 
 
 def _usual_texts(folded: Sequence[str], pair: int | None) -> tuple[int | None, int | None]:

@@ -53,7 +53,11 @@ class Table:
 
 def file_table(data: DataSpec, part: Part) -> Table:
     """The rows of a local file; ConfigError names file, key and remedy."""
-    path, source = source_file(data, part), source_name(data, part)
+    return table_of(source_file(data, part), source_name(data, part), data)
+
+
+def table_of(path: Path, source: str, data: DataSpec) -> Table:
+    """The rows of a file that messages call `source`; of `data`, the names of columns help to find the header."""
     readers: dict[str, Callable[[Path, str], Rows]] = {".csv": _csv_rows, ".tsv": _tsv_rows, ".txt": _txt_rows}
     if kind(path) in (".json", ".jsonl"):
         return _json_table(path, source)

@@ -26,14 +26,16 @@ from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, resolve, teacher_outputs
+from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, teacher_outputs, transfer_outputs
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
+from bertdistill.engine.distill.transfer.rows import with_transfer
 from bertdistill.engine.tasks.table import TASKS
 
 PHASE = "head importance"
@@ -73,17 +75,23 @@ def prepare(run: Run) -> Prepared:
         _check_length(run, init, f"student.init = {spec.student.init!r}")
     teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
     outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    all_examples, every = train_examples, train_features
+    if spec.transfer:
+        all_examples = with_transfer(run, train_examples, tokenizer)
+        every = _features(run, all_examples, tokenizer, "train")
+        outputs = transfer_outputs(run, teacher, every, len(train_features), outputs, tokenizer, evaluator)
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
     if spec.student.init == "teacher":
         init = str(teacher)
-    units, features = _units(run, train_examples, search, (tokenizer, str(teacher), train_features))
+    units, features = _units(run, (train_examples, all_examples, search), (tokenizer, str(teacher), every))
     teacher_shape = read_shape(teacher)
     scratch = spec.student.init == SCRATCH
     return Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
         train_features=len(train_features),
+        transfer_features=len(every) - len(train_features),
         search_features=len(search_features),
         mean_length=float(np.mean(train_features.lengths)),
         search_digest=digest(search),
@@ -94,7 +102,7 @@ def prepare(run: Run) -> Prepared:
         teacher_metrics=teacher_metrics,
         teacher_folder=str(teacher),
         init_folder=init,
-        features={"train": str(train_features.folder), "search": str(search_features.folder)} | features,
+        features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
         outputs=str(outputs),
         signals=(LOGITS,),
@@ -118,9 +126,15 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
 
 
 def _units(
-    run: Run, train: Examples, search: Examples, teacher: tuple[PreTrainedTokenizerBase, str, Features]
+    run: Run,
+    examples: tuple[Examples, Examples, Examples],
+    teacher: tuple[PreTrainedTokenizerBase, str, Features],
 ) -> tuple[dict[str, Units], dict[str, str]]:
-    """The facts of the teacher's units and of others that a trial may read, and the folders of the splits in those."""
+    """The facts of the teacher's units and of others that a trial may read, and the folders of the splits in those.
+
+    `examples` are the labelled ones, all of the training split with its transfer set, and the validation split.
+    """
+    train, every, search = examples
     if TASKS[run.spec.task].spans:
         return {}, {}
     found: dict[str, Units] = {}
@@ -131,9 +145,9 @@ def _units(
 
     add("", *teacher)
     for name in run.spec.units:
-        folder = run.caches / "tokenizers" / cache_key(units=name, version=WORDS_VERSION, data=digest(train))
-        tokenizer = word_tokenizer(texts_of(train), folder, run.warn)
-        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", train), ("search", search))}
+        folder = run.caches / "tokenizers" / cache_key(units=name, version=WORDS_VERSION, data=digest(every))
+        tokenizer = word_tokenizer(texts_of(train), folder, run.warn, more=texts_of(every))
+        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
         add(name, tokenizer, str(folder), rows["train"])
         folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items()}
     return found, folders

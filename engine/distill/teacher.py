@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+import numpy.typing as npt
+import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
@@ -19,7 +21,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import padded_length
-from bertdistill.engine.distill.data.caches import build_once, cache_key
+from bertdistill.engine.distill.data.caches import build_once, cache_key, write_array
 from bertdistill.engine.distill.data.examples import Examples, digest, texts_of
 from bertdistill.engine.distill.data.features import Features, padding_id
 from bertdistill.engine.distill.data.signals import signal_file
@@ -32,34 +34,14 @@ from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, predict, train
-from bertdistill.engine.families.folders import check_folder, read_config
+from bertdistill.engine.families.folders import read_config
 from bertdistill.engine.families.transformer import bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
-
-def resolve(model_id: str, revision: str, key: str) -> str:
-    """A local folder for a Hub id or folder, so that trials never contact the Hub. `key` is a key of the study file."""
-    if model_id == SCRATCH:
-        return model_id
-    if Path(model_id).is_dir():
-        check_folder(Path(model_id), f"{key} = {model_id!r}")
-        return model_id
-    try:
-        folder = snapshot_download(
-            model_id, revision=revision or None, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise ConfigError(
-            f"{key} = {model_id!r} is not a local folder and cannot be downloaded from the Hub: {error}",
-            hint="give the path of a local folder, or check the id and the network",
-        ) from error
-    if not any(Path(folder).glob("*.safetensors")):
-        raise ConfigError(
-            f"{key} = {model_id!r} has no model.safetensors; other weight files can run code and are not read",
-            hint=f'set {key.split(".")[0]}.revision = "refs/pr/1" if the Hub has a converted copy, or convert it',
-        )
-    check_folder(Path(folder), f"{key} = {model_id!r}")
-    return folder
+PART = 4096
+"""Texts of the transfer set that are labelled and written at once."""
+FLIP_SAMPLE = 256
+"""Training texts on which two precisions are compared."""
 
 
 def open_tokenizer(run: Run, train_examples: Examples, teacher_folder: str) -> PreTrainedTokenizerBase:
@@ -202,25 +184,98 @@ def teacher_outputs(
     The cache key covers the teacher's files and the features, i.e. data, labels, tokenizer and lengths. Outputs are
     fp16 and exclude padding: 203 MB for all of SQuAD 2.0.
     """
-    key = cache_key(model=checkpoints.model_sha256(teacher), features=features.folder.name)
-    folder = run.caches / "outputs" / key
-    model = Encoder(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True))
-    place(model.net, run.device)
-    precision = choose_precision("auto", run.device)
+    labeller = Labeller.of(run, teacher, tokenizer, evaluator)
 
     def build(temporary: Path) -> None:
-        outputs = predict(
-            model,
-            features_for(model, features),
-            device=run.device,
-            precision=precision,
-            pad_id=padding_id(tokenizer),
-            batch_tokens=run.spec.teacher.batch_size * run.spec.data.max_length,
-            stop=run.stop,
-            progress=run.progress("teacher outputs", "windows"),
-        )
+        outputs = labeller.logits(features, run.progress("teacher outputs", "windows"))
         np.save(signal_file(temporary, LOGITS), outputs.astype(np.float16))
+        labeller.report_flips(features)
 
-    build_once(folder, build, run.warn)
-    scores = evaluator.evaluate(model, run, precision).metrics
+    folder = build_once(labeller.folder(features), build, run.warn)
+    scores = evaluator.evaluate(labeller.model, run, labeller.precision).metrics
     return folder, {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}
+
+
+def transfer_outputs(
+    run: Run,
+    teacher: Path,
+    every: Features,
+    labelled: int,
+    outputs: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    evaluator: Evaluator,
+) -> Path:
+    """The cache folder of the teacher's outputs over `every`: the first `labelled` inputs and the transfer set.
+
+    The former are copied from the folder `outputs`. An interrupted labelling continues behind its last whole part.
+    """
+    labeller = Labeller.of(run, teacher, tokenizer, evaluator)
+    target = labeller.folder(every)
+    parts = target.with_name(f"{target.name}.parts")
+
+    def build(temporary: Path) -> None:
+        parts.mkdir(mode=0o700, exist_ok=True)
+        report = run.progress("labelling the transfer set", "texts")
+        done = [np.load(signal_file(outputs, LOGITS), mmap_mode="r")]
+        for start in range(labelled, len(every), PART):
+            stop = min(start + PART, len(every))
+            path = parts / f"{start:09d}.npy"
+            if not path.exists():
+                write_array(path, labeller.logits(every.part(start, stop)).astype(np.float16))
+            done.append(np.load(path))
+            report(stop - labelled, len(every) - labelled)
+        np.save(signal_file(temporary, LOGITS), np.concatenate(done))
+
+    build_once(target, build, run.warn)
+    shutil.rmtree(parts, ignore_errors=True)
+    return target
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A teacher that is ready to label texts."""
+
+    run: Run
+    model: Encoder
+    sha256: str
+    pad_id: int
+    precision: torch.dtype
+
+    @staticmethod
+    def of(run: Run, teacher: Path, tokenizer: PreTrainedTokenizerBase, evaluator: Evaluator) -> Labeller:
+        model = Encoder(load_encoder(teacher, run.spec.task, evaluator.examples.labels, need_head=True))
+        place(model.net, run.device)
+        sha256 = checkpoints.model_sha256(teacher)
+        return Labeller(run, model, sha256, padding_id(tokenizer), choose_precision("auto", run.device))
+
+    def folder(self, features: Features) -> Path:
+        """Where its outputs over `features` are cached."""
+        return self.run.caches / "outputs" / cache_key(model=self.sha256, features=features.folder.name)
+
+    def logits(
+        self,
+        features: Features,
+        progress: Callable[[int, int], None] | None = None,
+        precision: torch.dtype | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Its outputs, as those of `predict`."""
+        return predict(
+            self.model,
+            features_for(self.model, features),
+            device=self.run.device,
+            precision=precision or self.precision,
+            pad_id=self.pad_id,
+            batch_tokens=self.run.spec.teacher.batch_size * self.run.spec.data.max_length,
+            stop=self.run.stop,
+            progress=progress,
+        )
+
+    def report_flips(self, features: Features) -> None:
+        """In less than fp32: how many predictions of a sample differ from those in fp32."""
+        if self.precision == torch.float32 or features.targets.ndim == 2:
+            return
+        sample = features.part(0, min(FLIP_SAMPLE, len(features)))
+        used, exact = (self.logits(sample, precision=one).argmax(axis=1) for one in (self.precision, torch.float32))
+        name = str(self.precision).removeprefix("torch.")
+        flipped, total = int((used != exact).sum()), len(sample)
+        self.run.notice("info", f"the teacher labels in {name}: {flipped} of {total} predictions differ from fp32")

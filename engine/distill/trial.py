@@ -15,7 +15,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
-from bertdistill.engine.contract.terms import signals
+from bertdistill.engine.contract.terms import signals, transfer_share
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
@@ -47,7 +47,10 @@ def run_trial(run: Run) -> dict[str, float]:
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
     pad_id = facts.units_of(model.units).pad_id
-    train_features = features_for(model, open_features(Path(facts.features_of("train", model.units))))
+    every = open_features(Path(facts.features_of("train", model.units)))
+    transfer = facts.transfer_features if transfer_share(spec.settings) else 0
+    labelled = len(every) - facts.transfer_features
+    train_features = features_for(model, every.part(0, labelled + transfer))
     search = search_examples(spec)
     evaluator = Evaluator(
         examples=search,
@@ -58,7 +61,7 @@ def run_trial(run: Run) -> dict[str, float]:
         pad_id=pad_id,
     )
     precision = choose_precision(spec.settings.precision, run.device)
-    plan = schedule(len(train_features), spec.settings)
+    plan = schedule(labelled, spec.settings, transfer)
     run.events.emit(
         STARTED,
         device=str(run.device),
@@ -80,6 +83,7 @@ def run_trial(run: Run) -> dict[str, float]:
             pad_id=pad_id,
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             teacher=_teacher(facts, signals(spec.settings)),
+            transfer=transfer,
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )

@@ -15,7 +15,18 @@ from bertdistill.engine.tasks.task import Task
 
 TRAINING = frozenset(
     {
-        *("family", "alpha", "temperature", "learning_rate", "beta_1", "beta_2", "adam_epsilon", "weight_decay"),
+        *(
+            "family",
+            "alpha",
+            "soft_loss",
+            "temperature",
+            "transfer_share",
+            "learning_rate",
+            "beta_1",
+            "beta_2",
+            "adam_epsilon",
+            "weight_decay",
+        ),
         *("warmup_fraction", "max_grad_norm", "batch_size", "accumulation", "epochs", "seed", "precision"),
         *("evaluations", "checkpoint_minutes"),
     }

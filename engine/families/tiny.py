@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import TEACHER_UNITS, Settings
+from bertdistill.engine.contract.terms import transfer_share
 
 BYTES_PER_WEIGHT = 4
 RESERVED = 2
@@ -50,7 +51,8 @@ def plan_reading(facts: Prepared, settings: Settings) -> Reading:
             f"the preparation of this study did not divide its texts into {name or 'the units of the teacher'}",
             hint="Start a new study that fixes or searches settings.units from the beginning.",
         )
-    known = facts.units_of(name).vocabulary
+    found = facts.units_of(name)
+    known = found.whole_vocabulary if transfer_share(settings) else found.vocabulary
     rows = min(settings.vocab_size, known) if known else settings.vocab_size
     return Reading(name, rows, settings.embedding_size, 2 if facts.pairs else 1)
 

@@ -19,7 +19,13 @@ from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.study.config import select_metric
-from bertdistill.engine.study.student import measured, prunes_by_importance, wanted_signals, wanted_units
+from bertdistill.engine.study.student import (
+    measured,
+    prunes_by_importance,
+    wanted_signals,
+    wanted_transfer,
+    wanted_units,
+)
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -59,6 +65,7 @@ def attempt_spec(
         expected_params=int(trial.known.get("params", 0)) if trial else 0,
         select_metric=select.name,
         select_direction=select.direction,
+        transfer=wanted_transfer(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
         importance=prunes_by_importance(spec),

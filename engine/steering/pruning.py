@@ -33,7 +33,7 @@ WORDS: Mapping[str, str] = {
     LEFTOVERS: "leftovers of stopped preparations and of runs that belong to no study",
     BIN: "what was deleted earlier; it cannot be restored afterwards",
 }
-_BUILDING = (".training", ".tmp")
+_BUILDING = (".training", ".parts", ".tmp")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ def cache_folders(workspace: Workspace) -> Iterator[str]:
 def leftovers(session: Reading, workspace: Workspace) -> tuple[list[str], str]:
     """Interrupted work that nothing will resume, and why some of it is kept.
 
-    Incomplete caches, teacher trainings that no preparation will resume, and run folders that no row names.
+    Incomplete caches, teacher trainings and labellings that no preparation will resume, and run folders that no row
+    names.
     """
     resting = [
         study.name
@@ -157,15 +158,15 @@ def leftovers(session: Reading, workspace: Workspace) -> tuple[list[str], str]:
         if study.kind == "search" and study.prepared is None and study.state in (StudyState.PAUSED, StudyState.STOPPED)
     ]
     found: list[str] = []
-    trainings: list[str] = []
+    begun: list[str] = []
     for path in _entries(workspace.caches):
         for entry in _entries(path):
             if entry.is_dir() and entry.suffix in _BUILDING:
-                (trainings if entry.suffix == ".training" else found).append(f"caches/{path.name}/{entry.name}")
+                (found if entry.suffix == ".tmp" else begun).append(f"caches/{path.name}/{entry.name}")
     why = ""
-    if resting and trainings:
-        why = f"{len(trainings)} interrupted training of a teacher is kept: study {resting[0]} would resume from it"
-    return [*found, *(() if resting else trainings), *_strays(session, workspace)], why
+    if resting and begun:
+        why = f"{len(begun)} interrupted training or labelling is kept: study {resting[0]} would resume from it"
+    return [*found, *(() if resting else begun), *_strays(session, workspace)], why
 
 
 def _strays(session: Reading, workspace: Workspace) -> Iterator[str]:

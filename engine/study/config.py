@@ -4,18 +4,19 @@ It reads only study files: no database, no model, no dataset. The contents of a 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
-from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.contract.spec import SCRATCH, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.limits import PATHS
+from bertdistill.engine.study.limits import FILES, PATHS
 from bertdistill.engine.study.ranges import dump_range, read_ranges
 from bertdistill.engine.study.sections import (
     Problem,
@@ -49,6 +50,9 @@ __all__ = [
     "study_from_dict",
     "to_toml",
 ]
+
+
+T = TypeVar("T")
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -112,7 +116,13 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
             continue
         found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
-    for name, reader in (("search", _read_search), ("baseline", _read_baseline), ("references", _read_references)):
+    readers = {
+        "search": _read_search,
+        "baseline": _read_baseline,
+        "references": _read_references,
+        "transfer": _read_transfer,
+    }
+    for name, reader in readers.items():
         found[name], wrong = reader(raw.get(name))
         problems += wrong
     if found["search"] is not None:
@@ -151,6 +161,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         select=metrics.select,
         sampler=sampler.kind,
         baseline=found["baseline"],
+        transfer=found["transfer"],
         references=tuple((point.name, point.metrics) for point in found["references"]),
     )
 
@@ -182,18 +193,27 @@ def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:
 
 
 def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem]]:
+    return _read_tables(ReferencePoint, raw, "references", "name")
+
+
+def _read_transfer(raw: Any) -> tuple[tuple[TransferSpec, ...], list[Problem]]:
+    return _read_tables(TransferSpec, raw, "transfer", "kind")
+
+
+def _read_tables(cls: type[T], raw: Any, section: str, of: str) -> tuple[tuple[T, ...], list[Problem]]:
+    """The tables of a list, and their problems; the key `of` tells a table from the others."""
     if raw is None:
         return (), []
     if not isinstance(raw, (list, tuple)):
-        return (), [Problem("", "references", "must be a list of tables: [[references]]")]
-    read = [read_dataclass(ReferencePoint, item, f"references.{index}") for index, item in enumerate(raw)]
-    names = [item.get("name") if isinstance(item, Mapping) else None for item in raw]
+        return (), [Problem("", section, f"must be a list of tables: [[{section}]]")]
+    read = [read_dataclass(cls, item, f"{section}.{index}") for index, item in enumerate(raw)]
+    names = [item.get(of) if isinstance(item, Mapping) else None for item in raw]
     problems = [
-        dataclasses.replace(one, of=name) if isinstance(name, str) and one.key != "name" else one
+        dataclasses.replace(one, of=name) if isinstance(name, str) and one.key != of else one
         for name, (_, wrong) in zip(names, read, strict=True)
         for one in wrong
     ]
-    return tuple(point for point, _ in read if point is not None), problems
+    return tuple(table for table, _ in read if table is not None), problems
 
 
 def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
@@ -212,22 +232,33 @@ def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem
 
 def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
     """Workers run in other folders, so a path must be valid from any of them."""
-    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
+    result = copy.deepcopy(dict(raw))
     for section, key in PATHS:
-        table = result.get(section)
-        value = table.get(key) if isinstance(table, dict) else None
-        if isinstance(table, dict) and isinstance(value, str) and value:
-            try:
-                table[key] = _absolute(value, folder) if section == "data" else _absolute_model(value, folder)
-            except (
-                OSError,
-                RuntimeError,
-                ValueError,
-            ) as error:  # a name too long, an unknown `~name`, a null character
-                reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-                problem = Problem(section, key, f"= {shown(value)} is not a valid path: {reason}; correct it")
-                raise ConfigError(f"{where}: {problem}") from None
+        for table, name in _tables(result.get(section), section):
+            value = table.get(key)
+            if isinstance(value, str) and value:
+                try:
+                    absolute = _absolute if (section, key) in FILES else _absolute_model
+                    table[key] = absolute(value, folder)
+                except (
+                    OSError,
+                    RuntimeError,
+                    ValueError,
+                ) as error:  # a name too long, an unknown `~name`, a null character
+                    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+                    problem = Problem(name, key, f"= {shown(value)} is not a valid path: {reason}; correct it")
+                    raise ConfigError(f"{where}: {problem}") from None
     return result
+
+
+def _tables(section: Any, name: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """A table, or each table of a list, with its dotted name."""
+    if isinstance(section, dict):
+        yield section, name
+    elif isinstance(section, list):
+        for index, table in enumerate(section):
+            if isinstance(table, dict):
+                yield table, f"{name}.{index}"
 
 
 def absolute_path(text: str, folder: Path) -> str:
@@ -265,6 +296,7 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "task": spec.task,
         "note": spec.note,
         "objectives": [_dump_objective(objective) for objective in spec.objectives],
+        "transfer": [_present(dataclasses.asdict(table)) for table in spec.transfer] or None,
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,

@@ -22,8 +22,11 @@ _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MOST_PARTS},}}+")
 """Linear time: it starts only at the start of a word and never backtracks. It also matches inside strings and comments,
 where so many words are never joined by dots."""
-PATHS = (("data", "train"), ("data", "report"), ("teacher", "model"), ("student", "init"))
-"""Keys that name files, folders or models on the Hub."""
+FILES = (("data", "train"), ("data", "report"), ("transfer", "path"))
+"""Keys that name files; of lists of tables, of each table."""
+MODELS = (("teacher", "model"), ("student", "init"), ("transfer", "model"))
+"""Keys that name folders or models on the Hub."""
+PATHS = FILES + MODELS
 LONGEST_PATH = 4096
 
 
@@ -55,7 +58,8 @@ def _problems(raw: Any) -> Iterator[str]:
         elif isinstance(value, (list, tuple)):
             stack += [(item, (*path, str(index))) for index, item in enumerate(value)]
         elif isinstance(value, str):
-            most = LONGEST_PATH if path in PATHS else LONGEST_TEXT
+            named = tuple(part for part in path if not part.isdecimal())
+            most = LONGEST_PATH if named in PATHS else LONGEST_TEXT
             if len(value) > most:
                 yield f"{_named(path)} has {len(value):,} characters; use {most:,} at most"
         elif isinstance(value, int) and not -LARGEST <= value < LARGEST:

@@ -13,7 +13,7 @@ from typing import Any
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings
+from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.study.space import active, resolve
@@ -60,6 +60,11 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
         )
+    if terms.transfer_share(settings) and facts.features and not facts.transfer_features:
+        raise ConfigError(
+            "transfer_share is above 0, but the preparation of this study made no transfer set",
+            hint="Start a new study that fixes or searches transfer_share from the beginning.",
+        )
     return family.plan(facts, settings, scratch=spec.student.init == SCRATCH)
 
 
@@ -80,6 +85,11 @@ def wanted_signals(spec: StudySpec) -> list[str]:
         if any(term.weight(value) != 0 for value in possible(spec, term.key)):
             found |= term.needs
     return sorted(found)
+
+
+def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
+    """The transfer sets, if any trial of the study may draw from them; the preparation makes them."""
+    return list(spec.transfer) if any(possible(spec, "transfer_share")) else []
 
 
 def wanted_units(spec: StudySpec) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.pareto.frontier import Objective, optimised
@@ -26,6 +26,7 @@ from bertdistill.engine.study.sections import (
     value_problem,
 )
 from bertdistill.engine.study.space import SETTING, Space, count, grid, points, resolve
+from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
 NEED_SCRATCH = ("hidden_size", "ffn_size", "head_size")
@@ -56,12 +57,16 @@ class Parts:
     select: str
     sampler: str
     baseline: Mapping[str, Any] | None
+    transfer: tuple[TransferSpec, ...]
     references: tuple[tuple[str, Mapping[str, float]], ...]
 
 
 def cross_problems(parts: Parts) -> list[Problem]:
     """All problems across sections."""
-    checks = (_data, _task_columns, _teacher, _metrics, _families, _search, _scratch, _baseline, _shapes, _references)
+    checks = (
+        *(_data, _task_columns, _teacher, _transfer, _metrics, _families, _search, _scratch, _baseline, _shapes),
+        _references,
+    )
     return [problem for check in checks for problem in check(parts)]
 
 
@@ -219,6 +224,19 @@ def _teacher(parts: Parts) -> Iterator[Problem]:
         yield Problem("teacher", "head_size", f"{text}; use a divisor")
 
 
+def _transfer(parts: Parts) -> Iterator[Problem]:
+    yield from transfer_problems(parts.transfer, parts.task, parts.data)
+    if parts.transfer or parts.settings is None:
+        return
+    none = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
+    if parts.settings.transfer_share:
+        yield Problem("settings", "transfer_share", none)
+    if any(parameter.name == "transfer_share" for parameter in parts.search or ()):
+        yield Problem("search.transfer_share", "", none)
+    if (parts.baseline or {}).get("transfer_share"):
+        yield Problem("baseline", "transfer_share", none)
+
+
 # --------------------------------------------------------------------------------------------- settings, search, shape
 
 
@@ -256,6 +274,12 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
         yield Problem("search.head_choice", "", "has no effect with heads = 0, which keeps all; set or search heads")
     if "layer_choice" in named and possible("layers") == (0,):
         yield Problem("search.layer_choice", "", "has no effect with layers = 0, which keeps all; set or search layers")
+    if "transfer_share" in named and possible("alpha") == (0.0,):
+        yield Problem(
+            "search.transfer_share", "", "has no effect with alpha = 0: nothing else labels these texts; raise alpha"
+        )
+    if "temperature" in named and possible("soft_loss") == ("mse",):
+        yield Problem("search.temperature", "", 'has no effect with soft_loss = "mse"; remove it')
     listed = parts.settings.layer_list
     if "list" in possible("layer_choice") and not listed:
         yield Problem("settings", "layer_list", 'is missing: layer_choice = "list" needs layer indices')

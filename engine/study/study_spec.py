@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, key
+from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.space import Space
@@ -105,6 +105,7 @@ class StudySpec:
     sampler: SamplerSection = field(default_factory=SamplerSection)
     runner: RunnerSection = field(default_factory=RunnerSection)
     stopping: StoppingSection = field(default_factory=StoppingSection)
+    transfer: tuple[TransferSpec, ...] = ()
     references: tuple[ReferencePoint, ...] = ()
     ranges: Space = ()
     """Narrowed parameters: they apply to proposals; everything else uses `search`."""

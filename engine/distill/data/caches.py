@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from filelock import FileLock
 
 from bertdistill.engine.contract.errors import ConfigError
@@ -61,6 +63,16 @@ def sync_files(folder: Path) -> None:
         finally:
             os.close(descriptor)
     sync_folder(folder)
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write one part of a cache that is being built: after a kill the file is whole or not there."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.save(file, array)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
 
 
 # ----------------------------------------------------------------------------------------------------------- integrity

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+NO_LABEL = -100
+"""The label of a text of the transfer set."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextExample:
     """One or two sentences with a class; `label` is an index into `Examples.labels`, `id` the row number from 0."""

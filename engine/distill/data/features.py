@@ -5,6 +5,7 @@ It knows no models and makes no batches.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -63,6 +64,21 @@ class Features:
         """(n,) int64: number of tokens of every input."""
         lengths: Array = np.diff(self.offsets)
         return lengths
+
+    def part(self, start: int, stop: int) -> Features:
+        """The inputs from `start` to `stop`, as a view; `example_index` still counts from the first of all."""
+        if (start, stop) == (0, len(self)):
+            return self
+        first, last = int(self.offsets[start]), int(self.offsets[stop])
+        return dataclasses.replace(
+            self,
+            input_ids=self.input_ids[first:last],
+            token_types=None if self.token_types is None else self.token_types[first:last],
+            offsets=self.offsets[start : stop + 1] - first,
+            example_index=self.example_index[start:stop],
+            targets=self.targets[start:stop],
+            char_spans=None if self.char_spans is None else self.char_spans[first:last],
+        )
 
 
 def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, part: str, examples_digest: str) -> str:

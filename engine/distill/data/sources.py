@@ -60,15 +60,19 @@ def _hub_questions(data: DataSpec, part: Part) -> Questions:
 
 
 def hub_table(data: DataSpec, part: Part) -> Any:
+    split = data.train_split if part == "train" else data.report_split
+    return load_hub(data.hub, data.hub_config, split, source_name(data, part), "data.hub, data.hub_config, the split")
+
+
+def load_hub(hub: str, config: str, split: str, source: str, keys: str) -> Any:
+    """One split of a Hub dataset; ConfigError names it as `source`, and the keys to check."""
     import datasets  # half a second and pyarrow, which local files do not need
 
-    split = data.train_split if part == "train" else data.report_split
     try:
-        return datasets.load_dataset(data.hub, data.hub_config or None, split=split)
+        return datasets.load_dataset(hub, config or None, split=split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise ConfigError(
-            f"{source_name(data, part)} cannot be loaded: {error}. Check data.hub, data.hub_config, the split and the "
-            "network, or use local files."
+            f"{source} cannot be loaded: {error}. Check {keys} and the network, or use local files."
         ) from error
 
 

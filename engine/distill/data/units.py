@@ -15,7 +15,10 @@ from bertdistill.engine.contract.facts import Units
 from bertdistill.engine.distill.data.caches import Say, build_once, cache_key
 from bertdistill.engine.distill.data.features import Features, padding_id
 
-FILE = "frequent.npy"
+FILE, COUNT = "frequent.npy", "labelled.npy"
+"""The ids, and how many of them the labelled texts hold."""
+VERSION = 2
+"""Part of the cache key."""
 
 Ids = npt.NDArray[np.int32]
 
@@ -28,18 +31,31 @@ def count_units(
     caches: Path,
     say: Say = lambda text: None,
 ) -> Units:
-    """The facts of the tokenizer in `folder` on the first `labelled` of the training features, cached in `caches`."""
+    """The facts of the tokenizer in `folder` on the training features, the first `labelled` of which have labels.
+
+    Counts are cached in `caches`. Ids that only the others have, the transfer set, stand behind those of the labelled.
+    """
     special = sorted({*tokenizer.all_special_ids} - {tokenizer.unk_token_id})
     last = int(features.offsets[labelled])
-    key = cache_key(features=features.folder.name, labelled=labelled, special=special, unknown=tokenizer.unk_token_id)
+    key = cache_key(
+        version=VERSION,
+        features=features.folder.name,
+        labelled=labelled,
+        special=special,
+        unknown=tokenizer.unk_token_id,
+    )
 
     def build(temporary: Path) -> None:
         left_out = [*special, *({tokenizer.unk_token_id} - {None})]
-        np.save(temporary / FILE, by_frequency(features.input_ids[:last], left_out))
+        with_label = by_frequency(features.input_ids[:last], left_out)
+        others = by_frequency(features.input_ids[last:], [*left_out, *with_label.tolist()])
+        np.save(temporary / FILE, np.concatenate([with_label, others]))
+        np.save(temporary / COUNT, len(with_label))
 
     frequent = build_once(caches / "units" / key, build, say)
     return Units(
-        vocabulary=len(frequent_ids(frequent)) + 2,
+        vocabulary=int(np.load(frequent / COUNT, allow_pickle=False)) + 2,
+        whole_vocabulary=len(frequent_ids(frequent)) + 2,
         size=len(tokenizer),
         mean_length=last / max(labelled, 1),
         pad_id=padding_id(tokenizer),

@@ -20,30 +20,31 @@ PATTERN = r"\w+(?:['\u2019]\w+)*|['\u2019]\w{1,2}\b|([^\w\s])\1*"
 PAD, UNKNOWN, SEPARATOR = "[PAD]", "[UNK]", "[SEP]"
 
 
-def word_tokenizer(texts: Iterable[str], folder: Path, say: Say = lambda text: None) -> PreTrainedTokenizerFast:
+def word_tokenizer(
+    texts: Iterable[str], folder: Path, say: Say = lambda text: None, *, more: Iterable[str] = ()
+) -> PreTrainedTokenizerFast:
     """The tokenizer of the words of `texts`, saved in `folder`, or opened if it was saved there before.
 
+    Words that only `more` has, texts without labels, have ids after them.
     A text reads `words [SEP]`, a pair `words [SEP] words [SEP]` with token types 0 and 1.
     """
 
     def build(temporary: Path) -> None:
-        _make(texts).save_pretrained(temporary)
+        _make(texts, more).save_pretrained(temporary)
 
     build_once(folder, build, say)
     found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
     return found
 
 
-def _make(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+def _make(texts: Iterable[str], more: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PATTERN), behavior="removed", invert=True)
-    counts: Counter[str] = Counter()
-    for text in texts:
-        normal = tokenizer.normalizer.normalize_str(text)
-        counts.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal))
-    special = [PAD, UNKNOWN, SEPARATOR]
-    words = [*special, *sorted(counts, key=lambda word: (-counts[word], word))]
+    words = [PAD, UNKNOWN, SEPARATOR]
+    for part in (texts, more):
+        counts = _counts(tokenizer, part)
+        words += sorted(counts.keys() - {*words}, key=lambda word: (-counts[word], word))
     tokenizer.model = models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=UNKNOWN)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A [SEP]", pair="$A [SEP] $B:1 [SEP]:1", special_tokens=[(SEPARATOR, words.index(SEPARATOR))]
@@ -55,3 +56,11 @@ def _make(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         sep_token=SEPARATOR,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
+
+
+def _counts(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for text in texts:
+        normal = tokenizer.normalizer.normalize_str(text)
+        counts.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal))
+    return counts

@@ -21,6 +21,7 @@ from torch import Tensor
 from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import transfer_share
 from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.data.batches import (
     Batch,
@@ -30,6 +31,7 @@ from bertdistill.engine.distill.data.batches import (
     collate,
     epoch_order,
     pad_edges,
+    transfer_rows,
 )
 from bertdistill.engine.distill.families.model import Model, Outputs, Servable
 from bertdistill.engine.distill.run import Stopped
@@ -71,6 +73,7 @@ class Stop(Protocol):
 class Job:
     """Everything that a training needs. `teacher` holds its signals, each aligned with `features`, fp16.
 
+    The last `transfer` features have no label.
     Logits are (tokens, 2) if answers are spans, else (features, classes).
     """
 
@@ -85,6 +88,7 @@ class Job:
     pad_id: int
     evaluate: Callable[[], Evaluation]
     teacher: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
+    transfer: int = 0
     passes: Sequence[Pass] = ()
     """Changes to the network during training."""
     resume_from: Path | None = None
@@ -96,7 +100,10 @@ class Schedule:
     """The length of a run in optimiser steps, and when it is evaluated."""
 
     features: int
+    """Inputs of one epoch."""
     batch_size: int
+    from_transfer: int
+    """Rows of each batch without a label."""
     accumulation: int
     passes_per_epoch: int
     passes: int
@@ -121,15 +128,20 @@ class Schedule:
         return epochs * self.features + min(passes * self.batch_size, self.features)
 
 
-def schedule(features: int, settings: Settings) -> Schedule:
-    """The schedule of `settings` for so many training features; at least one step."""
-    per_epoch = batches_per_epoch(features, settings.batch_size)
+def schedule(features: int, settings: Settings, transfer: int = 0) -> Schedule:
+    """The schedule of `settings` for so many labelled features; at least one step.
+
+    With a transfer set of `transfer` features, an epoch still is one pass over the labelled ones.
+    """
+    others = transfer_rows(settings.batch_size, transfer_share(settings)) if transfer else 0
+    per_epoch = batches_per_epoch(features, settings.batch_size - others)
     passes = max(1, math.ceil(round(per_epoch * settings.epochs, 6)))  # 10 batches, 1.1 epochs: 11 and not 12
     steps = -(-passes // settings.accumulation)
     marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
     return Schedule(
-        features=features,
+        features=features + per_epoch * others,
         batch_size=settings.batch_size,
+        from_transfer=others,
         accumulation=settings.accumulation,
         passes_per_epoch=per_epoch,
         passes=passes,
@@ -177,7 +189,7 @@ def train(job: Job) -> Position:
     Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
     settings, net = job.settings, job.model.net
-    plan = schedule(len(job.features.lengths), settings)
+    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
     optimizer = make_optimizer(net, settings)
     position = Position()
     checkpoints.seed_everything(settings.seed)
@@ -268,10 +280,16 @@ def _report(job: Job, role: str, position: Position, saved: checkpoints.Saved, m
 
 def _batches(job: Job, plan: Schedule, *, first_pass: int) -> Iterator[IntArray]:
     """The features of each batch from pass number `first_pass` on, epoch after epoch, endlessly."""
-    lengths = job.features.lengths
     epoch, skip = divmod(first_pass, plan.passes_per_epoch)
     while True:
-        order = epoch_order(lengths, job.settings.batch_size, seed=job.settings.seed, epoch=epoch)
+        order = epoch_order(
+            job.features.lengths,
+            job.settings.batch_size,
+            seed=job.settings.seed,
+            epoch=epoch,
+            transfer=job.transfer,
+            from_transfer=plan.from_transfer,
+        )
         yield from order[skip:]
         epoch, skip = epoch + 1, 0
 

@@ -26,12 +26,16 @@ from bertdistill.engine.contract.spec import (
     Settings,
     StudentSpec,
     TeacherSpec,
+    TransferSpec,
 )
 from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
+from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.data.features import open_features
+from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
+from bertdistill.engine.families.tiny import plan_reading
 
 LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
 
@@ -44,6 +48,7 @@ def make_run(
     max_length: int = 16,
     importance: bool = False,
     labels: Sequence[str] = ("neg", "pos"),
+    transfer: Sequence[TransferSpec] = (),
 ) -> Run:
     """A preparation in this process: sixty sentences of two classes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,7 @@ def make_run(
         device=Device(),
         caches=str(folder.parent / "caches"),
         importance=importance,
+        transfer=list(transfer),
     )
     return Run(spec, paths, EventWriter(paths.events), threading.Event(), torch.device("cpu"))
 
@@ -246,3 +252,101 @@ def test_words_are_tokenised_only_for_a_study_that_can_read_them(tmp_path: Path)
         assert np.array_equal(teachers.targets, words.targets)
     assert facts.units_of("words").vocabulary == 2 + 5 + 30  # a film number good dull, and the numbers
     assert facts == Prepared.from_dict(json.loads(json.dumps(facts.to_dict())))
+
+
+# ------------------------------------------------------------------------------------------------------- transfer sets
+
+SETS = (TransferSpec("words"), TransferSpec("ngrams", rows=40))
+TINY = TeacherSpec(
+    model="scratch",
+    layers=1,
+    hidden_size=16,
+    ffn_size=16,
+    head_size=8,
+    initializer_range=0.3,
+    fine_tune=FineTuneSpec(epochs=1, batch_size=16),
+)
+
+
+def split_report(run: Run) -> Run:
+    """The report split is a file of its own."""
+    report = Path(run.spec.data.train).with_name("report.txt")
+    report.write_text("\n".join(LINES[:10]).replace("film", "play"), encoding="utf-8")
+    return dataclasses.replace(
+        run, spec=dataclasses.replace(run.spec, data=dataclasses.replace(run.spec.data, report=str(report)))
+    )
+
+
+def test_the_transfer_set_stands_behind_the_labelled_texts(tmp_path: Path) -> None:
+    """Its rows have no label, and teacher outputs; teacher and outputs of the labelled rows are those of before."""
+    plain = prepare(split_report(make_run(tmp_path / "plain", TINY)))
+    facts = prepare(split_report(make_run(tmp_path / "run", TINY, transfer=SETS)))
+    features = open_features(Path(facts.features["train"]))
+    assert (plain.train_features, plain.train_features + facts.transfer_features) == (
+        facts.train_features,
+        len(features),
+    )
+    assert facts.transfer_features > 40
+    assert {NO_LABEL} == set(features.targets[facts.train_features :].tolist())
+    assert NO_LABEL not in features.targets[: facts.train_features]
+    outputs, before = (np.load(Path(one.outputs) / "outputs.npy") for one in (facts, plain))
+    assert (len(features), 2) == outputs.shape
+    assert np.array_equal(before, outputs[: facts.train_features])
+    assert plain.teacher_folder == facts.teacher_folder
+    assert plain.mean_length == facts.mean_length
+
+
+def test_an_interrupted_labelling_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was labelled before a stop is not labelled again, and the result is that of a run without one."""
+    whole = prepare(split_report(make_run(tmp_path / "a" / "whole", TINY, transfer=SETS)))
+    monkeypatch.setattr(teaching, "PART", 10)
+    labels, calls = teaching.Labeller.logits, list[int]()
+
+    def counted(self: Any, features: Any, *given: Any, **more: Any) -> Any:
+        found = labels(self, features, *given, **more)
+        if len(features) <= 10:
+            calls.append(len(features))
+            run.stop.set() if 1 == len(calls) else None
+        return found
+
+    run = split_report(make_run(tmp_path / "b" / "run", TINY, transfer=SETS))
+    monkeypatch.setattr(teaching.Labeller, "logits", counted)
+    with pytest.raises(Stopped):
+        prepare(run)
+    assert 1 == len(list((tmp_path / "b" / "caches" / "outputs").glob("*.parts/*.npy")))
+    run.stop.clear()
+    facts = prepare(run)
+    assert facts.transfer_features == sum(calls)
+    assert not list((tmp_path / "b" / "caches" / "outputs").glob("*.parts"))
+    assert np.allclose(*(np.load(Path(one.outputs) / "outputs.npy") for one in (facts, whole)), atol=1e-2)
+
+
+def test_texts_of_the_splits_do_not_enter_a_transfer_set(tmp_path: Path) -> None:
+    """The whole training file as a set: what is trained on, and what is validated on, is left out, with counts."""
+    run = split_report(make_run(tmp_path / "run", TINY))
+    data = dataclasses.replace(run.spec.data, max_train_examples=20)
+    more = tmp_path / "more.txt"
+    report = Path(data.report).read_text().splitlines()
+    more.write_text("\n".join([*LINES, report[0].upper().replace(";POS", ";pos")]))
+    tables = [TransferSpec("file", path=str(more))]
+    facts = prepare(dataclasses.replace(run, spec=dataclasses.replace(run.spec, data=data, transfer=tables)))
+    assert (20, 60 - 20 - 6) == (facts.train_features, facts.transfer_features)
+    said = run.paths.events.read_text()
+    assert all(words in said for words in ("20 training texts", "6 validation texts", "1 report text", '"warning"'))
+
+
+def test_words_of_the_transfer_set_have_rows_of_their_own(tmp_path: Path) -> None:
+    """Only for students that draw from it; the words of the labelled texts keep their places."""
+    more = tmp_path / "more.txt"
+    more.write_text("an entirely new play\n")
+    plain = split_report(make_run(tmp_path / "plain", TINY))
+    run = split_report(make_run(tmp_path / "run", TINY, transfer=[TransferSpec("file", path=str(more))]))
+    found = [
+        prepare(dataclasses.replace(one, spec=dataclasses.replace(one.spec, units=["words"]))) for one in (plain, run)
+    ]
+    before, facts = (one.units_of("words") for one in found)
+    assert (before.vocabulary, before.vocabulary + 4) == (facts.vocabulary, facts.whole_vocabulary)
+    ids, now = (frequent_ids(Path(one.frequent)) for one in (before, facts))
+    assert ids.tolist() == now[: len(ids)].tolist()
+    sizes = [plan_reading(found[1], Settings(units="words", transfer_share=share)).rows for share in (0.0, 0.5)]
+    assert sizes[0] < sizes[1]

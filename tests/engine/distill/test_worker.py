@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
@@ -256,7 +257,8 @@ def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str
 def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
     sources = [
-        inspect.getsource(module) for module in (train, transformer, trial, soft_loss, tiny, tiny_sizes, mlp, bilstm)
+        inspect.getsource(module)
+        for module in (train, transformer, trial, soft_loss, tiny, tiny_sizes, mlp, bilstm, terms)
     ]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)

@@ -13,6 +13,9 @@ import torch
 from tests import two_layers
 from tests.fakes import House, study_spec
 
+from bertdistill.engine.contract.events import STARTED, parse_event
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.tasks import SCORERS, Scored, score_classes
@@ -132,3 +135,34 @@ def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pyte
     assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
     assert all(0 <= trial.metrics["hits"] <= 100 for trial in done.trials())
     assert "hits" in (done.study().prepared or {})["teacher_metrics"]
+
+
+def test_students_with_and_without_a_transfer_set(house: Make) -> None:
+    """The teacher labels more texts; a share of 0 trains on the labelled ones alone."""
+    done = house(
+        transfer=[{"kind": "words"}, {"kind": "ngrams", "rows": 30}],
+        search={"transfer_share": {"choices": [0.0, 0.5]}, "soft_loss": {"choices": ["kl", "mse"]}},
+        settings={
+            "layers": 1,
+            "hidden_size": 8,
+            "head_size": 8,
+            "epochs": 1.0,
+            "evaluations": 1,
+            "precision": "fp32",
+            "learning_rate": 1e-3,
+        },
+        baseline={},
+        sampler={"kind": "grid"},
+    ).run()
+    assert (StudyState.COMPLETE, 4) == (done.study().state, len(done.trials()))
+    facts = Prepared.from_dict(done.study().prepared)
+    with done.db.read() as session:
+        for trial in done.trials():
+            [attempt] = reads.attempts(session, trial_id=trial.id)
+            [started] = [
+                one
+                for line in RunPaths(done.workspace.absolute(attempt.folder)).events.read_bytes().splitlines()
+                if (one := parse_event(line)) and one["k"] == STARTED
+            ]
+            seen, labelled = started["examples"], facts.train_features
+            assert (seen > 1.5 * labelled) if trial.settings["transfer_share"] else (seen == labelled)

@@ -196,6 +196,14 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"references": [{"name": "x"}]}, "[references.0] metrics of x is missing"),
         ({"references": [{"name": "x", "metrics": {"prams": 1.0}}]}, "[references.0.metrics] prams of x is not a"),
         ({"references": {"name": "x"}}, "references must be a list of tables"),
+        ({"transfer": {"kind": "words"}}, "transfer must be a list of tables"),
+        ({"transfer": [{"kind": "word"}]}, '[transfer.0] kind = "word" is not valid; use file, hub'),
+        ({"transfer": [{"kind": "words"}]}, "[transfer] is for text-classification only"),
+        ({"settings": {"transfer_share": 0.5}}, "[settings] transfer_share is above 0, but there is no [[transfer]]"),
+        (
+            {"settings": {"soft_loss": "mse"}, "search": {"temperature": {"low": 1, "high": 2}}},
+            '[search.temperature] has no effect with soft_loss = "mse"',
+        ),
     ],
 )  # fmt: skip
 def test_refusals(more: dict[str, Any], expected: str) -> None:
@@ -415,7 +423,7 @@ def numbers_for(draw: st.DrawFn, name: str) -> Any:
 def studies(draw: st.DrawFn) -> dict[str, Any]:
     """Raw studies that are valid: ranges or choices for some numbers, fixed values for others."""
     numeric = [n for n in SEARCHABLE if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size")]
-    numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads")]
+    numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share")]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))
     cut = draw(st.integers(0, len(names)))
     search: dict[str, Any] = {"layers": {"low": 1, "high": 6}}

@@ -1,11 +1,11 @@
-"""The soft loss: divergence from the teacher's softmax at a temperature."""
+"""The soft loss: divergence from the teacher's softmax at a temperature, or squared difference of the logits."""
 
 from __future__ import annotations
 
 from torch import Tensor
 from torch.nn import functional
 
-from bertdistill.engine.distill.training.terms.step import Step
+from bertdistill.engine.distill.training.terms.step import MASKED, Step
 
 
 def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
@@ -19,6 +19,17 @@ def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float
     return functional.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
+def logits_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Mean squared difference of the raw logits, (rows, choices), over all choices that exist.
+
+    Ba and Caruana 2014, arXiv 1312.6184; Tang et al. 2019, arXiv 1903.12136.
+    """
+    real = teacher_logits > MASKED / 2
+    return ((student_logits - teacher_logits).square() * real).sum() / real.sum()
+
+
 def value(step: Step) -> Tensor:
     """The term of one step, a scalar."""
+    if step.settings.soft_loss == "mse":
+        return logits_loss(step.logits, step.teacher_logits)
     return soft_loss(step.logits, step.teacher_logits, step.settings.temperature)

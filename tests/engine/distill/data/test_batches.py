@@ -17,6 +17,7 @@ from bertdistill.engine.distill.data.batches import (
     collate,
     epoch_order,
     pad_edges,
+    transfer_rows,
 )
 from bertdistill.engine.distill.data.features import Features
 
@@ -44,6 +45,41 @@ def test_an_epoch_holds_every_feature_once(count: int, batch_size: int, seed: in
     assert list(range(count)) == sorted(np.concatenate(batches).tolist())
     assert batches_per_epoch(count, batch_size) == len(batches)
     assert max(len(batch) for batch in batches) <= batch_size
+
+
+@given(
+    labelled=st.integers(1, 300),
+    transfer=st.integers(1, 300),
+    batch_size=st.integers(2, 20),
+    share=st.floats(0.05, 0.95),
+)
+def test_every_batch_has_its_share_of_the_transfer_set(
+    labelled: int, transfer: int, batch_size: int, share: float
+) -> None:
+    """Labelled features occur once an epoch, the others equally often over all epochs."""
+    drawn = transfer_rows(batch_size, share)
+    assert 0 <= drawn < batch_size
+    if not drawn:
+        return
+    others: list[int] = []
+    for epoch in range(3):
+        batches = epoch_order(
+            LENGTHS[: labelled + transfer], batch_size, seed=1, epoch=epoch, transfer=transfer, from_transfer=drawn
+        )
+        assert batches_per_epoch(labelled, batch_size - drawn) == len(batches)
+        assert {drawn} == {int((batch >= labelled).sum()) for batch in batches}
+        rows = np.concatenate(batches)
+        assert list(range(labelled)) == sorted(rows[rows < labelled].tolist())
+        others += rows[rows >= labelled].tolist()
+    times = np.bincount(np.array(others) - labelled, minlength=transfer)
+    assert times.max() - times.min() <= 1
+
+
+def test_a_transfer_set_that_is_not_drawn_from_changes_nothing() -> None:
+    """Features behind the labelled ones do not move the order."""
+    with_it = epoch_order(LENGTHS, 8, seed=1, epoch=2, transfer=200)
+    without = epoch_order(LENGTHS[:803], 8, seed=1, epoch=2)
+    assert all(np.array_equal(a, b) for a, b in zip(with_it, without, strict=True))
 
 
 def test_order_follows_from_seed_and_epoch() -> None:

@@ -27,14 +27,15 @@ def test_the_most_frequent_come_first_and_ties_by_id() -> None:
 
 @pytest.mark.parametrize("labelled", [3, 4])
 def test_words_are_counted_in_the_labelled_texts(labelled: int, tmp_path: Path) -> None:
-    """Special ids do not count; the size of the vocabulary is theirs plus padding and unknown."""
+    """Special ids do not count; the size of the vocabulary is theirs plus padding and unknown. The rest comes last."""
     tokenizer = word_tokenizer(TEXTS, tmp_path / "words")
     features = build_features(EXAMPLES, tokenizer, DataSpec(), folder=tmp_path / "f", progress=lambda done, total: None)
     units = count_units(tokenizer, "words", features, labelled, tmp_path)
     words = tokenizer.convert_ids_to_tokens(frequent_ids(Path(units.frequent)).tolist())
     assert ["a", "film"] == words[:2]
-    assert {"a", "film", "bad", "good", *(["?"] if labelled == 4 else [])} == set(words)
-    assert units.vocabulary == len(words) + 2
+    known = units.vocabulary - 2
+    assert {"a", "film", "bad", "good", *(["?"] if labelled == 4 else [])} == set(words[:known])
+    assert (units.whole_vocabulary, ["?"][: 4 - labelled]) == (len(words) + 2, words[known:])
     assert (0, 2, (0, 2), len(tokenizer)) == (units.pad_id, units.separator_id, units.special_ids, units.size)
     assert units.mean_length == pytest.approx(11 / 3 if labelled == 3 else 13 / 4)
 

@@ -10,12 +10,13 @@ from tests.closeness import assert_fp32_equal
 from torch import Tensor
 
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.contract.terms import LOGITS, TERMS, Term, signals
+from bertdistill.engine.contract.terms import LOGITS, TERMS, Term, idle, signals, transfer_share
 from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.families.model import Outputs
 from bertdistill.engine.distill.training.losses import VALUES, losses_of
 from bertdistill.engine.distill.training.terms.hard_loss import hard_loss
-from bertdistill.engine.distill.training.terms.soft_loss import soft_loss
+from bertdistill.engine.distill.training.terms.soft_loss import logits_loss, soft_loss
 from bertdistill.engine.distill.training.terms.step import MASKED, Step, span_choices
 
 
@@ -37,6 +38,37 @@ def test_soft_loss_is_averaged_over_rows_and_summed_over_choices() -> None:
     student, teacher = torch.randn(1, 5), torch.randn(1, 5)
     one = soft_loss(student, teacher, 3.0)
     assert one.item() == pytest.approx(soft_loss(student.repeat(4, 1), teacher.repeat(4, 1), 3.0).item(), rel=1e-5)
+
+
+def test_the_squared_difference_of_logits_by_hand() -> None:
+    """Raw logits, not their softmax: a constant added to all of them counts."""
+    student, teacher = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.5, 1.0], [1.0, 1.0]])
+    assert (0.25 + 1.0 + 1.0 + 1.0) / 4 == pytest.approx(logits_loss(student, teacher).item())
+
+
+def test_the_soft_loss_is_chosen_by_a_setting() -> None:
+    """With mse, neither temperature nor padding counts."""
+    outputs, teacher, targets = torch.randn(2, 4, 2), torch.randn(2, 4, 2), torch.tensor([[1, 0], [3, 2]])
+    mask = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1]])
+    found = losses_of(step(outputs, targets, teacher, mask, alpha=1.0, soft_loss="mse")).total
+    real = mask.bool()[..., None].expand_as(outputs)
+    assert ((outputs - teacher)[real] ** 2).mean().item() == pytest.approx(found.item(), rel=1e-5)
+    assert "temperature" in idle(Settings(soft_loss="mse"))
+    assert "temperature" not in idle(Settings())
+
+
+def test_rows_without_a_label_have_no_hard_loss() -> None:
+    """The mean is over those with a label; the soft loss sees all rows."""
+    logits, teacher = torch.randn(4, 3), torch.randn(4, 3)
+    losses = losses_of(step(logits, torch.tensor([2, NO_LABEL, 0, NO_LABEL]), teacher, alpha=0.5)).parts
+    assert hard_loss(logits[[0, 2]], torch.tensor([2, 0])).item() == pytest.approx(losses["hard_loss"].item())
+    assert soft_loss(logits, teacher, 2.0).item() == pytest.approx(losses["soft_loss"].item())
+
+
+def test_without_a_soft_loss_nothing_is_drawn_from_a_transfer_set() -> None:
+    """No other term knows anything about its texts."""
+    assert [0.4, 0.0] == [transfer_share(Settings(alpha=alpha, transfer_share=0.4)) for alpha in (0.5, 0.0)]
+    assert "transfer_share" in idle(Settings(alpha=0.0))
 
 
 def test_equal_logits_have_no_soft_loss() -> None:

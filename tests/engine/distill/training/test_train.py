@@ -151,6 +151,23 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int) -> 
     assert curve == {event["step"]: event["values"]["train/loss"] for event in parts}
 
 
+@pytest.mark.parametrize("asks", [1, 5])
+def test_a_run_with_a_transfer_set_resumes_to_the_same_weights(tmp_path: Path, asks: int) -> None:
+    """The draw from the set is a function of the epoch, too."""
+    settings = Settings(batch_size=8, epochs=3, evaluations=3, learning_rate=1e-3, transfer_share=0.4)
+    more: dict[str, Any] = {"settings": settings, "transfer": 25}
+    whole = make_job(tmp_path / "whole", **more)
+    train(whole)
+    first = make_job(tmp_path / "first", stop=StopAfter(asks), **more)
+    with pytest.raises(Stopped):
+        train(first)
+    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve(), **more)
+    train(second)
+    assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())
+    seen = events(whole, METRICS_LOGGED)[-1]["values"]["examples"]
+    assert 3 * (35 + 7 * 3) == seen  # 35 labelled features, 5 a batch, and 3 of the set with them
+
+
 def test_a_stop_during_an_evaluation_repeats_it_before_the_next_step(tmp_path: Path) -> None:
     """The evaluation that a stop cut short comes again at the very same step."""
 

@@ -1,0 +1,72 @@
+"""The kinds `file` and `hub`: texts that already exist, without labels or with labels that are not read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import DataSpec, TransferSpec
+from bertdistill.engine.data.columns import find_texts
+from bertdistill.engine.data.files import kind, read_text
+from bertdistill.engine.data.tables import Table, cell_text, table_of
+from bertdistill.engine.distill.data.sources import load_hub
+from bertdistill.engine.distill.transfer.material import Material, Text
+
+
+def file_texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:
+    """The texts of a file; ConfigError if it is the file of the report split."""
+    path, source = Path(spec.path), f"{spec.path} ({named}.path)"
+    if not path.is_file():
+        raise ConfigError(f"{source} is not a file. Correct the path.")
+    report = Path(material.run.spec.data.report)
+    if report.is_file() and path.samefile(report):
+        raise _is_report(source, "data.report")
+    if kind(path) == ".txt":
+        return _drawn([(line, None) for line in _lines(path, material.labels)], spec)
+    keys = DataSpec(text_column=spec.text_column, text_pair_column=spec.text_pair_column)
+    return _drawn(_texts(table_of(path, source, keys), keys, material, source, named), spec)
+
+
+def hub_texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:
+    """The texts of a Hub dataset; ConfigError if it is the report split."""
+    source = f"{spec.hub} ({named}.hub), split {spec.split!r}"
+    data = material.run.spec.data
+    if (spec.hub, spec.hub_config, spec.split) == (data.hub, data.hub_config, data.report_split):
+        raise _is_report(source, "data.report_split")
+    found: Any = load_hub(spec.hub, spec.hub_config, spec.split, source, f"{named}.hub, {named}.split")
+    names = tuple(found.column_names)
+    keys = DataSpec(text_column=spec.text_column, text_pair_column=spec.text_pair_column)
+    table = Table(names, [tuple(row[name] for name in names) for row in found])
+    return _drawn(_texts(table, keys, material, source, named), spec)
+
+
+def _is_report(source: str, key: str) -> ConfigError:
+    return ConfigError(
+        f"{source} is the report split ({key}): students would be trained on what they are reported on",
+        hint="use other texts",
+    )
+
+
+def _texts(table: Table, keys: DataSpec, material: Material, source: str, named: str) -> list[Text]:
+    if not table.rows:
+        return []
+    text, pair = find_texts(table, keys, source, named, paired=material.paired)
+    return [(cell_text(row[text]), None if pair is None else cell_text(row[pair])) for row in table.rows]
+
+
+def _drawn(rows: Sequence[Text], spec: TransferSpec) -> Iterator[Text]:
+    """All rows, in a random order if only some are wanted."""
+    return iter(random.Random(spec.seed).sample(rows, len(rows)) if spec.rows else rows)
+
+
+def _lines(path: Path, labels: Sequence[str]) -> list[str]:
+    """The lines of a file; without labels if it has lines of `text;label`, such as a training file."""
+    lines = [line.strip() for line in read_text(path).split("\n") if line.strip()]
+    parts = [line.rsplit(";", 1) for line in lines]
+    known = set(labels)
+    if all(len(part) == 2 and part[1].strip() in known for part in parts):
+        return [part[0] for part in parts]
+    return lines

@@ -1,0 +1,71 @@
+"""Files of texts: formats, columns, labels that are not read, and the file that must not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.distill.transfer.material import Material
+from bertdistill.engine.distill.transfer.table import transfer_texts
+
+Make = Callable[..., Material]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("texts.txt", "a fine day\nso it is\n"),
+        ("labelled.txt", "a fine day;yes\nso it is;no\n"),
+        ("texts.csv", "id,sentence\n1,a fine day\n2,so it is\n"),
+        ("one.csv", "text\na fine day\nso it is\n"),
+        ("texts.tsv", "label\ttext\nyes\ta fine day\nno\tso it is\n"),
+        ("texts.jsonl", '{"n": 1, "words": "a fine day"}\n{"n": 2, "words": "so it is"}\n'),
+    ],
+)
+def test_texts_are_read_from_files_without_their_labels(
+    material: Make, tmp_path: Path, name: str, content: str
+) -> None:
+    """The training file itself may be one: its rows that are not trained on make a transfer set."""
+    (tmp_path / name).write_text(content)
+    made = material(TransferSpec(kind="file", path=str(tmp_path / name)))
+    assert [("a fine day", None), ("so it is", None)] == transfer_texts(made, {})
+
+
+def test_pairs_need_both_columns(material: Make, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("premise,other\nit rains,it is wet\n")
+    spec = TransferSpec(kind="file", path=str(tmp_path / "pairs.csv"), text_column="premise")
+    with pytest.raises(ConfigError, match=r"set transfer\.0\.text_pair_column; the columns are premise"):
+        transfer_texts(material(spec, paired=True), {})
+    whole = TransferSpec(kind="file", path=spec.path, text_column="premise", text_pair_column="other")
+    assert [("it rains", "it is wet")] == transfer_texts(material(whole, paired=True), {})
+
+
+def test_some_rows_are_a_random_sample(material: Make, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("".join(f"text number {n}\n" for n in range(50)))
+    spec = TransferSpec(kind="file", path=str(tmp_path / "texts.txt"), rows=5)
+    first = transfer_texts(material(spec), {})
+    assert first == transfer_texts(material(spec), {})
+    assert 5 == len(first) != first[-1][0]
+
+
+def test_the_report_file_is_refused_under_any_name(material: Make, tmp_path: Path) -> None:
+    """Its copy is recognised by its rows, the file itself at once."""
+    report = tmp_path / "report.txt"
+    report.write_text("a fine day;yes\n")
+    (tmp_path / "linked.txt").symlink_to(report)
+    made = material(TransferSpec(kind="file", path=str(tmp_path / "linked.txt")), report=str(report))
+    with pytest.raises(ConfigError, match=r"linked\.txt \(transfer\.0\.path\) is the report split"):
+        transfer_texts(made, {})
+    (tmp_path / "copy.txt").write_text("a fine day\n")
+    made = material(TransferSpec(kind="file", path=str(tmp_path / "copy.txt")), report=str(report))
+    with pytest.raises(ConfigError, match="no row is left; dropped 1 report text"):
+        transfer_texts(made, {"report": {("a fine day", None)}})
+
+
+def test_a_missing_file_is_named(material: Make) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.txt \(transfer\.0\.path\) is not a file"):
+        transfer_texts(material(TransferSpec(kind="file", path="nowhere.txt")), {})
