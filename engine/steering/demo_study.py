@@ -23,7 +23,7 @@ def data_paths(workspace: Workspace) -> dict[str, str]:
 
 def write_data(workspace: Workspace) -> Path:
     """Generate the data, the same bytes each time, in about half a second; returns their folder."""
-    from bertdistill.engine.demo import write_demo
+    from bertdistill.engine.demo.questions import write_demo
 
     workspace.make()
     return write_demo(workspace.path / FOLDER).train.parent
