@@ -193,7 +193,9 @@ class Settings:
     dropout: float = key(0.1, help="Dropout after embeddings, attention and feed-forward.", low=0, high=0.9)
     attention_dropout: float = key(0.1, help="Dropout on attention weights.", low=0, high=0.9)
     classifier_dropout: float = key(0.1, help="Dropout before the task head.", low=0, high=0.9)
-    initializer_range: float = key(0.02, help="Standard deviation of new weights.", low=1e-4, high=1)
+    initializer_range: float = key(
+        0.02, help="Standard deviation of new weights; mlp, bilstm: of the embeddings.", low=1e-4, high=1
+    )
     alpha: float = key(0.5, help="Weight of the soft loss; the hard loss gets 1 - alpha.", low=0, high=1)
     soft_loss: str = key(
         "kl",

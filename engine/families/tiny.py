@@ -15,7 +15,7 @@ from bertdistill.engine.contract.terms import transfer_share
 BYTES_PER_WEIGHT = 4
 RESERVED = 2
 """The first rows of the embeddings: padding, and all units that have no row of their own."""
-READING = frozenset({"units", "vocab_size", "embedding_size", "word_dropout"})
+READING = frozenset({"units", "vocab_size", "embedding_size", "initializer_range", "word_dropout"})
 """Keys of `Settings` that decide what is read and embedded."""
 PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
 """Those of them that have no effect beyond `Reading`."""
