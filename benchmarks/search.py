@@ -20,7 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of 
 
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.optimiser import PastTrial, propose
-from bertdistill.engine.study.space import Space, Value, read_search
+from bertdistill.engine.study.search_section import read_search
+from bertdistill.engine.study.space import Space, Value
 
 SPACE: Space = read_search(
     {

@@ -30,7 +30,9 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import Shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.optimiser import PastTrial, propose
-from bertdistill.engine.study.space import Parameter, Space, Value, read_search, resolve
+from bertdistill.engine.study.scopes import Fixed
+from bertdistill.engine.study.search_section import read_search
+from bertdistill.engine.study.space import Parameter, Space, Value, resolve
 
 SPACE: Space = read_search(
     {
@@ -74,13 +76,13 @@ def score(settings: Settings) -> float:
 def known(params: Mapping[str, Value]) -> dict[str, float]:
     """Sizes as a study counts them."""
     return known_metrics(
-        MINILM, resolve(SPACE, params, Settings()), scratch=False, task=QUESTION_ANSWERING, labels=0, mean_length=150
+        MINILM, resolve(SPACE, params, Fixed()), scratch=False, task=QUESTION_ANSWERING, labels=0, mean_length=150
     )
 
 
 def true_point(params: Mapping[str, Value]) -> tuple[float, float]:
     """(logarithm of the size, score)."""
-    return math.log10(known(params)["params"]), score(resolve(SPACE, params, Settings()))
+    return math.log10(known(params)["params"]), score(resolve(SPACE, params, Fixed()))
 
 
 def area(points: Sequence[tuple[float, float]]) -> float:
@@ -130,7 +132,7 @@ def run(kind: str, seed: int, trials: int, counts: Counter[str]) -> dict[int, fl
     while True:
         if len(tried) > 1:
             params = tried[len(done)]
-            noisy = score(resolve(SPACE, params, Settings())) + dice.gauss(0, NOISE)
+            noisy = score(resolve(SPACE, params, Fixed())) + dice.gauss(0, NOISE)
             done.append(PastTrial(params, "complete", (noisy, known(params)["params"])))
         if len(tried) in LOOKS:
             found[len(tried)] = area([true_point(params) for params in tried])

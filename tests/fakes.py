@@ -39,7 +39,10 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE)
 
 
 def study_dict(tmp_path: Path, **sections: Any) -> dict[str, Any]:
-    """A valid study over files that exist; sections replace or, when they are tables, extend the given ones."""
+    """A valid study over files that exist; sections replace or, when they are tables, extend the given ones.
+
+    None in such a table takes a key out.
+    """
     train = tmp_path / "train.txt"
     report = tmp_path / "report.txt"
     for path in (train, report):
@@ -65,7 +68,7 @@ def study_dict(tmp_path: Path, **sections: Any) -> dict[str, Any]:
     }
     for name, value in sections.items():
         merge = isinstance(value, Mapping) and isinstance(raw.get(name), Mapping) and name != "search"
-        raw[name] = {**raw[name], **value} if merge else value
+        raw[name] = {k: v for k, v in {**raw[name], **value}.items() if v is not None} if merge else value
     return raw
 
 

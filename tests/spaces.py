@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bertdistill.engine.study.space import Space, read_search
+from bertdistill.engine.study.search_section import read_search
+from bertdistill.engine.study.space import Space
 
 
 def parse_search(raw: Mapping[str, Mapping[str, Any]]) -> Space:

@@ -23,6 +23,7 @@ from bertdistill.app.views.view import (
     differences,
     remark,
 )
+from bertdistill.engine.study.scopes import split, uses
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Trial, TrialState
 
@@ -150,13 +151,16 @@ def _settings_table(view: StudyView, trial: Trial) -> str:
     from_baseline = differences(trial.settings, baseline.settings) if baseline and baseline.id != trial.id else {}
     from_parent = differences(trial.settings, parent.settings) if parent else {}
     rows = []
+    searched = {split(name)[1] for name in trial.params}
     for name, value in trial.settings.items():
+        if not uses(trial.settings.get("family"), name):
+            continue
         remarks = []
         if name in from_baseline:
             remarks.append(f"baseline {fmt.setting(from_baseline[name][0])}")
         if name in from_parent:
             remarks.append(f"parent {fmt.setting(from_parent[name][0])}")
-        rows.append([name, fmt.setting(value), "searched" if name in trial.params else "", ", ".join(remarks)])
+        rows.append([name, fmt.setting(value), "searched" if name in searched else "", ", ".join(remarks)])
     return text_table(["name", "value", "", "differs"], rows, indent="  ")
 
 

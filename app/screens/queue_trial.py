@@ -94,7 +94,7 @@ before proposed trials and counts against the budget.
         self.news = news
         self.outlook = look_ahead(news.view, self.values)
         spec = news.view.spec
-        effective = active(spec.search, self.values, spec.settings)
+        effective = active(spec.search, self.values, spec.fixed)
         origin = "" if self._selected is None else f", from #{self._selected}"
         self.header(Text(f"Queue a trial in {safe_line(self.study_name, 40)}{origin}", "bold"))
         table = self.query_one(LineTable)
@@ -130,7 +130,7 @@ before proposed trials and counts against the budget.
         """The values that have an effect in this combination."""
         if self.news is None:
             return {}
-        return dict(active(self.news.view.spec.search, self.values, self.news.view.spec.settings))
+        return dict(active(self.news.view.spec.search, self.values, self.news.view.spec.fixed))
 
     def _twin(self) -> int | None:
         return self.outlook.forecast.repeats if self.outlook.forecast is not None else None
@@ -197,8 +197,9 @@ def first_values(view: StudyView, selected: int | None) -> dict[str, Any]:
     values = filled(view.spec, {})
     trial = view.trial(selected) if selected is not None else None
     if trial is not None:
-        found = {one.name: trial.settings.get(one.name) for one in view.spec.search}
-        values |= {one.name: found[one.name] for one in view.spec.search if contains(one, found[one.name])}
+        family = str(trial.settings.get("family", ""))
+        found = {one.name: trial.settings.get(one.key) for one in view.spec.search if one.applies(family)}
+        values |= {one.name: found[one.name] for one in view.spec.search if contains(one, found.get(one.name))}
     return values
 
 

@@ -5,7 +5,6 @@ Sizes are exact arithmetic on a model's config.json; steps, tokens and disk are 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +28,7 @@ from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known
+from bertdistill.engine.study.student import known, proposed
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -65,7 +64,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "study": spec.name,
         "task": spec.task,
         "trials": spec.budget.trials,
-        "distinct": space.count(spec.search, spec.settings),
+        "distinct": space.count(spec.search, spec.fixed),
         "train_examples": examples,
         "train_windows": windows,
         "columns": [{"name": c.name, "use": c.use, "samples": list(c.samples)} for c in inputs.columns],
@@ -143,7 +142,7 @@ def _steps_text(steps: Mapping[str, int | None]) -> str:
 
 def _baseline(spec: StudySpec) -> Settings:
     """The settings of trial 0; without a [baseline] the fixed settings, which are not shown as a baseline."""
-    return dataclasses.replace(spec.settings, **(spec.baseline or {}))
+    return spec.fixed.baseline(spec.baseline or {})
 
 
 def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> dict[str, Any]:
@@ -173,12 +172,11 @@ def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> di
 def _students(spec: StudySpec) -> Iterator[Settings]:
     """Every architecture of the space; of a long range only the ends, because size grows with each of them."""
     wanted = set(SIZE_KEYS)
-    by_name = {p.name: p for p in spec.search}
-    for name in SIZE_KEYS:  # what a condition asks about must be in the grid as well
-        wanted |= set(by_name[name].when) if name in by_name else set()
-    part = tuple(_ends_of_long(p) for p in spec.search if p.name in wanted)
-    for params in islice(space.grid(part, spec.settings), MOST_STUDENTS):
-        yield space.resolve(part, params, spec.settings)
+    for parameter in spec.search:  # what a condition asks about must be in the grid as well
+        wanted |= set(space.conditions(parameter)) if parameter.key in SIZE_KEYS else set()
+    part = tuple(_ends_of_long(p) for p in spec.search if p.key in wanted)
+    for params in islice(space.grid(part, spec.fixed), MOST_STUDENTS):
+        yield space.resolve(part, params, spec.fixed)
 
 
 def _ends_of_long(parameter: space.Parameter) -> space.Parameter:
@@ -189,7 +187,7 @@ def _ends_of_long(parameter: space.Parameter) -> space.Parameter:
         return parameter
     low, high = parameter.low or 0, parameter.high or 0
     ends = (int(low), int(high)) if parameter.kind == "int" else (low, high)
-    return space.Parameter(parameter.name, "choice", choices=ends, when=parameter.when)
+    return space.of_choices(parameter, ends)
 
 
 def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
@@ -286,16 +284,11 @@ def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Calla
 def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> dict[str, int | None] | None:
     if windows is None:
         return None
-    values = {name: [float(getattr(spec.settings, name))] for name in STEP_KEYS}
-    for parameter in spec.search:
-        if parameter.name in values:
-            numbers = [float(c) for c in parameter.choices] if parameter.kind == "choice" else []
-            values[parameter.name] = numbers or [float(parameter.low or 0), float(parameter.high or 0)]
 
     def steps(batch: float, accumulation: float, epochs: float) -> int:
         return max(1, math.ceil(math.ceil(windows / batch) * epochs / accumulation))  # as training counts them
 
-    batch, accumulation, epochs = (values[name] for name in STEP_KEYS)
+    batch, accumulation, epochs = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
     return {
         "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs) if spec.baseline else None,
         "least": steps(max(batch), max(accumulation), min(epochs)),

@@ -11,6 +11,7 @@ from typing import Any
 
 from bertdistill.app.text import format as fmt
 from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.student import proposed
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -55,8 +56,4 @@ def _sized(raw: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _epochs(spec: StudySpec) -> float:
     """Of a trial in the middle of the space."""
-    searched = next((p for p in spec.search if p.name == "epochs"), None)
-    if searched is None:
-        return float(spec.settings.epochs)
-    values = [float(value) for value in (searched.choices or (searched.low, searched.high)) if value is not None]
-    return median(values)
+    return median(map(float, proposed(spec, "epochs")))

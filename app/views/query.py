@@ -16,9 +16,10 @@ from typing import Any
 
 from bertdistill.app.errors import UsageError
 from bertdistill.app.text import format as fmt
-from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value
+from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value, value_of
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.study.scopes import split
 from bertdistill.engine.study.sections import amount, nearest
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial, TrialState
@@ -41,7 +42,7 @@ _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.
 _WORDY = (bool, str, list, tuple)
 _TERM = re.compile(
     r"""(?P<minus>-?)
-        (?:(?P<key>[A-Za-z_][A-Za-z0-9_]*)(?:\s*(?P<operator><=|>=|!=|<|>|=)\s*|(?P<colon>:)))?
+        (?:(?P<key>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?)(?:\s*(?P<operator><=|>=|!=|<|>|=)\s*|(?P<colon>:)))?
         (?P<value>"[^"]*"|'[^']*'|[^\s"']*)""",
     re.VERBOSE,
 )
@@ -140,7 +141,7 @@ def _term(match: re.Match[str], known: Collection[str]) -> Term:
         if not value:
             raise UsageError(f"{word!r} excludes nothing", hint="Write a word after the minus: -state:failed.")
         return Term("", "", value, bool(match["minus"]), quoted)
-    if key not in known:
+    if key not in known and split(key)[1] not in SETTINGS:
         close = nearest(key, known)
         hint = f"Did you mean {close}?" if close else f"Keys: {', '.join(NAMED)}, metrics and settings."
         raise UsageError(f"there is no {key!r} to filter by", hint=hint)
@@ -172,8 +173,8 @@ def _value(view: StudyView, trial: Trial, key: str, losses: Mapping[int, float])
     """What a trial has under a key. A metric or setting is looked up without making all others: 1,000 trials wait."""
     if key in METRICS:
         return fmt.value_of(trial.metrics if key in trial.metrics else trial.known, key)
-    if key in SETTINGS:
-        return trial.params.get(key, trial.settings.get(key))
+    if split(key)[1] in SETTINGS:
+        return value_of(trial, key)
     return (trial.reason or None) if key == "reason" else sort_value(view, trial, key, losses)
 
 
@@ -189,7 +190,7 @@ def complete(text: str, view: StudyView) -> list[str]:
     word = last_word(text)
     body = word.removeprefix("-")
     minus = word[: len(word) - len(body)]
-    match = re.fullmatch(r"(?P<key>[A-Za-z_]\w*)(?P<operator><=|>=|!=|=|:)(?P<value>.*)", body)
+    match = re.fullmatch(r"(?P<key>[A-Za-z_]\w*(?:\.\w+)?)(?P<operator><=|>=|!=|=|:)(?P<value>.*)", body)
     if match is None:
         return [minus + key for key in _keys(view) if body and key.startswith(body.casefold()) and key != body]
     key, (head, comma, typed) = match["key"], match["value"].rpartition(",")

@@ -18,9 +18,11 @@ from bertdistill.engine.analysis.neighbours import Neighbour, expected, nearest
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import dominates, feasible, has_all, oriented
 from bertdistill.engine.steering.actions import Forecast
-from bertdistill.engine.steering.reruns import changeable
+from bertdistill.engine.steering.reruns import changeable, searched_as
+from bertdistill.engine.study.scopes import setting_of, split
 from bertdistill.engine.study.sections import shown
-from bertdistill.engine.study.space import active, describe
+from bertdistill.engine.study.space import SETTING, describe
+from bertdistill.engine.study.student import params_of
 from bertdistill.engine.study.suggestions import fixed_parameter, limits
 from bertdistill.store.rows import StudyState, Trial
 
@@ -66,21 +68,21 @@ def as_typed(value: Any) -> str:
 
 def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
     """The searched settings in the order of the study, then the fixed ones that a rerun may change."""
-    searched = {one.name: one for one in view.spec.search}
-    names = changeable(view.spec)
-    values = {name: trial.settings.get(name, getattr(view.spec.settings, name)) for name in names}
-    effective = active(view.spec.search, {name: values[name] for name in searched}, view.spec.settings)
+    settings = Settings(**{key: value for key, value in trial.settings.items() if key in SETTING})
+    searched = {one.key: one for one in view.spec.search if one.applies(settings.family)}
+    names = [name for name in changeable(view.spec, settings.family) if name not in searched]
+    effective = {split(name)[1] for name in params_of(view.spec.search, settings)}
     base = view.baseline.settings if view.baseline is not None else {}
     found = []
-    for name in [*searched, *(one for one in names if one not in searched)]:
+    for name in [*searched, *names]:
         parameter = searched.get(name)
         options = (parameter or fixed_parameter(name)).choices
         found.append(
             Choice(
                 name,
-                as_typed(values[name]),
+                as_typed(getattr(settings, name)),
                 describe(parameter) if parameter is not None else limits(fixed_parameter(name)),
-                as_typed(base[name]) if name in base else "",
+                "" if (value := setting_of(base, name)) is None else as_typed(value),
                 parameter is not None,
                 parameter is not None and name not in effective,
                 tuple(str(one) for one in options),
@@ -93,9 +95,9 @@ def look_ahead(view: StudyView, parent: Trial, text: str, forecast: Forecast) ->
     """The forecast with the first reason against it, and the nearest trials where the study searches that setting."""
     key = forecast.key
     near: Sequence[Neighbour] = ()
-    if any(one.name == key for one in view.spec.search):
+    settings = dataclasses.replace(Settings(**parent.settings), **{key: forecast.after})
+    if searched_as(view.spec, settings.family, key) is not None:
         _, score = chart_axes(view)
-        settings = dataclasses.replace(Settings(**parent.settings), **{key: forecast.after})
         near = nearest(view.spec.search, view.trials, settings, score)
     return Outlook(key, text, forecast, _problem(view, forecast), near)
 
@@ -188,7 +190,7 @@ def _lands(view: StudyView, outlook: Outlook) -> str:
     where = [f"at {size(x, at)}"] if at is not None else []
     guess = place.get(y)
     if guess is None:
-        searched = forecast is not None and any(one.name == forecast.key for one in view.spec.search)
+        searched = forecast is not None and any(one.key == forecast.key for one in view.spec.search)
         why = "no complete trial yet" if searched else f"the study does not search {outlook.key}"
         return ", ".join([*where, f"its {y} cannot be estimated: {why}"])
     near = ", ".join(f"#{one.number} {fmt.metric(y, one.score)}" for one in outlook.neighbours)

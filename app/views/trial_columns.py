@@ -9,10 +9,16 @@ from typing import Any
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.views.view import columns as metric_columns
+from bertdistill.engine.study.scopes import setting_of
 from bertdistill.store.rows import Trial
 
 FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")
 """Columns that are neither a metric nor a parameter; `parameters` takes the width that is left."""
+
+
+def value_of(trial: Trial, name: str) -> Any:
+    """The value of a parameter or setting in a trial; None if its family does not use it."""
+    return trial.params[name] if name in trial.params else setting_of(trial.settings, name)
 
 
 def known_columns(view: StudyView) -> list[str]:
@@ -61,4 +67,4 @@ def sort_value(view: StudyView, trial: Trial, name: str, losses: Mapping[int, fl
         case "parameters":
             return fmt.settings(trial.params)
     values = view.values(trial)
-    return values[name] if name in values else trial.params.get(name, trial.settings.get(name))
+    return values[name] if name in values else value_of(trial, name)

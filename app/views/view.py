@@ -21,6 +21,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
 from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
+from bertdistill.engine.study.scopes import setting_of
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
@@ -212,9 +213,10 @@ def columns(view: StudyView) -> list[str]:
 
 
 def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Settings that differ, as {name: (value in other, value in settings)}."""
+    """Settings that differ, as {name: (value in other, value in settings)}; None where the family does not use it."""
     names = dict.fromkeys([*settings, *other])
-    return {n: (other.get(n), settings.get(n)) for n in names if settings.get(n) != other.get(n)}
+    pairs = {name: (setting_of(other, name), setting_of(settings, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 # --------------------------------------------------------------------------------------------------------------- chart

@@ -21,6 +21,7 @@ from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.analysis.outcomes import difference
+from bertdistill.engine.study.scopes import setting_of, split, uses
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import ModelVersion, Trial
 
@@ -219,8 +220,9 @@ def _searched(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
 
 
 def _settings(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
-    """All others; first those that differ from any of the compared."""
-    rest = [name for name in trial.settings if name not in trial.params]
+    """All others that its family uses; first those that differ from any of the compared."""
+    searched, family = {split(name)[1] for name in trial.params}, trial.settings.get("family")
+    rest = [name for name in trial.settings if name not in searched and uses(family, name)]
     if rest:
         yield from _section("settings", "Other settings", "", *_legend(compared))
     for name in sorted(rest, key=lambda name: not _differs(trial, name, compared)):
@@ -233,7 +235,7 @@ def _legend(compared: Sequence[Other]) -> list[str]:
 
 def _setting(trial: Trial, name: str, compared: Sequence[Other]) -> Row:
     differs = _differs(trial, name, compared)
-    mine = trial.settings.get(name, trial.params.get(name))
+    mine = _value(trial.settings, name, trial.params.get(name))
     value = Cell(safe_line(fmt.setting(mine)), "bright" if differs else "plain")
     cells = [Cell(_theirs(trial, name, other), "accent" if differs else "plain") for other in compared]
     return Row(("setting", name), (Cell(safe_line(name, 40)), value, *cells), dim=not differs)
@@ -241,15 +243,22 @@ def _setting(trial: Trial, name: str, compared: Sequence[Other]) -> Row:
 
 def _differs(trial: Trial, name: str, compared: Sequence[Other]) -> bool:
     return any(
-        other.settings is not None and other.settings.get(name) != trial.settings.get(name) for other in compared
+        other.settings is not None and _value(other.settings, name) != _value(trial.settings, name)
+        for other in compared
     )
 
 
 def _theirs(trial: Trial, name: str, other: Other) -> str:
     if other.settings is None:
         return ""
-    theirs = other.settings.get(name)
-    return SAME if theirs == trial.settings.get(name) else safe_line(fmt.setting(theirs))
+    theirs = _value(other.settings, name)
+    return SAME if theirs == _value(trial.settings, name) else safe_line(fmt.setting(theirs))
+
+
+def _value(settings: Mapping[str, Any], name: str, otherwise: Any = None) -> Any:
+    """The value of a setting, or of the setting that a parameter of one family sets; of logged runs, what they say."""
+    key = split(name)[1]
+    return setting_of(settings, key) if key in settings else otherwise
 
 
 # ---------------------------------------------------------------------------------------------------------------- runs

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, remark
 from bertdistill.app.widgets.cells import Cell, LateCells, Row, Tone
 from bertdistill.app.widgets.columns import Column
@@ -128,4 +129,4 @@ def _cell(
     if name in values:
         moving = trial.state == TrialState.RUNNING and name in trial.metrics
         return Cell(fmt.metric(name, values[name]) + ("…" if moving and not ascii_only else ""))
-    return Cell(safe_line(fmt.setting(trial.params.get(name, trial.settings.get(name)))))
+    return Cell(safe_line(fmt.setting(value_of(trial, name))))

@@ -13,6 +13,7 @@ from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference
 from bertdistill.engine.contract.errors import InvalidRequest
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.study.scopes import setting_of, split
 from bertdistill.engine.tasks.table import METRICS
 
 FEWEST, MOST = 2, 6
@@ -75,11 +76,13 @@ def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Com
 
 
 def _setting_rows(outcomes: Sequence[Outcome]) -> list[SettingRow]:
-    searched = dict.fromkeys(name for one in outcomes for name in one.params)
+    searched = dict.fromkeys(split(name)[1] for one in outcomes for name in one.params)
     names = dict.fromkeys([*searched, *(name for one in outcomes for name in one.settings)])
     rows = []
     for name in names:
-        values = tuple(one.settings.get(name, one.params.get(name)) for one in outcomes)
+        values = tuple(
+            setting_of(one.settings, name) if name in one.settings else one.params.get(name) for one in outcomes
+        )
         rows.append(SettingRow(name, values, all(value == values[0] for value in values), name in searched))
     return rows
 

@@ -93,7 +93,7 @@ class Advancer:
         try:
             planned = plan(spec, Prepared.from_dict(study.prepared), proposal.params)
         except ConfigError as error:
-            settings = resolve(spec.search, proposal.params, spec.settings)
+            settings = resolve(spec.search, proposal.params, spec.fixed)
             planned, refused = Planned(dict(proposal.params), settings, {}), ("impossible", str(error))
         else:
             refused = over_limit(spec, planned.known)

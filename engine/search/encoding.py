@@ -42,7 +42,7 @@ class Code:
     @staticmethod
     def of(parameter: Parameter) -> Code:
         values = points(parameter)
-        label = parameter.name in LABELS and values is not None and len(values) <= MOST_LABELS
+        label = parameter.key in LABELS and values is not None and len(values) <= MOST_LABELS
         shape: BaseDistribution
         if parameter.kind == "choice" or label:
             choices = values or ()

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bertdistill.engine.contract.errors import ConfigError, WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, points
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
@@ -135,7 +135,7 @@ def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared,
     found = []
     for place, objective in enumerate(spec.objectives):
         formula = _formula(objective.metric, spec, facts)
-        one = importances(fit, spec.search, objective, place, method=method, settings=spec.settings, formula=formula)
+        one = importances(fit, spec.search, objective, place, method=method, fixed=spec.fixed, formula=formula)
         found.append(dataclasses.replace(one, missed=len(past_trials) - len(fit)))
     return found
 
@@ -170,7 +170,7 @@ def importances(
     place: int = 0,
     *,
     method: Method = "ped-anova",
-    settings: Settings | None = None,
+    fixed: Fixed | None = None,
     formula: Formula | None = None,
 ) -> Importances:
     """The importance of each parameter for one objective, over complete trials; `place` is its index in their values.
@@ -182,10 +182,10 @@ def importances(
 
     past_trials = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
     alone = dataclasses.replace(objective, constraint=False, threshold=None)
-    study = rebuilt(past_trials, space, [alone], settings)
+    study = rebuilt(past_trials, space, [alone], fixed)
     count = len(study.trials)
     active_in = {p.name: sum(p.name in trial.params for trial in study.trials) for p in space}
-    idle = () if formula is None else _without_effect(formula, trials, space, settings or Settings())
+    idle = () if formula is None else _without_effect(formula, trials, space, fixed or Fixed())
     moving = [name for name in active_in if name not in idle]
     weighed = [name for name in moving if active_in[name] >= FEWEST_TRIALS]
     rare = {name: active_in[name] for name in moving if active_in[name] < FEWEST_TRIALS}
@@ -240,17 +240,13 @@ def _trials(count: int) -> str:
     return f"{count} trial{'' if count == 1 else 's'}"
 
 
-def _without_effect(formula: Formula, trials: Sequence[PastTrial], space: Space, settings: Settings) -> tuple[str, ...]:
+def _without_effect(formula: Formula, trials: Sequence[PastTrial], space: Space, fixed: Fixed) -> tuple[str, ...]:
     """The parameters that do not change the formula's value in any of a few trials."""
-    return tuple(
-        p.name for p in space if not any(_moves(formula, t.params, p, space, settings) for t in trials[:PROBES])
-    )
+    return tuple(p.name for p in space if not any(_moves(formula, t.params, p, space, fixed) for t in trials[:PROBES]))
 
 
-def _moves(
-    formula: Formula, params: Mapping[str, Value], parameter: Parameter, space: Space, settings: Settings
-) -> bool:
-    if parameter.name not in active(space, params, settings):
+def _moves(formula: Formula, params: Mapping[str, Value], parameter: Parameter, space: Space, fixed: Fixed) -> bool:
+    if parameter.name not in active(space, params, fixed):
         return False
     found = {formula({**params, parameter.name: value}) for value in _probes(parameter)} - {None}
     return len(found) > 1

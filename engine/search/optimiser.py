@@ -20,11 +20,11 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
 from bertdistill.engine.search.encoding import Code, rounded
 from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
-from bertdistill.engine.study.space import Parameter, Space, Value, active, contains, count, grid, in_order
+from bertdistill.engine.study.scopes import Fixed
+from bertdistill.engine.study.space import Parameter, Space, Value, active, conditions, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -91,7 +91,7 @@ def propose(
     index: int = 0,
     startup_trials: int = 10,
     known: Known | None = None,
-    settings: Settings | None = None,
+    fixed: Fixed | None = None,
     within: Space | None = None,
     effect: Effect | None = None,
     tried: Sequence[Mapping[str, Value]] = (),
@@ -99,15 +99,15 @@ def propose(
 ) -> Proposal:
     """The next parameter set; raises SpaceExhausted if there is no new one within the limits.
 
-    `index` distinguishes proposals made from the same history. `settings` are the fixed ones, which conditions use if a
-    searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals stay within it,
-    but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in `tried`
-    (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing. `memory` is that
-    of earlier proposals of the same study, whose spaces, settings and effects are these.
+    `index` distinguishes proposals made from the same history. `fixed` are the settings that conditions use
+    if a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals stay within
+    it, but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in
+    `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing. `memory`
+    is that of earlier proposals of the same study, whose spaces, settings and effects are these.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
-    here = _Search(space, within or space, tuple(objectives), settings or Settings(), known, chosen, derived, effect)
+    here = _Search(space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect)
     kept = Memory() if memory is None else memory
     every = [*(trial.params for trial in history), *tried]
     seen = {kept.of("key", params, here.key) for params in every}
@@ -124,13 +124,13 @@ def propose(
 
 
 def rebuilt(
-    history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective], settings: Settings | None = None
+    history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective], fixed: Fixed | None = None
 ) -> optuna.Study:
     """Past trials as an optuna study, for analysis: all values minimised, sizes and times as logarithms.
 
     Trials outside the space are omitted, as for a proposal.
     """
-    here = _Search(space, space, tuple(objectives), settings or Settings(), None, "tpe", 0)
+    here = _Search(space, space, tuple(objectives), fixed or Fixed(), None, "tpe", 0)
     past_trials = [trial for trial in history if here.fits(trial.params)]
     study = optuna.create_study(directions=["minimize"] * len(optimised(objectives)))
     study.add_trials(_Scale(here, past_trials, Memory()).frozen_trials(past_trials))
@@ -150,7 +150,7 @@ def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objective
     if kind != "auto":
         return kind
     finished = sum(trial.state != "running" for trial in history)
-    conditional = any(parameter.when for parameter in space)
+    conditional = any(conditions(parameter) for parameter in space)
     fitting = FIRST_GP <= finished <= GP_TRIALS and len(optimised(objectives)) <= GP_OBJECTIVES
     return "gp" if fitting and not conditional else "tpe"
 
@@ -164,7 +164,7 @@ class _Search:
     within: Space
     """The space to draw from: the same parameters, some of them narrowed."""
     objectives: tuple[Objective, ...]
-    settings: Settings
+    fixed: Fixed
     known: Known | None
     kind: str
     seed: int
@@ -183,7 +183,7 @@ class _Search:
     def key(self, params: Mapping[str, Value]) -> Hashable:
         """Equal for parameter sets that are equal after rounding, or have the same effect."""
         wide, now = ({parameter.name: parameter for parameter in space} for space in (self.space, self.within))
-        kept = active(self.space, params, self.settings)
+        kept = active(self.space, params, self.fixed)
         same = {
             name: rounded(now[name] if contains(now[name], kept[name]) else wide[name], kept[name])
             for name in sorted(kept)
@@ -213,7 +213,7 @@ class _Search:
     def unseen(self, seen: set[Any], seed: int) -> dict[str, Value]:
         """A random new parameter set within the limits."""
         study = optuna.create_study(sampler=RandomSampler(seed=seed))
-        size = count(self.within, self.settings)
+        size = count(self.within, self.fixed)
         for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
             params = self.ask(study)
             if self.key(params) not in seen and self.allowed(params):
@@ -227,10 +227,10 @@ class _Search:
 
     def next_on_grid(self, seen: set[Any], seed: int) -> dict[str, Value]:
         """The first new parameter set within the limits, in an order shuffled by the seed."""
-        total = count(self.within, self.settings)
+        total = count(self.within, self.fixed)
         if total is None:
             raise ConfigError("sampler grid needs choices or a step for every parameter; use another sampler")
-        every = list(grid(self.within, self.settings))
+        every = list(grid(self.within, self.fixed))
         random.Random(seed).shuffle(every)
         refused = 0
         for params in every:  # lazily, because computing the effect of a whole grid takes seconds
@@ -278,13 +278,13 @@ class _Search:
 
     def fits(self, params: Mapping[str, Value]) -> bool:
         """Whether a past trial is in the whole space. A single unknown choice would make every later ask fail."""
-        kept = active(self.space, params, self.settings)
+        kept = active(self.space, params, self.fixed)
         return self.wanted(kept) == set(kept) and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
 
     def wanted(self, params: Mapping[str, Value]) -> set[str]:
         """The parameters that are active given the values of `params`."""
         filled = {p.name: params.get(p.name, _any_value(p)) for p in self.space}
-        return set(active(self.space, filled, self.settings))
+        return set(active(self.space, filled, self.fixed))
 
     def ask(self, study: optuna.Study) -> dict[str, Value]:
         """One suggestion, parents before the parameters that depend on them."""
@@ -292,7 +292,7 @@ class _Search:
         params: dict[str, Value] = {}
         for parameter in in_order(self.space):
             name = parameter.name
-            if name in active(self.space, {**params, name: _any_value(parameter)}, self.settings):
+            if name in active(self.space, {**params, name: _any_value(parameter)}, self.fixed):
                 params[name] = self.codes[name].suggest(trial, self.dice)
         return {parameter.name: params[parameter.name] for parameter in self.space if parameter.name in params}
 
@@ -350,7 +350,7 @@ class _Scale:
 
         An unknown value (such as the score of a student that ran out of memory) counts as the worst seen.
         """
-        kept = active(self.search.space, trial.params, self.search.settings)
+        kept = active(self.search.space, trial.params, self.search.fixed)
         codes = self.search.codes
         if self.search.kind not in WHOLE:  # TPE models each parameter by itself: the others still count
             kept = {name: value for name, value in kept.items() if contains(codes[name].parameter, value)}

@@ -49,7 +49,7 @@ def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
 
 def _comparable(trial: Trial, spec: StudySpec) -> bool:
     """Whether its settings are those that the study derives from its parameters."""
-    given = vars(resolve(spec.search, trial.params, spec.settings))
+    given = vars(resolve(spec.search, trial.params, spec.fixed))
     return all(given[name] == value for name, value in trial.settings.items() if name in given)
 
 
@@ -107,7 +107,7 @@ class Record:
             return student.plan(spec, facts, params).known
 
         def effect(params: Mapping[str, Any]) -> Hashable:
-            return student.effect(spec, facts, resolve(spec.search, params, spec.settings))
+            return student.effect(spec, facts, resolve(spec.search, params, spec.fixed))
 
         return propose(
             [self._told[trial_id] for trial_id in sorted(self._told)],
@@ -118,7 +118,7 @@ class Record:
             index=self._sampled,
             startup_trials=spec.sampler.startup_trials,
             known=known,
-            settings=spec.settings,
+            fixed=spec.fixed,
             within=spec.proposable,
             effect=effect,
             tried=list(self._tried.values()),

@@ -18,7 +18,7 @@ from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.rules import out_of_hours, used
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
 from bertdistill.engine.study.config import absolute_path, changed, dump, nearest, study_from_dict
-from bertdistill.engine.study.ranges import typed
+from bertdistill.engine.study.ranges import dump_range, typed
 from bertdistill.engine.study.sections import amount, shown
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -224,7 +224,8 @@ def current(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> dict[str, 
         case "threshold":
             return {**values, "threshold": spec.objectives[_place(spec, values["metric"])].threshold}
         case "range":
-            return {**values, "range": dump(spec).get("ranges", {}).get(values["parameter"])}
+            kept = next((one for one in spec.ranges if one.name == values["parameter"]), None)
+            return {**values, "range": None if kept is None else dump_range(kept)}
         case "slots":
             return {"slots": spec.runner.slots}
         case "note":

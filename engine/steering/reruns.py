@@ -15,15 +15,23 @@ from bertdistill.engine.contract.errors import ActionRefused, ConfigError, Inval
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.runner.rules import UNDONE, over_limit, used
 from bertdistill.engine.steering.recording import record, study_and_spec, writing
 from bertdistill.engine.study.config import nearest
+from bertdistill.engine.study.family_checks import idle_keys
+from bertdistill.engine.study.scopes import split, uses
 from bertdistill.engine.study.sections import shown
-from bertdistill.engine.study.space import active, check, coerce, contains, describe, in_order, middle
-from bertdistill.engine.study.student import Planned, known, plan, possible
-from bertdistill.engine.study.study_checks import NEED_PRETRAINED, NEED_SCRATCH
+from bertdistill.engine.study.space import (
+    Parameter,
+    active,
+    check,
+    coerce,
+    contains,
+    describe,
+    in_order,
+    middle,
+)
+from bertdistill.engine.study.student import Planned, known, plan
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.suggestions import example, fixed_parameter, read_fixed, suggested
 from bertdistill.store import reads, writes
@@ -78,18 +86,23 @@ def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
     Where the range was narrowed, the baseline's value is used only if it is inside.
     """
     chosen = dict(params)
+    base = spec.baseline or {}
+    family = base.get("family", spec.settings.family)
     for parameter in in_order(spec.proposable):
         name = parameter.name
         if name not in chosen:
-            value = (spec.baseline or {}).get(name)
+            value = base.get(parameter.key) if parameter.applies(family) else None
             chosen[name] = value if value is not None and contains(parameter, value) else middle(parameter)
     return {parameter.name: chosen[parameter.name] for parameter in spec.search}
 
 
 def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *, who: str) -> Trial:
-    """A new trial that differs from trial `number` in exactly one setting. It records its parent and does not count
-    against the budget; a complete study runs again. Refused when a trial with these settings exists (the message says
-    which), and when its size, known before any training, breaks a threshold."""
+    """A new trial that differs from trial `number` in exactly one setting, `key`, which may be named with its family.
+
+    With another family, the keys that only one of both uses, or that have a table of their own, take the fixed
+    settings. It records its parent and does not count against the budget; a complete study runs again. Refused when a
+    trial with these settings exists (the message says which), and when its known size breaks a threshold.
+    """
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         parent = reads.trial(session, found.id, number)
@@ -98,6 +111,7 @@ def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *
         _refuse_repeated(trials, planned.settings)
         _refuse_too_large(spec, planned)
         trial = _add_trial(session, found, planned, "rerun", parent.id)
+        key = split(key)[1]
         arguments = {"parent": number, key: getattr(planned.settings, key)}
         record(session, who, "rerun", found.id, trial.id, arguments=arguments, before={key: old})
         return trial
@@ -137,9 +151,9 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
     planned, old = _changed_trial(found, spec, trials, parent, key, value)
     done = [one for one in trials if one.state == TrialState.COMPLETE]
     return Forecast(
-        key=key,
+        key=split(key)[1],
         before=old,
-        after=getattr(planned.settings, key),
+        after=getattr(planned.settings, split(key)[1]),
         known=planned.known,
         parent_known=dict(parent.known),
         minutes=_minutes(planned, done),
@@ -171,30 +185,28 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
     )
 
 
-def changeable(spec: StudySpec) -> tuple[str, ...]:
-    """The settings that a rerun may change: those that apply to the students of this study."""
-    idle = NEED_PRETRAINED if spec.student.init == SCRATCH else NEED_SCRATCH
-    applying = frozenset[str]().union(
-        *(
-            FAMILIES[name].settings - frozenset(idle if name == TRANSFORMER.name else ())
-            for name in possible(spec, "family")
-        )
-    )
-    return tuple(name for name in SEARCHABLE if name in applying)
+def changeable(spec: StudySpec, family: str) -> tuple[str, ...]:
+    """The settings that a rerun may change: those that apply to students of this family in this study."""
+    return tuple(name for name in SEARCHABLE if _applies(spec, family, name))
+
+
+def _applies(spec: StudySpec, family: str, key: str) -> bool:
+    return uses(family, key) and key not in idle_keys(family, scratch=spec.student.init == SCRATCH)
+
+
+def searched_as(spec: StudySpec, family: str, key: str) -> Parameter | None:
+    """The parameter that sets a key in students of this family."""
+    return next((one for one in spec.search if one.key == key and one.applies(family)), None)
 
 
 def _changed_trial(
     study: Study, spec: StudySpec, trials: Sequence[Trial], parent: Trial, key: str, value: Any
 ) -> tuple[Planned, Any]:
     """The parent with one setting changed, as a plan, and the old value. A refusal suggests accepted values."""
-    if key not in SEARCHABLE:
-        near = nearest(key, SEARCHABLE)
-        raise InvalidRequest(f"{key!r} is not a setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
-    if key not in changeable(spec):
-        students = "from scratch" if spec.student.init == SCRATCH else "from a trained model"
-        raise InvalidRequest(f"{key} does not apply to students {students}", hint="Change another setting.")
-    old, text = getattr(Settings(**parent.settings), key), str(value).strip()
-    parameter = next((one for one in spec.search if one.name == key), None)
+    settings = Settings(**parent.settings)
+    key = _checked_key(spec, parent.number, settings.family, key)
+    old, text = getattr(settings, key), str(value).strip()
+    parameter = searched_as(spec, settings.family, key)
     try:
         new = coerce(parameter, text) if parameter is not None else read_fixed(key, text)
         return _with_setting(study, spec, parent, key, new), old
@@ -212,22 +224,48 @@ def _changed_trial(
         raise leaf(str(error), hint=hint or getattr(error, "hint", "")) from error
 
 
+def _checked_key(spec: StudySpec, number: int, family: str, name: str) -> str:
+    """The key that a rerun of a trial of this family may change; InvalidRequest if it may not."""
+    own, key = split(name)
+    if key not in SEARCHABLE:
+        near = nearest(name, SEARCHABLE)
+        raise InvalidRequest(f"{name!r} is not a setting of a trial", hint=f"Did you mean {near!r}?" if near else "")
+    if own not in ("", family) or not uses(family, key):
+        hint = f"Change a setting that {family} uses, or its family."
+        raise InvalidRequest(f"{name} has no effect in trial {number}: its family is {family}", hint=hint)
+    if key not in changeable(spec, family):
+        students = "from scratch" if spec.student.init == SCRATCH else "from a trained model"
+        raise InvalidRequest(f"{key} does not apply to students {students}", hint="Change another setting.")
+    return key
+
+
 def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: Any) -> Planned:
     """The parent with this value; ActionRefused when that changes nothing, ConfigError when no student can be built."""
     settings = Settings(**parent.settings)
     if new == getattr(settings, key):
         raise ActionRefused(f"{key} is already {shown(new)} in trial {parent.number}")
-    settings = dataclasses.replace(settings, **{key: new})
-    searched = {one.name: getattr(settings, one.name) for one in spec.search}
-    params = dict(active(spec.search, searched, spec.settings))
-    for one in spec.search:
-        if one.name == key and key not in params:
-            hint = f"The study searches it as {describe(one)}."
-            raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
+    settings = _of_family(spec, settings, new) if key == "family" else dataclasses.replace(settings, **{key: new})
+    family = settings.family
+    values = {one.name: getattr(settings, one.key) for one in spec.search}
+    params = dict(active(spec.search, {"family": family, **values}, spec.fixed))
+    one = searched_as(spec, family, key)
+    if one is not None and one.name not in params:
+        hint = f"The study searches it as {describe(one)}."
+        raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
     # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials differ.
-    idle = {name: getattr(spec.settings, name) for name in searched if name not in params}
-    settings = dataclasses.replace(settings, **idle)
+    idle = [one.key for one in spec.search if one.applies(family) and one.name not in params]
+    settings = dataclasses.replace(settings, **{key: spec.fixed.value(key, family) for key in idle})
     return Planned(params, settings, known(spec, _prepared(study), settings))
+
+
+def _of_family(spec: StudySpec, settings: Settings, family: str) -> Settings:
+    """The settings with another family: keys that only one of both uses, or with a table of their own, are fixed."""
+    both = (settings.family, family)
+    own = {name for one in both for name in spec.family_settings.get(one, {})}
+    own |= {one.key for one in spec.search if one.family in both}
+    alone = own | {key for key in vars(settings) if not all(_applies(spec, one, key) for one in both)}
+    fixed = spec.fixed.of(family)
+    return dataclasses.replace(settings, family=family, **{key: getattr(fixed, key) for key in alone})
 
 
 def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:

@@ -16,8 +16,12 @@ from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SCRATCH, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
+from bertdistill.engine.study.family_checks import apart, place, selected
 from bertdistill.engine.study.limits import FILES, PATHS
+from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
+from bertdistill.engine.study.scopes import split
+from bertdistill.engine.study.search_section import read_search, with_families
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -27,8 +31,9 @@ from bertdistill.engine.study.sections import (
     shown,
     unknown_keys,
 )
-from bertdistill.engine.study.space import Parameter, Space, read_search
-from bertdistill.engine.study.study_checks import Parts, cross_problems, read_objectives
+from bertdistill.engine.study.settings_section import read_settings
+from bertdistill.engine.study.space import SETTING, Parameter, Space
+from bertdistill.engine.study.study_checks import cross_problems, read_objectives
 from bertdistill.engine.study.study_spec import (
     KEYS,
     SECTIONS,
@@ -114,7 +119,10 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         if name in ("data", "teacher") and name not in raw:
             problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))
             continue
-        found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
+        if name == "settings":
+            found[name], found["family_settings"], wrong = read_settings(raw.get(name, {}))
+        else:
+            found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
     readers = {
         "search": _read_search,
@@ -125,15 +133,18 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     for name, reader in readers.items():
         found[name], wrong = reader(raw.get(name))
         problems += wrong
-    if found["search"] is not None:
-        found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
-        problems += wrong
     if "objectives" in raw:
         found["objectives"], wrong = read_objectives(raw["objectives"])
         problems += wrong
     else:
         problems.append(Problem("", "objectives", "is missing: list at least two metrics, such as exact and params"))
-    return found, problems + cross_problems(_parts(found, raw))
+    parts = _parts(found, raw)
+    if found["search"] is not None:
+        found["search"] = with_families(found["search"], selected(parts), apart(parts))
+        parts = dataclasses.replace(parts, search=found["search"])
+        found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
+        problems += wrong
+    return found, problems + cross_problems(parts)
 
 
 def _moved(raw: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,7 +165,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         teacher=found.get("teacher"),
         student=found["student"],
         settings=found["settings"],
-        fixed=frozenset(fixed) if isinstance(fixed, Mapping) else frozenset(),
+        named=frozenset(fixed) & SETTING.keys() if isinstance(fixed, Mapping) else frozenset(),
         search=found["search"],
         objectives=found.get("objectives"),
         stored=tuple(metrics.stored),
@@ -163,6 +174,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         baseline=found["baseline"],
         transfer=found["transfer"],
         references=tuple((point.name, point.metrics) for point in found["references"]),
+        family_settings=found["family_settings"],
     )
 
 
@@ -183,7 +195,7 @@ def _read_search(raw: Any) -> tuple[Space | None, list[Problem]]:
     if not isinstance(raw, Mapping):
         return None, [not_a_table("search")]
     space, problems = read_search(raw)
-    return (None if problems else space), [Problem(f"search.{name}", "", text) for name, text in problems]
+    return (None if problems else space), [Problem(*place(name), text) for name, text in problems]
 
 
 def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -290,7 +302,7 @@ def _absolute_model(text: str, folder: Path) -> str:
 def dump(spec: StudySpec) -> dict[str, Any]:
     """The complete study as JSON-safe dicts; `study_from_dict` reads it back as an equal study."""
     searched = {parameter.name for parameter in spec.search if not parameter.when}
-    settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched}
+    settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched} | spec.family_settings
     raw: dict[str, Any] = {
         "name": spec.name,
         "task": spec.task,
@@ -300,11 +312,20 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
-        "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
-        "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
+        "search": _by_family({parameter.name: _dump_parameter(parameter) for parameter in spec.search}),
+        "ranges": _by_family({parameter.name: dump_range(parameter) for parameter in spec.ranges}) or None,
         "baseline": spec.baseline,
     }
     return _present(raw)
+
+
+def _by_family(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by name, those of a family in its table."""
+    tables: dict[str, Any] = {}
+    for name, value in found.items():
+        family, key = split(name)
+        (tables.setdefault(family, {}) if family else tables)[key] = value
+    return tables
 
 
 def _dump_objective(objective: Objective) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bertdistill.engine.study.scopes import by_name
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -19,7 +20,16 @@ from bertdistill.engine.study.sections import (
     shown,
     value_problem,
 )
-from bertdistill.engine.study.space import SETTING, Parameter, Space, Value, as_setting, contains, describe
+from bertdistill.engine.study.space import (
+    SETTING,
+    Parameter,
+    Space,
+    Value,
+    as_setting,
+    contains,
+    describe,
+    of_choices,
+)
 from bertdistill.engine.study.study_text import parse_override
 
 KEYS = ("low", "high", "choices")
@@ -37,7 +47,7 @@ def read_ranges(raw: Any, space: Space) -> tuple[Space, list[Problem]]:
     named = {parameter.name: parameter for parameter in space}
     found: list[Parameter] = []
     problems: list[Problem] = []
-    for name, part in raw.items():
+    for name, part in by_name(raw):
         if name not in named:
             problems.append(Problem("ranges", str(name), f"is not searched in this study{did_you_mean(name, named)}"))
             continue
@@ -79,7 +89,7 @@ def _among(parameter: Parameter, values: Sequence[Any]) -> Parameter:
         kept = [choice for choice in parameter.choices if choice in kept]
         if len(kept) == len(parameter.choices):
             return parameter
-    return Parameter(parameter.name, "choice", choices=tuple(dict.fromkeys(kept)), when=parameter.when)
+    return of_choices(parameter, kept)
 
 
 def _between(parameter: Parameter, low: Any, high: Any) -> Parameter:
@@ -92,7 +102,7 @@ def _between(parameter: Parameter, low: Any, high: Any) -> Parameter:
     if start > end:
         raise ValueError(f"= {shown(start)}..{shown(end)} is empty; give the lower end first")
     if start == end:
-        return Parameter(parameter.name, "choice", choices=(start,), when=parameter.when)
+        return of_choices(parameter, [start])
     return dataclasses.replace(parameter, low=start, high=end)
 
 
@@ -108,10 +118,10 @@ def _choices_between(parameter: Parameter, low: Any, high: Any) -> Parameter:
 
 def _checked(parameter: Parameter, value: Any) -> Value:
     """The value, if the study file allows it."""
-    problem = value_problem(SETTING[parameter.name], value)
+    problem = value_problem(SETTING[parameter.key], value)
     if problem:
         raise ValueError(problem)
-    found = as_setting(parameter.name, value)
+    found = as_setting(parameter.key, value)
     if not contains(parameter, found):
         raise ValueError(f"= {shown(value)} is outside the range in the study file: {describe(parameter)}")
     return found

@@ -9,13 +9,15 @@ import copy
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-from bertdistill.engine.contract.spec import SEARCHABLE, Settings
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.study.sections import did_you_mean, is_number, kind_of, one_of, shown, value_problem
+from bertdistill.engine.study.scopes import Fixed, joined, split, uses
+from bertdistill.engine.study.sections import did_you_mean, is_number, kind_of, one_of, shown
 
 Value = int | float | str | bool
 
@@ -28,11 +30,6 @@ def _with_choices(field: dataclasses.Field[Any], choices: Iterable[str]) -> data
 
 SETTING = {f.name: f for f in dataclasses.fields(Settings)}
 SETTING["family"] = _with_choices(SETTING["family"], FAMILIES.keys())  # the contract does not know the families
-KEYS = ("low", "high", "log", "step", "choices", "when")
-MOST_POINTS = 1_000_000
-"""Maximum values of one parameter: they are listed to count students, so a step of 1e-300 would exhaust memory."""
-ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size")
-"""For these, 0 means "all" or "as the teacher", so it is not less than 1 and cannot be the end of a range."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,7 @@ class Parameter:
     """One searched parameter. Numbers have `low` and `high` (inclusive), categories have `choices`."""
 
     name: str
+    """Its key, or `mlp.hidden_size` for the key of one family."""
     kind: Literal["float", "int", "choice"]
     low: float | None = None
     high: float | None = None
@@ -47,150 +45,26 @@ class Parameter:
     step: float | None = None
     choices: tuple[Value, ...] = ()
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    """Active only if every named parameter has one of these values; an inactive parameter takes the fixed setting."""
+    """Active only if every named setting has one of these values; an inactive parameter takes the fixed setting."""
+    families: tuple[str, ...] = ()
+    """Active only for these families of the study; empty if for all of them."""
+
+    @cached_property
+    def key(self) -> str:
+        """The key of `Settings` that it sets."""
+        return split(self.name)[1]
+
+    @cached_property
+    def family(self) -> str:
+        """The family whose table it is from; empty if it is from none."""
+        return split(self.name)[0]
+
+    def applies(self, family: str) -> bool:
+        """Whether it sets its key in students of this family, as far as `when` allows."""
+        return self.family in ("", family) and (not self.families or family in self.families) and uses(family, self.key)
 
 
 Space = tuple[Parameter, ...]
-
-
-# --------------------------------------------------------------------------------------------------------- from a file
-
-
-def read_search(raw: Mapping[str, Any]) -> tuple[Space, list[tuple[str, str]]]:
-    """The space as far as it can be read, and its problems as (parameter, problem)."""
-    space: list[Parameter] = []
-    problems: list[tuple[str, str]] = []
-    for name, table in raw.items():
-        parameter, wrong = _read_parameter(name, table)
-        problems += [(name, text) for text in wrong]
-        if parameter is not None:
-            space.append(parameter)
-    if not problems:
-        problems = _condition_problems(tuple(space))
-    return tuple(space), problems
-
-
-def _read_parameter(name: str, raw: Any) -> tuple[Parameter | None, list[str]]:
-    if name not in SETTING:
-        return None, [f"is not a setting{did_you_mean(name, SEARCHABLE)}"]
-    if name not in SEARCHABLE:
-        return None, ["cannot be searched; fix it in [settings]"]
-    if not isinstance(raw, Mapping):
-        return None, ["must be a table: { low = …, high = … } or { choices = […] }"]
-    unknown = [f"has no key {key}{did_you_mean(key, KEYS)}" for key in raw if key not in KEYS]
-    if unknown:
-        return None, unknown
-    if ("choices" in raw) == ("low" in raw or "high" in raw):
-        return None, ["needs either low and high, or choices"]
-    when, wrong = _read_when(raw.get("when", {}))
-    parameter, problems = _read_choices(name, raw) if "choices" in raw else _read_range(name, raw)
-    if parameter is None or problems or wrong:
-        return None, problems + wrong
-    return dataclasses.replace(parameter, when=when), []
-
-
-def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
-    extra = [key for key in ("log", "step") if key in raw]
-    if extra:
-        return None, [f"has choices, so {extra[0]} has no effect; remove it"]
-    choices = raw["choices"]
-    if not isinstance(choices, (list, tuple)):
-        return None, [f"choices = {shown(choices)} must be a list"]
-    problems = [f"choices: {text}" for choice in choices if (text := value_problem(SETTING[name], choice))]
-    if problems:
-        return None, problems
-    values = tuple(as_setting(name, choice) for choice in choices)
-    if len(set(values)) != len(values):
-        return None, ["choices has a duplicate value; remove it"]
-    if len(values) < 2:
-        return None, ["choices needs at least two values; fix a single one in [settings]"]
-    return Parameter(name, "choice", choices=values), []
-
-
-def _read_range(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
-    whole = kind_of(SETTING[name]) == "int"
-    if kind_of(SETTING[name]) == "str":
-        return None, ["is not numeric; give choices instead of a range"]
-    missing = [f"needs {key} as well as {other}" for key, other in (("low", "high"), ("high", "low")) if key not in raw]
-    if missing:
-        return None, missing
-    problems = [f"{key} {text}" for key in ("low", "high") if (text := value_problem(SETTING[name], raw[key]))]
-    log, step = raw.get("log", False), raw.get("step")
-    if not isinstance(log, bool):
-        problems.append(f"log = {shown(log)} must be true or false")
-    if step is not None and (not is_number(step) or step <= 0 or (whole and not isinstance(step, int))):
-        problems.append(f"step = {shown(step)} must be a {'whole ' if whole else ''}number above 0")
-    if problems:
-        return None, problems
-    low, high = raw["low"], raw["high"]
-    problems = _range_problems(name, low, high, log, step)
-    number = int if whole else float
-    kind: Literal["int", "float"] = "int" if whole else "float"
-    size = None if step is None or (whole and step == 1) else number(step)
-    return Parameter(name, kind, number(low), number(high), log, size), problems
-
-
-def _range_problems(name: str, low: float, high: float, log: bool, step: float | None) -> list[str]:
-    if low >= high:
-        return [f"low = {shown(low)} is not below high = {shown(high)}; fix a single value in [settings]"]
-    if name in ZERO_IS_SPECIAL and low == 0:
-        return [f"low = 0 cannot be the end of a range: {SETTING[name].metadata['help']} Start at 1"]
-    if log and low <= 0:
-        return [f"low = {shown(low)} has no logarithm; set low above 0 or remove log"]
-    if log and step is not None:
-        return ["cannot have both log and step; remove one"]
-    if (step is not None or isinstance(low, int)) and (high - low) / (step or 1) > MOST_POINTS:
-        remedy = "use a larger step" if step is not None else "use a smaller range or a step"
-        return [f"has more than {MOST_POINTS:,} values; {remedy}"]
-    if step is not None and abs((high - low) / step - round((high - low) / step)) > 1e-9:
-        reached = low + math.floor((high - low) / step + 1e-9) * step
-        nearest = f"use high = {shown(reached)}" if reached > low else "use a smaller step"
-        return [f"high = {shown(high)} is not a whole number of steps above low; {nearest}"]
-    return []
-
-
-def _read_when(raw: Any) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
-    if not isinstance(raw, Mapping) or not all(isinstance(v, (list, tuple)) and v for v in raw.values()):
-        return {}, ['when must map parameters to lists of values: when = { layer_choice = ["even"] }']
-    problems = [
-        f"when.{name}: {problem}"
-        for name, values in raw.items()
-        if name in SETTING
-        for value in values
-        if (problem := value_problem(SETTING[name], value))
-    ]
-    if problems:
-        return {}, problems
-    return {n: tuple(as_setting(n, v) if n in SETTING else v for v in values) for n, values in raw.items()}, []
-
-
-def _condition_problems(space: Space) -> list[tuple[str, str]]:
-    named = {parameter.name: parameter for parameter in space}
-    problems = []
-    for parameter in space:
-        for other, values in parameter.when.items():
-            if other not in named:
-                hint = did_you_mean(other, named)
-                problems.append((parameter.name, f"when.{other} is not a searched parameter{hint}"))
-                continue
-            if named[other].kind == "float" and named[other].step is None:
-                problems.append((parameter.name, f"when.{other} is a continuous range; give {other} choices or a step"))
-            never = [value for value in values if not contains(named[other], value)]
-            if never:
-                found = describe(named[other])
-                problems.append((parameter.name, f"when.{other} = {shown(never[0])} never occurs; it is {found}"))
-    if not problems and (cycle := _cycle(named)):
-        problems.append((cycle[0], f"has a circular condition: {' -> '.join(cycle)}; remove one when"))
-    return problems
-
-
-def _cycle(named: Mapping[str, Parameter]) -> list[str]:
-    def walk(name: str, path: list[str]) -> list[str]:
-        if name in path:
-            return [*path[path.index(name) :], name]
-        return next((found for other in named[name].when if (found := walk(other, [*path, name]))), [])
-
-    return next((found for name in named if (found := walk(name, []))), [])
 
 
 # -------------------------------------------------------------------------------------------------------------- values
@@ -221,38 +95,57 @@ def check(space: Space, params: Mapping[str, Any]) -> list[str]:
         elif not contains(named[name], value):
             problems.append(f"{name} = {shown(value)} is outside the search space: {describe(named[name])}")
         else:
-            for other, values in named[name].when.items():
+            for other, values in conditions(named[name]).items():
                 if other in params and params[other] not in values:
                     is_not = f"{other} is {shown(params[other])}, not {one_of(values)}"
                     problems.append(f"{name} has no effect here because {is_not}; leave it out")
     return problems
 
 
-def active(space: Space, params: Mapping[str, Any], settings: Settings) -> dict[str, Value]:
+def conditions(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
+    """`when`, with the families that it is active for."""
+    return {**({"family": parameter.families} if parameter.families else {}), **parameter.when}
+
+
+def active(space: Space, params: Mapping[str, Any], fixed: Fixed) -> dict[str, Value]:
     """The searched parameters in `params` that have an effect, in the order of the space.
 
     A condition uses the value in force: that of the parameter, or the fixed setting if it is itself inactive.
     """
     named = {parameter.name: parameter for parameter in space}
+    family = family_of(params, fixed)
     known: dict[str, bool] = {}
 
     def is_active(name: str) -> bool:
         if name not in known:
-            known[name] = all(in_force(other) in values for other, values in named[name].when.items())
+            one = named[name]
+            known[name] = one.applies(family) and all(in_force(key) in values for key, values in one.when.items())
         return known[name]
 
-    def in_force(name: str) -> Any:
-        return params[name] if name in params and is_active(name) else getattr(settings, name)
+    def in_force(key: str) -> Any:
+        names = (joined(family, key), key)
+        found = next((name for name in names if name in named and name in params and is_active(name)), None)
+        return fixed.value(key, family) if found is None else params[found]
 
     return {name: params[name] for name in named if name in params and is_active(name)}
 
 
-def resolve(space: Space, params: Mapping[str, Any], settings: Settings) -> Settings:
+def family_of(params: Mapping[str, Any], fixed: Fixed) -> str:
+    """The family of a student with these parameters."""
+    return str(params.get("family", fixed.settings.family))
+
+
+def resolve(space: Space, params: Mapping[str, Any], fixed: Fixed) -> Settings:
     """All settings of a trial: the fixed ones, then keys of `params` that are not searched, then the active ones."""
     searched = {parameter.name for parameter in space}
+    family = family_of(params, fixed)
     beside = {name: value for name, value in params.items() if name not in searched}
-    changed: dict[str, Any] = {**beside, **active(space, params, settings)}
-    return dataclasses.replace(settings, **changed)
+    changed: dict[str, Any] = {}
+    for name, value in {**beside, **active(space, params, fixed)}.items():
+        own, key = split(name)
+        if own in ("", family):
+            changed[key] = value
+    return replace(fixed.of(family), **changed)
 
 
 def coerce(parameter: Parameter, text: str) -> Value:
@@ -262,7 +155,7 @@ def coerce(parameter: Parameter, text: str) -> Value:
     for choice in candidates:
         if text == str(choice):
             return choice if isinstance(choice, (int, float, str)) else str(choice)
-    number = _number(text, whole=kind_of(SETTING[parameter.name]) == "int")
+    number = _number(text, whole=kind_of(SETTING[parameter.key]) == "int")
     if number is not None and contains(parameter, number):
         return number
     wrong = f"= {text} is outside the search space:"
@@ -299,22 +192,21 @@ def middle(parameter: Parameter) -> Value:
     return round(found) if parameter.kind == "int" else float(f"{found:.3g}")
 
 
-def count(space: Space, settings: Settings | None = None) -> int | None:
+def count(space: Space, fixed: Fixed | None = None) -> int | None:
     """Number of distinct parameter sets, taking conditions into account; None if any parameter is continuous."""
     if any(points(parameter) is None for parameter in space):
         return None
-    asked = {other for parameter in space for other in parameter.when}
+    asked = {other for parameter in space for other in conditions(parameter)}
     total = 0
-    inner = tuple(parameter for parameter in space if parameter.name in asked)
-    for params in grid(inner, settings):
-        free = active(space, {**_firsts(space), **params}, settings or Settings())
-        total += math.prod(len(points(p) or ()) for p in space if p.name in free and p.name not in asked)
+    inner = tuple(parameter for parameter in space if parameter.key in asked)
+    for params in grid(inner, fixed):
+        free = active(space, {**_firsts(space), **params}, fixed or Fixed())
+        total += math.prod(len(points(p) or ()) for p in space if p.name in free and p.key not in asked)
     return total
 
 
-def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, Value]]:
+def grid(space: Space, fixed: Fixed | None = None) -> Iterator[dict[str, Value]]:
     """All distinct parameter sets of a space without continuous ranges, active parameters only, in a fixed order."""
-    fixed = settings or Settings()
     order = in_order(space)
 
     def extend(done: int, params: dict[str, Value]) -> Iterator[dict[str, Value]]:
@@ -323,7 +215,7 @@ def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, V
             return
         parameter = order[done]
         trial = {**params, parameter.name: (points(parameter) or ("",))[0]}
-        if parameter.name not in active(order[: done + 1], trial, fixed):
+        if parameter.name not in active(order[: done + 1], trial, fixed or Fixed()):
             yield from extend(done + 1, params)
             return
         for value in points(parameter) or ():
@@ -333,15 +225,32 @@ def grid(space: Space, settings: Settings | None = None) -> Iterator[dict[str, V
 
 
 def in_order(space: Space) -> Space:
-    """The parameters, each after those named in its conditions."""
+    """The parameters, each after those that its conditions ask about."""
+    named = {parameter.name: parameter for parameter in space}
+    asked = {p.name: {one.name for key in conditions(p) for one in setters(p, key, named)} for p in space}
     order: list[Parameter] = []
     rest = list(space)
     while rest:
         placed = {parameter.name for parameter in order}
-        parameter = next(p for p in rest if all(other in placed for other in p.when))
+        parameter = next(p for p in rest if asked[p.name] <= placed)
         order.append(parameter)
         rest.remove(parameter)
     return tuple(order)
+
+
+def setters(parameter: Parameter, key: str, named: Mapping[str, Parameter]) -> list[Parameter]:
+    """The parameters that may set `key` in a student for which `parameter` is active."""
+    if not parameter.family:
+        return [one for one in named.values() if one.key == key]
+    found = named.get(joined(parameter.family, key)) or named.get(key)
+    return [] if found is None else [found]
+
+
+def of_choices(parameter: Parameter, values: Iterable[Value]) -> Parameter:
+    """The parameter with only these values, each once."""
+    return replace(
+        parameter, kind="choice", low=None, high=None, log=False, step=None, choices=tuple(dict.fromkeys(values))
+    )
 
 
 def tidy(value: float) -> float:
@@ -364,8 +273,8 @@ def describe(parameter: Parameter) -> str:
         text = f"{shown(parameter.low)} to {shown(parameter.high)}"
         text += ", logarithmic" if parameter.log else ""
         text += f", in steps of {shown(parameter.step)}" if parameter.step else ""
-    conditions = [f"{other} is {one_of(values)}" for other, values in parameter.when.items()]
-    return text + (f", only when {' and '.join(conditions)}" if conditions else "")
+    asked = [f"{other} is {one_of(values)}" for other, values in conditions(parameter).items()]
+    return text + (f", only when {' and '.join(asked)}" if asked else "")
 
 
 def as_setting(name: str, value: Value) -> Value:

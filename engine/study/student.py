@@ -5,7 +5,6 @@ Pure: it starts nothing and reads no database.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,8 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
-from bertdistill.engine.study.space import active, resolve
+from bertdistill.engine.study.scopes import Fixed
+from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
@@ -32,15 +32,20 @@ class Planned:
 
 def plan(spec: StudySpec, facts: Prepared, params: Mapping[str, Any]) -> Planned:
     """Complete a parameter set; raises ConfigError if no student can be built from it."""
-    settings = resolve(spec.search, params, spec.settings)
-    return Planned(dict(active(spec.search, params, spec.settings)), settings, known(spec, facts, settings))
+    settings = resolve(spec.search, params, spec.fixed)
+    return Planned(dict(active(spec.search, params, spec.fixed)), settings, known(spec, facts, settings))
 
 
 def plan_baseline(spec: StudySpec, facts: Prepared) -> Planned:
     """Trial 0: the fixed settings overridden by `[baseline]`."""
-    settings = dataclasses.replace(spec.settings, **(spec.baseline or {}))
-    params = {parameter.name: getattr(settings, parameter.name) for parameter in spec.search}
-    return Planned(dict(active(spec.search, params, settings)), settings, known(spec, facts, settings))
+    settings = spec.fixed.baseline(spec.baseline or {})
+    return Planned(params_of(spec.search, settings), settings, known(spec, facts, settings))
+
+
+def params_of(space: Space, settings: Settings) -> dict[str, Any]:
+    """The searched parameters that have an effect in a trial with these settings."""
+    params = {parameter.name: getattr(settings, parameter.key) for parameter in space}
+    return dict(active(space, params, Fixed(settings)))
 
 
 def known(spec: StudySpec, facts: Prepared, settings: Settings) -> dict[str, float]:
@@ -101,9 +106,15 @@ def wanted_units(spec: StudySpec) -> list[str]:
 
 def possible(spec: StudySpec, key: str) -> list[Any]:
     """Values that a setting can take in trials of the study; for a range, its ends."""
-    found = [p.choices or (p.low, p.high) for p in spec.search if p.name == key]
-    baseline = (spec.baseline or {}).get(key, getattr(spec.settings, key))
-    return [getattr(spec.settings, key), baseline, *(value for one in found for value in one)]
+    baseline = getattr(spec.fixed.baseline(spec.baseline or {}), key)
+    return [getattr(spec.settings, key), baseline, *proposed(spec, key)]
+
+
+def proposed(spec: StudySpec, key: str) -> list[Any]:
+    """Values that a setting can take in proposed trials, of any family; for a range, its ends."""
+    found = [value for one in spec.search if one.key == key for value in one.choices or (one.low, one.high)]
+    found += [table[key] for table in spec.family_settings.values() if key in table]
+    return found if any(one.name == key for one in spec.search) else [getattr(spec.settings, key), *found]
 
 
 def measured(spec: StudySpec) -> list[str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec
-from bertdistill.engine.families.table import FAMILIES
+from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.pareto.frontier import Objective, optimised
+from bertdistill.engine.study.family_checks import baseline_problems, family_problems, place, selected
+from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -23,15 +23,10 @@ from bertdistill.engine.study.sections import (
     one_of,
     shown,
     unknown_keys,
-    value_problem,
 )
-from bertdistill.engine.study.space import SETTING, Space, count, grid, points, resolve
+from bertdistill.engine.study.space import Space, conditions, count, grid, points, resolve
 from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
-
-NEED_SCRATCH = ("hidden_size", "ffn_size", "head_size")
-NEED_PRETRAINED = ("layer_choice", "layer_list", "head_choice", "head_seed")
-"""Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
 
 MOST_SHAPES = 100_000
 """Larger spaces of widths and heads are not enumerated; the runner rejects an invalid proposal later."""
@@ -40,31 +35,10 @@ LARGEST_GRID = 100_000
 """Maximum number of parameter sets that the grid sampler shuffles at each proposal."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The sections of a study file that could be read."""
-
-    task: str | None
-    data: DataSpec | None
-    teacher: TeacherSpec | None
-    student: StudentSpec | None
-    settings: Settings | None
-    fixed: frozenset[str]
-    """Keys that `[settings]` names."""
-    search: Space | None
-    objectives: tuple[Objective, ...] | None
-    stored: tuple[str, ...]
-    select: str
-    sampler: str
-    baseline: Mapping[str, Any] | None
-    transfer: tuple[TransferSpec, ...]
-    references: tuple[tuple[str, Mapping[str, float]], ...]
-
-
 def cross_problems(parts: Parts) -> list[Problem]:
     """All problems across sections."""
     checks = (
-        *(_data, _task_columns, _teacher, _transfer, _metrics, _families, _search, _scratch, _baseline, _shapes),
+        *(_data, _task_columns, _teacher, _transfer, _metrics, family_problems, _search, _student, _shapes),
         _references,
     )
     return [problem for check in checks for problem in check(parts)]
@@ -229,31 +203,31 @@ def _transfer(parts: Parts) -> Iterator[Problem]:
     if parts.transfer or parts.settings is None:
         return
     none = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
-    if parts.settings.transfer_share:
-        yield Problem("settings", "transfer_share", none)
-    if any(parameter.name == "transfer_share" for parameter in parts.search or ()):
-        yield Problem("search.transfer_share", "", none)
-    if (parts.baseline or {}).get("transfer_share"):
-        yield Problem("baseline", "transfer_share", none)
+    tables = {f"settings.{family}": table for family, table in parts.family_settings.items()}
+    for name, table in {"settings": vars(parts.settings), **tables, "baseline": parts.baseline or {}}.items():
+        if table.get("transfer_share"):
+            yield Problem(name, "transfer_share", none)
+    for one in parts.search or ():
+        if one.key == "transfer_share":
+            yield Problem(*place(one.name), none)
 
 
 # --------------------------------------------------------------------------------------------- settings, search, shape
 
 
 def _search(parts: Parts) -> Iterator[Problem]:
-    searched = [parameter.name for parameter in parts.search or ()]
-    for name in searched:
-        if name in parts.fixed:
-            way = f"remove one (on the command line, --set search.{name}= removes it from the search)"
-            conditional = any(parameter.name == name and parameter.when for parameter in parts.search or ())
-            if not conditional:
-                yield Problem("settings", name, f"is fixed here and searched in [search.{name}]; {way}")
+    for one in parts.search or ():
+        named = parts.family_settings.get(one.family, {}) if one.family else parts.named
+        if one.key in named and not one.when:
+            way = f"remove one (on the command line, --set search.{one.name}= removes it from the search)"
+            table = f"settings.{one.family}".rstrip(".")
+            yield Problem(table, one.key, f"is fixed here and searched in [search.{one.name}]; {way}")
     if parts.search and parts.sampler == "grid":
         endless = [parameter.name for parameter in parts.search if points(parameter) is None]
         if endless:
             yield Problem("sampler", "kind", f"= grid needs choices or a step for {one_of(endless)}")
-        elif (count(parts.search, parts.settings) or 0) > LARGEST_GRID:
-            size = f"{count(parts.search, parts.settings):,} parameter sets"
+        elif (count(parts.search, parts.fixed) or 0) > LARGEST_GRID:
+            size = f"{count(parts.search, parts.fixed):,} parameter sets"
             yield Problem("sampler", "kind", f"= grid would have to try {size}; use another sampler or fewer values")
     yield from _without_effect(parts)
 
@@ -262,109 +236,71 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
     """A searched parameter without effect wastes trials: the original experiment searched two of them for 479 runs."""
     if parts.settings is None or parts.search is None:
         return
-    named = {parameter.name: parameter for parameter in parts.search}
-
-    def possible(name: str) -> tuple[Any, ...]:
-        found = points(named[name]) if name in named else (getattr(parts.settings, name),)
-        return found or ()
-
-    if "head_seed" in named and "random" not in possible("head_choice"):
-        yield Problem("search.head_seed", "", 'has no effect unless head_choice = "random"; set or search head_choice')
-    if "head_choice" in named and possible("heads") == (0,):
-        yield Problem("search.head_choice", "", "has no effect with heads = 0, which keeps all; set or search heads")
-    if "layer_choice" in named and possible("layers") == (0,):
-        yield Problem("search.layer_choice", "", "has no effect with layers = 0, which keeps all; set or search layers")
-    if "transfer_share" in named and possible("alpha") == (0.0,):
-        yield Problem(
-            "search.transfer_share", "", "has no effect with alpha = 0: nothing else labels these texts; raise alpha"
-        )
-    if "temperature" in named and possible("soft_loss") == ("mse",):
-        yield Problem("search.temperature", "", 'has no effect with soft_loss = "mse"; remove it')
-    listed = parts.settings.layer_list
-    if "list" in possible("layer_choice") and not listed:
-        yield Problem("settings", "layer_list", 'is missing: layer_choice = "list" needs layer indices')
+    for one in parts.search:
+        reasons = [_pointless(parts, one.key, family) for family in selected(parts) if one.applies(family)]
+        if reasons and all(reasons):
+            yield Problem(*place(one.name), f"has no effect {reasons[0]}")
+    family = TRANSFORMER.name
+    listed = parts.fixed.value("layer_list", family)
+    table = f"settings.{family}" if "layer_list" in parts.family_settings.get(family, {}) else "settings"
+    if "list" in _possible(parts, "layer_choice", family) and not listed:
+        yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
     if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
-        yield Problem("settings", "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
+        yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
 
 
-def _families(parts: Parts) -> Iterator[Problem]:
-    """Every family, fixed or searched, must exist and support the task."""
-    searched = [p for p in parts.search or () if p.name == "family"]
-    named = [("search.family", "choices", name) for p in searched for name in p.choices]
-    if parts.settings is not None and not searched:
-        named.append(("settings", "family", parts.settings.family))
-    if parts.baseline and "family" in parts.baseline:
-        named.append(("baseline", "family", parts.baseline["family"]))
-    for table, key, name in named:
-        if name not in FAMILIES:
-            if table == "settings":  # the others are checked like any value of a setting
-                yield Problem(table, key, f"= {shown(name)} is not a family; use {one_of(FAMILIES)}")
-        elif parts.task is not None and not FAMILIES[name].fits(TASKS[parts.task]):
-            fitting = [one for one in FAMILIES if FAMILIES[one].fits(TASKS[parts.task])]
-            yield Problem(table, key, f"= {shown(name)} does not support {parts.task}; use {one_of(fitting)}")
+def _pointless(parts: Parts, key: str, family: str) -> str:
+    """Why searching the key changes no student of this family ('' if it does)."""
+    match key:
+        case "head_seed" if "random" not in _possible(parts, "head_choice", family):
+            return 'unless head_choice = "random"; set or search head_choice'
+        case "head_choice" if _possible(parts, "heads", family) == (0,):
+            return "with heads = 0, which keeps all; set or search heads"
+        case "layer_choice" if _possible(parts, "layers", family) == (0,):
+            return "with layers = 0, which keeps all; set or search layers"
+        case "transfer_share" if _possible(parts, "alpha", family) == (0.0,):
+            return "with alpha = 0: nothing else labels these texts; raise alpha"
+        case "temperature" if _possible(parts, "soft_loss", family) == ("mse",):
+            return 'with soft_loss = "mse"; remove it'
+    return ""
 
 
-def _may_be_transformer(parts: Parts, when: Mapping[str, tuple[Any, ...]]) -> bool:
-    """Whether a parameter with these conditions can be active in a transformer."""
-    searched = [parameter for parameter in parts.search or () if parameter.name == "family"]
-    fixed = parts.settings.family if parts.settings else TRANSFORMER.name
-    return TRANSFORMER.name in when.get("family", searched[0].choices if searched else (fixed,))
+def _possible(parts: Parts, key: str, family: str) -> tuple[Any, ...]:
+    """Values of a key in students of this family; none for a continuous range."""
+    searched = next((one for one in parts.search or () if one.key == key and one.applies(family)), None)
+    return (parts.fixed.value(key, family),) if searched is None else points(searched) or ()
 
 
-def _scratch(parts: Parts) -> Iterator[Problem]:
-    """Sizes of transformers that are cut from a checkpoint, and choices among layers that are new."""
-    if parts.student is None:
-        return
-    scratch = parts.student.init == SCRATCH
-    if not parts.student.init:
+def _student(parts: Parts) -> Iterator[Problem]:
+    if parts.student is not None and not parts.student.init:
         yield Problem("student", "init", 'is empty; use "teacher", "scratch", a Hub id or a folder')
-    wrong = NEED_PRETRAINED if scratch else NEED_SCRATCH
-    why = (
-        "has no effect from scratch: all new layers and heads are interchangeable"
-        if scratch
-        else 'needs [student] init = "scratch"'
-    )
-    searched = [parameter for parameter in parts.search or () if parameter.name in wrong]
-    for name in [parameter.name for parameter in searched if _may_be_transformer(parts, parameter.when)]:
-        yield Problem(f"search.{name}", "", f"{why}; remove it")
-    for name in wrong if _may_be_transformer(parts, {}) else ():
-        if name in parts.fixed and parts.settings and getattr(parts.settings, name) != getattr(Settings(), name):
-            yield Problem("settings", name, f"{why}; remove it")
-
-
-def _baseline(parts: Parts) -> Iterator[Problem]:
-    for name, value in (parts.baseline or {}).items():
-        if name not in SETTING:
-            yield Problem("baseline", name, f"is not a setting{did_you_mean(name, SETTING)}")
-        elif text := value_problem(SETTING[name], value):
-            yield Problem("baseline", name, text)
 
 
 def _shapes(parts: Parts) -> Iterator[Problem]:
     """Widths and heads of students from scratch, for every combination in the space."""
-    if parts.student is None or parts.student.init != SCRATCH or parts.settings is None or parts.search is None:
+    if not parts.scratch or parts.settings is None or parts.search is None:
         return
-    if not _may_be_transformer(parts, {}):
+    if TRANSFORMER.name not in selected(parts):
         return
     width = parts.teacher.hidden_size if parts.teacher and parts.teacher.model == SCRATCH else 0
-    asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads", "family"})
-    if (count(asked, parts.settings) or math.inf) <= MOST_SHAPES:
-        for params in grid(asked, parts.settings):
-            if text := _shape_problem(resolve(asked, params, parts.settings), width):
+    asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads"})
+    if (count(asked, parts.fixed) or math.inf) <= MOST_SHAPES:
+        for params in grid(asked, parts.fixed):
+            if text := _shape_problem(resolve(asked, params, parts.fixed), width):
                 yield Problem("search" if params else "settings", "", text)
                 break
-    if parts.baseline is not None and not list(_baseline(parts)):
-        settings = dataclasses.replace(parts.settings, **parts.baseline)
-        if text := _shape_problem(settings, width):
-            yield Problem("baseline", "", text)
+    if parts.baseline is None or list(baseline_problems(parts)):
+        return
+    if text := _shape_problem(parts.fixed.baseline(parts.baseline), width):
+        yield Problem("baseline", "", text)
 
 
-def _with_conditions(space: Space, names: set[str]) -> Space:
+def _with_conditions(space: Space, keys: set[str]) -> Space:
     while True:
-        more = {other for p in space if p.name in names for other in p.when} - names
+        more = {other for p in space if p.key in keys for other in conditions(p)} - keys
         if not more:
-            return tuple(p for p in space if p.name in names)
-        names = names | more
+            return tuple(p for p in space if p.key in keys)
+        keys = keys | more
 
 
 def _shape_problem(settings: Settings, teacher_width: int) -> str:

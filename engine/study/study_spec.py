@@ -12,6 +12,7 @@ from typing import Any
 from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.ranges import present
+from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space
 
 
@@ -95,6 +96,8 @@ class StudySpec:
     teacher: TeacherSpec
     student: StudentSpec = field(default_factory=StudentSpec)
     settings: Settings = field(default_factory=Settings)
+    family_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The tables in `[settings]`, by family: values that count only for students of that family."""
     search: Space = key((), help="Parameters to search, by name: a range or choices.")
     objectives: tuple[Objective, ...] = key(help="At least two metrics with directions and optional thresholds.")
     metrics: MetricsSection = field(default_factory=MetricsSection)
@@ -111,12 +114,17 @@ class StudySpec:
     """Narrowed parameters: they apply to proposals; everything else uses `search`."""
 
     @property
+    def fixed(self) -> Fixed:
+        """The fixed settings, with those of single families."""
+        return Fixed(self.settings, self.family_settings)
+
+    @property
     def proposable(self) -> Space:
         """The space that proposals are drawn from: `search` restricted by `ranges`."""
         return present(self.search, self.ranges)
 
 
-KEYS = {field.name: field for field in dataclasses.fields(StudySpec)}
+KEYS = {field.name: field for field in dataclasses.fields(StudySpec) if field.name != "family_settings"}
 """Keys allowed at the top level of a study file."""
 SECTIONS: dict[str, type] = {
     "data": DataSpec,

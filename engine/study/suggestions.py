@@ -61,7 +61,7 @@ def suggested(parameter: Parameter, text: str, old: Value, taken: Callable[[Valu
         wanted = float(old)
 
     def nearest(side: Iterable[Value]) -> list[Value]:
-        held = (as_setting(parameter.name, one) for one in islice(side, MOST_TRIED))
+        held = (as_setting(parameter.key, one) for one in islice(side, MOST_TRIED))
         return _first(2, (one for one in held if one != old and contains(parameter, one)), taken)
 
     below, above = map(nearest, _sides(parameter, wanted, old))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tests import two_layers
 from tests.fakes import House, study_spec
+from tests.paper_family import PaperFamily
 
 from bertdistill.engine.contract.events import STARTED, parse_event
 from bertdistill.engine.contract.facts import Prepared
@@ -21,10 +22,12 @@ from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.tasks import SCORERS, Scored, score_classes
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.launch.launchers import InlineLauncher
+from bertdistill.engine.search.proposals import history
+from bertdistill.engine.study.scopes import split
 from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.engine.tasks.task import Task
 from bertdistill.store import reads
-from bertdistill.store.rows import StudyState
+from bertdistill.store.rows import StudyState, TrialState
 
 Make = Callable[..., House]
 LINES = "".join(
@@ -84,6 +87,64 @@ def test_a_second_family_is_searched_beside_the_first(house: Make, monkeypatch: 
             [best] = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == "best"]
         model = load_model(done.workspace.absolute(best.folder))
         assert trial.metrics["params"] == sum(weight.numel() for weight in model.net.parameters())
+
+
+def test_keys_of_one_family_in_a_mixed_study(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each family is trained with its own values, fixed or searched, and records its own parameters alone."""
+    monkeypatch.setitem(FAMILIES, two_layers.NAME, two_layers.TwoLayers())
+    monkeypatch.setitem(BUILDERS, two_layers.NAME, two_layers.Builder())
+    search = {
+        "family": {"choices": ["transformer", two_layers.NAME]},
+        "layers": {"low": 1, "high": 2},
+        "alpha": {"low": 0, "high": 1},
+        "transformer": {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+        two_layers.NAME: {"hidden_size": {"choices": [8, 16]}, "learning_rate": {"choices": [0.01, 0.1]}},
+    }
+    settings = {"head_size": 8, "epochs": 1.0, "evaluations": 1, "precision": "fp32", two_layers.NAME: {"epochs": 2.0}}
+    done = house(search=search, settings=settings, sampler={"kind": "tpe", "startup_trials": 2}, budget={"trials": 8})
+    trials = done.run().trials()
+    assert (StudyState.COMPLETE, [TrialState.COMPLETE] * 8) == (done.study().state, [trial.state for trial in trials])
+    own = {f"{two_layers.NAME}.hidden_size", f"{two_layers.NAME}.learning_rate"}
+    keys = {"transformer": {"layers", "transformer.learning_rate"}, two_layers.NAME: own}
+    assert keys.keys() == {trial.params["family"] for trial in trials}
+    for trial in trials:
+        family = trial.params["family"]
+        assert {"family", "alpha"} | keys[family] == trial.params.keys()
+        values = {split(name)[1]: value for name, value in trial.params.items()}
+        assert values == {key: trial.settings[key] for key in values}
+        assert (2.0 if family == two_layers.NAME else 1.0) == trial.settings["epochs"]
+        assert trial.known["params"] == trial.metrics["params"] > 0
+
+
+@pytest.mark.parametrize("kind", ["tpe", "gp", "nsga2", "grid"])
+def test_a_mixed_study_ends_with_every_sampler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The trials of both families, the baseline included, are learned from, and none has a key of the other."""
+    monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
+    search = {
+        "family": {"choices": ["transformer", "paper"]},
+        "layers": {"low": 1, "high": 4},
+        "alpha": {"choices": [0.0, 0.5, 1.0]},
+        "paper": {"hidden_size": {"choices": [8, 16, 32]}, "batch_size": {"choices": [8, 16, 32, 64]}},
+    }
+    spec = study_spec(
+        tmp_path,
+        search=search,
+        settings={"paper": {"alpha": 0.9}},
+        baseline={"family": "paper", "hidden_size": 8, "layers": None, "learning_rate": None},
+        budget={"trials": 14},
+        sampler={"kind": kind, "startup_trials": 4},
+    )
+    one = House(tmp_path, spec)
+    try:
+        trials = one.start().run().trials()
+        assert (StudyState.COMPLETE, 14) == (one.study().state, len(trials))
+        assert all(trial.state == TrialState.COMPLETE for trial in trials)
+        keys = {"transformer": {"layers", "alpha"}, "paper": {"paper.hidden_size", "paper.batch_size"}}
+        assert all({"family", *keys[trial.settings["family"]]} == trial.params.keys() for trial in trials)
+        assert {0.9} == {trial.settings["alpha"] for trial in trials if trial.settings["family"] == "paper"}
+        assert 14 == len(history(trials, spec))
+    finally:
+        one.close()
 
 
 def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:

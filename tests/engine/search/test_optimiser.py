@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.paper_family import PaperFamily
 from tests.spaces import parse_search
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, non_dominated
 from bertdistill.engine.search.memory import Memory
 from bertdistill.engine.search.optimiser import (
@@ -31,6 +33,7 @@ from bertdistill.engine.search.optimiser import (
     rounded,
 )
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
+from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import Parameter, Space, check, count
 
 OBJECTIVES = (Objective("exact", "maximize", 50.0), Objective("params", "minimize"))
@@ -300,6 +303,75 @@ def test_conditions_are_kept(kind: str) -> None:
             fixed = Settings().head_seed
             assert ("alpha" in params) == (params.get("head_seed", fixed) in (1, 2))
         history.append(PastTrial(params, "complete", (float(params["layers"]), params_of(params))))
+
+
+@pytest.fixture
+def mixed(monkeypatch: pytest.MonkeyPatch) -> Space:
+    """Two families with keys of their own, one plain key for both and one for the transformer alone."""
+    monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
+    space = parse_search(
+        {
+            "family": {"choices": ["transformer", "paper"]},
+            "layers": {"low": 1, "high": 6},
+            "alpha": {"low": 0, "high": 1},
+            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+            "paper": {
+                "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
+                "hidden_size": {"choices": [8, 16, 32]},
+            },
+        }
+    )
+    return with_families(space, ("transformer", "paper"), frozenset())
+
+
+OWN = {"transformer": {"layers", "learning_rate"}, "paper": {"paper.learning_rate", "paper.hidden_size"}}
+
+
+def score_of(params: Mapping[str, Any]) -> tuple[float, float]:
+    """A small paper student that is almost as good as a transformer, best at its own learning rate."""
+    if params["family"] == "paper":
+        slip = (math.log10(params["paper.learning_rate"]) + 2) ** 2
+        return 70 - slip - 40 / params["paper.hidden_size"], 1000.0 * params["paper.hidden_size"]
+    return 74 - 10 / params["layers"] - (math.log10(params["learning_rate"]) + 4) ** 2, 1e6 * params["layers"]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_no_sampler_sees_a_key_of_another_family(kind: str, mixed: Space) -> None:
+    """Both families are proposed, each with its own keys, also when ranges of one are narrowed."""
+    within = present(mixed, (narrow(mixed[-1], [16]), narrow(mixed[1], {"low": 2, "high": 3})))
+    history: list[PastTrial] = []
+    for _ in range(16):
+        params = ask(history, kind, space=mixed, within=within, objectives=FREE, startup_trials=4).params
+        assert {"family", "alpha"} | OWN[str(params["family"])] == params.keys()
+        assert inside(within, params)
+        history.append(PastTrial(params, "complete", score_of(params)))
+    assert OWN.keys() == {one.params["family"] for one in history}
+
+
+def test_what_is_learned_about_one_family_stays_with_it(mixed: Space) -> None:
+    """The best learning rates of both are four orders apart, and each is found."""
+    history: list[PastTrial] = []
+    for index in range(60):
+        params = ask(history, "tpe", space=mixed, objectives=FREE, seed=index).params
+        history.append(PastTrial(params, "complete", score_of(params)))
+
+    def typical(name: str) -> float:
+        found = [math.log10(float(one.params[name])) for one in history[30:] if name in one.params]
+        return sum(found) / len(found)
+
+    assert abs(typical("learning_rate") + 4) < 0.5
+    assert abs(typical("paper.learning_rate") + 2) < 0.5
+
+
+def test_a_mixed_space_is_exhausted(mixed: Space) -> None:
+    """Every set is tried once, whatever the family, and then there are no more."""
+    space = tuple(one for one in mixed if one.name in ("family", "layers", "paper.hidden_size"))
+    history: list[PastTrial] = []
+    for _ in range(6 + 3):
+        params = ask(history, "grid", space=space, objectives=FREE).params
+        history.append(PastTrial(params, "complete", (1.0, 1.0)))
+    with pytest.raises(SpaceExhausted, match="the space has 9 parameter sets and all were tried"):
+        ask(history, "tpe", space=space, objectives=FREE)
 
 
 def test_auto() -> None:

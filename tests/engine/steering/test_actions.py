@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from tests.fakes import House, behave, wait_for
+from tests.paper_family import PaperFamily
 
 from bertdistill.engine.contract.errors import ActionRefused, BertDistillError, ConfigError, InvalidRequest
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner import requests
 from bertdistill.engine.search import proposals
-from bertdistill.engine.steering import actions
+from bertdistill.engine.steering import actions, history
 from bertdistill.engine.study.config import changed
 from bertdistill.store import reads
 from bertdistill.store.errors import NotFound
@@ -286,6 +288,93 @@ def test_a_rerun_knows_conditions(house: Make) -> None:
     other = actions.rerun(of.workspace, "toy", 0, "head_seed", 3, **WHO)
     with pytest.raises(ActionRefused, match="trial 1 "):
         actions.rerun(of.workspace, "toy", other.number, "head_choice", "importance", **WHO)
+
+
+MIXED = {
+    "search": {
+        "family": {"choices": ["transformer", "paper"]},
+        "layers": {"low": 1, "high": 4},
+        "alpha": {"choices": [0.0, 0.5, 1.0]},
+        "paper": {"hidden_size": {"choices": [8, 16, 32]}, "batch_size": {"choices": [4, 8]}},
+    },
+    "settings": {"dropout": 0.3, "batch_size": 2, "paper": {"dropout": 0.0, "epochs": 2.0}},
+    "baseline": {"family": "paper", "hidden_size": 16, "layers": None, "learning_rate": None},
+    "budget": {"trials": 1},
+}
+
+
+@pytest.fixture
+def mixed(house: Make, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A study over two families with a baseline of the second."""
+    monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
+    return house(MIXED).run()
+
+
+def test_a_baseline_has_the_settings_of_its_family(mixed: House) -> None:
+    """Its table first, then what [baseline] says; its parameters are those of the family alone."""
+    first = mixed.trial(0)
+    assert {"family": "paper", "alpha": 0.5, "paper.hidden_size": 16, "paper.batch_size": 2} == first.params
+    wanted = Settings(family="paper", alpha=0.5, hidden_size=16, batch_size=2, dropout=0.0, epochs=2.0)
+    assert wanted == Settings(**first.settings)
+
+
+def test_a_rerun_names_a_key_with_or_without_its_family(mixed: House) -> None:
+    """The record holds the setting; a key of another family, or that this one does not use, is refused."""
+    made = actions.rerun(mixed.workspace, "toy", 0, "paper.hidden_size", "32", **WHO)
+    assert (32, 32) == (made.params["paper.hidden_size"], made.settings["hidden_size"])
+    assert ({"hidden_size": 16}, 32) == (newest(mixed)["before"], newest(mixed)["arguments"]["hidden_size"])
+    assert 8 == actions.rerun(mixed.workspace, "toy", 0, "hidden_size", "8", **WHO).settings["hidden_size"]
+    with pytest.raises(ActionRefused, match=r"paper\.hidden_size = 9 is outside the search space: 8, 16 or 32"):
+        actions.rerun(mixed.workspace, "toy", 0, "hidden_size", "9", **WHO)
+    for key in ("layers", "transformer.alpha"):
+        with pytest.raises(InvalidRequest, match=f"{key} has no effect in trial 0: its family is paper"):
+            actions.rerun(mixed.workspace, "toy", 0, key, "1", **WHO)
+    assert 0.1 == actions.rerun(mixed.workspace, "toy", 0, "dropout", "0.1", **WHO).settings["dropout"]
+
+
+def test_a_rerun_with_another_family(mixed: House) -> None:
+    """Keys of both families stay; all others, and those with a table, take the fixed settings of the new family."""
+    varied = actions.rerun(mixed.workspace, "toy", 0, "alpha", "1", **WHO)
+    made = actions.rerun(mixed.workspace, "toy", varied.number, "family", "transformer", **WHO)
+    assert {"family": "transformer", "alpha": 1.0, "layers": 0} == made.params
+    assert Settings(alpha=1.0, batch_size=2, dropout=0.3) == Settings(**made.settings)
+    found = actions.forecast_rerun(mixed.workspace, "toy", made.number, "family", "paper")
+    assert ("paper", 2_000.0 * 4) == (found.after, found.known["params"])
+    back = actions.rerun(mixed.workspace, "toy", made.number, "family", "paper", **WHO)
+    assert Settings(family="paper", alpha=1.0, batch_size=2, dropout=0.0, epochs=2.0) == Settings(**back.settings)
+    with pytest.raises(ActionRefused, match="trial 1 "):
+        actions.rerun(mixed.workspace, "toy", back.number, "hidden_size", 16, **WHO)
+
+
+def test_a_rerun_keeps_what_was_changed_besides_the_search(mixed: House) -> None:
+    """The width of a transformer is searched for the other family only, so it is not reset."""
+    other = actions.rerun(mixed.workspace, "toy", 0, "family", "transformer", **WHO)
+    dropped = actions.rerun(mixed.workspace, "toy", other.number, "batch_size", "7", **WHO)
+    made = actions.rerun(mixed.workspace, "toy", dropped.number, "layers", "2", **WHO)
+    assert (7, 2) == (made.settings["batch_size"], made.settings["layers"])
+
+
+def test_queued_trials_of_a_family(mixed: House) -> None:
+    """Missing values are filled in for its family; values of the other have no effect and are refused."""
+    actions.set_budget(mixed.workspace, "toy", trials=9, **WHO)
+    made = actions.queue_trial(mixed.workspace, "toy", {"family": "transformer", "layers": "2"}, **WHO)
+    assert {"family": "transformer", "layers": 2, "alpha": 0.5} == made.params
+    own = actions.queue_trial(mixed.workspace, "toy", {"paper.hidden_size": "8", "paper.batch_size": 4}, **WHO)
+    assert {"family": "paper", "alpha": 0.5, "paper.hidden_size": 8, "paper.batch_size": 4} == own.params
+    with pytest.raises(InvalidRequest, match=r'paper\.hidden_size has no effect here because family is "transformer"'):
+        actions.queue_trial(mixed.workspace, "toy", {"family": "transformer", "paper.hidden_size": 8}, **WHO)
+    with pytest.raises(InvalidRequest, match="layers has no effect with these parameters"):
+        actions.queue_trial(mixed.workspace, "toy", {"layers": 3}, **WHO)
+
+
+def test_the_range_of_a_family_changes_and_comes_back(mixed: House) -> None:
+    """It is named as in the study file, kept in its table, and undone like any other."""
+    actions.set_range(mixed.workspace, "toy", "paper.hidden_size", "8,16", **WHO)
+    assert {"paper": {"hidden_size": {"choices": [8, 16]}}} == mixed.study().spec["ranges"]
+    history.undo(mixed.workspace, "toy", **WHO)
+    assert "ranges" not in mixed.study().spec
+    with pytest.raises(InvalidRequest, match="'hidden_size' is not searched in study 'toy'"):
+        actions.set_range(mixed.workspace, "toy", "hidden_size", "8", **WHO)
 
 
 def test_a_rerun_of_a_fixed_setting_teaches_the_optimiser_nothing(house: Make) -> None:

@@ -60,7 +60,7 @@ def test_the_defects_of_the_original_experiment_are_fixed() -> None:
     assert all((space[name].high or 1) <= 0.3 for name in ("dropout", "attention_dropout", "classifier_dropout"))
     assert (space["learning_rate"].high or 1) < 1e-3
     assert (spec.objectives[0].threshold or 0) > 100 * 5945 / 11873
-    largest = resolve(spec.search, {"layers": space["layers"].high, "heads": space["heads"].high}, spec.settings)
+    largest = resolve(spec.search, {"layers": space["layers"].high, "heads": space["heads"].high}, spec.fixed)
     found = known_metrics(DISTILBERT, largest, scratch=False, task=spec.task, labels=0, mean_length=150.0)
     assert 66_364_418 == found["params"]
 
@@ -70,7 +70,7 @@ def test_the_published_students_have_their_exact_sizes() -> None:
     spec = load("squad2-distilbert.toml")
     given = [point.metrics["params"] for point in spec.references]
     for (layers, heads), params in zip([(6, 12), (6, 12), (6, 11), (4, 11)], given, strict=True):
-        settings = resolve(spec.search, {"layers": layers, "heads": heads}, spec.settings)
+        settings = resolve(spec.search, {"layers": layers, "heads": heads}, spec.fixed)
         found = known_metrics(DISTILBERT, settings, scratch=False, task=spec.task, labels=0, mean_length=150.0)
         assert params == found["params"]
 

@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.paper_family import PaperFamily
 from tests.spaces import parse_search
 
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.table import FAMILIES
+from bertdistill.engine.study.scopes import Fixed
+from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import (
     Parameter,
+    Space,
     active,
     check,
     coerce,
@@ -20,6 +25,7 @@ from bertdistill.engine.study.space import (
     count,
     describe,
     grid,
+    in_order,
     points,
     resolve,
 )
@@ -34,96 +40,24 @@ CHAIN = parse_search(
 )
 
 
-def test_kinds_follow_the_settings() -> None:
-    """Whether a range is whole-numbered follows from the setting, not from how it is written."""
-    space = parse_search({"layers": {"low": 1, "high": 6}, "dropout": {"low": 0, "high": 0.5, "step": 0.1}})
-    assert Parameter("layers", "int", 1, 6) == space[0]
-    assert Parameter("dropout", "float", 0.0, 0.5, step=0.1) == space[1]
-
-
-@pytest.mark.parametrize(
-    ("name", "table", "message"),
-    [
-        ("layer", {"low": 1, "high": 2}, "is not a setting; did you mean layers?"),
-        ("layer_list", {"choices": [1, 2]}, "cannot be searched; fix it in [settings]"),
-        ("layers", 3, "must be a table: { low = …, high = … } or { choices = […] }"),
-        ("layers", {"low": 1}, "needs high as well as low"),
-        ("layers", {"high": 1}, "needs low as well as high"),
-        ("layers", {}, "needs either low and high, or choices"),
-        ("layers", {"low": 1, "high": 3, "choices": [1, 2]}, "needs either low and high, or choices"),
-        ("layers", {"low": 1, "hihg": 3}, "has no key hihg; did you mean high?"),
-        ("layers", {"low": 0, "high": 3}, "low = 0 cannot be the end of a range"),
-        ("layers", {"low": 3, "high": 3}, "low = 3 is not below high = 3; fix a single value in [settings]"),
-        ("layers", {"low": 1, "high": 60}, "high = 60 is above 48; use 0 to 48"),
-        ("layers", {"low": 1.5, "high": 3}, "low = 1.5 must be a whole number"),
-        ("layers", {"low": True, "high": 3}, "low = true must be a whole number"),
-        ("layers", {"low": 1, "high": 6, "step": 2}, "high = 6 is not a whole number of steps above low; use high = 5"),
-        ("layers", {"low": 1, "high": 2, "step": 5}, "use a smaller step"),
-        ("layers", {"low": 1, "high": 3, "step": 0.5}, "step = 0.5 must be a whole number above 0"),
-        ("dropout", {"low": 0, "high": 0.3, "log": True}, "low = 0 has no logarithm"),
-        ("dropout", {"low": 0.1, "high": 0.3, "log": 1}, "log = 1 must be true or false"),
-        ("dropout", {"low": 0.1, "high": 0.3, "log": True, "step": 0.1}, "cannot have both log and step"),
-        ("learning_rate", {"low": "a", "high": 2}, 'low = "a" must be a number'),
-        ("layer_choice", {"low": 1, "high": 2}, "is not numeric; give choices instead of a range"),
-        ("layer_choice", {"choices": ["first", "last"]}, '= "last" is not valid; use first, even or list'),
-        ("batch_size", {"choices": [8, "16"]}, '= "16" must be a whole number'),
-        ("batch_size", {"choices": [8, 8]}, "choices has a duplicate value"),
-        ("batch_size", {"choices": [8]}, "choices needs at least two values"),
-        ("batch_size", {"choices": 8}, "choices = 8 must be a list"),
-        ("batch_size", {"choices": [8, 16], "log": True}, "has choices, so log has no effect"),
-        ("batch_size", {"choices": [8, 16], "when": {"layers": 3}}, "when must map parameters to lists of values"),
-        ("batch_size", {"choices": [8, 16], "when": {"layers": [3]}}, "when.layers is not a searched parameter"),
-        ("batch_size", {"choices": [8, 16], "when": {"layers": ["a"]}}, 'when.layers: = "a" must be a whole number'),
-    ],
-)
-def test_refusals_say_what_to_do(name: str, table: Any, message: str) -> None:
-    """Each mistake in a table of [search] is refused with its key and a remedy."""
-    with pytest.raises(ValueError, match=f"^\\[search.{name}\\] ") as caught:
-        parse_search({name: table})
-    assert message in str(caught.value)
-
-
-def test_every_problem_is_told() -> None:
-    """Two wrong parameters give two lines."""
-    with pytest.raises(ValueError, match="search") as caught:
-        parse_search({"layer": {}, "dropout": {"low": 2, "high": 3}})
-    assert 3 == len(str(caught.value).splitlines())
-
-
-def test_impossible_conditions() -> None:
-    """A condition that never holds, hangs on a continuous value or on itself is refused."""
-    two = {"choices": ["first", "even"]}
-    with pytest.raises(ValueError, match=r"when.layer_choice = \"list\" never occurs"):
-        parse_search({"layer_choice": two, "heads": {"low": 1, "high": 2, "when": {"layer_choice": ["list"]}}})
-    with pytest.raises(ValueError, match=r"when\.dropout is a continuous range"):
-        parse_search({"dropout": {"low": 0, "high": 0.5}, "heads": {"low": 1, "high": 2, "when": {"dropout": [0.5]}}})
-    with pytest.raises(ValueError, match="circular condition: heads -> layers -> heads"):
-        parse_search(
-            {
-                "heads": {"low": 1, "high": 2, "when": {"layers": [1]}},
-                "layers": {"low": 1, "high": 2, "when": {"heads": [1]}},
-            }
-        )
-
-
 def test_inactive_parameters_are_dropped_along_a_chain() -> None:
     """head_seed hangs on head_choice, which hangs on layer_choice."""
     params = {"layers": 2, "layer_choice": "even", "head_choice": "random", "head_seed": 3}
-    assert params == active(CHAIN, params, Settings())
-    assert {"layers": 2, "layer_choice": "first"} == active(CHAIN, {**params, "layer_choice": "first"}, Settings())
+    assert params == active(CHAIN, params, Fixed())
+    assert {"layers": 2, "layer_choice": "first"} == active(CHAIN, {**params, "layer_choice": "first"}, Fixed())
 
 
 def test_a_condition_sees_the_fixed_setting_of_an_inactive_parameter() -> None:
     """Where head_choice is inactive, its fixed setting is in force, and head_seed matters if that is random."""
     params = {"layers": 2, "layer_choice": "first", "head_choice": "importance", "head_seed": 3}
-    found = active(CHAIN, params, Settings(head_choice="random"))
+    found = active(CHAIN, params, Fixed(Settings(head_choice="random")))
     assert {"head_seed": 3, "layers": 2, "layer_choice": "first"} == found
 
 
 def test_resolve_takes_fixed_settings_for_the_rest() -> None:
     """Inactive parameters take the fixed setting; keys that are not searched are taken as they are."""
     params = {"layers": 2, "layer_choice": "first", "head_seed": 3, "dropout": 0.3}
-    settings = resolve(CHAIN, params, Settings(head_seed=9))
+    settings = resolve(CHAIN, params, Fixed(Settings(head_seed=9)))
     assert (2, "first", 9, 0.3) == (settings.layers, settings.layer_choice, settings.head_seed, settings.dropout)
 
 
@@ -181,7 +115,7 @@ def test_steps_have_no_noise() -> None:
 def test_count_of_a_chain() -> None:
     """4 layers x (first, or even x (importance, or random x 3 seeds))."""
     assert 4 * (1 + 1 + 3) == count(CHAIN)
-    assert 4 * (3 + 1 + 3) == count(CHAIN, Settings(head_choice="random"))
+    assert 4 * (3 + 1 + 3) == count(CHAIN, Fixed(Settings(head_choice="random")))
     assert count(parse_search({"alpha": {"low": 0, "high": 1}})) is None
     assert 1 == count(())
 
@@ -211,7 +145,7 @@ def test_grid_and_count_agree(raw: dict[str, Any]) -> None:
     assert len(sets) == len({tuple(sorted(params.items())) for params in sets})
     for params in sets:
         assert [] == check(space, params)
-        assert params == active(space, params, Settings())
+        assert params == active(space, params, Fixed())
 
 
 def test_descriptions() -> None:
@@ -232,3 +166,70 @@ def test_more_values_than_could_be_listed_are_refused(name: str, raw: dict[str, 
     """A tiny step must be an error at once, not a machine without memory."""
     with pytest.raises(ValueError, match="more than 1,000,000 values"):
         parse_search({name: raw})
+
+
+@pytest.fixture
+def mixed(monkeypatch: pytest.MonkeyPatch) -> Space:
+    """Two families: layers belong to one, the width has a table, alpha is fixed for one, the seed is for both."""
+    monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
+    space = parse_search(
+        {
+            "paper": {"hidden_size": {"choices": [8, 16]}, "dropout": {"choices": [0.1, 0.2], "when": {"seed": [2]}}},
+            "alpha": {"choices": [0.0, 0.5]},
+            "layers": {"low": 1, "high": 4},
+            "seed": {"choices": [1, 2]},
+            "family": {"choices": ["transformer", "paper"]},
+        }
+    )
+    return with_families(space, ("transformer", "paper"), {"paper.alpha"})
+
+
+FIXED = Fixed(Settings(hidden_size=64, dropout=0.4), {"paper": {"alpha": 0.9}})
+
+
+def test_parameters_follow_the_family(mixed: Space) -> None:
+    """Each family has its own keys and values; what it does not use stays as it is fixed."""
+    every = {"alpha": 0.5, "layers": 2, "seed": 2, "paper.hidden_size": 16, "paper.dropout": 0.1}
+    own, other = {**every, "family": "paper"}, {**every, "family": "transformer"}
+    assert {"paper.hidden_size": 16, "paper.dropout": 0.1, "seed": 2, "family": "paper"} == active(mixed, own, FIXED)
+    assert {"alpha": 0.5, "layers": 2, "seed": 2, "family": "transformer"} == active(mixed, other, FIXED)
+    first = Settings(family="paper", hidden_size=16, dropout=0.1, alpha=0.9, seed=2)
+    assert first == resolve(mixed, own, FIXED)
+    assert Settings(hidden_size=64, dropout=0.4, alpha=0.5, layers=2, seed=2) == resolve(mixed, other, FIXED)
+    assert "paper.dropout" not in active(mixed, {**own, "seed": 1}, FIXED)
+
+
+def test_a_family_outside_the_study_has_only_its_keys(mixed: Space) -> None:
+    """A rerun may select it where the study does not: what is searched for others has no effect."""
+    space = tuple(one for one in mixed if one.name in ("layers", "seed"))
+    params = {"layers": 2, "seed": 2}
+    assert {"seed": 2} == active(space, params, Fixed(Settings(family="paper")))
+    assert Settings(family="paper", seed=2, dropout=0.2) == resolve(
+        space, {**params, "family": "paper", "paper.dropout": 0.2, "transformer.dropout": 0.7}, Fixed()
+    )
+
+
+def test_the_sets_of_a_mixed_space(mixed: Space) -> None:
+    """Every set once, with the keys of its family alone, and as many as are counted."""
+    sets = list(grid(mixed, FIXED))
+    assert 2 * 4 * 2 + 2 * (1 + 2) == len(sets) == count(mixed, FIXED)
+    assert len(sets) == len({tuple(sorted(one.items())) for one in sets})
+    assert all(active(mixed, one, FIXED) == one for one in sets)
+    assert all(("layers" in one) != ("paper.hidden_size" in one) for one in sets)
+    assert "family" == in_order(mixed)[0].name or "seed" == in_order(mixed)[0].name
+    plain = tuple(one for one in mixed if not one.family)
+    assert 2 * 4 * 2 + 2 == len(list(grid(plain, FIXED))) == count(plain, FIXED)
+
+
+def test_the_words_of_a_family(mixed: Space) -> None:
+    """A value for another family is refused by its condition, and a description names it."""
+    assert ['paper.hidden_size has no effect here because family is "transformer", not paper; leave it out'] == check(
+        mixed, {"family": "transformer", "paper.hidden_size": 8}
+    )
+    assert ["hidden_size is not searched in this study; did you mean paper.hidden_size?"] == check(
+        mixed, {"hidden_size": 8}
+    )
+    named = {one.name: one for one in mixed}
+    assert "1 to 4, only when family is transformer" == describe(named["layers"])
+    assert "0.1 or 0.2, only when family is paper and seed is 2" == describe(named["paper.dropout"])
+    assert 16 == coerce(named["paper.hidden_size"], "16")

@@ -1,0 +1,35 @@
+"""A family that exists only as arithmetic, for tests of studies over several families that train nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.tasks.task import Task
+
+NAME = "paper"
+
+
+@dataclass(frozen=True)
+class PaperFamily:
+    """It has a width and a dropout besides the keys of training, and no layers."""
+
+    name: str = NAME
+    settings: frozenset[str] = TRAINING | {"hidden_size", "dropout"}
+
+    def fits(self, task: Task) -> bool:
+        return not task.spans
+
+    def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Hashable:
+        return settings.hidden_size or 8
+
+    def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
+        assert isinstance(student, int)
+        params = 1000.0 * student
+        return {"params": params, "encoder_params": params, "size_mb": params * 4 / 1e6, "gflops": params / 1e6}
+
+    def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
+        return frozenset({"hidden_size"})
