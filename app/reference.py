@@ -83,6 +83,11 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
   `total`, `labels`, `confusion` (a row for each right label), `classes` (objects with `label`, `total`, `precision`,
   `recall`, `f1`), with `--list` also `texts` (objects with `id`, `label`, `prediction`, `text`).
+- `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
+  are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
+  and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
+  (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
+  `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers.
 """

@@ -28,7 +28,10 @@ def test_the_same_arguments_give_the_same_bytes(files: ReviewFiles, tmp_path: Pa
     """The bytes are pinned: another Python or machine must make the very same study."""
     again = write_reviews(tmp_path)
     assert files.train.read_bytes() == again.train.read_bytes()
-    assert "0fa3f370dede982915429c3eb82048729cda31ab4966b4d5c9992ca929b1bfe3" == hashlib.sha256(files.train.read_bytes()).hexdigest()
+    assert (
+        "0fa3f370dede982915429c3eb82048729cda31ab4966b4d5c9992ca929b1bfe3"
+        == hashlib.sha256(files.train.read_bytes()).hexdigest()
+    )
     assert files.train.read_bytes() != write_reviews(tmp_path, seed=12).train.read_bytes()
 
 
