@@ -111,6 +111,8 @@ class Teacher:
 
 def teacher_of(ws: Workspace, facts: Prepared) -> Teacher:
     """Where the teacher lies; one in the caches of a workspace that was moved is found there."""
+    if not facts.teacher_folder and facts.features:
+        return Teacher(problem="the teacher of the study is a file (teacher.outputs), which knows no other texts")
     if not facts.teacher_folder:
         return Teacher(problem="the study is not prepared: it has no teacher yet")
     told = Path(facts.teacher_folder)

@@ -88,11 +88,13 @@ def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
     if not facts.teacher_shape:
         return {}
     from bertdistill.engine.families.transformer import (
+        BYTES_PER_WEIGHT,
         TRANSFORMER,  # imported here because the app's first screen does not need it
     )
 
     kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
     try:
         return dict(TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), TASKS[task], facts))
-    except ConfigError:
-        return {}
+    except ConfigError:  # an architecture whose costs are not computed
+        count = facts.teacher_params
+        return {"params": count, "size_mb": count * BYTES_PER_WEIGHT / 1e6} if count else {}

@@ -12,6 +12,8 @@ from typing import Any
 
 Shape = Mapping[str, Any]
 """Sizes of a network in the form its family defines; only that family interprets them."""
+INIT_UNITS = "init"
+"""Name of the units of `student.init`, if its tokenizer is not the teacher's."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,10 @@ class Prepared:
     """Class names in the order of the logits; empty if answers are spans."""
     pad_id: int = 0
     teacher_shape: Shape = field(default_factory=dict)
+    """Empty if the teacher is a file."""
+    teacher_params: int = 0
     init_shape: Shape = field(default_factory=dict)
-    """Shape of the model that students are initialised from; the teacher's if they start from scratch."""
+    """Shape of the model that students are initialised from; from scratch, their vocabulary and default widths."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
     """Scores on the validation split."""
     teacher_folder: str = ""

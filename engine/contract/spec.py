@@ -86,11 +86,28 @@ class FineTuneSpec:
 
 
 @dataclass(frozen=True)
+class MemberSpec:
+    """`[[teacher.ensemble]]`: a further teacher, used as it is; the probabilities of all are averaged."""
+
+    model: str = key("", help="Hub id or folder of a classifier, with any tokenizer.")
+    revision: str = key("", help="Hub revision (commit hash) to pin.")
+    outputs: str = key("", help="Or a file as in teacher.outputs.")
+    weight: float = key(1.0, help="Its weight in the average.", low=1e-6, high=1e6)
+
+
+@dataclass(frozen=True)
 class TeacherSpec:
     """`[teacher]`: the model whose outputs the students learn to match."""
 
-    model: str = key(help='Hub id or folder of an encoder, or "scratch".')
+    model: str = key("", help='Hub id or folder of an encoder, or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
+    outputs: str = key(
+        "",
+        help="JSON Lines with id (row of data.train from 0) or text, and probabilities or logits by label or in the "
+        "order of the labels. They are learnt instead of the outputs of model, which may then be left out.",
+    )
+    weight: float = key(1.0, help="With teacher.ensemble: weight in the average.", low=1e-6, high=1e6)
+    ensemble: list[MemberSpec] = key([], help="Further teachers: tables [[teacher.ensemble]].")
     layers: int = key(2, help="From scratch: number of layers.", low=1, high=48)
     hidden_size: int = key(128, help="From scratch: hidden size.", low=8, high=4096)
     ffn_size: int = key(512, help="From scratch: feed-forward size.", low=8, high=16384)
@@ -278,6 +295,8 @@ class AttemptSpec:
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
     units: list[str] = field(default_factory=list)
     """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
+    families: list[str] = field(default_factory=list)
+    """Families that trials may be of."""
     importance: bool = True
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
     measure: list[str] = field(default_factory=list)
@@ -326,6 +345,8 @@ def from_dict(cls: type[T], raw: dict[str, Any]) -> T:
     if cls is Prepared:
         return Prepared.from_dict(raw)  # type: ignore[return-value]  # T is Prepared here
     values = dict(raw)
-    if cls is TeacherSpec and values.get("fine_tune") is not None:
-        values["fine_tune"] = FineTuneSpec(**values["fine_tune"])
+    if cls is TeacherSpec:
+        values["ensemble"] = [MemberSpec(**one) for one in values.get("ensemble", ())]
+        if values.get("fine_tune") is not None:
+            values["fine_tune"] = FineTuneSpec(**values["fine_tune"])
     return cls(**values)

@@ -5,39 +5,54 @@ It trains no students and decides nothing about the search.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared, Units
-from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
+from bertdistill.engine.contract.spec import SCRATCH, MemberSpec, Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key, padding_id
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
+from bertdistill.engine.distill.data.outputs_file import read_outputs
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
-from bertdistill.engine.distill.families.checks import check_vocabulary_size
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.resolve import resolve
-from bertdistill.engine.distill.families.transformer import load_encoder, read_shape, same_vocabulary
+from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
+from bertdistill.engine.distill.labelling import (
+    FileLabels,
+    Labels,
+    MeanLabels,
+    ModelLabels,
+    Texts,
+    teacher_outputs,
+    teacher_scores,
+    transfer_outputs,
+)
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import fine_tuned, open_tokenizer, teacher_outputs, transfer_outputs
+from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_tokenizer
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.distill.transfer.rows import with_transfer
+from bertdistill.engine.families.folders import weights_in
+from bertdistill.engine.families.transformer import TRANSFORMER, Shape, bert_shape, plan_student
 from bertdistill.engine.tasks.table import TASKS
 
+INIT = "student.init"
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
@@ -53,10 +68,10 @@ def prepare(run: Run) -> Prepared:
     # Otherwise problems would show only when the first model is promoted, days later.
     for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
         run.warn(notice)
-    base = resolve(spec.teacher.model, spec.teacher.revision, "teacher.model")
+    base, named = _base(run)
     if base != SCRATCH:
-        _check_length(run, base, f"teacher.model = {spec.teacher.model!r}")
-    tokenizer = open_tokenizer(run, train_examples, base)
+        _check_length(run, base, named)
+    tokenizer = open_tokenizer(run, train_examples, base, named)
     pad_id = padding_id(tokenizer)
     train_features = _features(run, train_examples, tokenizer, "train")
     search_features = _features(run, search, tokenizer, "search")
@@ -68,25 +83,26 @@ def prepare(run: Run) -> Prepared:
         direction="maximize",
         pad_id=pad_id,
     )
-    init = base if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, "student.init")
-    if spec.student.init not in ("teacher", SCRATCH):
-        _check_vocabulary(tokenizer, init)
-        check_vocabulary_size(tokenizer, read_shape(init).vocab_size, f"student.init = {spec.student.init!r}")
-        _check_length(run, init, f"student.init = {spec.student.init!r}")
-    teacher = fine_tuned(run, base, tokenizer, train_features, evaluator)
-    outputs, teacher_metrics = teacher_outputs(run, teacher, train_features, tokenizer, evaluator)
+    teacher = _teacher(run, base, tokenizer, train_features, evaluator)
+    init = teacher if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, INIT)
+    init_shape = _init_shape(run, init, teacher or base, tokenizer)
+    labels = _labels(run, teacher, tokenizer, train_examples)
+    texts = Texts(train_examples, train_features, "train")
+    outputs = teacher_outputs(run, labels, texts)
+    teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
     all_examples, every = train_examples, train_features
     if spec.transfer:
         all_examples = with_transfer(run, train_examples, tokenizer)
         every = _features(run, all_examples, tokenizer, "train")
-        outputs = transfer_outputs(run, teacher, every, len(train_features), outputs, tokenizer, evaluator)
+        outputs = transfer_outputs(run, labels, Texts(all_examples, every, "train"), len(train_features), outputs)
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
-    if spec.student.init == "teacher":
-        init = str(teacher)
-    units, features = _units(run, (train_examples, all_examples, search), (tokenizer, str(teacher), every))
-    teacher_shape = read_shape(teacher)
-    scratch = spec.student.init == SCRATCH
+    tokenizers = {"": (tokenizer, teacher or tokenizer.name_or_path)}
+    if init not in (SCRATCH, teacher, base):
+        tokenizers |= _other_tokenizer(run, tokenizer, init, train_examples)
+    units, features = _units(run, (train_examples, all_examples, search), tokenizers)
+    own = INIT_UNITS if INIT_UNITS in units else ""
+    known = teacher if teacher and not spec.teacher.outputs else ""
     return Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
@@ -97,19 +113,97 @@ def prepare(run: Run) -> Prepared:
         search_digest=digest(search),
         labels=tuple(train_examples.labels),
         pad_id=pad_id,
-        teacher_shape=teacher_shape.to_dict(),
-        init_shape=(teacher_shape if scratch else read_shape(init)).to_dict(),
+        teacher_shape=read_any_shape(known).to_dict() if known else {},
+        teacher_params=sum(weights_in(path, known) for path in Path(known).glob("*.safetensors")) if known else 0,
+        init_shape=init_shape.to_dict(),
         teacher_metrics=teacher_metrics,
-        teacher_folder=str(teacher),
+        teacher_folder=known,
         init_folder=init,
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
         outputs=str(outputs),
         signals=(LOGITS,),
-        importance=_importance(run, init, train_features, train_examples, pad_id),
+        importance=_importance(
+            run,
+            init,
+            open_features(Path(features[f"train/{own}"])).part(0, len(train_features)) if own else train_features,
+            train_examples,
+            units[own].pad_id if own else pad_id,
+        ),
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=any(getattr(row, "pair", None) is not None for row in search.rows),
+    )
+
+
+def _base(run: Run) -> tuple[str, str]:
+    """The model whose tokens texts are cut into, as a folder or SCRATCH, and how messages name it.
+
+    The teacher; if it is a file, the model that students are initialised from.
+    """
+    teacher, student = run.spec.teacher, run.spec.student
+    if teacher.model:
+        folder = resolve(teacher.model, teacher.revision, "teacher.model")
+        return folder, f"teacher.model = {teacher.model!r}"
+    return resolve(student.init, student.revision, INIT), f"{INIT} = {student.init!r}"
+
+
+def _teacher(run: Run, base: str, tokenizer: PreTrainedTokenizerBase, features: Features, evaluator: Evaluator) -> str:
+    """The folder of `teacher.model`, fine-tuned if the study says so; empty if the teacher is a file alone."""
+    spec = run.spec.teacher
+    if not spec.model or (spec.outputs and spec.fine_tune is None):
+        return base if spec.model else ""
+    return str(fine_tuned(run, base, tokenizer, features, evaluator))
+
+
+def _labels(run: Run, teacher: str, tokenizer: PreTrainedTokenizerBase, train: Examples) -> Labels:
+    """What labels the texts of the study."""
+    spec = run.spec.teacher
+
+    def tokenise(examples: Examples, other: PreTrainedTokenizerBase, part: str) -> Features:
+        return _features(run, examples, other, part)
+
+    def member(index: int, one: MemberSpec) -> Labels:
+        key = f"teacher.ensemble.{index}"
+        if one.outputs:
+            return FileLabels(read_outputs(Path(one.outputs), train.labels, f"{key}.outputs"))
+        folder, named = resolve(one.model, one.revision, f"{key}.model"), f"{key}.model = {one.model!r}"
+        _check_length(run, folder, named)
+        check_classes(run, folder, train, named)
+        return ModelLabels(run, Path(folder), open_tokenizer(run, train, folder, named), train.labels, tokenise)
+
+    first: Labels = ModelLabels(run, Path(teacher), tokenizer, train.labels)
+    if spec.outputs:
+        first = FileLabels(read_outputs(Path(spec.outputs), train.labels, "teacher.outputs"))
+    if not spec.ensemble:
+        return first
+    others = [(one.weight, member(index, one)) for index, one in enumerate(spec.ensemble)]
+    return MeanLabels([(spec.weight, first), *others])
+
+
+def _init_shape(run: Run, init: str, base: str, tokenizer: PreTrainedTokenizerBase) -> Shape:
+    """The shape that students are cut from or, from scratch, whose tokens and default widths they have.
+
+    ConfigError if the study has transformer students and they cannot be cut from it.
+    """
+    teacher, longest = run.spec.teacher, padded_length(run.spec.data.max_length)
+    if init != SCRATCH:
+        shape = read_any_shape(init)
+        if TRANSFORMER.name in (run.spec.families or [run.spec.settings.family]):
+            plan_student(shape, Settings(), scratch=False)
+        return shape
+    if base != SCRATCH:
+        shape = read_any_shape(base)
+        few = shape if shape.divisible else replace(shape, positions=max(512, longest), architecture="bert")
+        return replace(few, pad_id=padding_id(tokenizer)) if few is not shape else shape
+    return bert_shape(
+        vocab_size=len(tokenizer),
+        positions=max(512, longest),
+        hidden_size=teacher.hidden_size,
+        ffn_size=teacher.ffn_size,
+        layers=teacher.layers,
+        head_size=teacher.head_size,
+        pad_id=padding_id(tokenizer),
     )
 
 
@@ -128,34 +222,36 @@ def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, 
 def _units(
     run: Run,
     examples: tuple[Examples, Examples, Examples],
-    teacher: tuple[PreTrainedTokenizerBase, str, Features],
+    tokenizers: Mapping[str, tuple[PreTrainedTokenizerBase, str]],
 ) -> tuple[dict[str, Units], dict[str, str]]:
-    """The facts of the teacher's units and of others that a trial may read, and the folders of the splits in those.
+    """The facts of the units that a trial may read, and the folders of the splits in those other than the teacher's.
 
-    `examples` are the labelled ones, all of the training split with its transfer set, and the validation split.
+    `examples` are the labelled ones, all of the training split with its transfer set, and the validation split;
+    `tokenizers` have their folders beside them. Words are added if the study can read them.
     """
-    train, every, search = examples
     if TASKS[run.spec.task].spans:
         return {}, {}
+    train, every, search = examples
     found: dict[str, Units] = {}
     folders: dict[str, str] = {}
+    for name, (tokenizer, folder) in {**tokenizers, **_words(run, train, every)}.items():
+        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
+        found[name] = count_units(tokenizer, folder, rows["train"], len(train.rows), run.caches, run.warn)
+        folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items() if name}
+    return found, folders
 
-    def add(name: str, tokenizer: PreTrainedTokenizerBase, folder: str, features: Features) -> None:
-        found[name] = count_units(tokenizer, folder, features, len(train.rows), run.caches, run.warn)
 
-    add("", *teacher)
+def _words(run: Run, train: Examples, every: Examples) -> dict[str, tuple[PreTrainedTokenizerBase, str]]:
+    found: dict[str, tuple[PreTrainedTokenizerBase, str]] = {}
     for name in run.spec.units:
         folder = run.caches / "tokenizers" / cache_key(units=name, version=WORDS_VERSION, data=digest(every))
-        tokenizer = word_tokenizer(texts_of(train), folder, run.warn, more=texts_of(every))
-        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
-        add(name, tokenizer, str(folder), rows["train"])
-        folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items()}
-    return found, folders
+        found[name] = word_tokenizer(texts_of(train), folder, run.warn, more=texts_of(every)), str(folder)
+    return found
 
 
 def _check_length(run: Run, folder: str, named: str) -> None:
     """A tokenizer does not always know how many positions its model has; a GPU would fail with an assertion."""
-    wanted, most = run.spec.data.max_length, read_shape(folder).longest_input
+    wanted, most = run.spec.data.max_length, read_any_shape(folder).longest_input
     if padded_length(wanted) > most:
         raise ConfigError(
             f"data.max_length = {wanted}, but {named} reads at most {most} tokens",
@@ -163,13 +259,25 @@ def _check_length(run: Run, folder: str, named: str) -> None:
         )
 
 
-def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, init: str) -> None:
-    reason = same_vocabulary(tokenizer, AutoTokenizer.from_pretrained(init, trust_remote_code=False))
-    if reason:
+def _other_tokenizer(
+    run: Run, ours: PreTrainedTokenizerBase, init: str, train: Examples
+) -> dict[str, tuple[PreTrainedTokenizerBase, str]]:
+    """The tokenizer of `student.init`, if it gives other tokens than the teacher's; ConfigError where it must not.
+
+    A label belongs to a text, whatever its tokens; the place of an answer is one of the teacher's tokens.
+    """
+    named = f"{INIT} = {run.spec.student.init!r}"
+    theirs = open_tokenizer(run, train, init, named)
+    _check_length(run, init, named)
+    reason = same_vocabulary(ours, theirs)
+    if not reason:
+        return {}
+    if TASKS[run.spec.task].spans:
         raise ConfigError(
-            f"student.init = {init!r} does not use the teacher's tokens: {reason}",
+            f"{named} does not use the teacher's tokens: {reason}",
             hint="teacher and student must share a vocabulary; choose a pair of the same family",
         )
+    return {INIT_UNITS: (theirs, init)}
 
 
 def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> str:

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
+"""Those whose sizes are computed before training, and that students can be cut from. A teacher may be of others."""
+OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text", "ibert", "roberta-prelayernorm")
+"""Architectures that count positions from pad_id + 1."""
 NEW_LAYER = -1
 """In `Plan.kept_layers`: a layer without a counterpart in the initial model, which starts with random weights."""
 BYTES_PER_WEIGHT = 4
@@ -55,7 +58,12 @@ class Shape:
     @property
     def longest_input(self) -> int:
         """Maximum tokens of one input. RoBERTa counts positions from pad_id + 1, so 512 of its 514 are usable."""
-        return self.positions - (self.pad_id + 1 if self.architecture == "roberta" else 0)
+        return self.positions - (self.pad_id + 1 if self.architecture in OFFSET else 0)
+
+    @property
+    def divisible(self) -> bool:
+        """Whether students can be cut from it."""
+        return self.architecture in ARCHITECTURES
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -130,6 +138,12 @@ def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
+    if not init.divisible:
+        raise ConfigError(
+            f"students cannot be cut from a model of the architecture {init.architecture}",
+            hint=f"set student.init to a checkpoint of {', '.join(ARCHITECTURES)} or to "
+            '"scratch", or use another family, such as mlp',
+        )
     for key in ("hidden_size", "ffn_size"):
         wanted, have = getattr(settings, key), getattr(init, key)
         if wanted not in (0, have):
@@ -296,7 +310,7 @@ class Transformer:
         return True
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
-        shape = facts.teacher_shape if scratch else facts.init_shape
+        shape = (facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape
         if not shape:
             raise ConfigError(
                 "the preparation of this study did not report the shapes of its models",
@@ -306,7 +320,7 @@ class Transformer:
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=facts.mean_length)
+        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=_units(facts).mean_length)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
@@ -314,6 +328,11 @@ class Transformer:
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
+
+
+def _units(facts: Prepared) -> Units:
+    """What these students read: the tokens of the model that they are cut from."""
+    return facts.units_of(INIT_UNITS if INIT_UNITS in facts.units else "")
 
 
 TRANSFORMER = Transformer()

@@ -22,6 +22,7 @@ from bertdistill.engine.study.config import select_metric
 from bertdistill.engine.study.student import (
     measured,
     prunes_by_importance,
+    wanted_families,
     wanted_signals,
     wanted_transfer,
     wanted_units,
@@ -68,6 +69,7 @@ def attempt_spec(
         transfer=wanted_transfer(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
+        families=wanted_families(spec),
         importance=prunes_by_importance(spec),
         measure=measured(spec),
     )

@@ -245,12 +245,12 @@ def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem
 def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
     """Workers run in other folders, so a path must be valid from any of them."""
     result = copy.deepcopy(dict(raw))
-    for section, key in PATHS:
-        for table, name in _tables(result.get(section), section):
+    for *sections, key in PATHS:
+        for table, name in _tables(result, sections):
             value = table.get(key)
             if isinstance(value, str) and value:
                 try:
-                    absolute = _absolute if (section, key) in FILES else _absolute_model
+                    absolute = _absolute if (*sections, key) in FILES else _absolute_model
                     table[key] = absolute(value, folder)
                 except (
                     OSError,
@@ -263,14 +263,15 @@ def _with_absolute_paths(raw: Mapping[str, Any], folder: Path, where: str) -> di
     return result
 
 
-def _tables(section: Any, name: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """A table, or each table of a list, with its dotted name."""
-    if isinstance(section, dict):
-        yield section, name
-    elif isinstance(section, list):
-        for index, table in enumerate(section):
-            if isinstance(table, dict):
-                yield table, f"{name}.{index}"
+def _tables(value: Any, sections: Sequence[str], name: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """The tables in a section, one or those of a list, each with its dotted name."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _tables(item, sections, f"{name}.{index}")
+    elif isinstance(value, dict) and not sections:
+        yield value, name
+    elif isinstance(value, dict):
+        yield from _tables(value.get(sections[0]), sections[1:], f"{name}.{sections[0]}".removeprefix("."))
 
 
 def absolute_path(text: str, folder: Path) -> str:

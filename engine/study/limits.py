@@ -22,9 +22,12 @@ _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MOST_PARTS},}}+")
 """Linear time: it starts only at the start of a word and never backtracks. It also matches inside strings and comments,
 where so many words are never joined by dots."""
-FILES = (("data", "train"), ("data", "report"), ("transfer", "path"))
+FILES = (
+    *(("data", "train"), ("data", "report"), ("transfer", "path"), ("teacher", "outputs")),
+    ("teacher", "ensemble", "outputs"),
+)
 """Keys that name files; of lists of tables, of each table."""
-MODELS = (("teacher", "model"), ("student", "init"), ("transfer", "model"))
+MODELS = (("teacher", "model"), ("student", "init"), ("transfer", "model"), ("teacher", "ensemble", "model"))
 """Keys that name folders or models on the Hub."""
 PATHS = FILES + MODELS
 LONGEST_PATH = 4096

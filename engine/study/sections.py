@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bertdistill.engine.contract.spec import FineTuneSpec
+from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec
 
 T = TypeVar("T")
 SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
@@ -136,6 +136,9 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
         elif "FineTuneSpec" in kind_of(field):
             values[name], wrong = read_dataclass(FineTuneSpec, raw[name], f"{table}.{name}")
             problems += wrong
+        elif "MemberSpec" in kind_of(field):
+            values[name], wrong = _read_members(raw[name], f"{table}.{name}")
+            problems += wrong
         elif text := value_problem(field, raw[name]):
             problems.append(Problem(table, name, text))
         elif wrong := _wrong_numbers(field, raw[name], table):
@@ -143,6 +146,13 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
         else:
             values[name] = _converted(kind_of(field), raw[name])
     return (None if problems else cls(**values)), problems
+
+
+def _read_members(raw: Any, table: str) -> tuple[list[MemberSpec], list[Problem]]:
+    if not isinstance(raw, (list, tuple)):
+        return [], [Problem(table, "", f"must be a list of tables: [[{table}]]")]
+    read = [read_dataclass(MemberSpec, item, f"{table}.{index}") for index, item in enumerate(raw)]
+    return [one for one, _ in read if one is not None], [problem for _, wrong in read for problem in wrong]
 
 
 def _wrong_numbers(field: dataclasses.Field[Any], value: Any, table: str) -> list[Problem]:

@@ -97,6 +97,11 @@ def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
     return list(spec.transfer) if any(possible(spec, "transfer_share")) else []
 
 
+def wanted_families(spec: StudySpec) -> list[str]:
+    """The families that any trial of the study may be of."""
+    return sorted({*possible(spec, "family")})
+
+
 def wanted_units(spec: StudySpec) -> list[str]:
     """Units other than the teacher's that any trial of the study may read; the preparation tokenises for each."""
     if not any("units" in FAMILIES[name].settings for name in possible(spec, "family")):

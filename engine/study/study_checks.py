@@ -187,15 +187,40 @@ def _task_columns(parts: Parts) -> Iterator[Problem]:
 
 def _teacher(parts: Parts) -> Iterator[Problem]:
     teacher = parts.teacher
-    if teacher is None or teacher.model != SCRATCH:
-        if teacher is not None and not teacher.model:
-            yield Problem("teacher", "model", 'is empty; give a Hub id, a folder or "scratch"')
+    if teacher is None:
         return
-    if teacher.fine_tune is None:
+    if not teacher.model and not teacher.outputs:
+        yield Problem(
+            "teacher", "model", 'is missing: Hub id or folder of an encoder, or "scratch"; or name a file in outputs'
+        )
+    if teacher.model == SCRATCH and teacher.fine_tune is None:
         yield Problem("teacher", "fine_tune", "is missing: a scratch teacher must be trained; add [teacher.fine_tune]")
-    if teacher.hidden_size % teacher.head_size:
+    if teacher.model in ("", SCRATCH) and teacher.hidden_size % teacher.head_size:
         text = f"= {teacher.head_size} does not divide hidden_size = {teacher.hidden_size}"
         yield Problem("teacher", "head_size", f"{text}; use a divisor")
+    yield from _outputs(parts, teacher)
+
+
+def _outputs(parts: Parts, teacher: TeacherSpec) -> Iterator[Problem]:
+    """A teacher that is a file, and several teachers."""
+    files = bool(teacher.outputs or teacher.ensemble)
+    if files and parts.task is not None and TASKS[parts.task].spans:
+        key = "outputs" if teacher.outputs else "ensemble"
+        yield Problem("teacher", key, "is for text-classification only: use one teacher.model")
+    for index, member in enumerate(teacher.ensemble):
+        if bool(member.model) == bool(member.outputs):
+            yield Problem(f"teacher.ensemble.{index}", "", "needs either model or outputs")
+    if not teacher.outputs:
+        return
+    if teacher.fine_tune is not None and not teacher.model:
+        yield Problem("teacher", "fine_tune", "has no effect: there is no teacher.model to fine-tune; remove it")
+    if not teacher.model and parts.student is not None and parts.student.init == "teacher":
+        text = '= "teacher", but teacher.outputs is a file, not a model; use "scratch", a Hub id or a folder'
+        yield Problem("student", "init", text)
+    if "latency_ratio" in (*(one.metric for one in parts.objectives or ()), *parts.stored):
+        yield Problem(
+            "teacher", "outputs", "is a file without a latency, so there is no latency_ratio; use latency_cpu_ms"
+        )
 
 
 def _transfer(parts: Parts) -> Iterator[Problem]:

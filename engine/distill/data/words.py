@@ -33,7 +33,7 @@ def word_tokenizer(
         _make(texts, more).save_pretrained(temporary)
 
     build_once(folder, build, say)
-    found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
+from bertdistill.engine.contract.facts import INIT_UNITS
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.families.importance import load_importance
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
@@ -19,11 +20,15 @@ from bertdistill.engine.distill.families.transformer import (
     build_student,
     load_student,
     save_student,
+    save_whole,
 )
-from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.families.transformer import ARCHITECTURES, Shape
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
+
+UNITS = "bertdistill_units"
+"""Key of config.json: the units that the model reads, if not the teacher's."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,10 @@ class Encoder:
     net: PreTrainedModel
     kept_heads: Sequence[Sequence[int]] = field(default_factory=list)
     """For every layer, the indices of the kept heads; empty if all are kept."""
-    units: str = ""
+
+    @property
+    def units(self) -> str:
+        return str(getattr(self.net.config, UNITS, ""))
 
     @property
     def inputs(self) -> AbstractSet[str]:
@@ -56,6 +64,9 @@ class Encoder:
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         config: Any = self.net.config
+        if config.model_type not in ARCHITECTURES:
+            save_whole(self.net, folder, tokenizer)
+            return
         every = [list(range(config.num_attention_heads))] * config.num_hidden_layers
         save_student(self.net, self.kept_heads or every, folder, tokenizer)
 
@@ -71,9 +82,11 @@ class Encoders:
             spec.settings,
             task=spec.task,
             labels=facts.labels,
-            shape=Shape.from_dict(facts.teacher_shape if scratch else facts.init_shape),
+            shape=Shape.from_dict((facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape),
             importance=importance,
         )
+        if INIT_UNITS in facts.units:
+            setattr(net.config, UNITS, INIT_UNITS)
         return Encoder(net, kept)
 
     def load(self, folder: Path) -> Encoder:

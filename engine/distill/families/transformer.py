@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     BertConfig,
@@ -34,7 +35,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
-from bertdistill.engine.families.transformer import NEW_LAYER, Plan, Shape, plan_student
+from bertdistill.engine.families.transformer import ARCHITECTURES, NEW_LAYER, Plan, Shape, plan_student
 from bertdistill.engine.tasks.table import TASKS
 
 CLASSES: dict[bool, Any] = {True: AutoModelForQuestionAnswering, False: AutoModelForSequenceClassification}
@@ -102,8 +103,11 @@ def load_encoder(
     order of `labels` if the checkpoint names the same ones. `dropout`, if given, replaces every dropout of the
     checkpoint.
     """
-    shape = read_shape(model_id, revision=revision)
-    overrides = {} if dropout is None else _dropouts(shape.architecture, dropout, dropout, dropout)
+    kind = read_any_shape(model_id, revision=revision).architecture
+    overrides = {}
+    if dropout is not None:
+        known = kind in ARCHITECTURES
+        overrides = _dropouts(kind, dropout, dropout, dropout) if known else _every_dropout(str(model_id), dropout)
     with seeded(seed):
         model, new_head = _load_with_head(str(model_id), task, labels, revision, overrides)
     if need_head and new_head:
@@ -123,6 +127,34 @@ def read_shape(model_id: str | Path, *, revision: str = "") -> Shape:
         return Shape.from_config(config)
     except ConfigError as error:
         raise ConfigError(f"{model_id}: {error}", hint=error.hint) from error
+
+
+def read_any_shape(model_id: str | Path, *, revision: str = "") -> Shape:
+    """The same for a checkpoint of any architecture that transformers knows, for a teacher.
+
+    Of one that is not in ARCHITECTURES, only vocabulary, longest input and the widths that its config has are right.
+    """
+    if _config_dict(str(model_id), revision).get("model_type") in ARCHITECTURES:
+        return read_shape(model_id, revision=revision)
+    config = _any_config(str(model_id), revision)
+
+    def size(name: str, missing: int) -> int:
+        value = getattr(config, name, None)
+        return value if isinstance(value, int) and value > 0 else missing
+
+    hidden, heads = size("hidden_size", 768), size("num_attention_heads", 12)
+    return Shape(
+        architecture=str(config.model_type),
+        vocab_size=size("vocab_size", 1),
+        positions=size("max_position_embeddings", 512),
+        types=size("type_vocab_size", 0),
+        hidden_size=hidden,
+        ffn_size=size("intermediate_size", 4 * hidden),
+        layers=size("num_hidden_layers", 12),
+        heads=heads,
+        head_size=max(1, hidden // heads),
+        pad_id=size("pad_token_id", 0),
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- heads
@@ -181,9 +213,18 @@ def save_student(
         tokenizer.save_pretrained(folder)
 
 
+def save_whole(model: PreTrainedModel, folder: Path, tokenizer: Any | None = None) -> None:
+    """The same for a teacher of an architecture that students are not cut from."""
+    model.save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+
+
 def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
     """Load what `save_student` wrote, in evaluation mode. Raises ConfigError if weights are missing or left over."""
     check_folder(folder, str(folder))
+    if _config_dict(str(folder), "")["model_type"] not in ARCHITECTURES:
+        return _load_whole(folder), []
     try:
         model: PreTrainedModel = standalone.load(folder)
     except (OSError, RuntimeError, AttributeError, ValueError, TypeError, SafetensorError) as error:
@@ -192,6 +233,18 @@ def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
     config: Any = model.config
     every = [list(range(config.num_attention_heads))] * config.num_hidden_layers
     return model, [list(kept) for kept in getattr(config, KEPT_HEADS, None) or every]
+
+
+def _load_whole(folder: Path) -> PreTrainedModel:
+    """What `save_whole` wrote."""
+    with _quiet():
+        model, info = CLASSES[False].from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        raise ConfigError(f"{folder}: {len(info['missing_keys'])} of its weights are missing")
+    found: PreTrainedModel = model.eval()
+    return found
 
 
 # -------------------------------------------------------------------------------------------------- questions to models
@@ -248,6 +301,35 @@ def _dropouts(
     else:
         values = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention, "classifier_dropout": head}
     return values if initializer_range is None else values | {"initializer_range": initializer_range}
+
+
+def _every_dropout(model_id: str, dropout: float) -> dict[str, float]:
+    """This value for every dropout in the config of an architecture whose names are not known here."""
+    values = _any_config(model_id, "").to_dict()
+    return {name: dropout for name, value in values.items() if "dropout" in name and isinstance(value, (int, float))}
+
+
+def _any_config(model_id: str, revision: str) -> Any:
+    try:
+        return AutoConfig.from_pretrained(model_id, revision=revision or "main", trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{model_id}: transformers cannot read its config.json: {error}",
+            hint="use a checkpoint of an architecture that transformers has without custom code",
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the notes of transformers on new and unused weights: return values report them."""
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _overrides(architecture: str, settings: Settings) -> dict[str, float]:
@@ -335,29 +417,24 @@ def _load_with_head(
     """The model, and why its head is new (empty if it came from the checkpoint)."""
     stored = _stored_labels(_config_dict(model_id, revision))
     order = None if TASKS[task].spans else label_order(stored, labels)
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    logger.setLevel(logging.ERROR)  # new and unused weights are reported by our return value
     try:
-        model, info = CLASSES[TASKS[task].spans].from_pretrained(
-            model_id,
-            revision=revision or "main",
-            use_safetensors=True,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            **overrides,
-            **_label_overrides(task, labels),
-        )
+        with _quiet():
+            model, info = CLASSES[TASKS[task].spans].from_pretrained(
+                model_id,
+                revision=revision or "main",
+                use_safetensors=True,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **overrides,
+                **_label_overrides(task, labels),
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(
             f"{model_id}: cannot load it as a model for {task}: {error}",
-            hint="it must be a BERT, DistilBERT or RoBERTa checkpoint with a model.safetensors",
+            hint="it must be an encoder that transformers has a class for, with a model.safetensors",
         ) from error
-    finally:
-        logger.setLevel(level)
     missing = set(info["missing_keys"]) | {key[0] for key in info["mismatched_keys"]}
     _refuse_missing_weights(model, model_id, missing)
     if missing:
@@ -400,8 +477,14 @@ def label_order(stored: Sequence[str], wanted: Sequence[str]) -> list[int] | Non
 
 def _reorder(model: PreTrainedModel, order: Sequence[int]) -> None:
     """Put the rows of the last linear layer into the order of the data's labels."""
-    head: Any = model.classifier
-    last = head.out_proj if hasattr(head, "out_proj") else head
+    if list(order) == list(range(len(order))):
+        return
+    heads = [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == len(order)]
+    if not heads:
+        raise ConfigError(
+            f"the head of a {model.config.model_type} model is not known, so its classes cannot be put in order",
+            hint="list the labels in data.labels in the order of its classes",
+        )
     with torch.no_grad():
-        last.weight.copy_(last.weight[list(order)].clone())
-        last.bias.copy_(last.bias[list(order)].clone())
+        for tensor in filter(lambda one: one is not None, (heads[-1].weight, heads[-1].bias)):
+            tensor.copy_(tensor[list(order)].clone())

@@ -45,6 +45,11 @@ class Evaluator:
             stop=run.stop,
             progress=run.progress("evaluation", "windows"),
         )
+        return self.score(outputs, features)
+
+    def score(self, outputs: npt.NDArray[np.float32], features: Features | None = None) -> Evaluation:
+        """The scores of outputs that were computed elsewhere, aligned with the features."""
+        features = features or self.features
         scored = SCORERS[self.examples.task](
             self.examples, features, outputs, self.data, null_threshold=self.null_threshold
         )

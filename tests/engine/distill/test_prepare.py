@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +9,27 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.preparing import LINES, make_run, split_report
 from tests.tiny import make_checkpoint
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
     FineTuneSpec,
     Settings,
-    StudentSpec,
     TeacherSpec,
     TransferSpec,
 )
+from bertdistill.engine.distill import labelling
 from bertdistill.engine.distill import prepare as preparing
 from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.prepare import prepare
-from bertdistill.engine.distill.run import Run, Stopped
+from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.families.tiny import plan_reading
-
-LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]
-
-
-def make_run(
-    folder: Path,
-    teacher: TeacherSpec,
-    *,
-    init: str = "scratch",
-    max_length: int = 16,
-    importance: bool = False,
-    labels: Sequence[str] = ("neg", "pos"),
-    transfer: Sequence[TransferSpec] = (),
-) -> Run:
-    """A preparation in this process: sixty sentences of two classes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    train = folder.parent / "train.txt"
-    train.write_text("\n".join(LINES), encoding="utf-8")
-    paths = RunPaths(folder)
-    spec = AttemptSpec(
-        kind="prepare",
-        study="tiny",
-        task="text-classification",
-        data=DataSpec(train=str(train), report=str(train), max_length=max_length, labels=list(labels)),
-        teacher=teacher,
-        student=StudentSpec(init=init, importance_examples=8),
-        settings=Settings(),
-        device=Device(),
-        caches=str(folder.parent / "caches"),
-        importance=importance,
-        transfer=list(transfer),
-    )
-    return Run(spec, paths, EventWriter(paths.events), threading.Event(), torch.device("cpu"))
 
 
 def test_a_teacher_without_tokenizer_files_is_refused(tmp_path: Path) -> None:
@@ -268,15 +229,6 @@ TINY = TeacherSpec(
 )
 
 
-def split_report(run: Run) -> Run:
-    """The report split is a file of its own."""
-    report = Path(run.spec.data.train).with_name("report.txt")
-    report.write_text("\n".join(LINES[:10]).replace("film", "play"), encoding="utf-8")
-    return dataclasses.replace(
-        run, spec=dataclasses.replace(run.spec, data=dataclasses.replace(run.spec.data, report=str(report)))
-    )
-
-
 def test_the_transfer_set_stands_behind_the_labelled_texts(tmp_path: Path) -> None:
     """Its rows have no label, and teacher outputs; teacher and outputs of the labelled rows are those of before."""
     plain = prepare(split_report(make_run(tmp_path / "plain", TINY)))
@@ -299,18 +251,18 @@ def test_the_transfer_set_stands_behind_the_labelled_texts(tmp_path: Path) -> No
 def test_an_interrupted_labelling_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was labelled before a stop is not labelled again, and the result is that of a run without one."""
     whole = prepare(split_report(make_run(tmp_path / "a" / "whole", TINY, transfer=SETS)))
-    monkeypatch.setattr(teaching, "PART", 10)
-    labels, calls = teaching.Labeller.logits, list[int]()
+    monkeypatch.setattr(labelling, "PART", 10)
+    labels, calls = labelling.ModelLabels.logits, list[int]()
 
-    def counted(self: Any, features: Any, *given: Any, **more: Any) -> Any:
-        found = labels(self, features, *given, **more)
-        if len(features) <= 10:
-            calls.append(len(features))
+    def counted(self: Any, texts: Any, start: int, stop: int, *given: Any, **more: Any) -> Any:
+        found = labels(self, texts, start, stop, *given, **more)
+        if start >= 54:
+            calls.append(stop - start)
             run.stop.set() if 1 == len(calls) else None
         return found
 
     run = split_report(make_run(tmp_path / "b" / "run", TINY, transfer=SETS))
-    monkeypatch.setattr(teaching.Labeller, "logits", counted)
+    monkeypatch.setattr(labelling.ModelLabels, "logits", counted)
     with pytest.raises(Stopped):
         prepare(run)
     assert 1 == len(list((tmp_path / "b" / "caches" / "outputs").glob("*.parts/*.npy")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 import torch
 from tests import two_layers
-from tests.fakes import House, study_spec
+from tests.fakes import House, study_dict, study_spec
+from tests.foreign import make_foreign
 from tests.paper_family import PaperFamily
 
+from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.events import STARTED, parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
@@ -23,6 +26,7 @@ from bertdistill.engine.distill.tasks import SCORERS, Scored, score_classes
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.launch.launchers import InlineLauncher
 from bertdistill.engine.search.proposals import history
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.scopes import split
 from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.engine.tasks.task import Task
@@ -41,7 +45,8 @@ def house(tmp_path: Path) -> Iterator[Make]:
     made: list[House] = []
     handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
 
-    def make(**sections: Any) -> House:
+    def make(whole: dict[str, Any] | None = None, **sections: Any) -> House:
+        """The study with sections changed, and others replaced as a `whole`."""
         defaults: dict[str, Any] = {
             "teacher": {
                 "model": "scratch",
@@ -57,7 +62,8 @@ def house(tmp_path: Path) -> Iterator[Make]:
             "baseline": {"learning_rate": 1e-3},
             "budget": {"trials": 4},
         }
-        spec = study_spec(tmp_path, **{**defaults, **sections})
+        raw = study_dict(tmp_path, **{**defaults, **sections}) | (whole or {})
+        spec = study_from_dict(raw, where="test")
         for path in (spec.data.train, spec.data.report):
             Path(path).write_text(LINES)
         one = House(tmp_path, spec)
@@ -227,3 +233,41 @@ def test_students_with_and_without_a_transfer_set(house: Make) -> None:
             ]
             seen, labelled = started["examples"], facts.train_features
             assert (seen > 1.5 * labelled) if trial.settings["transfer_share"] else (seen == labelled)
+
+
+TINY = {"family": "mlp", "epochs": 1.0, "evaluations": 1, "precision": "fp32", "learning_rate": 1e-2, "batch_size": 8}
+
+
+def test_tiny_students_of_a_teacher_of_another_architecture(house: Make, tmp_path: Path) -> None:
+    """With another tokenizer, and fine-tuned here; its size is known for the chart."""
+    folder = make_foreign(tmp_path / "teacher", "deberta-v2", LINES.splitlines(), ("no", "yes"))
+    done = house(
+        {"settings": TINY},
+        teacher={"model": str(folder)},
+        search={"units": {"choices": ["teacher", "words"]}},
+        student={"init": "teacher"},
+        baseline={},
+        sampler={"kind": "grid"},
+        metrics={"stored": ["latency_ratio"]},
+    ).run()
+    assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
+    assert all(trial.metrics["latency_ratio"] > 0 for trial in done.trials())
+    facts = Prepared.from_dict(done.study().prepared)
+    assert teacher_sizes(facts, done.spec.task)["params"] == facts.teacher_params > 0
+
+
+def test_students_of_a_file(house: Make, tmp_path: Path) -> None:
+    """No model labels anything, and none is needed: neither for tiny students nor for encoders from scratch."""
+    rows = [line.rsplit(";", 1) for line in LINES.splitlines()]
+    lines = [{"text": text, "probabilities": [0.9, 0.1] if label == "no" else [0.1, 0.9]} for text, label in rows]
+    (tmp_path / "llm.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    teacher = {"outputs": str(tmp_path / "llm.jsonl"), "hidden_size": 16, "head_size": 8, "layers": 1, "ffn_size": 16}
+    settings = {key: value for key, value in TINY.items() if key != "family"} | {"head_size": 8, "layers": 1}
+    done = house(
+        {"teacher": teacher, "settings": settings},
+        search={"family": {"choices": ["mlp", "transformer"]}},
+        baseline={},
+        sampler={"kind": "grid"},
+    ).run()
+    assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
+    assert 100.0 == (done.study().prepared or {})["teacher_metrics"]["accuracy"]

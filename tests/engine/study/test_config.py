@@ -165,7 +165,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"data": {"hub": "x", "labels": [1]}}, "[data] labels has 1, which is not text"),
         ({"data": 3}, "[data] must be a table"),
         ({"teacher": {}}, "[teacher] model is missing: Hub id or folder"),
-        ({"teacher": {"model": ""}}, "[teacher] model is empty"),
+        ({"teacher": {"model": ""}}, "[teacher] model is missing"),
         ({"teacher": {"model": "scratch"}}, "[teacher] fine_tune is missing: a scratch teacher must be trained"),
         ({"teacher": {"model": "scratch", "fine_tune": {}, "hidden_size": 100}}, "head_size = 64 does not divide"),
         ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is not a known key"),
