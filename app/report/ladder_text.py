@@ -41,11 +41,12 @@ class Table:
 
 
 def table_of(found: Ladder) -> Table:
-    """Students from the smallest family up, the teacher, then references; columns that nobody fills are left out."""
+    """Students from the smallest family up, the teacher, then references; empty columns are left out."""
     every = (*found.rungs, *([found.teacher] if found.teacher else []), *found.references)
     splits = [split for split in (VALIDATION, REPORT) if any(split in one.scores for one in every)]
+    measured = (*found.rungs, *found.references)  # a cost that only the teacher has compares nothing
     costs = [
-        name for name in dict.fromkeys((*COSTS, found.size)) if any(one.costs.get(name) is not None for one in every)
+        name for name in dict.fromkeys((*COSTS, found.size)) if any(one.costs.get(name) is not None for one in measured)
     ]
     columns = [Column("student", False), Column("learnt from", False), Column("trial")]
     for split in splits:
