@@ -38,7 +38,7 @@ static: $(VENV)/installed-dev typings/bertdistill  ## check format, lint, types 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=typings $(BIN)/lint-imports  # sees the folders of the packages there, not the installed `bertdistill`
 
 docs: $(VENV)/installed-dev  ## regenerate the reference pages from the code
 	$(BIN)/python -m bertdistill.app.reference docs

@@ -291,7 +291,7 @@ Rooms are in the order of imports: each may import those below it (`pyproject.to
 work together is in [architecture.md](architecture.md).
 """
 
-HOUSES = {
+PACKAGES = {
     "app": "The user interface. Nothing in `engine` or `store` imports it.",
     "engine": "Runs studies, without a terminal and without torch.",
     "engine/distill": "The worker process; the only place for torch, transformers, datasets and scikit-learn.",
@@ -302,8 +302,8 @@ ROOMS = (
     *(f"app/{room}" for room in ("commands", "screens", "widgets", "report", "children", "views", "draw", "terminal")),
     "app/text",
     "engine",
-    *(f"engine/{room}" for room in ("steering", "runner", "search", "analysis", "launch", "study")),
-    *(f"engine/{room}" for room in ("families", "tasks", "data", "pareto", "contract")),
+    *(f"engine/{room}" for room in ("steering", "interchange", "runner", "search", "analysis", "launch", "study")),
+    *(f"engine/{room}" for room in ("families", "tasks", "data", "demo", "pareto", "contract")),
     "engine/distill",
     *(
         f"engine/distill/{room}"
@@ -320,7 +320,7 @@ def modules_page() -> str:
     parts = [MODULES_HEAD]
     for room in ROOMS:
         folder = _folder(room)
-        about = HOUSES.get(room) or _line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
+        about = PACKAGES.get(room) or _line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
         rows = [[f"`{path.name}`", _line(_purpose(path))] for path in sorted(folder.glob("*.py"))]
         parts.append(f"## {room}/\n" + (f"\n{about}\n" if about else ""))
         parts.append(_table(["module", "purpose"], [row for row in rows if row[1]]))

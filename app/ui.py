@@ -43,10 +43,13 @@ from bertdistill.app.widgets.table import MOVEMENTS, LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus
+from bertdistill.engine.runner.logged import LoggedRuns
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import StudyState
 
 Found = TypeVar("Found")
+GATHER_SECONDS = 1.0
+"""How often the app asks, without a runner, whether logged runs have reported anything."""
 CALM_SECONDS = 5.0
 """Longest time between two reads when nothing was committed: clocks and ages change too."""
 READY_SECONDS = 1.0
@@ -100,6 +103,9 @@ class BertDistill(App[None]):
         self._problem = ""
         self._had_focus: Widget | None = None
         self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
+        self._logged = LoggedRuns(self.workspace)
+        self._is_storing = False
+        self._unstored: set[str] = set()
         self._acts: dict[Callable[[], Any], float] = {}
         """What is being done, with when it began."""
         self._changed_at: float | None = None
@@ -112,6 +118,7 @@ class BertDistill(App[None]):
     def on_mount(self) -> None:
         self.set_keymap(self.options.keymap)
         self.set_interval(1 / self.options.refresh, self._poll)
+        self.set_interval(GATHER_SECONDS, self._gather_logged)
         from bertdistill.app.screens.studies import StudiesScreen
 
         if self.options.open_study:
@@ -209,6 +216,26 @@ class BertDistill(App[None]):
             self.post_message(SnapshotRead(screen, news))
         finally:
             self._reading = False
+
+    def _gather_logged(self) -> None:
+        """A few stats; only what they show to be new is stored, in a thread."""
+        if not self._is_storing and self._logged.stirs() and not process.held(self.workspace.runner_lock):
+            self._is_storing = True
+            self.run_worker(self._store_logged, thread=True, group="logged", exit_on_error=False)
+
+    def _store_logged(self) -> None:
+        try:
+            self._logged.catch_up()
+        except (BertDistillError, OSError) as error:
+            self.call_from_thread(self._tell_unstored, error)
+        finally:
+            self._is_storing = False
+
+    def _tell_unstored(self, error: Exception) -> None:
+        """Once: what is stored already is shown all the same."""
+        if str(error) not in self._unstored:
+            self._unstored.add(str(error))
+            self.tell_error(error, title="Logged runs are not stored")
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         screen = message.screen

@@ -16,7 +16,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.local import LocalLauncher
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.runner.runner import Runner
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
@@ -85,7 +86,7 @@ def study_spec(folder: Path, slots: int) -> StudySpec:
 class Idle(LocalLauncher):
     """A launcher whose workers stay alive until exit.json exists."""
 
-    def alive(self, paths: RunPaths, handle: Mapping[str, Any]) -> bool:
+    def alive(self, paths: RunPaths, handle: Handle) -> bool:
         return not paths.exit.exists()
 
 
@@ -127,7 +128,7 @@ class Large:
                 folder=folder.as_posix(),
                 slot=f"cpu{number}",
                 now=2.0,
-                handle={"device": vars(Device("cpu", 1))},
+                handle=Handle(device=Device("cpu", 1)).to_dict(),
             )
         paths = RunPaths(self.workspace.path / folder)
         paths.folder.mkdir(parents=True)

@@ -38,11 +38,13 @@ __all__ = [
     "aliases",
     "archived_studies",
     "attempt_by_id",
+    "attempt_folders",
     "attempt_for_prepare",
     "attempts",
     "attempts_by_id",
     "best_checkpoint",
     "binned",
+    "binned_by_id",
     "checkpoints",
     "count_origins",
     "counts",
@@ -328,6 +330,12 @@ def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt
     return [row for part in parts for row in _all(session, Attempt, f"WHERE id IN ({_marks(part)})", *part)]
 
 
+def attempt_folders(session: Reading, below: str) -> dict[str, int | None]:
+    """Folders of all attempts ever whose path begins with `below`, with the row id of their trial, oldest first."""
+    query = "SELECT folder, trial_id FROM attempt WHERE substr(folder, 1, ?) = ? ORDER BY id"
+    return dict(session.rows(query, len(below), below))
+
+
 def live_attempts(session: Reading) -> list[Attempt]:
     """Unsettled attempts of all studies, oldest first."""
     return _all(session, Attempt, "WHERE state = ? ORDER BY id", AttemptState.RUNNING.name)
@@ -492,6 +500,11 @@ def binned(session: Reading, *, request_id: int | None = None, states: Collectio
     chosen = [f"state IN ({_marks(states)})"] if states else []
     where, values = _where({"request_id": request_id}, *chosen)
     return _all(session, Binned, f"{where} ORDER BY id", *values, *(state.name for state in states))
+
+
+def binned_by_id(session: Reading, binned_id: int) -> Binned:
+    """One entry of the bin; NotFound if it does not exist."""
+    return _got(_first(session, Binned, "WHERE id = ?", binned_id), f"entry {binned_id} of the bin")
 
 
 def _living(*, deleted: bool) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ __all__ = [
     "move_binned",
     "put_alias",
     "release_lease",
+    "reopen_logged",
     "restore_checkpoint",
     "set_alias",
     "set_attempt_handle",
@@ -203,6 +204,13 @@ def set_trial_state(
         finished_at=now if state in FINAL else None,
     )
     return True
+
+
+def reopen_logged(session: Writing, trial_id: int) -> None:
+    """A run that logs itself was resumed by its own program, whatever its end was: it runs again."""
+    trial = reads.trial_by_id(session, trial_id)
+    if trial.state != TrialState.RUNNING:
+        session.change(Trial, trial_id, state=TrialState.RUNNING, reason="", detail="", finished_at=None)
 
 
 def set_trial_metrics(

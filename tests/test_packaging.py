@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-HOUSES = ("app", "engine", "store", "sample_configs")
+HOUSES = ("app", "engine", "store", "sample_configs", "client")
 
 
 def project() -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_demo_study_ships_with_the_wheel(installed: Path, hostile: Path) -> None
 def test_wheel_holds_every_file(installed: Path) -> None:
     """Every module, type marker and data file of the clone is in the wheel."""
     wanted = {
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(ROOT).as_posix().removeprefix("client/")  # the package itself, `import bertdistill`
         for name in HOUSES
         for path in (ROOT / name).rglob("*")
         if path.suffix in (".py", ".toml", ".txt", ".sql") or path.name == "py.typed"
@@ -117,15 +117,26 @@ def test_wheel_has_licence_and_command(installed: Path) -> None:
 
 def test_package_list_equals_the_folders() -> None:
     """A forgotten subpackage would work in the clone and be missing from the wheel."""
-    folders = {
-        "bertdistill." + path.parent.relative_to(ROOT).as_posix().replace("/", ".")
-        for name in HOUSES
-        for path in (ROOT / name).rglob("__init__.py")
-    }
+    folders = [
+        path.parent.relative_to(ROOT).as_posix() for name in HOUSES for path in (ROOT / name).rglob("__init__.py")
+    ]
+    mapping = {"bertdistill." + folder.replace("/", "."): folder for folder in folders}
+    mapping["bertdistill"] = mapping.pop("bertdistill.client")
     setuptools = project()["tool"]["setuptools"]
-    assert sorted(folders) == sorted(setuptools["packages"])
-    mapping = {name: name.removeprefix("bertdistill.").replace(".", "/") for name in folders}
+    assert sorted(mapping) == sorted(setuptools["packages"])
     assert mapping == setuptools["package-dir"]
+
+
+def test_a_training_logs_from_a_hostile_folder(installed: Path, hostile: Path) -> None:
+    """The few lines need nothing but the wheel, not even its dependencies."""
+    lines = (
+        "import bertdistill",
+        "run = bertdistill.start('mine', workspace='ws')",
+        "run.log({'x': 1})",
+        "print(run.folder)",
+    )
+    folder = run(sys.executable, "-S", "-c", "\n".join(lines), cwd=hostile, PYTHONPATH=str(installed)).strip()
+    assert '"x":1' in (Path(folder) / "events.jsonl").read_text()
 
 
 def test_every_module_lies_in_a_package() -> None:

@@ -83,8 +83,8 @@ def _parallel(asked: _Asked) -> Printed:
     from bertdistill.app.views.analysis import line_rows, outcomes, parallel_row
     from bertdistill.engine.analysis.coordinates import parallel
 
-    spec = asked.view.spec
-    found = parallel(outcomes(asked.view), spec.search, spec.objectives, params=asked.params, metrics=asked.metrics)
+    known = asked.view.outline
+    found = parallel(outcomes(asked.view), known.search, known.objectives, params=asked.params, metrics=asked.metrics)
     return parallel_text(found, asked.page), line_rows(found), parallel_row(found)
 
 
@@ -259,6 +259,7 @@ def errors(
     precision and recall. CSV prints the articles with --by-article, else the examples.
     """
     from bertdistill.engine.analysis.predictions import read_predictions
+    from bertdistill.engine.contract.errors import InvalidRequest
     from bertdistill.engine.tasks.table import TASKS
 
     if as_csv and as_json:
@@ -266,8 +267,13 @@ def errors(
     ws = workspace(where)
     with reading(ws) as db:
         name = find_trial(db, trial, study)
-        task = find_study(db, name.study).task
-    _check_list(which, by_article=by_article, questions=TASKS[task].spans)
+        of = find_study(db, name.study)
+    if of.task not in TASKS:
+        raise InvalidRequest(
+            f"{name.study}/{name.number} is a logged run, of which no predictions are stored",
+            hint="Only trials of a search have an error analysis.",
+        )
+    _check_list(which, by_article=by_article, questions=TASKS[of.task].spans)
     if passages and not (which or as_csv):
         raise UsageError("--passages needs a list of questions", hint="For example --list wrong.")
     found = read_predictions(ws, name.study, name.number)

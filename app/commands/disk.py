@@ -117,7 +117,7 @@ def prune(
     request, freed = actions.prune(ws, parts, keep_days=keep_days, who=who())
     say(f"freed {fmt.size(freed)}")
     if request is not None and keep_days != 0:
-        say(f"restore the rest with: {command_line('undo', '', str(request.id), ws=ws)}")
+        say(f"restore the rest with: {command_line('undo', str(request.id), ws=ws)}")
 
 
 def backup(

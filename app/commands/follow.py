@@ -80,7 +80,7 @@ class Bars:
 
     def moving(self, view: StudyView, rows: list[dict[str, Any]]) -> None:
         counts = ", ".join(f"{number} {name}" for name, number in view.tally.items())
-        self._set(view.study.name, view.progress(), f"{counts} of {view.outline.trials}")
+        self._set(view.study.name, view.progress(), counts + _of_budget(view))
         for row in rows:
             share = row["done"] / row["total"] if row["total"] else 0.0
             self._set(_label(row), share, progress_text(row))
@@ -184,7 +184,11 @@ def ended_line(view: StudyView, trial: Trial) -> str:
         words.append("on the frontier")
     elif trial.reason:
         words.append(safe_line(f"{trial.reason} {trial.detail}".strip()))
-    return f"#{trial.number} {trial.state.value}: {', '.join(words)} ({view.finished} of {view.outline.trials})"
+    return f"#{trial.number} {trial.state.value}: {', '.join(words)} ({view.finished}{_of_budget(view)})"
+
+
+def _of_budget(view: StudyView) -> str:
+    return f" of {view.outline.trials}" if view.outline.trials else ""
 
 
 def _label(row: dict[str, Any]) -> str:

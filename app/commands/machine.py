@@ -44,10 +44,10 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
         views = [read_view(db, name) for name in names]
         studies = [StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec]
         runner = runner_status(ws)
-        room = look_at_slots(make_launcher(), studies, live, runner.host if runner.alive else "")
+        capacity = look_at_slots(make_launcher(), studies, live, runner.host if runner.alive else "")
         with db.read() as session:
             load = read_load(CPU_SECONDS)
-            now = gather(session, ws, studies, runner=runner, load=load, room=room, now=time.time())
+            now = gather(session, ws, studies, runner=runner, load=load, capacity=capacity, now=time.time())
     if as_json and not as_csv:
         show(json_text(workers_object(now, ws)))
         return

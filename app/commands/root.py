@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from bertdistill.app.commands.plain_values import spare_checks
-from bertdistill.app.commands.session import DEBUG, WorkspaceOption, find_study, reading, set_workspace
+from bertdistill.app.commands.session import DEBUG, WorkspaceOption, find_study, reading, set_workspace, store_logged
 from bertdistill.app.errors import UsageError
 from bertdistill.app.preferences import FASTEST, SLOWEST, Marker, Theme, Wishes
 from bertdistill.app.terminal.streams import ReaderGone, say, who
@@ -161,6 +161,7 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
 
 def _check_study(ws: Workspace, name: str) -> None:
     """A missing study is reported before the terminal is touched."""
+    store_logged(ws)
     with reading(ws) as db:
         find_study(db, name)
 

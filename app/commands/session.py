@@ -78,7 +78,23 @@ def workspace(option: Path | None) -> Workspace:
     found = resolve_workspace(option, os.environ)
     if words := others(found.path, found.database):
         say(f"warning: {words}; its contents may have been tampered with")
+    store_logged(found)
     return found
+
+
+def store_logged(ws: Workspace) -> None:
+    """Before anything is read: store what logged runs have reported. A workspace that is only read stays as it is."""
+    from bertdistill.engine.contract.logged import logged_root
+
+    if not logged_root(ws.path).is_dir():
+        return
+    from bertdistill.engine.runner.logged import LoggedRuns
+    from bertdistill.store.errors import BertDistillError
+
+    try:
+        LoggedRuns(ws).catch_up()
+    except (BertDistillError, OSError) as error:
+        say(f"warning: new values of logged runs are not shown, because they cannot be stored: {error}")
 
 
 @contextmanager

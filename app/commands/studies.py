@@ -1,4 +1,4 @@
-"""Commands about studies: plan, run, demo, stop, pause, resume, status, watch. They parse, call an action and print."""
+"""Commands about studies: new, plan, run, stop, status, watch and others. They parse, call an action and print."""
 
 from __future__ import annotations
 
@@ -35,6 +35,39 @@ INTERRUPTED = 130
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study.")]
 AnyStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; default: the newest.")]
+
+
+def new(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Training file: CSV, TSV, JSONL, text;label or SQuAD JSON.")
+    ],
+    report: Annotated[
+        Path | None, typer.Argument(metavar="REPORT", help="File of the same form that only promotions read.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Default: the name of the data, as .toml here."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A data key that is not to be guessed, as data.label_column=stars."
+        ),
+    ] = None,
+) -> None:
+    """Write a study file for your own data. Columns, labels and lengths are read from it; every guess is reported."""
+    from bertdistill.engine.contract.errors import ConfigError
+    from bertdistill.engine.study.template import data_spec, study_name, study_template
+
+    name = study_name(data)
+    target = output or Path(f"{name}.toml")
+    if target.exists():
+        raise ConfigError(f"{target} already exists", hint="Name another file with --output.")
+    made = study_template(data_spec(data, report, changes or ()), name)
+    target.write_text(made.text, encoding="utf-8")
+    for guess in made.guesses:
+        say(guess)
+    say(f"wrote {target}; check it with: {command_line('plan', str(target))}")
 
 
 def plan(
@@ -173,11 +206,20 @@ def _detaching(ws: Workspace, name: str) -> Iterator[None]:
 
 def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: float = float("inf")) -> StudyView:
     from bertdistill.app.commands.follow import follow, stage
+    from bertdistill.engine.runner.logged import LoggedRuns
     from bertdistill.engine.steering.actions import runner_status
+    from bertdistill.engine.study.outline import LOG
 
+    logged = LoggedRuns(ws)
     with reading(ws) as db:
+        needs_runner = find_study(db, name).kind != LOG
         target = stage(plain=plain, every=every)
-        return follow(db, name, target, runner_alive=lambda: runner_status(ws).alive, since=since)
+
+        def is_served() -> bool:
+            logged.catch_up()
+            return not needs_runner or runner_status(ws).alive
+
+        return follow(db, name, target, runner_alive=is_served, since=since)
 
 
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
@@ -216,6 +258,8 @@ def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
     from bertdistill.app.report.summary import one_change
 
     best = view.frontier[0] if view.frontier else None
+    if best is not None and view.outline.spec is None:
+        return [f"next: {command_line('show', f'{view.study.name}/{best.number}', ws=ws)}"]
     if best is None:
         return ["next", f"  {command_line('status', ws=ws)}"]
     name = f"{view.study.name}/{best.number}"
@@ -344,6 +388,7 @@ def page_of_output() -> Page:
 
 
 COMMANDS: dict[str, Any] = {
+    "new": new,
     "plan": plan,
     "run": run,
     "demo": demo,

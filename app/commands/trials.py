@@ -57,9 +57,9 @@ def trials(
         view, losses = reader.view(name), reader.losses(name)
     chosen = [t for t in view.trials if (archived or not t.archived) and state in ("", t.state.value)]
     if words.strip():
-        from bertdistill.app.views.query import parse  # brings the widgets along, and with them textual
+        from bertdistill.app.views.query import keys_of, parse  # brings the widgets along, and with them textual
 
-        query = parse(words)
+        query = parse(words, keys_of(view))
         chosen = [t for t in chosen if query.matches(view, t, losses)]
     page = page_of_output()
     text = f"{headline(view, page)}\n\n{ranked_list(view, chosen, page)}".rstrip()
@@ -75,10 +75,15 @@ def frontier(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """The frontier trials of a study, with a chart of all trials."""
+    """The frontier trials of a study, with a chart of all trials.
+
+    Of logged runs, --x and --y together choose the two metrics of the frontier itself.
+    """
     from bertdistill.app.report.records import trial_row
     from bertdistill.app.report.summary import chart, ranked_list
+    from bertdistill.app.views.analysis import over
     from bertdistill.app.views.view import all_metrics, read_view
+    from bertdistill.engine.study.outline import LOG
 
     with reading(workspace(where)) as db:
         view = read_view(db, find_study(db, study).name)
@@ -86,6 +91,8 @@ def frontier(
     for name in (x, y):
         if name and known and name not in known:
             raise UsageError(f"no trial has a metric {name!r}", hint=f"Metrics: {', '.join(sorted(known))}.")
+    if x and y and view.study.kind == LOG:
+        view = over(view, x, y)
     page = page_of_output()
     text = f"{ranked_list(view, view.frontier, page)}\n\n{chart(view, page, x=x, y=y, log=log)}".strip()
     rows = [trial_row(view, t) for t in view.frontier]

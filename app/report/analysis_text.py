@@ -18,7 +18,7 @@ from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Conf
 from bertdistill.engine.analysis.growth import Step, last_gain
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
-from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable
+from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 from bertdistill.engine.search.importances import Importances
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
@@ -68,11 +68,12 @@ def scenarios_text(table: ScenarioTable, page: Page) -> str:
     """Baseline and scenarios: the trial, each objective, and what it gained or lost."""
     metrics = list(dict.fromkeys([name for row in table.rows for name in row.values] or table.baseline_values))
     first = Scenario("baseline", "", table.baseline, table.baseline_values)
-    rows = [_scenario(one, metrics) for one in (first, *table.rows)]
+    rows = [_scenario(one, metrics) for one in (first, *table.rows) if one.number is not None or one.remark]
     titles = ["scenario", "trial", *(title for name in metrics for title in (name, "")), ""]
     right = ["trial", *metrics]
     rules = "\n".join(f"  {one.name}: {one.rule}" for one in table.rows)
-    rules += "\n  differences are from the baseline, in the last row from the teacher"
+    if any(one.name == NEAR_TEACHER for one in table.rows):
+        rules += "\n  differences are from the baseline, in the last row from the teacher"
     return f"scenarios\n{text_table(titles, rows, right=right, indent='  ', width=page.width)}\n\n{rules}"
 
 

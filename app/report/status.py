@@ -119,7 +119,7 @@ def status_text(found: Mapping[str, Any], page: Page) -> str:
 def _state(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """What the study does now, as the app says it."""
     kinds = [worker["kind"] for worker in found["workers"] if worker["study"] == row["study"]]
-    return fmt.study_state(row["state"], alive=found["runner"]["alive"], kinds=kinds)
+    return fmt.study_state(row["state"], alive=found["runner"]["alive"] or row["kind"] == LOG, kinds=kinds)
 
 
 def _remarks(row: Mapping[str, Any]) -> list[str]:

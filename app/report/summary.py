@@ -206,6 +206,8 @@ def progress_text(row: Mapping[str, Any]) -> str:
     words = safe_line(row["phase"] or "")
     if row["total"]:
         words += f" {row['done']:,.0f}/{row['total']:,.0f} {safe_line(row['unit'] or '')}".rstrip()
+    elif row["done"]:
+        words += f" {row['done']:,.0f} {safe_line(row['unit'] or '')}".rstrip()
     if row["rate"]:
         words += f", {fmt.rate(float(row['rate']))}/s"
     return words.strip() or ("starting" if row["state"] == "running" else "")

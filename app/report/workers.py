@@ -16,8 +16,8 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process, slots
 from bertdistill.engine.launch.load import Load, worker_frozen, worker_memory
 from bertdistill.engine.launch.protocol import Launcher
-from bertdistill.engine.launch.slots import Place, Room
-from bertdistill.engine.runner.waiting import House, StudyNow, Waiting, leaving, waiting
+from bertdistill.engine.launch.slots import Capacity, SlotState
+from bertdistill.engine.runner.waiting import Shared, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.steering.actions import RunnerStatus
 from bertdistill.store import reads
 from bertdistill.store.db import Reading
@@ -57,7 +57,7 @@ class WorkersNow:
     at: float
     runner: RunnerStatus
     load: Load
-    room: Room
+    capacity: Capacity
     workers: tuple[Worker, ...]
     queue: tuple[Waiting, ...]
     studies: tuple[StudyNow, ...]
@@ -68,7 +68,7 @@ class WorkersNow:
         """Whether there is work for a runner."""
         return bool(self.workers) or any(one.study.state == StudyState.RUNNING for one in self.studies)
 
-    def worker_in(self, place: Place) -> Worker | None:
+    def worker_in(self, place: SlotState) -> Worker | None:
         """The worker in that slot."""
         return next((one for one in self.workers if one.attempt.id == place.attempt), None)
 
@@ -79,12 +79,12 @@ def wanted(studies: Sequence[Study], live: Sequence[Attempt]) -> list[Study]:
     return [study for study in studies if study.state != StudyState.COMPLETE or study.id in working]
 
 
-def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Room:
+def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
     """The slots here, or what is known of them when the runner is on another machine, `host`."""
     if host and host != process.host():
-        return slots.from_afar(host, live)
-    wishes = [(one.spec.runner.slots, one.spec.runner.slots_per_gpu) for one in studies]
-    return slots.look(launcher, wishes, live)
+        return slots.on_other_host(host, live)
+    settings = [(one.spec.runner.slots, one.spec.runner.slots_per_gpu) for one in studies]
+    return slots.look(launcher, settings, live)
 
 
 def gather(
@@ -94,7 +94,7 @@ def gather(
     *,
     runner: RunnerStatus,
     load: Load,
-    room: Room,
+    capacity: Capacity,
     now: float,
 ) -> WorkersNow:
     """Combine what was read with the live attempts and requests as they are in this session."""
@@ -110,16 +110,16 @@ def gather(
         workers.append(Worker(attempt, names.get(attempt.study_id, ""), number, memory, on_gpu, worker_frozen(paths)))
     away = reads.archived_studies(session)
     listed = [one for one in studies if one.study.id not in away or one.study.state == StudyState.RUNNING]
-    queue = waiting(listed, House(live, room, runner.alive, going))
+    queue = waiting(listed, Shared(live, capacity, runner.alive, going))
     kept = {one.study.id for one in listed} | {attempt.study_id for attempt in live}
     shown = [one for one in studies if one.study.id in kept]
-    return WorkersNow(now, runner, load, room, tuple(workers), tuple(queue), tuple(shown), going)
+    return WorkersNow(now, runner, load, capacity, tuple(workers), tuple(queue), tuple(shown), going)
 
 
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def device_words(place: Place, load: Load) -> str:
+def device_words(place: SlotState, load: Load) -> str:
     """`2 threads`, or name and beginning of the UUID of a GPU."""
     device = place.slot.device
     if device.kind == "cpu":
@@ -128,7 +128,7 @@ def device_words(place: Place, load: Load) -> str:
     return safe_line(f"{name} {device.uuid[:12]}".strip(), 60)
 
 
-def state_words(place: Place, worker: Worker | None) -> str:
+def state_words(place: SlotState, worker: Worker | None) -> str:
     """What a slot is doing, in a word or as the reason why it is unavailable."""
     if worker is None:
         return f"busy: {safe_line(place.reason)}" if place.reason else "free"
@@ -221,7 +221,7 @@ def workers_object(now: WorkersNow, ws: Workspace) -> dict[str, Any]:
             "released": now.runner.released,
         },
         "load": _load_object(now.load),
-        "slots": [slot_row(now, place) for place in now.room.places],
+        "slots": [slot_row(now, place) for place in now.capacity.slots],
         "workers": [worker_row(now, worker) for worker in now.workers],
         "queue": [waiting_row(item) for item in now.queue],
     }
@@ -238,7 +238,7 @@ def _load_object(load: Load) -> dict[str, Any]:
     }
 
 
-def slot_row(now: WorkersNow, place: Place) -> dict[str, Any]:
+def slot_row(now: WorkersNow, place: SlotState) -> dict[str, Any]:
     """One slot."""
     worker = now.worker_in(place)
     return {
@@ -275,7 +275,7 @@ def waiting_row(item: Waiting) -> dict[str, Any]:
 def workers_text(now: WorkersNow, page: Page, remedies: Mapping[str, str]) -> str:
     """The same for people. `remedies` are commands by the reason that they resolve; each is printed once."""
     rows = []
-    for place in now.room.places:
+    for place in now.capacity.slots:
         worker = now.worker_in(place)
         head = [place.slot.name, device_words(place, now.load), state_words(place, worker)]
         if worker is None:

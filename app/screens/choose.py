@@ -17,7 +17,7 @@ from bertdistill.app.errors import UsageError
 from bertdistill.app.keymap import of, shown_keys
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
-from bertdistill.app.views.query import complete, last_word, parse
+from bertdistill.app.views.query import complete, keys_of, last_word, parse
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
@@ -67,7 +67,7 @@ class FilterDialogue(Hosted, ModalScreen[str | None]):
         words = "  ".join(self._found[:SHOWN_COMPLETIONS]) + more
         self.query_one("#completions", Label).update(Text(safe_line(words, 400), "dim"))
         try:
-            query = parse(text)
+            query = parse(text, keys_of(self._view))
         except UsageError as error:
             self._say("", f"{error}. {error.hint}")
             return False

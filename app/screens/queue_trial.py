@@ -86,7 +86,9 @@ before proposed trials and counts against the budget.
         self.query_one("#parameters").focus()
 
     def read(self, reader: Reader) -> QueueNews:
-        return QueueNews(reader.view(self.study_name))
+        view = reader.view(self.study_name)
+        _ = view.spec  # refused here, where the screen can say why there is none
+        return QueueNews(view)
 
     def show(self, news: QueueNews) -> None:
         if self.news is None:

@@ -144,6 +144,8 @@ is closed: the runner and its workers are separate processes.
 
     def why_not(self, action: str) -> str:
         view = self._view() if self.is_mounted else None
+        if view is not None and (words := study_header.why_only_a_search(action, view.study)):
+            return words
         match action:
             case "undo" if self.ui.deleted:
                 return ""

@@ -305,6 +305,8 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def why_not(self, action: str) -> str:
         """Why an action is unavailable, for the trial under the cursor."""
+        if self.news is not None and (words := study_header.why_only_a_search(action, self.news.view.study)):
+            return words
         match action:
             case "compare" if len(self._compared()) < FEWEST:
                 return "A comparison needs two trials: mark another with space, then press c."
@@ -442,12 +444,14 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if self.news is None:
             return
         from bertdistill.app.screens.choose import FilterDialogue
-        from bertdistill.app.views.query import parse
+        from bertdistill.app.views.query import keys_of, parse
+
+        keys = keys_of(self.news.view)
 
         def answered(text: str | None) -> None:
             if text is not None:
                 self._filter_text = text.strip()
-                query = parse(self._filter_text) if self._filter_text else None
+                query = parse(self._filter_text, keys) if self._filter_text else None
                 self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
                 self._again()
 

@@ -11,6 +11,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.launch.load import Load
 from bertdistill.engine.runner.lease import RunnerStatus
+from bertdistill.engine.study.outline import LOG
 from bertdistill.store.rows import Attempt, Study, StudyState
 
 if TYPE_CHECKING:
@@ -122,6 +123,17 @@ def progress_words(attempt: Attempt) -> str:
     if attempt.total:
         words += f" {attempt.done:,.0f}/{attempt.total:,.0f} {safe_line(attempt.unit, 20)}".rstrip()
     return words
+
+
+SEARCH_ONLY = frozenset({"rerun", "promote", "stop_trial", "queue_trial", "settings", "pause_study", "stop_study"})
+"""Actions on what a runner runs."""
+
+
+def why_only_a_search(action: str, study: Study | None) -> str:
+    """Why an action is unavailable for logged runs; empty for a search."""
+    if study is None or study.kind != LOG or action not in SEARCH_ONLY:
+        return ""
+    return f"{safe_line(study.name, 40)} is a collection of logged runs, which their own programs control: no search."
 
 
 def why_not_stop(study: Study) -> str:

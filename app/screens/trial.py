@@ -17,7 +17,7 @@ from textual.widget import Widget
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
 from bertdistill.app.report.summary import progress_text
-from bertdistill.app.screens import trial_actions
+from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
@@ -223,6 +223,8 @@ mentions another trial opens it, `escape` returns.
         return self.news.trial if self.news is not None and self.news.trial.number == self.number else None
 
     def why_not(self, action: str) -> str:
+        if self.news is not None and (words := study_header.why_only_a_search(action, self.news.view.study)):
+            return words
         if action == "open" and self.is_mounted:
             if self.focused is not None and self.focused.id in ("trial-runs", "trial-log"):
                 return "There is nothing to open here; y copies the folders and the log."

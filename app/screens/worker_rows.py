@@ -19,7 +19,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
-from bertdistill.engine.launch.slots import Place
+from bertdistill.engine.launch.slots import SlotState
 from bertdistill.engine.runner.waiting import Waiting
 
 SLOT_COLUMNS = (
@@ -37,7 +37,7 @@ QUEUE_COLUMNS = (Column("item", "waits", 18), Column("why", "why", 40, grow=True
 LEVELS = ("▁▂▃▄▅▆▇█", "_.:-=+*#")
 
 
-def slot_row(news: WorkersNow, place: Place, *, ascii_only: bool) -> Row:
+def slot_row(news: WorkersNow, place: SlotState, *, ascii_only: bool) -> Row:
     """A slot, with its worker if it has one."""
     worker = news.worker_in(place)
     device = Cell(device_words(place, news.load), "dim")

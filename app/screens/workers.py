@@ -40,7 +40,7 @@ from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
-from bertdistill.engine.launch.slots import Room
+from bertdistill.engine.launch.slots import Capacity
 from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads
@@ -77,7 +77,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         super().__init__()
         self.news: WorkersNow | None = None
         self._samples: dict[str, deque[float | None]] = {}
-        self._room: tuple[Hashable, float, Room] | None = None
+        self._capacity: tuple[Hashable, float, Capacity] | None = None
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -102,16 +102,18 @@ not. Workers and runner are separate processes: closing this app does not stop t
             live = reads.live_attempts(session)
         views = [reader.view(study.name) for study in wanted(known, live)]
         studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec)
-        room = self._slots(studies, live, runner.host if runner.alive else "")
+        capacity = self._slots(studies, live, runner.host if runner.alive else "")
         with reader.session() as session:
-            return gather(session, reader.workspace, studies, runner=runner, load=load, room=room, now=time.time())
+            return gather(
+                session, reader.workspace, studies, runner=runner, load=load, capacity=capacity, now=time.time()
+            )
 
-    def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Room:
+    def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
         mark = (host, *((s.spec.runner.slots, s.spec.runner.slots_per_gpu) for s in studies), *(a.id for a in live))
-        kept = self._room
+        kept = self._capacity
         if kept is None or kept[0] != mark or time.monotonic() - kept[1] > SLOTS_SECONDS:
             kept = (mark, time.monotonic(), look_at_slots(make_launcher(), studies, live, host))
-            self._room = kept
+            self._capacity = kept
         return kept[2]
 
     # ---------------------------------------------------------------------------------------------------- showing
@@ -122,7 +124,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self.header(self._header(news))
         self._show_load(news.load)
         slots, queue = self._table("slots"), self._table("queue")
-        slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.room.places])
+        slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
         queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
         queue.border_title = Text(f"Queue: {len(news.queue)}")
         self._show_chosen()
@@ -173,7 +175,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self.query_one("#detail", Static).update(text)
         title = f"Workers: {len(news.workers)}"
         if now is not None:
-            running, own = len(workers_of(now, self._live())), own_slots(now, news.room)
+            running, own = len(workers_of(now, self._live())), own_slots(now, news.capacity)
             state = fmt.state(now.study.state.value, ascii_only=self.ui.ascii_only)
             title += f"   {safe_line(now.study.name, 40)} {state}, {running} of {own}; + - change that"
         self._table("slots").border_title = Text(title)
@@ -199,7 +201,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         if self.news is None or self._in_queue():
             return None
         key = self._table("slots").cursor_key
-        place = next((one for one in self.news.room.places if one.slot.name == key), None)
+        place = next((one for one in self.news.capacity.slots if one.slot.name == key), None)
         return self.news.worker_in(place) if place is not None else None
 
     def _item(self) -> Waiting | None:
@@ -324,7 +326,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         now, news = self._now(), self.news
         if now is None or news is None:
             return
-        number = own_slots(now, news.room) + by
+        number = own_slots(now, news.capacity) + by
         if number < 1:
             self.ui.tell("One worker is the minimum; z pauses the study.", severity="warning")
         elif by > 0 and self._gpus_are_all(now, news):
@@ -337,8 +339,8 @@ not. Workers and runner are separate processes: closing this app does not stop t
 
     def _gpus_are_all(self, now: StudyNow, news: WorkersNow) -> bool:
         """Whether the study may use every GPU slot already, so that a larger number would mean nothing."""
-        gpus = [place for place in news.room.places if place.slot.device.kind == "cuda"]
-        return bool(gpus) and not news.room.elsewhere and own_slots(now, news.room) >= news.room.most
+        gpus = [place for place in news.capacity.slots if place.slot.device.kind == "cuda"]
+        return bool(gpus) and not news.capacity.elsewhere and own_slots(now, news.capacity) >= news.capacity.most
 
     def _ask_who_leaves(self, now: StudyNow, number: int) -> None:
         name, newest = now.study.name, newest_worker(now, self._live())

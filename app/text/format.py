@@ -71,6 +71,10 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
         return setting(value)
     # A tiny model has tiny sizes: four decimals there say more than 0.0 would.
     decimals = known.decimals if abs(value) >= 10**-known.decimals or value == 0 else known.decimals + 3
+    if (
+        known.unit == "%" and known.direction == "maximize" and 0 < abs(value) <= 1
+    ):  # a logged run counts it from 0 to 1
+        return f"{value:.{decimals + 2}f}"
     return f"{value:.{decimals}f}" + (f" {known.unit}" if unit and known.unit else "")
 
 

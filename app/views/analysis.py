@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.views.view import StudyView, all_metrics, make_view
 from bertdistill.engine.analysis.comparison import Comparison
 from bertdistill.engine.analysis.coordinates import Parallel, Slice, slices
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
@@ -19,7 +19,8 @@ from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable, scenarios
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import Importances
-from bertdistill.engine.tasks.table import METRICS
+from bertdistill.engine.study.outline import LOG
+from bertdistill.engine.tasks.table import usual_direction
 from bertdistill.store.rows import Trial, TrialState
 
 # ------------------------------------------------------------------------------------------------------ from a view
@@ -52,7 +53,10 @@ def study_scenarios(view: StudyView) -> ScenarioTable:
     """The scenario table against the baseline and the teacher: its size, and its scores on the validation split."""
     has_baseline = view.outline.spec is not None and view.outline.spec.baseline is not None
     found = outcomes(view)
-    return scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
+    table = scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
+    if view.study.kind != LOG:
+        return table
+    return dataclasses.replace(table, rows=tuple(row for row in table.rows if row.number is not None))
 
 
 def study_growth(view: StudyView) -> list[Step]:
@@ -67,10 +71,15 @@ def study_slices(view: StudyView, metrics: Sequence[str] = ()) -> list[Slice]:
     return [one for objective in chosen for one in slices(found, view.outline.search, objective)]
 
 
+def over(view: StudyView, x: str, y: str) -> StudyView:
+    """The same study ranked by these two metrics."""
+    chosen = tuple(as_objective(view, name) for name in dict.fromkeys((x, y)))
+    return make_view(view.study, dataclasses.replace(view.outline, objectives=chosen), view.trials)
+
+
 def as_objective(view: StudyView, metric: str) -> Objective:
     """The objective of that metric, or a metric that is none with its own better side."""
-    known = METRICS.get(metric)
-    other = Objective(metric, known.direction if known else "maximize")
+    other = Objective(metric, usual_direction(metric))
     return next((one for one in view.objectives if one.metric == metric), other)
 
 

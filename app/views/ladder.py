@@ -61,7 +61,7 @@ def read_ladder(ws: Workspace, view: StudyView) -> tuple[Ladder, str]:
     splits = {VALIDATION: validation}
     if spec := view.outline.spec:
         known = evidence.read_known(ws, view.study.name, numbers)
-        models = evidence.scorable(ws, known, spec.data, view.facts)
+        models = evidence.scorable(ws, known, spec, view.facts)
         splits[REPORT] = evidence.report_split(ws, known, models, score_and_size(view)[0])
     return ladder(chosen, _frame(view, splits)), remark
 

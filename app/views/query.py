@@ -19,6 +19,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value, value_of
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.scopes import split
 from bertdistill.engine.study.sections import amount, nearest
 from bertdistill.engine.tasks.table import METRICS
@@ -42,7 +43,7 @@ _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.
 _WORDY = (bool, str, list, tuple)
 _TERM = re.compile(
     r"""(?P<minus>-?)
-        (?:(?P<key>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?)(?:\s*(?P<operator><=|>=|!=|<|>|=)\s*|(?P<colon>:)))?
+        (?:(?P<key>[A-Za-z_][A-Za-z0-9_./]*)(?:\s*(?P<operator><=|>=|!=|<|>|=)\s*|(?P<colon>:)))?
         (?P<value>"[^"]*"|'[^']*'|[^\s"']*)""",
     re.VERBOSE,
 )
@@ -103,6 +104,13 @@ class Query:
     def matches(self, view: StudyView, trial: Trial, losses: Mapping[int, float]) -> bool:
         """Whether every word fits; `losses` are the newest training losses by trial number."""
         return all(term.fits(view, trial, losses) for term in self.terms)
+
+
+def keys_of(view: StudyView) -> Collection[str]:
+    """Every key for a study: logged runs have metrics and parameters of their own."""
+    if view.study.kind != LOG:
+        return KEYS
+    return {*KEYS, *(name for trial in view.trials for name in (*trial.metrics, *trial.params))}
 
 
 def parse(text: str, known: Collection[str] = KEYS) -> Query:
@@ -190,7 +198,7 @@ def complete(text: str, view: StudyView) -> list[str]:
     word = last_word(text)
     body = word.removeprefix("-")
     minus = word[: len(word) - len(body)]
-    match = re.fullmatch(r"(?P<key>[A-Za-z_]\w*(?:\.\w+)?)(?P<operator><=|>=|!=|=|:)(?P<value>.*)", body)
+    match = re.fullmatch(r"(?P<key>[A-Za-z_][\w./]*)(?P<operator><=|>=|!=|=|:)(?P<value>.*)", body)
     if match is None:
         return [minus + key for key in _keys(view) if body and key.startswith(body.casefold()) and key != body]
     key, (head, comma, typed) = match["key"], match["value"].rpartition(",")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.views.inputs import missing_inputs
+from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.steering.actions import ADJUSTABLE, fixed_part
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
@@ -52,7 +53,7 @@ def check(path: Path, changes: Sequence[str], studies: Mapping[str, Taken]) -> C
     there = studies.get(spec.name)
     if there is None:
         return Checked(spec, tuple(missing_inputs(spec)))
-    wanted, kept = _kept(spec), _kept(study_from_dict(there.spec, where=spec.name))
+    wanted, kept = _kept(spec), _kept_of(there)
     differing = [name for name in sorted({*wanted, *kept}) if wanted.get(name) != kept.get(name)]
     if there.fresh or not differing:
         return Checked(spec, goes_on=True)
@@ -60,6 +61,14 @@ def check(path: Path, changes: Sequence[str], studies: Mapping[str, Taken]) -> C
     taken = f'name = "{spec.name}" is taken by a study that differs in {", ".join(differing)}'
     text = f"{taken}; use another name, such as {other}"
     return Checked(spec, (text,))
+
+
+def _kept_of(there: Taken) -> Mapping[str, Any]:
+    """Empty for logged runs, and for a study whose spec is no longer valid: any file differs from those."""
+    try:
+        return _kept(study_from_dict(there.spec, where="the study"))
+    except ConfigError:
+        return {}
 
 
 def problems(error: BertDistillError, path: Path) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.contract.spec import FineTuneSpec
 from bertdistill.engine.steering.changes import ZERO_MEANS
 from bertdistill.engine.study.sections import default_of, kind_of
+from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS
 from bertdistill.engine.study.study_text import write_toml
 from bertdistill.engine.tasks.table import TASKS
@@ -72,15 +73,17 @@ class Field:
 
 
 def form(raw: Mapping[str, Any], extra: Sequence[str] = ()) -> list[Field]:
-    """The common keys, the thresholds of the objectives and the keys that were added, without those that are searched.
+    """The common keys, the thresholds of the objectives, the search space and the keys that were added.
 
-    `raw` are the tables of a study file, however wrong they are.
+    A searched setting has the line of its range only. `raw` are the tables of a study file, however wrong they are.
     """
     names = list(COMMON[: COMMON.index("settings.epochs")])
     names += [f"objectives.{index}.threshold" for index in range(len(_objectives(raw)))]
-    names += COMMON[COMMON.index("settings.epochs") :]
-    search = raw.get("search")
-    searched = {f"settings.{name}" for name in search} if isinstance(search, Mapping) else set()
+    names += COMMON[COMMON.index("settings.epochs") : COMMON.index("budget.trials")]
+    ranges = list(_ranges(raw.get("search")))
+    names += ranges
+    names += COMMON[COMMON.index("budget.trials") :]
+    searched = {name.replace("search.", "settings.", 1) for name in ranges}
     if _at(raw, "teacher.fine_tune") is None:
         searched.add("teacher.fine_tune.epochs")
     task = TASKS.get(str(raw.get("task")))
@@ -91,7 +94,7 @@ def form(raw: Mapping[str, Any], extra: Sequence[str] = ()) -> list[Field]:
 
 def field(raw: Mapping[str, Any], name: str) -> Field:
     """The line of one dotted key, whether the study file knows that key or not."""
-    key = known_keys().get(name) or _objective_key(raw, name) or Key(name)
+    key = known_keys().get(name) or _objective_key(raw, name) or _range_key(name) or Key(name)
     value = _at(raw, name)
     if value is None:
         return Field(key)
@@ -119,7 +122,7 @@ def plain(problem: str) -> str:
 def concerns(problem: str, name: str) -> bool:
     """Whether a problem, as `engine.config` and `plan` tell it, is about this dotted key."""
     table, _, leaf = name.rpartition(".")
-    starts = (f"[{table}] {leaf} " if table else f"{leaf} ", f"{name} ")
+    starts = (f"[{table}] {leaf} " if table else f"{leaf} ", f"{name} ", f"[{name}] ")
     if problem.removeprefix("--set ").startswith((*starts, f"{name}=")):
         return True
     # Problems of the data name the file's key and the key to set.
@@ -160,6 +163,24 @@ def _key(one: dataclasses.Field[Any], name: str) -> Key:
     else:
         shown = ZERO_MEANS.get(name, toml(default)) if default == 0 else toml(default)
     return Key(name, str(one.metadata.get("help", "")), shown, kind_of(one) == "str")
+
+
+def _ranges(search: Any) -> Iterator[str]:
+    """The dotted key of every searched parameter; a table of tables holds those of one family."""
+    for name, value in search.items() if isinstance(search, Mapping) else ():
+        if isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values()):
+            yield from (f"search.{name}.{inner}" for inner in value)
+        else:
+            yield f"search.{name}"
+
+
+def _range_key(name: str) -> Key | None:
+    """The line of a searched parameter says what the setting is and how a range is written."""
+    setting = SETTING.get(name.rpartition(".")[2])
+    if not name.startswith("search.") or setting is None:
+        return None
+    words = str(setting.metadata.get("help", "")).rstrip(".")
+    return Key(name, f"{words}: {{ low = …, high = … }} or {{ choices = […] }}; empty: not searched.")
 
 
 def _objectives(raw: Mapping[str, Any]) -> list[Any]:

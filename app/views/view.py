@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median
 from typing import Any
@@ -20,6 +20,7 @@ from bertdistill.engine.analysis.scenarios import at_chance
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
+from bertdistill.engine.study.observed import observed_space
 from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
 from bertdistill.engine.study.scopes import setting_of
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
@@ -162,6 +163,8 @@ def make_view(
 ) -> StudyView:
     """Rank the trials; pure. `before` is an older view of the same study: what holds of it still is not made again."""
     known = of_spec(known) if isinstance(known, StudySpec) else known
+    if study.kind == LOG:
+        known = replace(known, search=observed_space([t.params for t in trials]))
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     values = {t.number: all_metrics(t) for t in complete}
     if before is not None and (before.objectives, before.measured) == (known.objectives, values):

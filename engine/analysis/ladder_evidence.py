@@ -24,8 +24,8 @@ from bertdistill.store import reads
 from bertdistill.store.db import open_db
 
 if TYPE_CHECKING:
-    from bertdistill.engine.contract.spec import DataSpec
     from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.engine.study.study_spec import StudySpec
     from bertdistill.engine.tasks.intervals import Statistic
     from bertdistill.store.rows import Checkpoint, ModelVersion, Trial
 
@@ -86,10 +86,10 @@ def read_known(workspace: Workspace, study: str, numbers: Sequence[int]) -> Know
     )
 
 
-def scorable(workspace: Workspace, known: Known, data: DataSpec, facts: Prepared) -> dict[int, ReportOrder]:
-    """What can be scored, by number: the teacher, if it is a model, and trials that have their best checkpoint."""
-    found = {}
-    if facts.teacher_folder and facts.outputs:
+def scorable(workspace: Workspace, known: Known, spec: StudySpec, facts: Prepared) -> dict[int, ReportOrder]:
+    """What can be scored, by number: the teacher, if it is one model, and trials that have their best checkpoint."""
+    found, data = {}, spec.data
+    if facts.teacher_folder and facts.outputs and not (spec.teacher.ensemble or spec.teacher.outputs):
         threshold = finite(facts.teacher_metrics.get(NULL_THRESHOLD))
         key = report_key(data, f"teacher {Path(facts.outputs).name}", threshold)  # the name covers its weights
         found[TEACHER] = ReportOrder(key, "teacher", facts.teacher_folder, threshold=threshold)

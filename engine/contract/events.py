@@ -5,6 +5,7 @@ The one reader of that file for everybody. Standard library only; it stores noth
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -81,19 +82,27 @@ class EventWriter:
     """Append events to `events.jsonl` with one unbuffered write(2) per line, so a kill loses no complete line."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
         size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            os.write(self._descriptor, b"\n")  # terminate the partial line of a process that died mid-write
+        # The partial line of a process that died mid-write, or of a full disk, is ended before the next one.
+        self._torn = bool(size) and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Append one event. Non-finite numbers become null: JSON has no NaN, and SQLite would store NULL anyway."""
+        """Append one event; OSError if it could not be written whole.
+
+        Non-finite numbers become null: JSON has no NaN, and SQLite would store NULL anyway.
+        """
         event = {"k": kind, "t": round(time.time(), 3), **fields}
         try:
             line = json.dumps(event, allow_nan=False, separators=(",", ":"))
         except ValueError:
             line = json.dumps(finite(event), allow_nan=False, separators=(",", ":"))
-        os.write(self._descriptor, line.encode() + b"\n")
+        data = b"\n" * self._torn + line.encode() + b"\n"
+        written = os.write(self._descriptor, data)
+        self._torn = written < len(data)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Append the values of one step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,18 @@ class Metric:
     """It may be negative, so relative differences are meaningless."""
     not_an_objective: str = ""
     """Why it cannot be an objective, and what to use instead; empty if it can."""
+
+
+_COSTS = re.compile(
+    r"(?:^|[^a-z])(?:\w*loss|err|error|cost|time|seconds|minutes|hours|latency|ms|size|memory|params|flops"
+    r"|perplexity|ppl|wer|cer|mae|mse|rmse|nll|bpc)(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
+
+
+def costs(metric: str) -> bool:
+    """Whether the name of a metric says that less of it is better: `val/loss`, `error_rate`, `latency_ms`."""
+    return bool(_COSTS.search(metric.replace("_", " ")))
 
 
 GENERAL = (

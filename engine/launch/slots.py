@@ -1,6 +1,6 @@
 """Which slots a machine has, which worker is in each, and which of them others use. It starts and stops nothing.
 
-The same questions that the scheduler asks before it starts a worker, asked again for people who look on.
+It asks what the scheduler asks before it starts a worker, for display.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.store.rows import Attempt, ModelVersion
 
-Wish = tuple[int, int]
+SlotSettings = tuple[int, int]
 """`runner.slots` and `runner.slots_per_gpu` of a study."""
-USUAL: Wish = (0, 1)
+DEFAULT: SlotSettings = (0, 1)
 
 
 @dataclass(frozen=True)
-class Place:
+class SlotState:
     """One slot as it is now."""
 
     slot: Slot
@@ -33,43 +33,43 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Room:
-    """What a machine has for workers. `own` is how many workers a study with that wish may have at once."""
+class Capacity:
+    """What a machine has for workers. `own` is how many workers a study with those settings may have at once."""
 
-    places: tuple[Place, ...]
-    own: Mapping[Wish, int] = field(default_factory=dict)
+    slots: tuple[SlotState, ...]
+    own: Mapping[SlotSettings, int] = field(default_factory=dict)
     most: int = 1
     """Workers of all studies together."""
     elsewhere: str = ""
-    """The other machine that the slots are on: then only those with a worker in them are known here."""
+    """Name of the other machine that the slots are on; then only slots with a worker are known here."""
 
 
-def look(launcher: Launcher, wishes: Iterable[Wish], live: Sequence[Attempt]) -> Room:
+def look(launcher: Launcher, settings: Iterable[SlotSettings], live: Sequence[Attempt]) -> Capacity:
     """Every slot that these studies could use, and those that their attempts have. Asks NVML where there are GPUs."""
-    wanted = list(dict.fromkeys(wishes)) or [USUAL]
-    found = {wish: usable(launcher, wish) for wish in wanted}
-    slots = {slot.name: slot for _, named in found.values() for slot in named}
+    found = {one: usable(launcher, one) for one in dict.fromkeys(settings) or [DEFAULT]}
+    by_name = {slot.name: slot for _, named in found.values() for slot in named}
     holders = {attempt.slot: attempt for attempt in live}
     for name, attempt in holders.items():
-        slots[name] = Slot(name, _device(attempt) or (slots[name].device if name in slots else Device()))
-    loads = gpu_loads(slots[name].device for name in holders)
-    places = tuple(_place(launcher, slot, holders, loads) for slot in slots.values())
-    return Room(places, {wish: own for wish, (own, _) in found.items()}, max(len(named) for _, named in found.values()))
+        by_name[name] = Slot(name, _device(attempt) or (by_name[name].device if name in by_name else Device()))
+    loads = gpu_loads(by_name[name].device for name in holders)
+    slots = tuple(_state(launcher, slot, holders, loads) for slot in by_name.values())
+    most = max(len(named) for _, named in found.values())
+    return Capacity(slots, {one: own for one, (own, _) in found.items()}, most)
 
 
-def from_afar(host: str, live: Sequence[Attempt]) -> Room:
+def on_other_host(host: str, live: Sequence[Attempt]) -> Capacity:
     """What is known of the slots of another machine: those that our attempts have."""
-    places = tuple(Place(Slot(one.slot, _device(one) or Device()), one.id) for one in live)
-    return Room(places, most=len(places), elsewhere=host)
+    slots = tuple(SlotState(Slot(one.slot, _device(one) or Device()), one.id) for one in live)
+    return Capacity(slots, most=len(slots), elsewhere=host)
 
 
-def usable(launcher: Launcher, wish: Wish) -> tuple[int, list[Slot]]:
+def usable(launcher: Launcher, wanted: SlotSettings) -> tuple[int, list[Slot]]:
     """How many of these slots the study may have at once, and the slots: of GPUs all there are."""
-    slots = launcher.slots(*wish)
+    slots = launcher.slots(*wanted)
     own = len(slots)
     if any(slot.device.kind == "cuda" for slot in slots):
         names = {slot.name for slot in slots}
-        slots = slots + [one for one in launcher.slots(0, wish[1]) if one.name not in names]
+        slots = slots + [one for one in launcher.slots(0, wanted[1]) if one.name not in names]
     return own, slots
 
 
@@ -83,12 +83,12 @@ def _device(attempt: Attempt) -> Device | None:
     return Handle.from_dict(attempt.handle).device
 
 
-def _place(launcher: Launcher, slot: Slot, holders: Mapping[str, Attempt], loads: Mapping[str, float]) -> Place:
+def _state(launcher: Launcher, slot: Slot, holders: Mapping[str, Attempt], loads: Mapping[str, float]) -> SlotState:
     if slot.name in holders:
-        return Place(slot, holders[slot.name].id)
+        return SlotState(slot, holders[slot.name].id)
     if not fits(slot.device, loads):
-        return Place(slot, reason="other slots use all of this GPU")
-    return Place(slot, reason=launcher.busy(slot))
+        return SlotState(slot, reason="other slots use all of this GPU")
+    return SlotState(slot, reason=launcher.busy(slot))
 
 
 def gpu_loads(devices: Iterable[Device]) -> dict[str, float]:

@@ -72,7 +72,7 @@ def settle(db: Database, workspace: Workspace) -> None:
 def _move(db: Database, workspace: Workspace, one: Binned) -> None:
     home, target = workspace.absolute(one.path), workspace.absolute(one.folder)
     with db.write() as session:
-        if one not in reads.binned(session, request_id=one.request_id):
+        if reads.binned_by_id(session, one.id) != one:
             return  # another process was faster
         nothing = one.path and not home.exists() and not target.exists()
         if nothing or (one.path and _needed_again(session, one)):

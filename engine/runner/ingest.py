@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.contract.events import MAX_SERIES, Chunk, read_chunk
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.runner.digest import SERIES_NAME, Events, digest
+from bertdistill.engine.runner.rules import is_logged
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
 from bertdistill.store.metrics import Points
@@ -122,9 +123,11 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
     if attempt.kind != "promote":  # a promotion is settled by the process that started it
         points, dropped = _add_points(session, attempt, events, common)
         _store_result(session, attempt, events)
+    if is_logged(attempt):
+        common.standings.append(writes.Standing(attempt.trial_id or 0, _newest(events), events.trained))
     if attempt.kind == "trial":
         stored, misplaced = _store_checkpoints(session, workspace, attempt, events.checkpoints)
-        if events.scores or events.trained is not None:
+        if not is_logged(attempt) and (events.scores or events.trained is not None):
             newer = events.scores if events.result is None else {}
             common.standings.append(writes.Standing(attempt.trial_id or 0, newer, events.trained))
     if events.ended is not None:
@@ -135,7 +138,8 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
     bad = events.bad_lines + misplaced + (not chunk.data)
     before = 0 if chunk.start < attempt.ingest_offset else attempt.bad_lines
     offset = chunk.start + chunk.consumed
-    common.attempts.append(writes.Reported(attempt.id, offset, before + bad, events.progress))
+    progress = events.progress or (_steps(events) if is_logged(attempt) and not attempt.total else None)
+    common.attempts.append(writes.Reported(attempt.id, offset, before + bad, progress))
     return Batch(
         offset=offset,
         points=points,
@@ -164,6 +168,20 @@ def _add_points(session: Writing, attempt: Attempt, events: Events, common: _Com
     return len(points), len(events.points) - len(points)
 
 
+def _newest(events: Events) -> dict[str, float | None]:
+    """The newest value under every name: what a training that names its metrics itself has scored so far."""
+    newest = {name: value for name, _, value, _ in events.points if SERIES_NAME.fullmatch(name)}
+    final = events.result["metrics"] if events.result is not None else {}
+    return {**dict(list(newest.items())[:MAX_SERIES]), **final}
+
+
+def _steps(events: Events) -> Mapping[str, Any] | None:
+    """The progress of a training that reports none: its newest step."""
+    if not events.points:
+        return None
+    return {"phase": "train", "done": events.points[-1][1] + 1, "total": 0.0, "rate": 0.0, "unit": "steps"}
+
+
 def _admit(known: set[str], reported: Iterable[str]) -> set[str]:
     """Reported names that have a series or may get one: fit names, until there are MAX_SERIES."""
     new = sorted(name for name in set(reported) - known if SERIES_NAME.fullmatch(name))
@@ -171,7 +189,7 @@ def _admit(known: set[str], reported: Iterable[str]) -> set[str]:
 
 
 def _store_result(session: Writing, attempt: Attempt, events: Events) -> None:
-    if events.result is None:
+    if events.result is None or is_logged(attempt):
         return
     if attempt.kind == "prepare":
         writes.set_prepared(session, attempt.study_id, events.result["facts"])

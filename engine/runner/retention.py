@@ -15,7 +15,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective, ranking
 from bertdistill.engine.runner import bin
-from bertdistill.engine.study.outline import outline
+from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Binned, Checkpoint, Study, Trial, TrialState
@@ -59,9 +59,14 @@ def finish_all(db: Database, workspace: Workspace, *, now: float) -> None:
     """`finish` for every trial that needs it still, a runner may have died before it came to it; and tidy the bin."""
     bin.tidy(db, workspace, now=now)
     with db.read() as session:
-        lasts = [one for study in reads.studies(session) for one in reads.checkpoints(session, study_id=study.id)]
+        lasts = [one for study in _searches(session) for one in reads.checkpoints(session, study_id=study.id)]
     for trial_id in {one.trial_id for one in lasts if one.role == "last"}:
         finish(db, workspace, trial_id, now=now)
+
+
+def _searches(session: Reading) -> list[Study]:
+    """What the program of a logged run has saved is not ours to remove."""
+    return [study for study in reads.studies(session) if study.kind != LOG]
 
 
 def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], *, now: float) -> Dropped:
@@ -125,7 +130,7 @@ def make_room(
     if deleted and free(workspace.path) < wanted_bytes:
         _empty_bin(db, workspace, deleted, now=now)
     with db.read() as session:
-        spare = [(study, one) for study in reads.studies(session) for one in _spare(session, study)]
+        spare = [(study, one) for study in _searches(session) for one in _spare(session, study)]
     per_study: dict[int, Dropped] = {}
     for study, checkpoint in spare:
         if free(workspace.path) >= wanted_bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
-from bertdistill.store.rows import Study, Trial, TrialState
+from bertdistill.store.rows import Attempt, Study, Trial, TrialState
 
 BUDGETED = frozenset({"baseline", "sampler", "queued"})
 """Origins that count against budget.trials; reruns do not."""
@@ -19,6 +19,15 @@ UNDONE = "undone"
 HOST_OOM = "host_oom"
 """Class of an end for lack of main memory. Often another trial used it, so such a trial runs once more, alone;
 until that attempt has ended the trial carries this reason."""
+
+
+LOGGED = "logged"
+"""Key in the handle of an attempt that logs itself, and origin of its trial."""
+
+
+def is_logged(attempt: Attempt) -> bool:
+    """Whether it is someone's own training, which no runner started and none can stop."""
+    return LOGGED in attempt.handle
 
 
 def runs_alone(trial: Trial) -> bool:

@@ -27,8 +27,10 @@ from bertdistill.engine.runner import lease, requests, retention
 from bertdistill.engine.runner.advance import Advancer
 from bertdistill.engine.runner.clock import Clock
 from bertdistill.engine.runner.collector import Collector
+from bertdistill.engine.runner.logged import LoggedRuns
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.plain_log import PlainFormatter
+from bertdistill.engine.runner.rules import is_logged
 from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.search.proposals import Proposer
 from bertdistill.store import reads, writes
@@ -70,6 +72,7 @@ class Runner:
     _proposer: Proposer = field(init=False)
     _lookups: Lookups = field(init=False)
     _collector: Collector = field(init=False)
+    _logged: LoggedRuns = field(init=False)
     _scheduler: Scheduler = field(init=False)
     _advancer: Advancer = field(init=False)
     _benched: set[int] = field(default_factory=set)
@@ -88,6 +91,7 @@ class Runner:
         self._lookups = Lookups(self.db)
         shared = (self._lookups, self._at_study, self.clock.steady)
         self._collector = Collector(*place, *shared)
+        self._logged = LoggedRuns(self.workspace)
         failed = self._collector.failed
         self._scheduler = Scheduler(*place, *shared, self._pause, failed)
         self._advancer = Advancer(self.db, self._lookups, self._proposer, self._scheduler, self._pause, failed)
@@ -102,6 +106,7 @@ class Runner:
         self._honour(now)
         live = self._collector.collect(now, without=self._benched)
         self._collector.pass_on_stops(live)
+        self._store_logged(now)
         studies = self._lookups.running()
         self._account(studies)
         self._proposer.keep({study.id for study in studies})
@@ -120,7 +125,7 @@ class Runner:
         with self.db.read() as session:
             if reads.pending_requests(session):
                 return True
-            followed = [one.study_id for one in reads.live_attempts(session)]
+            followed = [one.study_id for one in reads.live_attempts(session) if not is_logged(one)]
         running = [study.id for study in self._lookups.running()]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
@@ -128,9 +133,21 @@ class Runner:
         """Sleep until something changes: a worker's file, a lock, the database, an answer. It costs a few stats."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
-            if self.lost() or self.db.data_version() != self._seen_version or self._collector.stirs():
+            if self.lost() or self.db.data_version() != self._seen_version or self._stirs():
                 break
         self.wake.clear()
+
+    def _stirs(self) -> bool:
+        return self._collector.stirs() or self._logged.stirs()
+
+    def _store_logged(self, now: float) -> None:
+        """What is wrong with logged runs must not pause a search."""
+        try:
+            self._logged.store(self.db, now)
+        except StoreUnavailable:
+            raise
+        except (BertDistillError, OSError) as error:
+            log.warning("logged runs cannot be stored: %s", error)
 
     def _honour(self, now: float) -> None:
         for request in requests.honour_all(self.db, now=now):

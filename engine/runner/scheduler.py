@@ -17,7 +17,7 @@ from bertdistill.engine.launch.protocol import Exit, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of, fits, gpu_loads, usable
 from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
-from bertdistill.engine.runner.rules import HOST_OOM, out_of_hours, place_in_queue, runs_alone
+from bertdistill.engine.runner.rules import HOST_OOM, is_logged, out_of_hours, place_in_queue, runs_alone
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
@@ -52,7 +52,7 @@ class Scheduler:
         refused: set[int] = set()
         while True:
             with self.db.read() as session:
-                live = reads.live_attempts(session)
+                live = [one for one in reads.live_attempts(session) if not is_logged(one)]
                 if reads.live_with_reason(session, HOST_OOM):
                     return  # it runs alone
             studies = [study for study in self.lookups.running() if study.id not in refused]

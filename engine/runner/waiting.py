@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bertdistill.engine.launch.slots import Room
+from bertdistill.engine.launch.slots import Capacity
 from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, runs_alone, used
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
@@ -57,24 +57,24 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class House:
+class Shared:
     """What all studies of a workspace share."""
 
     live: Sequence[Attempt]
-    room: Room
+    capacity: Capacity
     runner_alive: bool
     leaving: bool = False
     """Whether the runner was asked to leave."""
 
 
-def waiting(studies: Sequence[StudyNow], house: House) -> list[Waiting]:
+def waiting(studies: Sequence[StudyNow], shared: Shared) -> list[Waiting]:
     """Everything that waits, study by study."""
-    return [item for now in studies for item in _of_study(now, house)]
+    return [item for now in studies for item in _of_study(now, shared)]
 
 
-def own_slots(now: StudyNow, room: Room) -> int:
+def own_slots(now: StudyNow, capacity: Capacity) -> int:
     """Workers that this study may have at once on this machine."""
-    return room.own.get((now.spec.runner.slots, now.spec.runner.slots_per_gpu), now.spec.runner.slots or 1)
+    return capacity.own.get((now.spec.runner.slots, now.spec.runner.slots_per_gpu), now.spec.runner.slots or 1)
 
 
 def workers_of(now: StudyNow, live: Sequence[Attempt]) -> list[Attempt]:
@@ -82,28 +82,28 @@ def workers_of(now: StudyNow, live: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in live if attempt.study_id == now.study.id]
 
 
-def _of_study(now: StudyNow, house: House) -> Iterator[Waiting]:
+def _of_study(now: StudyNow, shared: Shared) -> Iterator[Waiting]:
     name, state = now.study.name, now.study.state
     if state == StudyState.COMPLETE:
         return
-    mine = workers_of(now, house.live)
+    mine = workers_of(now, shared.live)
     if now.study.prepared is None and not mine:
-        yield Waiting(name, "preparation", None, 1, *(_blocked(now, house) or _for_a_slot(now, house, 0)))
+        yield Waiting(name, "preparation", None, 1, *(_blocked(now, shared) or _for_a_slot(now, shared, 0)))
     trials = sorted((one for one in now.trials if one.state == TrialState.WAITING), key=place_in_queue)
     for place, trial in enumerate(trials):
-        reason, why = _blocked(now, house) or _held_back(now, house, trial, mine) or _for_a_slot(now, house, place)
+        reason, why = _blocked(now, shared) or _held_back(now, shared, trial, mine) or _for_a_slot(now, shared, place)
         yield Waiting(name, "trial", trial.number, place + 1, reason, why, _behind(trial, now.spec))
     wants_more = used(now.trials) < now.spec.budget.trials and not out_of_hours(now.study, now.spec)
     begun = now.study.prepared is not None or mine  # while it is prepared, the first proposal waits for that
     open_ = state in (StudyState.RUNNING, StudyState.PAUSED) and begun
     if open_ and not trials and wants_more:
-        reason, why = _blocked(now, house) or _for_a_slot(now, house, 0)
+        reason, why = _blocked(now, shared) or _for_a_slot(now, shared, 0)
         if reason == "next":
             why = "the optimiser is choosing parameters"
         yield Waiting(name, "proposal", None, 1, reason, why)
 
 
-def _blocked(now: StudyNow, house: House) -> tuple[Reason, str] | None:
+def _blocked(now: StudyNow, shared: Shared) -> tuple[Reason, str] | None:
     """What blocks the whole study."""
     study = now.study
     if study.state == StudyState.PAUSED:
@@ -112,14 +112,14 @@ def _blocked(now: StudyNow, house: House) -> tuple[Reason, str] | None:
         return "stopped", "the study is stopped"
     if study.state == StudyState.FAILED:
         return "failed", f"the study failed: {study.diagnosis}"
-    if not house.runner_alive:
+    if not shared.runner_alive:
         return "no runner", "no runner is running"
-    if house.leaving:
+    if shared.leaving:
         return "leaving", "the runner was asked to exit and starts nothing new"
     return None
 
 
-def _held_back(now: StudyNow, house: House, trial: Trial, mine: Sequence[Attempt]) -> tuple[Reason, str] | None:
+def _held_back(now: StudyNow, shared: Shared, trial: Trial, mine: Sequence[Attempt]) -> tuple[Reason, str] | None:
     """What blocks this trial while others of its study may start."""
     if any(attempt.trial_id == trial.id for attempt in mine):
         return "ending", "its last attempt is still stopping"
@@ -127,27 +127,27 @@ def _held_back(now: StudyNow, house: House, trial: Trial, mine: Sequence[Attempt
         return "preparing", "the preparation of the study comes first"
     if out_of_hours(now.study, now.spec) and trial.started_at is None:
         return "hours", f"the study's {now.spec.budget.hours:g} hours are used up"
-    if runs_alone(trial) and house.live:
+    if runs_alone(trial) and shared.live:
         return "alone", "it ran out of main memory, so it waits until nothing else runs"
     return None
 
 
-def _for_a_slot(now: StudyNow, house: House, before: int) -> tuple[Reason, str]:
+def _for_a_slot(now: StudyNow, shared: Shared, before: int) -> tuple[Reason, str]:
     """Which slot something waits for that nothing else holds up; `before` others of its study go first."""
-    mine, own = workers_of(now, house.live), own_slots(now, house.room)
+    mine, own = workers_of(now, shared.live), own_slots(now, shared.capacity)
     if now.study.prepared is None and mine:
         return "preparing", "the preparation of the study comes first"
-    if house.room.elsewhere:
-        return "slots", f"waits for a slot on {house.room.elsewhere}"
+    if shared.capacity.elsewhere:
+        return "slots", f"waits for a slot on {shared.capacity.elsewhere}"
     if len(mine) >= own:
         return "slots", f"no free slot: the study has {len(mine)} of {own} {_workers(own)}"
-    if len(house.live) >= house.room.most:
-        return "slots", f"no free slot: {len(house.live)} {_workers(len(house.live))} of all studies run"
-    free = [place for place in house.room.places if place.free]
+    if len(shared.live) >= shared.capacity.most:
+        return "slots", f"no free slot: {len(shared.live)} {_workers(len(shared.live))} of all studies run"
+    free = [place for place in shared.capacity.slots if place.free]
     if not free:
-        reasons = [f"{place.slot.name}: {place.reason}" for place in house.room.places if place.reason]
+        reasons = [f"{place.slot.name}: {place.reason}" for place in shared.capacity.slots if place.reason]
         return "busy", f"no free slot: {'; '.join(reasons)}" if reasons else "no free slot"
-    if before >= min(len(free), own - len(mine), house.room.most - len(house.live)):
+    if before >= min(len(free), own - len(mine), shared.capacity.most - len(shared.live)):
         return "queue", f"{before} before it in the queue"
     return "next", "starts at the runner's next check"
 

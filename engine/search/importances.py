@@ -25,7 +25,8 @@ from bertdistill.engine.contract.errors import ConfigError, WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.observed import observed_space
+from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, points
 from bertdistill.engine.study.study_spec import StudySpec
@@ -33,7 +34,7 @@ from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 from bertdistill.store.errors import BertDistillError
-from bertdistill.store.rows import Trial
+from bertdistill.store.rows import Trial, TrialState
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -119,9 +120,28 @@ def read_importances(workspace: Workspace, study: str, method: Method = "ped-ano
             trials = reads.trials(session, found.id)
     finally:
         db.close()
-    return study_importances(
-        trials, study_from_dict(found.spec, where=f"study {study}"), Prepared.from_dict(found.prepared), method
-    )
+    if found.kind == LOG:
+        return logged_importances(trials, outline(found).objectives, method)
+    return study_importances(trials, outline(found).whole, Prepared.from_dict(found.prepared), method)
+
+
+def logged_importances(trials: Sequence[Trial], objectives: Sequence[Objective], method: Method) -> list[Importances]:
+    """The same for logged runs, over the parameters that were seen."""
+    from bertdistill.engine.pareto.frontier import feasible
+    from bertdistill.engine.search.optimiser import PastTrial
+
+    names = [objective.metric for objective in objectives]
+    whole = [one for one in trials if one.state == TrialState.COMPLETE]
+    scored = [one for one in whole if all(isinstance(one.metrics.get(name), (int, float)) for name in names)]
+    fit = [one for one in scored if feasible(one.metrics, objectives)]
+    space = observed_space([one.params for one in fit])
+    past_trials = [
+        PastTrial({name: value for name, value in one.params.items() if value is not None}, "complete", values)
+        for one in fit
+        if (values := tuple(float(one.metrics[name]) for name in names))
+    ]
+    found = [importances(past_trials, space, one, place, method=method) for place, one in enumerate(objectives)]
+    return [dataclasses.replace(one, missed=len(scored) - len(fit)) for one in found]
 
 
 def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared, method: Method) -> list[Importances]:

@@ -171,27 +171,44 @@ class _Search:
     effect: Effect | None = None
     codes: dict[str, Code] = field(init=False)
     dice: random.Random = field(init=False)
+    _deciders: tuple[str, ...] = field(init=False)
+    """The parameters whose values decide which others are active."""
+    _active: dict[Hashable, tuple[str, ...]] = field(default_factory=dict)
+    _pairs: dict[str, tuple[Parameter, Parameter]] = field(init=False)
+    """Each parameter in the whole space and in the part to draw from, sorted by name."""
 
     def __post_init__(self) -> None:
         whole = self.kind in WHOLE
         pairs = zip(self.space, self.within, strict=True)
         self.codes = {now.name: Code.of(wide).drawing(now) if whole else Code.of(now) for wide, now in pairs}
         self.dice = random.Random(self.seed)
+        keys = {"family", *(key for parameter in self.space for key in parameter.when)}
+        self._deciders = tuple(sorted({*keys, *(one.name for one in self.space if one.key in keys)}))
+        pairs = zip(self.space, self.within, strict=True)
+        self._pairs = {wide.name: (wide, now) for wide, now in sorted(pairs, key=lambda pair: pair[0].name)}
 
     # -------------------------------------------------------------------------------- what may be proposed
 
     def key(self, params: Mapping[str, Value]) -> Hashable:
         """Equal for parameter sets that are equal after rounding, or have the same effect."""
-        wide, now = ({parameter.name: parameter for parameter in space} for space in (self.space, self.within))
-        kept = active(self.space, params, self.fixed)
+        kept = self.active(params)
         same = {
-            name: rounded(now[name] if contains(now[name], kept[name]) else wide[name], kept[name])
-            for name in sorted(kept)
+            name: rounded(now if now is wide or contains(now, kept[name]) else wide, kept[name])
+            for name, (wide, now) in self._pairs.items()
+            if name in kept
         }
         try:
             return self.effect(same) if self.effect else tuple(same.items())
         except ConfigError:
             return tuple(same.items())
+
+    def active(self, params: Mapping[str, Value]) -> dict[str, Value]:
+        """`space.active`, which is the same for all sets of the same parameters that agree in the deciding ones."""
+        case = (tuple(params), *(params.get(name) for name in self._deciders))
+        names = self._active.get(case)
+        if names is None:
+            names = self._active[case] = tuple(active(self.space, params, self.fixed))
+        return {name: params[name] for name in names}
 
     def allowed(self, params: dict[str, Value]) -> bool:
         """Whether the student can be built and its known metrics reach their thresholds."""
@@ -278,13 +295,13 @@ class _Search:
 
     def fits(self, params: Mapping[str, Value]) -> bool:
         """Whether a past trial is in the whole space. A single unknown choice would make every later ask fail."""
-        kept = active(self.space, params, self.fixed)
-        return self.wanted(kept) == set(kept) and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
+        kept = self.active(params)
+        return self.wanted(kept) == kept.keys() and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
 
     def wanted(self, params: Mapping[str, Value]) -> set[str]:
         """The parameters that are active given the values of `params`."""
         filled = {p.name: params.get(p.name, _any_value(p)) for p in self.space}
-        return set(active(self.space, filled, self.fixed))
+        return set(self.active(filled))
 
     def ask(self, study: optuna.Study) -> dict[str, Value]:
         """One suggestion, parents before the parameters that depend on them."""
@@ -350,7 +367,7 @@ class _Scale:
 
         An unknown value (such as the score of a student that ran out of memory) counts as the worst seen.
         """
-        kept = active(self.search.space, trial.params, self.search.fixed)
+        kept = self.search.active(trial.params)
         codes = self.search.codes
         if self.search.kind not in WHOLE:  # TPE models each parameter by itself: the others still count
             kept = {name: value for name, value in kept.items() if contains(codes[name].parameter, value)}

@@ -16,7 +16,7 @@ from bertdistill.engine.contract.errors import ActionRefused, InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
-from bertdistill.engine.runner.rules import UNDONE
+from bertdistill.engine.runner.rules import UNDONE, is_logged
 from bertdistill.engine.steering.changes import (
     REPORT,
     archive_study,
@@ -34,9 +34,10 @@ from bertdistill.engine.steering.deletion import Deletion, delete, plan_delete
 from bertdistill.engine.steering.history import Entry, history, undo
 from bertdistill.engine.steering.promotions import promote, set_alias, settle_promotion, undo_alias
 from bertdistill.engine.steering.pruning import Pruning, plan_prune, prune
-from bertdistill.engine.steering.recording import ask, record, writing
+from bertdistill.engine.steering.recording import ask, record, refuse_logged, writing
 from bertdistill.engine.steering.reruns import Forecast, forecast_rerun, queue_trial, rerun
 from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
@@ -93,7 +94,7 @@ def stop_runner(workspace: Workspace, *, who: str) -> str:
     """Ask the workers to write a checkpoint and exit, then the runner to exit; a later runner resumes from there."""
     with writing(workspace) as db:
         with db.read() as session:
-            live = bool(reads.live_attempts(session))
+            live = any(not is_logged(one) for one in reads.live_attempts(session))
         runner = runner_status(workspace, db)
         if not live and not runner.alive:
             raise ActionRefused("no runner and no workers are running", hint="There is nothing to stop.")
@@ -140,7 +141,8 @@ def _take_over(session: Writing, study: Study, filed: StudySpec, who: str) -> No
 
     Changes made while the study ran are kept: running the same file again only attaches. ActionRefused otherwise.
     """
-    in_force = study_from_dict(study.spec, where=study.name)
+    refuse_logged(study)
+    in_force = outline(study).whole
     before, new = dump(in_force), dump(filed)
     old = dump(as_filed(in_force, reads.requests(session, study.id)))
     names = [name for name in {**old, **new} if new.get(name) not in (old.get(name), before.get(name))]
@@ -168,6 +170,7 @@ def resume_study(workspace: Workspace, study: str, *, who: str, retry_failed: bo
     with writing(workspace) as db:
         with db.read() as session:
             found = reads.study(session, study)
+        refuse_logged(found)
         if found.state == StudyState.COMPLETE and not retry_failed:
             raise ActionRefused(
                 f"study {study!r} is complete",
@@ -206,6 +209,7 @@ def _change_running(workspace: Workspace, study: str, verb: str, who: str, state
     with writing(workspace) as db:
         with db.read() as session:
             found = reads.study(session, study)
+        refuse_logged(found)
         if found.state not in states:
             raise ActionRefused(f"study {study!r} is {found.state}", hint=f"There is nothing to {verb.split('_')[0]}.")
         before = {"state": found.state.value} if verb == "pause" else None
@@ -223,7 +227,9 @@ def stop_trial(workspace: Workspace, study: str, number: int, *, at_once: bool =
     """
     with writing(workspace) as db:
         with db.read() as session:
-            trial = reads.trial(session, reads.study(session, study).id, number)
+            found = reads.study(session, study)
+            trial = reads.trial(session, found.id, number)
+        refuse_logged(found)
         if trial.state not in (TrialState.WAITING, TrialState.RUNNING):
             raise ActionRefused(
                 f"trial {number} is {trial.state}", hint="Only waiting and running trials can be stopped."

@@ -18,6 +18,7 @@ from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.rules import out_of_hours, used
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
 from bertdistill.engine.study.config import absolute_path, changed, dump, nearest, study_from_dict
+from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.ranges import dump_range, typed
 from bertdistill.engine.study.sections import amount, shown
 from bertdistill.engine.study.study_spec import StudySpec
@@ -122,6 +123,8 @@ def _change(
     made: list[Request] = []
     with writing(workspace) as db:
         with db.write() as session:
+            if [change.verb for change in changes] == ["note"] and reads.study(session, study).kind == LOG:
+                return _note_logged(session, reads.study(session, study), changes[0], who)
             found, spec = study_and_spec(session, study)
             if any(change.verb == "data" for change in changes):
                 refuse_promoted(session, found)
@@ -142,6 +145,16 @@ def _change(
         if stop_newest:
             ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
     return found, made
+
+
+def _note_logged(session: Writing, study: Study, change: Change, who: str) -> tuple[Study, list[Request]]:
+    """Logged runs have no study file, only a note."""
+    before = {"note": study.spec.get("note", "")}
+    if before == change.arguments:
+        return study, []
+    writes.set_study_spec(session, study.id, {**study.spec, **change.arguments})
+    made = record(session, who, "note", study.id, arguments=dict(change.arguments), before=before)
+    return reads.study_by_id(session, study.id), [made]
 
 
 # ------------------------------------------------------------------------------------------------------ keys and values

@@ -99,6 +99,8 @@ def _study(session: Reading, study: Study) -> Deletion:
             f"study {study.name!r} is running", hint=f"Stop it first: bertdistill-tui engine stop {study.name}"
         )
     if any(one.state == AttemptState.RUNNING for one in attempts):
+        if study.kind != "search":
+            raise ActionRefused(f"a run of {study.name!r} is still being logged", hint="Wait until it has ended.")
         raise ActionRefused(
             f"workers of study {study.name!r} are still stopping",
             hint="Wait until they have written their checkpoints.",
@@ -122,12 +124,15 @@ def _trial(session: Reading, study: Study, trial: Trial) -> Deletion:
     name = f"{study.name}/{trial.number}"
     attempts = reads.attempts(session, trial_id=trial.id)
     leaving = any(one.state == AttemptState.RUNNING for one in attempts)
+    if leaving and study.kind != "search":
+        raise ActionRefused(f"run {name} is still being logged", hint="Wait until it has ended.")
     if trial.state in (TrialState.WAITING, TrialState.RUNNING) or leaving:
         hint = f"Stop it first: bertdistill-tui engine stop {study.name} --trial {trial.number}"
         raise ActionRefused(f"trial {name} is {'running' if leaving else trial.state}", hint=hint)
     if trial.origin == "baseline" and study.kind == "search":
         hint = f"Delete the whole study, or archive the trial: bertdistill-tui engine archive {name}"
         raise ActionRefused(f"trial {name} is the baseline that other trials are compared with", hint=hint)
+    forgotten = "; the optimiser forgets it" if study.kind == "search" else ""
     versions = _versions(session, {trial.id})
     _refuse_ancestor(session, study, trial, name)
     return Deletion(
@@ -136,7 +141,7 @@ def _trial(session: Reading, study: Study, trial: Trial) -> Deletion:
         study.id,
         trial.id,
         items=(Item(ROWS), *_folders(attempts, versions)),
-        words=(f"trial {name}: its curves, checkpoints and logs; the optimiser forgets it",),
+        words=(f"trial {name}: its curves, checkpoints and logs{forgotten}",),
         versions=tuple(one.id for one in versions),
     )
 

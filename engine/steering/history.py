@@ -20,7 +20,8 @@ from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, p
 from bertdistill.engine.steering.deletion import DELETE, bring_back
 from bertdistill.engine.steering.pruning import PRUNE
 from bertdistill.engine.steering.recording import record, writing
-from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.engine.study.ranges import range_text
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -325,7 +326,10 @@ def _take_back(session: Writing, workspace: Workspace, log: _Log, chosen: Reques
 
 def _put_spec(session: Writing, first: Request, values: Mapping[str, Any]) -> dict[str, Any]:
     study = reads.study_by_id(session, row(first.study_id))
-    spec = study_from_dict(study.spec, where=f"study {study.name}")
+    if study.kind == LOG:  # only its note can be changed
+        writes.set_study_spec(session, study.id, {**study.spec, **values})
+        return {name: study.spec.get(name, "") for name in values}
+    spec = outline(study).whole
     if first.verb == "data":
         refuse_promoted(session, study)
     new = put(spec, first.verb, values)
@@ -380,7 +384,7 @@ def _put_trial_state(session: Writing, first: Request, wanted: str) -> dict[str,
     others = [one for one in reads.trials(session, trial.study_id) if one.id != trial.id]
     if twin := next((one for one in others if one.settings == trial.settings and one.reason != UNDONE), None):
         raise ActionRefused(f"trial {twin.number} has exactly these settings", hint=f"Look at trial {twin.number}.")
-    budget = study_from_dict(study.spec, where=study.name).budget.trials
+    budget = outline(study).whole.budget.trials
     if first.verb == "queue" and used(others) >= budget:
         raise ActionRefused(f"the budget of {budget} trials is used up", hint="Raise budget.trials.")
     writes.set_trial_state(session, trial.id, TrialState.WAITING, now=time.time())

@@ -24,8 +24,8 @@ from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.dispatch import devices_in_use
 from bertdistill.engine.runner.settle import last_line
 from bertdistill.engine.steering.integrity import FILES, fingerprints
-from bertdistill.engine.steering.recording import record, writing
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.steering.recording import record, refuse_logged, writing
+from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Attempt, Checkpoint, ModelVersion, Study, Trial, TrialState
@@ -60,6 +60,7 @@ def promote(
     with writing(workspace) as db:
         with db.write() as session:
             found = reads.study(session, study)
+            refuse_logged(found)
             trial = reads.trial(session, found.id, number)
             chosen = _checkpoint(session, trial, checkpoint)
             version = writes.create_model_version(
@@ -91,7 +92,7 @@ def _start(
     version: ModelVersion,
     order: Promotion,
 ) -> ModelVersion:
-    spec = study_from_dict(study.spec, where=f"study {study.name}")
+    spec = outline(study).whole
     device = free_device(db, workspace, launcher)
     paths = RunPaths(dispatch.free_folder(workspace.promotion_folder(study.name, version.name, version.version)))
     told = dispatch.attempt_spec(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertdistill.engine.contract.logged import NAME as LOGGED_RUNS
 from bertdistill.engine.contract.sizes import Sizes
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
@@ -178,7 +179,8 @@ def _strays(session: Reading, workspace: Workspace) -> Iterator[str]:
     for study in _entries(workspace.path / "runs"):
         for folder in _entries(study):
             path = f"runs/{study.name}/{folder.name}"
-            if folder.is_dir() and path not in known and not process.held(folder / "lock"):
+            is_new = study.name == LOGGED_RUNS and not folder.name.startswith(".")  # a logged run, still to be stored
+            if folder.is_dir() and path not in known and not is_new and not process.held(folder / "lock"):
                 yield path
 
 

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.engine.contract.errors import InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.lease import ensure_runner, runner_status
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.runner.rules import is_logged
+from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading, open_db
@@ -36,9 +38,16 @@ def writing(workspace: Workspace) -> Iterator[Database]:
 
 
 def study_and_spec(session: Reading, name: str) -> tuple[Study, StudySpec]:
-    """A study by name and its spec in force."""
+    """A study by name and its spec in force; ConfigError if it has none, as logged runs."""
     study = reads.study(session, name)
-    return study, study_from_dict(study.spec, where=f"study {name}")
+    return study, outline(study).whole
+
+
+def refuse_logged(study: Study) -> None:
+    """InvalidRequest for logged runs: no runner started them, so none can stop, start or repeat one."""
+    if study.kind == LOG:
+        hint = "Its trainings belong to the programs that log them; only a search is controlled from here."
+        raise InvalidRequest(f"study {study.name} is a collection of logged runs, not a search", hint=hint)
 
 
 def record(
@@ -99,7 +108,7 @@ def ask(
             return runner_status(workspace, db).unanswered
         try:
             with db.read() as session:
-                live = bool(reads.live_attempts(session))
+                live = any(not is_logged(one) for one in reads.live_attempts(session))
             if not live:
                 requests.honour_all(db, now=time.time())
         finally:

@@ -63,7 +63,7 @@ def score_on_report(
     finally:
         db.close()
     known, spec = read_known(workspace, study, numbers), study_from_dict(found.spec, where=f"study {study}")
-    models = scorable(workspace, known, spec.data, Prepared.from_dict(found.prepared))
+    models = scorable(workspace, known, spec, Prepared.from_dict(found.prepared))
     wanted = [one for one in models.values() if read_scores(workspace.caches, one.key) is None]
     gone = tuple(number for number in numbers if number not in known.checkpoints)
     if wanted:

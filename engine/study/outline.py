@@ -16,7 +16,7 @@ from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.space import Space
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
-from bertdistill.engine.tasks.table import METRICS
+from bertdistill.engine.tasks.table import usual_direction
 from bertdistill.store.rows import Study
 
 LOG = "log"
@@ -100,8 +100,7 @@ def _objectives(raw: Any) -> Iterator[Objective]:
         metric = item.get("metric") if isinstance(item, Mapping) else None
         if isinstance(metric, str) and metric and metric not in seen:
             seen.add(metric)
-            known = METRICS.get(metric)
-            minimize = item.get("direction", known.direction if known else "") == "minimize"
+            minimize = item.get("direction", usual_direction(metric)) == "minimize"
             threshold = _finite(item.get("threshold"))
             constraint = item.get("constraint") is True and threshold is not None
             yield Objective(metric, "minimize" if minimize else "maximize", threshold, constraint)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.contract.spec import SCRATCH, Settings, TeacherSpec
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import baseline_problems, family_problems, place, selected

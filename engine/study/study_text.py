@@ -19,6 +19,7 @@ from bertdistill.engine.study import limits
 from bertdistill.engine.study.sections import one_of
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+DATA_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".gz")
 LARGEST_FILE = 1_000_000
 """In bytes. A study file has a few thousand; a data file given by mistake has more."""
 
@@ -28,6 +29,10 @@ LARGEST_FILE = 1_000_000
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError naming the file and, for syntax errors, line and column."""
+    if path.suffix.lower() in DATA_SUFFIXES:
+        raise ConfigError(
+            f"{path}: is a data file, not a study file", hint=f"write a study file for it: engine new {path}"
+        )
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path}: is {path.stat().st_size:,} bytes long; too large for a study file")

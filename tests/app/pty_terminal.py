@@ -136,6 +136,11 @@ class PtyTerminal:
         keys = self.output.count(b"\x1b[>") - self.output.count(b"\x1b[<u")
         return self.modes == FRESH and keys <= 0 and self.is_cooked
 
+    def look(self) -> str:
+        """Read what has been written so far; the screen."""
+        self._read_all(0.0)
+        return self.text
+
     def wait(self, what: str, condition: Callable[[], object]) -> None:
         """Read until the condition holds; AssertionError with the screen when it never does."""
         deadline = time.monotonic() + DEADLINE

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.app.screens.driving import playing, shown, told
+from tests.app.screens.driving import playing, shown, told, until, words_on
+from textual.screen import Screen
 
+import bertdistill
 from bertdistill.app.cli import main
+from bertdistill.app.screens.analysis import AnalysisScreen
+from bertdistill.app.screens.compare import CompareScreen
+from bertdistill.app.screens.history import HistoryScreen
+from bertdistill.app.screens.queue_trial import QueueTrialScreen
+from bertdistill.app.screens.rerun import RerunScreen
+from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
+from bertdistill.app.screens.workers import WorkersScreen
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
@@ -112,3 +122,76 @@ async def test_delete_in_the_app(logged: Workspace) -> None:
         await shown(pilot, "No study yet")
         await pilot.press("u")
         await shown(pilot, "#1 85.00")
+
+
+# --------------------------------------------------------------------------------------- runs that programs have logged
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Workspace:
+    """Six runs that nobody has stored yet."""
+    workspace = Workspace((tmp_path / "mine").resolve())
+    for number in range(6):
+        given = {"params": {"lr": 0.1 / (number + 1), "act": "gelu" if number % 2 else "relu"}}
+        objectives = {"acc": "maximize", "cost": "minimize"}
+        with bertdistill.start("nightly", objectives=objectives, workspace=workspace.path, **given) as run:
+            for step in range(20):
+                run.log({"acc": number / 100 + step / 50, "cost": 9.0 - number, "train/loss": 1 / (step + 1)})
+    return workspace
+
+
+SCREENS: dict[str, Callable[[], Screen[Any]]] = {
+    "study": lambda: StudyScreen("nightly"),
+    "trial": lambda: TrialScreen("nightly", 5),
+    "compare": lambda: CompareScreen("nightly", (0, 5)),
+    "analysis": lambda: AnalysisScreen("nightly"),
+    "history": lambda: HistoryScreen("nightly"),
+    "workers": lambda: WorkersScreen(),
+}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_every_screen_shows_what_was_logged(name: str, mine: Workspace) -> None:
+    """The app stores it first; then each pane is opened once."""
+    async with playing(mine) as pilot:
+        await shown(pilot, "nightly")
+        pilot.app.push_screen(SCREENS[name]())
+        await shown(pilot, "slot" if name == "workers" else "nightly")
+        for key in "123456":
+            await pilot.press(key)
+            await pilot.pause()
+            assert "cannot be read" not in words_on(pilot)
+
+
+async def test_what_needs_a_search_says_so(mine: Workspace) -> None:
+    """The key does nothing else; a screen that is opened all the same says it, too."""
+    async with playing(mine) as pilot:
+        await shown(pilot, "nightly")
+        for screen, keys in ((None, "zZ"), (StudyScreen("nightly"), "rPnEzZx"), (TrialScreen("nightly", 5), "rPx")):
+            if screen is not None:
+                pilot.app.push_screen(screen)
+                await until(pilot, lambda: getattr(pilot.app.screen, "news", None) is not None, "the screen")
+            for key in keys:
+                here = pilot.app.screen
+                here.tell("")  # type: ignore[attr-defined]  # of every live screen
+                await pilot.press(key)
+                await told(pilot, "a collection of logged runs")
+                assert here is pilot.app.screen
+        for other in (SettingsScreen("nightly"), QueueTrialScreen("nightly"), RerunScreen("nightly", 5)):
+            pilot.app.push_screen(other)
+            await shown(pilot, "a collection of logged runs, not a search")
+            await pilot.press("escape")
+
+
+async def test_a_curve_grows_without_a_runner(mine: Workspace) -> None:
+    """The app asks the run folders itself."""
+    run = bertdistill.start("live", objectives=["f1"], workspace=mine.path)
+    async with playing(mine) as pilot:
+        await shown(pilot, "live")
+        pilot.app.push_screen(StudyScreen("live"))
+        for value in (0.125, 0.625):
+            run.log({"f1": value})
+            await shown(pilot, f"{value}")
+        run.finish(f1=0.875)
+        await shown(pilot, "0.875")
+        await until(pilot, lambda: "complete" in words_on(pilot), "its end")

@@ -190,6 +190,7 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "aliases": lambda s: reads.aliases(s, "qa"),
     "request_by_id": lambda s: reads.request_by_id(s, 1),
     "newest_study": lambda s: reads.newest_study(s, "squad"),
+    "binned_by_id": lambda s: reads.binned_by_id(s, 1),
     "binned": lambda s: (reads.binned(s, request_id=1), reads.binned(s, states=(BinState.GOING, BinState.LEAVING))),
 }
 
@@ -203,7 +204,10 @@ def test_every_read_is_listed_below() -> None:
 def test_no_read_scans_a_table_that_grows(db: Database, models: list[ModelVersion], name: str) -> None:
     """SQLite's own plan of each statement: it searches by an index."""
     with db.write() as session:
-        writes.add_request(session, who="ada", verb="note", now=1.0)
+        asked = writes.add_request(session, who="ada", verb="note", now=1.0)
+        writes.add_binned(
+            session, request_id=asked.id, what="cache", path="a", folder="bin/a", size_bytes=1, expires_at=9.0
+        )
         writes.store_points(session, 1, 1, [("a", step, 1.0, 0.0) for step in range(10)])
         writes.store_points(session, 1, 1, [("b", step, 1.0, 0.0) for step in range(0, 200_000, 500)])
     plans: list[str] = []

@@ -98,7 +98,8 @@ def test_prune_takes_what_nothing_needs(house: House, engine: Type) -> None:
     assert ["caches/teachers/broken.training"] == planned["paths"]["leftovers"]
     with house.db.read() as session:
         before = reads.checkpoints(session, study_id=1)
-    assert 0 == engine("prune", "--yes")[0]
+    status, _, err = engine("prune", "--yes")
+    assert (0, True) == (status, "undo 1" in err)
     with house.db.read() as session:
         kept = reads.checkpoints(session, study_id=1)
     assert planned["parts"]["checkpoints"]["count"] == len(before) - len(kept) > 0

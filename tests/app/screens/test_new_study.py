@@ -283,9 +283,9 @@ async def test_form_and_plan_where_one_fits(ws: Workspace, file: Path) -> None:
         await pilot.press("f6")
         await shown(pilot, "trials                8 in the budget")
         await pilot.press("escape")
-        await shown(pilot, "budget.trials")
+        await shown(pilot, "data.train")
         await pilot.press("ctrl+t", "ctrl+t")
-        await shown(pilot, "budget.trials")
+        await shown(pilot, "data.train")
 
 
 async def test_the_button_and_the_copies(ws: Workspace, file: Path) -> None:

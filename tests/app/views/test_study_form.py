@@ -26,12 +26,32 @@ def test_lines_follow_the_file(raw: dict[str, Any]) -> None:
     """Searched keys have no line; every objective has its threshold; values stand as one would type them."""
     lines = {line.key.name: line.value for line in form(raw)}
     assert "settings.learning_rate" not in lines
+    assert lines["search.learning_rate"] == toml(raw["search"]["learning_rate"])
     assert ("20.0", "", "8", "scratch") == (
         lines["objectives.0.threshold"],
         lines["objectives.1.threshold"],
         lines["budget.trials"],
         lines["teacher.model"],
     )
+
+
+def test_a_range_can_be_changed_and_taken_out(raw: dict[str, Any], tmp_path: Path) -> None:
+    """A searched parameter is one line; problems with it are shown there; an emptied line fixes the setting again."""
+    path, lines = tmp_path / "sample.toml", form(raw)
+    typed = "{ low = 2, high = 3 }"
+    narrow = load_study(path, changes(lines, {"search.layers": typed})).search
+    assert [(2, 3)] == [(p.low, p.high) for p in narrow if p.name == "layers"]
+    without = load_study(path, changes(lines, {"search.layers": ""})).search
+    assert "layers" not in [p.name for p in without]
+    assert "low = " in field(raw, "search.layers").key.help
+    with pytest.raises(ConfigError) as refusal:
+        load_study(path, ["search.layers={ low = 9, high = 3 }"])
+    assert concerns(str(refusal.value).removeprefix("--set: "), "search.layers")
+    nested = {"search": {"mlp": {"hidden_size": {"low": 8, "high": 64}}, "layers": {"low": 1, "high": 4}}}
+    assert [line.key.name for line in form(nested) if line.key.name.startswith("search.")] == [
+        "search.mlp.hidden_size",
+        "search.layers",
+    ]
 
 
 def test_columns_have_lines_where_the_data_is_a_table(raw: dict[str, Any]) -> None:

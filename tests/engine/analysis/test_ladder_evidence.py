@@ -25,7 +25,7 @@ def climbed(tmp_path: Path) -> Climbed:
 def report(climbed: Climbed) -> Split:
     """What is known of the report split for trials 0 to 3."""
     known = read_known(climbed.workspace, "toy", range(4))
-    models = scorable(climbed.workspace, known, climbed.spec.data, climbed.prepared)
+    models = scorable(climbed.workspace, known, climbed.spec, climbed.prepared)
     return report_split(climbed.workspace, known, models, "accuracy")
 
 
@@ -52,7 +52,7 @@ def test_the_teacher_and_every_checkpoint_can_be_scored(climbed: Climbed) -> Non
         writes.drop_checkpoint(session, last.id, now=3.0)
     db.close()
     known = read_known(climbed.workspace, "toy", range(4))
-    models = scorable(climbed.workspace, known, climbed.spec.data, climbed.prepared)
+    models = scorable(climbed.workspace, known, climbed.spec, climbed.prepared)
     assert [TEACHER, 0, 1, 2] == list(models)
     assert 4 == len({one.key for one in models.values()})
     assert report_key(climbed.spec.data, TEACHER_WEIGHTS) == models[TEACHER].key

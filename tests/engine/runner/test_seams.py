@@ -246,7 +246,7 @@ def test_tiny_students_of_a_teacher_of_another_architecture(house: Make, tmp_pat
         teacher={"model": str(folder)},
         search={"units": {"choices": ["teacher", "words"]}},
         student={"init": "teacher"},
-        baseline={},
+        baseline={"layers": None, "learning_rate": None},
         sampler={"kind": "grid"},
         metrics={"stored": ["latency_ratio"]},
     ).run()
@@ -266,7 +266,7 @@ def test_students_of_a_file(house: Make, tmp_path: Path) -> None:
     done = house(
         {"teacher": teacher, "settings": settings},
         search={"family": {"choices": ["mlp", "transformer"]}},
-        baseline={},
+        baseline={"layers": 1, "learning_rate": 1e-2},
         sampler={"kind": "grid"},
     ).run()
     assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))

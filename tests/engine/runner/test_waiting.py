@@ -13,12 +13,12 @@ from tests.fakes import CPU, FixedSlots, study_spec
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Slot
-from bertdistill.engine.launch.slots import Place, Room, from_afar, look
+from bertdistill.engine.launch.slots import Capacity, SlotState, look, on_other_host
 from bertdistill.engine.runner import waiting
-from bertdistill.engine.runner.waiting import House, StudyNow
+from bertdistill.engine.runner.waiting import Shared, StudyNow
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
-FREE = Room((Place(Slot("cpu0", CPU)), Place(Slot("cpu1", CPU))), {(2, 1): 2}, 2)
+FREE = Capacity((SlotState(Slot("cpu0", CPU)), SlotState(Slot("cpu1", CPU))), {(2, 1): 2}, 2)
 
 
 def attempt(id_: int, *, study: int = 1, trial: int | None = 1, slot: str = "cpu0", **more: Any) -> Attempt:
@@ -50,12 +50,12 @@ class Desk:
         )  # fmt: skip
         return StudyNow(study, study_spec(self.tmp_path, **self.sections), list(self.trials))
 
-    def items(self, *live: Attempt, room: Room = FREE, alive: bool = True, going: bool = False) -> list[Any]:
-        house = House(live, room, alive, going)
+    def items(self, *live: Attempt, capacity: Capacity = FREE, alive: bool = True, going: bool = False) -> list[Any]:
+        house = Shared(live, capacity, alive, going)
         return [(w.item, w.trial, w.place, w.reason) for w in waiting.waiting([self.now()], house)]
 
-    def why(self, *live: Attempt, room: Room = FREE, alive: bool = True) -> list[str]:
-        return [f"{w.why}; {w.note}" for w in waiting.waiting([self.now()], House(live, room, alive))]
+    def why(self, *live: Attempt, capacity: Capacity = FREE, alive: bool = True) -> list[str]:
+        return [f"{w.why}; {w.note}" for w in waiting.waiting([self.now()], Shared(live, capacity, alive))]
 
 
 def test_the_queue_is_in_the_order_of_the_runner(tmp_path: Path) -> None:
@@ -124,11 +124,13 @@ def test_slots_of_the_study_and_of_the_machine_are_told_apart(tmp_path: Path) ->
 
 def test_slots_that_other_people_use_are_named_with_the_cause(tmp_path: Path) -> None:
     """The text is what NVML said."""
-    room = Room((Place(Slot("gpu0", CPU), reason="process 7 of someone else holds 3.0 GiB"),), {(2, 1): 1}, 1)
-    assert ["no free slot: gpu0: process 7 of someone else holds 3.0 GiB; "] == Desk(tmp_path, [trial(1)]).why(
-        room=room
+    capacity = Capacity(
+        (SlotState(Slot("gpu0", CPU), reason="process 7 of someone else holds 3.0 GiB"),), {(2, 1): 1}, 1
     )
-    assert [("trial", 1, 1, "busy")] == Desk(tmp_path, [trial(1)]).items(room=room)
+    assert ["no free slot: gpu0: process 7 of someone else holds 3.0 GiB; "] == Desk(tmp_path, [trial(1)]).why(
+        capacity=capacity
+    )
+    assert [("trial", 1, 1, "busy")] == Desk(tmp_path, [trial(1)]).items(capacity=capacity)
 
 
 def test_an_attempt_that_still_ends_holds_up_its_own_trial(tmp_path: Path) -> None:
@@ -173,14 +175,14 @@ def test_the_newest_worker_is_one_that_nobody_asked_to_leave(tmp_path: Path) -> 
 def test_cpu_slots_are_shares_of_the_cores() -> None:
     """As many as any study wants; a worker has its slot, and one in a slot of an earlier wish is not lost."""
     launcher = LocalLauncher(environ={"CUDA_VISIBLE_DEVICES": ""})
-    room = look(launcher, [(2, 1), (1, 1)], [attempt(7, slot="cpu1"), attempt(8, slot="cpu5")])
-    assert [("cpu0", None), ("cpu1", 7), ("cpu5", 8)] == [(place.slot.name, place.attempt) for place in room.places]
-    assert ({(2, 1): 2, (1, 1): 1}, 2) == (room.own, room.most)
-    assert ["cpu0"] == [place.slot.name for place in look(launcher, [], []).places]
+    capacity = look(launcher, [(2, 1), (1, 1)], [attempt(7, slot="cpu1"), attempt(8, slot="cpu5")])
+    assert [("cpu0", None), ("cpu1", 7), ("cpu5", 8)] == [(place.slot.name, place.attempt) for place in capacity.slots]
+    assert ({(2, 1): 2, (1, 1): 1}, 2) == (capacity.own, capacity.most)
+    assert ["cpu0"] == [place.slot.name for place in look(launcher, [], []).slots]
 
 
 def test_gpu_slots_are_busy_shared_or_free() -> None:
-    """By UUID: a GPU that is given away whole has no room for a shared slot."""
+    """By UUID: a GPU that is given away whole has no capacity for a shared slot."""
     slots = tuple(Slot(f"gpu{n}", Device("cuda", 1, f"GPU-{n}")) for n in range(3))
     launcher = FixedSlots(given=slots, reasons={"gpu1": "process 7 of someone else holds 3.0 GiB"})
     whole = {"device": asdict(Device("cuda", 1, "GPU-2"))}
@@ -189,7 +191,7 @@ def test_gpu_slots_are_busy_shared_or_free() -> None:
         attempt(2, slot="gpu2.0", handle=whole),
     ]
     found = {
-        place.slot.name: (place.attempt, place.reason, place.free) for place in look(launcher, [(0, 1)], live).places
+        place.slot.name: (place.attempt, place.reason, place.free) for place in look(launcher, [(0, 1)], live).slots
     }
     assert {
         "gpu0": (1, "", False),
@@ -201,6 +203,6 @@ def test_gpu_slots_are_busy_shared_or_free() -> None:
 
 def test_slots_of_another_machine_are_known_by_their_workers(tmp_path: Path) -> None:
     """Nobody here can tell whether one is free there."""
-    room = from_afar("far", [attempt(7, slot="gpu0")])
-    assert [("gpu0", 7)] == [(place.slot.name, place.attempt) for place in room.places]
-    assert ["waits for a slot on far; "] == Desk(tmp_path, [trial(1)]).why(room=room)
+    capacity = on_other_host("far", [attempt(7, slot="gpu0")])
+    assert [("gpu0", 7)] == [(place.slot.name, place.attempt) for place in capacity.slots]
+    assert ["waits for a slot on far; "] == Desk(tmp_path, [trial(1)]).why(capacity=capacity)

@@ -27,6 +27,7 @@ from bertdistill.engine.search.optimiser import (
     PastTrial,
     Proposal,
     SpaceExhausted,
+    _Search,
     choose_kind,
     derive_seed,
     propose,
@@ -34,7 +35,7 @@ from bertdistill.engine.search.optimiser import (
 )
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
 from bertdistill.engine.study.search_section import with_families
-from bertdistill.engine.study.space import Parameter, Space, check, count
+from bertdistill.engine.study.space import Parameter, Space, active, check, count
 
 OBJECTIVES = (Objective("exact", "maximize", 50.0), Objective("params", "minimize"))
 FREE = (Objective("exact", "maximize"), Objective("params", "minimize"))
@@ -587,3 +588,29 @@ def test_a_memory_changes_no_answer(kind: str) -> None:
         assert ask(told, kind) == ask(told, kind, memory=memory)
     ended = [*history[:-1], PastTrial(history[-1].params, "complete", (99.0, 1e6))]
     assert ask(ended, kind) == ask(ended, kind, memory=memory)
+
+
+@pytest.mark.parametrize("kind", ["tpe", "nsga2"])
+def test_remembered_conditions_change_no_proposal(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which parameters are active is worked out once for sets alike: as for each set anew, with families and `when`."""
+    searched = parse_search(
+        {
+            "family": {"choices": ["transformer", "mlp"]},
+            "heads": {"low": 4, "high": 12},
+            "head_choice": {"choices": ["random", "importance"]},
+            "head_seed": {"choices": [1, 2, 3], "when": {"head_choice": ["random"]}},
+            "mlp": {"hidden_size": {"low": 8, "high": 64}},
+            "alpha": {"low": 0.0, "high": 1.0},
+        }
+    )
+
+    def proposals() -> list[PastTrial]:
+        history: list[PastTrial] = []
+        for n in range(30):
+            params = propose(history, searched, FREE, kind=kind, seed=5).params
+            history.append(PastTrial(params, "complete", (float(n * 7 % 10), float(n * 3 % 11))))
+        return history
+
+    remembered = proposals()
+    monkeypatch.setattr(_Search, "active", lambda self, params: active(self.space, params, self.fixed))
+    assert remembered == proposals()

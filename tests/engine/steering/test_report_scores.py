@@ -62,7 +62,7 @@ def report(house: House) -> Split:
     """What is known of the report split."""
     known = read_known(house.workspace, "toy", NUMBERS)
     facts = Prepared.from_dict(house.study().prepared)
-    return report_split(house.workspace, known, scorable(house.workspace, known, house.spec.data, facts), "accuracy")
+    return report_split(house.workspace, known, scorable(house.workspace, known, house.spec, facts), "accuracy")
 
 
 def test_every_model_is_scored_once(done: House) -> None:

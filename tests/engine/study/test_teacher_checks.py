@@ -48,7 +48,7 @@ def test_answers_need_one_model(tmp_path: Path) -> None:
     raw = {"task": "question-answering", "data": {"train": "a", "report": "b"}, "student": {"init": "scratch"}}
     objectives = [{"metric": "exact"}, {"metric": "params"}]
     for teacher in ({"outputs": "x"}, {"model": "x", "ensemble": [{"model": "y"}]}):
-        with pytest.raises(ConfigError, match="is for text-classification only: use one teacher.model"):
+        with pytest.raises(ConfigError, match=r"is for text-classification only: use one teacher\.model"):
             read(tmp_path, teacher, **raw, objectives=objectives)
 
 
