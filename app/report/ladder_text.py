@@ -85,7 +85,7 @@ def _score(metric: str, score: Score) -> list[str]:
 def spread(metric: str, score: Score) -> str:
     """`88.12 ± 0.43 (3)`: the mean, the standard deviation over seeds and their number; the value of a single seed."""
     value = fmt.metric(metric, score.value)
-    return value if score.spread is None else f"{value} ± {fmt.metric(metric, score.spread)} ({score.seeds})"
+    return value if score.spread is None else f"{value} ± {score.spread:.2f} ({score.seeds})"
 
 
 def interval(metric: str, ends: Interval | None) -> str:
