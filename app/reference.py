@@ -83,6 +83,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
   `total`, `labels`, `confusion` (a row for each right label), `classes` (objects with `label`, `total`, `precision`,
   `recall`, `f1`), with `--list` also `texts` (objects with `id`, `label`, `prediction`, `text`).
+- `difficulty`: an object with `study`, `trial` (null: the teacher), `wos`, `still_right` and `spread` (percent; mean
+  and standard deviation over the shuffles), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`, `examples`,
+  `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
+  `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
   are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
   and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`

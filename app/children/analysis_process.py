@@ -1,13 +1,17 @@
-"""Analyses that need a process of their own: importances, because the app must not load optuna, and what a trial
-answered and the intervals of the ladder, because only workers read data sets. It computes nothing and keeps nothing.
+"""Analyses that need a process of their own: importances, because the app must not load optuna; what a trial answered
+and the intervals of the ladder, because only workers read data sets; word order, because only workers run models.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bertdistill.app.views.ladder import read_row
@@ -19,6 +23,7 @@ from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import Importances, Method
 from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.word_order import Shuffling, WordOrder
 
 PYTHON = (sys.executable, "-P", "-m")
 IMPORTANCES = "bertdistill.engine.search.importances"
@@ -45,6 +50,18 @@ async def ask_predictions(workspace: Workspace, study: str, number: int, program
     return await asyncio.to_thread(read_predictions, raw)  # 12,000 questions take a quarter of a second
 
 
+async def ask_difficulty(
+    workspace: Workspace, study: str, number: int | None, shuffling: Shuffling, program: Sequence[str] = ()
+) -> WordOrder:
+    """The word order sensitivity of a trial or (None) of the teacher; as `engine difficulty` tells it."""
+    words = ["difficulty", study, "--json", "--workspace", str(workspace.path)]
+    words += [] if number is None else ["--trial", str(number)]
+    words += [word for key, value in asdict(shuffling).items() for word in (f"--{key}", str(value))]
+    command = [*(program or (*PYTHON, COMMANDS)), *words]
+    raw = await _asked(command, f"the word order sensitivity of {study} could not be measured")
+    return WordOrder.from_dict(raw)
+
+
 async def ask_ladder(workspace: Workspace, study: str, program: Sequence[str] = ()) -> Ladder:
     """The ladder of a study with all its intervals, as `engine ladder` tells it."""
     words = ["ladder", study, "--json", "--workspace", str(workspace.path)]
@@ -67,18 +84,20 @@ def _question(row: dict[str, Any]) -> Question:
 
 
 async def _asked(command: Sequence[str], failed: str) -> Any:
-    """What the program printed as JSON. The child never outlives the caller."""
+    """What the program printed as JSON. The child and its own children never outlive a caller that is cancelled."""
     child = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         out, err = await child.communicate()
     finally:
         if child.returncode is None:
-            child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
     if child.returncode:
         raise complaint(err.decode("utf-8", "replace"), failed)

@@ -115,10 +115,9 @@ def teacher_of(ws: Workspace, facts: Prepared) -> Teacher:
         return Teacher(problem="the teacher of the study is a file (teacher.outputs), which knows no other texts")
     if not facts.teacher_folder:
         return Teacher(problem="the study is not prepared: it has no teacher yet")
-    told = Path(facts.teacher_folder)
-    folder = next((one for one in (told, ws.caches / "teachers" / told.name) if (one / "config.json").is_file()), None)
+    folder = ws.cached(facts.teacher_folder, "teachers")
     if folder is None:
-        return Teacher(problem=f"the teacher's folder is gone: {told}")
+        return Teacher(problem=f"the teacher's folder is gone: {facts.teacher_folder}")
     return Teacher(folder, facts.teacher_metrics.get("null_threshold"))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bertdistill.app.commands import analysis, disk, ladder, machine, models, settings, studies, trials
+from bertdistill.app.commands import analysis, difficulty, disk, ladder, machine, models, settings, studies, trials
 from bertdistill.app.commands.session import DEBUG, folder, set_workspace
 
 engine = typer.Typer(
@@ -23,6 +23,7 @@ PANELS = (
     trials.COMMANDS,
     settings.COMMANDS,
     analysis.COMMANDS,
+    difficulty.COMMANDS,
     ladder.COMMANDS,
     models.COMMANDS,
     disk.COMMANDS,

@@ -1,5 +1,5 @@
 """The analysis of a study, a tab each: importance, parallel coordinates, slices, hypervolume, scenarios, errors,
-ladder.
+difficulty, ladder.
 
 It computes nothing: each tab reads values of the engine and draws them.
 """
@@ -18,6 +18,7 @@ from textual.widgets import ContentSwitcher
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.analysis_tab import Tab
+from bertdistill.app.screens.difficulty_tab import DifficultyTab
 from bertdistill.app.screens.errors_tab import ErrorsTab
 from bertdistill.app.screens.growth_tab import GrowthTab
 from bertdistill.app.screens.importance_tab import ImportanceTab
@@ -47,16 +48,17 @@ class AnalysisNews:
 
 
 class AnalysisScreen(LiveScreen):
-    """Seven tabs; the cursor's trial goes along from one to the next."""
+    """Eight tabs; the cursor's trial goes along from one to the next."""
 
     PLACE = "analysis"
     BINDINGS: ClassVar = bindings("analysis")
     HELP = """
-`1` to `7` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
-articles. `]` and `[` step through the parameters of the slices, other axes, or the trials of the errors.
+`1` to `8` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
+articles, single words or groups. `]` and `[` step through the parameters of the slices, other axes, or the trials of
+the errors and of the difficulty.
 `enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong.
-Importances, answers and the intervals of the ladder are computed in a separate process, which takes a few seconds;
-everything else follows the study live.
+Importances, answers, difficulty and the intervals of the ladder are computed in a separate process, which takes
+seconds; everything else follows the study live.
 """
 
     def __init__(self, study_name: str, number: int | None = None) -> None:
@@ -69,6 +71,7 @@ everything else follows the study live.
         self.growth = GrowthTab(study_name)
         self.scenarios = ScenariosTab(study_name)
         self.errors = ErrorsTab(study_name, number)
+        self.difficulty = DifficultyTab(study_name)
         self.ladder = LadderTab(study_name)
         every: tuple[Tab, ...] = (
             self.importance,
@@ -77,6 +80,7 @@ everything else follows the study live.
             self.growth,
             self.scenarios,
             self.errors,
+            self.difficulty,
             self.ladder,
         )
         self.tabs = {tab.NAME: tab for tab in every}

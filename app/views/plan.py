@@ -24,15 +24,19 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.families.folders import check_config
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known, proposed
+from bertdistill.engine.study.student import known, possible, proposed
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
-SIZE_KEYS = ("layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size")
+SIZE_KEYS = (
+    *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size"),
+    *("vocab_size", "embedding_size", "max_features"),
+)
 STEP_KEYS = ("batch_size", "accumulation", "epochs")
 MOST_STUDENTS = 20_000
 USES = {"text": "text", "pair": "second text", "label": "label"}
@@ -56,6 +60,8 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     if any(objective.metric in WALL_TIMES for objective in optimised(spec.objectives)):
         say("note: this study optimises wall time, which other work on the machine increases; use latency_ratio")
+    if counted := [name for name in dict.fromkeys(possible(spec, "family")) if "units" in FAMILIES[name].settings]:
+        say(f"note: sizes of {', '.join(counted)} are upper limits until the preparation has counted words and n-grams")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     if shape is not None:
@@ -288,11 +294,17 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
     def steps(batch: float, accumulation: float, epochs: float) -> int:
         return max(1, math.ceil(math.ceil(windows / batch) * epochs / accumulation))  # as training counts them
 
+    def of_baseline() -> int:
+        fitted = baseline.family not in trained
+        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs)
+
     batch, accumulation, epochs = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
+    families = set(possible(spec, "family"))
+    trained = {name for name in families if set(STEP_KEYS) <= FAMILIES[name].settings}  # the others take one step
     return {
-        "baseline": steps(baseline.batch_size, baseline.accumulation, baseline.epochs) if spec.baseline else None,
-        "least": steps(max(batch), max(accumulation), min(epochs)),
-        "most": steps(min(batch), min(accumulation), max(epochs)),
+        "baseline": of_baseline() if spec.baseline is not None else None,
+        "least": steps(max(batch), max(accumulation), min(epochs)) if families == trained else 1,
+        "most": steps(min(batch), min(accumulation), max(epochs)) if trained else 1,
     }
 
 

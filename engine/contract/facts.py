@@ -17,6 +17,17 @@ INIT_UNITS = "init"
 
 
 @dataclass(frozen=True)
+class NGramCounts:
+    """The n-grams of texts, counted once for the students that use them as features."""
+
+    at_least: tuple[tuple[int, ...], ...] = ()
+    """For n-grams of 1, 2 … units: how many occur in at least 1, 2 … of the texts."""
+    texts: int = 0
+    folder: str = ""
+    """Where they are, with their counts; see `distill.families.ngrams`. Empty if no trial can ask for them."""
+
+
+@dataclass(frozen=True)
 class Units:
     """How one tokenizer reads the texts: the teacher's, or one of words. For students that only read units (ids)."""
 
@@ -35,9 +46,17 @@ class Units:
     """Ids that no text contains, such as padding, separators and masks, but not that of unknown units."""
     tokenizer: str = ""
     """Folder of the tokenizer."""
+    vectors: Mapping[str, str] = field(default_factory=dict)
+    """By the value of `settings.embedding_init`, the folder of the teacher's embeddings of the most frequent units."""
+    vector_size: int = 0
+    """Size of these embeddings."""
     frequent: str = ""
     """Folder of the ids in the labelled training texts, most frequent first, then those that only the transfer set
     has; see `distill.data.units`."""
+    ngrams: NGramCounts = NGramCounts()
+    """Of the labelled training texts."""
+    whole_ngrams: NGramCounts = NGramCounts()
+    """Of these and the transfer set."""
 
 
 @dataclass(frozen=True)
@@ -112,4 +131,8 @@ class Prepared:
 def _units(raw: Mapping[str, Any]) -> Units:
     known = {f.name for f in dataclasses.fields(Units)}
     values = {name: value for name, value in raw.items() if name in known}
-    return Units(**values | {"special_ids": tuple(values.get("special_ids", ()))})
+    found: dict[str, Any] = {"special_ids": tuple(values.get("special_ids", ()))}
+    for name in ("ngrams", "whole_ngrams"):
+        counts = values.get(name, {})
+        found[name] = NGramCounts(**counts | {"at_least": tuple(map(tuple, counts.get("at_least", ())))})
+    return Units(**values | found)

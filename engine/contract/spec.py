@@ -24,8 +24,14 @@ from bertdistill.engine.contract.report import ReportOrder
 ATTEMPT_KINDS = ("prepare", "trial", "promote", "report")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
+RANDOM = "random"
+"""Value of `settings.embedding_init`: no embeddings of the teacher."""
 TEACHER_UNITS = "teacher"
 """Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
+AUTO_UNITS = "auto"
+"""Value of `settings.units`: what suits the family best."""
+MOST_NGRAM, MOST_COUNT = 3, 100
+"""Highest values of `settings.ngrams` and `settings.min_count`."""
 
 
 def key(default: Any = MISSING, *, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
@@ -186,9 +192,10 @@ class Settings:
     ffn_size: int = key(0, help="From scratch: feed-forward size; 0 means four times hidden_size.", low=0, high=16384)
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
     units: str = key(
-        TEACHER_UNITS,
-        help="mlp, bilstm: what a text is divided into: the pieces of the teacher's tokenizer, or words.",
-        choices=(TEACHER_UNITS, "words"),
+        AUTO_UNITS,
+        help="What a text is divided into; mlp, bilstm: the pieces of the teacher's tokenizer (auto) or words; linear: "
+        "words (auto) or these pieces.",
+        choices=(AUTO_UNITS, TEACHER_UNITS, "words"),
     )
     vocab_size: int = key(
         5000,
@@ -198,6 +205,12 @@ class Settings:
         high=1_000_000,
     )
     embedding_size: int = key(16, help="mlp, bilstm: size of the embeddings.", low=1, high=4096)
+    embedding_init: str = key(
+        RANDOM,
+        help="mlp, bilstm: first embeddings: random, or reduced by PCA the teacher's input embeddings of these units "
+        "(of a word the mean over its pieces), or what the teacher makes of each unit alone (its last hidden states).",
+        choices=(RANDOM, "teacher", "teacher-output"),
+    )
     pooling: str = key(
         "auto",
         help="How a text becomes one vector; mlp: mean (auto) or attention; bilstm: last (auto), the last states of "
@@ -206,6 +219,23 @@ class Settings:
     )
     word_dropout: float = key(
         0.0, help="mlp, bilstm: fraction of the units of a text that training leaves out.", low=0, high=0.9
+    )
+    ngrams: int = key(1, help="linear: longest n-gram, in units.", low=1, high=MOST_NGRAM)
+    min_count: int = key(1, help="linear: training texts in which an n-gram must occur.", low=1, high=MOST_COUNT)
+    max_features: int = key(
+        100_000, help="linear: maximum number of n-grams; the most frequent ones are kept.", low=1, high=10_000_000
+    )
+    term_frequency: str = key(
+        "linear",
+        help="linear: weight of an n-gram that occurs n times in a text, before idf: n, or sublinear: 1 + ln n.",
+        choices=("linear", "sublinear"),
+    )
+    C: float = key(10.0, help="linear: inverse of the L2 penalty, as in scikit-learn.", low=1e-4, high=1e4)
+    class_weight: str = key(
+        "none",
+        help="linear: weight of a label in the loss: equal, or balanced: inverse to its frequency in the training "
+        "data.",
+        choices=("none", "balanced"),
     )
     dropout: float = key(0.1, help="Dropout after embeddings, attention and feed-forward.", low=0, high=0.9)
     attention_dropout: float = key(0.1, help="Dropout on attention weights.", low=0, high=0.9)
@@ -293,8 +323,12 @@ class AttemptSpec:
     """Transfer sets that the preparation makes; empty if no trial may use them."""
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
+    vectors: dict[str, int] = field(default_factory=dict)
+    """By the value of `embedding_init`, the most units whose embeddings trials may start from."""
     units: list[str] = field(default_factory=list)
     """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
+    ngrams: dict[str, int] = field(default_factory=dict)
+    """By the name of units, the longest n-grams of them that trials may ask for; the preparation counts them."""
     families: list[str] = field(default_factory=list)
     """Families that trials may be of."""
     importance: bool = True

@@ -82,6 +82,11 @@ class Workspace:
             raise ConfigError(f"{text} is outside the workspace {self.path}", hint="The database was altered.")
         return self.path.resolve() / path
 
+    def cached(self, told: str, kind: str) -> Path | None:
+        """A folder by its recorded path, or by its name in `caches/<kind>` if the workspace was moved, else None."""
+        places = (Path(told), self.caches / kind / Path(told).name)
+        return next((one for one in places if one.is_dir()), None)
+
     def make(self) -> None:
         """Create the workspace folder, accessible to this user only; StoreError if every user can write to it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,12 +22,19 @@ from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, 
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
+from bertdistill.engine.distill.data.features import (
+    Features,
+    build_features,
+    feature_key,
+    open_features,
+    padding_id,
+)
 from bertdistill.engine.distill.data.outputs_file import read_outputs
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
 from bertdistill.engine.distill.labelling import (
@@ -41,7 +48,7 @@ from bertdistill.engine.distill.labelling import (
     transfer_outputs,
 )
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_tokenizer
+from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_tokenizer, teacher_vectors
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
@@ -100,9 +107,11 @@ def prepare(run: Run) -> Prepared:
     tokenizers = {"": (tokenizer, teacher or tokenizer.name_or_path)}
     if init not in (SCRATCH, teacher, base):
         tokenizers |= _other_tokenizer(run, tokenizer, init, train_examples)
-    units, features = _units(run, (train_examples, all_examples, search), tokenizers)
+    pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
+    units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
+    units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
     return Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
@@ -132,7 +141,7 @@ def prepare(run: Run) -> Prepared:
         ),
         weak_teacher=weak,
         chance=chance_scores(search),
-        pairs=any(getattr(row, "pair", None) is not None for row in search.rows),
+        pairs=pairs,
     )
 
 
@@ -223,6 +232,8 @@ def _units(
     run: Run,
     examples: tuple[Examples, Examples, Examples],
     tokenizers: Mapping[str, tuple[PreTrainedTokenizerBase, str]],
+    *,
+    pairs: bool,
 ) -> tuple[dict[str, Units], dict[str, str]]:
     """The facts of the units that a trial may read, and the folders of the splits in those other than the teacher's.
 
@@ -236,7 +247,11 @@ def _units(
     folders: dict[str, str] = {}
     for name, (tokenizer, folder) in {**tokenizers, **_words(run, train, every)}.items():
         rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
-        found[name] = count_units(tokenizer, folder, rows["train"], len(train.rows), run.caches, run.warn)
+        units = count_units(tokenizer, folder, rows["train"], len(train.rows), run.caches, run.warn)
+        longest = run.spec.ngrams.get(name, 0)
+        if longest:
+            units = with_ngrams(units, rows["train"], len(train.rows), longest, run.caches, run.warn, pairs=pairs)
+        found[name] = units
         folders |= {f"{part}/{name}": str(one.folder) for part, one in rows.items() if name}
     return found, folders
 

@@ -12,17 +12,21 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Units
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, TeacherSpec
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, digest, texts_of
-from bertdistill.engine.distill.data.features import Features, padding_id
+from bertdistill.engine.distill.data.features import Features, Progress, padding_id
+from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
+from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.checks import check_vocabulary_size, class_order
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder, read_any_shape
+from bertdistill.engine.distill.families.vectors import load_vectors, save_vectors
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
@@ -170,3 +174,28 @@ def _train(
         )
     )
     return Path(position.best_folder)
+
+
+def teacher_vectors(run: Run, name: str, units: Units, tokenizer: PreTrainedTokenizerBase, teacher: str) -> Units:
+    """The units with the teacher's embeddings that trials may start from; none without a teacher model."""
+    folders: dict[str, str] = {}
+    if not teacher or name not in ("", *run.spec.units):
+        return units
+    for kind, most in run.spec.vectors.items():
+        ids = frequent_ids(Path(units.frequent))[:most].tolist()
+        key = cache_key(
+            model=checkpoints.model_sha256(Path(teacher)), kind=kind, units=Path(units.frequent).name, most=len(ids)
+        )
+        report = run.progress("the teacher's embeddings", "units")
+
+        def build(temporary: Path, kind: str = kind, ids: list[int] = ids, report: Progress = report) -> None:
+            pieces = [[one] for one in ids]
+            if name:
+                words = word_tokenizer((), Path(units.tokenizer)).convert_ids_to_tokens(ids)
+                pieces = tokenizer(words, add_special_tokens=False)["input_ids"]
+            around = tokenizer("")["input_ids"]
+            save_vectors(temporary, kind, teacher, pieces, around, report)
+
+        folders[kind] = str(build_once(run.caches / "vectors" / key, build, run.warn))
+    size = load_vectors(Path(next(iter(folders.values())))).shape[1] if folders else 0
+    return dataclasses.replace(units, vectors=folders, vector_size=size)

@@ -22,12 +22,13 @@ from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.model import Servable
+from bertdistill.engine.distill.families.model import Fitted, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
 from bertdistill.engine.tasks.table import TASKS
@@ -60,8 +61,9 @@ def run_trial(run: Run) -> dict[str, float]:
         direction=spec.select_direction,
         pad_id=pad_id,
     )
-    precision = choose_precision(spec.settings.precision, run.device)
-    plan = schedule(labelled, spec.settings, transfer)
+    fitted = isinstance(model, Fitted)
+    precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
+    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
     run.events.emit(
         STARTED,
         device=str(run.device),
@@ -70,7 +72,7 @@ def run_trial(run: Run) -> dict[str, float]:
         examples=plan.examples(plan.steps),
         precision=str(precision).removeprefix("torch."),
     )
-    position = train(
+    position = (fit if fitted else train)(
         Job(
             model=model,
             features=train_features,
@@ -96,7 +98,8 @@ def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
-    named += [one.frequent for one in facts.units.values()]
+    for one in facts.units.values():
+        named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
+from bertdistill.engine.families.linear import LINEAR
 from bertdistill.engine.families.mlp import MLP
 from bertdistill.engine.families.transformer import TRANSFORMER
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, MLP, BILSTM)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, MLP, BILSTM, LINEAR)}
 
 
 def foreign(settings: Settings) -> frozenset[str]:

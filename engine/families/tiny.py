@@ -1,4 +1,4 @@
-"""What the tiny families `mlp` and `bilstm` share: rows of their embeddings, and how many texts they read.
+"""What the tiny families share: the units that they read, the rows of embeddings, and how many texts they read.
 
 Standard library only: it builds no networks and reads no files.
 """
@@ -8,18 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import TEACHER_UNITS, Settings
+from bertdistill.engine.contract.facts import Prepared, Units
+from bertdistill.engine.contract.spec import AUTO_UNITS, RANDOM, TEACHER_UNITS, Settings
 from bertdistill.engine.contract.terms import transfer_share
 
 BYTES_PER_WEIGHT = 4
 RESERVED = 2
 """The first rows of the embeddings: padding, and all units that have no row of their own."""
-READING = frozenset({"units", "vocab_size", "embedding_size", "initializer_range", "word_dropout"})
+READING = frozenset({"units", "vocab_size", "embedding_size", "embedding_init", "initializer_range", "word_dropout"})
 """Keys of `Settings` that decide what is read and embedded."""
 PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
 """Those of them that have no effect beyond `Reading`."""
 AUTO = "auto"
+WORDS = "words"
+READS_WORDS = frozenset({"linear"})
+"""Families that read words unless the settings say otherwise: n-grams of pieces are rarely phrases."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,43 @@ class Reading:
         return width if self.texts == 1 else 4 * width
 
 
+def units_of(settings: Settings) -> str:
+    """The name in `Prepared.units` of what the student reads; "" are the teacher's."""
+    if settings.units == AUTO_UNITS:
+        return WORDS if settings.family in READS_WORDS else ""
+    return "" if settings.units == TEACHER_UNITS else settings.units
+
+
 def plan_reading(facts: Prepared, settings: Settings) -> Reading:
     """What the settings read; ConfigError if the preparation did not tokenise for it or has no such embeddings."""
-    name = "" if settings.units == TEACHER_UNITS else settings.units
+    name = units_of(settings)
     if facts.units and name not in facts.units:
         raise ConfigError(
             f"the preparation of this study did not divide its texts into {name or 'the units of the teacher'}",
             hint="Start a new study that fixes or searches settings.units from the beginning.",
         )
     found = facts.units_of(name)
+    _check_vectors(found, settings)
     known = found.whole_vocabulary if transfer_share(settings) else found.vocabulary
     rows = min(settings.vocab_size, known) if known else settings.vocab_size
     return Reading(name, rows, settings.embedding_size, 2 if facts.pairs else 1)
+
+
+def _check_vectors(units: Units, settings: Settings) -> None:
+    if settings.embedding_init == RANDOM:
+        return
+    if units.size and settings.embedding_init not in units.vectors:
+        raise ConfigError(
+            f"the preparation of this study did not store the embeddings for embedding_init = "
+            f"{settings.embedding_init}",
+            hint="Start a new study that fixes or searches it from the beginning, with a teacher.model.",
+        )
+    if 0 < units.vector_size < settings.embedding_size:
+        raise ConfigError(
+            f"settings.embedding_size is {settings.embedding_size}, but the teacher's embeddings have only "
+            f"{units.vector_size} numbers",
+            hint=f'use at most {units.vector_size}, or embedding_init = "{RANDOM}"',
+        )
 
 
 def pooling(settings: Settings, family: str, choices: tuple[str, ...]) -> str:

@@ -23,9 +23,11 @@ from bertdistill.engine.study.student import (
     measured,
     prunes_by_importance,
     wanted_families,
+    wanted_ngrams,
     wanted_signals,
     wanted_transfer,
     wanted_units,
+    wanted_vectors,
 )
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -69,6 +71,8 @@ def attempt_spec(
         transfer=wanted_transfer(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
+        ngrams=wanted_ngrams(spec),
+        vectors=wanted_vectors(spec),
         families=wanted_families(spec),
         importance=prunes_by_importance(spec),
         measure=measured(spec),

@@ -5,6 +5,7 @@ Pure: it starts nothing and reads no database.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import SCRATCH, TEACHER_UNITS, Settings, TransferSpec
+from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
+from bertdistill.engine.families.tiny import units_of
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
@@ -104,9 +106,30 @@ def wanted_families(spec: StudySpec) -> list[str]:
 
 def wanted_units(spec: StudySpec) -> list[str]:
     """Units other than the teacher's that any trial of the study may read; the preparation tokenises for each."""
-    if not any("units" in FAMILIES[name].settings for name in possible(spec, "family")):
-        return []
-    return sorted({*possible(spec, "units")} - {TEACHER_UNITS})
+    return sorted(_units(spec, "units") - {""})
+
+
+def wanted_ngrams(spec: StudySpec) -> dict[str, int]:
+    """By the name of units, the longest n-grams of them that any trial may ask for; the preparation counts them."""
+    return dict.fromkeys(sorted(_units(spec, "ngrams")), max(possible(spec, "ngrams")))
+
+
+def _units(spec: StudySpec, key: str) -> set[str]:
+    """Names of the units that any trial of a family with this setting may read; "" are the teacher's."""
+    families = [name for name in possible(spec, "family") if {key, "units"} <= FAMILIES[name].settings]
+    return {
+        units_of(dataclasses.replace(spec.settings, family=family, units=units))
+        for family in families
+        for units in possible(spec, "units")
+    }
+
+
+def wanted_vectors(spec: StudySpec) -> dict[str, int]:
+    """The embeddings of the teacher that any trial may start from, and of how many units at most."""
+    if not any("embedding_init" in FAMILIES[name].settings for name in possible(spec, "family")):
+        return {}
+    most = max(possible(spec, "vocab_size"))
+    return dict.fromkeys(sorted({*possible(spec, "embedding_init")} - {RANDOM}), most)
 
 
 def possible(spec: StudySpec, key: str) -> list[Any]:

@@ -29,7 +29,7 @@ from bertdistill.engine.distill.data.features import Features, build_features, p
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
 from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.model import Model
+from bertdistill.engine.distill.families.model import FAMILY, Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
@@ -203,6 +203,8 @@ def _data(config: Mapping[str, Any]) -> DataSpec:
     known = {field.name for field in dataclasses.fields(DataSpec)}
     reading = {key: value for key, value in (config.get(READING) or {}).items() if key in known}
     data = DataSpec(**reading)
+    if FAMILY in config:  # only transformers have a longest input
+        return data
     longest = Shape.from_config({**config, KEPT_HEADS: None}).longest_input
     return dataclasses.replace(data, max_length=min(data.max_length, longest))
 

@@ -5,12 +5,11 @@ It scores nothing and changes no weights: model.safetensors is copied byte for b
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,14 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.folder import sync_folder
-from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts, is_pruned, model_card
-from bertdistill.engine.distill.families import standalone
-from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
-from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts, model_card
+from bertdistill.engine.distill.export.format import Format
+from bertdistill.engine.distill.export.formats import open_format
 from bertdistill.engine.tasks.table import TASKS
 
 READING = "bertdistill"
@@ -49,22 +46,23 @@ def export_model(
 ) -> list[str]:
     """Build `target`, complete or not at all, and return its file names.
 
-    A student with all its heads is in plain transformers format; one with pruned heads comes with `modeling.py`. ONNX
-    is written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if
+    Its files are those of the `Format` of its family; a model that transformers cannot load comes with `modeling.py`.
+    ONNX is written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if
     `target` exists and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
     """
     if target.exists() and not replace:
         raise ActionRefused(f"{target} already exists", hint="choose a folder that does not exist yet")
-    model, kept_heads = load_student(student_folder)
+    model = open_format(student_folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(mode=0o700)
     try:
-        _write_weights(model, kept_heads, student_folder, temporary, card_facts)
-        _write_tokenizer(model, tokenizer, temporary)
+        _write_files(model, student_folder, temporary, card_facts)
+        model.tokenizer(tokenizer).save_pretrained(temporary)
         written = _write_onnx(model, temporary / "model.onnx", say or _ignore) if onnx else False
-        (temporary / "README.md").write_text(model_card(card_facts, model, onnx=written), encoding="utf-8")
+        card = model_card(card_facts, model.describe(card_facts, onnx=written))
+        (temporary / "README.md").write_text(card, encoding="utf-8")
         _check_copy(model, temporary)
         _finish(temporary, target)
     finally:
@@ -76,14 +74,10 @@ def _ignore(_: str) -> None:
     return None
 
 
-def _write_weights(
-    model: Any, kept_heads: Sequence[Sequence[int]], source: Path, folder: Path, facts: CardFacts
-) -> None:
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    config.pop(KEPT_HEADS, None)
-    if is_pruned(model, kept_heads):
-        config[KEPT_HEADS] = [list(kept) for kept in kept_heads]
-        shutil.copyfile(standalone.__file__, folder / MODELING)
+def _write_files(model: Format, source: Path, folder: Path, facts: CardFacts) -> None:
+    config = model.config()
+    if model.modeling:
+        shutil.copyfile(model.modeling, folder / MODELING)
     if facts.null_threshold is not None:
         config[NULL_THRESHOLD] = facts.null_threshold
     data = facts.data
@@ -96,21 +90,10 @@ def _write_weights(
     shutil.copyfile(source / "model.safetensors", folder / "model.safetensors")
 
 
-def _write_tokenizer(model: Any, tokenizer: Any, folder: Path) -> None:
-    """The teacher's tokenizer, but with the inputs and the maximum length of this student."""
-    own = copy.deepcopy(tokenizer)
-    if not accepts_token_types(model):
-        own.model_input_names = [name for name in own.model_input_names if name != "token_type_ids"]
-        own.init_kwargs["model_input_names"] = own.model_input_names
-    shape = Shape.from_config({**model.config.to_dict(), KEPT_HEADS: None})
-    own.model_max_length = min(own.model_max_length, shape.longest_input)
-    own.save_pretrained(folder)
-
-
-def _check_copy(model: Any, folder: Path) -> None:
-    inputs = _probe(model, 1, 8)
+def _check_copy(model: Format, folder: Path) -> None:
+    inputs = model.probe(1, 8)
     with torch.inference_mode():
-        here, there = _logits(model, inputs), _logits(standalone.load(folder), inputs)
+        here, there = model.logits(inputs), model.exported(folder, inputs)
     if not all(torch.allclose(mine, other, atol=COPY_TOLERANCE) for mine, other in zip(here, there, strict=True)):
         raise WorkerFailed(
             f"{folder}: the outputs of the exported copy differ from the student's; nothing was exported"
@@ -128,29 +111,6 @@ def _finish(temporary: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-# ---------------------------------------------------------------------------------------------------------------- probe
-
-
-def _probe(model: Any, batch: int, length: int) -> dict[str, Tensor]:
-    """Synthetic inputs of (batch, length) whose last row ends in padding if there is room."""
-    config = model.config
-    length = min(length, config.max_position_embeddings - (config.pad_token_id or 0) - 1)
-    pad = config.pad_token_id or 0
-    ids = torch.arange(batch * length).reshape(batch, length) % max(config.vocab_size - pad - 1, 1) + pad + 1
-    mask = torch.ones_like(ids)
-    if batch > 1 and length > 2:
-        ids[-1, -2:], mask[-1, -2:] = pad, 0
-    inputs = {"input_ids": ids, "attention_mask": mask}
-    if accepts_token_types(model):
-        inputs["token_type_ids"] = torch.zeros_like(ids)
-    return inputs
-
-
-def _logits(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    result = model(**inputs)
-    return (result.logits,) if hasattr(result, "logits") else (result.start_logits, result.end_logits)
-
-
 # ----------------------------------------------------------------------------------------------------------------- ONNX
 
 
@@ -159,35 +119,26 @@ def missing_for_onnx() -> list[str]:
     return [name for name in ONNX_PACKAGES if find_spec(name) is None]
 
 
-class _Positional(nn.Module):
-    """The model with positional inputs and a tuple of logits, as the exporter requires."""
-
-    def __init__(self, model: Any, names: Sequence[str]) -> None:
-        super().__init__()
-        self.model, self.names = model, list(names)
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return _logits(self.model, dict(zip(self.names, inputs, strict=True)))
-
-
-def _write_onnx(model: Any, path: Path, say: Callable[[str], None]) -> bool:
+def _write_onnx(model: Format, path: Path, say: Callable[[str], None]) -> bool:
     """Write and check the ONNX file; reports the reason if there is none."""
-    missing = missing_for_onnx()
+    traceable, missing = model.traceable(), missing_for_onnx()
+    if traceable is None:
+        say("No ONNX file: a model of this family cannot be written as ONNX.")
+        return False
     if missing:
         say(
             f"No ONNX file: {', '.join(missing)} not installed. Install the extra: pip install 'bertdistill-tui[onnx]'."
         )
         return False
-    inputs = _probe(model, 2, 9)
+    inputs = model.probe(2, 9)
     free = tuple({0: "batch", 1: "length"} for _ in inputs)
-    outputs = ["start_logits", "end_logits"] if hasattr(model, "qa_outputs") else ["logits"]
     with _only_errors("torch.onnx"):
         torch.onnx.export(
-            _Positional(model, list(inputs)).eval(),
+            traceable,
             tuple(inputs.values()),
             path,
             input_names=list(inputs),
-            output_names=outputs,
+            output_names=list(model.outputs),
             dynamic_shapes=(free,),  # one entry for *inputs
             external_data=False,
             dynamo=True,
@@ -201,7 +152,7 @@ def _write_onnx(model: Any, path: Path, say: Callable[[str], None]) -> bool:
     return False
 
 
-def _onnx_difference(model: Any, path: Path) -> float:
+def _onnx_difference(model: Format, path: Path) -> float:
     """Largest difference of any logit over two shapes other than the traced one."""
     import onnxruntime  # part of the extra
 
@@ -210,11 +161,11 @@ def _onnx_difference(model: Any, path: Path) -> float:
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     largest = 0.0
     for batch, length in ((1, 5), (3, 17)):
-        inputs = _probe(model, batch, length)
+        inputs = model.probe(batch, length)
         got = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
         with torch.inference_mode():
-            wanted = _logits(model, inputs)
-        seen = inputs["attention_mask"].bool().numpy()  # outputs at padding are never read
+            wanted = model.logits(inputs)
+        seen = inputs.get("attention_mask", torch.ones(())).bool().numpy()  # outputs at padding are never read
         for mine, other in zip(wanted, got, strict=True):
             gap = np.abs(mine.numpy() - other)
             largest = max(largest, float(gap[seen].max() if gap.shape == seen.shape else gap.max()))

@@ -5,17 +5,21 @@ A family is one module here with a `Builder`, and one row in `table`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
-from bertdistill.engine.contract.spec import AttemptSpec
+from bertdistill.engine.contract.spec import AttemptSpec, Settings
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
+    from bertdistill.engine.distill.data.features import Features
 
 FAMILY = "bertdistill_family"
 """Key of config.json that names the family of the network; without it, it is a transformer."""
@@ -63,6 +67,15 @@ class Model(Servable, Protocol):
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         """Write config.json, model.safetensors and optionally the tokenizer into `folder`."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Model, Protocol):
+    """A model that is fitted to the training data as a whole instead of being trained step by step."""
+
+    def fit(self, features: Features, settings: Settings, teacher: Mapping[str, npt.NDArray[np.float16]]) -> None:
+        """Replace the weights. `teacher` holds its signals, aligned with `features`; targets below 0 are no labels."""
         ...
 
 

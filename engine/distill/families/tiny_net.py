@@ -61,6 +61,12 @@ def joined(texts: list[Tensor]) -> Tensor:
     return torch.cat((first, second, (first - second).abs(), first * second), dim=1)
 
 
+def left_aligned(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The units of each text first, in their order, and their number, at least 1."""
+    real = rows > 0
+    return rows.gather(1, (~real).byte().argsort(dim=1, stable=True)), real.sum(1).clamp(min=1)
+
+
 class Mlp(nn.Module):
     """A bag of words: the mean of the embeddings, or a weighted one, and one hidden layer."""
 
@@ -115,9 +121,7 @@ class BiLstm(nn.Module):
         return logits
 
     def _pooled(self, rows: Tensor) -> Tensor:
-        real = rows > 0
-        rows = rows.gather(1, (~real).byte().argsort(dim=1, stable=True))  # units first, in their order
-        lengths = real.sum(1).clamp(min=1)
+        rows, lengths = left_aligned(rows)
         packed = pack_padded_sequence(
             self.embedder.embedding(rows), lengths.cpu(), batch_first=True, enforce_sorted=False
         )

@@ -212,7 +212,7 @@ def train(job: Job) -> Position:
         due = plan.evaluation_due(position)
         if due:
             try:
-                position = _evaluate(job, plan, here(evaluations=position.evaluations + 1))
+                position = evaluated(job, plan, here(evaluations=position.evaluations + 1))
             except Stopped:  # the evaluation is repeated on resume, before the next step
                 _save_last(job, here(), optimizer)
                 raise
@@ -247,7 +247,8 @@ def train(job: Job) -> Position:
             log.flush(position.step, norm, rate)
 
 
-def _evaluate(job: Job, plan: Schedule, position: Position) -> Position:
+def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
+    """Score the model at this position and save it if it is the best so far; the position with what is best."""
     evaluation = job.evaluate()
     scores = {f"search/{name}": value for name, value in evaluation.metrics.items()}
     job.events.metrics(position.step, {"examples": plan.examples(position.step), **scores})

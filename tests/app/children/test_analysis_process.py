@@ -103,20 +103,26 @@ async def test_no_readable_answer(ws: Workspace) -> None:
 
 
 async def test_a_caller_that_leaves_ends_the_child(ws: Workspace, tmp_path: Path) -> None:
-    """Nothing goes on computing for a screen that is gone."""
+    """Nothing continues to compute for a screen that is gone, not even a process that the child started."""
     told = tmp_path / "pid"
     program = (
-        "import os, sys, time; "
-        f"p = {str(told)!r}; open(p + '.new', 'w').write(str(os.getpid())); os.rename(p + '.new', p); time.sleep(600)"
+        "import os, subprocess, sys, time; "
+        "own = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"p = {str(told)!r}; open(p + '.new', 'w').write(f'{{os.getpid()}} {{own.pid}}'); os.rename(p + '.new', p); "
+        "time.sleep(600)"
     )
     task = asyncio.create_task(ask_importances(ws, "demo", "fanova", (sys.executable, "-c", program)))
     end = time.monotonic() + 30
     while not told.exists():
         assert time.monotonic() < end
         await asyncio.sleep(0.01)
-    pid = int(told.read_text())
-    assert psutil.pid_exists(pid)
+    pid, own = map(int, told.read_text().split())
+    grandchild = psutil.Process(own)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert not psutil.pid_exists(pid)
+    with contextlib.suppress(psutil.NoSuchProcess):  # its parent is gone: whoever adopted it reaps it
+        while grandchild.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The analysis: six tabs over one study, their keys, what they say while a process computes, and hostile answers."""
+"""The analysis: seven tabs over one study, their keys, what they say while a process computes, and hostile answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from tests.app.conftest import NOW
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, until, words_on
 from textual.pilot import Pilot
 
-from bertdistill.app.screens import errors_tab, growth_tab, importance_tab, parallel_tab, scenarios_tab, slices_tab
+from bertdistill.app.screens import (
+    difficulty_tab,
+    errors_tab,
+    growth_tab,
+    importance_tab,
+    parallel_tab,
+    scenarios_tab,
+    slices_tab,
+)
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
@@ -25,8 +33,9 @@ from bertdistill.engine.search.importances import Importances, Method, Weight
 from bertdistill.engine.steering.changes import set_threshold
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
+from bertdistill.engine.tasks.word_order import Shuffling, WordOrder
 from bertdistill.store import writes
-from bertdistill.store.rows import TrialState
+from bertdistill.store.rows import Study, TrialState
 from bertdistill.store.writing import Writing
 
 Edit = Callable[[Callable[[Writing], Any]], Any]
@@ -550,6 +559,67 @@ async def test_answers_that_are_gone_are_told(
     async with playing(ws, AnalysisScreen("demo", 3)) as pilot:
         await until(pilot, lambda: "Rerun it." in words_on(pilot), "the remedy")
         assert "Examples" in words_on(pilot)
+
+
+# ------------------------------------------------------------------------------------------------------- difficulty
+
+
+class Passes:
+    """Stands for the child that runs a model: what it was asked, and the same number for everything."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int | None, int]] = []
+
+    async def __call__(self, _: Workspace, study: str, number: int | None, shuffling: Shuffling) -> WordOrder:
+        self.asked.append((number, shuffling.ngram))
+        if number == 1:
+            raise WorkerFailed("demo/1 has no best checkpoint", hint="Rerun it.")
+        return WordOrder(0.2, 90.0, 0.5, 300, 2, shuffling, notes=(f"no example of {HOSTILE}",))
+
+
+@pytest.fixture
+def passes(ws: Workspace, edit: Edit, monkeypatch: pytest.MonkeyPatch) -> Passes:
+    """The sample study as one of classification with a teacher."""
+
+    def classify(session: Writing) -> None:
+        facts = {"teacher_folder": "/teacher", "teacher_metrics": {"exact": 95.0, "accuracy": 91.0}}
+        writes.set_prepared(session, 1, facts)
+        session.change(Study, 1, task=TEXT_CLASSIFICATION)
+
+    edit(classify)
+    found = Passes()
+    monkeypatch.setattr(difficulty_tab, "ask_difficulty", found)
+    return found
+
+
+async def test_difficulty_of_the_teacher_and_of_trials(ws: Workspace, importances: Child, passes: Passes) -> None:
+    """Asked once for each question; t shuffles groups of words; brackets lead to the trials; failures say why."""
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: row(pilot, "word").startswith("word order sensitivity 0.200"), "the number")
+        await shown(pilot, "a bag of words or a Bi-LSTM")
+        assert "difficulty demo" in command(pilot)
+        assert set() == control_codes(pilot)
+        await pilot.press("t")
+        await shown(pilot, "groups of 2 words shuffled")
+        await until(pilot, lambda: (None, 2) in passes.asked, "the other question")
+        await pilot.press("t", "t")
+        await shown(pilot, "single words shuffled")
+        await pilot.press("right_square_bracket")
+        await shown(pilot, "Word order of #0")
+        await until(pilot, lambda: row(pilot, "word").startswith("word order sensitivity 0.200"), "the number")
+        assert "bag of words" not in words_on(pilot)
+        await pilot.press("right_square_bracket")
+        await shown(pilot, "Not available: demo/1 has no best checkpoint Rerun it.")
+        assert 1 == passes.asked.count((None, 1))
+        assert "difficulty demo --trial 1" in command(pilot)
+
+
+async def test_difficulty_of_questions_is_not_measured(ws: Workspace, importances: Child) -> None:
+    """It says so, and starts no process."""
+    async with playing(ws, AnalysisScreen("demo")) as pilot:
+        await pilot.press("7")
+        await shown(pilot, "Word order sensitivity is defined for text classification only.")
 
 
 # ----------------------------------------------------------------------------------------------------------- everywhere

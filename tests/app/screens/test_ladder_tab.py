@@ -67,7 +67,7 @@ async def test_the_table_is_there_at_once_and_gains_intervals(
     climbed.scored_on_report(REPORTED)
     monkeypatch.setattr(ladder_tab, "ask_ladder", child := Child())
     async with playing(climbed.workspace, AnalysisScreen("toy")) as pilot:
-        await pilot.press("7")
+        await pilot.press("8")
         await shown(pilot, "Ladder by accuracy (reading predictions)")
         assert "80.00" in words_on(pilot)
         assert "report split" not in words_on(pilot).split("\n")[4]
@@ -81,7 +81,7 @@ async def test_enter_opens_the_best_trial_of_a_row(climbed: Climbed, monkeypatch
     """The teacher and references have none."""
     monkeypatch.setattr(ladder_tab, "ask_ladder", Child())
     async with playing(climbed.workspace, AnalysisScreen("toy")) as pilot:
-        await pilot.press("7")
+        await pilot.press("8")
         await shown(pilot, "Ladder by accuracy")
         screen: Any = pilot.app.screen
         await until(pilot, lambda: screen.ladder.number == 1, "the first row")
@@ -97,7 +97,7 @@ async def test_a_child_that_fails_leaves_the_table(climbed: Climbed, monkeypatch
     monkeypatch.setattr(ladder_tab, "ask_ladder", child := Child(f"no data {HOSTILE}"))
     child.free.set()
     async with playing(climbed.workspace, AnalysisScreen("toy")) as pilot:
-        await pilot.press("7")
+        await pilot.press("8")
         await shown(pilot, f"(without predictions: no data {HARMLESS}")
         assert "80.00" in words_on(pilot)
         assert set() == control_codes(pilot)
@@ -108,7 +108,7 @@ async def test_a_study_without_a_ladder_says_why(ws: Workspace, monkeypatch: pyt
     monkeypatch.setattr(ladder_tab, "ask_ladder", child := Child())
     monkeypatch.setattr(ladder_tab, "quick_ladder", refuse)
     async with playing(ws, AnalysisScreen("demo")) as pilot:
-        await pilot.press("7")
+        await pilot.press("8")
         await shown(pilot, "no complete trial")
         assert 0 == child.asked
 
@@ -123,5 +123,5 @@ async def test_it_fits(climbed: Climbed, monkeypatch: pytest.MonkeyPatch, size: 
     """The students are there in every size."""
     monkeypatch.setattr(ladder_tab, "ask_ladder", Child())
     async with playing(climbed.workspace, AnalysisScreen("toy"), size) as pilot:
-        await pilot.press("7")
+        await pilot.press("8")
         await shown(pilot, "tagger")

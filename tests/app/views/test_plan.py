@@ -103,6 +103,47 @@ def test_steps_span_the_searched_batch_sizes_and_epochs(raw_spec: dict[str, Any]
     assert {"baseline": 3, "least": 1, "most": 28} == planned["steps"]
 
 
+@pytest.mark.parametrize(
+    ("families", "steps", "most", "noted"),
+    [
+        (["linear"], {"baseline": 1, "least": 1, "most": 1}, 701, "sizes of linear are upper limits"),
+        (["transformer", "linear"], {"baseline": 1, "least": 1, "most": 10}, 0, "sizes of linear are"),
+        (["transformer", "mlp"], {"baseline": 10, "least": 10, "most": 10}, 0, "sizes of mlp are upper limits"),
+        (["transformer"], {"baseline": 10, "least": 10, "most": 10}, 0, ""),
+    ],
+)
+def test_students_of_several_families(
+    raw_spec: dict[str, Any], tmp_path: Path, families: list[str], steps: dict[str, int], most: int, noted: str
+) -> None:
+    """Their sizes span those of all; one that is fitted takes one step; what is not counted yet is an upper limit."""
+    path = tmp_path / "train.tsv"
+    path.write_text("\n".join(f"a {word} film of {n}\t{word}" for n in range(36) for word in ("good", "bad")))
+    path.with_name("report.tsv").write_text("a good film\tgood\na bad film\tbad\n")
+    settings: dict[str, Any] = {} if families == ["linear"] else {"batch_size": 16, "epochs": 2.0}
+    settings |= {"max_features": 700} if "linear" in families else {}
+    raw = raw_spec | {
+        "task": "text-classification",
+        "data": {"train": str(path), "report": str(path.with_name("report.tsv"))},
+        "settings": settings,
+        "search": {"family": {"choices": families}} if len(families) > 1 else {"C": {"low": 1.0, "high": 9.0}},
+        "objectives": [{"metric": "accuracy"}, {"metric": "params"}],
+        "metrics": {},
+        "references": [],
+        "baseline": {"family": families[-1]} if len(families) > 1 else {},
+    }
+    if len(families) == 1:
+        raw["settings"] = settings | {"family": families[0]}
+    if families == ["transformer"]:
+        raw["search"] = {"layers": {"low": 1, "high": 2}}
+    said: list[str] = []
+    planned = make_plan(study_from_dict(raw, where="test"), say=said.append)
+    assert planned["steps"] == steps
+    assert planned["sizes"]["students"] == len(families) + (families == ["transformer"])
+    assert not most or most == planned["sizes"]["largest"]
+    assert ("upper limits" in " ".join(said)) == bool(noted)
+    assert noted in " ".join(said)
+
+
 def test_conditions_are_honoured(spec: StudySpec) -> None:
     """A width that is searched only for two layers never widens a student of one."""
     part = changed(spec, "search.ffn_size", {"choices": [64, 4096], "when": {"layers": [2]}})

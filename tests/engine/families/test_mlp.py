@@ -51,3 +51,21 @@ def test_a_pooling_of_another_family_is_refused(pooling: str) -> None:
     with pytest.raises(ConfigError, match=f"settings.pooling is {pooling}, which the family mlp") as no:
         MLP.plan(Prepared(), Settings(family="mlp", pooling=pooling), scratch=False)
     assert "auto, mean, attention" in no.value.hint
+
+
+@pytest.mark.parametrize(
+    ("vectors", "size", "message"),
+    [
+        ({"teacher": "folder"}, 65, "embedding_size is 65, but the teacher's embeddings have only 64 numbers"),
+        ({}, 16, "did not store the embeddings for embedding_init = teacher"),
+    ],
+)
+def test_embeddings_that_the_teacher_does_not_have_are_refused(
+    vectors: dict[str, str], size: int, message: str
+) -> None:
+    """Before a worker starts."""
+    units = Units(vocabulary=900, size=1000, vectors=vectors, vector_size=64 if vectors else 0)
+    facts = Prepared(labels=("x", "y"), units={"": units})
+    with pytest.raises(ConfigError, match=message):
+        MLP.plan(facts, Settings(family="mlp", embedding_init="teacher", embedding_size=size), scratch=False)
+    MLP.plan(facts, Settings(family="mlp", embedding_size=size), scratch=False)

@@ -12,11 +12,13 @@ import pytest
 import torch
 from tests import two_layers
 from tests.closeness import assert_fp32_equal
+from tests.texts import made_features
 
 from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data import units as units_module
 from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.families.table import FAMILIES, foreign
 from bertdistill.engine.families.transformer import bert_shape
@@ -29,6 +31,12 @@ SMALL = Settings(
 )
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "mlp": [{"pooling": "attention"}, {"vocab_size": 1000}, {"vocab_size": 3}, {"embedding_size": 5, "hidden_size": 3}],
+    "linear": [
+        {"ngrams": 2},
+        {"max_features": 7},
+        {"min_count": 30},
+        {"ngrams": 2, "min_count": 40, "units": "teacher"},
+    ],
     "bilstm": [{"layers": 2}, {"pooling": "max"}, {"ffn_size": 7, "embedding_size": 5}, {"layers": 2, "dropout": 0.5}],
 }
 """Settings that give a student of the family other sizes."""
@@ -62,7 +70,10 @@ def _units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     units = Units(
         vocabulary=52, size=60, mean_length=9.0, separator_id=3, special_ids=(0, 2, 3, 4), frequent=str(tmp_path)
     )
-    monkeypatch.setattr(sys.modules[__name__], "FACTS", dataclasses.replace(FACTS, units={"": units}))
+    features = made_features(tmp_path, [list(range(5 + n % 50, 55)) for n in range(60)])
+    units = with_ngrams(units, features, len(features), 2, tmp_path, pairs=False)
+    facts = dataclasses.replace(FACTS, units={"": units, "words": units}, train_features=len(features))
+    monkeypatch.setattr(sys.modules[__name__], "FACTS", facts)
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +121,7 @@ class TestFamily:
             assert tuple(model(batch(2, 7)).logits.shape) == (2, 3)
 
     def test_first_weights_follow_from_the_seed_alone(self, family: str) -> None:
-        """And torch's own random state is left as it was."""
+        """And torch's own random state is left as it was. A student that is fitted has none, and no use for a seed."""
         state = torch.get_rng_state()
         one, same, other = (
             BUILDERS[family].build(spec_of(family, "text-classification", seed=seed)).net.state_dict()
@@ -118,7 +129,10 @@ class TestFamily:
         )
         assert torch.equal(state, torch.get_rng_state())
         assert all(torch.equal(one[name], same[name]) for name in one)
-        assert any(not torch.equal(one[name], other[name]) for name in one)
+        settings = dataclasses.replace(SMALL, family=family)
+        student = FAMILIES[family].plan(FACTS, settings, scratch=True)
+        seeded = "seed" not in FAMILIES[family].idle(settings, student)
+        assert seeded == any(not torch.equal(one[name], other[name]) for name in one)
 
     def test_what_is_saved_is_loaded(self, family: str, tmp_path: Path) -> None:
         """By its own family, in evaluation mode, with the same outputs."""

@@ -182,6 +182,28 @@ def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:
     assert {"train/words", "search/words"} < set((done.study().prepared or {})["features"])
 
 
+def test_a_fitted_family_is_searched_like_any_other(house: Make) -> None:
+    """With labels and with the teacher, over words and over its pieces: known sizes, scores, losses and checkpoints."""
+    search = {"alpha": {"choices": [0.0, 0.5]}, "units": {"choices": ["auto", "teacher"]}}
+    settings = {"family": "linear", "ngrams": 2, "min_count": 2, "C": 100.0}
+    metrics, grid = {"stored": ["latency_ratio"]}, {"kind": "grid"}
+    done = house(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics).run()
+    assert (StudyState.COMPLETE, 4) == (done.study().state, len(done.trials()))
+    prepared = Prepared.from_dict(done.study().prepared)
+    assert all(2 == len(units.ngrams.at_least) for units in prepared.units.values())
+    for trial in done.trials():
+        assert trial.known["params"] == trial.metrics["params"] > 20
+        with done.db.read() as session:
+            [best] = [one for one in reads.checkpoints(session, trial_id=trial.id) if one.role == "best"]
+            names = {*reads.series_ids(session, trial.study_id, trial.id)}
+        assert 100.0 == best.metrics["accuracy"] == trial.metrics["accuracy"]
+        assert load_model(done.workspace.absolute(best.folder)).units == (
+            "words" if trial.settings["units"] == "auto" else ""
+        )
+        assert {"train/loss", "train/hard_loss", "search/accuracy"} <= names
+        assert ("train/soft_loss" in names) == bool(trial.settings["alpha"])
+
+
 def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its score is an objective, picks the best checkpoint and is what the teacher is measured by."""
     hits = Metric("hits", "share of topics that were found", "maximize", "%")

@@ -26,6 +26,7 @@ from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.export import export
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
+from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
@@ -90,6 +91,11 @@ def run(folder: Path, *arguments: str) -> str:
     )
     assert 0 == done.returncode, done.stderr
     return done.stdout
+
+
+def card_of(told: CardFacts, student: Path, *, onnx: bool = False) -> str:
+    """The model card of a student's folder."""
+    return model_card(told, EncoderFormat(student).describe(told, onnx=onnx))
 
 
 def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Path) -> None:
@@ -239,7 +245,7 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
         null_threshold=-0.75,
         remarks=("promoted by force | <b>",),
     )
-    text = model_card(told, load_student(student)[0], onnx=False)
+    text = card_of(told, student)
     for words in (
         "# tiny, version 4",
         "with 2 layers of width 32 and 3, 3 attention heads (by layer), distilled from `org/teacher`",
@@ -267,7 +273,7 @@ def test_model_card_tells_the_numbers(tmp_path: Path) -> None:
 def test_the_card_shows_sizes_as_they_are(tmp_path: Path, heads: int, left: str) -> None:
     """Not the settings' 0, which means the teacher's, nor what only a student from scratch would have read."""
     student, _ = make_student(tmp_path, "bert", QA, heads)
-    text = model_card(facts(init="org/teacher"), load_student(student)[0], onnx=False)
+    text = card_of(facts(init="org/teacher"), student)
     shape = read_shape(tmp_path / "init")
     assert {"hidden_size": "`32`", "head_size": "`8`"} == {k: setting(text, k) for k in ("hidden_size", "head_size")}
     assert [f"`{shape.layers}`", left, f"`{shape.ffn_size}`"] == [
@@ -317,7 +323,7 @@ def test_model_card_of_hub_data(tmp_path: Path) -> None:
     """A hub data set is named as such, with its splits; without scores the card says so."""
     student, _ = make_student(tmp_path, "bert", CLASSIFY, 0)
     told = replace(facts(CLASSIFY), data=DataSpec(hub="org/reviews"), report={"accuracy": 90.0})
-    data = ModelCard(model_card(told, load_student(student)[0], onnx=True)).data
+    data = ModelCard(card_of(told, student, onnx=True)).data
     assert ["org/reviews"] == data.datasets
     assert ["validation"] == [result.dataset_split for result in data.eval_results or []]
-    assert "not scored on a report split" in model_card(facts(), load_student(student)[0], onnx=False)
+    assert "not scored on a report split" in card_of(facts(), student)

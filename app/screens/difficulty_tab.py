@@ -1,0 +1,174 @@
+"""What word order means to the teacher or to one trial, and the families that have run. It runs no model: a child
+process does, and ends with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual.widget import Widget
+
+from bertdistill.app.children.analysis_process import ask_difficulty
+from bertdistill.app.screens.analysis_tab import Tab, Words
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.difficulty import Difficulty, difficulty, fact_lines, family_cells, notes
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.tasks.table import TASKS
+from bertdistill.engine.tasks.word_order import Shuffling, WordOrder
+from bertdistill.store.errors import BertDistillError
+
+MOST_WORDS = 3
+"""Words that may stay together."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured. `mark` differs if the same number means another model: a later checkpoint, another teacher."""
+
+    number: int | None
+    ngram: int
+    mark: Any = None
+
+
+@dataclass(frozen=True)
+class Got:
+    """One result, or why there is none."""
+
+    found: WordOrder | None = None
+    problem: str = ""
+
+
+class DifficultyTab(Tab):
+    """The numbers, the families of the study below them, and what follows in words."""
+
+    NAME: ClassVar[str] = "difficulty"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(id="tab-difficulty")
+        self._study = study_name
+        self._number: int | None = None
+        self._ngram = 1
+        self._view: StudyView | None = None
+        self._kept: dict[Asked, Got] = {}
+        self._asking: Asked | None = None
+        self._table = LineTable(id="difficulty", classes="pane")
+        self._words = Words(id="difficulty-words")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._table
+        yield self._words
+
+    def read(self, view: StudyView) -> Asked:
+        trial = None if self._number is None else view.trial(self._number)
+        mark = view.facts.teacher_folder if trial is None else (trial.state, trial.finished_at)
+        return Asked(self._number, self._ngram, mark)
+
+    def show(self, view: StudyView, content: Asked) -> None:
+        self._view = view
+        wanted = content.number == self._number and content.ngram == self._ngram
+        if wanted and not self._obstacle and content not in self._kept and self._asking != content:
+            self._asking = content
+            self.run_worker(self._ask(content), exclusive=True, group="difficulty")
+        self.again()
+
+    async def _ask(self, asked: Asked) -> None:
+        try:
+            got = Got(await ask_difficulty(self.ui.workspace, self._study, asked.number, Shuffling(asked.ngram)))
+        except (BertDistillError, OSError) as error:
+            got = Got(problem=f"{error} {getattr(error, 'hint', '')}".strip())
+        self._kept[asked] = got
+        self._asking = None
+        self.again()
+
+    @property
+    def _obstacle(self) -> str:
+        """Why nothing can be measured in this study; empty if something can."""
+        if self._view is None:
+            return ""
+        if TASKS[self._view.study.task].spans:
+            return "Word order sensitivity is defined for text classification only."
+        return "" if self._view.facts.teacher_folder else "The study is not prepared: it has no teacher yet."
+
+    # ------------------------------------------------------------------------------------------------------- drawing
+
+    def again(self) -> None:
+        if self._view is None:
+            return
+        got = self._kept.get(self.read(self._view))
+        shown = difficulty(self._view, self._number, got.found) if got and got.found else None
+        columns = [
+            Column("name", "", 24),
+            Column("value", "", 12, "right"),
+            Column("gap", "", 9, "right"),
+            Column("more", "", 20, grow=True),
+        ]
+        self._table.show(columns, self._rows(shown) if shown else [], empty=self._empty_words(got))
+        words = "single words" if self._ngram == 1 else f"groups of {self._ngram} words"
+        entitle(self._table, title=f"Word order of {self._named}: {words} shuffled")
+        self._words.say("\n".join([*shown.sentences, *notes(shown)]) if shown else "")
+
+    @property
+    def _named(self) -> str:
+        return "the teacher" if self._number is None else f"#{self._number}"
+
+    def _rows(self, shown: Difficulty) -> list[Row]:
+        rows = [
+            Row((name, 0), (Cell(name, "bright"), Cell(f" {words}")), wide=True)
+            for name, words in fact_lines(shown).items()
+        ]
+        if shown.families:
+            head = f"best trial of each family by {safe_line(shown.metric)}, difference to the teacher, parameters"
+            rows.append(Row(("", 1), (Cell(head, "dim"),), wide=True))
+        for row, (family, trial, score, gap, params) in zip(shown.families, family_cells(shown), strict=True):
+            rows.append(Row((family, row.trial), (Cell(f"{family} {trial}"), Cell(score), Cell(gap), Cell(params))))
+        return rows
+
+    def _empty_words(self, got: Got | None) -> str:
+        if self._obstacle:
+            return self._obstacle
+        if got is not None and got.problem:
+            return f"Not available: {safe_line(got.problem, 400)}"
+        return f"Running {self._named} over shuffled texts in a separate process; this can take a minute."
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def number(self) -> int | None:
+        return self._number
+
+    def go_to(self, number: int | None) -> None:
+        """Only on demand: on other tabs the cursor moves through many trials, and each would run a model here."""
+
+    def headline(self) -> str:
+        return f"word order of {self._named}"
+
+    def can(self, action: str) -> bool:
+        return action in ("turn", "other_view") and not self._obstacle
+
+    def toggle(self) -> None:
+        """Shuffle single words, then groups of two, then of three."""
+        self._ngram = self._ngram % MOST_WORDS + 1
+        self._changed()
+
+    def turn(self, by: int) -> None:
+        """The teacher, then the trials by rank."""
+        numbers = [None, *(self._view.ranked if self._view else ())]
+        place = numbers.index(self._number) if self._number in numbers else 0
+        self._number = numbers[(place + by) % len(numbers)]
+        self._changed()
+
+    def _changed(self) -> None:
+        self._asking = None
+        self.workers.cancel_group(self, "difficulty")
+        self.again()
+
+    def commands(self) -> list[tuple[str, ...]]:
+        words = ["difficulty", self._study]
+        words += [] if self._number is None else ["--trial", str(self._number)]
+        return [(*words, *([] if self._ngram == 1 else ["--ngram", str(self._ngram)]))]

@@ -1,0 +1,185 @@
+"""The family `transformer` in an export: plain transformers format, or `modeling.py` if heads were removed."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bertdistill.engine.distill.export.card import CardFacts, Description
+from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
+from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.tasks.table import TASKS
+
+
+class EncoderFormat:
+    """See `distill.export.format.Format`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model: Any
+        self.model, self.kept_heads = load_student(folder)
+        self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("start_logits", "end_logits") if hasattr(self.model, "qa_outputs") else ("logits",)
+
+    @property
+    def pruned(self) -> bool:
+        return is_pruned(self.model, self.kept_heads)
+
+    @property
+    def modeling(self) -> str:
+        return standalone.__file__ if self.pruned else ""
+
+    def config(self) -> dict[str, Any]:
+        plain = {key: value for key, value in self._config.items() if key != KEPT_HEADS}
+        return plain | ({KEPT_HEADS: [list(kept) for kept in self.kept_heads]} if self.pruned else {})
+
+    def tokenizer(self, tokenizer: Any) -> Any:
+        own = copy.deepcopy(tokenizer)
+        if not accepts_token_types(self.model):
+            own.model_input_names = [name for name in own.model_input_names if name != "token_type_ids"]
+            own.init_kwargs["model_input_names"] = own.model_input_names
+        shape = Shape.from_config({**self.model.config.to_dict(), KEPT_HEADS: None})
+        own.model_max_length = min(own.model_max_length, shape.longest_input)
+        return own
+
+    def probe(self, batch: int, length: int) -> dict[str, Tensor]:
+        return _probe(self.model, batch, length)
+
+    def logits(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return _logits(self.model, inputs)
+
+    def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return _logits(standalone.load(folder), inputs)
+
+    def traceable(self) -> nn.Module:
+        return _Positional(self.model, list(self.probe(1, 2))).eval()
+
+    def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
+        config = self.model.config
+        left = ", ".join(str(len(kept)) for kept in self.kept_heads) if self.pruned else config.num_attention_heads
+        return Description(
+            f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
+            f"{config.hidden_size} and {left} attention heads{' (by layer)' if self.pruned else ''}",
+            _load_code(facts, type(self.model).__name__, pruned=self.pruned, onnx=onnx),
+            _settings_rows(facts, self.model, pruned=self.pruned),
+            "pytorch" if self.pruned else "transformers",
+            ("pruned-heads",) if self.pruned else (),
+        )
+
+
+def is_pruned(model: Any, kept_heads: Sequence[Sequence[int]]) -> bool:
+    """Whether any layer has fewer heads than its config says."""
+    return any(len(kept) < model.config.num_attention_heads for kept in kept_heads)
+
+
+def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, Any]:
+    """The effective settings: sizes are those of the model, and settings without effect are omitted."""
+    rows, settings, config = asdict(facts.settings), facts.settings, model.config
+    shape = Shape.from_config({**config.to_dict(), KEPT_HEADS: None})
+    kept = getattr(config, KEPT_HEADS, None)
+    rows |= {"layers": shape.layers, "heads": [len(layer) for layer in kept] if pruned and kept else shape.heads}
+    rows |= {"hidden_size": shape.hidden_size, "ffn_size": shape.ffn_size, "head_size": shape.head_size}
+    idle = {"layer_choice"} if not facts.init else set()
+    idle |= {"layer_list"} if settings.layer_choice != "list" else set()
+    idle |= {"head_choice"} if not pruned else set()
+    idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
+    idle |= {"temperature"} if settings.alpha == 0 else set()
+    return {name: value for name, value in rows.items() if name not in idle}
+
+
+_ASK = {
+    True: """question, passage = "Who wrote it?", "Ada wrote it."
+inputs = tokenizer(question, passage, return_tensors="pt")
+with torch.no_grad():
+    outputs = model(**inputs)
+start, end = outputs.start_logits[0], outputs.end_logits[0]
+inside = torch.tensor([part == 1 for part in inputs.sequence_ids(0)])  # tokens of the passage
+spans = (inside[:, None] & inside).triu().tril({reach})  # at most {length} tokens
+scores = (start[:, None] + end).masked_fill(~spans, -torch.inf)
+first, last = divmod(int(scores.argmax()), len(end))
+answer = passage[inputs.token_to_chars(0, first).start : inputs.token_to_chars(0, last).end].strip()
+""",
+    False: """inputs = tokenizer("A wonderful story.", return_tensors="pt")
+probabilities = model(**inputs).logits[0].softmax(-1)
+print({model.config.id2label[i]: round(p, 3) for i, p in enumerate(probabilities.tolist())})""",
+}
+
+
+_ABSTAIN = """null_score = start[0] + end[0]
+if null_score - scores.max() > {threshold!r}:  # null_threshold in config.json
+    answer = ""  # the passage does not say
+"""
+
+
+def _ask_code(facts: CardFacts) -> list[str]:
+    """Example code for one question or text, by the rule that scored the model (for a passage of one window)."""
+    if not TASKS[facts.task].spans:
+        return [_ASK[TASKS[facts.task].spans]]
+    length = facts.data.max_answer_length
+    code = _ASK[TASKS[facts.task].spans].format(reach=length - 1, length=length)
+    code += "" if facts.null_threshold is None else _ABSTAIN.format(threshold=facts.null_threshold)
+    return [f"{code}print(answer)"]
+
+
+def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -> str:
+    lines = ["```python", 'folder = "."  # the folder of this file', ""]
+    lines += ["import sys", ""] if pruned else []
+    lines += ["import torch"] if TASKS[facts.task].spans else []
+    if pruned:
+        lines += ["from transformers import AutoTokenizer", "", "sys.path.insert(0, folder)"]
+        lines += ["from modeling import load", "", "model = load(folder)"]
+    else:
+        lines += [f"from transformers import AutoTokenizer, {class_name}", ""]
+        lines += [f"model = {class_name}.from_pretrained(folder).eval()"]
+    lines += ["tokenizer = AutoTokenizer.from_pretrained(folder)", *_ask_code(facts), "```"]
+    text = "\n".join(lines)
+    if pruned:
+        text = (
+            "Attention heads were removed from this model, which the plain format cannot express. `from_pretrained` of "
+            "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
+            "`modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n" + text
+        )
+    return text + (
+        "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""
+    )
+
+
+def _probe(model: Any, batch: int, length: int) -> dict[str, Tensor]:
+    """Synthetic inputs of (batch, length) whose last row ends in padding if there is room."""
+    config = model.config
+    length = min(length, config.max_position_embeddings - (config.pad_token_id or 0) - 1)
+    pad = config.pad_token_id or 0
+    ids = torch.arange(batch * length).reshape(batch, length) % max(config.vocab_size - pad - 1, 1) + pad + 1
+    mask = torch.ones_like(ids)
+    if batch > 1 and length > 2:
+        ids[-1, -2:], mask[-1, -2:] = pad, 0
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if accepts_token_types(model):
+        inputs["token_type_ids"] = torch.zeros_like(ids)
+    return inputs
+
+
+def _logits(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    result = model(**inputs)
+    return (result.logits,) if hasattr(result, "logits") else (result.start_logits, result.end_logits)
+
+
+class _Positional(nn.Module):
+    """The model with positional inputs and a tuple of logits, as the exporter requires."""
+
+    def __init__(self, model: Any, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, list(names)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return _logits(self.model, dict(zip(self.names, inputs, strict=True)))

@@ -1,0 +1,66 @@
+"""The family `linear` in an export: its n-grams and weights, tokenizer and the small source file that runs them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bertdistill.engine.distill.export.card import CardFacts, Description
+from bertdistill.engine.distill.export.tiny_format import LOADING, UNITS
+from bertdistill.engine.distill.families import linear_net
+from bertdistill.engine.distill.families.linear import LinearModel
+from bertdistill.engine.distill.families.table import load_model
+from bertdistill.engine.families.table import foreign
+
+
+class LinearFormat:
+    """See `distill.export.format.Format`."""
+
+    outputs = ("logits",)
+    modeling = linear_net.__file__
+
+    def __init__(self, folder: Path) -> None:
+        model = load_model(folder)
+        assert isinstance(model, LinearModel)
+        self.net, self._config = model.net, model.config
+
+    def config(self) -> dict[str, Any]:
+        return dict(self._config)
+
+    def tokenizer(self, tokenizer: Any) -> Any:
+        own = copy.deepcopy(tokenizer)
+        own.backend_tokenizer.no_truncation()
+        own.backend_tokenizer.no_padding()
+        return own
+
+    def probe(self, batch: int, length: int) -> dict[str, Tensor]:
+        ids = torch.arange(batch * length).reshape(batch, length) * 7 % self._config["tokenizer_size"]
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    def logits(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return (self.net(inputs["input_ids"], inputs["attention_mask"]),)
+
+    def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return (linear_net.load(folder).net(inputs["input_ids"], inputs["attention_mask"]),)
+
+    def traceable(self) -> None:
+        """ONNX has no operator that looks up sorted keys."""
+
+    def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
+        config = self._config
+        texts = '"A first sentence.", "A second one."' if config["texts"] == 2 else '"A wonderful story."'
+        longest = f" of up to {config['ngrams']}" if config["ngrams"] > 1 else ""
+        unused = foreign(facts.settings) | {"seed"} | (set() if facts.settings.alpha else {"temperature", "soft_loss"})
+        return Description(
+            f"TF-IDF and logistic regression for {facts.task} over {len(self.net.keys):,} n-grams{longest} of "
+            f"{UNITS.get(config['units'], config['units'])}",
+            LOADING.format(texts=texts),
+            {name: value for name, value in asdict(facts.settings).items() if name not in unused},
+            tags=("tf-idf", "logistic-regression"),
+        )

@@ -1,0 +1,151 @@
+"""Measure the word order sensitivity of a classifier on the validation split of a study.
+
+As a program, `python -P -m bertdistill.engine.distill.export.word_order SPEC.json`, it reads one JSON request from
+stdin, `{"folder", "teacher", "shuffling"}`, and prints the result as JSON. It changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoTokenizer
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.spec import AttemptSpec
+from bertdistill.engine.distill.data.examples import Examples, search_examples
+from bertdistill.engine.distill.data.features import Features, build_features, padding_id
+from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.families.model import Model, Servable
+from bertdistill.engine.distill.families.table import load_model
+from bertdistill.engine.distill.families.transformer import load_encoder
+from bertdistill.engine.distill.training.evaluate import features_for
+from bertdistill.engine.distill.training.train import predict
+from bertdistill.engine.tasks import word_order
+from bertdistill.engine.tasks.word_order import CUT, WRONG, Shuffling, WordOrder
+from bertdistill.store.errors import BertDistillError
+
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Reader:
+    """A model and its tokenizer; `cpu_seconds` counts its passes, which run in fp32 on the CPU."""
+
+    model: Servable
+    tokenizer: Any
+    spec: AttemptSpec
+    cpu_seconds: float = 0.0
+
+    def read(self, examples: Examples) -> tuple[Features, npt.NDArray[np.int64]]:
+        """The features of the examples, and the class given to each."""
+        with tempfile.TemporaryDirectory() as scratch:
+            features = build_features(
+                examples,
+                self.tokenizer,
+                self.spec.data,
+                folder=Path(scratch) / "features",
+                progress=lambda done, total: None,
+            )
+            began = time.process_time()
+            fitting = features_for(self.model, features)
+            outputs = predict(self.model, fitting, device=CPU, pad_id=padding_id(self.tokenizer))
+            self.cpu_seconds += time.process_time() - began
+        return features, outputs.argmax(axis=1)
+
+
+def measure(spec: AttemptSpec, model: Servable, tokenizer: Any, shuffling: Shuffling) -> WordOrder:
+    """The word order sensitivity of a model that reads the tokens of this tokenizer.
+
+    Raises ConfigError if fewer than two classes have an example that is classified correctly and can be shuffled.
+    """
+    examples, reader = search_examples(spec), Reader(model, tokenizer, spec)
+    features, chosen = reader.read(examples)
+    reasons = _reasons(examples, features.lengths < spec.data.max_length, chosen, shuffling.ngram)
+    labels, draw = [row.label for row in examples.rows], random.Random(shuffling.seed)
+    usable = [index for index, reason in enumerate(reasons) if not reason]
+    kept = [examples.rows[i] for i in word_order.balanced(labels, usable, shuffling.examples, draw)]
+    counts = Counter(examples.labels[row.label] for row in kept)
+    if len(counts) < 2:
+        raise ConfigError(
+            f"only examples of {', '.join(counts) or 'no class'} are classified correctly and can be shuffled "
+            f"({_counted(reasons)}), but two classes are needed",
+            hint="use a better model, a longer validation split, or shorter n-grams",
+        )
+    shares = _still_right(reader, replace(examples, rows=kept), shuffling, draw)
+    return word_order.measured(
+        shares,
+        classes=examples.labels,
+        kept=counts,
+        shuffling=shuffling,
+        left_out=dict(Counter(reason for reason in reasons if reason)),
+        cpu_seconds=reader.cpu_seconds,
+    )
+
+
+def _reasons(examples: Examples, whole: Iterable[Any], chosen: Iterable[Any], ngram: int) -> list[str]:
+    """Why each example is left out, else ""."""
+    return [
+        WRONG if label != row.label else word_order.left_out(row.text, ngram) or ("" if entire else CUT)
+        for row, entire, label in zip(examples.rows, whole, chosen, strict=True)
+    ]
+
+
+def _counted(reasons: Sequence[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in Counter(filter(None, reasons)).items())
+
+
+def _still_right(reader: Reader, kept: Examples, shuffling: Shuffling, draw: random.Random) -> list[float]:
+    """Percent of the examples still right after each shuffle. Of a pair, only the first sentence is shuffled."""
+    times = range(shuffling.shuffles)
+    rows = [replace(row, text=word_order.shuffled(row.text, shuffling.ngram, draw)) for _ in times for row in kept.rows]
+    _, chosen = reader.read(replace(kept, rows=rows))
+    right = chosen == np.array([row.label for row in rows])
+    return [100 * float(share) for share in right.reshape(shuffling.shuffles, -1).mean(axis=1)]
+
+
+def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Model:
+    if teacher:
+        return Encoder(load_encoder(folder, spec.task, spec.prepared.labels, dropout=0.0, need_head=True))
+    return load_model(folder)
+
+
+def _answer(spec: AttemptSpec, request: Any) -> WordOrder:
+    model = _model(spec, Path(request["folder"]), teacher=bool(request["teacher"]))
+    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return measure(spec, model, tokenizer, Shuffling(**request["shuffling"]))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the result. Exit code 0 on success, 1 with one line on stderr, 2 on wrong usage."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -P -m bertdistill.engine.distill.export.word_order SPEC.json < REQUEST.json\n")
+        return 2
+    torch.set_num_threads(1)
+    results = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # stdout holds only the result
+            found = _answer(AttemptSpec.read(Path(arguments[0])), json.load(sys.stdin))
+    except (BertDistillError, OSError, ValueError) as error:
+        hint = getattr(error, "hint", "")
+        sys.stderr.write(" ".join(f"{error}{f' ({hint})' if hint else ''}".split()) + "\n")
+        return 1
+    results.write(json.dumps(found.to_dict()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
