@@ -17,6 +17,8 @@ from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
 from bertdistill.engine.contract.spec import FineTuneSpec, Settings, TransferSpec
+from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import default_of
 from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
@@ -78,6 +80,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   With `--csv` the rows of the part; of the importance one row a weight.
 - `compare`: an object with `trials` (names), `settings` (objects with `name`, `same`, `searched`, `values` by trial)
   and `metrics` (objects with `name`, `objective`, and by trial `values`, `differences` to the first, `verdicts`).
+- `cascade`: one *cascade*; without members a list of *joined*, the cascades on the frontier.
 - `errors`: an object with `study`, `trial`, `task` and `step` (of the checkpoint). Question answering: `cut`,
   `total`, `classes` (numbers by class), `histogram` (wrong answers by F1 in tenths), `articles` (objects with
   `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
@@ -93,7 +96,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
   `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
 - `score`: the scores under the names of the official script.
-- `ask`: what the model answers.
+- `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
 
 STUDY_HEAD = """# Study file
@@ -160,7 +163,7 @@ def study_page() -> str:
             parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
             parts.append(_dataclass_table(FineTuneSpec))
         if name == "settings":
-            parts += [_SEARCH, _RANGES, _OBJECTIVES]
+            parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
     parts.append(_dataclass_table(TransferSpec))
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
@@ -170,9 +173,17 @@ def study_page() -> str:
     return "\n".join(parts)
 
 
+_FAMILIES = """### [settings.FAMILY]
+
+Values for students of one family alone, such as `[settings.mlp]`; for them they override those of `[settings]`. A key
+in `[settings]` is for every family that uses it; one that no family of the study uses is refused.
+"""
+
 _SEARCH = """## [search.NAME]
 
-One table for each searched key of `[settings]`; a key cannot be fixed and searched.
+One table for each searched key of `[settings]`; a key cannot be fixed and searched. If `family` is searched, a key is
+active for the families that use it. `[search.FAMILY.NAME]` is active for students of that family alone, and its name on
+the command line, in tables and in filters is `FAMILY.NAME`; `[search.NAME]` is then for the other families.
 
 | key | means |
 |---|---|
@@ -180,7 +191,7 @@ One table for each searched key of `[settings]`; a key cannot be fixed and searc
 | `log` | true: sample the logarithm; `low` above 0 |
 | `step` | distance of the allowed values from `low` on |
 | `choices` | list of values, instead of a range |
-| `when` | table of other keys with lists of values: active only if each has one of them, else the setting stays fixed |
+| `when` | table of other settings with lists of values: active only if each has one of them, else it stays fixed |
 """
 
 _RANGES = """## [ranges]
@@ -190,7 +201,7 @@ Reruns, queued trials and the trials so far keep to `[search]`.
 
 | form | means |
 |---|---|
-| `NAME = 0.5` | one value |
+| `NAME = 0.5` | one value; `FAMILY.NAME` for a parameter of `[search.FAMILY]` |
 | `NAME = { low = 2, high = 4 }` | inclusive; either end may be left out; of numeric choices those between |
 | `NAME = { choices = ["even"] }` | some of the choices |
 """
@@ -206,6 +217,14 @@ One table for each objective, two or more.
 | `threshold` | value that a trial must reach (inclusive) to be feasible |
 | `constraint` | true: only the threshold counts, and the metric is not optimised; two others must be |
 """
+
+
+def _family_rows() -> list[list[str]]:
+    rows = []
+    for family in FAMILIES.values():
+        own = ", ".join(f"`{name}`" for name in SETTING if name in family.settings - TRAINING)
+        rows.append([f"`{family.name}`", f"{own}, and the keys of training" if family.settings >= TRAINING else own])
+    return [*rows, ["keys of training", ", ".join(f"`{name}`" for name in SETTING if name in TRAINING)]]
 
 
 def _top_rows() -> list[list[str]]:

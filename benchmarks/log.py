@@ -135,7 +135,7 @@ def kills(folder: Path, count: int) -> str:
     )
     db = open_db(folder, read_only=True)
     with db.read() as session:
-        [(points,)] = session.rows("SELECT sum(points) FROM series")
+        [(points,)] = session.rows("SELECT coalesce(sum(points), 0) FROM series")
     db.close()
     return f"\n{count} kills: {lines:,} complete lines, {points:,} points stored"
 

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from bertdistill.app.commands import analysis, difficulty, disk, ladder, machine, models, settings, studies, trials
+from bertdistill.app.commands import (
+    analysis,
+    cascade,
+    difficulty,
+    disk,
+    ladder,
+    machine,
+    models,
+    settings,
+    studies,
+    trials,
+)
 from bertdistill.app.commands.session import DEBUG, folder, set_workspace
 
 engine = typer.Typer(
@@ -25,6 +36,7 @@ PANELS = (
     analysis.COMMANDS,
     difficulty.COMMANDS,
     ladder.COMMANDS,
+    cascade.COMMANDS,
     models.COMMANDS,
     disk.COMMANDS,
     machine.COMMANDS,

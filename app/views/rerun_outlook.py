@@ -146,12 +146,11 @@ def lines(view: StudyView, parent: Trial, outlook: Outlook) -> list[tuple[str, s
     forecast = outlook.forecast
     if forecast is None:
         return []
-    found = [
-        (
-            "change",
-            f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}, the rest as in #{parent.number}",
-        )
-    ]
+    rest = f"the rest as in #{parent.number}"
+    if forecast.key == "family":
+        rest = f"keys of both families as in #{parent.number}, the others as fixed in the study"
+    change = f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}"
+    found = [("change", f"{change}, {rest}")]
     found.append(("size", _sizes(forecast)))
     found.append(("cost", cost(forecast)))
     found.append(("lands", _lands(view, outlook)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.contract.spec import FineTuneSpec
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.steering.changes import ZERO_MEANS
 from bertdistill.engine.study.sections import default_of, kind_of
 from bertdistill.engine.study.space import SETTING
@@ -142,6 +143,9 @@ def known_keys() -> dict[str, Key]:
     found = [_key(KEYS[name], name) for name in ("name", "task", "note")]
     for section, cls in SECTIONS.items():
         found += _keys(cls, section)
+    for family in FAMILIES.values():
+        own = [one for one in SETTING.values() if one.name in family.settings - {"family"}]
+        found += [_key(one, f"settings.{family.name}.{one.name}") for one in own]
     return {key.name: key for key in found}
 
 

@@ -52,7 +52,7 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     try:
         with db.read() as session:
             trial = reads.trial(session, reads.study(session, study).id, number)
-            checkpoint = _best(session, trial, f"{study}/{number}")
+            checkpoint = best_of(session, trial, f"{study}/{number}")
             attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
     finally:
         db.close()
@@ -92,7 +92,8 @@ def _answers(workspace: Workspace, checkpoint: Checkpoint, name: str) -> tuple[d
     return texts, _read_json(folder / STARTS, name) if (folder / STARTS).exists() else {}
 
 
-def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
+def best_of(session: Reading, trial: Trial, name: str) -> Checkpoint:
+    """The best checkpoint on disk; ActionRefused if there is none. `name` is that of the trial, for messages."""
     found = reads.best_checkpoint(session, trial.id)
     if found is not None:
         return found

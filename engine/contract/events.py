@@ -42,7 +42,7 @@ RESULT = "result"
 NOTICE = "notice"
 """level (info, warning, error), text"""
 ENDED = "ended"
-"""status (complete, stopped, infeasible, refused, failed), reason (short class), detail (sentence)"""
+"""status (complete, stopped, infeasible, refused, failed; pruned only if logged), reason (class), detail (sentence)"""
 
 MAX_SERIES = 2000
 """Maximum distinct series per attempt; further ones are dropped and counted, so a bug cannot fill the database."""

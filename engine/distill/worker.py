@@ -102,6 +102,10 @@ def _trial(run: Run) -> dict[str, Any]:
 
 
 def _promote(run: Run) -> dict[str, Any]:
+    if run.spec.promote is not None and run.spec.promote.cascade is not None:
+        from bertdistill.engine.distill.export.cascade import verify_cascade
+
+        return verify_cascade(run)
     from bertdistill.engine.distill.export.promotion import verify
 
     verified: dict[str, Any] = verify(run.spec, run.events, run.paths, stop=run.stop, device=run.device)

@@ -30,6 +30,7 @@ from bertdistill.engine.contract.events import (
     RESULT,
     STARTED,
     EventWriter,
+    newest_event,
 )
 from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.logged import DIRECTIONS, RUN_ID, LoggedRun, logged_root, prefix, scalars
@@ -70,7 +71,7 @@ def start(
     cannot be logged.
     """
     found = Run()
-    if any(os.environ.get(name, "0") != "0" for name in RANKS[: 1 if RANKS[0] in os.environ else 2]):
+    if next((rank for name in RANKS if (rank := os.environ.get(name))), "0") != "0":
         return found
     try:
         spec = LoggedRun(
@@ -101,7 +102,8 @@ class Run:
         self._lock = -1
         self._pid = os.getpid()
         self._step = -1
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
+        """Held for each write: a thread must not write to a descriptor that another one has closed."""
         self._complained = False
         self._error_before = getattr(sys, "last_value", None)
 
@@ -112,8 +114,11 @@ class Run:
         if self._events is None:
             return
         try:
-            at = self._next(step)
-            self._events.emit(METRICS_LOGGED, step=at, values=self._numbers(values))
+            numbers = self._numbers(values)
+            with self._guard:
+                if self._events is not None:
+                    self._step = self._step + 1 if step is None else _whole(step)
+                    self._events.emit(METRICS_LOGGED, step=self._step, values=numbers)
         except Exception as error:  # noqa: BLE001 - as in `start`
             self._complain(error)
 
@@ -132,7 +137,7 @@ class Run:
             at, place = max(self._step, 0) if step is None else _whole(step), Path(folder).resolve()
             if place.is_relative_to(self.folder.resolve()):
                 size = sum(one.stat().st_size for one in place.rglob("*") if one.is_file())
-                self._events.emit(
+                self._emit(
                     CHECKPOINT,
                     role="best" if best else "last",
                     step=at,
@@ -142,18 +147,15 @@ class Run:
                     metrics={},
                 )
             else:
-                self._events.emit(NOTICE, level="info", text=f"Checkpoint of step {at}: {place}")
+                self._emit(NOTICE, level="info", text=f"Checkpoint of step {at}: {place}")
         except Exception as error:  # noqa: BLE001 - as in `start`
             self._complain(error)
 
     def finish(self, metrics: Mapping[str, Any] | None = None, **more: Any) -> None:
         """End the run as complete; the final metrics replace what was logged last under the same names."""
-        final = {**(metrics or {}), **more}
-        if final and self._events is not None:
-            try:
-                self._events.emit(RESULT, metrics=self._numbers(final))
-            except Exception as error:  # noqa: BLE001 - as in `start`
-                self._complain(error)
+        final = self._numbers({**(metrics or {}), **more}) if self._events is not None else {}
+        if final:
+            self._emit(RESULT, metrics=final)
         self.end("complete")
 
     def end(self, status: str, reason: str = "", detail: str = "") -> None:
@@ -162,10 +164,12 @@ class Run:
             return  # a forked child may log, but the run ends with the process that started it
         if not self._emit(ENDED, status=status, reason=reason, detail=detail):
             self._mark_ended(status, reason)
-        _open_runs.pop(id(self), None)
-        events, self._events = self._events, None
-        events.close()
-        os.close(self._lock)
+        with self._guard:
+            events, self._events = self._events, None
+        if events is not None:
+            _open_runs.pop(id(self), None)
+            events.close()
+            os.close(self._lock)
 
     def __enter__(self) -> Run:
         return self
@@ -186,18 +190,21 @@ class Run:
         root = logged_root(workspace)
         workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_running(root, spec)
+        self._step = _last_step(root, spec)
         draft = RunPaths(root / f".{spec.folder_name}.{os.getpid()}")
         draft.folder.mkdir(mode=0o700)
         lock = os.open(draft.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        write_json(draft.spec, asdict(spec))
-        write_json(draft.state, _state(spec.started_at))
-        _reserved(draft).write_bytes(b" " * _RESERVE)
-        folder = root / spec.folder_name
-        draft.folder.rename(folder)
-        self.id, self.folder, self._lock = spec.run, folder, lock
-        self._events = EventWriter(RunPaths(folder).events)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            write_json(draft.spec, asdict(spec))
+            write_json(draft.state, _state(spec.started_at))
+            _reserved(draft).write_bytes(b" " * _RESERVE)
+            events = EventWriter(draft.events)
+            draft.folder.rename(root / spec.folder_name)
+        except OSError:
+            os.close(lock)
+            raise
+        self.id, self.folder, self._lock, self._events = spec.run, root / spec.folder_name, lock, events
         _follow(self)
         self._emit(STARTED, pid=self._pid, params=len(spec.params))
 
@@ -215,26 +222,22 @@ class Run:
 
     def _leave_to_parent(self) -> None:
         """In a forked child: the lock says whether the parent runs, so the child must not hold it."""
-        self._guard = threading.Lock()  # a thread of the parent may have held it
+        self._guard = threading.RLock()  # a thread of the parent may have held it
         os.close(self._lock)
 
     # ------------------------------------------------------------------------------------------------------- details
 
     def _emit(self, kind: str, **fields: Any) -> bool:
         """Append an event; whether it was written."""
-        if self._events is None:
-            return False
         try:
-            self._events.emit(kind, **fields)
+            with self._guard:
+                if self._events is None:
+                    return False
+                self._events.emit(kind, **fields)
         except Exception as error:  # noqa: BLE001 - as in `start`
             self._complain(error)
             return False
         return True
-
-    def _next(self, step: int | None) -> int:
-        with self._guard:
-            self._step = self._step + 1 if step is None else _whole(step)
-            return self._step
 
     def _numbers(self, values: Mapping[str, Any], above: str = "") -> dict[str, float]:
         """Values that are numbers, also those of numpy and torch; a nested mapping becomes names with slashes."""
@@ -303,16 +306,32 @@ def _reserved(paths: RunPaths) -> Path:
     return paths.folder / ".exit.json.tmp"
 
 
-def _refuse_running(root: Path, spec: LoggedRun) -> None:
-    """BlockingIOError if another process, or an open run of this one, logs under the same id."""
+def _last_step(root: Path, spec: LoggedRun) -> int:
+    """Where the processes that logged this run before left off; -1 if there are none.
+
+    BlockingIOError if another process, or an open run of this one, still logs it.
+    """
+    last = -1
     for folder in root.glob(f"{prefix(spec.study, spec.run)}*"):
-        lock = os.open(folder / "lock", os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(0, f"run {spec.run!r} of {spec.study!r} is still being logged", str(folder)) from None
-        finally:
-            os.close(lock)
+        paths = RunPaths(folder)
+        if _is_held(paths.lock):
+            raise BlockingIOError(0, f"run {spec.run!r} of {spec.study!r} is still being logged", str(folder))
+        last = max(last, int(newest_event(paths.events, METRICS_LOGGED).get("step", -1)))
+    return last
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 # ------------------------------------------------------------------------------------------------------ what was given

@@ -48,7 +48,7 @@ class Format(Protocol):
         ...
 
     def traceable(self) -> nn.Module | None:
-        """The same function of the tensors of `probe`, in their order, for the ONNX exporter; None: there is no ONNX."""
+        """The same function of the tensors of `probe`, in their order, for the ONNX exporter, or None without ONNX."""
         ...
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:

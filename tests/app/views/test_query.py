@@ -53,6 +53,9 @@ def kept(view: StudyView) -> Callable[[str], list[int]]:
     [
         ("", [0, 1, 2, 3, 4, 5, 6, 7]),
         ("layers<=1", [1, 2, 4, 6, 7]),
+        ("transformer.layers<=1", [1, 2, 4, 6, 7]),
+        ("mlp.hidden_size>0", []),
+        ("-mlp.hidden_size:", [0, 1, 2, 3, 4, 5, 6, 7]),
         ("exact>60 layers=1", [1, 7]),
         ("exact > 60   layers = 1", [1, 7]),
         ("exact>=88", [0, 1]),

@@ -54,6 +54,15 @@ def test_a_range_can_be_changed_and_taken_out(raw: dict[str, Any], tmp_path: Pat
     ]
 
 
+def test_keys_of_one_family(raw: dict[str, Any]) -> None:
+    """They are offered for the families that use them, and their values are read from the family's table."""
+    assert "settings.mlp.hidden_size" in known_keys()
+    assert "settings.mlp.heads" not in known_keys()
+    assert "settings.mlp.family" not in known_keys()
+    line = field({**raw, "settings": {"mlp": {"hidden_size": 32}}}, "settings.mlp.hidden_size")
+    assert ("32", known_keys()["settings.hidden_size"].help) == (line.value, line.key.help)
+
+
 def test_columns_have_lines_where_the_data_is_a_table(raw: dict[str, Any]) -> None:
     """SQuAD has no columns to name."""
     names = ["data.text_column", "data.text_pair_column", "data.label_column"]

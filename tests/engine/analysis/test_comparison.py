@@ -26,6 +26,18 @@ def test_identical_settings_can_be_told_apart_from_differing_ones() -> None:
     assert [("layers", (6, 3), True)] == [(row.name, row.values, row.searched) for row in found.differing]
 
 
+def test_a_setting_of_two_families_is_one_row() -> None:
+    """Whatever table it is searched in; a family that does not use a setting has no value for it."""
+    one = Outcome(0, {"family": "mlp", "mlp.hidden_size": 16}, {}, {"family": "mlp", "hidden_size": 16, "heads": 2})
+    other = Outcome(1, {"heads": 2}, {}, {"family": "transformer", "hidden_size": 64, "heads": 2})
+    rows = {row.name: (row.values, row.searched) for row in compare([one, other], OBJECTIVES).settings}
+    assert {
+        "family": (("mlp", "transformer"), True),
+        "hidden_size": ((16, 64), True),
+        "heads": ((None, 2), True),
+    } == rows
+
+
 def test_differences_are_to_the_first() -> None:
     """Objectives come first; better and worse follow their directions; an abstention threshold has no better side."""
     found = compare([trial(0, 60, 100, layers=6), trial(1, 45, 50, layers=3)], OBJECTIVES)

@@ -57,6 +57,17 @@ def test_numeric_choices_lie_in_their_order_and_evenly() -> None:
     assert [0.0, 0.5, 1.0] == [axis.place(value) for value in (16, 32, 128)]
 
 
+def test_a_parameter_of_one_family_has_an_axis_of_its_own() -> None:
+    """Lines and slices of trials of other families leave it out."""
+    space = parse_search({"mlp": {"hidden_size": {"choices": [16, 32]}}, "layers": {"low": 1, "high": 5}})
+    small = Outcome(4, {"mlp.hidden_size": 32}, {"exact": 30.0, "params": 1e5}, complete=True)
+    found = parallel([*TRIALS, small], space, OBJECTIVES, params=["mlp.hidden_size", "layers"])
+    assert ["mlp.hidden_size", "layers", "exact", "params"] == [axis.name for axis in found.axes]
+    places = {line.number: line.places[:2] for line in found.lines}
+    assert ((1.0, None), (None, 1.0)) == (places[4], places[0])
+    assert [1, 3] == [len(one.points) for one in slices([*TRIALS, small], space, OBJECTIVES[0])]
+
+
 def test_words_lie_in_the_order_of_the_file() -> None:
     """An unknown word has no place; one that a baseline used gets one at the end."""
     axis = parameter_axis(SPACE[2], ["even", "list"])

@@ -41,9 +41,14 @@ def no_rank(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def events(run: bertdistill.Run, kind: str = "") -> list[dict[str, Any]]:
     """The events of a run, all of them valid."""
     assert run.folder is not None
-    found = [parse_event(line) for line in RunPaths(run.folder).events.read_bytes().splitlines()]
+    return [one for one in events_in(run.folder) if kind in ("", one["k"])]
+
+
+def events_in(folder: Path) -> list[dict[str, Any]]:
+    """Those of the process that logged there, all of them valid."""
+    found = [parse_event(line) for line in RunPaths(folder).events.read_bytes().splitlines()]
     assert None not in found
-    return [one for one in found if one is not None and kind in ("", one["k"])]
+    return [one for one in found if one is not None]
 
 
 def program(code: str, *words: str | Path, **environment: str) -> subprocess.Popen[str]:
@@ -326,6 +331,7 @@ def test_a_child_that_outlives_the_training_does_not_keep_it_running(tmp_path: P
         ({"RANK": "0", "LOCAL_RANK": "1"}, True),
         ({"RANK": "8", "LOCAL_RANK": "0"}, False),
         ({"LOCAL_RANK": "1"}, False),
+        ({"RANK": "", "LOCAL_RANK": ""}, True),
     ],
 )
 def test_only_the_first_rank_logs(
@@ -363,6 +369,33 @@ def test_a_run_is_logged_by_one_process_at_a_time(tmp_path: Path, caplog: pytest
 
 
 # ----------------------------------------------------------------------------------------------------------------- cost
+
+
+def test_a_resumed_run_counts_on(tmp_path: Path) -> None:
+    """Without steps of its own it overwrites none."""
+    for _ in range(3):
+        with bertdistill.start("resumed", workspace=tmp_path, run="r") as run:
+            run.log({"x": 1.0})
+            run.log({"x": 2.0})
+    steps = [e["step"] for folder in folders(tmp_path) for e in events_in(folder) if e["k"] == "metrics"]
+    assert [0, 1, 2, 3, 4, 5] == steps
+
+
+def test_a_run_is_ended_while_other_threads_log(tmp_path: Path) -> None:
+    """None of them writes to a descriptor that belongs to someone else by then."""
+    for number in range(20):
+        run = bertdistill.start("threads", workspace=tmp_path)
+        threads = [threading.Thread(target=lambda one=run: [one.log({"x": 1.0}) for _ in range(50)]) for _ in range(4)]
+        for one in threads:
+            one.start()
+        run.finish()
+        files = [(tmp_path / f"other-{number}-{n}").open("wb") for n in range(3)]
+        for one in threads:
+            one.join()
+        for file in files:
+            file.close()
+            assert b"" == Path(file.name).read_bytes()
+        assert "ended" == events(run)[-1]["k"]
 
 
 def test_it_loads_the_standard_library_only() -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from tests.fakes import study_dict
+from tests.paper_family import PaperFamily
 from tests.spaces import parse_search
 
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import (
     METHODS,
@@ -29,6 +31,7 @@ from bertdistill.engine.search.importances import (
 )
 from bertdistill.engine.search.optimiser import PastTrial
 from bertdistill.engine.study.config import dump, study_from_dict
+from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import Value
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import writes
@@ -106,6 +109,29 @@ def test_a_conditional_parameter_is_weighed_where_it_is_active(method: Method) -
     assert "heads" == found.weights[0].parameter
     always = sum(weight.share for weight in found.weights if not weight.conditional)
     assert pytest.approx(1.0) == always + (heads.share if method == "ped-anova" else 0.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_keys_of_two_families_are_weighed_apart(monkeypatch: pytest.MonkeyPatch, method: Method) -> None:
+    """The width of one family decides among its trials; the layers of the other change nothing."""
+    monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
+    raw = {"choices": ["transformer", "paper"]}, {"low": 1, "high": 6}, {"hidden_size": {"low": 1, "high": 64}}
+    space = parse_search(dict(zip(("family", "layers", "paper"), raw, strict=True)))
+    space = with_families(space, ("transformer", "paper"), frozenset())
+    dice = random.Random(4)
+    trials = []
+    for i in range(60):
+        own: dict[str, Value] = {"paper.hidden_size": dice.randint(1, 64)} if i % 2 else {"layers": dice.randint(1, 6)}
+        score = float(own.get("paper.hidden_size", 32)) + dice.gauss(0, 1)
+        trials.append(PastTrial({"family": "paper" if i % 2 else "transformer", **own}, "complete", (score,)))
+    found = importances(trials, space, EXACT, method=method)
+    weights = {one.parameter: one for one in found.weights}
+    assert {"family", "layers", "paper.hidden_size"} == weights.keys()
+    assert [(30, True), (30, True)] == [
+        (weights[n].trials, weights[n].conditional) for n in ("layers", "paper.hidden_size")
+    ]
+    if method == "ped-anova":  # the other compares a conditional one only with those that are always active
+        assert weights["paper.hidden_size"].share > weights["layers"].share
 
 
 def test_few_trials_are_a_caution_and_fewer_are_none() -> None:

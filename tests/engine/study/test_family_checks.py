@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,19 @@ def test_the_baseline_of_a_searched_family_is_named(tmp_path: Path, monkeypatch:
     )
     assert study(tmp_path, search=search, baseline={"family": "other"})
     assert study(tmp_path, search=search)
+
+
+def test_the_example_of_the_guide(tmp_path: Path) -> None:
+    """It is a valid part of a study file, and its plain keys are for the families that the guide says."""
+    guide = (Path(__file__).parents[3] / "docs" / "guide.md").read_text(encoding="utf-8")
+    example = next(part for part in re.findall(r"```toml\n(.*?)```", guide, re.S) if "[search.mlp]" in part)
+    spec = study(tmp_path, **tomllib.loads(example))
+    transformer = ("transformer",)
+    own = {"mlp.learning_rate": ("mlp",), "mlp.hidden_size": ("mlp",)}
+    assert {"family": (), "layers": transformer, "alpha": (), "learning_rate": transformer, **own} == {
+        one.name: one.families for one in spec.search
+    }
+    assert (3.0, 10.0) == (spec.fixed.of("transformer").epochs, spec.fixed.of("mlp").epochs)
 
 
 @pytest.mark.parametrize("family", [["paper"], {"x": 1}, 3, None])

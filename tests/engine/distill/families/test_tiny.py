@@ -98,7 +98,7 @@ class TestEachNet:
         net = make_net(family, pooling, word_dropout=0.25)
         ids = torch.tensor([[9, 5, 7, 4, 0] * 200] * 20)
         [kept] = net.eval().embedder(ids)
-        assert 0.8 == float((kept > 0).float().mean())
+        assert 0.8 == pytest.approx(float((kept > 0).float().mean()))
         torch.manual_seed(1)
         [some], [others] = net.train().embedder(ids), net.embedder(ids)
         assert 0.6 == pytest.approx(float((some > 0).float().mean()), abs=0.02)
@@ -127,12 +127,16 @@ def test_embeddings_of_the_teacher_are_those_of_each_unit_alone(kind: str, tmp_p
         assert torch.allclose(found[1], table[pieces[1]].mean(0), atol=2e-3)
 
 
+def distances(points: torch.Tensor) -> torch.Tensor:
+    return (points[:, None] - points[None]).norm(dim=2)
+
+
 def test_the_reduction_is_pca() -> None:
     """Components in order of variance, distances as far as they allow, signs fixed."""
     generator = np.random.default_rng(1)
     flat = torch.from_numpy(generator.normal(size=(50, 2)) @ generator.normal(size=(2, 7))).float() + 3
     found = reduce(flat, 3)
-    assert torch.allclose(torch.cdist(found, found), torch.cdist(flat, flat), atol=1e-3)
+    assert torch.allclose(distances(found), distances(flat), atol=1e-4)
     assert found[:, 0].var() > found[:, 1].var() > 1e-3 > found[:, 2].var()
     assert torch.allclose(reduce(flat.flip(0), 3).flip(0), found, atol=1e-3)
     assert (2, 5) == tuple(reduce(flat[:2], 5).shape)
