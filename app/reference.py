@@ -90,6 +90,11 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   and standard deviation over the shuffles), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`, `examples`,
   `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
   `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
+- `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
+  are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
+  and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
+  (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
+  `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
@@ -323,7 +328,7 @@ ROOMS = (
     "app/text",
     "engine",
     *(f"engine/{room}" for room in ("steering", "interchange", "runner", "search", "analysis", "launch", "study")),
-    *(f"engine/{room}" for room in ("families", "tasks", "data", "pareto", "contract")),
+    *(f"engine/{room}" for room in ("families", "tasks", "data", "demo", "pareto", "contract")),
     "engine/distill",
     *(
         f"engine/distill/{room}"

@@ -112,7 +112,18 @@ def _promote(run: Run) -> dict[str, Any]:
     return verified
 
 
-WORK: dict[str, Callable[[Run], dict[str, Any]]] = {"prepare": _prepare, "trial": _trial, "promote": _promote}
+def _report(run: Run) -> dict[str, Any]:
+    from bertdistill.engine.distill.export.report_scores import score_models
+
+    return score_models(run)
+
+
+WORK: dict[str, Callable[[Run], dict[str, Any]]] = {
+    "prepare": _prepare,
+    "trial": _trial,
+    "promote": _promote,
+    "report": _report,
+}
 
 
 if __name__ == "__main__":

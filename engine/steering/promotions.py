@@ -99,7 +99,7 @@ def start(
 ) -> ModelVersion:
     """Start the worker that verifies a new version."""
     spec = outline(study).whole
-    device = _device(db, workspace, launcher)
+    device = free_device(db, workspace, launcher)
     paths = RunPaths(dispatch.free_folder(workspace.promotion_folder(study.name, version.name, version.version)))
     told = dispatch.attempt_spec(
         spec, workspace, kind="promote", device=device, prepared=study.prepared, trial=trial, attempt=version.version
@@ -151,7 +151,7 @@ def order_of(
     )
 
 
-def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
+def free_device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
     """A GPU that is not in use, else a fair share of the CPU."""
     with db.read() as session:
         used = devices_of(reads.live_attempts(session))

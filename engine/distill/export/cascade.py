@@ -26,7 +26,6 @@ from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features
 from bertdistill.engine.distill.export.cascade_folder import Exported, export_cascade
-from bertdistill.engine.distill.export.intervals import Array, bootstrap, class_scores
 from bertdistill.engine.distill.export.promotion import (
     BOOTSTRAP_SEED,
     LOOSE_TOLERANCE,
@@ -44,6 +43,7 @@ from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import MEASURABLE, measure_model
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.engine.tasks.intervals import Array, bootstrap, class_scores
 from bertdistill.engine.tasks.routing import confidence, mixed, passed_on, table_of, table_scores
 from bertdistill.engine.tasks.table import TASKS
 
