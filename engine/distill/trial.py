@@ -85,7 +85,7 @@ def run_trial(run: Run) -> dict[str, float]:
             precision=precision,
             pad_id=pad_id,
             evaluate=lambda: evaluator.evaluate(model, run, precision),
-            teacher=_teacher(facts, signals(spec.settings)),
+            teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
@@ -104,9 +104,10 @@ def _caches(run: Run) -> list[Path]:
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
 
 
-def _teacher(facts: Prepared, needed: frozenset[str]) -> dict[str, npt.NDArray[np.float16]]:
-    """The cached signals that the loss reads, memory-mapped."""
-    return {name: np.load(signal_file(Path(facts.outputs), name), mmap_mode="r") for name in sorted(needed)}
+def _teacher(facts: Prepared, needed: frozenset[str], inputs: int) -> dict[str, npt.NDArray[np.float16]]:
+    """The cached signals that the loss reads, memory-mapped: those of the first `inputs` if a transfer set follows."""
+    found = {name: np.load(signal_file(Path(facts.outputs), name), mmap_mode="r") for name in sorted(needed)}
+    return {name: signal[:inputs] for name, signal in found.items()} if facts.transfer_features else found
 
 
 def measured_rows(lengths: IntArray) -> list[IntArray]:

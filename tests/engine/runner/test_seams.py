@@ -210,6 +210,20 @@ def test_a_fitted_family_is_searched_like_any_other(house: Make) -> None:
         assert ("train/soft_loss" in names) == bool(trial.settings["alpha"])
 
 
+def test_a_fitted_family_with_and_without_a_transfer_set(house: Make) -> None:
+    """Without it, the teacher's outputs for its texts are left alone; with it, its n-grams count too."""
+    done = house(
+        {"baseline": None},
+        transfer=[{"kind": "ngrams", "rows": 30}],
+        search={"transfer_share": {"choices": [0.0, 0.5]}},
+        settings={"family": "linear", "alpha": 0.5, "min_count": 1},
+        sampler={"kind": "grid"},
+    ).run()
+    assert [TrialState.COMPLETE] * 2 == [trial.state for trial in done.trials()]
+    without, with_set = sorted(done.trials(), key=lambda trial: trial.settings["transfer_share"])
+    assert with_set.metrics["params"] >= without.metrics["params"] > 0
+
+
 def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its score is an objective, picks the best checkpoint and is what the teacher is measured by."""
     hits = Metric("hits", "share of topics that were found", "maximize", "%")
