@@ -28,6 +28,20 @@ def test_count(value: float | None, expected: str) -> None:
     assert expected == fmt.count(value)
 
 
+@pytest.mark.parametrize(
+    ("name", "width", "expected"),
+    [
+        ("transformer.layers", 18, "transformer.layers"),
+        ("transformer.layers", 13, "trans….layers"),
+        ("transformer.learning_rate", 9, "t….learning_rate"),
+        ("learning_rate", 9, "learning_rate"),
+    ],
+)
+def test_brief_names_keep_their_key(name: str, width: int, expected: str) -> None:
+    """The family is cut first; the rest is cut by the owner."""
+    assert expected == fmt.brief(name, width)
+
+
 def test_exact_count_keeps_every_digit() -> None:
     """The promised size is shown in full."""
     assert "66,364,418" == fmt.exact(66_364_418)
@@ -40,6 +54,7 @@ def test_exact_count_keeps_every_digit() -> None:
         ("exact", 70.613, True, "70.61 %"),
         ("params", 66_364_418, True, "66.4M"),
         ("size_mb", 0.0568, True, "0.0568 MB"),
+        ("gflops", 4.2e-8, False, "4.2e-08"),
         ("exact", 0.0, False, "0.00"),
         ("exact", None, True, "–"),
         ("exact", math.inf, False, "–"),
