@@ -18,6 +18,7 @@ PLACES: dict[str, str] = {
     "study": "Study",
     "trial": "Trial",
     "compare": "Compare",
+    "cascade": "Cascade",
     "analysis": "Analysis",
     "workers": "Workers",
     "models": "Models",
@@ -30,6 +31,7 @@ PLACES: dict[str, str] = {
     "queue": "Queue a trial",
     "table": "In a table",
     "slices": "In the list of a slice",
+    "cuts": "In the thresholds of a cascade",
     "frontier": "In the frontier chart",
     "curves": "In the curves chart",
     "dialogue": "In a dialogue",
@@ -134,11 +136,14 @@ ACTIONS: tuple[Action, ...] = (
     # ---- study
     Action("open-trial", "enter", "open", "Open the trial", ("study",), "trial", 1, "open", palette=False),
     Action("rerun", "r", "rerun", "Rerun with one change", ("study", "trial"), "trial", 2, "rerun"),
-    Action("promote", "P", "promote", "Promote to a verified model", ("study", "trial"), "trial", 3, "promote"),
+    Action(
+        "promote", "P", "promote", "Promote to a verified model", ("study", "trial", "cascade"), "trial", 3, "promote"
+    ),
     Action("stop-trial", "x", "stop_trial", "Stop the trial", ("study", "trial"), "trial", 4, "stop"),
     Action("filter", "slash", "filter", "Filter the trials", ("study",), "view", 5, "filter"),
     Action("mark", "space", "mark", "Mark for comparison", ("study",), "trial", 7, "mark"),
     Action("compare", "c", "compare", "Compare the marked trials", ("study",), "trial", 6, "compare"),
+    Action("cascade", "b", "cascade", "Join two models into a cascade", ("study", "trial"), "trial"),
     Action("unmark", "U", "unmark", "Unmark all trials", ("study",), "trial"),
     Action("sort", "s", "sort", "Sort by the next column", ("study",), "view"),
     Action("sort-reverse", "S", "sort_reverse", "Reverse the order", ("study",), "view"),
@@ -177,6 +182,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("same-settings", "equals_sign", "same", "Show or hide what is the same", ("compare",), "view", 5, "same"),
     _pane("pane-compared", "1", "table", "Trials side by side", "compare"),
     _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
+    # ---- cascade
+    Action("threshold-up", "right", "step(1)", "Pass on more", ("cuts",), "view", 1, "threshold", palette=False),
+    Action("threshold-down", "left", "step(-1)", "Pass on less", ("cuts",), "view", 1, "threshold", palette=False),
+    Action("next-member", "right_square_bracket", "turn(1)", "Join the next model", ("cascade",), "view", 2, "model"),
+    Action("previous-member", "left_square_bracket", "turn(-1)", "Join the one before", ("cascade",), "view"),
     # ---- analysis
     Action("open-analysed", "enter", "open", "Open the trial, or the slices", ("analysis",), "trial", 1, "open"),
     Action("toggle-analysis", "t", "other_view", "Look at it the other way", ("analysis",), "view", 2, "switch"),
@@ -197,6 +207,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tab-scenarios", "5", "tab('scenarios')", "Scenarios", ("analysis",)),
     Action("tab-errors", "6", "tab('errors')", "Errors of a trial", ("analysis",)),
     Action("tab-difficulty", "7", "tab('difficulty')", "Difficulty: what word order means", ("analysis",)),
+    Action("tab-ladder", "8", "tab('ladder')", "Ladder: every family beside the teacher", ("analysis",)),
     Action("slice-next", "right", "turn(1)", "Next parameter", ("slices",), "view", palette=False),
     Action("slice-previous", "left", "turn(-1)", "Previous parameter", ("slices",), "view", palette=False),
     # ---- charts

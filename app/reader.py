@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.app.report.details import read_details
 from bertdistill.app.views.curves import PREPARATION, GrowingCurve, TrialCurve
 from bertdistill.app.views.view import StudyView, make_view
+from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus, runner_status
@@ -33,6 +34,8 @@ MOST_NEW = 2_000
 """New points of one look that are added one by one; behind more the curve is read afresh."""
 MOST_CURVES = 500
 """Curves kept in memory at most, of at most some hundred points each."""
+MOST_JOINED = 12
+"""Frontier trials that are joined in pairs, in ranked order: with the teacher 78 pairs."""
 NOTHING_YET = -1
 """Version of a workspace without a database."""
 
@@ -67,6 +70,7 @@ class Reader:
     _views: dict[str, _Kept] = field(default_factory=dict)
     _changes: dict[str, tuple[Any, list[Entry], StudySpec | None]] = field(default_factory=dict)
     _curves: dict[tuple[int, int], _KeptCurve] = field(default_factory=dict)
+    _cascades: dict[str, tuple[Any, list[Joined]]] = field(default_factory=dict)
 
     @property
     def db(self) -> Database | None:
@@ -115,6 +119,19 @@ class Reader:
             raise NotFound(f"study {name!r} does not exist", hint="This workspace has no study yet.")
         with db.read() as session:
             return self._view(session, reads.study(session, name)).view
+
+    def cascades(self, view: StudyView) -> list[Joined]:
+        """Cascades of the frontier trials and the teacher; computed again only when one of these changes."""
+        front = view.frontier[:MOST_JOINED]
+        mark = (view.study.prepared, [(trial.number, trial.metrics) for trial in front])
+        kept = self._cascades.get(view.study.name)
+        if kept is None or kept[0] != mark:
+            from bertdistill.engine.analysis.cascade_inputs import points_in  # numpy: 0.1 s that few screens need
+
+            with self.session() as session:
+                kept = (mark, points_in(session, self.workspace, view.study, front))
+            self._cascades[view.study.name] = kept
+        return kept[1]
 
     def details(self, view: StudyView, number: int) -> tuple[Trial, dict[str, Any]]:
         """One trial of a view with its attempts, checkpoints and series, as `show --json` prints it."""

@@ -16,7 +16,7 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.text.format import setting
-from bertdistill.engine.contract.spec import FineTuneSpec, Settings, TransferSpec
+from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, Settings, TransferSpec
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import default_of
@@ -80,6 +80,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   With `--csv` the rows of the part; of the importance one row a weight.
 - `compare`: an object with `trials` (names), `settings` (objects with `name`, `same`, `searched`, `values` by trial)
   and `metrics` (objects with `name`, `objective`, and by trial `values`, `differences` to the first, `verdicts`).
+- `cascade`: one *cascade*; without members a list of *joined*, the cascades on the frontier.
 - `errors`: an object with `study`, `trial`, `task` and `step` (of the checkpoint). Question answering: `cut`,
   `total`, `classes` (numbers by class), `histogram` (wrong answers by F1 in tenths), `articles` (objects with
   `article`, `total`, `classes`), with `--list` also `questions` (list of *question*). Classification: `accuracy`,
@@ -89,8 +90,13 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   and standard deviation over the shuffles), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`, `examples`,
   `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
   `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
+- `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
+  are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
+  and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
+  (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
+  `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
 - `score`: the scores under the names of the official script.
-- `ask`: what the model answers.
+- `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
 
 STUDY_HEAD = """# Study file
@@ -156,6 +162,8 @@ def study_page() -> str:
         if name == "teacher":
             parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
             parts.append(_dataclass_table(FineTuneSpec))
+            parts.append(f"### [[teacher.ensemble]]\n\n{_about(MemberSpec)}\n")
+            parts.append(_dataclass_table(MemberSpec))
         if name == "settings":
             parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
@@ -320,7 +328,7 @@ ROOMS = (
     "app/text",
     "engine",
     *(f"engine/{room}" for room in ("steering", "interchange", "runner", "search", "analysis", "launch", "study")),
-    *(f"engine/{room}" for room in ("families", "tasks", "data", "pareto", "contract")),
+    *(f"engine/{room}" for room in ("families", "tasks", "data", "demo", "pareto", "contract")),
     "engine/distill",
     *(
         f"engine/distill/{room}"

@@ -429,6 +429,11 @@ class BertDistill(App[None]):
 
         self.push_screen(CompareScreen(study, numbers))
 
+    def open_cascade(self, study: str, number: int, other: int | None = None) -> None:
+        from bertdistill.app.screens.cascade import CascadeScreen
+
+        self.push_screen(CascadeScreen(study, number, other))
+
     def open_analysis(self, study: str, number: int | None = None) -> None:
         from bertdistill.app.screens.analysis import AnalysisScreen
 

@@ -1,5 +1,5 @@
-"""Analyses that need a process of their own: importances, because the app must not load optuna; what a trial answered,
-because only workers read data sets; and word order, because only workers run models. It computes nothing.
+"""Analyses that need a process of their own: importances, because the app must not load optuna; what a trial answered
+and the intervals of the ladder, because only workers read data sets; word order, because only workers run models.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bertdistill.app.views.ladder import read_row
 from bertdistill.engine.analysis.error_analysis import Classified, Question
+from bertdistill.engine.analysis.ladder import Ladder
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
 from bertdistill.engine.contract.errors import WorkerFailed
@@ -58,6 +60,14 @@ async def ask_difficulty(
     command = [*(program or (*PYTHON, COMMANDS)), *words]
     raw = await _asked(command, f"the word order sensitivity of {study} could not be measured")
     return WordOrder.from_dict(raw)
+
+
+async def ask_ladder(workspace: Workspace, study: str, program: Sequence[str] = ()) -> Ladder:
+    """The ladder of a study with all its intervals, as `engine ladder` tells it."""
+    words = ["ladder", study, "--json", "--workspace", str(workspace.path)]
+    command = [*(program or (*PYTHON, COMMANDS)), *words]
+    [raw] = await _asked(command, f"the predictions of {study} could not be read")
+    return read_row(raw)
 
 
 def read_predictions(raw: dict[str, Any]) -> Predictions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,6 +70,15 @@ def _scenarios(asked: _Asked) -> Printed:
     return scenarios_text(table, asked.page), rows, rows
 
 
+def _transfer(asked: _Asked) -> Printed:
+    from bertdistill.app.report.analysis_text import transfer_text
+    from bertdistill.app.views.analysis import study_transfer
+
+    found = study_transfer(asked.view)
+    rows = [dataclasses.asdict(one) for one in found]
+    return transfer_text(found), rows, rows
+
+
 def _hypervolume(asked: _Asked) -> Printed:
     from bertdistill.app.report.analysis_text import growth_text
     from bertdistill.app.views.analysis import step_row, study_growth
@@ -104,6 +114,7 @@ PARTS: dict[str, Callable[[_Asked], Printed]] = {
     "hypervolume": _hypervolume,
     "parallel": _parallel,
     "slices": _slices,
+    "transfer": _transfer,
 }
 SHORT = ("importance", "scenarios", "hypervolume")
 """What is printed when no part is named."""
@@ -113,7 +124,12 @@ def analysis(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
     part: Annotated[
-        str, typer.Option("--part", metavar="PART", help=f"One of {', '.join(PARTS)}; default: the first three.")
+        str,
+        typer.Option(
+            "--part",
+            metavar="PART",
+            help=f"One of {', '.join(PARTS)}; default: the first three, and transfer if the study has transfer sets.",
+        ),
     ] = "",
     method: Annotated[
         str, typer.Option("--method", metavar="METHOD", help="Method of importance: ped-anova or fanova.")
@@ -159,7 +175,9 @@ def analysis(
         text, rows, value = PARTS[part](asked)
         _print(text, rows, value, as_json=as_json, as_csv=as_csv)
         return
-    found = {name: PARTS[name](asked) for name in SHORT}
+    spec = view.outline.spec
+    short = [*SHORT, "transfer"] if spec is not None and spec.transfer else SHORT
+    found = {name: PARTS[name](asked) for name in short}
     value = {"study": view.study.name, **{name: one[2] for name, one in found.items()}}
     _print("\n\n".join(one[0] for one in found.values()), [], value, as_json=as_json, as_csv=False)
 

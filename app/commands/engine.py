@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from bertdistill.app.commands import analysis, difficulty, disk, machine, models, settings, studies, trials
+from bertdistill.app.commands import (
+    analysis,
+    cascade,
+    difficulty,
+    disk,
+    ladder,
+    machine,
+    models,
+    settings,
+    studies,
+    trials,
+)
 from bertdistill.app.commands.session import DEBUG, folder, set_workspace
 
 engine = typer.Typer(
@@ -24,6 +35,8 @@ PANELS = (
     settings.COMMANDS,
     analysis.COMMANDS,
     difficulty.COMMANDS,
+    ladder.COMMANDS,
+    cascade.COMMANDS,
     models.COMMANDS,
     disk.COMMANDS,
     machine.COMMANDS,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bertdistill.app.commands.cascade import CostOption, MetricOption, ScoreOption, ShareOption, members
 from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
@@ -19,12 +20,12 @@ from bertdistill.app.commands.session import (
     workspace,
 )
 from bertdistill.app.commands.studies import page_of_output
-from bertdistill.app.commands.trials import TrialArgument
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line, unicode_only
 
 if TYPE_CHECKING:
+    from bertdistill.app.views.cascades import Target
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.store.rows import ModelVersion
 
@@ -34,10 +35,19 @@ ModelArgument = Annotated[
 
 
 def promote(
-    trial: TrialArgument,
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="STUDY/NUMBER, or the number with --study.")] = "",
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Name of the model; each promotion creates the next version.")
-    ],
+    ] = "",
+    pair: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--cascade", metavar="A B", help="Instead of TRIAL: two trials, or a trial and `teacher`."),
+    ] = None,
+    named: Annotated[str, typer.Option("--name", metavar="NAME", help="The same as NAME.")] = "",
+    share: ShareOption = None,
+    score: ScoreOption = None,
+    cost: CostOption = None,
+    metric: MetricOption = "",
     study: StudyOption = "",
     where: WorkspaceOption = None,
     alias: Annotated[str, typer.Option("--alias", metavar="ALIAS", help="Point this alias to it once verified.")] = "",
@@ -51,16 +61,28 @@ def promote(
     """Verify the best checkpoint of a trial and export it.
 
     A clean process loads it, repeats its scores and compares them with the record, then scores it on the report
-    split. A mismatch is refused.
+    split. A mismatch is refused. With --cascade it does so for two models and the router between them, whose threshold
+    one of --share, --score and --cost chooses on the validation split.
     """
     from bertdistill.app.commands.promotion import follow_promotion, verified_text
     from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.cascades import Target
     from bertdistill.engine.steering import actions
 
     ws = workspace(where)
-    with reading(ws) as db:
-        source = find_trial(db, trial, study)
-    version = actions.promote(ws, source.study, source.number, name, alias=alias, note=note, force=force, who=who())
+    target = Target(share, score, cost)
+    if pair is not None:
+        version = _promote_cascade(ws, pair, named or trial, name, study, target, metric, alias, note, force=force)
+    else:
+        if target != Target() or metric:
+            raise UsageError("--share, --score, --cost and --metric belong to --cascade A B")
+        name = name or named
+        if not trial or not name:
+            raise UsageError("promote needs a trial and a name", hint="For example: promote demo/7 small-qa")
+        with reading(ws) as db:
+            source = find_trial(db, trial, study)
+        version = actions.promote(ws, source.study, source.number, name, alias=alias, note=note, force=force, who=who())
+    name = version.name
     model = f"{version.name}:{version.version}"
     if no_wait:
         if as_json:
@@ -78,6 +100,47 @@ def promote(
         say(f"error: {model} is {ended.state}: {ended.detail}")
         raise typer.Exit(1)
     say(f"try it with: {command_line('ask', model, ws=ws)}")
+
+
+def _promote_cascade(
+    ws: Workspace,
+    pair: tuple[str, str],
+    name: str,
+    extra: str,
+    study: str,
+    target: Target,
+    metric: str,
+    alias: str,
+    note: str,
+    *,
+    force: bool,
+) -> ModelVersion:
+    from bertdistill.app.views.cascades import Target
+    from bertdistill.engine.steering.cascades import promote_cascade
+
+    if extra:
+        raise UsageError(f"--cascade takes the place of TRIAL; {extra!r} is too much")
+    if target == Target():
+        raise UsageError("a cascade needs a target", hint="Give --share 0.2, or --score, or --cost.")
+    trials = [one for one in pair if one != "teacher"]
+    if not trials:
+        raise UsageError("the teacher cannot be joined with itself", hint="Name at least one trial.")
+    with reading(ws) as db:
+        source = find_trial(db, trials[0], study)
+    first, second = members(*pair, source.study)
+    return promote_cascade(
+        ws,
+        source.study,
+        first,
+        second,
+        name or f"{source.study}-cascade",
+        target.chosen,
+        metric=metric,
+        alias=alias,
+        note=note,
+        force=force,
+        who=who(),
+    )
 
 
 def _row(ws: Workspace, version: ModelVersion) -> dict[str, Any]:

@@ -163,7 +163,12 @@ def answer_text(found: Mapping[str, Any]) -> str:
             if "tokens_read" in found
             else ""
         )
-        return f"{safe_line(found['label'])}\n{pairs(shares)}{cut}"
+        who = {}
+        if "answered_by" in found:
+            sure = "at least" if found["confidence"] >= found["threshold"] else "below"
+            words = f"confidence of the small model {found['confidence']:.4f}, {sure} {found['threshold']:.4f}"
+            who = {"answered by": safe_line(found["answered_by"]), "because": words}
+        return f"{safe_line(found['label'])}\n{pairs(shares | who)}{cut}"
     first = "no answer in the passage" if found["abstained"] else safe_line(found["answer"], 1000)
     rest = {k: safe_line(fmt.setting(v), 1000) for k, v in found.items() if k not in ("answer", "abstained")}
     return f"{first}\n{pairs(rest)}"

@@ -139,6 +139,9 @@ def _is_there(ws: Workspace, name: str) -> bool:
 
 def demo(
     where: WorkspaceOption = None,
+    classify: Annotated[
+        bool, typer.Option("--classify", help="Classify reviews with several families of students; prints the ladder.")
+    ] = False,
     changes: SetOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
@@ -147,14 +150,30 @@ def demo(
 ) -> None:
     """Run a small study on synthetic data; needs no network.
 
-    Generates a question answering data set from templates, trains a tiny teacher on it and searches students.
+    Generates a question answering data set from templates, trains a tiny teacher on it and searches students. With
+    --classify: reviews in which word order matters in part, and students from an MLP to an encoder.
     """
-    from bertdistill.engine.steering.demo_study import FOLDER, load_demo
+    from bertdistill.engine.steering.demo_study import QUESTIONS, REVIEWS
 
-    ws = workspace(where)
-    spec = load_demo(ws, changes or ())
-    say(f"demo data, generated from templates: {ws.path / FOLDER}")
+    ws, chosen = workspace(where), REVIEWS if classify else QUESTIONS
+    spec = chosen.load(ws, changes or ())
+    say(f"demo data, generated from templates: {ws.path / chosen.folder}")
     _run(ws, spec, detach, False, plain, as_json, as_csv)
+    if classify and not (detach or as_json or as_csv):
+        _show_ladder(ws, spec.name)
+
+
+def _show_ladder(ws: Workspace, name: str) -> None:
+    """The ladder with all that is stored, and how to complete it."""
+    from bertdistill.app.report.ladder_text import ladder_text
+    from bertdistill.app.views.ladder import read_ladder
+    from bertdistill.app.views.view import read_view
+
+    with reading(ws) as db:
+        view = read_view(db, name)
+    found, _ = read_ladder(ws, view)
+    show("\n" + ladder_text(found, page_of_output()), coloured=colour_ok())
+    say(f"score the rows on data that nothing was selected on: {command_line('ladder', name, '--verify', ws=ws)}")
 
 
 def _run(

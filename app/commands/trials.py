@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,11 @@ from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line
+
+if TYPE_CHECKING:
+    from bertdistill.app.views.view import StudyView
+    from bertdistill.engine.analysis.joined import Joined
+    from bertdistill.engine.contract.workspace import Workspace
 
 TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="STUDY/NUMBER, or the number with --study.")]
 FORMATS = ("csv", "json", "md", "toml")
@@ -77,6 +82,7 @@ def frontier(
 ) -> None:
     """The frontier trials of a study, with a chart of all trials.
 
+    Where x is a cost, the chart also marks cascades that nothing beats; `engine cascade` lists them.
     Of logged runs, --x and --y together choose the two metrics of the frontier itself.
     """
     from bertdistill.app.report.records import trial_row
@@ -85,7 +91,8 @@ def frontier(
     from bertdistill.app.views.view import all_metrics, read_view
     from bertdistill.engine.study.outline import LOG
 
-    with reading(workspace(where)) as db:
+    ws = workspace(where)
+    with reading(ws) as db:
         view = read_view(db, find_study(db, study).name)
     known = {name for t in view.trials for name in all_metrics(t)}
     for name in (x, y):
@@ -94,9 +101,22 @@ def frontier(
     if x and y and view.study.kind == LOG:
         view = over(view, x, y)
     page = page_of_output()
-    text = f"{ranked_list(view, view.frontier, page)}\n\n{chart(view, page, x=x, y=y, log=log)}".strip()
+    drawn = chart(view, page, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))
+    text = f"{ranked_list(view, view.frontier, page)}\n\n{drawn}".strip()
     rows = [trial_row(view, t) for t in view.frontier]
     show_rows(rows, text, json=as_json, csv=as_csv, coloured=page.colour)
+
+
+def _cascades(ws: Workspace, view: StudyView, x: str, y: str) -> list[Joined]:
+    """What the chart of these metrics may mark beside the trials."""
+    from bertdistill.app.reader import Reader
+    from bertdistill.app.views.view import chart_axes
+    from bertdistill.engine.analysis.joined import is_plane
+
+    if not view.classifies or not is_plane(*chart_axes(view, x, y)):
+        return []
+    with closing(Reader(ws)) as reader:
+        return reader.cascades(view)
 
 
 def show_trial(

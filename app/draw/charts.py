@@ -30,7 +30,7 @@ from bertdistill.app.draw.sparks import sparkline as sparkline
 
 _FIGURE = threading.Lock()
 
-Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference"]
+Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference", "cascade"]
 Colour = int | tuple[int, int, int]
 """A palette index, which the terminal's own theme shades, or red, green and blue."""
 
@@ -39,6 +39,7 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "dominated": ("·", "."),
     "running": ("▷", ">"),
     "reference": ("○", "o"),
+    "cascade": ("◇", "+"),
     "baseline": ("◆", "B"),
     "frontier": ("★", "*"),
 }
@@ -49,6 +50,7 @@ COLOURS: dict[str, Colour] = {
     "dominated": 7,
     "running": 14,
     "reference": 13,
+    "cascade": 12,
     "baseline": 11,
     "frontier": 10,
     "line": 8,

@@ -19,6 +19,7 @@ from bertdistill.engine.analysis.growth import Step, last_gain
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
+from bertdistill.engine.analysis.transfer import TransferGain
 from bertdistill.engine.search.importances import Importances
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
@@ -92,6 +93,23 @@ def gap_text(metric: str, gap: Difference | None) -> str:
     sign = "+" if gap.absolute > 0 else "-" if gap.absolute < 0 else ""
     size = fmt.metric(metric, abs(gap.absolute))
     return f"{sign}{size}" + (f" ({gap.percent:+.1f} %)" if gap.percent else "")
+
+
+def transfer_text(found: Sequence[TransferGain]) -> str:
+    """A line for each metric: how much better or worse students with a transfer set were."""
+    if not found:
+        return "transfer set: no complete trials both with and without one to compare"
+    return "\n".join(f"transfer set: {_gain(one)}" for one in found)
+
+
+def _gain(one: TransferGain) -> str:
+    values = f"{fmt.metric(one.metric, one.mean_with)} with, {fmt.metric(one.metric, one.mean_without)} without"
+    gap = f"{one.metric} {one.difference:+.2f}"
+    if not one.pairs:
+        trials = f"{one.trials_with} and {one.trials_without} trials"
+        return f"{gap} ({values}: means of {trials} that differ in other settings, too)"
+    spread = "" if one.spread is None else f" ± {one.spread:.2f}"
+    return f"{gap}{spread} over {one.pairs} {'pair' if one.pairs == 1 else 'pairs'} of equal students ({values})"
 
 
 def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> str:

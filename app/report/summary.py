@@ -12,6 +12,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import markdown_table, pairs, text_table
 from bertdistill.app.views.analysis import study_scenarios
+from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.rank_card import rank_card
 from bertdistill.app.views.view import (
     StudyView,
@@ -23,6 +24,7 @@ from bertdistill.app.views.view import (
     differences,
     remark,
 )
+from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.study.scopes import split, uses
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Trial, TrialState
@@ -75,7 +77,16 @@ def _state(trial: Trial, page: Page) -> str:
     return f"{text} {trial.progress:.0%}" if trial.state == TrialState.RUNNING else text
 
 
-def chart(view: StudyView, page: Page, *, x: str = "", y: str = "", log: bool = False, height: int = 20) -> str:
+def chart(
+    view: StudyView,
+    page: Page,
+    *,
+    x: str = "",
+    y: str = "",
+    log: bool = False,
+    height: int = 20,
+    cascades: Sequence[Joined] = (),
+) -> str:
     """The frontier chart of two metrics; the objectives choose them when none are named."""
     x_name, y_name = chart_axes(view, x, y)
     look = Look(min(page.width or 78, 110), height, page.colour, page.ascii_only)
@@ -83,7 +94,8 @@ def chart(view: StudyView, page: Page, *, x: str = "", y: str = "", log: bool = 
     axis_y = chart_axis(view, y_name, ascii_only=page.ascii_only)
     if log:
         axis_x = type(axis_x)(axis_x.title, axis_x.better, axis_x.text, True, axis_x.lines)
-    return frontier_chart(chart_points(view, x_name, y_name), axis_x, axis_y, look)
+    points = [*chart_points(view, x_name, y_name), *cascade_points(view, cascades, x_name, y_name)]
+    return frontier_chart(points, axis_x, axis_y, look)
 
 
 def headline(view: StudyView, page: Page) -> str:

@@ -1,5 +1,5 @@
 """The analysis of a study, a tab each: importance, parallel coordinates, slices, hypervolume, scenarios, errors,
-difficulty.
+difficulty, ladder.
 
 It computes nothing: each tab reads values of the engine and draws them.
 """
@@ -22,6 +22,7 @@ from bertdistill.app.screens.difficulty_tab import DifficultyTab
 from bertdistill.app.screens.errors_tab import ErrorsTab
 from bertdistill.app.screens.growth_tab import GrowthTab
 from bertdistill.app.screens.importance_tab import ImportanceTab
+from bertdistill.app.screens.ladder_tab import LadderTab
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.screens.parallel_tab import ParallelTab
 from bertdistill.app.screens.scenarios_tab import ScenariosTab
@@ -47,17 +48,17 @@ class AnalysisNews:
 
 
 class AnalysisScreen(LiveScreen):
-    """Seven tabs; the cursor's trial goes along from one to the next."""
+    """Eight tabs; the cursor's trial goes along from one to the next."""
 
     PLACE = "analysis"
     BINDINGS: ClassVar = bindings("analysis")
     HELP = """
-`1` to `7` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
+`1` to `8` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
 articles, single words or groups. `]` and `[` step through the parameters of the slices, other axes, or the trials of
 the errors and of the difficulty.
 `enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong.
-Importances, answers and difficulty are computed in a separate process, which takes seconds; everything else follows the
-study live.
+Importances, answers, difficulty and the intervals of the ladder are computed in a separate process, which takes
+seconds; everything else follows the study live.
 """
 
     def __init__(self, study_name: str, number: int | None = None) -> None:
@@ -71,6 +72,7 @@ study live.
         self.scenarios = ScenariosTab(study_name)
         self.errors = ErrorsTab(study_name, number)
         self.difficulty = DifficultyTab(study_name)
+        self.ladder = LadderTab(study_name)
         every: tuple[Tab, ...] = (
             self.importance,
             self.parallel,
@@ -79,6 +81,7 @@ study live.
             self.scenarios,
             self.errors,
             self.difficulty,
+            self.ladder,
         )
         self.tabs = {tab.NAME: tab for tab in every}
         self.current = ImportanceTab.NAME if number is None else ErrorsTab.NAME

@@ -91,7 +91,8 @@ class DifficultyTab(Tab):
         """Why nothing can be measured in this study; empty if something can."""
         if self._view is None:
             return ""
-        if TASKS[self._view.study.task].spans:
+        task = TASKS.get(self._view.study.task)
+        if task is None or task.spans:
             return "Word order sensitivity is defined for text classification only."
         return "" if self._view.facts.teacher_folder else "The study is not prepared: it has no teacher yet."
 

@@ -41,7 +41,8 @@ from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.study_lines import FieldLabel, Form, PathSuggester, field_line
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.steering import actions, demo_study
+from bertdistill.engine.steering import actions
+from bertdistill.engine.steering.demo_study import DEMOS
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.study_text import parse_override, read_toml
@@ -236,8 +237,8 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
             self._refuse(str(config.path), ConfigError("\n".join(problems(error, config.path))))
             return
         self.config, self._gone, self._whole = config, "", None
-        if config.is_demo:
-            self._typed.setdefault(config.path, demo_study.data_paths(self.ui.workspace))
+        if config.demo:
+            self._typed.setdefault(config.path, config.demo.data_paths(self.ui.workspace))
         self.remove_class("-choosing")
         self.add_class("-editing", "-show-form")
         self.query_one("#plan").border_title = Text("Plan")
@@ -275,11 +276,10 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
             self.ui.leave_screen()
 
     def _typed_words(self) -> list[str]:
-        """The changes typed so far in any file, without those that the demo starts with."""
-        own = demo_study.data_paths(self.ui.workspace)
-        return [
-            f"{key}={value}" for typed in self._typed.values() for key, value in typed.items() if own.get(key) != value
-        ]
+        """The changes typed so far in any file, without those that a demo starts with."""
+        own = {pair for demo in DEMOS.values() for pair in demo.data_paths(self.ui.workspace).items()}
+        every = (pair for typed in self._typed.values() for pair in typed.items())
+        return [f"{key}={value}" for key, value in every if (key, value) not in own]
 
     # -------------------------------------------------------------------------------------------------------- form
 
@@ -386,8 +386,8 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
         path, changes = self.config.path, self.changes
         await asyncio.sleep(0 if start else CHECK_SECONDS)
         try:
-            if self.config.is_demo and not demo_study.has_data(self.ui.workspace):
-                await asyncio.to_thread(demo_study.write_data, self.ui.workspace)
+            if (demo := self.config.demo) and not demo.has_data(self.ui.workspace):
+                await asyncio.to_thread(demo.write_data, self.ui.workspace)
             studies = self.news.studies if self.news else {}
             self.checked, self.answer = await asyncio.to_thread(check, path, changes, studies), None
             self._checked_as = (path, changes)

@@ -296,7 +296,7 @@ the app. A refused one can be exported by force: the card then says so.
             case "field" | "promote":
                 return followed is None
             case "force":
-                return followed is not None and is_mismatch(followed.version)
+                return followed is not None and is_mismatch(followed.version) and not _joins_two(followed)
             case "another":
                 return followed is not None and followed.version.state != VERIFYING
         return True
@@ -402,3 +402,8 @@ def checkpoint_row(checkpoint: Checkpoint, task: str) -> Row:
         Cell(fmt.size(checkpoint.size_bytes)),
     )
     return Row(checkpoint.role, cells)
+
+
+def _joins_two(followed: Verification) -> bool:
+    """Whether it is a cascade: taken by force here, its first model alone would become the next version."""
+    return followed.order is not None and followed.order.cascade is not None

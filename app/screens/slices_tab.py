@@ -13,6 +13,7 @@ from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.draw.charts import Point, slice_drawing
+from bertdistill.app.report.analysis_text import transfer_text
 from bertdistill.app.screens.analysis_tab import ChartTab, Words, baseline_of, kind_of, numbered
 from bertdistill.app.screens.parallel_tab import drawn_axis
 from bertdistill.app.text import format as fmt
@@ -24,6 +25,7 @@ from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.slice_table import SliceTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.coordinates import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
+from bertdistill.engine.analysis.transfer import SHARE, TransferGain, transfer_gain
 from bertdistill.engine.study.space import Value
 
 MOST_TICKS = 12
@@ -41,6 +43,8 @@ class SliceNews:
     found: Slice | None = None
     trials: int = 0
     """Complete trials, also those in which the parameter is inactive."""
+    gain: TransferGain | None = None
+    """Of `transfer_share`: what the transfer set brought."""
 
 
 class SlicesTab(ChartTab):
@@ -94,7 +98,8 @@ class SlicesTab(ChartTab):
         empty = "No complete trial has this parameter." if news.parameters else "This study searches nothing."
         baseline = baseline_of(view)
         self._table.show(columns, [self._row(found, p, baseline) for p in points] if found else [], empty=empty)
-        self._words.say(_summary(found, news.trials))
+        brought = f" {transfer_text([news.gain])}." if news.gain else ""
+        self._words.say(_summary(found, news.trials) + brought)
 
     def _row(self, found: Slice, point: SlicePoint, baseline: int | None) -> Row:
         kind = kind_of(point.number, baseline, frontier=point.frontier, feasible=point.feasible)
@@ -180,7 +185,9 @@ def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
     name = parameter if parameter in parameters else parameters[0]
     objective = as_objective(view, metric if metric in metrics else metrics[0])
     space = tuple(p for p in view.outline.search if p.name == name)
-    return SliceNews(parameters, metrics, slices(outcomes(view), space, objective)[0], len(complete))
+    every = outcomes(view)
+    gain = transfer_gain(every, objective.metric) if name == SHARE else None
+    return SliceNews(parameters, metrics, slices(every, space, objective)[0], len(complete), gain)
 
 
 def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Point]:

@@ -32,6 +32,7 @@ from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.comparison import FEWEST, MOST
+from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
@@ -61,6 +62,8 @@ class StudyNews:
     series: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     """The requests, oldest first."""
+    cascades: list[Joined] = field(default_factory=list)
+    """Of pairs of frontier trials and the teacher, where the chart has a place for them."""
     preparation: Attempt | None = None
     """The newest one; this and `entries` only for the log, while it is seen."""
 
@@ -138,8 +141,14 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             curves,
             names,
             reader.changes(self.study_name) if self._log.display else [],
+            self._joined(reader, view),
             preparation,
         )
+
+    def _joined(self, reader: Reader, view: StudyView) -> list[Joined]:
+        """From the second look on: computing them must not hold up the first picture."""
+        wanted = self.news is not None and view.classifies and self._frontier.places_cascades(view)
+        return reader.cascades(view) if wanted else []
 
     def _drawn(self, view: StudyView) -> tuple[int, ...]:
         """Trials whose curves are drawn: marked ones, else the one under the cursor and the running ones.
@@ -165,6 +174,8 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self._show_trials(news)
         if is_first:  # the list is painted before the charts are drawn
             self.call_after_refresh(self._show_charts)
+            if news.view.classifies and self._frontier.places_cascades(news.view):
+                self.call_after_refresh(self.ui.look_again)
         else:
             self._show_charts()
         self._show_log(news)
@@ -187,7 +198,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def _show_frontier(self, news: StudyNews) -> None:
         kept = None if self._keep is None else {trial.number for trial in self._chosen(news.view)}
-        self._frontier.show(news.view, self._selected, kept, self._filter_text)
+        self._frontier.show(news.view, self._selected, kept, self._filter_text, news.cascades)
 
     def _show_trials(self, news: StudyNews) -> None:
         view, table = news.view, self.query_one("#trials", LineTable)
@@ -310,6 +321,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         match action:
             case "compare" if len(self._compared()) < FEWEST:
                 return "A comparison needs two trials: mark another with space, then press c."
+            case "cascade" if self.news is not None and not self.news.view.classifies:
+                return "A cascade joins classifiers; this is a study of another task."
+            case "cascade" if len(self.marked) > 2:
+                return "A cascade has two members: unmark the others with space."
             case "show_archived" if self.news is not None and not any(t.archived for t in self.news.view.trials):
                 return "No trial is archived; A archives one."
             case "unmark" if not self.marked:
@@ -347,6 +362,12 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def action_compare(self) -> None:
         self.ui.open_compare(self.study_name, self._compared())
+
+    def action_cascade(self) -> None:
+        """The two marked trials; else the one marked or under the cursor, and the teacher."""
+        first, *rest = self.marked or (self._under_cursor,)
+        if first is not None:
+            self.ui.open_cascade(self.study_name, first, rest[0] if rest else None)
 
     def action_analysis(self) -> None:
         self.ui.open_analysis(self.study_name)

@@ -125,7 +125,9 @@ def progress_words(attempt: Attempt) -> str:
     return words
 
 
-SEARCH_ONLY = frozenset({"rerun", "promote", "stop_trial", "queue_trial", "settings", "pause_study", "stop_study"})
+SEARCH_ONLY = frozenset(
+    {"rerun", "promote", "cascade", "stop_trial", "queue_trial", "settings", "pause_study", "stop_study"}
+)
 """Actions on what a runner runs."""
 
 

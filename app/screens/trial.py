@@ -257,6 +257,10 @@ mentions another trial opens it, `escape` returns.
     def action_promote(self) -> None:
         self.ui.open_promote(self.study_name, self.number)
 
+    def action_cascade(self) -> None:
+        """With the teacher; `[` and `]` there join another one."""
+        self.ui.open_cascade(self.study_name, self.number)
+
     def action_analysis(self) -> None:
         self.ui.open_analysis(self.study_name, self.number)
 

@@ -12,13 +12,14 @@ from bertdistill.store.rows import Trial, TrialState
 if TYPE_CHECKING:
     from bertdistill.app.screens.host import Host
 
+OF_A_TRIAL = ("open", "note", "archive", "delete", "mark", "rerun", "promote", "cascade", "stop_trial")
 GOING = (TrialState.RUNNING, TrialState.WAITING)
 
 
 def why_not(action: str, trial: Trial | None) -> str:
     """Why an action is unavailable for a trial in its state, and what to do instead; empty if it is available."""
     match action:
-        case "open" | "note" | "archive" | "delete" | "mark" | "rerun" | "promote" | "stop_trial" if trial is None:
+        case _ if trial is None and action in OF_A_TRIAL:
             return "No trial is selected: the list is empty."
         case "promote" if trial is not None and trial.state != TrialState.COMPLETE:
             remedy = "wait until it ends" if trial.state in GOING else "r reruns it with one change"

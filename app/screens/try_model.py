@@ -306,6 +306,9 @@ def reply_text(reply: Reply, *, ascii_only: bool = False) -> Text | Group:
         if name in found and (name != "best_span" or found.get("abstained")):
             words = safe(fmt.setting(found[name]), LONGEST_ANSWER)
             grid.add_row(Text(name.replace("_", " "), "dim"), Text(words, overflow="fold"))
+    if "answered_by" in found:
+        sure = f", confidence {fmt.setting(found['confidence'])} against {fmt.setting(found['threshold'])}"
+        grid.add_row(Text("by", "dim"), Text(safe_line(f"{found['answered_by']}{sure}", 200)))
     if "tokens_read" in found:
         grid.add_row(Text("cut", "dim"), Text(f"{found['tokens_read']} of {found['tokens']} tokens were read"))
     return Group(Text(f"{safe(first_line(found), LONGEST_ANSWER)}\n", "bold"), grid)

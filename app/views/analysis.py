@@ -17,10 +17,11 @@ from bertdistill.engine.analysis.growth import Step, growth
 from bertdistill.engine.analysis.outcomes import Difference, Outcome
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable, scenarios
+from bertdistill.engine.analysis.transfer import TransferGain, transfer_gain
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import Importances
 from bertdistill.engine.study.outline import LOG
-from bertdistill.engine.tasks.table import usual_direction
+from bertdistill.engine.tasks.table import METRICS, usual_direction
 from bertdistill.store.rows import Trial, TrialState
 
 # ------------------------------------------------------------------------------------------------------ from a view
@@ -57,6 +58,13 @@ def study_scenarios(view: StudyView) -> ScenarioTable:
     if view.study.kind != LOG:
         return table
     return dataclasses.replace(table, rows=tuple(row for row in table.rows if row.number is not None))
+
+
+def study_transfer(view: StudyView) -> list[TransferGain]:
+    """What the transfer set brought, for each objective that training decides; empty without trials of both kinds."""
+    found = outcomes(view)
+    trained = [o.metric for o in view.objectives if o.metric in METRICS and not METRICS[o.metric].known_before]
+    return [gain for metric in trained if (gain := transfer_gain(found, metric)) is not None]
 
 
 def study_growth(view: StudyView) -> list[Step]:

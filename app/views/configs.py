@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bertdistill.app.text.safe import safe
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.steering.demo_study import DEMOS, Demo
 from bertdistill.engine.study.study_text import LARGEST_FILE, parse_toml
 
 SHIPPED = "shipped"
-DEMO = "demo.toml"
 MOST_FILES = 200
 """Files looked at in one folder."""
 MARKS = ("task", "objectives", "teacher")
@@ -35,19 +35,24 @@ class Config:
         return text.split(". ")[0].rstrip(".:") if text else ""
 
     @property
-    def is_demo(self) -> bool:
-        """Whether this is the shipped demo, whose data is generated when it is chosen."""
-        return self.where == SHIPPED and self.path.name == DEMO
+    def demo(self) -> Demo | None:
+        """The shipped demo that this is, whose data is generated when it is chosen; None for other files."""
+        return DEMOS.get(self.path.name) if self.where == SHIPPED else None
 
 
 def find_configs(folders: Sequence[tuple[str, Path]]) -> list[Config]:
-    """The shipped study files, the demo first, then those of the folders, each (word, path), every file once."""
-    shipped = sorted(_in(shipped_folder(), SHIPPED), key=lambda config: (not config.is_demo, config.path.name))
+    """The shipped study files, the demos first, then those of the folders, each (word, path), every file once."""
+    shipped = sorted(_in(shipped_folder(), SHIPPED), key=lambda config: (_place(config), config.path.name))
     found = {config.path: config for config in shipped}
     for where, folder in folders:
         for config in _in(folder, where):
             found.setdefault(config.path, config)
     return list(found.values())
+
+
+def _place(config: Config) -> int:
+    """Demos in the order of their table, then the others."""
+    return list(DEMOS).index(config.path.name) if config.demo else len(DEMOS)
 
 
 def shipped_folder() -> Path:

@@ -46,7 +46,7 @@ class Inputs:
 
 def missing_inputs(spec: StudySpec) -> list[str]:
     """A sentence for every local file and folder that is missing or incomplete. It opens no file."""
-    return [problem for problem in (*_models(spec), *_files(spec.data), *_transfer(spec)) if problem]
+    return [problem for problem in (*_models(spec), *_outputs(spec), *_files(spec.data), *_transfer(spec)) if problem]
 
 
 def read_inputs(spec: StudySpec) -> Inputs:
@@ -59,7 +59,7 @@ def read_inputs(spec: StudySpec) -> Inputs:
 
 
 def _models(spec: StudySpec) -> Iterator[str]:
-    for key, model in dict.fromkeys((("teacher.model", spec.teacher.model), ("student.init", spec.student.init))):
+    for key, model in dict.fromkeys(_named_models(spec)):
         folder = Path(model)
         if not folder.is_absolute():  # a hub id, or a word; paths were made absolute when the file was read
             continue
@@ -72,6 +72,19 @@ def _models(spec: StudySpec) -> Iterator[str]:
                     f"{key} = {model!r} has no {what}: no {' or '.join(patterns)}. Give a folder with a saved "
                     "model with its tokenizer, weights as safetensors."
                 )
+
+
+def _named_models(spec: StudySpec) -> list[tuple[str, str]]:
+    """(key, hub id, folder or word) of every model of the study."""
+    members = [(f"teacher.ensemble.{n}.model", one.model) for n, one in enumerate(spec.teacher.ensemble)]
+    return [("teacher.model", spec.teacher.model), *members, ("student.init", spec.student.init)]
+
+
+def _outputs(spec: StudySpec) -> Iterator[str]:
+    members = [(f"teacher.ensemble.{n}.outputs", one.outputs) for n, one in enumerate(spec.teacher.ensemble)]
+    for key, path in (("teacher.outputs", spec.teacher.outputs), *members):
+        if path and not Path(path).is_file():
+            yield f"{key} = {path} is not a file. Correct the path."
 
 
 def _files(data: DataSpec) -> Iterator[str]:
@@ -99,7 +112,7 @@ def _transfer(spec: StudySpec) -> Iterator[str]:
 def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
     problems: list[str] = []
     found = Inputs()
-    for key, model in (("teacher.model", spec.teacher.model), ("student.init", spec.student.init)):
+    for key, model in _named_models(spec):
         if Path(model).is_absolute():
             try:
                 check_folder(Path(model), f"{key} = {model!r}")

@@ -25,11 +25,11 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.families.transformer import Shape, bert_shape
+from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape, bert_shape
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known, possible, proposed
+from bertdistill.engine.study.student import known, possible, proposed, wanted_families
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -200,7 +200,7 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
     """Shape of the model that students start from, or None after reporting the reason."""
     teacher, init = spec.teacher, spec.student.init
     model, revision = (
-        (teacher.model, teacher.revision) if init in ("teacher", SCRATCH) else (init, spec.student.revision)
+        (teacher.model or SCRATCH, teacher.revision) if init in ("teacher", SCRATCH) else (init, spec.student.revision)
     )
     if model == SCRATCH:
         say("note: a vocabulary trained on the data may be smaller than teacher.vocab_size, and so may the sizes")
@@ -210,6 +210,10 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
         return None
     try:
         check_config(config, model)
+        cut = init != SCRATCH and TRANSFORMER.name in wanted_families(spec)
+        if not cut and config["model_type"] not in ARCHITECTURES:
+            say(f"note: the teacher is a {config['model_type']}; sizes of its students are known once it is prepared")
+            return None
         return Shape.from_config(config)
     except ConfigError as error:
         text = str(error) if str(error).startswith(model) else f"{model}: {error}"
@@ -330,11 +334,12 @@ def _disk(
 
 def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Callable[[str], None]) -> int | None:
     """Size of a teacher that is trained into a cache; 0 where one is used as it is, None where its size is unknown."""
-    if spec.teacher.fine_tune is None:
+    if spec.teacher.fine_tune is None or not spec.teacher.model:
         return 0
     if spec.student.init not in ("teacher", SCRATCH):
         config = _config_json(spec.teacher.model, spec.teacher.revision, say)
-        shape = Shape.from_config(config) if config is not None else None
+        known = config is not None and config.get("model_type") in ARCHITECTURES
+        shape = Shape.from_config(config) if config is not None and known else None
     if shape is None:
         return None
     facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=shape.to_dict())

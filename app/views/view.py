@@ -24,7 +24,7 @@ from bertdistill.engine.study.observed import observed_space
 from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
 from bertdistill.engine.study.scopes import setting_of
 from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
-from bertdistill.engine.tasks.table import METRICS
+from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
@@ -92,6 +92,12 @@ class StudyView:
         """The teacher's size and its scores on the validation split; empty until the preparation is done."""
         scores = self.facts.teacher_metrics
         return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its answers are labels, so that two models can be joined into a cascade."""
+        task = TASKS.get(self.study.task)
+        return task is not None and not task.spans
 
     @property
     def weak_teacher(self) -> str:

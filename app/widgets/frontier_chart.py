@@ -14,9 +14,11 @@ from textual.message import Message
 from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.charts import Point, frontier_drawing
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.analysis.joined import Joined, is_plane
 from bertdistill.store.rows import Trial, TrialState
 
 
@@ -27,8 +29,9 @@ class FrontierChart(Chart):
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
 `★` frontier trials are joined by steps, `·` dominated ones are behind, `×` miss a threshold, `▷` run at their exact
-size with their newest score, `◆` is the baseline, `○` a published model. Arrows go from point to point. A filter hides
-the marks of other trials; the steps remain those of the frontier over all trials.
+size with their newest score, `◆` is the baseline, `○` a published model. Where x is a cost, `◇` are cascades of two
+frontier trials, or of one and the teacher, that nothing beats; they are not trials and have no rank. Arrows go from
+point to point. A filter hides the marks of other trials; the steps remain those of the frontier over all trials.
 """
 
     class Moved(Message):
@@ -39,6 +42,7 @@ the marks of other trials; the steps remain those of the frontier over all trial
             self.number = number
 
     _view: StudyView | None = None
+    _cascades: Sequence[Joined] = ()
     _trials: Sequence[tuple[Trial | None, Point]] = ()
     _settled: Sequence[tuple[Trial | None, Point]] = ()
     _made_of: tuple[Any, ...] = ()
@@ -51,14 +55,19 @@ the marks of other trials; the steps remain those of the frontier over all trial
     _filter = ""
 
     def show(
-        self, view: StudyView, selected: int | None, kept: AbstractSet[int] | None = None, filter_text: str = ""
+        self,
+        view: StudyView,
+        selected: int | None,
+        kept: AbstractSet[int] | None = None,
+        filter_text: str = "",
+        cascades: Sequence[Joined] = (),
     ) -> None:
         """Draw this study with the cursor on trial `selected`; a frozen chart keeps its points.
 
         Of a filter's trials, `kept`, the marks are shown; the edge of the frontier remains that of all trials.
         """
         if self._live or self._view is None:
-            self._view = view
+            self._view, self._cascades = view, cascades
         self._selected, self._kept, self._filter = selected, kept, filter_text
         self._draw()
 
@@ -66,6 +75,10 @@ the marks of other trials; the steps remain those of the frontier over all trial
     def selected(self) -> int | None:
         """The trial that the cursor is on."""
         return self._selected
+
+    def places_cascades(self, view: StudyView) -> bool:
+        """Whether cascades have a place in the plane that it shows; it reads plain attributes only."""
+        return is_plane(*chart_axes(view, self._x, self._y))
 
     def _axes(self) -> tuple[str, str]:
         assert self._view is not None, "called while something is shown"
@@ -103,7 +116,8 @@ the marks of other trials; the steps remain those of the frontier over all trial
         if self._made_of != made_of:
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
-        return [*self._settled, *chart_trials(view, x, y, [*view.running, *view.waiting])]
+        joined = [(None, point) for point in cascade_points(view, self._cascades, x, y)]
+        return [*self._settled, *joined, *chart_trials(view, x, y, [*view.running, *view.waiting])]
 
     def _fitting(self, pairs: Sequence[tuple[Trial | None, Point]]) -> Sequence[tuple[Trial | None, Point]]:
         """Without the trials that a filter leaves out; those on the frontier stay as corners of its edge."""

@@ -79,6 +79,11 @@ def read_word_order(workspace: Workspace, study: str, number: int | None, shuffl
 
 def _model(session: Reading, workspace: Workspace, study: str, number: int | None) -> _Model:
     row = reads.study(session, study)
+    if row.task not in TASKS:
+        raise ActionRefused(
+            f"{study} is a study of {row.task or 'logged runs'}, which have no teacher",
+            hint="Word order sensitivity is defined for text classification.",
+        )
     if TASKS[row.task].spans:
         raise ActionRefused(
             f"{study} is a study of {row.task}: shuffled words would move the answers",

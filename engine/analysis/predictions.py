@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,18 +52,48 @@ def read_predictions(workspace: Workspace, study: str, number: int) -> Predictio
     try:
         with db.read() as session:
             trial = reads.trial(session, reads.study(session, study).id, number)
-            checkpoint = _best(session, trial, f"{study}/{number}")
+            checkpoint = best_of(session, trial, f"{study}/{number}")
             attempt = reads.attempt_by_id(session, checkpoint.attempt_id)
     finally:
         db.close()
-    folder, name = workspace.absolute(checkpoint.folder), f"{study}/{number}"
-    texts = {key: str(text) for key, text in _read_json(folder / PREDICTIONS, name).items()}
-    # Checkpoints of older versions have no answer offsets.
-    starts = _read_json(folder / STARTS, name) if (folder / STARTS).exists() else {}
+    texts, starts = _answers(workspace, checkpoint, f"{study}/{number}")
     return joined(_golds(workspace, attempt), texts, checkpoint.step, starts)
 
 
-def _best(session: Reading, trial: Trial, name: str) -> Checkpoint:
+def read_each(workspace: Workspace, study: str, numbers: Sequence[int]) -> dict[int, Predictions]:
+    """The same of several trials of one study, whose data is read once. Trials without predictions are left out.
+
+    Raises NotFound without such a trial, WorkerFailed if the original data cannot be read.
+    """
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            study_id = reads.study(session, study).id
+            trials = {number: reads.trial(session, study_id, number) for number in numbers}
+            bests = {number: reads.best_checkpoint(session, trial.id) for number, trial in trials.items()}
+            attempts = [reads.attempt_by_id(session, one.attempt_id) for one in bests.values() if one is not None]
+    finally:
+        db.close()
+    golds = _golds(workspace, attempts[0]) if attempts else {}
+    found: dict[int, Predictions] = {}
+    for number, checkpoint in bests.items():
+        if checkpoint is not None:
+            with suppress(ActionRefused):
+                texts, starts = _answers(workspace, checkpoint, f"{study}/{number}")
+                found[number] = joined(golds, texts, checkpoint.step, starts)
+    return found
+
+
+def _answers(workspace: Workspace, checkpoint: Checkpoint, name: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """What a checkpoint predicted, and where its answers begin."""
+    folder = workspace.absolute(checkpoint.folder)
+    texts = {key: str(text) for key, text in _read_json(folder / PREDICTIONS, name).items()}
+    # Checkpoints of older versions have no answer offsets.
+    return texts, _read_json(folder / STARTS, name) if (folder / STARTS).exists() else {}
+
+
+def best_of(session: Reading, trial: Trial, name: str) -> Checkpoint:
+    """The best checkpoint on disk; ActionRefused if there is none. `name` is that of the trial, for messages."""
     found = reads.best_checkpoint(session, trial.id)
     if found is not None:
         return found

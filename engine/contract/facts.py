@@ -87,6 +87,10 @@ class Prepared:
     """Shape of the model that students are initialised from; from scratch, their vocabulary and default widths."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
     """Scores on the validation split."""
+    teacher_costs: Mapping[str, float] = field(default_factory=dict)
+    """Latencies and throughput of the teacher, as far as trials measure theirs."""
+    tokenizer_ms: Mapping[str, float] = field(default_factory=dict)
+    """Mean CPU time of tokenising one text of the validation split, by units; "" are the teacher's tokens."""
     teacher_folder: str = ""
     init_folder: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +99,8 @@ class Prepared:
     """By name; "" are the teacher's. Only where answers are labels."""
     outputs: str = ""
     """Folder of the teacher's outputs for the training inputs: one array per signal."""
+    search_outputs: str = ""
+    """Folder of the teacher's logits of the validation split (`contract.folder.CLASS_LOGITS`), fp32."""
     signals: tuple[str, ...] = ()
     """Names of those signals; see `contract.terms`."""
     importance: str = ""

@@ -24,6 +24,8 @@ PREDICTIONS = "predictions.json"
 """In a best checkpoint: maps the id of every validation example to its answer ("" if abstained) or label."""
 STARTS = "starts.json"
 """Next to it: maps the id of every answered question to the answer's character offset in the passage."""
+CLASS_LOGITS = "logits.npy"
+"""Next to them, of a classifier: its logits of the validation examples in their order, (examples, labels) float32."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from bertdistill.engine.contract.cascade import Router
 from bertdistill.engine.contract.errors import ConfigError
 
 
@@ -37,6 +38,8 @@ class Promotion:
     """Set once the version is verified."""
     note: str = ""
     """For the model card."""
+    cascade: Router | None = None
+    """Verify this cascade; `checkpoint` and `sha256` are then those of its first member that is a trial."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
@@ -45,6 +48,7 @@ class Promotion:
             "checkpoint": str(self.checkpoint),
             "target": str(self.target),
             "recorded": dict(self.recorded),
+            "cascade": self.cascade.to_dict() if self.cascade else None,
         }
 
     @staticmethod
@@ -60,6 +64,7 @@ class Promotion:
                 recorded={key: value for key, value in raw["recorded"].items() if value is not None},
                 force=bool(raw.get("force", False)),
                 samples=int(raw.get("samples") or Promotion.samples),
+                cascade=Router.from_dict(raw["cascade"]) if raw.get("cascade") else None,
                 **{name: str(raw.get(name, "")) for name in ("precision", "device", "alias", "note")},
             )
         except KeyError as error:

@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeVar
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
 from bertdistill.engine.contract.promotion import Promotion
+from bertdistill.engine.contract.report import ReportOrder
 
-ATTEMPT_KINDS = ("prepare", "trial", "promote")
+ATTEMPT_KINDS = ("prepare", "trial", "promote", "report")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
 RANDOM = "random"
@@ -336,6 +337,8 @@ class AttemptSpec:
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
     promote: Promotion | None = None
     """What to verify and export; for kind promote only."""
+    report: tuple[ReportOrder, ...] = ()
+    """What to score on the report split; for kind report only."""
     version: int = 1
 
     def write(self, path: Path) -> None:
@@ -360,8 +363,12 @@ class AttemptSpec:
         }
         values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
         values["transfer"] = [TransferSpec(**one) for one in raw.get("transfer", ())]
-        promote = values.pop("promote", None)
-        return AttemptSpec(**values, promote=Promotion.from_dict(promote) if promote else None)
+        promote, report = values.pop("promote", None), values.pop("report", ())
+        return AttemptSpec(
+            **values,
+            promote=Promotion.from_dict(promote) if promote else None,
+            report=tuple(map(ReportOrder.from_dict, report)),
+        )
 
 
 T = TypeVar("T")

@@ -18,6 +18,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.folder import CLASS_LOGITS
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.caches import build_once, cache_key, write_array
 from bertdistill.engine.distill.data.examples import Examples
@@ -232,11 +233,20 @@ def transfer_outputs(run: Run, labels: Labels, texts: Texts, labelled: int, outp
     return target
 
 
-def teacher_scores(run: Run, labels: Labels, texts: Texts, evaluator: Evaluator) -> dict[str, float]:
-    """The teacher's scores on the validation split; empty, with a notice, if its file does not cover the split."""
+def teacher_scores(run: Run, labels: Labels, texts: Texts, evaluator: Evaluator) -> tuple[str, dict[str, float]]:
+    """The cache folder of the teacher's outputs over the validation split, in fp32, and its scores there.
+
+    Both are empty, with a notice, if its file does not cover the split.
+    """
     if why := labels.missing(texts):
         run.notice("info", f"{why}; so the teacher's scores on the validation split are unknown")
-        return {}
-    outputs = labels.logits(texts, 0, len(texts.features), run.progress("evaluation", "windows"))
-    scores = evaluator.score(outputs).metrics
-    return {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}
+        return "", {}
+
+    def build(temporary: Path) -> None:
+        outputs = labels.logits(texts, 0, len(texts.features), run.progress("evaluation", "windows"))
+        np.save(temporary / CLASS_LOGITS, outputs.astype(np.float32))
+
+    key = cache_key(model=labels.sha256, features=texts.features.folder.name, dtype="float32")
+    folder = build_once(run.caches / "outputs" / key, build, run.warn)
+    scores = evaluator.score(np.load(folder / CLASS_LOGITS)).metrics
+    return str(folder), {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
@@ -21,14 +21,16 @@ from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
-from bertdistill.engine.distill.data.examples import Examples, check_report, cut, digest, load_examples, texts_of
-from bertdistill.engine.distill.data.features import (
-    Features,
-    build_features,
-    feature_key,
-    open_features,
-    padding_id,
+from bertdistill.engine.distill.data.examples import (
+    Examples,
+    check_report,
+    cut,
+    digest,
+    load_examples,
+    split_notices,
+    texts_of,
 )
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
 from bertdistill.engine.distill.data.outputs_file import read_outputs
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
@@ -52,9 +54,11 @@ from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_t
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
+from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.distill.transfer.rows import with_transfer
+from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.families.folders import weights_in
 from bertdistill.engine.families.transformer import TRANSFORMER, Shape, bert_shape, plan_student
 from bertdistill.engine.tasks.table import TASKS
@@ -73,7 +77,8 @@ def prepare(run: Run) -> Prepared:
     run.progress("reading data", "examples")
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     # Otherwise problems would show only when the first model is promoted, days later.
-    for notice in (*train_examples.notices, *check_report(spec.data, train_examples)):
+    report = check_report(spec.data, train_examples)
+    for notice in (*train_examples.notices, *split_notices(train_examples, search), *report):
         run.warn(notice)
     base, named = _base(run)
     if base != SCRATCH:
@@ -96,7 +101,7 @@ def prepare(run: Run) -> Prepared:
     labels = _labels(run, teacher, tokenizer, train_examples)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
-    teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
+    search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
     all_examples, every = train_examples, train_features
     if spec.transfer:
         all_examples = with_transfer(run, train_examples, tokenizer)
@@ -112,7 +117,7 @@ def prepare(run: Run) -> Prepared:
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
-    return Prepared(
+    facts = Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
         train_features=len(train_features),
@@ -131,6 +136,7 @@ def prepare(run: Run) -> Prepared:
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
         outputs=str(outputs),
+        search_outputs=search_outputs,
         signals=(LOGITS,),
         importance=_importance(
             run,
@@ -142,7 +148,9 @@ def prepare(run: Run) -> Prepared:
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=pairs,
+        tokenizer_ms={name: _tokenizer_ms(one.tokenizer, search, spec.data.max_length) for name, one in units.items()},
     )
+    return replace(facts, teacher_costs=measure_teacher(run, search_features, facts)) if known else facts
 
 
 def _base(run: Run) -> tuple[str, str]:
@@ -262,6 +270,10 @@ def _words(run: Run, train: Examples, every: Examples) -> dict[str, tuple[PreTra
         folder = run.caches / "tokenizers" / cache_key(units=name, version=WORDS_VERSION, data=digest(every))
         found[name] = word_tokenizer(texts_of(train), folder, run.warn, more=texts_of(every)), str(folder)
     return found
+
+
+def _tokenizer_ms(folder: str, examples: Examples, max_length: int) -> float:
+    return tokenizer_ms(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), examples.rows, max_length)
 
 
 def _check_length(run: Run, folder: str, named: str) -> None:

@@ -22,7 +22,7 @@ from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.model import Fitted, Servable
+from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, place
@@ -33,6 +33,7 @@ from bertdistill.engine.distill.training.measure import example_batch, latency, 
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
 from bertdistill.engine.tasks.table import TASKS
 
+MEASURABLE = frozenset({*LATENCIES, "throughput"})
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
 
@@ -116,25 +117,43 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
     return [parts[i] for i in chosen]
 
 
-def _teacher_example(run: Run) -> tuple[Servable, Batch]:
-    """The teacher, and an input of mean length in its own units."""
-    facts = run.spec.prepared
-    model = Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
-    features = open_features(Path(facts.features_of("search")))
-    return model, example_batch(model, features, facts.mean_length, facts.pad_id)
+def _load_teacher(run: Run, facts: Prepared) -> Encoder:
+    return Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
 
 
 def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts: Prepared) -> dict[str, float]:
     """Latencies and throughput of the student in `folder`, as far as requested; `features` are in its units."""
-    result: dict[str, float] = {}
-    if not wanted & {*LATENCIES, "throughput"}:
-        return result
-    model = load_model(folder)
+    if not wanted & MEASURABLE:
+        return {}
+    reference = None
+    if "latency_ratio" in wanted:
+        teacher = _load_teacher(run, facts)
+        own = open_features(Path(facts.features_of("search")))
+        reference = (teacher, example_batch(teacher, own, facts.mean_length, facts.pad_id))
+    return measure_model(run, load_model(folder), features, wanted, facts, reference=reference)
+
+
+def measure_teacher(run: Run, features: Features, facts: Prepared) -> dict[str, float]:
+    """The same of the teacher, as far as the study measures its trials."""
+    wanted = set(run.spec.measure) & MEASURABLE
+    return measure_model(run, _load_teacher(run, facts), features, wanted, facts) if wanted else {}
+
+
+def measure_model(
+    run: Run,
+    model: Model,
+    features: Features,
+    wanted: set[str],
+    facts: Prepared,
+    *,
+    reference: tuple[Servable, Batch] | None = None,
+) -> dict[str, float]:
+    """Those of a model in memory; `reference` is another one with an example, which is timed in turns."""
     units = facts.units_of(model.units)
+    result: dict[str, float] = {}
     if wanted & set(LATENCIES):
         run.progress("latency", "runs")
         example = example_batch(model, features, units.mean_length, units.pad_id)
-        reference = _teacher_example(run) if "latency_ratio" in wanted else None
         result |= latency(model, example, reference=reference).metrics()
     if "throughput" in wanted:
         run.progress("throughput", "examples")

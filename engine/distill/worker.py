@@ -102,13 +102,28 @@ def _trial(run: Run) -> dict[str, Any]:
 
 
 def _promote(run: Run) -> dict[str, Any]:
+    if run.spec.promote is not None and run.spec.promote.cascade is not None:
+        from bertdistill.engine.distill.export.cascade import verify_cascade
+
+        return verify_cascade(run)
     from bertdistill.engine.distill.export.promotion import verify
 
     verified: dict[str, Any] = verify(run.spec, run.events, run.paths, stop=run.stop, device=run.device)
     return verified
 
 
-WORK: dict[str, Callable[[Run], dict[str, Any]]] = {"prepare": _prepare, "trial": _trial, "promote": _promote}
+def _report(run: Run) -> dict[str, Any]:
+    from bertdistill.engine.distill.export.report_scores import score_models
+
+    return score_models(run)
+
+
+WORK: dict[str, Callable[[Run], dict[str, Any]]] = {
+    "prepare": _prepare,
+    "trial": _trial,
+    "promote": _promote,
+    "report": _report,
+}
 
 
 if __name__ == "__main__":

@@ -162,9 +162,9 @@ class Run:
         """End the run as `complete`, `stopped`, `pruned`, `infeasible` or `failed`, with a class and a sentence."""
         if self._events is None or os.getpid() != self._pid:
             return  # a forked child may log, but the run ends with the process that started it
-        if not self._emit(ENDED, status=status, reason=reason, detail=detail):
-            self._mark_ended(status, reason)
-        with self._guard:
+        with self._guard:  # nothing is logged after the end
+            if not self._emit(ENDED, status=status, reason=reason, detail=detail):
+                self._mark_ended(status, reason)
             events, self._events = self._events, None
         if events is not None:
             _open_runs.pop(id(self), None)

@@ -33,7 +33,7 @@ from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Tri
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
-TASK = "logged"
+TASK = "logged runs"
 """`Study.task` of a collection of logged runs: it is none of the tasks that a search knows."""
 SETTLED_SECONDS = 1.0
 """A folder whose modification is older has changed no more since it was listed: clocks of file systems are coarse."""

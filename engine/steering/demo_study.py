@@ -1,7 +1,9 @@
-"""The demo study in a workspace: its synthetic data, the shipped file with its paths, the start. It shows nothing."""
+"""The demo studies in a workspace: synthetic data, the shipped files with their paths, the start. It shows nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,42 +14,66 @@ if TYPE_CHECKING:
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.study.study_spec import StudySpec
 
-FOLDER = "demo-data"
+
+@dataclass(frozen=True)
+class Demo:
+    """One demo: its shipped study file, and the generator of its data."""
+
+    file: str
+    folder: str
+    """Of its data, in the workspace."""
+    names: tuple[str, str]
+    """The training and the report file in it."""
+    write: Callable[[Path], object]
+
+    def data_paths(self, workspace: Workspace) -> dict[str, str]:
+        """Paths of the data files, by dotted key."""
+        folder = workspace.path / self.folder
+        return dict(zip(("data.train", "data.report"), (str(folder / name) for name in self.names), strict=True))
+
+    def write_data(self, workspace: Workspace) -> Path:
+        """Generate the data, the same bytes each time, in about half a second; returns their folder."""
+        workspace.make()
+        folder = workspace.path / self.folder
+        self.write(folder)
+        return folder
+
+    def has_data(self, workspace: Workspace) -> bool:
+        """Whether the data have been generated."""
+        return all(Path(path).is_file() for path in self.data_paths(workspace).values())
+
+    def load(self, workspace: Workspace, changes: Sequence[str] = ()) -> StudySpec:
+        """The study with its data written; ConfigError when a change is wrong."""
+        from bertdistill.engine.study.config import load_study
+
+        self.write_data(workspace)
+        paths = [f"{key}={path}" for key, path in self.data_paths(workspace).items()]
+        with as_file(files("bertdistill.sample_configs") / self.file) as file:
+            return load_study(file, [*paths, *changes])
 
 
-def data_paths(workspace: Workspace) -> dict[str, str]:
-    """Paths of the demo's data files, by dotted key."""
-    folder = workspace.path / FOLDER
-    return {"data.train": str(folder / "train.json"), "data.report": str(folder / "report.json")}
+def _write_questions(folder: Path) -> None:
+    from bertdistill.engine.demo.questions import write_demo
+
+    write_demo(folder)
 
 
-def write_data(workspace: Workspace) -> Path:
-    """Generate the data, the same bytes each time, in about half a second; returns their folder."""
-    from bertdistill.engine.demo import write_demo
+def _write_reviews(folder: Path) -> None:
+    from bertdistill.engine.demo.reviews import write_reviews
 
-    workspace.make()
-    return write_demo(workspace.path / FOLDER).train.parent
+    write_reviews(folder)
 
 
-def has_data(workspace: Workspace) -> bool:
-    """Whether the data have been generated."""
-    return all(Path(path).is_file() for path in data_paths(workspace).values())
-
-
-def load_demo(workspace: Workspace, changes: Sequence[str] = ()) -> StudySpec:
-    """The demo study with its data written; ConfigError when a change is wrong."""
-    from bertdistill.engine.study.config import load_study
-
-    write_data(workspace)
-    paths = [f"{key}={path}" for key, path in data_paths(workspace).items()]
-    with as_file(files("bertdistill.sample_configs") / "demo.toml") as file:
-        return load_study(file, [*paths, *changes])
+QUESTIONS = Demo("demo.toml", "demo-data", ("train.json", "report.json"), _write_questions)
+REVIEWS = Demo("demo-classify.toml", "demo-reviews", ("train.tsv", "report.tsv"), _write_reviews)
+DEMOS = {demo.file: demo for demo in (QUESTIONS, REVIEWS)}
+"""By the name of the shipped file."""
 
 
 def start_demo(workspace: Workspace, who: str) -> str:
-    """Start the demo with a runner of its own, or resume it; returns the name of the study."""
+    """Start the first demo with a runner of its own, or resume it; returns the name of the study."""
     from bertdistill.engine.steering import actions
 
-    study = actions.start_study(workspace, load_demo(workspace), who=who)
+    study = actions.start_study(workspace, QUESTIONS.load(workspace), who=who)
     actions.ensure_runner(workspace)
     return study.name

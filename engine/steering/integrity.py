@@ -23,8 +23,9 @@ _KEPT = "digests.json"
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of an exported folder, by its name; links are skipped."""
-    return {one.name: file_sha256(one) for one in sorted(folder.iterdir()) if one.is_file() and not one.is_symlink()}
+    """SHA-256 of every file of an exported folder, by its path in it; links are skipped."""
+    files = [one for one in sorted(folder.rglob("*")) if one.is_file() and not one.is_symlink()]
+    return {one.relative_to(folder).as_posix(): file_sha256(one) for one in files}
 
 
 def changed(workspace: Workspace, version: ModelVersion) -> str:
@@ -38,7 +39,8 @@ def changed(workspace: Workspace, version: ModelVersion) -> str:
     digests = _Digests(workspace)
     wrong = [name for name, sha256 in wanted.items() if sha256 and digests.of(folder / name) != sha256]
     digests.save()
-    added = [one.name for one in folder.glob("*.py") if FILES in version.report and one.name not in wanted]
+    code = [one.relative_to(folder).as_posix() for one in folder.rglob("*.py")] if FILES in version.report else []
+    added = [name for name in code if name not in wanted]
     words = [f"{', '.join(wrong)} changed or missing"] if wrong else []
     return "; ".join([*words, *(f"{', '.join(added)} added" for _ in added[:1])])
 

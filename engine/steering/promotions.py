@@ -62,7 +62,7 @@ def promote(
             found = reads.study(session, study)
             refuse_logged(found)
             trial = reads.trial(session, found.id, number)
-            chosen = _checkpoint(session, trial, checkpoint)
+            chosen = kept_checkpoint(session, trial, checkpoint)
             version = writes.create_model_version(
                 session,
                 name=name,
@@ -73,17 +73,22 @@ def promote(
                 note=note,
                 forced=force,
             )
-            if (target := workspace.models_folder(name, version.version)).exists():
-                hint = "It is not in this workspace's database: move it elsewhere, or choose another name."
-                raise ActionRefused(f"{target} already exists", hint=hint)
+            refuse_existing(workspace, version)
             origin = reads.attempt_by_id(session, chosen.attempt_id)
-            order = _order(workspace, trial, chosen, version, origin, alias)
+            order = order_of(workspace, trial, chosen, version, origin, alias)
             arguments = {"name": name, "version": version.version, "alias": alias, "force": force}
             record(session, who, "promote", found.id, trial.id, arguments=arguments)
-        return _start(workspace, db, launcher, found, trial, version, order)
+        return start(workspace, db, launcher, found, trial, version, order)
 
 
-def _start(
+def refuse_existing(workspace: Workspace, version: ModelVersion) -> None:
+    """ActionRefused if the folder of a new version exists."""
+    if (target := workspace.models_folder(version.name, version.version)).exists():
+        hint = "It is not in this workspace's database: move it elsewhere, or choose another name."
+        raise ActionRefused(f"{target} already exists", hint=hint)
+
+
+def start(
     workspace: Workspace,
     db: Database,
     launcher: Launcher,
@@ -92,8 +97,9 @@ def _start(
     version: ModelVersion,
     order: Promotion,
 ) -> ModelVersion:
+    """Start the worker that verifies a new version."""
     spec = outline(study).whole
-    device = _device(db, workspace, launcher)
+    device = free_device(db, workspace, launcher)
     paths = RunPaths(dispatch.free_folder(workspace.promotion_folder(study.name, version.name, version.version)))
     told = dispatch.attempt_spec(
         spec, workspace, kind="promote", device=device, prepared=study.prepared, trial=trial, attempt=version.version
@@ -113,7 +119,7 @@ def _start(
     return _version(db, version.id)
 
 
-def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
+def kept_checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
     """The newest checkpoint of that role on disk, of a trial that is not running; ActionRefused if there is none."""
     if trial.state not in AT_REST:
         raise ActionRefused(f"trial {trial.number} is {trial.state}", hint="Wait until it has ended, or stop it.")
@@ -124,9 +130,10 @@ def _checkpoint(session: Reading, trial: Trial, role: str) -> Checkpoint:
     return kept[-1]
 
 
-def _order(
+def order_of(
     workspace: Workspace, trial: Trial, checkpoint: Checkpoint, version: ModelVersion, origin: Attempt, alias: str
 ) -> Promotion:
+    """`AttemptSpec.promote`."""
     begun = first_event(RunPaths(workspace.absolute(origin.folder)).events, STARTED)
     device = Handle.from_dict(origin.handle).device
     return Promotion(
@@ -144,7 +151,7 @@ def _order(
     )
 
 
-def _device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
+def free_device(db: Database, workspace: Workspace, launcher: Launcher) -> Device:
     """A GPU that is not in use, else a fair share of the CPU."""
     with db.read() as session:
         used = devices_of(reads.live_attempts(session))

@@ -100,8 +100,9 @@ def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
 
 
 def wanted_families(spec: StudySpec) -> list[str]:
-    """The families that any trial of the study may be of."""
-    return sorted({*possible(spec, "family")})
+    """The families of proposed trials and of the baseline, if there is one."""
+    baseline = [] if spec.baseline is None else [spec.fixed.baseline(spec.baseline).family]
+    return sorted({*proposed(spec, "family"), *baseline})
 
 
 def wanted_units(spec: StudySpec) -> list[str]:

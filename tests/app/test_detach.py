@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.app.pty_terminal import PROGRAM, PtyTerminal
 
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.demo import write_demo
+from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.launch import process
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads

@@ -157,7 +157,7 @@ async def test_every_screen_shows_what_was_logged(name: str, mine: Workspace) ->
         await shown(pilot, "nightly")
         pilot.app.push_screen(SCREENS[name]())
         await shown(pilot, "slot" if name == "workers" else "nightly")
-        for key in "123456":
+        for key in "1234567":
             await pilot.press(key)
             await pilot.pause()
             assert "cannot be read" not in words_on(pilot)
@@ -167,7 +167,7 @@ async def test_what_needs_a_search_says_so(mine: Workspace) -> None:
     """The key does nothing else; a screen that is opened all the same says it, too."""
     async with playing(mine) as pilot:
         await shown(pilot, "nightly")
-        for screen, keys in ((None, "zZ"), (StudyScreen("nightly"), "rPnEzZx"), (TrialScreen("nightly", 5), "rPx")):
+        for screen, keys in ((None, "zZ"), (StudyScreen("nightly"), "rPbnEzZx"), (TrialScreen("nightly", 5), "rPbx")):
             if screen is not None:
                 pilot.app.push_screen(screen)
                 await until(pilot, lambda: getattr(pilot.app.screen, "news", None) is not None, "the screen")

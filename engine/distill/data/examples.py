@@ -152,6 +152,20 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
     )
 
 
+def split_notices(train: Examples, search: Examples) -> tuple[str, ...]:
+    """What a split of a classification lacks: labels without any example, texts without any character."""
+    found: list[str] = []
+    for name, part in (("training", train), ("validation", search)):
+        held = {row.label for row in part.rows} if part.labels else set()
+        absent = [label for index, label in enumerate(part.labels) if index not in held]
+        if absent:
+            found.append(f"the {name} split has no example of {', '.join(map(repr, absent))}")
+        empty = sum(not f"{row.text}{row.pair or ''}".strip() for row in part.rows) if part.labels else 0
+        if empty:
+            found.append(f"{empty:,} of the {len(part.rows):,} texts of the {name} split are empty")
+    return tuple(found)
+
+
 def search_examples(spec: AttemptSpec) -> Examples:
     """The validation split, verified to be the one that was prepared."""
     examples = load_examples(spec.data, spec.task, "train", labels=spec.prepared.labels)

@@ -27,6 +27,7 @@ from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
+from bertdistill.engine.distill.export.cascade_folder import LARGE, ROUTER, SMALL
 from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import FAMILY, Model
@@ -37,6 +38,7 @@ from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
 from bertdistill.engine.families.transformer import Shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.routing import confidence, passed_on
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 from bertdistill.store.errors import BertDistillError
@@ -70,6 +72,16 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class OpenedCascade:
+    """An exported cascade for repeated requests."""
+
+    small: Opened
+    large: Opened
+    rule: Mapping[str, Any]
+    """The content of router.json."""
+
+
+@dataclass(frozen=True)
 class Answered:
     """A model's answer, and the CPU time of its forward passes in this thread."""
 
@@ -77,9 +89,12 @@ class Answered:
     seconds: float
 
 
-def open_model(folder: Path) -> Opened:
-    """An exported model; ConfigError if the folder does not hold one."""
-    return Opened(folder, _read_config(folder))
+def open_model(folder: Path) -> Opened | OpenedCascade:
+    """An exported model or cascade; ConfigError if the folder holds neither."""
+    if not (folder / ROUTER).exists():
+        return Opened(folder, _read_config(folder))
+    small, large = (Opened(folder / name, _read_config(folder / name)) for name in (SMALL, LARGE))
+    return OpenedCascade(small, large, _read_json(folder / ROUTER))
 
 
 def open_teacher(folder: Path, student: Path, null_threshold: float | None = None) -> Opened:
@@ -98,7 +113,7 @@ def answer(folder: Path, *, question: str, context: str) -> dict[str, Any]:
     `answer` is "" if the model abstains: `null_score` minus `score` exceeds `null_threshold` (absent if the model
     never abstains). `best_span` is the best span in any case. Scores are sums of a start and an end logit.
     """
-    return _answer(open_model(folder), question, context).found
+    return ask(folder, {"question": question, "passage": context})
 
 
 def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]:
@@ -106,7 +121,7 @@ def classify(folder: Path, text: str, pair: str | None = None) -> dict[str, Any]
 
     A text longer than in training is truncated; then `tokens` is its length and `tokens_read` the number used.
     """
-    return _classify(open_model(folder), text, pair).found
+    return _classified(open_model(folder), text, pair).found
 
 
 def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,13 +129,15 @@ def ask(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     return ask_opened(open_model(folder), request).found
 
 
-def ask_opened(opened: Opened, request: Mapping[str, Any]) -> Answered:
+def ask_opened(opened: Opened | OpenedCascade, request: Mapping[str, Any]) -> Answered:
     """The same for an open model."""
     if request.get("question"):
+        if isinstance(opened, OpenedCascade):
+            opened = opened.small  # which refuses it
         return _answer(opened, str(request["question"]), str(request.get("passage") or ""))
     if request.get("text"):
         pair = request.get("pair")
-        return _classify(opened, str(request["text"]), None if pair is None else str(pair))
+        return _classified(opened, str(request["text"]), None if pair is None else str(pair))
     raise ConfigError("the request is empty", hint="send a question with a passage, or a text")
 
 
@@ -143,7 +160,22 @@ def _answer(opened: Opened, question: str, context: str) -> Answered:
     return Answered(found | ({} if threshold is None else {NULL_THRESHOLD: threshold}), seconds)
 
 
-def _classify(opened: Opened, text: str, pair: str | None) -> Answered:
+def _classified(opened: Opened | OpenedCascade, text: str, pair: str | None) -> Answered:
+    if isinstance(opened, Opened):
+        return _classify(opened, text, pair)[0]
+    answered, logits = _classify(opened.small, text, pair)
+    rule, seconds, who = opened.rule, answered.seconds, SMALL
+    sure = float(confidence(logits, float(rule["temperature"]))[0])
+    if passed_on(np.array([sure]), float(rule["threshold"]))[0]:
+        answered, who = _classify(opened.large, text, pair)[0], LARGE
+        seconds += answered.seconds
+    name = str((rule.get(who) or {}).get("name", who))
+    routed = {"answered_by": f"{who} ({name})", "confidence": round(sure, 4), "threshold": rule["threshold"]}
+    return Answered(answered.found | routed, seconds)
+
+
+def _classify(opened: Opened, text: str, pair: str | None) -> tuple[Answered, NDArray[np.float32]]:
+    """The answer, and its logits, (1, labels)."""
     config = _fit_for(opened, spans=False)
     if not text.strip():
         raise ConfigError("the text to classify is empty")
@@ -159,7 +191,7 @@ def _classify(opened: Opened, text: str, pair: str | None) -> Answered:
     found = {"label": labels[best], "probability": probabilities[labels[best]], "probabilities": probabilities}
     tokens = len(opened.tokenizer(text, pair)["input_ids"])
     cut = {"tokens": tokens, "tokens_read": data.max_length} if tokens > data.max_length else {}
-    return Answered(found | cut, seconds)
+    return Answered(found | cut, seconds), outputs
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -168,8 +200,13 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
+    return _read_json(folder / "config.json")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    folder = path.parent
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{folder}: not an exported model: {error}", hint="use the folder of a promoted model"

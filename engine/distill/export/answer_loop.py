@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import torch
 
-from bertdistill.engine.distill.export.answer import Opened, ask_opened, open_model, open_teacher
+from bertdistill.engine.distill.export.answer import Opened, OpenedCascade, ask_opened, open_model, open_teacher
 from bertdistill.store.errors import BertDistillError
 
 MOST_MODELS = 4
@@ -30,7 +30,7 @@ class Answers:
     """The open models, and how they answer a request."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._open: dict[tuple[str, str], Opened] = {}
+        self._open: dict[tuple[str, str], Opened | OpenedCascade] = {}
         self._clock = clock
 
     def reply(self, line: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Answers:
             return {"id": known, "error": f"{error}{f' ({hint})' if hint else ''}"}
         return {"id": order["id"], "found": found, "latency_cpu_ms": 1000 * median(times)}
 
-    def _opened(self, order: Mapping[str, Any]) -> Opened:
+    def _opened(self, order: Mapping[str, Any]) -> Opened | OpenedCascade:
         key = (str(order["folder"]), str(order.get("teacher_of") or ""))
         if key not in self._open:
             folder, student = Path(key[0]), Path(key[1])

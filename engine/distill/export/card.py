@@ -18,7 +18,7 @@ from bertdistill.engine.tasks.table import METRICS
 NULL_THRESHOLD = "null_threshold"
 
 # Names of our scores in the Hub's model index.
-_INDEX_NAMES = {
+INDEX_NAMES = {
     "exact": "exact_match",
     "f1": "f1",
     "accuracy": "accuracy",
@@ -154,12 +154,12 @@ def _card_data(facts: CardFacts, described: Description) -> ModelCardData:
             dataset_type=source,
             dataset_name=source,
             dataset_split=facts.data.report_split if facts.data.hub else None,
-            metric_type=_INDEX_NAMES[name],
+            metric_type=INDEX_NAMES[name],
             metric_name=name,
             metric_value=round(value / 100, 6),  # a fraction, so that the Hub can compare it with other models
         )
         for name, value in facts.report.items()
-        if name in _INDEX_NAMES and source
+        if name in INDEX_NAMES and source
     ]
     return ModelCardData(
         library_name=described.library,

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
@@ -24,19 +22,25 @@ from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
-from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key
+from bertdistill.engine.distill.data.examples import search_examples
+from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
-from bertdistill.engine.distill.export.intervals import Statistic, bootstrap, class_scores, span_scores
+from bertdistill.engine.distill.export.scoring import (
+    judged,
+    open_tokenizer,
+    report_examples,
+    report_features,
+    score,
+    scores_of,
+)
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, place
-from bertdistill.engine.distill.tasks import SCORERS, Scored
-from bertdistill.engine.distill.training.evaluate import features_for
-from bertdistill.engine.distill.training.train import choose_precision, predict
+from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.engine.tasks.intervals import bootstrap, statistic
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
 
@@ -113,7 +117,7 @@ def verify(
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
     place(model.net, run.device)
-    tokenizer = _tokenizer(spec, model)
+    tokenizer = open_tokenizer(spec, model)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
     search = search_examples(spec)
@@ -124,8 +128,8 @@ def verify(
         folder=Path(spec.prepared.features_of("search", model.units)),
         progress=run.progress("tokenising the validation split", "examples"),
     )
-    scored = _score(run, model, search, features, precision, threshold, "validation split again")
-    found.repeated = _scores_of(spec.task, scored.metrics)
+    scored = score(run, model, search, features, precision, threshold, "validation split again")
+    found.repeated = scores_of(spec.task, scored.metrics)
     found.problems += disagreements(spec.task, order.recorded, found.repeated, tolerance=found.tolerance)
     _refuse_unless_forced(order, found, paths)
     threshold = scored.metrics.get(NULL_THRESHOLD) if threshold is None else threshold
@@ -157,12 +161,6 @@ def disagreements(
 # ---------------------------------------------------------------------------------------------------------------- steps
 
 
-def _tokenizer(spec: AttemptSpec, model: Model) -> Any:
-    """The tokenizer of the units that the model reads."""
-    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-
-
 def _check_weights(order: Promotion, found: Findings, paths: RunPaths) -> None:
     weights = order.checkpoint / "model.safetensors"
     if not weights.is_file():
@@ -178,27 +176,6 @@ def _refuse_unless_forced(order: Promotion, found: Findings, paths: RunPaths) ->
         raise Mismatch("; ".join(found.problems), hint="promote another checkpoint, or promote with force")
 
 
-def _score(
-    run: Run,
-    model: Model,
-    examples: Examples,
-    features: Features,
-    precision: torch.dtype,
-    null_threshold: float | None,
-    phase: str,
-) -> Scored:
-    outputs = predict(
-        model,
-        features_for(model, features),
-        device=run.device,
-        precision=precision,
-        pad_id=run.spec.prepared.units_of(model.units).pad_id,
-        stop=run.stop,
-        progress=run.progress(phase, "windows"),
-    )
-    return SCORERS[run.spec.task](examples, features, outputs, run.spec.data, null_threshold=null_threshold)
-
-
 def _score_report(
     run: Run,
     model: Model,
@@ -209,38 +186,17 @@ def _score_report(
     found: Findings,
 ) -> None:
     """Score the report split once, with intervals; without a threshold the model never abstains."""
-    spec = run.spec
-    examples = load_examples(spec.data, spec.task, "report", labels=spec.prepared.labels)
-    key = feature_key(tokenizer, spec.data, spec.task, "report", digest(examples))
-    features = build_features(
-        examples,
-        tokenizer,
-        spec.data,
-        folder=run.caches / "features" / key,
-        progress=run.progress("tokenising the report split", "examples"),
-    )
+    examples = report_examples(run)
+    features = report_features(run, examples, tokenizer)
     fixed = math.inf if threshold is None else threshold
-    scored = _score(run, model, examples, features, precision, fixed, "report split")
+    scored = score(run, model, examples, features, precision, fixed, "report split")
     run.paths.predictions.write_text(json.dumps(scored.predictions, ensure_ascii=False), encoding="utf-8")
-    found.report = _scores_of(spec.task, scored.metrics)
+    found.report = scores_of(run.spec.task, scored.metrics)
     found.report_examples, found.resamples = len(examples), samples
     run.progress("bootstrap", "resamples")
-    found.intervals = bootstrap(_statistic(examples, scored), len(examples), samples=samples, seed=BOOTSTRAP_SEED)
-
-
-def _statistic(examples: Examples, scored: Scored) -> Statistic:
-    if TASKS[examples.task].spans:
-        impossible = np.array([row.impossible for row in examples.rows])
-        return span_scores(scored.correct, scored.partial, impossible)
-    index = {name: i for i, name in enumerate(examples.labels)}
-    truth = np.array([row.label for row in examples.rows])
-    chosen = np.array([index[scored.predictions[row.id]] for row in examples.rows])
-    return class_scores(truth, chosen, len(examples.labels))
-
-
-def _scores_of(task: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Only the scores of the task, and only finite ones (no threshold is an infinite one)."""
-    return {name: metrics[name] for name in TASKS[task].scores if math.isfinite(metrics.get(name, math.nan))}
+    found.intervals = bootstrap(
+        statistic(judged(examples, scored)), len(examples), samples=samples, seed=BOOTSTRAP_SEED
+    )
 
 
 def _export(run: Run, order: Promotion, tokenizer: Any, threshold: float | None, found: Findings) -> None:

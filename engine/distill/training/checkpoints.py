@@ -14,7 +14,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,12 @@ def save(
     write_model: Callable[[Path], None],
     *,
     optimizer: torch.optim.Optimizer | None = None,
-    extra: dict[str, str] | None = None,
+    extra: Mapping[str, str | bytes] | None = None,
     keep: str = "",
 ) -> Saved:
     """Write one checkpoint and make it the current one of its role; older ones of that role are then removed.
 
-    `write_model` writes config and weights into the given folder; `extra` maps file names to text; `keep` is
+    `write_model` writes config and weights into the given folder; `extra` maps file names to contents; `keep` is
     an older folder to keep.
     """
     paths.checkpoints.mkdir(exist_ok=True)
@@ -82,8 +82,8 @@ def save(
         save_file(_trainer_tensors(optimizer), temporary / TRAINER)
         state["trainer_sha256"] = file_sha256(temporary / TRAINER)
     (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-    for name, text in (extra or {}).items():
-        (temporary / name).write_text(text, encoding="utf-8")
+    for name, content in (extra or {}).items():
+        (temporary / name).write_bytes(content.encode() if isinstance(content, str) else content)
     sync_files(temporary)
     temporary.rename(target)
     _point(paths.checkpoints / role, target)

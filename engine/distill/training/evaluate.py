@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bertdistill.engine.contract.folder import PREDICTIONS, STARTS
+from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS, STARTS
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features
@@ -19,6 +20,7 @@ from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.tasks import SCORERS
 from bertdistill.engine.distill.training.terms.step import MASKED
 from bertdistill.engine.distill.training.train import Evaluation, predict
+from bertdistill.engine.tasks.table import TASKS
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,43 @@ class Evaluator:
     null_threshold: float | None = None
 
     def evaluate(self, model: Servable, run: Run, precision: torch.dtype) -> Evaluation:
-        """Predict and score the split; the files hold the predictions and their offsets, for the error analysis."""
-        features = features_for(model, self.features)
-        outputs = predict(
+        """Predict the split, and score it."""
+        return self.score(self.outputs(model, run, precision))
+
+    def outputs(self, model: Servable, run: Run, precision: torch.dtype) -> npt.NDArray[np.float32]:
+        """The logits of the split: (tokens, 2) if answers are spans, else (examples, labels)."""
+        return predict(
             model,
-            features,
+            features_for(model, self.features),
             device=run.device,
             precision=precision,
             pad_id=self.pad_id,
             stop=run.stop,
             progress=run.progress("evaluation", "windows"),
         )
-        return self.score(outputs, features)
 
-    def score(self, outputs: npt.NDArray[np.float32], features: Features | None = None) -> Evaluation:
-        """The scores of outputs that were computed elsewhere, aligned with the features."""
-        features = features or self.features
+    def score(self, outputs: npt.NDArray[np.float32]) -> Evaluation:
+        """Score outputs that are aligned with the features. The files are for the error analysis and for cascades."""
         scored = SCORERS[self.examples.task](
-            self.examples, features, outputs, self.data, null_threshold=self.null_threshold
+            self.examples, self.features, outputs, self.data, null_threshold=self.null_threshold
         )
-        metrics = {**scored.metrics, "search_loss": mean_hard_loss(outputs, features)}
+        metrics = {**scored.metrics, "search_loss": mean_hard_loss(outputs, self.features)}
         sign = 1 if self.direction == "maximize" else -1
-        files = {PREDICTIONS: json.dumps(scored.predictions, ensure_ascii=False)}
+        files: dict[str, str | bytes] = {PREDICTIONS: json.dumps(scored.predictions, ensure_ascii=False)}
+        if not TASKS[self.examples.task].spans:
+            files[CLASS_LOGITS] = _npy(outputs)
         if scored.starts:
             files[STARTS] = json.dumps(scored.starts)
         if scored.null_odds:
             files["null_odds.json"] = json.dumps({key: round(value, 4) for key, value in scored.null_odds.items()})
         return Evaluation(sign * metrics[self.select], metrics, files)
+
+
+def _npy(array: npt.NDArray[np.float32]) -> bytes:
+    """The content of an .npy file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 def mean_hard_loss(outputs: npt.NDArray[np.float32], features: Features) -> float:

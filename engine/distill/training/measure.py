@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
 
 MIN_REPEATS = 5
+TOKENISED = 200
+"""Texts that are tokenised to time the tokenizer: some 20 ms."""
 CPU = torch.device("cpu")
 
 
@@ -132,6 +134,19 @@ def throughput(
             forward(model, batch.to(device), precision=precision)
         _wait(device)
     return sum(len(batch.rows) for batch in batches) / (clock() - began)
+
+
+def tokenizer_ms(
+    tokenizer: Any, rows: Sequence[Any], max_length: int, *, clock: Callable[[], float] = time.thread_time
+) -> float:
+    """Mean CPU time of tokenising one text (`row.text`, `row.pair`) alone, as a served model does, in ms."""
+    chosen = rows[:: max(1, len(rows) // TOKENISED)][:TOKENISED]
+    texts = [(row.text,) if row.pair is None else (row.text, row.pair) for row in chosen]
+    tokenizer(*texts[0])  # the first call builds things
+    began = clock()
+    for one in texts:
+        tokenizer(*one, truncation="longest_first", max_length=max_length)
+    return 1000 * (clock() - began) / len(texts)
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -55,12 +55,12 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on the validation split; `files` (name to text) are stored with the best checkpoint."""
+    """Scores on the validation split; `files` (name to content) are stored with the best checkpoint."""
 
     score: float
     """The metric that selects the best checkpoint, oriented so that larger is better."""
     metrics: dict[str, float]
-    files: dict[str, str]
+    files: Mapping[str, str | bytes]
 
 
 class Stop(Protocol):

@@ -11,8 +11,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.ladders import Climbed
 
-from bertdistill.app.children.analysis_process import ask_importances, ask_predictions, complaint, read_predictions
+from bertdistill.app.children.analysis_process import (
+    ask_importances,
+    ask_ladder,
+    ask_predictions,
+    complaint,
+    read_predictions,
+)
 from bertdistill.app.views.analysis import confusion_row, judged_row, question_errors_row, text_row
 from bertdistill.engine.analysis.error_analysis import Classified, Question, confusion, question_errors
 from bertdistill.engine.analysis.passages import Passage
@@ -50,6 +57,14 @@ def test_texts_come_back_as_they_were() -> None:
     assert Predictions(TEXT_CLASSIFICATION, 7, texts=TEXTS, labels=("bad", "good")) == read_predictions(
         json.loads(json.dumps(raw))
     )
+
+
+async def test_a_ladder_comes_back_with_its_intervals(tmp_path: Path) -> None:
+    """As the command prints it; the data is read in yet another process."""
+    found = await ask_ladder(Climbed(tmp_path).workspace, "toy")
+    scores = [one.scores["validation"] for one in found.rungs]
+    assert [80.0, 93.0, 94.0] == [round(one.value, 6) for one in scores]
+    assert all(one.interval for one in scores)
 
 
 @pytest.mark.parametrize(

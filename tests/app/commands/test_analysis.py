@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from bertdistill.app.report.analysis_text import (
     scenarios_text,
     slices_text,
     texts_text,
+    transfer_text,
 )
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.report.summary import Page
@@ -50,6 +52,7 @@ from bertdistill.engine.analysis.coordinates import parallel
 from bertdistill.engine.analysis.error_analysis import Classified, Question, confusion, question_errors
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
+from bertdistill.engine.analysis.transfer import TransferGain
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device
@@ -99,6 +102,18 @@ def test_growth_agrees_with_the_gains_of_the_view(view: StudyView) -> None:
     assert pytest.approx(view.hypervolume) == steps[-1].hypervolume
 
 
+GAIN = TransferGain("accuracy", 81.5, 80.25, 4, 3, 3, 1.25, 0.5)
+
+
+def test_what_a_transfer_set_brought_is_a_line() -> None:
+    """Without equal students, the words say what the means are worth."""
+    line = "transfer set: accuracy +1.25 ± 0.50 over 3 pairs of equal students (81.50 with, 80.25 without)"
+    assert line == transfer_text([GAIN])
+    loose = transfer_text([dataclasses.replace(GAIN, pairs=0, spread=None)])
+    assert "means of 4 and 3 trials that differ in other settings, too" in loose
+    assert "no complete trials both with and without one" in transfer_text([])
+
+
 # ------------------------------------------------------------------------------------------------------- shapes
 
 
@@ -110,6 +125,7 @@ def test_rows_have_the_documented_keys(view: StudyView) -> None:
         "importance": importance_row(Importances("exact", "fanova", 3, (Weight("layers", 1.0, 3, False),))),
         "scenario": scenario_rows(study_scenarios(view))[1],
         "step": step_row(study_growth(view)[0]),
+        "transfer": dataclasses.asdict(GAIN),
         "line": line_rows(found)[0],
         "point": point_rows(study_slices(view))[0],
         "question": judged_row(judged, passages=True),

@@ -16,7 +16,7 @@ from bertdistill.engine.interchange import log as log_module
 Type = Callable[..., tuple[int, str, str]]
 NO_SEARCH = "study mine is a collection of logged runs, not a search"
 STUDY_FILE = Path(__file__).parents[3] / "sample_configs" / "demo.toml"
-NOT_ABOUT_STUDIES = {"plan", "demo", "models", "ask", "score", "doctor"}
+NOT_ABOUT_STUDIES = {"plan", "new", "demo", "models", "ask", "score", "doctor"}
 """Commands that look at no study of the workspace, or at promoted models only."""
 
 
@@ -81,6 +81,13 @@ REFUSES = {
     "set": ["set", "mine", "budget.trials=3"],
     "promote": ["promote", "mine/0", "model"],
     "errors": ["errors", "mine/0"],
+    "cascade": ["cascade", "mine", "0", "1"],
+    "difficulty": ["difficulty", "mine"],
+}
+WORDS = {
+    "errors": (2, "is a logged run, of which no predictions are stored"),
+    "cascade": (1, "mine is a study of logged runs; cascades join classifiers"),
+    "difficulty": (1, "mine is a study of logged runs, which have no teacher"),
 }
 SETUP = {"unarchive": ["archive", "mine/3"], "undo": ["archive", "mine/3"], "history": ["archive", "mine/3"]}
 
@@ -105,7 +112,7 @@ def test_it_does_its_work(name: str, engine: Type, tmp_path: Path, monkeypatch: 
 def test_it_says_what_only_a_search_has(
     name: str, engine: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With exit status 2, and nothing changes."""
+    """And nothing changes."""
     monkeypatch.chdir(tmp_path)
     text = STUDY_FILE.read_text().splitlines()
     (tmp_path / "mine.toml").write_text(
@@ -113,8 +120,8 @@ def test_it_says_what_only_a_search_has(
     )
     before = engine("status", "--json")[1]
     status, _, err = engine(*REFUSES[name])
-    wanted = "is a logged run, of which no predictions are stored" if name == "errors" else NO_SEARCH
-    assert (2, True) == (status, wanted in err), err
+    expected, wanted = WORDS.get(name, (2, NO_SEARCH))
+    assert (expected, True) == (status, wanted in err), err
     assert json.loads(before)["studies"] == json.loads(engine("status", "--json")[1])["studies"]
     assert [] == json.loads(engine("history", "mine", "--json")[1])
 

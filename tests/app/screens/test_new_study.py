@@ -20,7 +20,7 @@ from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.steering import demo_study
+from bertdistill.engine.steering.demo_study import QUESTIONS
 from bertdistill.engine.study.config import study_from_dict, to_toml
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
@@ -316,7 +316,7 @@ async def test_the_demo_brings_its_data(tmp_path: Path, monkeypatch: pytest.Monk
         await laid_out(pilot, screen)
         await until(pilot, lambda: screen.answer, "the plan")
         assert [] == screen.problems
-        assert demo_study.has_data(ws)
+        assert QUESTIONS.has_data(ws)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
 

@@ -11,14 +11,15 @@ from bertdistill.app.views.configs import checked_path, comment, completion, fin
 from bertdistill.engine.contract.errors import ConfigError
 
 
-def test_the_demo_comes_first_and_other_toml_is_left_out(tmp_path: Path) -> None:
+def test_the_demos_come_first_and_other_toml_is_left_out(tmp_path: Path) -> None:
     """Shipped files, then those of the folder; a broken study file is shown, a project file is not."""
     (tmp_path / "mine.toml").write_text('# Mine: small. And more.\n\nname = "mine"\ntask = "x"\n')
     (tmp_path / "broken.toml").write_text("[teacher]\nmodel = \n")
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     (tmp_path / "folder.toml").mkdir()
     found = find_configs([("here", tmp_path), ("workspace", tmp_path / "absent")])
-    assert found[0].is_demo
+    assert ["demo.toml", "demo-classify.toml"] == [config.path.name for config in found if config.demo]
+    assert all(config.demo for config in found[:2])
     assert ["broken", "mine"] == [config.path.stem for config in found if config.where == "here"]
     assert "Mine: small" == found[-1].first_sentence
 

@@ -12,7 +12,7 @@ import pytest
 from bertdistill.app.views.inputs import missing_inputs, read_inputs
 from bertdistill.app.views.plan import make_plan, plan_facts, plan_text
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import DataSpec, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, MemberSpec, StudentSpec, TeacherSpec, TransferSpec
 from bertdistill.engine.study.study_spec import StudySpec
 
 ROWS = [(f"the meal {i} was dull", f"all of it {i} times", str(i % 2)) for i in range(20)]
@@ -95,6 +95,24 @@ def test_everything_that_is_missing_is_named_at_once(spec: StudySpec, tmp_path: 
     with pytest.raises(ConfigError) as caught:
         read_inputs(study)
     assert found == str(caught.value).splitlines()
+
+
+def test_files_of_outputs_and_transfer_sets_are_looked_for(spec: StudySpec, tmp_path: Path) -> None:
+    """The report file under another name is none that students may read."""
+    report = tmp_path / "report.json"
+    report.write_text("{}")
+    (tmp_path / "linked.json").symlink_to(report)
+    study = dataclasses.replace(
+        spec,
+        data=dataclasses.replace(spec.data, report=str(report)),
+        teacher=TeacherSpec(outputs=str(tmp_path / "o"), ensemble=[MemberSpec(outputs=str(tmp_path / "m"))]),
+        transfer=(
+            TransferSpec("file", path=str(tmp_path / "t")),
+            TransferSpec("file", path=str(tmp_path / "linked.json")),
+        ),
+    )
+    found = [line.split(" ")[0] for line in missing_inputs(study)]
+    assert {"teacher.outputs", "teacher.ensemble.0.outputs", "transfer.0.path", "transfer.1.path"} <= set(found)
 
 
 def test_a_hostile_model_folder_is_refused_by_the_plan(spec: StudySpec, tmp_path: Path) -> None:

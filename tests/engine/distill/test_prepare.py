@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.folder import CLASS_LOGITS
 from bertdistill.engine.contract.spec import (
     FineTuneSpec,
     Settings,
@@ -95,6 +96,24 @@ def test_numbered_classes_need_an_order_that_a_person_gave(tmp_path: Path) -> No
     assert ("pos", "neg") == prepare(make_run(tmp_path / "ordered", teacher, labels=("pos", "neg"))).labels
 
 
+def test_what_a_cascade_with_the_teacher_needs_is_stored(tmp_path: Path) -> None:
+    """Its logits of the validation split, from which its scores follow, its cost, and the tokenizer's."""
+    teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
+    run = make_run(tmp_path / "run", teacher)
+    facts = prepare(
+        dataclasses.replace(run, spec=dataclasses.replace(run.spec, measure=["latency_ratio", "throughput"]))
+    )
+    logits = np.load(Path(facts.search_outputs) / CLASS_LOGITS, allow_pickle=False)
+    truth = np.load(Path(facts.features["search"]) / "targets.npy")
+    assert ((len(truth), 2), np.float32) == (logits.shape, logits.dtype)
+    assert facts.teacher_metrics["accuracy"] == 100 * (logits.argmax(1) == truth).mean()
+    assert {"latency_cpu_ms", "latency_ms", "throughput"} <= set(facts.teacher_costs)
+    assert all(value > 0 for value in (facts.tokenizer_ms[""], facts.teacher_costs["latency_cpu_ms"]))
+    again = prepare(make_run(tmp_path / "again", teacher))
+    assert (facts.search_outputs, facts.teacher_metrics) == (again.search_outputs, again.teacher_metrics)
+    assert {} == again.teacher_costs  # that study measures nothing
+
+
 def test_a_teacher_no_better_than_chance_is_said_loudly_and_kept(tmp_path: Path) -> None:
     """Half of the examples are of each class, and these weights say the same to everything."""
     folder = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)
@@ -171,7 +190,7 @@ def test_a_stop_is_heard_while_heads_are_weighed(tmp_path: Path, monkeypatch: py
         patched.setattr(preparing, "head_importance", stopped_at_its_start)
         with pytest.raises(Stopped):
             prepare(run)
-    assert ([], 1) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))
+    assert ([], 2) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))
     run.stop.clear()
     assert Path(prepare(run).importance).name in caches(tmp_path, "importance")
 

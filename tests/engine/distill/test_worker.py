@@ -32,7 +32,7 @@ from bertdistill.engine.contract.spec import (
     TeacherSpec,
 )
 from bertdistill.engine.contract.terms import TERMS
-from bertdistill.engine.demo import write_demo
+from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill import trial, worker
 from bertdistill.engine.distill.families import tiny, transformer
 from bertdistill.engine.distill.run import Stopped

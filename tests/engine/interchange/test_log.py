@@ -306,9 +306,12 @@ def test_a_forked_child_logs_but_does_not_end_the_run(tmp_path: Path) -> None:
 
 ORPHAN = """
 run = bertdistill.start('orphan', workspace=sys.argv[1])
+read, write = os.pipe()
 if os.fork() == 0:
+    os.write(write, b'.')
     sys.stdin.read()
     os._exit(0)
+os.read(read, 1)
 print(run.folder, flush=True)
 os.kill(os.getpid(), 9)
 """

@@ -12,7 +12,7 @@ from typing import Any
 from bertdistill.engine.contract.events import METRICS_LOGGED, parse_event
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.demo import write_demo
+from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.launch import process
 from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import study_from_dict

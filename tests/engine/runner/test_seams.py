@@ -187,7 +187,13 @@ def test_a_fitted_family_is_searched_like_any_other(house: Make) -> None:
     search = {"alpha": {"choices": [0.0, 0.5]}, "units": {"choices": ["auto", "teacher"]}}
     settings = {"family": "linear", "ngrams": 2, "min_count": 2, "C": 100.0}
     metrics, grid = {"stored": ["latency_ratio"]}, {"kind": "grid"}
-    done = house(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics).run()
+    done = house(
+        search=search,
+        settings=settings,
+        baseline={"layers": None, "learning_rate": None},
+        sampler=grid,
+        metrics=metrics,
+    ).run()
     assert (StudyState.COMPLETE, 4) == (done.study().state, len(done.trials()))
     prepared = Prepared.from_dict(done.study().prepared)
     assert all(2 == len(units.ngrams.at_least) for units in prepared.units.values())

@@ -11,18 +11,19 @@ from tests.app.pty_terminal import PROGRAM, PtyTerminal
 from bertdistill.app.cli import main
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
-from bertdistill.engine.steering.demo_study import data_paths, has_data, load_demo
+from bertdistill.engine.steering.demo_study import DEMOS, Demo
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 
 
-def test_the_demo_is_led_to_its_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize("demo", DEMOS.values(), ids=list(DEMOS))
+def test_a_demo_is_led_to_its_data(tmp_path: Path, demo: Demo) -> None:
     """The shipped file names data that no folder has; here they are, and changes come on top."""
     ws = Workspace(tmp_path / "runs")
-    assert not has_data(ws)
-    spec = load_demo(ws, ["budget.trials=2"])
-    assert has_data(ws)
-    assert (list(data_paths(ws).values()), 2) == ([spec.data.train, spec.data.report], spec.budget.trials)
+    assert not demo.has_data(ws)
+    spec = demo.load(ws, ["budget.trials=2"])
+    assert demo.has_data(ws)
+    assert (list(demo.data_paths(ws).values()), 2) == ([spec.data.train, spec.data.report], spec.budget.trials)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import TransferSpec
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
-from bertdistill.engine.study.student import wanted_transfer
+from bertdistill.engine.study.student import wanted_families, wanted_transfer
 from bertdistill.engine.study.study_text import write_toml
 
 
@@ -60,6 +60,14 @@ def test_paths_are_those_beside_the_study_file(tmp_path: Path) -> None:
     spec = load_study(tmp_path / "study.toml")
     assert (TransferSpec("words", 9), TransferSpec("file", path=str(tmp_path / "more.txt"))) == spec.transfer
     assert spec == study_from_dict(dump(spec), where="here")
+
+
+def test_the_families_are_those_of_trials(tmp_path: Path) -> None:
+    """The default of a searched setting is no trial's."""
+    raw = study_dict(tmp_path, search={"family": {"choices": ["mlp", "bilstm"]}})
+    for baseline in (None, {"family": "mlp"}):
+        assert ["bilstm", "mlp"] == wanted_families(study_from_dict(raw | {"baseline": baseline}, where="here"))
+    assert ["transformer"] == wanted_families(study_from_dict(study_dict(tmp_path), where="here"))
 
 
 @pytest.mark.parametrize(

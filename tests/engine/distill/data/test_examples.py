@@ -13,7 +13,15 @@ import pytest
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample, cut, digest, load_examples
+from bertdistill.engine.distill.data.examples import (
+    Examples,
+    QAExample,
+    TextExample,
+    cut,
+    digest,
+    load_examples,
+    split_notices,
+)
 
 QA, CLS = "question-answering", "text-classification"
 
@@ -409,3 +417,16 @@ def test_the_digest_follows_the_content() -> None:
     digests = {digest(whole), digest(Examples(CLS, whole.rows, ("b", "a"))), digest(Examples(CLS, changed, ("a", "b")))}
     assert 3 == len(digests)
     assert digest(whole) != digest(Examples(CLS, whole.rows[::-1], whole.labels))
+
+
+def test_labels_and_characters_that_a_split_lacks_are_reported() -> None:
+    """Neither stops a study, and both look like a bad model later."""
+    rows = [TextExample("0", "a film", None, 0), TextExample("1", " ", None, 2), TextExample("2", "", "a pair", 0)]
+    train = Examples("text-classification", rows, ("neg", "meh", "pos"))
+    search = Examples("text-classification", rows[:1], ("neg", "meh", "pos"))
+    assert (
+        "the training split has no example of 'meh'",
+        "1 of the 3 texts of the training split are empty",
+        "the validation split has no example of 'meh', 'pos'",
+    ) == split_notices(train, search)
+    assert () == split_notices(*(Examples("question-answering", []),) * 2)

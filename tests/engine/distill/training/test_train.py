@@ -16,7 +16,7 @@ from transformers import BertConfig, BertForQuestionAnswering, get_linear_schedu
 
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS, EventWriter, parse_event
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.features import Features
@@ -238,6 +238,27 @@ def test_the_best_that_the_last_checkpoint_names_stays_until_the_next_last(tmp_p
     kept = [entry.name for entry in RunPaths(tmp_path / "whole").checkpoints.iterdir() if not entry.is_symlink()]
     assert 1 == sum(name.startswith("last-") for name in kept)
     assert 2 >= sum(name.startswith("best-") for name in kept)
+
+
+def test_logits_are_stored_with_the_best_checkpoint_or_the_old_ones_stay(tmp_path: Path) -> None:
+    """Killed while a better checkpoint is written, the link still points to a whole one with its own logits."""
+    job, scores = make_job(tmp_path / "run"), iter([1.0, 2.0])
+    bests: list[Path] = []
+
+    def write(target: Path) -> None:
+        bests.extend([target] if "best" in target.name else [])
+        if len(bests) == 2:
+            raise KeyboardInterrupt
+        Encoder(job.model.net).save(target)
+
+    def evaluate() -> Evaluation:
+        score = next(scores)
+        return Evaluation(score, {"exact": score}, {CLASS_LOGITS: f"{score}".encode()})
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(job, model=SavedBy(job.model.net, write), evaluate=evaluate))
+    assert b"1.0" == (job.paths.best / CLASS_LOGITS).read_bytes()
+    assert 2 == len(bests)
 
 
 @pytest.mark.parametrize(("batch_size", "accumulation"), [(8, 2), (8, 5), (50, 1), (64, 1)])

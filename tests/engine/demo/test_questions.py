@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.demo import KINDS, NAMES, SOURCE, DemoFiles, write_demo
+from bertdistill.engine.demo.questions import KINDS, NAMES, SOURCE, DemoFiles, write_demo
 from bertdistill.engine.distill.data.examples import QAExample, cut, load_examples
 
 

@@ -1,11 +1,11 @@
-"""Bootstrap intervals of scores: how much a score would vary with other examples of the same kind.
+"""Intervals of scores: how much a score would vary with other examples of the same kind.
 
 Pure numpy. It predicts nothing: it is given which examples were correct.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,5 +71,38 @@ def class_scores(truth: Array, chosen: Array, classes: int) -> Statistic:
             "macro_f1": 100 * float(f1.sum() / (len(f1) + unseen)),
             "matthews": 100 * float(matthews),
         }
+
+    return scores
+
+
+def statistic(judged: Mapping[str, Any]) -> Statistic:
+    """The scores from what was right about every example.
+
+    `judged` has `truth` and `chosen` among `classes` labels, or `correct`, `partial` and `impossible` of spans, in
+    lists or arrays. KeyError or ValueError if it has neither.
+    """
+    if "classes" in judged:
+        truth, chosen = (np.asarray(judged[name], int) for name in ("truth", "chosen"))
+        return class_scores(truth, chosen, int(judged["classes"]))
+    correct, partial = (np.asarray(judged[name], float) for name in ("correct", "partial"))
+    return span_scores(correct, partial, np.asarray(judged["impossible"], bool))
+
+
+def mean_of(statistics: Sequence[Statistic]) -> Statistic:
+    """The mean of each score over several models, such as the seeds of one student."""
+
+    def scores(weights: Array) -> dict[str, float]:
+        found = [one(weights) for one in statistics]
+        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+
+    return scores
+
+
+def difference_of(one: Statistic, other: Statistic) -> Statistic:
+    """Each score of `one` minus that of `other`, on the same examples: a paired bootstrap if resampled."""
+
+    def scores(weights: Array) -> dict[str, float]:
+        mine, theirs = one(weights), other(weights)
+        return {name: value - theirs[name] for name, value in mine.items() if name in theirs}
 
     return scores

@@ -11,14 +11,12 @@ the words around them; and some passages are about two people with the same kind
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
-SOURCE = "made from templates by bertdistill-tui; the people and places do not exist"
+from bertdistill.engine.demo.dice import SOURCE, Dice, write_text
 
 NAMES = (
     *(
@@ -245,37 +243,17 @@ class DemoFiles:
     report: Path
 
 
-T = TypeVar("T")
-
-
 _DECK = tuple(kind for kind in KINDS for _ in range(kind.weight))
 
 
-class _Dice:
-    """Random choices based only on `Random.random`, the only stream that Python keeps stable across versions."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
-
-    def chance(self, probability: float) -> bool:
-        return self._random.random() < probability
-
-    def pick(self, values: tuple[T, ...] | list[T]) -> T:
-        return values[int(self._random.random() * len(values))]
-
-    def some(self, values: tuple[T, ...] | list[T], count: int) -> list[T]:
-        """`count` distinct values, in random order."""
-        left = list(values)
-        return [left.pop(int(self._random.random() * len(left))) for _ in range(count)]
-
-    def kinds(self, count: int, besides: Sequence[Kind] = ()) -> list[Kind]:
-        """`count` distinct kinds not in `besides`, weighted by frequency."""
-        found: list[Kind] = []
-        while len(found) < count:
-            kind = self.pick(_DECK)
-            if kind not in found and kind not in besides:
-                found.append(kind)
-        return found
+def _some_kinds(dice: Dice, count: int, besides: Sequence[Kind] = ()) -> list[Kind]:
+    """`count` distinct kinds not in `besides`, weighted by frequency."""
+    found: list[Kind] = []
+    while len(found) < count:
+        kind = dice.pick(_DECK)
+        if kind not in found and kind not in besides:
+            found.append(kind)
+    return found
 
 
 @dataclass(frozen=True)
@@ -293,7 +271,7 @@ def write_demo(folder: Path, *, articles: int = 60, passages: int = 30, seed: in
     One article in nine goes to the report split. One question in three is unanswerable. The defaults give 8,100
     training and 900 report questions. At most about 60 tokens a question with its passage.
     """
-    dice = _Dice(seed)
+    dice = Dice(seed)
     made = [_article(dice, number, passages) for number in range(articles)]
     cut = max(articles // 9, 1)
     folder.mkdir(parents=True, exist_ok=True)
@@ -304,21 +282,15 @@ def write_demo(folder: Path, *, articles: int = 60, passages: int = 30, seed: in
 
 
 def _write(path: Path, articles: list[dict[str, Any]]) -> None:
-    content = json.dumps({"version": "v2.0", "source": SOURCE, "data": articles}, indent=1)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(content + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_text(path, json.dumps({"version": "v2.0", "source": SOURCE, "data": articles}, indent=1))
 
 
-def _article(dice: _Dice, number: int, passages: int) -> dict[str, Any]:
+def _article(dice: Dice, number: int, passages: int) -> dict[str, Any]:
     paragraphs = [_paragraph(dice, f"made-{number:03}-{index:03}") for index in range(passages)]
     return {"title": f"Made village {number + 1}", "source": SOURCE, "paragraphs": paragraphs}
 
 
-def _paragraph(dice: _Dice, name: str) -> dict[str, Any]:
+def _paragraph(dice: Dice, name: str) -> dict[str, Any]:
     people = dice.some(NAMES, 2 if dice.chance(TWO_PEOPLE) else 1)
     context, facts = _passage(dice, people)
     asked = [
@@ -328,9 +300,9 @@ def _paragraph(dice: _Dice, name: str) -> dict[str, Any]:
     return {"context": context, "qas": [{"id": f"{name}-{i}", **qa} for i, qa in enumerate(asked)]}
 
 
-def _passage(dice: _Dice, people: list[str]) -> tuple[str, list[_Fact]]:
+def _passage(dice: Dice, people: list[str]) -> tuple[str, list[_Fact]]:
     """Facts in random order. Two people have the same kinds of facts; a single person may be called "she" or "he"."""
-    kinds = dice.kinds(FACTS_PER_PASSAGE // len(people))
+    kinds = _some_kinds(dice, FACTS_PER_PASSAGE // len(people))
     plan = dice.some([(who, kind) for who in people for kind in kinds], len(kinds) * len(people))
     pronoun = dice.pick(("she", "he"))
     context = ""
@@ -347,19 +319,19 @@ def _passage(dice: _Dice, people: list[str]) -> tuple[str, list[_Fact]]:
     return context.strip(), facts
 
 
-def _question(kind: Kind, who: str, dice: _Dice) -> str:
+def _question(kind: Kind, who: str, dice: Dice) -> str:
     return kind.asks[dice.chance(OTHER_ASKING)].replace("{who}", who)
 
 
-def _answerable(fact: _Fact, dice: _Dice) -> dict[str, Any]:
+def _answerable(fact: _Fact, dice: Dice) -> dict[str, Any]:
     answers = [{"text": fact.value, "answer_start": fact.start}]
     return {"question": _question(fact.kind, fact.who, dice), "answers": answers, "is_impossible": False}
 
 
-def _unanswerable(facts: list[_Fact], people: list[str], dice: _Dice) -> dict[str, Any]:
+def _unanswerable(facts: list[_Fact], people: list[str], dice: Dice) -> dict[str, Any]:
     """A question about a kind of fact not in the passage or, if there are two people, possibly about a third person."""
     stated = [fact.kind for fact in facts]
-    kind, who = dice.kinds(1, besides=stated)[0], dice.pick(people)
+    kind, who = _some_kinds(dice, 1, besides=stated)[0], dice.pick(people)
     if len(people) > 1 and dice.chance(0.5):
         kind, who = dice.pick(stated), dice.pick([name for name in NAMES if name not in people])
     return {"question": _question(kind, who, dice), "answers": [], "is_impossible": True}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from bertdistill.engine.distill.export.intervals import bootstrap, class_scores, span_scores
+from bertdistill.engine.tasks.intervals import bootstrap, class_scores, span_scores
 
 RNG = np.random.default_rng(4)
 

@@ -1,0 +1,1 @@
+"""Synthetic data for the demo studies, generated from templates. It trains and scores nothing."""

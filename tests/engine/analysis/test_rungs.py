@@ -1,0 +1,81 @@
+"""Which trials stand on the ladder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests import two_layers
+
+from bertdistill.engine.analysis.outcomes import Outcome
+from bertdistill.engine.analysis.rungs import choose, kind_of
+from bertdistill.engine.families.table import FAMILIES
+
+
+def trial(number: int, accuracy: float | None, **settings: Any) -> Outcome:
+    """A complete trial."""
+    return Outcome(number, {}, {"accuracy": accuracy}, {"family": "transformer", "seed": 1, **settings}, complete=True)
+
+
+def numbers(outcomes: list[Outcome]) -> dict[tuple[str, str], list[int]]:
+    """Trials by family and kind."""
+    return {(one.family, one.kind): [t.number for t in one.trials] for one in choose(outcomes, "accuracy")}
+
+
+def test_the_best_of_every_family_and_kind() -> None:
+    """A transfer set counts only for a student that reads the teacher's outputs."""
+    found = numbers(
+        [
+            trial(0, 80.0, alpha=0.0, family="tagger"),
+            trial(1, 81.0, alpha=0.0, transfer_share=0.5, family="tagger"),
+            trial(2, 79.0, alpha=0.5, family="tagger"),
+            trial(3, 82.0, alpha=0.5, transfer_share=0.5, family="tagger"),
+            trial(4, 70.0, alpha=0.0, family="other"),
+        ]
+    )
+    expected = {
+        ("tagger", "plain"): [1],
+        ("tagger", "distilled"): [2],
+        ("tagger", "transfer"): [3],
+        ("other", "plain"): [4],
+    }
+    assert expected == found
+
+
+def test_repeats_differ_in_their_seed_only() -> None:
+    """The best one leads; another learning rate is another student, and a seed that ran twice counts once."""
+    found = numbers(
+        [
+            trial(0, 80.0, seed=1, learning_rate=0.1),
+            trial(1, 82.0, seed=2, learning_rate=0.1),
+            trial(2, 81.0, seed=3, learning_rate=0.1),
+            trial(3, 81.5, seed=2, learning_rate=0.2),
+            trial(4, 81.0, seed=3, learning_rate=0.1),
+        ]
+    )
+    assert {("transformer", "plain"): [1, 2, 0]} == found
+
+
+def test_equal_scores_are_led_by_the_earliest_trial() -> None:
+    """Whatever order they come in."""
+    assert {("transformer", "plain"): [1]} == numbers([trial(4, 80.0, layers=2), trial(1, 80.0, layers=1)])
+
+
+def test_unfinished_unscored_and_foreign_trials_stand_on_no_rung() -> None:
+    """A logged run without a family cannot be placed."""
+    running = Outcome(0, {}, {"accuracy": 90.0}, {"family": "transformer"})
+    assert {} == numbers([running, trial(1, None), trial(2, float("nan")), trial(3, 90.0, family="")])
+
+
+def test_a_loss_is_best_when_smallest() -> None:
+    """The direction is the caller's."""
+    [rung] = choose([trial(0, 0.5), trial(1, 0.4, layers=1)], "accuracy", largest=False)
+    assert 1 == rung.best.number
+
+
+def test_a_setting_that_the_family_ignores_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family that cannot use the teacher's outputs has only plain students."""
+    hard_only = two_layers.TwoLayers(settings=two_layers.TwoLayers().settings - {"alpha"})
+    monkeypatch.setitem(FAMILIES, two_layers.NAME, hard_only)
+    assert "plain" == kind_of({"family": two_layers.NAME, "alpha": 0.5})
+    assert "distilled" == kind_of({"family": "transformer", "alpha": 0.5})
