@@ -18,7 +18,7 @@ from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, Te
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, digest, texts_of
-from bertdistill.engine.distill.data.features import Features, Progress, padding_id
+from bertdistill.engine.distill.data.features import Features, Progress, padding_id, tokenizer_sha256
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
 from bertdistill.engine.distill.data.words import word_tokenizer
@@ -184,7 +184,11 @@ def teacher_vectors(run: Run, name: str, units: Units, tokenizer: PreTrainedToke
     for kind, most in run.spec.vectors.items():
         ids = frequent_ids(Path(units.frequent))[:most].tolist()
         key = cache_key(
-            model=checkpoints.model_sha256(Path(teacher)), kind=kind, units=Path(units.frequent).name, most=len(ids)
+            model=checkpoints.model_sha256(Path(teacher)),
+            tokenizer=tokenizer_sha256(tokenizer),
+            kind=kind,
+            units=Path(units.frequent).name,
+            most=len(ids),
         )
         report = run.progress("the teacher's embeddings", "units")
 
