@@ -83,8 +83,8 @@ def prepare(run: Run) -> Prepared:
         examples=search,
         features=search_features,
         data=spec.data,
-        select=TASKS[spec.task].scores[0],
-        direction="maximize",
+        select=spec.select_metric or TASKS[spec.task].scores[0],
+        direction=spec.select_direction,
         pad_id=pad_id,
     )
     teacher = teacher_model(run, base, tokenizer, train_features, evaluator)

@@ -33,6 +33,7 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, train
 from bertdistill.engine.families.folders import read_config
 from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.tasks.table import TASKS
 
 ELSEWHERE = ("outputs", "weight", "ensemble")
 """Keys of `[teacher]` that say nothing about its training."""
@@ -73,11 +74,13 @@ def fine_tuned(
         check_classes(run, folder, evaluator.examples, f"teacher.model = {spec.model!r}")
         return Path(folder)
     weights = "" if folder == SCRATCH else checkpoints.model_sha256(Path(folder))
+    first = TASKS[evaluator.examples.task].scores[0]
     key = cache_key(
         teacher={key: value for key, value in dataclasses.asdict(spec).items() if key not in ELSEWHERE}
         | {"model": "", "revision": "", "batch_size": 0},
         model=weights,
         features=train_features.folder.name,
+        **({} if evaluator.select == first else {"select": evaluator.select}),  # keeps the keys of older versions
     )
     target = run.caches / "teachers" / key
 
