@@ -28,8 +28,6 @@ SEARCHED = 1001
 """Thresholds among which a target score is searched."""
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares at which pairs of frontier trials are tried as points of the frontier."""
-CLOSE = 1e-6
-"""Confidences no further apart count as equal: outputs in fp32, repeated in other batches, differ by as much."""
 EVERYTHING = math.nextafter(1.0, 2.0)
 """The threshold that passes on every example; no confidence is above 1."""
 
@@ -123,7 +121,7 @@ class Cascade:
     @cached_property
     def _possible(self) -> Array:
         """How many examples a threshold can pass on: examples of equal confidence go together."""
-        rising = np.flatnonzero(np.diff(self._sorted) > CLOSE) + 1
+        rising = np.flatnonzero(np.diff(self._sorted) > 0) + 1
         return np.concatenate([[0], rising, [len(self.truth)]])
 
     def _table(self, to_large: Array) -> Array:
