@@ -21,8 +21,6 @@ PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
 """Those of them that have no effect beyond `Reading`."""
 AUTO = "auto"
 WORDS = "words"
-READS_WORDS = frozenset({"linear"})
-"""Families that read words unless the settings say otherwise: n-grams of pieces are rarely phrases."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ class Reading:
         return width if self.texts == 1 else 4 * width
 
 
-def units_of(settings: Settings) -> str:
-    """The name in `Prepared.units` of what the student reads; "" are the teacher's."""
+def units_of(settings: Settings, *, auto: str = "") -> str:
+    """The name in `Prepared.units` of what the student reads; "" are the teacher's. `auto` are those of its family."""
     if settings.units == AUTO_UNITS:
-        return WORDS if settings.family in READS_WORDS else ""
+        return auto
     return "" if settings.units == TEACHER_UNITS else settings.units
 
 

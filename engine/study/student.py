@@ -16,7 +16,6 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, foreign
-from bertdistill.engine.families.tiny import units_of
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
@@ -117,9 +116,9 @@ def wanted_ngrams(spec: StudySpec) -> dict[str, int]:
 
 def _units(spec: StudySpec, key: str) -> set[str]:
     """Names of the units that any trial of a family with this setting may read; "" are the teacher's."""
-    families = [name for name in possible(spec, "family") if {key, "units"} <= FAMILIES[name].settings]
+    families = [name for name in possible(spec, "family") if key in FAMILIES[name].settings]
     return {
-        units_of(dataclasses.replace(spec.settings, family=family, units=units))
+        FAMILIES[family].units(Prepared(), dataclasses.replace(spec.settings, family=family, units=units))
         for family in families
         for units in possible(spec, "units")
     }

@@ -34,9 +34,18 @@ class OutputsFile:
     sha256: str
     rows: Mapping[Key, tuple[float, ...]]
     """Logits in the order of the labels."""
+    texts: Mapping[str, Key]
+    """By id, the text of rows that have both."""
 
     def missing(self, examples: Examples) -> str:
-        """A sentence if rows are missing for some of the examples, else ""."""
+        """A sentence if rows are missing for some of the examples, else ""; ConfigError if ids name other texts."""
+        for row in examples.rows:
+            if self.texts.get(row.id, own := text_key(row.text, row.pair)) != own:
+                raise ConfigError(
+                    f"{self.source}: id {row.id} has the text {self.texts[row.id][1][:60]!r}, but that row of "
+                    f"data.train is {row.text[:60]!r}",
+                    hint="correct the ids, or remove them: then texts are compared",
+                )
         absent = [row for row in examples.rows if self._find(row) is None]
         if not absent:
             return ""
@@ -69,23 +78,30 @@ def read_outputs(path: Path, labels: Sequence[str], named: str) -> OutputsFile:
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise ConfigError(f"{source}: expected one JSON object per line", hint="save it as JSON Lines")
     rows: dict[Key, tuple[float, ...]] = {}
+    texts: dict[str, Key] = {}
     for number, row in enumerate(raw, 1):
         at = f"{source}, row {number}"
         key = _key(row, at)
         if key in rows:
             raise ConfigError(f"{at}: a second row for {key[0]} {key[1][:60]!r}", hint="keep one of them")
         rows[key] = _logits(row, labels, at)
+        if key[0] == "id" and (text := _text(row)):
+            texts[key[1]] = text
     order = hashlib.sha256(repr((file_sha256(path), tuple(labels))).encode()).hexdigest()
-    return OutputsFile(source, order, rows)
+    return OutputsFile(source, order, rows, texts)
 
 
 def _key(row: Mapping[str, Any], at: str) -> Key:
     if isinstance(row.get("id"), (str, int)) and not isinstance(row["id"], bool):
         return "id", str(row["id"])
-    text, pair = row.get("text"), row.get("text_pair", row.get("pair"))
-    if not isinstance(text, str) or not (pair is None or isinstance(pair, str)):
+    if not (text := _text(row)):
         raise ConfigError(f"{at} has neither an id nor a text", hint='add "id" (row of data.train from 0) or "text"')
-    return text_key(text, pair)
+    return text
+
+
+def _text(row: Mapping[str, Any]) -> Key | None:
+    text, pair = row.get("text"), row.get("text_pair", row.get("pair"))
+    return text_key(text, pair) if isinstance(text, str) and (pair is None or isinstance(pair, str)) else None
 
 
 def _logits(row: Mapping[str, Any], labels: Sequence[str], at: str) -> tuple[float, ...]:

@@ -54,11 +54,11 @@ def test_exact_count_keeps_every_digit() -> None:
         ("exact", 70.613, True, "70.61 %"),
         ("params", 66_364_418, True, "66.4M"),
         ("size_mb", 0.0568, True, "0.0568 MB"),
-        ("gflops", 4.2e-8, False, "4.2e-08"),
         ("exact", 0.0, False, "0.00"),
         ("exact", None, True, "–"),
         ("exact", math.inf, False, "–"),
         ("something_else", 0.123456, False, "0.1235"),
+        ("gflops", 4.3e-08, True, "4.3e-08 GFLOP"),
     ],
 )
 def test_metric(name: str, value: float | None, unit: bool, expected: str) -> None:

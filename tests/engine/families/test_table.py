@@ -108,6 +108,19 @@ class TestFamily:
         logits = model(batch(2, 7)).logits
         assert ((2, 7, 2) if TASKS[task].spans else (2, 3)) == tuple(logits.shape)
 
+    def test_the_units_are_those_of_what_is_built(self, family: str) -> None:
+        """By their name in the facts, which "auto" and "teacher" are not."""
+        for units in ("auto", "teacher", "words"):
+            spec = spec_of(family, "text-classification", units=units)
+            found = FAMILIES[family].units(FACTS, spec.settings)
+            assert found in FACTS.units
+            assert found == BUILDERS[family].build(spec).units
+
+    @pytest.mark.parametrize("scratch", [False, True])
+    def test_what_has_no_effect_from_a_start_is_among_its_settings(self, family: str, scratch: bool) -> None:
+        """A key of another family has no effect anyway."""
+        assert FAMILIES[family].start_idle(scratch=scratch) <= FAMILIES[family].settings
+
     @pytest.mark.parametrize("pairs", [False, True])
     def test_known_sizes_hold_for_every_variant(self, family: str, pairs: bool) -> None:
         """Poolings, layers and pairs, and vocabularies larger than that of the texts."""
