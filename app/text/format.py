@@ -69,8 +69,10 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
     known = METRICS.get(name)
     if known is None:
         return setting(value)
-    # A tiny model has tiny sizes: four decimals there say more than 0.0 would.
+    # A tiny model has tiny sizes, down to 4e-08 GFLOP for a bag of words: more digits say more than 0.000 would.
     decimals = known.decimals if abs(value) >= 10**-known.decimals or value == 0 else known.decimals + 3
+    if 0 < abs(value) < 10**-decimals:
+        return f"{value:.1e}" + (f" {known.unit}" if unit and known.unit else "")
     if (
         known.unit == "%" and known.direction == "maximize" and 0 < abs(value) <= 1
     ):  # a logged run counts it from 0 to 1

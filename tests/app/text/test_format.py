@@ -44,6 +44,7 @@ def test_exact_count_keeps_every_digit() -> None:
         ("exact", None, True, "–"),
         ("exact", math.inf, False, "–"),
         ("something_else", 0.123456, False, "0.1235"),
+        ("gflops", 4.3e-08, True, "4.3e-08 GFLOP"),
     ],
 )
 def test_metric(name: str, value: float | None, unit: bool, expected: str) -> None:
