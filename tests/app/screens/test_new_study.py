@@ -242,6 +242,12 @@ async def test_nothing_typed_is_lost_on_the_way(ws: Workspace, file: Path) -> No
         await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
 
 
+async def test_keys_of_one_family_are_shown_in_full(ws: Workspace, file: Path) -> None:
+    """Their end is what tells them apart, so the labels are as wide as the longest key."""
+    async with playing(ws, NewStudyScreen("sst2-tiny")) as pilot:
+        await shown(pilot, "search.transformer.learning_rate")
+
+
 async def test_any_other_key_becomes_a_line(ws: Workspace, file: Path) -> None:
     """A known key is used, an unknown one is told with the nearest, and what is no change is explained."""
     screen = NewStudyScreen(str(file))
