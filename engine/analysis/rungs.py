@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.table import FAMILIES, foreign
+from bertdistill.engine.families.table import FAMILIES, unused
 
 Kind = Literal["plain", "distilled", "transfer"]
 KINDS: Mapping[str, str] = {
@@ -91,4 +90,4 @@ def _idle(settings: Mapping[str, Any]) -> frozenset[str]:
     if str(settings.get("family")) not in FAMILIES:
         return frozenset()
     whole = Settings(**{key: value for key, value in settings.items() if key in vars(Settings())})
-    return foreign(whole) | terms.idle(whole)
+    return unused(whole)

@@ -21,6 +21,8 @@ TOLERANCE = 0.02
 """By which the probabilities of a row may miss 1: people round them."""
 SMALLEST = 1e-6
 """Probabilities below this count as this: fp16 has no logarithm of 0."""
+LARGEST = 1000.0
+"""Logits beyond this are no logits of a classifier; outputs are kept in fp16, which would make them infinite."""
 
 Key = tuple[str, ...]
 """("id", id) or ("text", first, second)."""
@@ -110,6 +112,10 @@ def _logits(row: Mapping[str, Any], labels: Sequence[str], at: str) -> tuple[flo
         raise ConfigError(f"{at} must have either probabilities or logits", hint="give one of them per row")
     values = _numbers(row[given[0]], labels, f"{at}: {given[0]}")
     if given[0] == "logits":
+        if max(map(abs, values)) > LARGEST:
+            raise ConfigError(
+                f"{at}: logits {_short(values)} go beyond {LARGEST:g}", hint="give logits, or probabilities"
+            )
         return values
     if min(values) < 0 or abs(sum(values) - 1) > TOLERANCE:
         raise ConfigError(

@@ -16,7 +16,7 @@ from bertdistill.engine.distill.families import tiny_net
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.tiny import TinyModel
 from bertdistill.engine.distill.families.tiny_net import MASKED, BiLstm, joined
-from bertdistill.engine.families.table import foreign
+from bertdistill.engine.families.table import unused
 
 UNITS = {"": "the pieces of the teacher's tokenizer", "words": "words"}
 LOADING = """```python
@@ -83,15 +83,14 @@ class TinyFormat:
             f"A {kind} for {facts.task} with {rows:,} embeddings of size {config['embedding_size']}; it reads "
             f"{UNITS.get(config['units'], config['units'])}",
             LOADING.format(texts=texts) + (ONNX.format(pad=pad) if onnx else ""),
-            {name: value for name, value in self._settings(facts).items() if name not in foreign(facts.settings)},
+            {name: value for name, value in self._settings(facts).items() if name not in unused(facts.settings)},
         )
 
     def _settings(self, facts: CardFacts) -> dict[str, Any]:
-        """The sizes are those of the model; the temperature has no effect without the soft loss."""
+        """The sizes are those of the model."""
         rows = asdict(facts.settings)
         rows |= {key: self._config[key] for key in rows if key in self._config and key != "units"}
-        rows["vocab_size"] = len(config_kept(self.net)) + 2
-        return {name: value for name, value in rows.items() if name != "temperature" or facts.settings.alpha}
+        return rows | {"vocab_size": len(config_kept(self.net)) + 2}
 
 
 def config_kept(net: nn.Module) -> Tensor:

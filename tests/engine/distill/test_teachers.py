@@ -185,6 +185,7 @@ def drop(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (lambda rows: rows[1].update(probabilities=[0.5, float("nan")]), "has nan, which is not a finite number"),
         (lambda rows: rows[1].update(probabilities=[0.5, 0.9]), "must be 0 or more and add up to 1"),
         (lambda rows: rows[1].update(logits=[0.5, 0.9]), "must have either probabilities or logits"),
+        (lambda rows: rows[59].update(logits=[7e4, 0.0]), r"row 60: logits \[70000, 0\] go beyond 1000"),
         (lambda rows: rows[1].pop("text"), "row 2 has neither an id nor a text"),
         (lambda rows: ["text"], "expected one JSON object per line"),
     ],

@@ -14,6 +14,7 @@ from tests import two_layers
 from tests.closeness import assert_fp32_equal
 from tests.texts import made_features
 
+from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data import units as units_module
@@ -115,6 +116,15 @@ class TestFamily:
             found = FAMILIES[family].units(FACTS, spec.settings)
             assert found in FACTS.units
             assert found == BUILDERS[family].build(spec).units
+
+    def test_pairs_need_a_separator(self, family: str) -> None:
+        """A student that reads units alone could not tell the two texts apart."""
+        settings = dataclasses.replace(SMALL, family=family)
+        if family not in ("mlp", "bilstm", "linear"):
+            return
+        units = {name: dataclasses.replace(one, separator_id=-1) for name, one in FACTS.units.items()}
+        with pytest.raises(ConfigError, match="has no separator"):
+            FAMILIES[family].plan(dataclasses.replace(FACTS, units=units, pairs=True), settings, scratch=True)
 
     @pytest.mark.parametrize("scratch", [False, True])
     def test_what_has_no_effect_from_a_start_is_among_its_settings(self, family: str, scratch: bool) -> None:

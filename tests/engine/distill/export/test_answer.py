@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.foreign import make_foreign
 from tests.tiny import TEXTS, Kind, make_checkpoint
 from transformers import AutoTokenizer
 
@@ -169,3 +170,10 @@ def test_as_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         assert ("", 1) == (printed.out, len(printed.err.splitlines()))
     assert 2 == module.main([])
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_teacher_of_another_architecture_is_asked(tmp_path: Path) -> None:
+    """As the model to compare a student with, or as the large model of a cascade; it reads what it can."""
+    folder = make_foreign(tmp_path / "electra", "electra", TEXTS)
+    found = classify(folder, "word " * 90)
+    assert (64, {"neg", "pos"}) == (found["tokens_read"], set(found["probabilities"]))
