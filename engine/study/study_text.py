@@ -30,9 +30,8 @@ LARGEST_FILE = 1_000_000
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError naming the file and, for syntax errors, line and column."""
     if path.suffix.lower() in DATA_SUFFIXES:
-        raise ConfigError(
-            f"{path}: is a data file, not a study file", hint=f"write a study file for it: engine new {path}"
-        )
+        hint = f"Write a study file for it: bertdistill-tui engine new {path}"
+        raise ConfigError(f"{path}: is a data file, not a study file", hint=hint)
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path}: is {path.stat().st_size:,} bytes long; too large for a study file")

@@ -18,6 +18,7 @@ from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
+from bertdistill.app.views.configs import shipped_folder
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering.demo_study import QUESTIONS
@@ -185,7 +186,7 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
     [
         ("nowhere.toml", "no such file"),
         (".", "is a folder"),
-        ("train.json", "not valid TOML"),
+        ("train.json", "is a data file"),
         ("", "no file was given"),
     ],
 )
@@ -244,8 +245,8 @@ async def test_nothing_typed_is_lost_on_the_way(ws: Workspace, file: Path) -> No
 
 async def test_keys_of_one_family_are_shown_in_full(ws: Workspace, file: Path) -> None:
     """Their end is what tells them apart, so the labels are as wide as the longest key."""
-    async with playing(ws, NewStudyScreen("sst2-tiny")) as pilot:
-        await shown(pilot, "search.transformer.learning_rate")
+    async with playing(ws, NewStudyScreen(str(shipped_folder() / "sst2-tiny.toml"))) as pilot:
+        await shown(pilot, "search.transformer.layers ")
 
 
 async def test_any_other_key_becomes_a_line(ws: Workspace, file: Path) -> None:
