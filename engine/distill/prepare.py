@@ -31,7 +31,7 @@ from bertdistill.engine.distill.data.examples import (
     texts_of,
 )
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
-from bertdistill.engine.distill.data.outputs_file import read_outputs
+from bertdistill.engine.distill.data.outputs_file import OutputsFile, read_outputs
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
@@ -64,6 +64,7 @@ from bertdistill.engine.families.transformer import TRANSFORMER, Shape, bert_sha
 from bertdistill.engine.tasks.table import TASKS
 
 INIT = "student.init"
+OUTPUTS = "teacher.outputs"
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
@@ -78,12 +79,18 @@ def prepare(run: Run) -> Prepared:
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     # Otherwise problems would show only when the first model is promoted, days later.
     report = check_report(spec.data, train_examples)
-    for notice in (*train_examples.notices, *split_notices(train_examples, search), *report):
+    splits = split_notices(training=train_examples, validation=search)
+    for notice in (*train_examples.notices, *splits, *report):
         run.warn(notice)
     base, named = _base(run)
     if base != SCRATCH:
         _check_length(run, base, named)
     tokenizer = open_tokenizer(run, train_examples, base, named)
+    # Before a teacher is trained for hours: files that cannot be used end the preparation.
+    files = _output_files(run, train_examples)
+    all_examples = with_transfer(run, train_examples, tokenizer) if spec.transfer else train_examples
+    for file in files.values():
+        _check_outputs(file, train_examples, all_examples)
     pad_id = padding_id(tokenizer)
     train_features = _features(run, train_examples, tokenizer, "train")
     search_features = _features(run, search, tokenizer, "search")
@@ -98,13 +105,12 @@ def prepare(run: Run) -> Prepared:
     teacher = _teacher(run, base, tokenizer, train_features, evaluator)
     init = teacher if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, INIT)
     init_shape = _init_shape(run, init, teacher or base, tokenizer)
-    labels = _labels(run, teacher, tokenizer, train_examples)
+    labels = _labels(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
     search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
-    all_examples, every = train_examples, train_features
+    every = train_features
     if spec.transfer:
-        all_examples = with_transfer(run, train_examples, tokenizer)
         every = _features(run, all_examples, tokenizer, "train")
         outputs = transfer_outputs(run, labels, Texts(all_examples, every, "train"), len(train_features), outputs)
     if weak := weak_teacher(teacher_metrics, search):
@@ -173,8 +179,33 @@ def _teacher(run: Run, base: str, tokenizer: PreTrainedTokenizerBase, features: 
     return str(fine_tuned(run, base, tokenizer, features, evaluator))
 
 
-def _labels(run: Run, teacher: str, tokenizer: PreTrainedTokenizerBase, train: Examples) -> Labels:
-    """What labels the texts of the study."""
+def _output_files(run: Run, train: Examples) -> dict[str, OutputsFile]:
+    """The files with outputs that the study names, by their key."""
+    teacher = run.spec.teacher
+    named = {f"teacher.ensemble.{index}.outputs": one.outputs for index, one in enumerate(teacher.ensemble)}
+    return {
+        key: read_outputs(Path(path), train.labels, key)
+        for key, path in {OUTPUTS: teacher.outputs, **named}.items()
+        if path
+    }
+
+
+def _check_outputs(file: OutputsFile, train: Examples, every: Examples) -> None:
+    """ConfigError if it lacks texts that students learn from."""
+    if why := file.missing(train):
+        raise ConfigError(why, hint="add these rows to the file, or remove the texts")
+    if why := file.missing(every):
+        raise ConfigError(why, hint="add these rows to the file, or remove [[transfer]]")
+
+
+def _labels(
+    run: Run,
+    teacher: str,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Examples,
+    files: Mapping[str, OutputsFile],
+) -> Labels:
+    """What labels the texts of the study; `files` are those with outputs, by their key."""
     spec = run.spec.teacher
 
     def tokenise(examples: Examples, other: PreTrainedTokenizerBase, part: str) -> Features:
@@ -183,7 +214,7 @@ def _labels(run: Run, teacher: str, tokenizer: PreTrainedTokenizerBase, train: E
     def member(index: int, one: MemberSpec) -> Labels:
         key = f"teacher.ensemble.{index}"
         if one.outputs:
-            return FileLabels(read_outputs(Path(one.outputs), train.labels, f"{key}.outputs"))
+            return FileLabels(files[f"{key}.outputs"])
         folder, named = resolve(one.model, one.revision, f"{key}.model"), f"{key}.model = {one.model!r}"
         _check_length(run, folder, named)
         check_classes(run, folder, train, named)
@@ -191,7 +222,7 @@ def _labels(run: Run, teacher: str, tokenizer: PreTrainedTokenizerBase, train: E
 
     first: Labels = ModelLabels(run, Path(teacher), tokenizer, train.labels)
     if spec.outputs:
-        first = FileLabels(read_outputs(Path(spec.outputs), train.labels, "teacher.outputs"))
+        first = FileLabels(files[OUTPUTS])
     if not spec.ensemble:
         return first
     others = [(one.weight, member(index, one)) for index, one in enumerate(spec.ensemble)]
