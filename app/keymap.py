@@ -214,7 +214,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("x-metric", "X", "axis('x')", "Next metric on the x axis", ("frontier",), "chart", 2, "axes"),
     Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart", 2, "axes"),
     Action("objectives", "O", "objectives", "The objectives on the axes again", ("frontier",), "chart"),
-    Action("frontier-log", "L", "log_scale", "Logarithmic scale", ("frontier", "curves"), "chart", 2, "log"),
+    Action("frontier-log", "L", "log_scale", "Logarithmic or linear scale", ("frontier", "curves"), "chart", 2, "log"),
     Action(
         "point-left",
         "left",

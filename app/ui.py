@@ -293,6 +293,8 @@ class BertDistill(App[None]):
 
     async def _hand_on(self, event: Key | Paste) -> None:
         """To the focused widget. Textual's fields draw what is pasted as it is, so this is where it is cleaned."""
+        if not self.screen_stack:  # the app has closed its screens while the key waited
+            return
         if isinstance(event, Paste):
             event.text = pasted(event.text, one_line=isinstance(self.focused, Input))
         await super().on_event(event)

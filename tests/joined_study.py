@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class JoinedStudy:
         return self.workspace.path / f"runs/toy/{number:04d}-1/checkpoints/best-00000003"
 
 
-def make(root: Path, **facts: Any) -> JoinedStudy:
-    """Write the workspace; `facts` replace some of the preparation."""
+def make(root: Path, families: Mapping[int, str] | None = None, **facts: Any) -> JoinedStudy:
+    """Write the workspace; `facts` replace some of the preparation, `families` those of some trials."""
     spec = study_spec(root, objectives=[{"metric": "accuracy"}, {"metric": "latency_cpu_ms"}], baseline={})
     workspace = Workspace((root / "ws").resolve())
     workspace.make()
@@ -71,15 +72,19 @@ def make(root: Path, **facts: Any) -> JoinedStudy:
         study = writes.create_study(session, name="toy", task=spec.task, spec=dump(spec), now=0.0)
         writes.set_prepared(session, study.id, prepared)
         for number, skill in SKILLS.items():
-            _add_trial(session, made, study.id, number, skill)
+            settings = {"family": families[number]} if families and number in families else {}
+            _add_trial(session, made, study.id, number, skill, settings)
     db.close()
     return made
 
 
-def _add_trial(session: Any, made: JoinedStudy, study_id: int, number: int, skill: float) -> None:
+def _add_trial(
+    session: Any, made: JoinedStudy, study_id: int, number: int, skill: float, settings: dict[str, Any]
+) -> None:
     metrics = {"accuracy": _accuracy(made.truth, skill), "latency_cpu_ms": COSTS[number]}
+    params = {"layers": number + 1}
     trial = writes.create_trial(
-        session, study_id=study_id, origin="sampler", params={"layers": number + 1}, settings={}, known={}, now=0.0
+        session, study_id=study_id, origin="sampler", params=params, settings=settings, known={}, now=0.0
     )
     writes.set_trial_state(session, trial.id, TrialState.RUNNING, now=1.0)
     attempt = writes.create_attempt(

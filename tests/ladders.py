@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tests.fakes import study_spec
 
+from bertdistill.engine.analysis.cascade_inputs import TARGETS
 from bertdistill.engine.analysis.report_cache import FOLDER, SCORES, report_key
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import AttemptSpec, Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.study.config import dump
-from bertdistill.store import writes
+from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
 from bertdistill.store.rows import TrialState
 from bertdistill.store.writing import Writing
@@ -113,6 +115,20 @@ class Climbed:
             caches=str(self.workspace.caches),
             prepared=self.prepared,
         ).write(paths.spec)
+
+    def teacher_predicted(self, wrong: int = 10) -> None:
+        """Store the teacher's logits of the validation split: its last `wrong` predictions are errors."""
+        targets, outputs = (self.workspace.caches / kind / "fedc" for kind in ("features", "outputs"))
+        truth = np.array([row.label for row in self.search.rows])
+        chosen = truth ^ (np.arange(len(truth)) >= len(truth) - wrong)
+        for folder, name, array in ((targets, TARGETS, truth), (outputs, CLASS_LOGITS, np.eye(2)[chosen])):
+            folder.mkdir(parents=True)
+            np.save(folder / name, array)
+        facts = dataclasses.replace(self.prepared, features={"search": str(targets)}, search_outputs=str(outputs))
+        db = open_db(self.workspace.path)
+        with db.write() as session:
+            writes.set_prepared(session, reads.study(session, self.spec.name).id, facts.to_dict())
+        db.close()
 
     def scored_on_report(self, wrong: Mapping[str, int], examples: str = "the report split") -> None:
         """Store what models scored on the report split, by what identifies their weights."""

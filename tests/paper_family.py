@@ -23,6 +23,12 @@ class PaperFamily:
     def fits(self, task: Task) -> bool:
         return not task.spans
 
+    def start_idle(self, *, scratch: bool) -> frozenset[str]:
+        return frozenset()
+
+    def units(self, facts: Prepared, settings: Settings) -> str:
+        return ""
+
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Hashable:
         return settings.hidden_size or 8
 

@@ -38,6 +38,12 @@ class TwoLayers:
     def fits(self, task: Task) -> bool:
         return not task.spans
 
+    def start_idle(self, *, scratch: bool) -> frozenset[str]:
+        return frozenset()
+
+    def units(self, facts: Prepared, settings: Settings) -> str:
+        return ""
+
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Sizes:
         return Sizes(facts.teacher_shape["vocab_size"], settings.hidden_size or 8)
 

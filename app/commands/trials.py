@@ -76,7 +76,10 @@ def frontier(
     where: WorkspaceOption = None,
     x: Annotated[str, typer.Option("--x", metavar="METRIC", help="Metric on the x axis; default: an objective.")] = "",
     y: Annotated[str, typer.Option("--y", metavar="METRIC", help="Metric on the y axis; default: an objective.")] = "",
-    log: Annotated[bool, typer.Option("--log", help="Logarithmic x axis.")] = False,
+    log: Annotated[
+        bool | None,
+        typer.Option("--log/--linear", help="Scale of the x axis; default: log for sizes that vary widely."),
+    ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:

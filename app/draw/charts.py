@@ -27,6 +27,7 @@ from bertdistill.app.draw.sparks import PLAIN, narrowed
 from bertdistill.app.draw.sparks import Bar as Bar
 from bertdistill.app.draw.sparks import bars as bars
 from bertdistill.app.draw.sparks import sparkline as sparkline
+from bertdistill.app.text.format import brief
 
 _FIGURE = threading.Lock()
 
@@ -408,7 +409,8 @@ def parallel_drawing(
     ends = [(min(k), max(k)) if (k := [v for v in values if v is not None]) else None for values in found]
     tops = [r.text(e[1]) if e and e[0] < e[1] else "" for r, e in zip(rulers, ends, strict=True)]
     feet = [r.text(e[0]) if e else "" for r, e in zip(rulers, ends, strict=True)]
-    rows = [_slots([a.title for a in axes], slot, look), _slots(tops, slot, look), text, _slots(feet, slot, look)]
+    titles = [brief(a.title, slot - 1, ascii_only=look.plain) for a in axes]
+    rows = [_slots(titles, slot, look), _slots(tops, slot, look), text, _slots(feet, slot, look)]
     kinds = _kind_words([Point(0, 0, s.kind) for s in strands], look)
     under = strands[cursor] if cursor is not None and 0 <= cursor < len(strands) else None
     readings = tuple((a.title, v) for a, v in zip(axes, under.values, strict=True)) if under else ()

@@ -17,7 +17,7 @@ HEIGHT = 16
 
 def cascade_text(found: Cascade, chosen: Cut | None, page: Page, oracle: Cut | None = None) -> str:
     """Who is joined and what counts as cost, the chosen threshold, a row a share, and score against cost."""
-    said = [heading(found)]
+    said = [f"{heading(found)}; {cost_words(found.cost)}"]
     if chosen is not None:
         said.append(chosen_words(found, chosen))
     if oracle is not None:
@@ -26,10 +26,10 @@ def cascade_text(found: Cascade, chosen: Cut | None, page: Page, oracle: Cut | N
 
 
 def heading(found: Cascade) -> str:
-    """One line: the members, the router and the cost."""
+    """One line: the members and the router."""
     return (
         f"{found.small.name} answers if it is sure, else {found.large.name}; temperature "
-        f"{found.small.temperature:.3f}; {len(found.truth):,} validation examples; {cost_words(found.cost)}"
+        f"{found.small.temperature:.3f}; {len(found.truth):,} validation examples"
     )
 
 

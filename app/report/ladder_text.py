@@ -48,7 +48,7 @@ def table_of(found: Ladder) -> Table:
     costs = [
         name for name in dict.fromkeys((*COSTS, found.size)) if any(one.costs.get(name) is not None for one in measured)
     ]
-    columns = [Column("student", False), Column("learnt from", False), Column("trial")]
+    columns = [Column("student", False), Column("training", False), Column("trial")]
     for split in splits:
         title = found.score if split == VALIDATION else "report split"
         columns += [Column(title), Column("95 %"), Column("to the teacher"), Column("95 %")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bertdistill.app.draw.charts import Look, frontier_chart
@@ -83,17 +83,20 @@ def chart(
     *,
     x: str = "",
     y: str = "",
-    log: bool = False,
+    log: bool | None = None,
     height: int = 20,
     cascades: Sequence[Joined] = (),
 ) -> str:
-    """The frontier chart of two metrics; the objectives choose them when none are named."""
+    """The frontier chart of two metrics; the objectives choose them when none are named.
+
+    Without `log` the values decide whether x is logarithmic.
+    """
     x_name, y_name = chart_axes(view, x, y)
     look = Look(min(page.width or 78, 110), height, page.colour, page.ascii_only)
     axis_x = chart_axis(view, x_name, ascii_only=page.ascii_only)
     axis_y = chart_axis(view, y_name, ascii_only=page.ascii_only)
-    if log:
-        axis_x = type(axis_x)(axis_x.title, axis_x.better, axis_x.text, True, axis_x.lines)
+    if log is not None:
+        axis_x = replace(axis_x, log=log)
     points = [*chart_points(view, x_name, y_name), *cascade_points(view, cascades, x_name, y_name)]
     return frontier_chart(points, axis_x, axis_y, look)
 

@@ -134,7 +134,7 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         return "teacher" if self.other is TEACHER else f"#{self.other}"
 
     def _list(self, found: Cascade | None) -> None:
-        from bertdistill.app.report.cascade_text import cut_cells
+        from bertdistill.app.report.cascade_text import cost_words, cut_cells
 
         table = self.query_one("#cuts", CutTable)
         self._cuts = {} if found is None else {cut.threshold: cut for cut in found.curve()}
@@ -147,7 +147,8 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         rows = [Row(at, tuple(Cell(text) for text in cut_cells(found, cut))) for at, cut in self._cuts.items()]
         table.show(columns, rows)
         table.move_to(found.at_share(0.2).threshold)
-        entitle(table, title=f"Thresholds of {found.small.name}, then {found.large.name}")
+        names = f"Thresholds of {found.small.name}, then {found.large.name}"
+        entitle(table, title=names, subtitle=safe_line(cost_words(found.cost), 200))
 
     @property
     def cut(self) -> Cut | None:
@@ -176,7 +177,8 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         from bertdistill.app.report.cascade_text import chosen_words
 
         if self._listed is not None and (cut := self.cut) is not None:
-            entitle(self._chart, subtitle=chosen_words(self._listed, cut).partition(". It was")[0])
+            words = chosen_words(self._listed, cut).partition(". It was")[0]
+            entitle(self._chart, subtitle=words.partition(": ")[2])  # the threshold stands under the cursor
 
     def copies(self) -> list[tuple[str, str]]:
         words = [str(self.number), "teacher" if self.other is TEACHER else str(self.other)]

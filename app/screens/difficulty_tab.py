@@ -106,7 +106,7 @@ class DifficultyTab(Tab):
         columns = [
             Column("name", "", 24),
             Column("value", "", 12, "right"),
-            Column("gap", "", 9, "right"),
+            Column("gap", "", 14, "right"),
             Column("more", "", 20, grow=True),
         ]
         self._table.show(columns, self._rows(shown) if shown else [], empty=self._empty_words(got))
@@ -124,8 +124,8 @@ class DifficultyTab(Tab):
             for name, words in fact_lines(shown).items()
         ]
         if shown.families:
-            head = f"best trial of each family by {safe_line(shown.metric)}, difference to the teacher, parameters"
-            rows.append(Row(("", 1), (Cell(head, "dim"),), wide=True))
+            titles = ("best of each family", safe_line(shown.metric, 30), "to the teacher", "params")
+            rows.append(Row(("", 1), tuple(Cell(title) for title in titles), dim=True))
         for row, (family, trial, score, gap, params) in zip(shown.families, family_cells(shown), strict=True):
             rows.append(Row((family, row.trial), (Cell(f"{family} {trial}"), Cell(score), Cell(gap), Cell(params))))
         return rows

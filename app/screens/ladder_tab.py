@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from textual.widget import Widget
 
 from bertdistill.app.children.analysis_process import ask_ladder
@@ -26,8 +27,6 @@ from bertdistill.engine.analysis.ladder import Ladder, Rung
 from bertdistill.engine.analysis.report_cache import FOLDER
 from bertdistill.store.errors import BertDistillError
 
-WIDTHS = {"student": 12, "learnt from": 11, "trial": 6, "95 %": 16, "to the teacher": 14, "report split": 18}
-"""Least cells of a column by its title; the others have ten."""
 TONES: dict[str, Tone] = {"teacher": "accent", "reference": "dim"}
 
 
@@ -129,7 +128,7 @@ class LadderTab(Tab):
             Column(
                 f"{place} {column.title}",
                 column.title,
-                max(WIDTHS.get(column.title, 10), len(column.title)),
+                max(len(column.title), *(cell_len(row[place]) for row in table.rows)),
                 "right" if column.number else "left",
             )
             for place, column in enumerate(table.columns)

@@ -225,7 +225,7 @@ a model something, next to its teacher.
         if model is None:
             return
         if model.version.state != "verified":
-            self.ui.tell(f"{model.name} is {model.version.state}: only a verified model can be tried.")
+            self.ui.tell(f"{model.name} has the state {model.version.state}; only a verified model can be tried.")
             return
         from bertdistill.app.screens.try_model import TryScreen
 

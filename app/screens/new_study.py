@@ -302,7 +302,8 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
     async def _lay_out(self, focus: str = "") -> None:
         box = self.query_one("#fields", Vertical)
         words = self._words
-        rows = [field_line(field, words.get(field.key.name, field.value)) for field in self.fields]
+        longest = max((len(field.key.label or field.key.name) for field in self.fields), default=0)
+        rows = [field_line(field, words.get(field.key.name, field.value), longest) for field in self.fields]
         async with self.batch():
             await box.remove_children()
             await box.mount_all(rows)

@@ -15,7 +15,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.analysis import outcomes
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.widgets.cells import Cell, Row
-from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.columns import Column, value_column
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.coordinates import Axis, Line, parallel
 from bertdistill.engine.study.space import Value
@@ -71,7 +71,7 @@ class ParallelTab(ChartTab):
         if self._listed[0] is not content or self._listed[1] != self.ui.ascii_only:
             self._listed = (content, self.ui.ascii_only)
             columns = [Column("number", "#", 5, "right")]
-            columns += [Column(a.name, safe_line(a.name), max(7, min(12, len(a.name))), "right") for a in content.axes]
+            columns += [value_column(a.name, safe_line(a.name), _words(a)) for a in content.axes]
             rows = [self._row(content, line) for line in content.lines]
             self._table.show(columns, rows, empty="No trial is complete yet.")
         self.go_where_wanted()
@@ -203,9 +203,14 @@ def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> charts.Axis:
     title = safe_line(axis.name, 60)
     if axis.better is not None:
         title = f"{title} {fmt.arrow(axis.better, ascii_only=ascii_only)}"
-    choices = tuple(safe_line(fmt.setting(choice), 40) for choice in axis.choices)
+    choices = _words(axis)
     text = partial(value_text, axis)
     return charts.Axis(title, axis.better or "minimize", text, log=axis.log, choices=choices)
+
+
+def _words(axis: Axis) -> tuple[str, ...]:
+    """The choices of a parameter."""
+    return tuple(safe_line(fmt.setting(choice), 40) for choice in axis.choices)
 
 
 def value_text(axis: Axis, value: Value | None) -> str:

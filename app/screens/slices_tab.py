@@ -21,7 +21,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.analysis import as_objective, outcomes
 from bertdistill.app.views.view import StudyView, all_metrics, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
-from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.columns import Column, value_column
 from bertdistill.app.widgets.slice_table import SliceTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.coordinates import Slice, SlicePoint, Stretch, metric_axis, slices, stretches
@@ -91,7 +91,7 @@ class SlicesTab(ChartTab):
         name = safe_line(found.axis.name, 40) if found else "parameter"
         columns = [
             Column("number", "#", 5, "right"),
-            Column("value", name, max(8, min(16, len(name))), "right"),
+            value_column("value", name, (safe_line(fmt.setting(p.value), 40) for p in points)),
             Column("score", found.objective.metric if found else "", 10, "right"),
             Column("kind", "", 10, grow=True),
         ]

@@ -69,13 +69,14 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
     known = METRICS.get(name)
     if known is None:
         return setting(value)
-    # A tiny model has tiny sizes: four decimals there say more than 0.0 would.
-    decimals = known.decimals if abs(value) >= 10**-known.decimals or value == 0 else known.decimals + 3
     if (
         known.unit == "%" and known.direction == "maximize" and 0 < abs(value) <= 1
     ):  # a logged run counts it from 0 to 1
-        return f"{value:.{decimals + 2}f}"
-    return f"{value:.{decimals}f}" + (f" {known.unit}" if unit and known.unit else "")
+        return f"{value:.{known.decimals + 2}f}"
+    # A tiny model has tiny sizes: three digits there say more than 0.0 would.
+    tiny = 0 < abs(value) < 10**-known.decimals
+    text = f"{value:.3g}" if tiny else f"{value:.{known.decimals}f}"
+    return text + (f" {known.unit}" if unit and known.unit else "")
 
 
 def rate(value: float) -> str:
@@ -99,6 +100,17 @@ def setting(value: Any) -> str:
 def settings(values: Mapping[str, Any]) -> str:
     """`alpha=0.5 layers=4`, in the order given."""
     return " ".join(f"{name}={setting(value)}" for name, value in values.items())
+
+
+def brief(name: str, width: int, *, ascii_only: bool = False) -> str:
+    """A parameter's name for `width` cells: the family is cut, not the key, as in `trans….layers`.
+
+    A long key may still need more; its owner cuts it as any text.
+    """
+    family, dot, key = name.partition(".")
+    if not dot or len(name) <= width:
+        return name
+    return f"{family[: max(1, width - len(key) - 2)]}{'~' if ascii_only else '…'}.{key}"
 
 
 def duration(seconds: float | None) -> str:

@@ -124,10 +124,17 @@ def _about(path: Path, changed_ns: int) -> str | None:
 
 
 def comment(text: str) -> str:
-    """The block of comment lines that a file begins with, without its `#`."""
-    lines = []
+    """The block of comment lines that a file begins with, without its `#`: a paragraph a line, what is indented as is.
+
+    The screen wraps it, so line ends inside a paragraph would make it ragged.
+    """
+    lines: list[str] = []
     for line in text.lstrip("\ufeff\n").splitlines():
         if not line.startswith("#"):
             break
-        lines.append(line.removeprefix("#").removeprefix(" ").rstrip())
+        words = line.removeprefix("#").removeprefix(" ").rstrip()
+        if lines and all(one and not one.startswith((" ", "- ", "* ")) for one in (lines[-1], words)):
+            lines[-1] += f" {words}"
+        else:
+            lines.append(words)
     return "\n".join(lines).strip()

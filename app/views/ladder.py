@@ -54,7 +54,7 @@ def read_ladder(ws: Workspace, view: StudyView) -> tuple[Ladder, str]:
     numbers = [trial.number for one in chosen for trial in one.trials]
     validation, remark = _validation(view), ""
     try:
-        found = evidence.validation_statistics(ws, view.study.name, numbers)
+        found = evidence.validation_statistics(ws, view.study, numbers)
         validation = dataclasses.replace(validation, statistics=found)
     except WorkerFailed as error:
         remark = f"intervals on the validation split are approximate or missing: {error}"

@@ -26,6 +26,9 @@ from bertdistill.engine.study.student import params_of
 from bertdistill.engine.study.suggestions import fixed_parameter, limits
 from bertdistill.store.rows import StudyState, Trial
 
+MANY_TIMES = 10
+"""From here on a larger size is given as a multiple: percents would have too many digits."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -161,9 +164,16 @@ def _sizes(forecast: Forecast) -> str:
     words = []
     for name, value in forecast.known.items():
         before = forecast.parent_known.get(name)
-        change = f" ({value / before - 1:+.1%})" if before and abs(value / before - 1) >= 5e-4 else ""
-        words.append(f"{size(name, value)}{change}")
+        words.append(f"{size(name, value)}{_change(before, value)}")
     return ", ".join(words)
+
+
+def _change(before: float | None, value: float) -> str:
+    """` (+12.5%)`; from a bag of words to an encoder ` (230 times)`."""
+    if not before or abs(value / before - 1) < 5e-4:
+        return ""
+    ratio = value / before
+    return f" ({fmt.rate(ratio)} times)" if ratio >= MANY_TIMES else f" ({ratio - 1:+.1%})"
 
 
 def size(name: str, value: float) -> str:
@@ -174,7 +184,7 @@ def size(name: str, value: float) -> str:
 def cost(forecast: Forecast) -> str:
     """Expected minutes and memory, and by how many trials they are judged."""
     if forecast.minutes is None and forecast.memory_mb is None:
-        return "no complete trial to estimate time and memory from"
+        return "no complete trial of its family to estimate time and memory from"
     minutes = None if forecast.minutes is None else f"about {fmt.duration(forecast.minutes * 60)} of training"
     memory = None if forecast.memory_mb is None else f"{fmt.size(forecast.memory_mb * 1e6)} of memory"
     number = forecast.judged_by

@@ -29,8 +29,10 @@ def known_columns(view: StudyView) -> list[str]:
 
 
 def default_columns(view: StudyView) -> tuple[str, ...]:
-    """State, objectives, loss, gain and what else is worth a word."""
-    return ("state", *(o.metric for o in view.objectives), "loss", "gain", "note", "parameters")
+    """State, objectives, the family if there are several, loss, gain and what else is worth a word."""
+    several = any(p.name == "family" and len(p.choices) > 1 for p in view.outline.search)
+    family = ("family",) if several else ()
+    return ("state", *(o.metric for o in view.objectives), *family, "loss", "gain", "note", "parameters")
 
 
 def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from bertdistill.app.draw.charts import Axis, Kind, Point
 from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.safe import safe_line
+from bertdistill.engine.analysis.coordinates import metric_axis
 from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
 from bertdistill.engine.analysis.scenarios import at_chance
 from bertdistill.engine.contract.facts import Prepared
@@ -278,7 +279,10 @@ def chart_trials(
 
 
 def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
-    """Title, direction, tick text and lines (threshold, teacher) of one axis."""
+    """Title, direction, tick text and lines (threshold, teacher) of one axis.
+
+    It is logarithmic for sizes and times that vary widely: the small students of a mixed study would share one cell.
+    """
     objective = next((o for o in view.objectives if o.metric == name), None)
     known = METRICS.get(name)
     better = objective.direction if objective else known.direction if known else "maximize"
@@ -290,7 +294,9 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     teacher = value_of(view.facts.teacher_metrics, name)
     if teacher is not None and better == "maximize":
         lines.append((teacher, f"teacher {metric(name, teacher)}"))
-    return Axis(f"{name} {arrow(better, ascii_only=ascii_only)}", better, lambda v: _tick(name, v), lines=tuple(lines))
+    log = metric_axis(name, (view.values(trial).get(name) for trial in view.trials if not trial.archived)).log
+    title = f"{name} {arrow(better, ascii_only=ascii_only)}"
+    return Axis(title, better, lambda v: _tick(name, v), log=log, lines=tuple(lines))
 
 
 def _tick(name: str, value: float) -> str:

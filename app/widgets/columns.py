@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,8 @@ from rich.cells import cell_len, set_cell_size
 
 _LEAST = 3
 """Minimum cells of a cut column at the right edge."""
+_TITLE, _WORD = 18, 12
+"""Most cells that a name, or a word below it, asks for: `transformer.layers`, `transformer`."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,12 @@ class Column:
     width: int
     align: Literal["left", "right"] = "left"
     grow: bool = False
+
+
+def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
+    """The column of a metric or parameter, as wide as its title and `words`, the values it can have, within reason."""
+    longest = max(map(cell_len, words), default=0)
+    return Column(key, title, max(7, min(_TITLE, cell_len(title)), min(_WORD, longest)), "right")
 
 
 @dataclass(frozen=True)

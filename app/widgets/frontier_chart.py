@@ -49,7 +49,9 @@ point to point. A filter hides the marks of other trials; the steps remain those
     _drawn: tuple[Any, ...] = ()
     _selected: int | None = None
     _x = _y = ""
-    _log = False
+    _log: bool | None = None
+    """Whether x is logarithmic; None: as its values suggest."""
+    _log_shown = False
     _live = True
     _kept: AbstractSet[int] | None = None
     _filter = ""
@@ -92,15 +94,18 @@ point to point. A filter hides the marks of other trials; the steps remain those
         x, y = self._axes()
         self._trials = self._fitting(self._read_points(view, x, y))
         points = [point for _, point in self._trials]
-        state = ("live" if self._live else "frozen") + (", log x" if self._log else "")
-        state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
-        drawn = (points, x, y, state, self._selected, view.outline, self.marker)
+        state = "live" if self._live else "frozen"
+        drawn = (points, x, y, state, self._log, self._filter, self._selected, view.outline, self.marker)
         if drawn == self._drawn:
             return
         self._drawn = drawn
         ascii_only = self.marker == "ascii"
         axis_x, axis_y = (chart_axis(view, name, ascii_only=ascii_only) for name in (x, y))
-        axis_x = dataclasses.replace(axis_x, log=self._log)
+        if self._log is not None:
+            axis_x = dataclasses.replace(axis_x, log=self._log)
+        self._log_shown = axis_x.log
+        state += (", log x" if axis_x.log else "") + (", log y" if axis_y.log else "")
+        state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
         cursor = next(
             (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
         )
@@ -151,6 +156,7 @@ point to point. A filter hides the marks of other trials; the steps remain those
     def action_objectives(self) -> None:
         """The two main metrics of the study."""
         self._x = self._y = ""
+        self._log = None
         self._draw()
 
     def action_axis(self, axis: str) -> None:
@@ -164,13 +170,13 @@ point to point. A filter hides the marks of other trials; the steps remain those
         here, other = (x, y) if axis == "x" else (y, x)
         after = [n for n in [*names[names.index(here) + 1 :], *names] if n != other] if here in names else names
         if axis == "x":
-            self._x, self._y = after[0], y
+            self._x, self._y, self._log = after[0], y, None
         else:
             self._x, self._y = x, after[0]
         self._draw()
 
     def action_log_scale(self) -> None:
-        self._log = not self._log
+        self._log = not self._log_shown
         self._draw()
 
     def action_live(self) -> None:

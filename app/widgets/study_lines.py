@@ -48,8 +48,11 @@ class FieldLabel(Label):
         self.update(Text(f"{sign} {safe_line(self._words)}", no_wrap=True, overflow="ellipsis"))
 
 
-def field_line(field: Field, value: str) -> Widget:
-    """One line: the key and its value, with its default dimmed if empty."""
+def field_line(field: Field, value: str, longest: int) -> Widget:
+    """One line: the key and its value, with its default dimmed if empty. `longest` is the length of the longest key.
+
+    Keys of one family are long (`search.transformer.learning_rate`), and their end is what tells them apart.
+    """
     default = f"{field.key.default} by default" if field.key.default else "empty"
     name = field.key.name
     field_input = Input(
@@ -61,4 +64,6 @@ def field_line(field: Field, value: str) -> Widget:
         select_on_focus=False,
         max_length=LONGEST_LINE,
     )
-    return Horizontal(FieldLabel(name, field.key.label), field_input, classes="field")
+    label = FieldLabel(name, field.key.label)
+    label.styles.width = longest + 3  # the glyph and a gap around it
+    return Horizontal(label, field_input, classes="field")

@@ -22,6 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.text.format import brief
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column, Layout, fit, is_whole, joined, lay_out
 
@@ -270,7 +271,9 @@ class LineTable(ScrollView, can_focus=True):
     def _header(self, width: int) -> Strip:
         layout = self._layout()
         side = int(self.ascii_only)
-        line = self._line([c.title for c in self._columns], layout, GUTTERS["left"][side] if layout.left else " ")
+        room = {index: cells for index, _, cells in layout.places}
+        titles = [brief(c.title, room.get(i, 0), ascii_only=self.ascii_only) for i, c in enumerate(self._columns)]
+        line = self._line(titles, layout, GUTTERS["left"][side] if layout.left else " ")
         text = fit(line, width, "left", ascii_only=self.ascii_only)
         if layout.right:
             text = set_cell_size(text, max(0, width - 1)) + GUTTERS["right"][side]

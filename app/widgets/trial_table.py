@@ -11,7 +11,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, remark
 from bertdistill.app.widgets.cells import Cell, LateCells, Row, Tone
-from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.columns import Column, value_column
 from bertdistill.store.rows import Trial, TrialState
 
 TONES: dict[str, Tone] = {
@@ -28,7 +28,7 @@ TONES: dict[str, Tone] = {
 def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
     """Columns with the number first; the one sorted by has an arrow."""
     arrow = {False: ("▾", "v"), True: ("▴", "^")}[reverse][ascii_only]
-    found = [Column("trial", "#", 5, "right")]
+    found, choices = [Column("trial", "#", 5, "right")], {p.name: p.choices for p in view.outline.search}
     for name in names:
         title = name + (f" {arrow}" if name == sort else "")
         match name:
@@ -41,7 +41,7 @@ def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: 
             case "tags" | "origin":
                 found.append(Column(name, title, 12))
             case _:
-                found.append(Column(name, title, max(7, min(12, len(title))), "right"))
+                found.append(value_column(name, title, map(fmt.setting, choices.get(name, ()))))
     return found
 
 

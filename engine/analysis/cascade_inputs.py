@@ -24,8 +24,9 @@ from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.analysis.predictions import best_of
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS, open_regular, read_object
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.outline import outline
@@ -161,12 +162,9 @@ def trial_member(session: Reading, workspace: Workspace, split: Split, trial: Tr
 
 
 def _units(split: Split, trial: Trial) -> str:
-    """What it reads, as `Prepared.units` names it; encoders may have a tokenizer of their own."""
-    family = FAMILIES.get(str(trial.settings.get("family")))
-    if family is None or "units" not in family.settings:
-        return INIT_UNITS if INIT_UNITS in split.facts.units else ""
-    units = trial.settings.get("units") or TEACHER
-    return "" if units == TEACHER else str(units)
+    """What it reads, as `Prepared.units` names it."""
+    settings = Settings(**trial.settings)
+    return FAMILIES[settings.family].units(split.facts, settings)
 
 
 def teacher_member(workspace: Workspace, split: Split, trials: Iterable[Trial]) -> Member:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.analysis.predictions import Predictions, read_each
 from bertdistill.engine.analysis.report_cache import ReportScores, read_scores, report_key
 from bertdistill.engine.analysis.scored import TEACHER, Interval, Split
+from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.report import ReportOrder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.study.study_spec import StudySpec
     from bertdistill.engine.tasks.intervals import Statistic
-    from bertdistill.store.rows import Checkpoint, ModelVersion, Trial
+    from bertdistill.store.rows import Checkpoint, ModelVersion, Study, Trial
 
 NULL_THRESHOLD = "null_threshold"
 CASCADE = "cascade"
@@ -44,14 +45,32 @@ class Known:
     """The newest verified one."""
 
 
-def validation_statistics(workspace: Workspace, study: str, numbers: Sequence[int]) -> dict[int, Statistic]:
-    """The scores of trials as functions of the weight of every example, from the predictions that are stored.
+def validation_statistics(workspace: Workspace, study: Study, numbers: Sequence[int]) -> dict[int, Statistic]:
+    """The scores of trials, and of the teacher of a classification, as functions of the weight of every example.
 
-    Takes seconds: the data is read in a process. WorkerFailed if it cannot be read.
+    They follow from the predictions that are stored. Takes seconds: the data is read in a process. WorkerFailed if it
+    cannot be read.
     """
     from bertdistill.engine.tasks.intervals import statistic
 
-    return {number: statistic(_judged(found)) for number, found in read_each(workspace, study, numbers).items()}
+    judged = {number: _judged(found) for number, found in read_each(workspace, study.name, numbers).items()}
+    teacher = _teacher_judged(workspace, study)
+    # Differences are paired by place, so both must list the same examples: the data may have changed since.
+    if teacher is not None and judged and all(one.get("truth") == teacher["truth"] for one in judged.values()):
+        judged[TEACHER] = teacher
+    return {number: statistic(one) for number, one in judged.items()}
+
+
+def _teacher_judged(workspace: Workspace, study: Study) -> dict[str, Any] | None:
+    """What the teacher got right, from the logits that cascades read; None if none are stored."""
+    from bertdistill.engine.analysis.cascade_inputs import open_split, teacher_member
+
+    try:
+        split = open_split(workspace, study)
+        logits = teacher_member(workspace, split, ()).logits
+    except ActionRefused:
+        return None
+    return {"classes": len(split.facts.labels), "truth": split.truth.tolist(), "chosen": logits.argmax(1).tolist()}
 
 
 def _judged(found: Predictions) -> dict[str, Any]:

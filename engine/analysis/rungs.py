@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from bertdistill.engine.analysis.outcomes import Outcome
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.families.table import FAMILIES
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.table import FAMILIES, unused
 
 Kind = Literal["plain", "distilled", "transfer"]
 KINDS: Mapping[str, str] = {
@@ -77,8 +78,16 @@ def _repeats(row: Sequence[Outcome]) -> tuple[Outcome, ...]:
 
 
 def without_seed(settings: Mapping[str, Any], besides: Iterable[str] = ()) -> str:
-    """The settings as a value to compare, without the seed and `besides`."""
-    left_out = {SEED, *besides}
+    """The settings as a value to compare, without the seed, `besides` and what has no effect with them."""
+    left_out = {SEED, *besides, *_idle(settings)}
     return json.dumps(
         {key: value for key, value in settings.items() if key not in left_out}, sort_keys=True, default=str
     )
+
+
+def _idle(settings: Mapping[str, Any]) -> frozenset[str]:
+    """Keys without effect: those that the family does not use, and those of terms of the loss with weight 0."""
+    if str(settings.get("family")) not in FAMILIES:
+        return frozenset()
+    whole = Settings(**{key: value for key, value in settings.items() if key in vars(Settings())})
+    return unused(whole)

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from bertdistill.engine.analysis.outcomes import Outcome
+from bertdistill.engine.analysis.rungs import kind_of
 from bertdistill.engine.contract.events import finite
 
 SHARE = "transfer_share"
@@ -32,12 +33,15 @@ class TransferGain:
 
 
 def transfer_gain(outcomes: Sequence[Outcome], metric: str) -> TransferGain | None:
-    """The gain in `metric` over the complete trials; None unless there are trials of both kinds."""
+    """The gain in `metric` over the complete trials; None unless there are trials of both kinds.
+
+    Trials that do not learn from the teacher (alpha 0) are of neither: their share has no effect.
+    """
     groups: dict[tuple[Any, ...], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for one in outcomes:
-        value = finite(one.values.get(metric))
-        if one.complete and value is not None:
-            groups[_others(one.settings)][bool(one.settings.get(SHARE))].append(value)
+        value, kind = finite(one.values.get(metric)), kind_of(one.settings)
+        if one.complete and value is not None and kind != "plain":
+            groups[_others(one.settings)][kind == "transfer"].append(value)
     pairs = [group for group in groups.values() if all(group)]
     chosen = pairs or list(groups.values())
     without, with_it = ([value for group in chosen for value in group[kind]] for kind in (0, 1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,12 +22,13 @@ from bertdistill.engine.contract.folder import CLASS_LOGITS
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.caches import build_once, cache_key, write_array
 from bertdistill.engine.distill.data.examples import Examples
-from bertdistill.engine.distill.data.features import Features, padding_id
+from bertdistill.engine.distill.data.features import Features, padding_id, tokenizer_sha256
 from bertdistill.engine.distill.data.outputs_file import OutputsFile
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
@@ -40,8 +41,6 @@ FLIP_SAMPLE = 256
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
-Tokenise = Callable[[Examples, PreTrainedTokenizerBase, str], Features]
-"""(examples, tokenizer, part) to features, cached."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,14 @@ class ModelLabels:
     folder: Path
     tokenizer: PreTrainedTokenizerBase
     labels: Sequence[str]
-    tokenise: Tokenise | None = None
-    """For a model with another tokenizer than `teacher.model`."""
+    own_tokens: bool = False
+    """Whether it reads the tokens of `tokenizer`, and not the features of `Texts`."""
+    _read: dict[str, Features] = field(default_factory=dict, compare=False)
 
     @cached_property
     def sha256(self) -> str:
-        return model_sha256(self.folder)
+        weights = model_sha256(self.folder)
+        return cache_key(model=weights, tokenizer=tokenizer_sha256(self.tokenizer)) if self.own_tokens else weights
 
     @cached_property
     def model(self) -> Encoder:
@@ -106,8 +107,7 @@ class ModelLabels:
         progress: Progress | None = None,
         precision: torch.dtype | None = None,
     ) -> Floats:
-        own = self.tokenise
-        features = own(texts.examples, self.tokenizer, texts.part) if own else texts.features
+        features = self._features(texts)
         try:
             return predict(
                 self.model,
@@ -124,6 +124,14 @@ class ModelLabels:
                 f"{self.folder}: the model cannot read a text of {int(features.lengths.max())} tokens: {error}",
                 hint="lower data.max_length",
             ) from error
+
+    def _features(self, texts: Texts) -> Features:
+        if not self.own_tokens:
+            return texts.features
+        name = texts.features.folder.name
+        if name not in self._read:  # once for all parts of a transfer set
+            self._read[name] = tokenised(self.run, texts.examples, self.tokenizer, texts.part)
+        return self._read[name]
 
     def report_flips(self, texts: Texts) -> None:
         """In less than fp32: how many predictions of a sample differ from those in fp32."""

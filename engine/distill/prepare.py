@@ -16,9 +16,9 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
-from bertdistill.engine.contract.spec import SCRATCH, MemberSpec, Settings
+from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import LOGITS
-from bertdistill.engine.distill.data.batches import MULTIPLE, Batch, by_length, collate, pad_edges, padded_length
+from bertdistill.engine.distill.data.batches import Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import (
@@ -30,8 +30,7 @@ from bertdistill.engine.distill.data.examples import (
     split_notices,
     texts_of,
 )
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
-from bertdistill.engine.distill.data.outputs_file import OutputsFile, read_outputs
+from bertdistill.engine.distill.data.features import Features, open_features, padding_id
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
@@ -39,18 +38,11 @@ from bertdistill.engine.distill.families.importance import head_importance, save
 from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
-from bertdistill.engine.distill.labelling import (
-    FileLabels,
-    Labels,
-    MeanLabels,
-    ModelLabels,
-    Texts,
-    teacher_outputs,
-    teacher_scores,
-    transfer_outputs,
-)
+from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
 from bertdistill.engine.distill.run import Run, place
-from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_tokenizer, teacher_vectors
+from bertdistill.engine.distill.splits import tokenised
+from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
+from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
@@ -60,11 +52,10 @@ from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.distill.transfer.rows import with_transfer
 from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.families.folders import weights_in
-from bertdistill.engine.families.transformer import TRANSFORMER, Shape, bert_shape, plan_student
+from bertdistill.engine.families.table import FAMILIES
+from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
-INIT = "student.init"
-OUTPUTS = "teacher.outputs"
 PHASE = "head importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
@@ -82,36 +73,34 @@ def prepare(run: Run) -> Prepared:
     splits = split_notices(training=train_examples, validation=search)
     for notice in (*train_examples.notices, *splits, *report):
         run.warn(notice)
-    base, named = _base(run)
+    base, named = base_model(run)
     if base != SCRATCH:
-        _check_length(run, base, named)
+        check_length(run, base, named)
     tokenizer = open_tokenizer(run, train_examples, base, named)
     # Before a teacher is trained for hours: files that cannot be used end the preparation.
-    files = _output_files(run, train_examples)
     all_examples = with_transfer(run, train_examples, tokenizer) if spec.transfer else train_examples
-    for file in files.values():
-        _check_outputs(file, train_examples, all_examples)
+    files = output_files(run, train_examples, all_examples)
     pad_id = padding_id(tokenizer)
-    train_features = _features(run, train_examples, tokenizer, "train")
-    search_features = _features(run, search, tokenizer, "search")
+    train_features = tokenised(run, train_examples, tokenizer, "train")
+    search_features = tokenised(run, search, tokenizer, "search")
     evaluator = Evaluator(
         examples=search,
         features=search_features,
         data=spec.data,
-        select=TASKS[spec.task].scores[0],
-        direction="maximize",
+        select=spec.select_metric or TASKS[spec.task].scores[0],
+        direction=spec.select_direction,
         pad_id=pad_id,
     )
-    teacher = _teacher(run, base, tokenizer, train_features, evaluator)
+    teacher = teacher_model(run, base, tokenizer, train_features, evaluator)
     init = teacher if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, INIT)
     init_shape = _init_shape(run, init, teacher or base, tokenizer)
-    labels = _labels(run, teacher, tokenizer, train_examples, files)
+    labels = labels_of(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
     search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
     every = train_features
     if spec.transfer:
-        every = _features(run, all_examples, tokenizer, "train")
+        every = tokenised(run, all_examples, tokenizer, "train")
         outputs = transfer_outputs(run, labels, Texts(all_examples, every, "train"), len(train_features), outputs)
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
@@ -159,86 +148,16 @@ def prepare(run: Run) -> Prepared:
     return replace(facts, teacher_costs=measure_teacher(run, search_features, facts)) if known else facts
 
 
-def _base(run: Run) -> tuple[str, str]:
-    """The model whose tokens texts are cut into, as a folder or SCRATCH, and how messages name it.
-
-    The teacher; if it is a file, the model that students are initialised from.
-    """
-    teacher, student = run.spec.teacher, run.spec.student
-    if teacher.model:
-        folder = resolve(teacher.model, teacher.revision, "teacher.model")
-        return folder, f"teacher.model = {teacher.model!r}"
-    return resolve(student.init, student.revision, INIT), f"{INIT} = {student.init!r}"
-
-
-def _teacher(run: Run, base: str, tokenizer: PreTrainedTokenizerBase, features: Features, evaluator: Evaluator) -> str:
-    """The folder of `teacher.model`, fine-tuned if the study says so; empty if the teacher is a file alone."""
-    spec = run.spec.teacher
-    if not spec.model or (spec.outputs and spec.fine_tune is None):
-        return base if spec.model else ""
-    return str(fine_tuned(run, base, tokenizer, features, evaluator))
-
-
-def _output_files(run: Run, train: Examples) -> dict[str, OutputsFile]:
-    """The files with outputs that the study names, by their key."""
-    teacher = run.spec.teacher
-    named = {f"teacher.ensemble.{index}.outputs": one.outputs for index, one in enumerate(teacher.ensemble)}
-    return {
-        key: read_outputs(Path(path), train.labels, key)
-        for key, path in {OUTPUTS: teacher.outputs, **named}.items()
-        if path
-    }
-
-
-def _check_outputs(file: OutputsFile, train: Examples, every: Examples) -> None:
-    """ConfigError if it lacks texts that students learn from."""
-    if why := file.missing(train):
-        raise ConfigError(why, hint="add these rows to the file, or remove the texts")
-    if why := file.missing(every):
-        raise ConfigError(why, hint="add these rows to the file, or remove [[transfer]]")
-
-
-def _labels(
-    run: Run,
-    teacher: str,
-    tokenizer: PreTrainedTokenizerBase,
-    train: Examples,
-    files: Mapping[str, OutputsFile],
-) -> Labels:
-    """What labels the texts of the study; `files` are those with outputs, by their key."""
-    spec = run.spec.teacher
-
-    def tokenise(examples: Examples, other: PreTrainedTokenizerBase, part: str) -> Features:
-        return _features(run, examples, other, part)
-
-    def member(index: int, one: MemberSpec) -> Labels:
-        key = f"teacher.ensemble.{index}"
-        if one.outputs:
-            return FileLabels(files[f"{key}.outputs"])
-        folder, named = resolve(one.model, one.revision, f"{key}.model"), f"{key}.model = {one.model!r}"
-        _check_length(run, folder, named)
-        check_classes(run, folder, train, named)
-        return ModelLabels(run, Path(folder), open_tokenizer(run, train, folder, named), train.labels, tokenise)
-
-    first: Labels = ModelLabels(run, Path(teacher), tokenizer, train.labels)
-    if spec.outputs:
-        first = FileLabels(files[OUTPUTS])
-    if not spec.ensemble:
-        return first
-    others = [(one.weight, member(index, one)) for index, one in enumerate(spec.ensemble)]
-    return MeanLabels([(spec.weight, first), *others])
-
-
 def _init_shape(run: Run, init: str, base: str, tokenizer: PreTrainedTokenizerBase) -> Shape:
     """The shape that students are cut from or, from scratch, whose tokens and default widths they have.
 
-    ConfigError if the study has transformer students and they cannot be cut from it.
+    ConfigError if a family of the study cannot be made from it, such as transformers of another architecture.
     """
     teacher, longest = run.spec.teacher, padded_length(run.spec.data.max_length)
     if init != SCRATCH:
         shape = read_any_shape(init)
-        if TRANSFORMER.name in (run.spec.families or [run.spec.settings.family]):
-            plan_student(shape, Settings(), scratch=False)
+        for family in run.spec.families or [run.spec.settings.family]:
+            FAMILIES[family].plan(Prepared(init_shape=shape.to_dict()), Settings(family=family), scratch=False)
         return shape
     if base != SCRATCH:
         shape = read_any_shape(base)
@@ -252,18 +171,6 @@ def _init_shape(run: Run, init: str, base: str, tokenizer: PreTrainedTokenizerBa
         layers=teacher.layers,
         head_size=teacher.head_size,
         pad_id=padding_id(tokenizer),
-    )
-
-
-def _features(run: Run, examples: Examples, tokenizer: PreTrainedTokenizerBase, part: str) -> Features:
-    key = feature_key(tokenizer, run.spec.data, run.spec.task, part, digest(examples))
-    return build_features(
-        examples,
-        tokenizer,
-        run.spec.data,
-        folder=run.caches / "features" / key,
-        progress=run.progress(f"tokenising the {'training' if part == 'train' else 'validation'} split", "examples"),
-        say=run.warn,
     )
 
 
@@ -285,7 +192,7 @@ def _units(
     found: dict[str, Units] = {}
     folders: dict[str, str] = {}
     for name, (tokenizer, folder) in {**tokenizers, **_words(run, train, every)}.items():
-        rows = {part: _features(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
+        rows = {part: tokenised(run, one, tokenizer, part) for part, one in (("train", every), ("search", search))}
         units = count_units(tokenizer, folder, rows["train"], len(train.rows), run.caches, run.warn)
         longest = run.spec.ngrams.get(name, 0)
         if longest:
@@ -307,16 +214,6 @@ def _tokenizer_ms(folder: str, examples: Examples, max_length: int) -> float:
     return tokenizer_ms(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), examples.rows, max_length)
 
 
-def _check_length(run: Run, folder: str, named: str) -> None:
-    """A tokenizer does not always know how many positions its model has; a GPU would fail with an assertion."""
-    wanted, most = run.spec.data.max_length, read_any_shape(folder).longest_input
-    if padded_length(wanted) > most:
-        raise ConfigError(
-            f"data.max_length = {wanted}, but {named} reads at most {most} tokens",
-            hint=f"lower data.max_length to {most // MULTIPLE * MULTIPLE} (lengths are multiples of {MULTIPLE})",
-        )
-
-
 def _other_tokenizer(
     run: Run, ours: PreTrainedTokenizerBase, init: str, train: Examples
 ) -> dict[str, tuple[PreTrainedTokenizerBase, str]]:
@@ -326,7 +223,7 @@ def _other_tokenizer(
     """
     named = f"{INIT} = {run.spec.student.init!r}"
     theirs = open_tokenizer(run, train, init, named)
-    _check_length(run, init, named)
+    check_length(run, init, named)
     reason = same_vocabulary(ours, theirs)
     if not reason:
         return {}

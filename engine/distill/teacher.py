@@ -18,7 +18,7 @@ from bertdistill.engine.contract.spec import SCRATCH, FineTuneSpec, Settings, Te
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.examples import Examples, digest, texts_of
-from bertdistill.engine.distill.data.features import Features, Progress, padding_id
+from bertdistill.engine.distill.data.features import Features, Progress, padding_id, tokenizer_sha256
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.data.vocabulary import train_wordpiece
 from bertdistill.engine.distill.data.words import word_tokenizer
@@ -33,6 +33,7 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, train
 from bertdistill.engine.families.folders import read_config
 from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.tasks.table import TASKS
 
 ELSEWHERE = ("outputs", "weight", "ensemble")
 """Keys of `[teacher]` that say nothing about its training."""
@@ -73,11 +74,13 @@ def fine_tuned(
         check_classes(run, folder, evaluator.examples, f"teacher.model = {spec.model!r}")
         return Path(folder)
     weights = "" if folder == SCRATCH else checkpoints.model_sha256(Path(folder))
+    first = TASKS[evaluator.examples.task].scores[0]
     key = cache_key(
         teacher={key: value for key, value in dataclasses.asdict(spec).items() if key not in ELSEWHERE}
         | {"model": "", "revision": "", "batch_size": 0},
         model=weights,
         features=train_features.folder.name,
+        **({} if evaluator.select == first else {"select": evaluator.select}),  # keeps the keys of older versions
     )
     target = run.caches / "teachers" / key
 
@@ -184,7 +187,11 @@ def teacher_vectors(run: Run, name: str, units: Units, tokenizer: PreTrainedToke
     for kind, most in run.spec.vectors.items():
         ids = frequent_ids(Path(units.frequent))[:most].tolist()
         key = cache_key(
-            model=checkpoints.model_sha256(Path(teacher)), kind=kind, units=Path(units.frequent).name, most=len(ids)
+            model=checkpoints.model_sha256(Path(teacher)),
+            tokenizer=tokenizer_sha256(tokenizer),
+            kind=kind,
+            units=Path(units.frequent).name,
+            most=len(ids),
         )
         report = run.progress("the teacher's embeddings", "units")
 

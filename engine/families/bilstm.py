@@ -12,7 +12,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
-from bertdistill.engine.families.tiny import PLANNED, READING, Reading, metrics, plan_reading, pooling
+from bertdistill.engine.families.tiny import PLANNED, READING, Reading, metrics, plan_reading, pooling, units_of
 from bertdistill.engine.tasks.task import Task
 
 POOLINGS = ("last", "max")
@@ -53,6 +53,12 @@ class BiLstm:
 
     def fits(self, task: Task) -> bool:
         return not task.spans
+
+    def start_idle(self, *, scratch: bool) -> frozenset[str]:
+        return frozenset()
+
+    def units(self, facts: Prepared, settings: Settings) -> str:
+        return units_of(settings)
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> BiLstmPlan:
         if settings.layers > MOST_LAYERS:

@@ -54,6 +54,14 @@ class Family(Protocol):
         """Whether the family supports the task."""
         ...
 
+    def start_idle(self, *, scratch: bool) -> frozenset[str]:
+        """Keys of its `settings` that have no effect on any student with random weights (scratch), or on any other."""
+        ...
+
+    def units(self, facts: Prepared, settings: Settings) -> str:
+        """Name in `Prepared.units` of what its students read; "" for the teacher's tokens."""
+        ...
+
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Student:
         """The student that the settings describe; ConfigError if it cannot be built."""
         ...

@@ -12,7 +12,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import NGramCounts, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import transfer_share
-from bertdistill.engine.families.tiny import BYTES_PER_WEIGHT, units_of
+from bertdistill.engine.families.tiny import BYTES_PER_WEIGHT, WORDS, checked_units, units_of
 from bertdistill.engine.tasks.task import Task
 
 SELECTING = frozenset({"units", "ngrams", "min_count", "max_features"})
@@ -51,8 +51,15 @@ class Linear:
     def fits(self, task: Task) -> bool:
         return not task.spans
 
+    def start_idle(self, *, scratch: bool) -> frozenset[str]:
+        return frozenset()
+
+    def units(self, facts: Prepared, settings: Settings) -> str:
+        return units_of(settings, auto=WORDS)  # n-grams of pieces are rarely phrases
+
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> LinearPlan:
-        units, whole = units_of(settings), transfer_share(settings) > 0
+        units, whole = self.units(facts, settings), transfer_share(settings) > 0
+        checked_units(facts, units)
         counts = LinearPlan(units, settings.ngrams, settings.min_count, 0, whole).counts(facts).at_least
         if facts.units and len(counts) < settings.ngrams:
             raise ConfigError(

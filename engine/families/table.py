@@ -5,6 +5,7 @@ The worker has its own table, `distill.families.table.BUILDERS`, with the same n
 
 from __future__ import annotations
 
+from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
@@ -18,3 +19,8 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, M
 def foreign(settings: Settings) -> frozenset[str]:
     """Keys that this family does not use, and so have no effect with these settings."""
     return frozenset(vars(settings)) - FAMILIES[settings.family].settings
+
+
+def unused(settings: Settings) -> frozenset[str]:
+    """These, and the keys of terms of the loss that have weight 0: without effect whatever the student."""
+    return foreign(settings) | terms.idle(settings)

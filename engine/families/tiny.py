@@ -21,8 +21,6 @@ PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
 """Those of them that have no effect beyond `Reading`."""
 AUTO = "auto"
 WORDS = "words"
-READS_WORDS = frozenset({"linear"})
-"""Families that read words unless the settings say otherwise: n-grams of pieces are rarely phrases."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ class Reading:
         return width if self.texts == 1 else 4 * width
 
 
-def units_of(settings: Settings) -> str:
-    """The name in `Prepared.units` of what the student reads; "" are the teacher's."""
+def units_of(settings: Settings, *, auto: str = "") -> str:
+    """The name in `Prepared.units` of what the student reads; "" are the teacher's. `auto` are those of its family."""
     if settings.units == AUTO_UNITS:
-        return WORDS if settings.family in READS_WORDS else ""
+        return auto
     return "" if settings.units == TEACHER_UNITS else settings.units
 
 
@@ -61,11 +59,23 @@ def plan_reading(facts: Prepared, settings: Settings) -> Reading:
             f"the preparation of this study did not divide its texts into {name or 'the units of the teacher'}",
             hint="Start a new study that fixes or searches settings.units from the beginning.",
         )
-    found = facts.units_of(name)
+    found = checked_units(facts, name)
     _check_vectors(found, settings)
     known = found.whole_vocabulary if transfer_share(settings) else found.vocabulary
     rows = min(settings.vocab_size, known) if known else settings.vocab_size
     return Reading(name, rows, settings.embedding_size, 2 if facts.pairs else 1)
+
+
+def checked_units(facts: Prepared, name: str) -> Units:
+    """The units of that name; ConfigError if the texts of a pair cannot be told apart in them."""
+    found = facts.units_of(name)
+    if facts.pairs and found.size and found.separator_id < 0:
+        raise ConfigError(
+            f"the tokenizer of {name or 'the teacher'} has no separator, so this family cannot tell the texts of a "
+            "pair apart",
+            hint=f'set settings.units = "{WORDS}"',
+        )
+    return found
 
 
 def _check_vectors(units: Units, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
+from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.tasks.table import TASKS
@@ -24,6 +24,9 @@ OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text
 NEW_LAYER = -1
 """In `Plan.kept_layers`: a layer without a counterpart in the initial model, which starts with random weights."""
 BYTES_PER_WEIGHT = 4
+NEED_SCRATCH = frozenset({"hidden_size", "ffn_size", "head_size"})
+NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed"})
+"""Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
 
 # The names of each size in the config.json of each architecture.
 _KEYS = {
@@ -309,6 +312,12 @@ class Transformer:
     def fits(self, task: Task) -> bool:
         return True
 
+    def start_idle(self, *, scratch: bool) -> frozenset[str]:
+        return NEED_PRETRAINED if scratch else NEED_SCRATCH
+
+    def units(self, facts: Prepared, settings: Settings) -> str:
+        return _units(facts)
+
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
         shape = (facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape
         if not shape:
@@ -320,7 +329,8 @@ class Transformer:
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=_units(facts).mean_length)
+        mean_length = facts.units_of(_units(facts)).mean_length
+        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=mean_length)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
@@ -330,9 +340,9 @@ class Transformer:
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
 
 
-def _units(facts: Prepared) -> Units:
-    """What these students read: the tokens of the model that they are cut from."""
-    return facts.units_of(INIT_UNITS if INIT_UNITS in facts.units else "")
+def _units(facts: Prepared) -> str:
+    """The tokens of the model that students are cut from, if they are not the teacher's."""
+    return INIT_UNITS if INIT_UNITS in facts.units else ""
 
 
 TRANSFORMER = Transformer()

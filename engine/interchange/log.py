@@ -15,7 +15,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -153,9 +154,12 @@ class Run:
 
     def finish(self, metrics: Mapping[str, Any] | None = None, **more: Any) -> None:
         """End the run as complete; the final metrics replace what was logged last under the same names."""
-        final = self._numbers({**(metrics or {}), **more}) if self._events is not None else {}
-        if final:
-            self._emit(RESULT, metrics=final)
+        try:
+            final = self._numbers({**(metrics or {}), **more}) if self._events is not None else {}
+            if final:
+                self._emit(RESULT, metrics=final)
+        except Exception as error:  # noqa: BLE001 - as in `start`
+            self._complain(error)
         self.end("complete")
 
     def end(self, status: str, reason: str = "", detail: str = "") -> None:
@@ -168,8 +172,11 @@ class Run:
             events, self._events = self._events, None
         if events is not None:
             _open_runs.pop(id(self), None)
-            events.close()
-            os.close(self._lock)
+            try:
+                events.close()
+                os.close(self._lock)
+            except OSError as error:  # the program closed all descriptors, as daemons do
+                self._complain(error)
 
     def __enter__(self) -> Run:
         return self
@@ -190,20 +197,21 @@ class Run:
         root = logged_root(workspace)
         workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._step = _last_step(root, spec)
-        draft = RunPaths(root / f".{spec.folder_name}.{os.getpid()}")
-        draft.folder.mkdir(mode=0o700)
-        lock = os.open(draft.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            write_json(draft.spec, asdict(spec))
-            write_json(draft.state, _state(spec.started_at))
-            _reserved(draft).write_bytes(b" " * _RESERVE)
-            events = EventWriter(draft.events)
-            draft.folder.rename(root / spec.folder_name)
-        except OSError:
-            os.close(lock)
-            raise
+        with _starting(root, spec):
+            self._step = _last_step(root, spec)
+            draft = RunPaths(root / f".{spec.folder_name}.{os.getpid()}")
+            draft.folder.mkdir(mode=0o700)
+            lock = os.open(draft.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                write_json(draft.spec, asdict(spec))
+                write_json(draft.state, _state(spec.started_at))
+                _reserved(draft).write_bytes(b" " * _RESERVE)
+                events = EventWriter(draft.events)
+                draft.folder.rename(root / spec.folder_name)
+            except OSError:
+                os.close(lock)
+                raise
         self.id, self.folder, self._lock, self._events = spec.run, root / spec.folder_name, lock, events
         _follow(self)
         self._emit(STARTED, pid=self._pid, params=len(spec.params))
@@ -306,6 +314,31 @@ def _reserved(paths: RunPaths) -> Path:
     return paths.folder / ".exit.json.tmp"
 
 
+@contextmanager
+def _starting(root: Path, spec: LoggedRun) -> Iterator[None]:
+    """Of several processes that start a run of one id at once, all but one get BlockingIOError.
+
+    Without it none would see the folder of another, which is hidden until it is complete.
+    """
+    path = root / f".{prefix(spec.study, spec.run)}start"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _in_use(spec, path) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # whoever opened it before finds the run's own lock held
+    finally:
+        os.close(lock)
+
+
+def _in_use(spec: LoggedRun, path: Path) -> BlockingIOError:
+    return BlockingIOError(0, f"run {spec.run!r} of {spec.study!r} is still being logged", str(path))
+
+
 def _last_step(root: Path, spec: LoggedRun) -> int:
     """Where the processes that logged this run before left off; -1 if there are none.
 
@@ -315,7 +348,7 @@ def _last_step(root: Path, spec: LoggedRun) -> int:
     for folder in root.glob(f"{prefix(spec.study, spec.run)}*"):
         paths = RunPaths(folder)
         if _is_held(paths.lock):
-            raise BlockingIOError(0, f"run {spec.run!r} of {spec.study!r} is still being logged", str(folder))
+            raise _in_use(spec, folder)
         last = max(last, int(newest_event(paths.events, METRICS_LOGGED).get("step", -1)))
     return last
 

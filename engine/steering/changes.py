@@ -17,7 +17,8 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.rules import out_of_hours, used
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
-from bertdistill.engine.study.config import absolute_path, changed, dump, nearest, study_from_dict
+from bertdistill.engine.study.config import changed, dump, nearest, study_from_dict
+from bertdistill.engine.study.file_paths import absolute_path
 from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.ranges import dump_range, typed
 from bertdistill.engine.study.sections import amount, shown

@@ -149,7 +149,7 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
     finally:
         db.close()
     planned, old = _changed_trial(found, spec, trials, parent, key, value)
-    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    done = _of_its_family(planned, trials)
     return Forecast(
         key=split(key)[1],
         before=old,
@@ -170,7 +170,7 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
     ActionRefused while the study is not prepared, ConfigError when no student can be built from the values.
     """
     planned = plan(spec, _prepared(study), params)
-    done = [one for one in trials if one.state == TrialState.COMPLETE]
+    done = _of_its_family(planned, trials)
     return Forecast(
         key="",
         before=None,
@@ -315,6 +315,12 @@ def _prepared(study: Study) -> Prepared:
 
 def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:
     return float(settings["epochs"]) * max(float(known.get("gflops", 0.0)), 1e-12)
+
+
+def _of_its_family(planned: Planned, trials: Sequence[Trial]) -> list[Trial]:
+    """Complete trials to judge its costs by: another family takes other time and memory for the same operations."""
+    complete = [one for one in trials if one.state == TrialState.COMPLETE]
+    return [one for one in complete if one.settings.get("family", "transformer") == planned.settings.family]
 
 
 def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:

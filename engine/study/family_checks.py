@@ -10,23 +10,16 @@ from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.scopes import joined, uses
 from bertdistill.engine.study.sections import Problem, did_you_mean, one_of, shown, value_problem
 from bertdistill.engine.study.space import SETTING
 from bertdistill.engine.tasks.table import TASKS
 
-NEED_SCRATCH = ("hidden_size", "ffn_size", "head_size")
-NEED_PRETRAINED = ("layer_choice", "layer_list", "head_choice", "head_seed")
-"""Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
 
-
-def idle_keys(family: Any, *, scratch: bool) -> tuple[str, ...]:
-    """Keys of a family that have no effect on students that start so."""
-    if family != TRANSFORMER.name:
-        return ()
-    return NEED_PRETRAINED if scratch else NEED_SCRATCH
+def idle_keys(family: Any, *, scratch: bool) -> frozenset[str]:
+    """Keys of a family that have no effect on students that start so; none of a family that does not exist."""
+    return FAMILIES[family].start_idle(scratch=scratch) if family in FAMILIES else frozenset()
 
 
 def selected(parts: Parts) -> tuple[str, ...]:
@@ -41,8 +34,8 @@ def _choices(parts: Parts) -> tuple[Any, ...]:
     return next((one.choices for one in parts.search or () if one.name == "family"), ())
 
 
-def _idle(parts: Parts, family: str) -> tuple[str, ...]:
-    return () if parts.student is None else idle_keys(family, scratch=parts.scratch)
+def _idle(parts: Parts, family: str) -> frozenset[str]:
+    return frozenset() if parts.student is None else idle_keys(family, scratch=parts.scratch)
 
 
 def apart(parts: Parts) -> frozenset[str]:

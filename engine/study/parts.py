@@ -12,7 +12,7 @@ from typing import Any
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.scopes import Fixed
-from bertdistill.engine.study.space import Space
+from bertdistill.engine.study.space import Space, points
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,8 @@ class Parts:
     def scratch(self) -> bool:
         """Whether students have random weights."""
         return self.student is not None and self.student.init == SCRATCH
+
+    def values(self, key: str, family: str) -> tuple[Any, ...]:
+        """What a key can be in students of this family; nothing for a continuous range."""
+        searched = next((one for one in self.search or () if one.key == key and one.applies(family)), None)
+        return (self.fixed.value(key, family),) if searched is None else points(searched) or ()

@@ -15,8 +15,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
-from bertdistill.engine.families.table import FAMILIES, foreign
-from bertdistill.engine.families.tiny import units_of
+from bertdistill.engine.families.table import FAMILIES, unused
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
@@ -81,7 +80,7 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
     Raises ConfigError if no student can be built from them.
     """
     student = planned_student(spec, facts, settings)
-    idle = FAMILIES[settings.family].idle(settings, student) | foreign(settings) | terms.idle(settings)
+    idle = FAMILIES[settings.family].idle(settings, student) | unused(settings)
     return student, tuple(value for name, value in vars(settings).items() if name not in idle)
 
 
@@ -117,9 +116,9 @@ def wanted_ngrams(spec: StudySpec) -> dict[str, int]:
 
 def _units(spec: StudySpec, key: str) -> set[str]:
     """Names of the units that any trial of a family with this setting may read; "" are the teacher's."""
-    families = [name for name in possible(spec, "family") if {key, "units"} <= FAMILIES[name].settings]
+    families = [name for name in possible(spec, "family") if key in FAMILIES[name].settings]
     return {
-        units_of(dataclasses.replace(spec.settings, family=family, units=units))
+        FAMILIES[family].units(Prepared(), dataclasses.replace(spec.settings, family=family, units=units))
         for family in families
         for units in possible(spec, "units")
     }

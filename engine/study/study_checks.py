@@ -6,14 +6,12 @@ Each check covers the sections that could be read; a section with problems of it
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bertdistill.engine.contract.spec import SCRATCH, Settings, TeacherSpec
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.family_checks import baseline_problems, family_problems, place, selected
+from bertdistill.engine.study.family_checks import family_problems, place, selected
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.sections import (
     Problem,
@@ -24,12 +22,10 @@ from bertdistill.engine.study.sections import (
     shown,
     unknown_keys,
 )
-from bertdistill.engine.study.space import Space, conditions, count, grid, points, resolve
+from bertdistill.engine.study.space import count, points
 from bertdistill.engine.study.transfer_checks import transfer_problems
+from bertdistill.engine.study.transformer_checks import transformer_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
-
-MOST_SHAPES = 100_000
-"""Larger spaces of widths and heads are not enumerated; the runner rejects an invalid proposal later."""
 
 SHARE = "transfer_share"
 
@@ -40,7 +36,15 @@ LARGEST_GRID = 100_000
 def cross_problems(parts: Parts) -> list[Problem]:
     """All problems across sections."""
     checks = (
-        *(_data, _task_columns, _teacher, _transfer, _metrics, family_problems, _search, _student, _shapes),
+        _data,
+        _task_columns,
+        _teacher,
+        _transfer,
+        _metrics,
+        family_problems,
+        _search,
+        _student,
+        transformer_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]
@@ -285,79 +289,24 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
         reasons = [_pointless(parts, one.key, family) for family in selected(parts) if one.applies(family)]
         if reasons and all(reasons):
             yield Problem(*place(one.name), f"has no effect {reasons[0]}")
-    family = TRANSFORMER.name
-    listed = parts.fixed.value("layer_list", family)
-    table = f"settings.{family}" if "layer_list" in parts.family_settings.get(family, {}) else "settings"
-    if "list" in _possible(parts, "layer_choice", family) and not listed:
-        yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
-    if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
-        yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
 
 
 def _pointless(parts: Parts, key: str, family: str) -> str:
     """Why searching the key changes no student of this family ('' if it does)."""
     match key:
-        case "head_seed" if "random" not in _possible(parts, "head_choice", family):
+        case "head_seed" if "random" not in parts.values("head_choice", family):
             return 'unless head_choice = "random"; set or search head_choice'
-        case "head_choice" if _possible(parts, "heads", family) == (0,):
+        case "head_choice" if parts.values("heads", family) == (0,):
             return "with heads = 0, which keeps all; set or search heads"
-        case "layer_choice" if _possible(parts, "layers", family) == (0,):
+        case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
-        case "transfer_share" if _possible(parts, "alpha", family) == (0.0,):
+        case "transfer_share" if parts.values("alpha", family) == (0.0,):
             return "with alpha = 0: nothing else labels these texts; raise alpha"
-        case "temperature" if _possible(parts, "soft_loss", family) == ("mse",):
+        case "temperature" if parts.values("soft_loss", family) == ("mse",):
             return 'with soft_loss = "mse"; remove it'
     return ""
-
-
-def _possible(parts: Parts, key: str, family: str) -> tuple[Any, ...]:
-    """Values of a key in students of this family; none for a continuous range."""
-    searched = next((one for one in parts.search or () if one.key == key and one.applies(family)), None)
-    return (parts.fixed.value(key, family),) if searched is None else points(searched) or ()
 
 
 def _student(parts: Parts) -> Iterator[Problem]:
     if parts.student is not None and not parts.student.init:
         yield Problem("student", "init", 'is empty; use "teacher", "scratch", a Hub id or a folder')
-
-
-def _shapes(parts: Parts) -> Iterator[Problem]:
-    """Widths and heads of students from scratch, for every combination in the space."""
-    if not parts.scratch or parts.settings is None or parts.search is None:
-        return
-    if TRANSFORMER.name not in selected(parts):
-        return
-    width = parts.teacher.hidden_size if parts.teacher and parts.teacher.model == SCRATCH else 0
-    asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads"})
-    if (count(asked, parts.fixed) or math.inf) <= MOST_SHAPES:
-        for params in grid(asked, parts.fixed):
-            if text := _shape_problem(resolve(asked, params, parts.fixed), width):
-                yield Problem("search" if params else "settings", "", text)
-                break
-    if parts.baseline is None or list(baseline_problems(parts)):
-        return
-    if text := _shape_problem(parts.fixed.baseline(parts.baseline), width):
-        yield Problem("baseline", "", text)
-
-
-def _with_conditions(space: Space, keys: set[str]) -> Space:
-    while True:
-        more = {other for p in space if p.key in keys for other in conditions(p)} - keys
-        if not more:
-            return tuple(p for p in space if p.key in keys)
-        keys = keys | more
-
-
-def _shape_problem(settings: Settings, teacher_width: int) -> str:
-    if settings.family != TRANSFORMER.name:
-        return ""
-    width = settings.hidden_size or teacher_width
-    if not width:
-        return ""
-    if width % settings.head_size:
-        return f"allows head_size = {settings.head_size} with hidden_size = {width}, which it does not divide"
-    if settings.heads > width // settings.head_size:
-        most = width // settings.head_size
-        remedy = "use fewer, or omit heads: from scratch their number is hidden_size / head_size"
-        return f"allows heads = {settings.heads} with hidden_size = {width}, which has {most}; {remedy}"
-    return ""

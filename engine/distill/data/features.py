@@ -83,16 +83,26 @@ class Features:
 
 def feature_key(tokenizer: PreTrainedTokenizerBase, data: DataSpec, task: str, part: str, examples_digest: str) -> str:
     """Name of the cache folder: equal if and only if the arrays would be the same."""
-    model = json.loads(_fast(tokenizer).backend_tokenizer.to_str())
-    for changed_by_use in ("truncation", "padding"):
-        model.pop(changed_by_use, None)
     lengths = [data.max_length]
     if TASKS[task].spans:
         lengths += [data.doc_stride, data.max_question_length]
     content = json.dumps(
-        [FORMAT, model, tokenizer.model_input_names, task, lengths, examples_digest], ensure_ascii=True, sort_keys=True
+        [FORMAT, _content(tokenizer), tokenizer.model_input_names, task, lengths, examples_digest],
+        ensure_ascii=True,
+        sort_keys=True,
     )
     return f"{part}-{hashlib.blake2b(content.encode(), digest_size=12).hexdigest()}"
+
+
+def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A checksum of everything that determines its tokens."""
+    return hashlib.sha256(json.dumps(_content(tokenizer), sort_keys=True).encode()).hexdigest()
+
+
+def _content(tokenizer: PreTrainedTokenizerBase) -> Any:
+    """Its tokenizer.json, without what changes by use."""
+    content = json.loads(_fast(tokenizer).backend_tokenizer.to_str())
+    return {key: value for key, value in content.items() if key not in ("truncation", "padding")}
 
 
 def build_features(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import reprlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,9 @@ TOLERANCE = 0.02
 """By which the probabilities of a row may miss 1: people round them."""
 SMALLEST = 1e-6
 """Probabilities below this count as this: fp16 has no logarithm of 0."""
-
-LARGEST = 60_000
-"""Logits are kept in fp16, which ends at 65,504."""
+FINITE = sys.float_info.max
+LARGEST = 1000.0
+"""Logits beyond this are no logits of a classifier; outputs are kept in fp16, which would make them infinite."""
 
 Key = tuple[str, ...]
 """("id", id) or ("text", first, second)."""
@@ -38,9 +39,18 @@ class OutputsFile:
     sha256: str
     rows: Mapping[Key, tuple[float, ...]]
     """Logits in the order of the labels."""
+    texts: Mapping[str, Key]
+    """By id, the text of rows that have both."""
 
     def missing(self, examples: Examples) -> str:
-        """A sentence if rows are missing for some of the examples, else ""."""
+        """A sentence if rows are missing for some of the examples, else ""; ConfigError if ids name other texts."""
+        for row in examples.rows:
+            if self.texts.get(row.id, own := text_key(row.text, row.pair)) != own:
+                raise ConfigError(
+                    f"{self.source}: id {row.id} has the text {self.texts[row.id][1][:60]!r}, but that row of "
+                    f"data.train is {row.text[:60]!r}",
+                    hint="correct the ids, or remove them: then texts are compared",
+                )
         absent = [row for row in examples.rows if self._find(row) is None]
         if not absent:
             return ""
@@ -74,14 +84,17 @@ def read_outputs(path: Path, labels: Sequence[str], named: str) -> OutputsFile:
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise ConfigError(f"{source}: expected one JSON object per line", hint="save it as JSON Lines")
     rows: dict[Key, tuple[float, ...]] = {}
+    texts: dict[str, Key] = {}
     for number, row in enumerate(raw, 1):
         at = f"{source}, row {number}"
         key = _key(row, at)
         if key in rows:
             raise ConfigError(f"{at}: a second row for {key[0]} {key[1][:60]!r}", hint="keep one of them")
         rows[key] = _logits(row, labels, at)
+        if key[0] == "id" and (text := _text(row)):
+            texts[key[1]] = text
     order = hashlib.sha256(repr((file_sha256(path), tuple(labels))).encode()).hexdigest()
-    return OutputsFile(source, order, rows)
+    return OutputsFile(source, order, rows, texts)
 
 
 def _key(row: Mapping[str, Any], at: str) -> Key:
@@ -90,10 +103,14 @@ def _key(row: Mapping[str, Any], at: str) -> Key:
         given = int(given)
     if isinstance(given, (str, int)) and not isinstance(given, bool):
         return "id", str(given)
-    text, pair = row.get("text"), row.get("text_pair", row.get("pair"))
-    if not isinstance(text, str) or not (pair is None or isinstance(pair, str)):
+    if not (text := _text(row)):
         raise ConfigError(f"{at} has neither an id nor a text", hint='add "id" (row of data.train from 0) or "text"')
-    return text_key(text, pair)
+    return text
+
+
+def _text(row: Mapping[str, Any]) -> Key | None:
+    text, pair = row.get("text"), row.get("text_pair", row.get("pair"))
+    return text_key(text, pair) if isinstance(text, str) and (pair is None or isinstance(pair, str)) else None
 
 
 def _logits(row: Mapping[str, Any], labels: Sequence[str], at: str) -> tuple[float, ...]:
@@ -102,6 +119,10 @@ def _logits(row: Mapping[str, Any], labels: Sequence[str], at: str) -> tuple[flo
         raise ConfigError(f"{at} must have either probabilities or logits", hint="give one of them per row")
     values = _numbers(row[given[0]], labels, f"{at}: {given[0]}")
     if given[0] == "logits":
+        if max(map(abs, values)) > LARGEST:
+            raise ConfigError(
+                f"{at}: logits {_short(values)} go beyond {LARGEST:g}", hint="give logits, or probabilities"
+            )
         return values
     if min(values) < 0 or abs(sum(values) - 1) > TOLERANCE:
         raise ConfigError(
@@ -125,11 +146,9 @@ def _numbers(raw: Any, labels: Sequence[str], at: str) -> tuple[float, ...]:
     if not isinstance(raw, list) or len(raw) != len(labels):
         raise ConfigError(f"{at} must be {len(labels)} numbers, in the order of the labels {listed}")
     for value in raw:
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not -LARGEST <= value <= LARGEST:
-            raise ConfigError(
-                f"{at} has {reprlib.repr(value)}, which is not a number from -{LARGEST:,} to {LARGEST:,}",
-                hint="correct the row",
-            )
+        # A comparison, because JSON has integers that are too large for a float.
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not -FINITE <= value <= FINITE:
+            raise ConfigError(f"{at} has {reprlib.repr(value)}, which is not a finite number", hint="correct the row")
     return tuple(map(float, raw))
 
 

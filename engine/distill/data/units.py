@@ -53,13 +53,15 @@ def count_units(
         np.save(temporary / COUNT, len(with_label))
 
     frequent = build_once(caches / "units" / key, build, say)
+    ends = (tokenizer.sep_token_id, tokenizer.eos_token_id)  # T5 ends every text of a pair with its only mark
+    pads = (tokenizer.pad_token_id, *special, padding_id(tokenizer))  # never a unit that texts contain, if possible
     return Units(
         vocabulary=int(np.load(frequent / COUNT, allow_pickle=False)) + 2,
         whole_vocabulary=len(frequent_ids(frequent)) + 2,
         size=len(tokenizer),
         mean_length=last / max(labelled, 1),
-        pad_id=padding_id(tokenizer),
-        separator_id=-1 if tokenizer.sep_token_id is None else tokenizer.sep_token_id,
+        pad_id=next(one for one in pads if one is not None),
+        separator_id=next((one for one in ends if one is not None), -1),
         special_ids=tuple(special),
         tokenizer=folder,
         frequent=str(frequent),

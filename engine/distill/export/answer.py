@@ -33,11 +33,11 @@ from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import FAMILY, Model
 from bertdistill.engine.distill.families.table import load_model
-from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder
+from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder, read_any_shape
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
-from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.families.transformer import ARCHITECTURES, Shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.routing import confidence, passed_on
 from bertdistill.engine.tasks.table import TASKS
@@ -151,7 +151,7 @@ def _answer(opened: Opened, question: str, context: str) -> Answered:
     config = _fit_for(opened, spans=True)
     if not question.strip() or not context.strip():
         raise ConfigError("question and passage must not be empty")
-    data = _room_for(question, opened.tokenizer, _data(config))
+    data = _room_for(question, opened.tokenizer, _data(opened))
     examples = Examples(_task(config), [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
         features, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
@@ -187,7 +187,7 @@ def _classify(opened: Opened, text: str, pair: str | None) -> tuple[Answered, ND
         raise ConfigError("the text to classify is empty")
     labels = labels_of(config)
     examples = Examples(_task(config), [TextExample("0", text, pair, 0)], labels)
-    data = _data(config)
+    data = _data(opened)
     with tempfile.TemporaryDirectory() as scratch:
         _, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
     shifted = np.exp(outputs[0].astype(float) - outputs[0].max())
@@ -243,15 +243,19 @@ def _fit_for(opened: Opened, *, spans: bool) -> Mapping[str, Any]:
     return opened.config
 
 
-def _data(config: Mapping[str, Any]) -> DataSpec:
+def _data(opened: Opened) -> DataSpec:
     """The text lengths of training; the defaults for a folder that does not have them."""
+    config = opened.config
     known = {field.name for field in dataclasses.fields(DataSpec)}
     reading = {key: value for key, value in (config.get(READING) or {}).items() if key in known}
     data = DataSpec(**reading)
     if FAMILY in config:  # only transformers have a longest input
         return data
-    longest = Shape.from_config({**config, KEPT_HEADS: None}).longest_input
-    return dataclasses.replace(data, max_length=min(data.max_length, longest))
+    if config.get("model_type") in ARCHITECTURES:
+        shape = Shape.from_config({**config, KEPT_HEADS: None})
+    else:  # a teacher may be of any architecture
+        shape = read_any_shape(opened.folder)
+    return dataclasses.replace(data, max_length=min(data.max_length, shape.longest_input))
 
 
 def _room_for(question: str, tokenizer: Any, data: DataSpec) -> DataSpec:

@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.cascade import Part, Router
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import file_sha256, write_json
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.distill.data.caches import refuse_damage
-from bertdistill.engine.distill.data.examples import Examples, digest, load_examples, search_examples
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features
+from bertdistill.engine.distill.data.examples import Examples, search_examples
+from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.export.cascade_folder import Exported, export_cascade
 from bertdistill.engine.distill.export.promotion import (
     BOOTSTRAP_SEED,
@@ -34,6 +33,7 @@ from bertdistill.engine.distill.export.promotion import (
     Mismatch,
     disagreements,
 )
+from bertdistill.engine.distill.export.scoring import open_tokenizer, report_examples, report_features
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
@@ -148,8 +148,8 @@ def verify_cascade(run: Run) -> dict[str, Any]:
     _compare(repeated, order, router, found, spec.task)
     found.refuse_unless(order.force, run)
 
-    report = load_examples(spec.data, spec.task, "report", labels=spec.prepared.labels)
-    reported = [_report_features(run, report, one) for one in (small, large)]
+    report = report_examples(run)
+    reported = [report_features(run, report, one.tokenizer) for one in (small, large)]
     routed = _routed(run, report, reported, (small, large), router, "report split")
     scores = _reported(run, routed, report, order, found)
     measured = _measured(run, (small, large), splits, routed.share)
@@ -187,8 +187,7 @@ def _load(run: Run, part: Part, found: Found) -> Loaded:
             found.problems.append(f"{weights} is not the recorded file (its SHA-256 differs)")
         model = load_model(part.checkpoint)
     place(model.net, run.device)
-    folder = facts.units_of(model.units).tokenizer or facts.teacher_folder
-    return Loaded(part, model, AutoTokenizer.from_pretrained(folder, trust_remote_code=False), precision)
+    return Loaded(part, model, open_tokenizer(run.spec, model), precision)
 
 
 def _routed(
@@ -210,17 +209,6 @@ def _compare(repeated: Routed, order: Promotion, router: Router, found: Found, t
             f"the share passed on was recorded as {router.share:.1%} on the validation split and is "
             f"{repeated.share:.1%} now"
         )
-
-
-def _report_features(run: Run, examples: Examples, member: Loaded) -> Features:
-    key = feature_key(member.tokenizer, run.spec.data, run.spec.task, "report", digest(examples))
-    return build_features(
-        examples,
-        member.tokenizer,
-        run.spec.data,
-        folder=run.caches / "features" / key,
-        progress=run.progress("tokenising the report split", "examples"),
-    )
 
 
 def _reported(run: Run, routed: Routed, examples: Examples, order: Promotion, found: Found) -> dict[str, float]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
+from bertdistill.engine.families.table import unused
 from bertdistill.engine.families.transformer import Shape
 from bertdistill.engine.tasks.table import TASKS
 
@@ -93,7 +94,7 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
-    idle |= {"temperature"} if settings.alpha == 0 else set()
+    idle |= unused(settings)
     return {name: value for name, value in rows.items() if name not in idle}
 
 

@@ -16,7 +16,7 @@ from bertdistill.engine.distill.export.tiny_format import LOADING, UNITS
 from bertdistill.engine.distill.families import linear_net
 from bertdistill.engine.distill.families.linear import LinearModel
 from bertdistill.engine.distill.families.table import load_model
-from bertdistill.engine.families.table import foreign
+from bertdistill.engine.families.table import unused
 
 
 class LinearFormat:
@@ -56,11 +56,11 @@ class LinearFormat:
         config = self._config
         texts = '"A first sentence.", "A second one."' if config["texts"] == 2 else '"A wonderful story."'
         longest = f" of up to {config['ngrams']}" if config["ngrams"] > 1 else ""
-        unused = foreign(facts.settings) | {"seed"} | (set() if facts.settings.alpha else {"temperature", "soft_loss"})
+        left_out = unused(facts.settings) | {"seed"}
         return Description(
             f"TF-IDF and logistic regression for {facts.task} over {len(self.net.keys):,} n-grams{longest} of "
             f"{UNITS.get(config['units'], config['units'])}",
             LOADING.format(texts=texts),
-            {name: value for name, value in asdict(facts.settings).items() if name not in unused},
+            {name: value for name, value in asdict(facts.settings).items() if name not in left_out},
             tags=("tf-idf", "logistic-regression"),
         )

@@ -10,10 +10,11 @@ import torch
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.spec import AttemptSpec
-from bertdistill.engine.distill.data.examples import Examples, digest, load_examples
-from bertdistill.engine.distill.data.features import Features, build_features, feature_key
+from bertdistill.engine.distill.data.examples import Examples, load_examples
+from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.run import Run
+from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.tasks import SCORERS, Scored
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
@@ -34,15 +35,7 @@ def report_examples(run: Run) -> Examples:
 
 def report_features(run: Run, examples: Examples, tokenizer: Any) -> Features:
     """The report split as a tokenizer reads it, from a cache if it was read before."""
-    spec = run.spec
-    key = feature_key(tokenizer, spec.data, spec.task, "report", digest(examples))
-    return build_features(
-        examples,
-        tokenizer,
-        spec.data,
-        folder=run.caches / "features" / key,
-        progress=run.progress("tokenising the report split", "examples"),
-    )
+    return tokenised(run, examples, tokenizer, "report")
 
 
 def score(

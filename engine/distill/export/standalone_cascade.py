@@ -23,7 +23,7 @@ class Member:
     """One of the two models: its logits of a text, read as in training."""
 
     def __init__(self, folder: Path, max_length: int) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self.max_length = max_length
         own = folder / "modeling.py"
         if own.is_file():  # a network that transformers does not know
@@ -35,7 +35,7 @@ class Member:
             loaded = module.load(folder)
             self.model = getattr(loaded, "net", loaded)
         else:
-            self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+            self.model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False).eval()
 
     def logits(self, text: str, pair: str | None) -> torch.Tensor:
         """(labels,)."""

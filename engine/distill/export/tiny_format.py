@@ -16,7 +16,7 @@ from bertdistill.engine.distill.families import tiny_net
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.tiny import TinyModel
 from bertdistill.engine.distill.families.tiny_net import MASKED, BiLstm, joined
-from bertdistill.engine.families.table import foreign
+from bertdistill.engine.families.table import unused
 
 UNITS = {"": "the pieces of the teacher's tokenizer", "words": "words"}
 LOADING = """```python
@@ -71,7 +71,7 @@ class TinyFormat:
         return (tiny_net.load(folder).net(inputs["input_ids"]),)
 
     def traceable(self) -> nn.Module:
-        return _Positional(Unpacked(self.net) if isinstance(self.net, BiLstm) else self.net).eval()
+        return _Positional(_Unpacked(self.net) if isinstance(self.net, BiLstm) else self.net).eval()
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config, pair = self._config, self._config["texts"] == 2
@@ -83,15 +83,14 @@ class TinyFormat:
             f"A {kind} for {facts.task} with {rows:,} embeddings of size {config['embedding_size']}; it reads "
             f"{UNITS.get(config['units'], config['units'])}",
             LOADING.format(texts=texts) + (ONNX.format(pad=pad) if onnx else ""),
-            {name: value for name, value in self._settings(facts).items() if name not in foreign(facts.settings)},
+            {name: value for name, value in self._settings(facts).items() if name not in unused(facts.settings)},
         )
 
     def _settings(self, facts: CardFacts) -> dict[str, Any]:
-        """The sizes are those of the model; the temperature has no effect without the soft loss."""
+        """The sizes are those of the model."""
         rows = asdict(facts.settings)
         rows |= {key: self._config[key] for key in rows if key in self._config and key != "units"}
-        rows["vocab_size"] = len(config_kept(self.net)) + 2
-        return {name: value for name, value in rows.items() if name != "temperature" or facts.settings.alpha}
+        return rows | {"vocab_size": len(config_kept(self.net)) + 2}
 
 
 def config_kept(net: nn.Module) -> Tensor:
@@ -111,26 +110,20 @@ class _Positional(nn.Module):
         return (self.net(*inputs),)
 
 
-class Unpacked(nn.Module):
-    """A BiLstm without packed sequences, which ONNX exporters cannot trace: each direction reads its own copy.
+class _Unpacked(nn.Module):
+    """A BiLstm for the ONNX exporter, which cannot trace packed sequences: ONNX's own LSTM takes lengths instead.
 
-    The backward direction reads the units of a text in reverse, so that padding comes last for both.
+    Outside of an export its outputs are meaningless.
     """
 
     def __init__(self, net: BiLstm) -> None:
         super().__init__()
-        self.net = net
-        self.directions = nn.ModuleList()
-        for layer in range(net.lstm.num_layers):
-            for suffix in ("", "_reverse"):
-                one = nn.LSTM(getattr(net.lstm, f"weight_ih_l{layer}").shape[1], net.lstm.hidden_size, batch_first=True)
-                one.load_state_dict(
-                    {
-                        f"{name}_l0": getattr(net.lstm, f"{name}_l{layer}{suffix}")
-                        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                    }
-                )
-                self.directions.append(one)
+        self.net, self.layers, self.size = net, net.lstm.num_layers, net.lstm.hidden_size
+        for layer in range(self.layers):
+            weights, recurrent = (_gates(net.lstm, name, layer) for name in ("weight_ih", "weight_hh"))
+            biases = torch.cat([_gates(net.lstm, name, layer) for name in ("bias_ih", "bias_hh")], dim=1)
+            for name, value in (("weights", weights), ("recurrent", recurrent), ("biases", biases)):
+                self.register_buffer(f"{name}_{layer}", value.detach())
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Logits, (batch, labels)."""
@@ -140,17 +133,29 @@ class Unpacked(nn.Module):
 
     def _pooled(self, rows: Tensor) -> Tensor:
         rows, lengths = tiny_net.left_aligned(rows)
-        at = torch.arange(rows.shape[1], device=rows.device)[None, :]
-        real = at < lengths[:, None]
-        mirror = torch.where(real, lengths[:, None] - 1 - at, at)[..., None]
-        states = self.net.embedder.embedding(rows)
-        for forward, backward in zip(self.directions[::2], self.directions[1::2], strict=True):
-            ahead, _ = forward(states)
-            back, _ = backward(states.gather(1, mirror.expand_as(states)))
-            states = torch.cat((ahead, back.gather(1, mirror.expand_as(back))), dim=2)
-        if self.net.longest:
-            longest: Tensor = states.masked_fill(~real[..., None], MASKED).amax(1)
-            return longest
-        half = self.net.lstm.hidden_size
-        end = (lengths - 1)[:, None, None].expand(-1, 1, half)
-        return torch.cat((states[..., :half].gather(1, end)[:, 0], states[:, 0, half:]), dim=1)
+        batch, width = rows.shape
+        states = last = self.net.embedder.embedding(rows).transpose(0, 1)
+        for layer in range(self.layers):
+            given = [self.get_buffer(f"{name}_{layer}") for name in ("weights", "recurrent", "biases")]
+            every, last = torch.onnx.ops.symbolic_multi_out(
+                "LSTM",
+                [states, *given, lengths.int()],
+                attrs={"hidden_size": self.size, "direction": "bidirectional"},
+                dtypes=(torch.float32, torch.float32),
+                shapes=((width, 2, batch, self.size), (2, batch, self.size)),
+            )
+            states = every.transpose(1, 2).reshape(width, batch, 2 * self.size)
+        if not self.net.longest:
+            return torch.cat((last[0], last[1]), dim=1)
+        real = torch.arange(width, device=rows.device)[:, None] < lengths[None, :]
+        longest: Tensor = states.masked_fill(~real[..., None], MASKED).amax(0)
+        return longest
+
+
+def _gates(lstm: nn.LSTM, name: str, layer: int) -> Tensor:
+    """Parameters of both directions, (2, 4 · size, …), in ONNX's order of gates: torch's is i f g o."""
+    directions = []
+    for suffix in ("", "_reverse"):
+        inner, forget, cell, outer = getattr(lstm, f"{name}_l{layer}{suffix}").chunk(4)
+        directions.append(torch.cat((inner, outer, forget, cell)))
+    return torch.stack(directions)

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 ITERATIONS = 1000
 LEAST_SHARE = 1e-3
-"""Smaller shares of a row are left out: of six labels, a sure teacher gives most rows less to all but one or two."""
+"""Smaller parts of what a text counts are left out: a sure teacher gives most texts less to all but one or two labels.
+"""
 NEVER = -10.0
 """Log odds, to the rarest of the others, of a label that no training text has."""
 
@@ -65,7 +66,7 @@ class LinearModel:
         Raises ConfigError if all training texts have one label.
         """
         given = shares(features.targets, self.net.labels, settings, teacher.get(LOGITS))
-        rows, labels = np.nonzero(given >= LEAST_SHARE)
+        rows, labels = np.nonzero((given > 0) & (given >= LEAST_SHARE * given.sum(axis=1, keepdims=True)))
         if len(np.unique(labels)) < 2:
             raise ConfigError("all training texts have the same label, so there is nothing to fit")
         weight, bias = _regression(self._matrix(features)[rows], labels, given[rows, labels], settings.C)
@@ -107,21 +108,29 @@ def shares(
 ) -> Floats:
     """What each text counts for each label, (texts, labels): the weights of as many weighted rows.
 
-    alpha times the teacher's probability at the temperature (1 if the soft loss is mse), plus 1 - alpha for the label;
-    of a text without a label (target below 0) only the former, weighted so that these texts have `transfer_share` of
-    the weight of all. Cross-entropy over these rows is that against the mixed distribution.
+    alpha times the teacher's probability at the temperature (1 if the soft loss is mse), plus 1 - alpha for the label.
+    A text without a label (target below 0) has only the former; such texts have `transfer_share` of the weight of all
+    teacher probabilities. Cross-entropy over these rows is that against the mixed distribution.
     """
     known = targets >= 0
     hard = np.eye(labels)[np.where(known, targets, 0)] * known[:, None]
-    found = (1 - settings.alpha) * hard
+    scale = _balanced(hard) if settings.class_weight == "balanced" else np.ones(labels)
+    found: Floats = (1 - settings.alpha) * hard * scale
     if settings.alpha > 0 and logits is not None:
         temperature = settings.temperature if settings.soft_loss == "kl" else 1.0
-        share, others = transfer_share(settings), np.count_nonzero(~known)
-        weights = np.where(known, 1.0, share / (1 - share) * known.sum() / max(others, 1))
-        found += settings.alpha * weights[:, None] * _softmax(logits.astype(np.float64) / temperature)
-    if settings.class_weight == "balanced":
-        found *= known.sum() / (labels * np.maximum(hard.sum(axis=0), 1))
+        soft = _softmax(logits.astype(np.float64) / temperature) * scale
+        share = transfer_share(settings)
+        if not known.all():
+            soft[~known] *= share / (1 - share) * soft[known].sum() / soft[~known].sum()
+        found += settings.alpha * soft
     return found
+
+
+def _balanced(hard: Floats) -> Floats:
+    """Weights of the labels, inverse to how many texts have them; 1 for a label that none has."""
+    counts = hard.sum(axis=0)
+    present = counts > 0
+    return np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)
 
 
 def _softmax(logits: Floats) -> Floats:

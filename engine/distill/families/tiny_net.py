@@ -27,7 +27,11 @@ FAR = 1 << 20
 
 
 class Embedder(nn.Module):
-    """Ids of the tokenizer to rows of the embeddings: 0 is no unit, 1 any unit without a row of its own."""
+    """Ids of the tokenizer to rows of the embeddings: 0 is no unit, 1 any unit without a row of its own.
+
+    Special ids are no units. The first text of a pair ends with the first separator, also with one that is spelt out in
+    it ("[SEP]"): tokenizers read that as the mark itself.
+    """
 
     kept: Tensor
     row: Tensor

@@ -25,6 +25,11 @@ def file_texts(spec: TransferSpec, material: Material, named: str) -> Iterator[T
     if report.is_file() and path.samefile(report):
         raise _is_report(source, "data.report")
     if kind(path) == ".txt":
+        if material.paired:
+            raise ConfigError(
+                f"{source} has one sentence per line, but the examples of this study are pairs",
+                hint="use a table with a column for each sentence",
+            )
         return _drawn([(line, None) for line in _lines(path, material.labels)], spec)
     table = table_of(path, source, _first_given(spec, material.run.spec.data))
     return _drawn(_texts(table, _columns(spec, material, table), material, source, named), spec)

@@ -54,6 +54,15 @@ def test_the_ladder_of_the_newest_study(type_: Type) -> None:
     )
 
 
+def test_intervals_to_the_teacher_need_no_verification(climbed: Climbed, type_: Type) -> None:
+    """Its stored predictions of the validation split are compared with those of each student, example by example."""
+    climbed.teacher_predicted(wrong=10)
+    [found] = json.loads(type_("toy", "--json")[1])
+    low, high = found["rungs"][0]["scores"]["validation"]["gap_interval"]
+    assert ("validation", True) == (found["split"], -25 < low < -15 < high < -5)
+    assert "the interval reaches beyond 1 point" in type_("toy")[1]
+
+
 def test_after_verification_the_report_split_decides(climbed: Climbed, type_: Type) -> None:
     """With paired intervals, because the teacher's predictions are stored there."""
     climbed.scored_on_report(REPORTED)

@@ -615,6 +615,17 @@ async def test_difficulty_of_the_teacher_and_of_trials(ws: Workspace, importance
         assert "difficulty demo --trial 1" in command(pilot)
 
 
+async def test_difficulty_lists_the_families_under_a_title(
+    ws: Workspace, importances: Child, passes: Passes, edit: Edit
+) -> None:
+    """Each by its best trial; the title names every column, also where there is little room."""
+    edit(lambda session: writes.set_trial_metrics(session, 1, {"accuracy": 88.0}, progress=1.0))
+    async with playing(ws, AnalysisScreen("demo"), size=(80, 24)) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: row(pilot, "transformer").startswith("transformer #0 88.00 -3.00"), "the family")
+        assert row(pilot, "best").startswith("best of each family accuracy to the teacher params")
+
+
 async def test_difficulty_of_questions_is_not_measured(ws: Workspace, importances: Child) -> None:
     """It says so, and starts no process."""
     async with playing(ws, AnalysisScreen("demo")) as pilot:

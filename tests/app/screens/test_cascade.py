@@ -35,6 +35,7 @@ async def test_left_and_right_move_the_threshold(study: JoinedStudy) -> None:
     async with playing(study.workspace, screen) as pilot:
         await shown(pilot, "20.0% passed on")
         assert "#0 answers if it is sure, else teacher" in words_on(pilot)
+        assert "cost by latency_cpu_ms (ms): " in words_on(pilot)
         await pilot.press("right")
         await shown(pilot, "22.5% passed on")
         await pilot.press("left", "left")

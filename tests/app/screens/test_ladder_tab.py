@@ -70,6 +70,7 @@ async def test_the_table_is_there_at_once_and_gains_intervals(
         await pilot.press("8")
         await shown(pilot, "Ladder by accuracy (reading predictions)")
         assert "80.00" in words_on(pilot)
+        assert "93.00 ± 1.41 (2)" in words_on(pilot), "a column is as wide as its longest cell"
         assert "report split" not in words_on(pilot).split("\n")[4]
         child.free.set()
         await until(pilot, lambda: "reading predictions" not in words_on(pilot), "the answer")

@@ -116,7 +116,7 @@ async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> Non
         assert "accuracy differs from the record" in words
         assert not screen.check_action("try_it", ())
         await pilot.press("enter")
-        await told(pilot, "model:2 is refused: only a verified model can be tried.")
+        await told(pilot, "model:2 has the state refused; only a verified model can be tried.")
         await pilot.press("j")
         await shown(pilot, "# The card")
         words = words_on(pilot)

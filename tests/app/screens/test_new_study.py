@@ -52,6 +52,11 @@ def line(screen: NewStudyScreen, name: str) -> Input:
     return next(field for field in screen.query("#fields Input").results(Input) if field.name == name)
 
 
+def value(screen: NewStudyScreen, name: str) -> str | None:
+    """What stands in the input of a key; None while the form is made anew."""
+    return next((one.value for one in screen.query("#fields Input").results(Input) if one.name == name), None)
+
+
 async def laid_out(pilot: Pilot[None], screen: NewStudyScreen) -> None:
     """Wait until the form stands."""
     await until(pilot, lambda: screen.config and screen.focused in list(screen.query("#fields Input")), "the form")
@@ -225,7 +230,7 @@ async def test_nothing_typed_is_lost_on_the_way(ws: Workspace, file: Path) -> No
         await shown(pilot, "or the path of a study file")
         await pilot.press("enter")
         await laid_out(pilot, screen)
-        await until(pilot, lambda: line(screen, "note").value == "mine", "what was typed")
+        await until(pilot, lambda: value(screen, "note") == "mine", "what was typed")
         await pilot.press("escape", "escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
         await shown(pilot, "note=mine")
@@ -235,6 +240,12 @@ async def test_nothing_typed_is_lost_on_the_way(ws: Workspace, file: Path) -> No
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
         await pilot.press("y")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
+
+
+async def test_keys_of_one_family_are_shown_in_full(ws: Workspace, file: Path) -> None:
+    """Their end is what tells them apart, so the labels are as wide as the longest key."""
+    async with playing(ws, NewStudyScreen("sst2-tiny")) as pilot:
+        await shown(pilot, "search.transformer.learning_rate")
 
 
 async def test_any_other_key_becomes_a_line(ws: Workspace, file: Path) -> None:
@@ -387,7 +398,7 @@ async def test_a_file_that_was_changed_meanwhile_is_read_again(ws: Workspace, fi
         pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
         await told(pilot, "fresh.toml was changed on disk: its new values are shown, your changes kept.")
         await until(pilot, lambda: screen.checked and screen.checked.spec, "a valid study")
-        await until(pilot, lambda: line(screen, "budget.trials").value == "11", "its new value")
+        await until(pilot, lambda: value(screen, "budget.trials") == "11", "its new value")
         assert "5" == line(screen, "settings.epochs").value
         file.write_text("[[[")
         pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app

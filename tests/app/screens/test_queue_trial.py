@@ -86,7 +86,7 @@ async def test_a_trial_is_queued(ws: Workspace, asked: Asked) -> None:
         await put(pilot, "learning_rate", "0.0005")
         await shown(pilot, "Q queues it; 1 of 8 trials of the budget are left.")
         assert "learning_rate 0.0005 0.001" in line_of(pilot, "learning_rate")
-        assert "no complete trial to estimate time and memory from" in words_on(pilot)
+        assert "no complete trial of its family to estimate time and memory from" in words_on(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, QueueTrialScreen)
         forecast = screen.outlook.forecast

@@ -122,6 +122,22 @@ async def test_a_filter_is_one_for_table_and_chart(ws: Workspace) -> None:
         assert screen.selected is None
 
 
+async def test_the_scale_of_the_chart(ws: Workspace, edit: Edit) -> None:
+    """The values decide until L switches x between linear and logarithmic; another metric is decided by its own."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await shown(pilot, "params ↓ (live)")
+        await pilot.press("2", "L")
+        await shown(pilot, "params ↓ (live, log x)")
+        await pilot.press("X")
+        await until(pilot, lambda: "params ↓ (live" not in words_on(pilot), "another metric")
+        assert "log x" not in words_on(pilot)
+        await pilot.press("O")
+        edit(lambda session: writes.set_trial_metrics(session, 7, {"exact": 30.0, "params": 1.7e7}, progress=0.6))
+        await shown(pilot, "params ↓ (live, log x)")
+        await pilot.press("L")
+        await shown(pilot, "params ↓ (live)")
+
+
 async def test_marks_and_comparison(ws: Workspace) -> None:
     """space marks, c compares from two on, a seventh is refused, U unmarks all."""
     screen = StudyScreen("demo")

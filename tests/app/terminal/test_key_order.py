@@ -14,6 +14,7 @@ from textual.keys import key_to_character
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
+from bertdistill.app.preferences import Options
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.history import HistoryScreen
@@ -24,6 +25,7 @@ from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.workers import WorkersScreen
+from bertdistill.app.ui import BertDistill
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.study.config import to_toml
@@ -213,3 +215,10 @@ async def test_what_never_comes_holds_no_key_for_long(ws: Workspace, monkeypatch
         await until(pilot, lambda: type(pilot.app.screen) is SettingsScreen, "the settings")
         await until(pilot, lambda: type(pilot.app.screen) is StudyScreen, "the study again")
         gate.set()
+
+
+async def test_a_key_that_waited_past_the_end_is_dropped(ws: Workspace) -> None:
+    """The app has closed its screens: there is nothing that could take it, and nobody to tell."""
+    closed = BertDistill(Options(ws.path))
+    assert [] == closed.screen_stack
+    await closed._hand_on(Key("a", "a"))

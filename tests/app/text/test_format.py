@@ -28,6 +28,20 @@ def test_count(value: float | None, expected: str) -> None:
     assert expected == fmt.count(value)
 
 
+@pytest.mark.parametrize(
+    ("name", "width", "expected"),
+    [
+        ("transformer.layers", 18, "transformer.layers"),
+        ("transformer.layers", 13, "trans….layers"),
+        ("transformer.learning_rate", 9, "t….learning_rate"),
+        ("learning_rate", 9, "learning_rate"),
+    ],
+)
+def test_brief_names_keep_their_key(name: str, width: int, expected: str) -> None:
+    """The family is cut first; the rest is cut by the owner."""
+    assert expected == fmt.brief(name, width)
+
+
 def test_exact_count_keeps_every_digit() -> None:
     """The promised size is shown in full."""
     assert "66,364,418" == fmt.exact(66_364_418)
@@ -44,6 +58,7 @@ def test_exact_count_keeps_every_digit() -> None:
         ("exact", None, True, "–"),
         ("exact", math.inf, False, "–"),
         ("something_else", 0.123456, False, "0.1235"),
+        ("gflops", 4.3e-08, True, "4.3e-08 GFLOP"),
     ],
 )
 def test_metric(name: str, value: float | None, unit: bool, expected: str) -> None:

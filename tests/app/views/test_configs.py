@@ -37,6 +37,12 @@ def test_the_comment_at_the_top() -> None:
     assert "" == comment("name = 1\n# no\n")
 
 
+def test_paragraphs_of_the_comment_are_one_line_each() -> None:
+    """The screen wraps them; commands, tables and lists keep their lines."""
+    text = "# How small\n# can it be? Run:\n#   run it \\\n#     --now\n# Then\n# look.\n#\n# - one\n# - two\n"
+    assert "How small can it be? Run:\n  run it \\\n    --now\nThen look.\n\n- one\n- two" == comment(text)
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [("", "no file was given"), ("{}", "is a folder"), ("{}/no.toml", "no such file")]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bertdistill.app.views.view import StudyView, differences, read_view
 from bertdistill.app.widgets.trial_facts import facts_rows
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.steering import actions
-from bertdistill.store.rows import Trial
+from bertdistill.store.rows import Trial, TrialState
 
 
 @pytest.fixture
@@ -78,6 +79,34 @@ def test_another_family_says_what_becomes_of_the_other_keys(house: House, view: 
     assert outlook.neighbours
     forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "paper.hidden_size", "32")
     assert "hidden_size" == forecast.key
+
+
+def test_costs_are_judged_by_trials_of_the_same_family(house: House, view: StudyView, paper: Trial) -> None:
+    """The pace of a bag of words says nothing about an encoder."""
+    transformers = [t for t in view.trials if t.params["family"] == "transformer" and t.state == TrialState.COMPLETE]
+    forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "family", "transformer")
+    assert len(transformers) == forecast.judged_by > 0
+    alone = replace(forecast, minutes=None, memory_mb=None)
+    assert "no complete trial of its family to estimate time and memory from" == rerun_outlook.cost(alone)
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (100.0, "params 100"),
+        (150.0, "params 150 (+50.0%)"),
+        (25.0, "params 25 (-75.0%)"),
+        (5e4, "params 50,000 (500 ti"),
+    ],
+)
+def test_a_much_larger_size_is_a_multiple(
+    house: House, view: StudyView, paper: Trial, after: float, words: str
+) -> None:
+    """Percents with seven digits are not read."""
+    forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "family", "transformer")
+    forecast = replace(forecast, known={"params": after}, parent_known={"params": 100.0})
+    outlook = rerun_outlook.look_ahead(view, paper, "transformer", forecast)
+    assert dict(rerun_outlook.lines(view, paper, outlook))["size"].startswith(words)
 
 
 def test_columns_of_a_family(view: StudyView, paper: Trial) -> None:

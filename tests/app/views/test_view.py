@@ -19,6 +19,7 @@ from bertdistill.app.views.view import (
 )
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound
+from bertdistill.store.rows import TrialState
 
 
 def test_ranked_order(db: Database) -> None:
@@ -119,3 +120,15 @@ def test_axis_lines(db: Database) -> None:
     axis = chart_axis(read_view(db, "demo"), "exact")
     assert ((20.0, "threshold 20.00"), (95.0, "teacher 95.00")) == axis.lines
     assert "exact ↑" == axis.title
+
+
+def test_sizes_that_vary_widely_are_on_a_logarithmic_axis(db: Database) -> None:
+    """From a bag of words to an encoder; archived trials are not in the chart, and scores are never logarithmic."""
+    view = read_view(db, "demo")
+    assert not chart_axis(view, "params").log
+    large = dataclasses.replace(view.trials[0], number=8, known={"params": 1.7e7}, metrics={}, state=TrialState.RUNNING)
+    assert chart_axis(make_view(view.study, view.spec, [*view.trials, large]), "params").log
+    archived = dataclasses.replace(large, archived=True)
+    assert not chart_axis(make_view(view.study, view.spec, [*view.trials, archived]), "params").log
+    low = dataclasses.replace(large, known={"exact": 0.1})
+    assert not chart_axis(make_view(view.study, view.spec, [*view.trials, low]), "exact").log

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from bertdistill.app.widgets.cells import Cell, Row
-from bertdistill.app.widgets.columns import Column, fit, lay_out
+from bertdistill.app.widgets.columns import Column, fit, lay_out, value_column
 from bertdistill.app.widgets.table import LineTable
 
 COLUMNS = [
@@ -389,6 +389,28 @@ def test_layout(width: int, first: int, places: Sequence[tuple[int, int, int]], 
     """The pinned column first, then what fits from the first one shown; the growing one takes the rest."""
     layout = lay_out(COLUMNS, width, first)
     assert (places, sides) == ([*layout.places], (layout.left, layout.right))
+
+
+@pytest.mark.parametrize(
+    ("title", "words", "width"),
+    [
+        ("C", (), 7),
+        ("family", ("linear", "transformer"), 11),
+        ("transformer.layers", ("1",), 18),
+        ("transformer.learning_rate", (), 18),
+        ("mlp.units", ("a very long choice",), 12),
+    ],
+)
+def test_width_of_a_value_column(title: str, words: Sequence[str], width: int) -> None:
+    """As its title and what can stand below it, within reason."""
+    assert (title, width) == ((found := value_column("key", title, words)).title, found.width)
+
+
+async def test_a_title_of_one_family_keeps_its_key() -> None:
+    """Where it is cut, the family is cut first."""
+    async with (app := Bench()).run_test(size=(30, 6)):
+        app.table.show([Column("a", "transformer.layers", 13), Column("b", "mlp.alpha", 9)], [])
+        assert " trans….layers mlp.alpha" == app.table.render_line(0).text.rstrip()
 
 
 def test_fit_cuts_and_pads() -> None:

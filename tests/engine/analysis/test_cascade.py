@@ -172,6 +172,18 @@ def test_the_shuffle_oracle_passes_on_what_is_hard(cascade: Cascade) -> None:
         cascade.oracle([True, False])
 
 
+def test_equal_confidences_go_together() -> None:
+    """No threshold divides them, so a share that would is not reported."""
+    truth = np.array([0, 1, 0, 1])
+    logits = np.array([[1.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.1, 0.0]])
+    small = Member("#1", logits, 1.0, {"gflops": 1.0})
+    cascade = join(small, Member("#2", np.eye(2)[truth], 1.0, {"gflops": 2.0}), truth, SCORES)
+    assert [0.0, 0.25, 0.75, 1.0] == [one.share for one in cascade.curve()]
+    for wanted in (0.4, 0.5, 0.6):
+        cut = cascade.at_share(wanted)
+        assert cut.share == (confidence(logits, 1.0) < cut.threshold).mean() != 0.5
+
+
 def test_points_of_the_frontier_are_cascades_that_nothing_beats() -> None:
     """Neither a trial nor another cascade, and each better than chance; costs leave out tokenizers, as trials do."""
     middle = member("#2", 1.4, 3.0)

@@ -115,7 +115,7 @@ def test_what_distillation_brought() -> None:
 def test_a_difference_within_the_spread_over_seeds_is_a_tie() -> None:
     """Also with other settings, which is said."""
     seeds = [trial(n, "mlp", value, seed=n) for n, value in ((0, 78.0), (1, 82.0), (2, 80.0))]
-    distilled = [trial(n, "mlp", value, seed=n, alpha=1.0, dropout=0.3) for n, value in ((3, 79.0), (4, 83.0))]
+    distilled = [trial(n, "mlp", value, seed=n, alpha=1.0, learning_rate=0.3) for n, value in ((3, 79.0), (4, 83.0))]
     [effect] = made([*seeds, *distilled]).effects
     assert (pytest.approx(1.0), True, False) == (effect.difference, effect.tie, effect.same_settings)
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from tests.ladders import REPORTED, TEACHER_WEIGHTS, Climbed
 
+from bertdistill.engine.analysis.cascade_inputs import TARGETS
 from bertdistill.engine.analysis.ladder_evidence import read_known, report_split, scorable, validation_statistics
 from bertdistill.engine.analysis.report_cache import FOLDER, SCORES, read_scores, report_key
 from bertdistill.engine.analysis.scored import TEACHER, Split
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
+from bertdistill.store.rows import Study
 
 
 @pytest.fixture
@@ -30,10 +32,31 @@ def report(climbed: Climbed) -> Split:
     return report_split(climbed.workspace, known, models, "accuracy")
 
 
+def study_of(climbed: Climbed) -> Study:
+    """Its row."""
+    db = open_db(climbed.workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            return reads.study(session, "toy")
+    finally:
+        db.close()
+
+
+def test_the_teacher_is_judged_on_the_same_examples(climbed: Climbed) -> None:
+    """From its stored logits; labels in another order mean other examples, which cannot be paired."""
+    climbed.teacher_predicted(wrong=10)
+    study = study_of(climbed)
+    found = validation_statistics(climbed.workspace, study, [0])
+    assert pytest.approx(95.0) == found[TEACHER](np.ones(200))["accuracy"]
+    targets = climbed.workspace.caches / "features" / "fedc" / TARGETS
+    np.save(targets, np.load(targets)[::-1])
+    assert {0} == set(validation_statistics(climbed.workspace, study, [0]))
+
+
 def test_statistics_of_stored_predictions(climbed: Climbed) -> None:
     """They give the recorded scores; a trial whose predictions are gone has none."""
     (climbed.workspace.path / "runs/toy/0003-1/checkpoints/best-1/predictions.json").unlink()
-    found = validation_statistics(climbed.workspace, "toy", [0, 1, 3])
+    found = validation_statistics(climbed.workspace, study_of(climbed), [0, 1, 3])
     weights = np.ones(200)
     assert {0: 94.0, 1: 80.0} == {number: round(one(weights)["accuracy"], 6) for number, one in found.items()}
 
@@ -42,7 +65,7 @@ def test_data_that_is_gone(climbed: Climbed) -> None:
     """The error names it."""
     Path(climbed.spec.data.train).unlink()
     with pytest.raises(WorkerFailed, match=r"train\.txt"):
-        validation_statistics(climbed.workspace, "toy", [0])
+        validation_statistics(climbed.workspace, study_of(climbed), [0])
 
 
 def test_the_teacher_and_every_checkpoint_can_be_scored(climbed: Climbed) -> None:

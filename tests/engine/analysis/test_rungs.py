@@ -56,6 +56,19 @@ def test_repeats_differ_in_their_seed_only() -> None:
     assert {("transformer", "plain"): [1, 2, 0]} == found
 
 
+def test_repeats_may_differ_in_what_has_no_effect() -> None:
+    """Without the teacher the transfer set is not used, and a bag of words has no layers."""
+    [row] = choose(
+        [
+            trial(0, 80.0, family="mlp", seed=1, alpha=0.0, transfer_share=0.0),
+            trial(1, 82.0, family="mlp", seed=2, alpha=0.0, transfer_share=0.5, temperature=4.0),
+            trial(2, 81.0, family="mlp", seed=3, alpha=0.0, layers=3),
+        ],
+        "accuracy",
+    )
+    assert [1, 2, 0] == [one.number for one in row.trials]
+
+
 def test_equal_scores_are_led_by_the_earliest_trial() -> None:
     """Whatever order they come in."""
     assert {("transformer", "plain"): [1]} == numbers([trial(4, 80.0, layers=2), trial(1, 80.0, layers=1)])

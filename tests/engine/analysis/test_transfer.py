@@ -12,7 +12,11 @@ from bertdistill.engine.analysis.transfer import TransferGain, transfer_gain
 
 def trial(share: float, accuracy: float | None, *, complete: bool = True, **settings: Any) -> Outcome:
     return Outcome(
-        0, {}, {"accuracy": accuracy}, {"transfer_share": share, "layer_list": [1], **settings}, complete=complete
+        0,
+        {},
+        {"accuracy": accuracy},
+        {"alpha": 0.5, "transfer_share": share, "layer_list": [1], **settings},
+        complete=complete,
     )
 
 
@@ -32,6 +36,15 @@ def test_equal_students_are_compared_first() -> None:
 def test_without_equal_students_the_means_are_compared() -> None:
     found = transfer_gain([trial(0.0, 80.0, seed=1), trial(0.5, 82.0, seed=2), trial(0.5, 83.0, seed=3)], "accuracy")
     assert TransferGain("accuracy", 82.5, 80.0, 2, 1, 0, 2.5, None) == found
+
+
+def test_trials_that_ignore_the_teacher_do_not_count() -> None:
+    """Nothing else labels the transfer set, so with alpha 0 the share changes nothing."""
+    plain = [trial(share, 50.0 + 20 * share, alpha=0.0) for share in (0.0, 0.5)]
+    assert transfer_gain(plain, "accuracy") is None
+    found = transfer_gain([*plain, trial(0.0, 80.0), trial(0.5, 81.0)], "accuracy")
+    assert found is not None
+    assert (1, 1.0) == (found.pairs, found.difference)
 
 
 @pytest.mark.parametrize("shares", [(0.0, 0.0), (0.5, 0.5), ()])

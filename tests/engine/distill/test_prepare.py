@@ -30,6 +30,7 @@ from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Stopped
+from bertdistill.engine.distill.training.evaluate import Evaluator
 from bertdistill.engine.families.tiny import plan_reading
 
 
@@ -232,6 +233,25 @@ def test_words_are_tokenised_only_for_a_study_that_can_read_them(tmp_path: Path)
         assert np.array_equal(teachers.targets, words.targets)
     assert facts.units_of("words").vocabulary == 2 + 5 + 30  # a film number good dull, and the numbers
     assert facts == Prepared.from_dict(json.loads(json.dumps(facts.to_dict())))
+
+
+def test_the_teacher_is_selected_by_the_score_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its students are: a study that optimises matthews trains another teacher than one of accuracy."""
+    asked: list[str] = []
+    scored = Evaluator.score
+
+    def score(self: Evaluator, *given: Any) -> Any:
+        asked.append(self.select)
+        return scored(self, *given)
+
+    monkeypatch.setattr(Evaluator, "score", score)
+    folders = set()
+    for name in ("", "accuracy", "matthews"):
+        run = make_run(tmp_path / f"by-{name}", TINY)
+        folders.add(
+            prepare(dataclasses.replace(run, spec=dataclasses.replace(run.spec, select_metric=name))).teacher_folder
+        )
+    assert (2, {"accuracy", "matthews"}) == (len(folders), set(asked))
 
 
 # ------------------------------------------------------------------------------------------------------- transfer sets

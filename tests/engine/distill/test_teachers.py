@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.foreign import CONFIGS, make_foreign
+from tests.foreign import CONFIGS, SPECIAL, make_foreign
 from tests.preparing import LINES, make_run
 from tests.tiny import make_checkpoint
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -143,6 +143,16 @@ def test_rows_can_be_named_by_their_number(tmp_path: Path, outputs: Write) -> No
     assert 54 == len(set(first.tolist()))
 
 
+def test_an_id_of_another_text_is_refused(tmp_path: Path, outputs: Write) -> None:
+    """A file over other data, or over the same in another order, would teach the wrong labels in silence."""
+    rows = [{"id": n, "text": TEXTS[n], "logits": [n, 0.0]} for n in range(60)]
+    prepare(with_family(make_run(tmp_path / "a", TeacherSpec(outputs=str(outputs(lambda _: rows)))), "mlp"))
+    turned = [{**row, "id": 59 - n} for n, row in enumerate(rows)]
+    run = make_run(tmp_path / "b", TeacherSpec(outputs=str(outputs(lambda _: turned, "turned.jsonl"))))
+    with pytest.raises(ConfigError, match=r"id \d+ has the text '.*', but that row of data.train is '"):
+        prepare(with_family(run, "mlp"))
+
+
 def test_a_file_beside_a_model_leaves_it_tokens_and_weights(tmp_path: Path, outputs: Write) -> None:
     model = make_checkpoint(tmp_path / "teacher", "bert", texts=LINES)  # without a head
     teacher = TeacherSpec(model=str(model), outputs=str(outputs()))
@@ -174,14 +184,20 @@ def drop(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (lambda rows: rows[1].update(probabilities=[0.1, 0.2, 0.7]), "row 2: probabilities must be 2 numbers"),
         (
             lambda rows: rows[1].update(probabilities=[0.5, float("nan")]),
-            "has nan, which is not a number from -60,000 to",
+            "has nan, which is not a finite number",
         ),
-        (lambda rows: rows[1].update(probabilities=[0.5, 10**400]), r"has 1000\d*\.\.\.0+, which is not a number"),
-        (lambda rows: rows[-1].update(logits=[1e300, 0.0]), r"row 60: logits has 1e\+300, which is not a number"),
-        (lambda rows: rows[1].update(probabilities=["x" * 9999, 0.5]), r"has 'x+\.\.\.x+', which is not a number"),
+        (
+            lambda rows: rows[1].update(probabilities=[0.5, 10**400]),
+            r"has 1000\d*\.\.\.0+, which is not a finite number",
+        ),
+        (
+            lambda rows: rows[1].update(probabilities=["x" * 9999, 0.5]),
+            r"has 'x+\.\.\.x+', which is not a finite number",
+        ),
         (lambda rows: rows[1].update(probabilities={"y" * 9999: 1.0}), r"names 'y+\.\.\.y+', which is not one of"),
         (lambda rows: rows[1].update(probabilities=[0.5, 0.9]), "must be 0 or more and add up to 1"),
         (lambda rows: rows[1].update(logits=[0.5, 0.9]), "must have either probabilities or logits"),
+        (lambda rows: rows[59].update(logits=[7e4, 0.0]), r"row 60: logits \[70000, 0\] go beyond 1000"),
         (lambda rows: rows[1].pop("text"), "row 2 has neither an id nor a text"),
         (lambda rows: ["text"], "expected one JSON object per line"),
     ],
@@ -236,6 +252,22 @@ def test_probabilities_of_several_teachers_are_averaged(tmp_path: Path, outputs:
     ]
     expected = (1 * each[0] + 2 * each[1] + 5 * each[2]) / 8
     assert np.abs(np.exp(found) - expected).max() < 5e-3
+
+
+def test_a_member_with_another_tokenizer_is_another_teacher(tmp_path: Path) -> None:
+    """Its weights are the same, but not what they read: outputs of the old tokenizer must not be reused."""
+    first = make_checkpoint(tmp_path / "first", "bert", head="cls", texts=LINES)
+    second = make_foreign(tmp_path / "second", "electra", LINES)
+    teacher = TeacherSpec(model=str(first), ensemble=[MemberSpec(model=str(second))])
+    run = with_family(make_run(tmp_path / "run", teacher), "mlp")
+    before = np.load(Path(prepare(run).outputs) / "outputs.npy")
+    path = second / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary[len(SPECIAL) :] = vocabulary[: len(SPECIAL) - 1 : -1]  # other ids for the same pieces
+    path.write_text(json.dumps(content))
+    after = np.load(Path(prepare(run).outputs) / "outputs.npy")
+    assert not np.array_equal(before, after)
 
 
 def test_every_setting_of_a_student_is_planned_without_a_teacher_model(tmp_path: Path, outputs: Write) -> None:

@@ -14,6 +14,7 @@ from tests import two_layers
 from tests.closeness import assert_fp32_equal
 from tests.texts import made_features
 
+from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data import units as units_module
@@ -107,6 +108,28 @@ class TestFamily:
         assert known["size_mb"] == pytest.approx(known["params"] * 4 / 1e6)
         logits = model(batch(2, 7)).logits
         assert ((2, 7, 2) if TASKS[task].spans else (2, 3)) == tuple(logits.shape)
+
+    def test_the_units_are_those_of_what_is_built(self, family: str) -> None:
+        """By their name in the facts, which "auto" and "teacher" are not."""
+        for units in ("auto", "teacher", "words"):
+            spec = spec_of(family, "text-classification", units=units)
+            found = FAMILIES[family].units(FACTS, spec.settings)
+            assert found in FACTS.units
+            assert found == BUILDERS[family].build(spec).units
+
+    def test_pairs_need_a_separator(self, family: str) -> None:
+        """A student that reads units alone could not tell the two texts apart."""
+        settings = dataclasses.replace(SMALL, family=family)
+        if family not in ("mlp", "bilstm", "linear"):
+            return
+        units = {name: dataclasses.replace(one, separator_id=-1) for name, one in FACTS.units.items()}
+        with pytest.raises(ConfigError, match="has no separator"):
+            FAMILIES[family].plan(dataclasses.replace(FACTS, units=units, pairs=True), settings, scratch=True)
+
+    @pytest.mark.parametrize("scratch", [False, True])
+    def test_what_has_no_effect_from_a_start_is_among_its_settings(self, family: str, scratch: bool) -> None:
+        """A key of another family has no effect anyway."""
+        assert FAMILIES[family].start_idle(scratch=scratch) <= FAMILIES[family].settings
 
     @pytest.mark.parametrize("pairs", [False, True])
     def test_known_sizes_hold_for_every_variant(self, family: str, pairs: bool) -> None:

@@ -28,6 +28,13 @@ from bertdistill.engine.launch import process
 WARNING = "the training continues"
 
 
+class NotANumber:
+    """A value of a program that breaks when it is read."""
+
+    def __float__(self) -> float:
+        raise ZeroDivisionError("no number")
+
+
 @pytest.fixture(autouse=True)
 def no_rank(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Outside any launcher of several ranks; no run outlives its test."""
@@ -369,6 +376,33 @@ def test_a_run_is_logged_by_one_process_at_a_time(tmp_path: Path, caplog: pytest
     first.finish()
     third = bertdistill.start("resumed", workspace=tmp_path, run="night-1")
     assert 3 == len({one.folder for one in (first, other, third)} - {None})
+
+
+def test_of_two_starts_at_once_one_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ranks of a launcher that sets no RANK start the same id while the folder of each is still hidden."""
+    other: list[bertdistill.Run] = []
+    before = log_module._last_step
+
+    def meanwhile(*given: Any) -> int:
+        found = before(*given)
+        if not other:
+            other.append(bertdistill.Run())
+            other[0] = bertdistill.start("ranks", workspace=tmp_path, run="night-1")
+        return found
+
+    monkeypatch.setattr(log_module, "_last_step", meanwhile)
+    run = bertdistill.start("ranks", workspace=tmp_path, run="night-1")
+    assert (True, None) == (run.folder is not None, other[0].folder)
+    assert 1 == len(folders(tmp_path))
+
+
+@pytest.mark.parametrize("metrics", [3, {"score": 1.0, 5: object()}, {"score": NotANumber()}])
+def test_no_final_metric_breaks_a_training(tmp_path: Path, caplog: pytest.LogCaptureFixture, metrics: Any) -> None:
+    """The run ends as complete, with a warning."""
+    run = bertdistill.start("odd", workspace=tmp_path)
+    run.finish(metrics)
+    assert 1 == len(caplog.records)
+    assert "complete" == events(run, "ended")[0]["status"]
 
 
 # ----------------------------------------------------------------------------------------------------------------- cost

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.tiny import make_tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, TextExample
@@ -51,3 +52,16 @@ def test_special_tokens_of_a_teacher_are_no_units(kind: str, tmp_path: Path) -> 
     assert {*features.input_ids.tolist()} - {*tokenizer.all_special_ids} == {*ids}
     assert tokenizer.sep_token_id == units.separator_id
     assert tokenizer.unk_token_id not in units.special_ids
+
+
+@pytest.mark.parametrize(("marks", "separator", "pad"), [({"eos_token": "[SEP]"}, 3, 3), ({}, -1, 0)])
+def test_a_tokenizer_without_separator_or_padding(
+    marks: dict[str, str], separator: int, pad: int, tmp_path: Path
+) -> None:
+    """The mark that ends texts separates them, and stands for padding, which a tiny student must not read as a word."""
+    own = make_tokenizer("bert", TEXTS).backend_tokenizer
+    assert 3 == own.token_to_id("[SEP]")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=own, **marks)  # type: ignore[no-untyped-call]  # untyped there
+    features = build_features(EXAMPLES, tokenizer, DataSpec(), folder=tmp_path / "f", progress=lambda done, total: None)
+    units = count_units(tokenizer, "teacher", features, 4, tmp_path)
+    assert (separator, pad) == (units.separator_id, units.pad_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.foreign import make_foreign
 from tests.tiny import TEXTS, Kind, make_checkpoint
 from transformers import AutoTokenizer
 
@@ -190,3 +191,10 @@ def test_a_cascade_with_a_missing_part_is_refused(tmp_path: Path, rule: str | No
         (tmp_path / ROUTER).write_text(rule)
     with pytest.raises(ConfigError, match=message):
         classify(tmp_path, "a film")
+
+
+def test_a_teacher_of_another_architecture_is_asked(tmp_path: Path) -> None:
+    """As the model to compare a student with, or as the large model of a cascade; it reads what it can."""
+    folder = make_foreign(tmp_path / "electra", "electra", TEXTS)
+    found = classify(folder, "word " * 90)
+    assert (64, {"neg", "pos"}) == (found["tokens_read"], set(found["probabilities"]))

@@ -280,7 +280,7 @@ def test_the_card_shows_sizes_as_they_are(tmp_path: Path, heads: int, left: str)
         setting(text, name) for name in ("layers", "heads", "ffn_size")
     ]
     assert ("", heads == 0) == (setting(text, "head_seed"), setting(text, "head_choice") == "")
-    assert "" == setting(text, "layer_list")
+    assert ["", "", ""] == [setting(text, name) for name in ("layer_list", "vocab_size", "class_weight")]
 
 
 def setting(card: str, name: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.closeness import assert_fp32_equal
 from tests.tiny import make_tokenizer
 
 from bertdistill.engine.contract.facts import Prepared
@@ -23,7 +22,7 @@ from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.card import CardFacts
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
 from bertdistill.engine.distill.export.formats import FORMATS
-from bertdistill.engine.distill.export.tiny_format import TinyFormat, Unpacked
+from bertdistill.engine.distill.export.tiny_format import TinyFormat
 from bertdistill.engine.distill.families.table import BUILDERS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
@@ -33,6 +32,8 @@ CASES: list[tuple[str, str, bool, dict[str, Any]]] = [
     ("mlp", "teacher", True, {"pooling": "attention"}),
     ("bilstm", "teacher", False, {"layers": 2}),
     ("bilstm", "words", True, {"pooling": "max"}),
+    ("bilstm", "words", False, {"pooling": "max", "layers": 2}),
+    ("bilstm", "teacher", True, {}),
 ]
 
 # Runs where this project and transformers cannot be imported.
@@ -122,19 +123,6 @@ def test_the_card_says_what_it_is(
     assert 5 == described.settings["hidden_size"]
     assert not {"heads", "head_choice", "attention_dropout"} & set(described.settings)
     assert ('"A second one."' in described.loading) == pairs
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("pooling", ["last", "max"])
-def test_the_traced_form_of_an_lstm_is_the_packed_one(layers: int, pooling: str, tmp_path: Path) -> None:
-    """For texts of different lengths, an empty one, padding in the middle, and as a pair."""
-    for pairs in (False, True):
-        changes = {"layers": layers, "pooling": pooling}
-        student, _ = make_student(tmp_path / str(pairs), "bilstm", "words", pairs, changes)
-        model = TinyFormat(student)
-        ids = torch.tensor([[3, 5, 0, 6, 2, 7, 8], [2, 0, 0, 0, 0, 0, 0], [4, 2, 0, 0, 0, 0, 0], [3, 3, 3, 3, 3, 3, 3]])
-        with torch.inference_mode():
-            assert_fp32_equal(Unpacked(model.net).eval()(ids), model.net(ids))  # type: ignore[arg-type]  # a BiLstm
 
 
 @pytest.mark.skipif(bool(missing_for_onnx()), reason="the extra onnx is not installed")

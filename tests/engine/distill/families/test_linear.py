@@ -128,6 +128,35 @@ def test_shares_mix_labels_and_teacher() -> None:
     np.testing.assert_allclose([0.75 * soft[0] + [0, 0.25], 0.25 * soft[1]], shares(targets, 2, third, logits))
 
 
+def test_balanced_labels_leave_the_transfer_set_its_share() -> None:
+    """Rare labels weigh more, of which a transfer set may have many; a label without texts weighs no more than 1."""
+    targets, draw = np.array([0] * 18 + [1] * 2 + [-100] * 20, np.int32), np.random.default_rng(0)
+    logits = draw.normal(size=(40, 3)).astype(np.float16)
+    logits[20:, 1] += 4
+    found = shares(
+        targets, 3, settings_of(alpha=1.0, temperature=1.0, transfer_share=0.25, class_weight="balanced"), logits
+    )
+    assert found[20:].sum() / found.sum() == pytest.approx(0.25)
+    plain = shares(targets, 3, settings_of(alpha=1.0, temperature=1.0, transfer_share=0.25), logits)
+    np.testing.assert_allclose((found / plain)[:20], np.tile([20 / 36, 5, 1], (20, 1)))
+
+
+def test_many_texts_without_label_still_count(tmp_path: Path) -> None:
+    """Each of them counts less than a thousandth of a labelled one."""
+    ids, _ = texts(1210, 2)
+    targets = [0, 1] * 5 + [-100] * 1200
+    logits = np.where(np.arange(1210) % 2, 4.0, -4.0)[:, None] * np.array([-1, 1])
+    features = made_features(tmp_path, [[3 + i % 2, SEP] for i in range(10)] + ids[10:], targets)
+    few = made_features(tmp_path, [[3 + i % 2, SEP] for i in range(10)], targets[:10])
+    settings = settings_of(alpha=0.5, transfer_share=0.1)
+    weights = []
+    for one in (features, few):
+        model = built(tmp_path, features, 2, labelled=10, transfer_share=0.1, alpha=0.5)
+        model.fit(one, settings, {LOGITS: logits[: len(one)].astype(np.float16)})
+        weights.append(model.net.weight)
+    assert not torch.equal(*weights)
+
+
 def test_a_fit_to_the_teacher_alone_finds_its_odds(tmp_path: Path) -> None:
     """With alpha 1 and a weak penalty, the student gives the teacher's probabilities where they are a matter of words.
 

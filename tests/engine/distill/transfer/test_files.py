@@ -44,6 +44,13 @@ def test_pairs_need_both_columns(material: Make, tmp_path: Path) -> None:
     assert [("it rains", "it is wet")] == transfer_texts(material(whole, paired=True), {})
 
 
+def test_lines_are_not_pairs(material: Make, tmp_path: Path) -> None:
+    """Beside pairs they would be read as another kind of input, batch by batch."""
+    (tmp_path / "lines.txt").write_text("it rains\nit is wet\n")
+    with pytest.raises(ConfigError, match=r"lines\.txt \(transfer\.0\.path\) has one sentence per line, but"):
+        transfer_texts(material(TransferSpec(kind="file", path=str(tmp_path / "lines.txt")), paired=True), {})
+
+
 def test_some_rows_are_a_random_sample(material: Make, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("".join(f"text number {n}\n" for n in range(50)))
     spec = TransferSpec(kind="file", path=str(tmp_path / "texts.txt"), rows=5)

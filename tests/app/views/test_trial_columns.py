@@ -1,0 +1,26 @@
+"""The columns that the list of trials shows before anyone chooses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fakes import study_spec
+
+from bertdistill.app.views.trial_columns import default_columns
+from bertdistill.app.views.view import make_view
+from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.store.rows import Study
+
+
+def columns_of(spec: StudySpec) -> tuple[str, ...]:
+    """The default columns of a study without trials."""
+    return default_columns(make_view(Study(name=spec.name, task=spec.task, created_at=0.0), spec, []))
+
+
+def test_a_mixed_study_shows_the_family(tmp_path: Path) -> None:
+    """Right after the objectives; with a single family it would say nothing."""
+    mixed = study_spec(
+        tmp_path, search={"family": {"choices": ["transformer", "bilstm"]}}, baseline={"family": "transformer"}
+    )
+    assert columns_of(mixed)[1:4] == ("accuracy", "params", "family")
+    assert "family" not in columns_of(study_spec(tmp_path))
