@@ -119,7 +119,10 @@ def _promote_cascade(
     from bertdistill.engine.steering.cascades import promote_cascade
 
     if extra:
-        raise UsageError(f"--cascade takes the place of TRIAL; {extra!r} is too much")
+        raise UsageError(
+            f"--cascade takes the place of TRIAL; {extra!r} is too much",
+            hint="promote --study STUDY --cascade A B --name NAME",
+        )
     if target == Target():
         raise UsageError("a cascade needs a target", hint="Give --share 0.2, or --score, or --cost.")
     trials = [one for one in pair if one != "teacher"]
@@ -215,7 +218,8 @@ def ask(
 
     if bool(text) == bool(question):
         raise UsageError(
-            "ask needs a question with a passage, or a text", hint='ask MODEL --question "…" --passage "…"'
+            "ask needs a question with a passage, or a text that is not empty",
+            hint='ask MODEL "a text", or ask MODEL --question "…" --passage "…"',
         )
     if question and not passage:
         raise UsageError("a question needs --passage", hint="Give the passage, or - to read it from stdin.")

@@ -6,14 +6,14 @@ It tokenises nothing: an estimate takes the length of a text in characters for i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -46,20 +46,19 @@ def from_preparation(facts: Prepared) -> Amounts:
 
 def prepared_before(db: Database, spec: StudySpec) -> Prepared | None:
     """The facts of a study in this workspace that read the same data with the same tokenizer; None without one."""
-    wanted = _reading(dump(spec))
+    wanted = _reading(spec)
     with db.read() as session:
         for study in reversed(reads.studies(session)):
-            facts = Prepared.from_dict(study.prepared)
-            same = facts.train_features > 0 and _reading(study.spec) == wanted
+            facts, found = Prepared.from_dict(study.prepared), outline(study).spec
+            same = facts.train_features > 0 and found is not None and _reading(found) == wanted
             if same and not _changed_since(spec.data, study.created_at):
                 return facts
     return None
 
 
-def _reading(raw: Mapping[str, Any]) -> tuple[Any, ...]:
-    data, teacher = raw["data"], raw["teacher"]
-    read = {key: value for key, value in data.items() if key not in ELSEWHERE}
-    return raw["task"], read, [teacher.get(key) for key in TOKENIZER]
+def _reading(spec: StudySpec) -> tuple[Any, ...]:
+    read = {key: value for key, value in vars(spec.data).items() if key not in ELSEWHERE}
+    return spec.task, read, [getattr(spec.teacher, key) for key in TOKENIZER]
 
 
 def _changed_since(data: DataSpec, moment: float) -> bool:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.data.columns import Column, describe, find_columns, half_read
+from bertdistill.engine.data.columns import Column, describe, find_columns, half_read, text_cells
 from bertdistill.engine.data.files import source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
 from bertdistill.engine.data.questions import file_questions
-from bertdistill.engine.data.tables import Table, cell_text, file_table
+from bertdistill.engine.data.tables import Table, file_table
 from bertdistill.engine.families.folders import check_folder
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
@@ -151,9 +151,12 @@ def _texts(data: DataSpec) -> Inputs:
     names = tuple(data.labels) or found_labels(labels, source)
     label_indices(labels, names, source, positions=bool(data.labels))
     _check_report(data, report, names, paired=at.pair is not None)
-    texts = ((cell_text(row[at.text]), "" if at.pair is None else cell_text(row[at.pair])) for row in train.rows)
+    lengths = [len(text) for text in text_cells(train, at.text, source, "data.text_column")]
+    if at.pair is not None:
+        pairs = text_cells(train, at.pair, source, "data.text_pair_column")
+        lengths = [length + len(pair) for length, pair in zip(lengths, pairs, strict=True)]
     return Inputs(
-        tuple((len(text) + len(pair), None) for text, pair in texts),
+        tuple((length, None) for length in lengths),
         tuple(describe(train, at)),
         names,
         (*train.notices, *half_read(train, at, source), *report.notices),

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from bertdistill.app.text import format as fmt
-from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.student import proposed
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
@@ -26,10 +26,11 @@ SIZED = ("max_length", "max_train_examples", "train", "hub", "train_split", "doc
 def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
     """`trial_seconds` (worker time of one trial), `seconds` (all of the budget in its slots, or None when the machine
     decides how many there are), and the `study` and number of `trials` that were measured; None without any."""
-    wanted = _sized(dump(spec))
+    wanted = _sized(spec)
     with db.read() as session:
         for study in reversed(reads.studies(session)):
-            if _sized(study.spec) != wanted:
+            found = outline(study).spec  # logged runs have none
+            if found is None or _sized(found) != wanted:
                 continue
             complete = [t for t in reads.trials(session, study.id) if t.state == TrialState.COMPLETE]
             rates = [t.busy_seconds / float(t.settings["epochs"]) for t in complete if t.busy_seconds > 0]
@@ -50,8 +51,8 @@ def time_text(spec: StudySpec, time: Mapping[str, Any]) -> str:
     return f"about {fmt.duration(time['seconds'])} in {slots}, {one} {source}"
 
 
-def _sized(raw: Mapping[str, Any]) -> tuple[Any, ...]:
-    return raw["task"], {key: raw["data"].get(key) for key in SIZED}
+def _sized(spec: StudySpec) -> tuple[Any, ...]:
+    return spec.task, *(getattr(spec.data, key) for key in SIZED)
 
 
 def _epochs(spec: StudySpec) -> float:

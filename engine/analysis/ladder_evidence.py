@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bertdistill.store.rows import Checkpoint, ModelVersion, Study, Trial
 
 NULL_THRESHOLD = "null_threshold"
+CASCADE = "cascade"
+"""In the report of a promoted cascade, which is listed under its first trial."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def read_known(workspace: Workspace, study: str, numbers: Sequence[int]) -> Know
             trials = {number: reads.trial(session, study_id, number) for number in numbers}
             bests = {number: reads.best_checkpoint(session, trial.id) for number, trial in trials.items()}
             verified = [one for one in reads.model_versions(session) if one.state == "verified"]
+            verified = [one for one in verified if not one.report.get(CASCADE)]  # scores of two models, not of a trial
     finally:
         db.close()
     by_trial = {one.trial_id: one for one in sorted(verified, key=lambda one: one.finished_at or 0.0)}

@@ -86,6 +86,22 @@ def find_texts(table: Table, data: DataSpec, source: str, section: str, *, paire
     return text, pair if paired else None
 
 
+def text_cells(table: Table, column: int, source: str, key: str) -> list[str]:
+    """The texts of a column; ConfigError for lists, such as words that were already separated, and objects.
+
+    `key` is that of the study file which names the column.
+    """
+    cells = [row[column] for row in table.rows]
+    wrong = next((n for n, cell in enumerate(cells) if isinstance(cell, (list, tuple, dict))), None)
+    if wrong is not None:
+        what = "an object" if isinstance(cells[wrong], dict) else "a list"
+        raise ConfigError(
+            f"{source}: the text of example {wrong + 1} is {what}, {str(cells[wrong])[:60]}. Join its parts, "
+            f"or set {key} to a column of texts."
+        )
+    return [cell_text(cell) for cell in cells]
+
+
 def describe(table: Table, found: Columns | None = None) -> list[Column]:
     """Every column with two distinct sample cells and its use."""
     uses = {found.text: "text", found.pair: "pair", found.label: "label"} if found else {}

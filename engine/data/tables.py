@@ -73,8 +73,10 @@ def table_of(path: Path, source: str, data: DataSpec) -> Table:
 
 
 def cell_text(value: Any) -> str:
-    """A cell as text; a missing value is the empty text."""
-    return value if isinstance(value, str) else "" if value is None else str(value)
+    """A cell as text; a missing value (null, or NaN as pandas writes it) is the empty text."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None or value != value else str(value)
 
 
 def is_integer(text: str) -> bool:

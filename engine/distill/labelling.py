@@ -197,12 +197,10 @@ def outputs_folder(run: Run, labels: Labels, features: Features) -> Path:
 
 
 def teacher_outputs(run: Run, labels: Labels, texts: Texts) -> Path:
-    """The cache folder of the teacher's outputs; ConfigError if it has none for some texts.
+    """The cache folder of the teacher's outputs, of which it has some for every text.
 
-    Outputs are fp16 and exclude padding: 203 MB for all of SQuAD 2.0.
+    They are fp16 and exclude padding: 203 MB for all of SQuAD 2.0.
     """
-    if why := labels.missing(texts):
-        raise ConfigError(why, hint="add these rows to the file, or remove the texts")
 
     def build(temporary: Path) -> None:
         outputs = labels.logits(texts, 0, len(texts.features), run.progress("teacher outputs", "windows"))
@@ -218,8 +216,6 @@ def transfer_outputs(run: Run, labels: Labels, texts: Texts, labelled: int, outp
 
     The former are copied from the folder `outputs`. An interrupted labelling continues behind its last whole part.
     """
-    if why := labels.missing(texts):
-        raise ConfigError(why, hint="add these rows to the file, or remove [[transfer]]")
     target = outputs_folder(run, labels, texts.features)
     parts, end = target.with_name(f"{target.name}.parts"), len(texts.features)
 

@@ -42,7 +42,7 @@ from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
-from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, teacher_model
+from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import losses_of
@@ -70,12 +70,16 @@ def prepare(run: Run) -> Prepared:
     train_examples, search = cut(load_examples(spec.data, spec.task, "train"), spec.data)
     # Otherwise problems would show only when the first model is promoted, days later.
     report = check_report(spec.data, train_examples)
-    for notice in (*train_examples.notices, *split_notices(train_examples, search), *report):
+    splits = split_notices(training=train_examples, validation=search)
+    for notice in (*train_examples.notices, *splits, *report):
         run.warn(notice)
     base, named = base_model(run)
     if base != SCRATCH:
         check_length(run, base, named)
     tokenizer = open_tokenizer(run, train_examples, base, named)
+    # Before a teacher is trained for hours: files that cannot be used end the preparation.
+    all_examples = with_transfer(run, train_examples, tokenizer) if spec.transfer else train_examples
+    files = output_files(run, train_examples, all_examples)
     pad_id = padding_id(tokenizer)
     train_features = tokenised(run, train_examples, tokenizer, "train")
     search_features = tokenised(run, search, tokenizer, "search")
@@ -90,13 +94,12 @@ def prepare(run: Run) -> Prepared:
     teacher = teacher_model(run, base, tokenizer, train_features, evaluator)
     init = teacher if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, INIT)
     init_shape = _init_shape(run, init, teacher or base, tokenizer)
-    labels = labels_of(run, teacher, tokenizer, train_examples)
+    labels = labels_of(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
     search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
-    all_examples, every = train_examples, train_features
+    every = train_features
     if spec.transfer:
-        all_examples = with_transfer(run, train_examples, tokenizer)
         every = tokenised(run, all_examples, tokenizer, "train")
         outputs = transfer_outputs(run, labels, Texts(all_examples, every, "train"), len(train_features), outputs)
     if weak := weak_teacher(teacher_metrics, search):

@@ -5,6 +5,7 @@ It decides which they are and checks that they fit; `teacher` trains a model, `l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
@@ -14,7 +15,7 @@ from bertdistill.engine.contract.spec import MemberSpec
 from bertdistill.engine.distill.data.batches import MULTIPLE, padded_length
 from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features
-from bertdistill.engine.distill.data.outputs_file import read_outputs
+from bertdistill.engine.distill.data.outputs_file import OutputsFile, read_outputs
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import read_any_shape
 from bertdistill.engine.distill.labelling import FileLabels, Labels, MeanLabels, ModelLabels
@@ -23,6 +24,7 @@ from bertdistill.engine.distill.teacher import check_classes, fine_tuned, open_t
 from bertdistill.engine.distill.training.evaluate import Evaluator
 
 INIT = "student.init"
+OUTPUTS = "teacher.outputs"
 
 
 def base_model(run: Run) -> tuple[str, str]:
@@ -47,22 +49,41 @@ def teacher_model(
     return str(fine_tuned(run, base, tokenizer, features, evaluator))
 
 
-def labels_of(run: Run, teacher: str, tokenizer: PreTrainedTokenizerBase, train: Examples) -> Labels:
+def output_files(run: Run, train: Examples, every: Examples) -> dict[str, OutputsFile]:
+    """The files with outputs that the study names, by their key; ConfigError if one lacks texts to learn from.
+
+    `every` are the training examples with the transfer set.
+    """
+    teacher = run.spec.teacher
+    named = {OUTPUTS: teacher.outputs}
+    named |= {f"teacher.ensemble.{index}.outputs": one.outputs for index, one in enumerate(teacher.ensemble)}
+    found = {key: read_outputs(Path(path), train.labels, key) for key, path in named.items() if path}
+    for file in found.values():
+        if why := file.missing(train):
+            raise ConfigError(why, hint="add these rows to the file, or remove the texts")
+        if why := file.missing(every):
+            raise ConfigError(why, hint="add these rows to the file, or remove [[transfer]]")
+    return found
+
+
+def labels_of(
+    run: Run, teacher: str, tokenizer: PreTrainedTokenizerBase, train: Examples, files: Mapping[str, OutputsFile]
+) -> Labels:
     """What labels the texts of the study: `teacher` (a folder) or the file that replaces it, and the ensemble."""
     spec = run.spec.teacher
     first: Labels = ModelLabels(run, Path(teacher), tokenizer, train.labels)
     if spec.outputs:
-        first = FileLabels(read_outputs(Path(spec.outputs), train.labels, "teacher.outputs"))
+        first = FileLabels(files[OUTPUTS])
     if not spec.ensemble:
         return first
-    members = [_member(run, one, f"teacher.ensemble.{index}", train) for index, one in enumerate(spec.ensemble)]
+    members = [_member(run, one, f"teacher.ensemble.{index}", train, files) for index, one in enumerate(spec.ensemble)]
     weights = [spec.weight, *(one.weight for one in spec.ensemble)]
     return MeanLabels(list(zip(weights, [first, *members], strict=True)))
 
 
-def _member(run: Run, spec: MemberSpec, key: str, train: Examples) -> Labels:
+def _member(run: Run, spec: MemberSpec, key: str, train: Examples, files: Mapping[str, OutputsFile]) -> Labels:
     if spec.outputs:
-        return FileLabels(read_outputs(Path(spec.outputs), train.labels, f"{key}.outputs"))
+        return FileLabels(files[f"{key}.outputs"])
     folder, named = resolve(spec.model, spec.revision, f"{key}.model"), f"{key}.model = {spec.model!r}"
     check_length(run, folder, named)
     check_classes(run, folder, train, named)

@@ -109,9 +109,15 @@ def _caches(session: Reading, workspace: Workspace, sizes: Sizes) -> Iterator[Ho
             path=path,
             size_bytes=sizes.of(workspace.absolute(path)),
             studies=tuple(one.name for one in users),
-            needed=bool(users),
-            note="used only by studies in the bin" if deleted else "" if users else "no study needs it",
+            needed=bool(users) or kind in pruning.RESULTS,
+            note="used only by studies in the bin" if deleted else _unneeded(kind, users),
         )
+
+
+def _unneeded(kind: str, users: Sequence[Study]) -> str:
+    if kind in pruning.RESULTS:
+        return "scores on the report split, kept"
+    return "" if users else "no study needs it"
 
 
 def _models(session: Reading, workspace: Workspace, sizes: Sizes) -> Iterator[Holding]:

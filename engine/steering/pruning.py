@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertdistill.engine.analysis.report_cache import FOLDER
 from bertdistill.engine.contract.logged import NAME as LOGGED_RUNS
 from bertdistill.engine.contract.sizes import Sizes
 from bertdistill.engine.contract.workspace import Workspace
@@ -109,6 +110,10 @@ def _put(session: Writing, found: Pruning, sizes: Mapping[str, int], who: str, e
     return request
 
 
+RESULTS = frozenset({FOLDER})
+"""Kinds of caches that are never pruned: scores on the report split, small and lost for good once the checkpoint is."""
+
+
 def _find(session: Reading, workspace: Workspace, parts: Collection[str], keep_days: float | None) -> Pruning:
     items: dict[str, tuple[Item, ...]] = {}
     rows: tuple[int, ...] = ()
@@ -122,7 +127,8 @@ def _find(session: Reading, workspace: Workspace, parts: Collection[str], keep_d
         kept.append(f"caches and leftovers are kept while {busy}")
     elif CACHES in parts:
         used = bin.caches_in_use(session)
-        items[CACHES] = tuple(Item(CACHE, path) for path in cache_folders(workspace) if path not in used)
+        unused = [path for path in cache_folders(workspace) if path not in used and path.split("/")[1] not in RESULTS]
+        items[CACHES] = tuple(Item(CACHE, path) for path in unused)
     if LEFTOVERS in parts and not busy:
         found, why = leftovers(session, workspace)
         items[LEFTOVERS] = tuple(Item(LEFTOVER, path) for path in found)

@@ -171,7 +171,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         select=metrics.select,
         sampler=sampler.kind,
         baseline=found["baseline"],
-        transfer=found["transfer"],
+        transfer=found["transfer"] if len(found["transfer"]) == len(raw.get("transfer") or ()) else None,
         references=tuple((point.name, point.metrics) for point in found["references"]),
         family_settings=found["family_settings"],
     )

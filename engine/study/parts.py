@@ -32,7 +32,7 @@ class Parts:
     select: str
     sampler: str
     baseline: Mapping[str, Any] | None
-    transfer: tuple[TransferSpec, ...]
+    transfer: tuple[TransferSpec, ...] | None
     references: tuple[tuple[str, Mapping[str, float]], ...]
     family_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

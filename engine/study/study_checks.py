@@ -27,6 +27,8 @@ from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.study.transformer_checks import transformer_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
+SHARE = "transfer_share"
+
 LARGEST_GRID = 100_000
 """Maximum number of parameter sets that the grid sampler shuffles at each proposal."""
 
@@ -228,17 +230,35 @@ def _outputs(parts: Parts, teacher: TeacherSpec) -> Iterator[Problem]:
 
 
 def _transfer(parts: Parts) -> Iterator[Problem]:
-    yield from transfer_problems(parts.transfer, parts.task, parts.data)
-    if parts.transfer or parts.settings is None:
+    if parts.transfer is None or parts.settings is None or parts.search is None:
         return
-    none = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
-    tables = {f"settings.{family}": table for family, table in parts.family_settings.items()}
-    for name, table in {"settings": vars(parts.settings), **tables, "baseline": parts.baseline or {}}.items():
-        if table.get("transfer_share"):
-            yield Problem(name, "transfer_share", none)
-    for one in parts.search or ():
-        if one.key == "transfer_share":
-            yield Problem(*place(one.name), none)
+    wrong = list(transfer_problems(parts.transfer, parts.task, parts.data))
+    yield from wrong
+    named = list(_shares(parts))
+    searched = [one for one in parts.search if one.key == SHARE]
+    if not parts.transfer:
+        text = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
+        yield from (Problem(table, SHARE, text) for table, share, _ in named if share)
+        yield from (Problem(*place(one.name), text) for one in searched)
+    elif not wrong and not named and not searched:
+        yield Problem(
+            "transfer", "", "has no effect: no trial draws from it; set or search transfer_share, or remove it"
+        )
+    for table, share, families in named if parts.transfer else ():
+        reasons = [_pointless(parts, SHARE, family) for family in families]
+        if share and all(reasons) and not (parts.baseline or {}).get("alpha"):
+            yield Problem(table, SHARE, f"= {shown(share)} has no effect {reasons[0]}, or use 0")
+
+
+def _shares(parts: Parts) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    """(table, value, families of trials) wherever the study file fixes transfer_share, be it to 0."""
+    if parts.settings is not None and SHARE in parts.named:
+        yield "settings", parts.settings.transfer_share, selected(parts)
+    for family, table in parts.family_settings.items():
+        if SHARE in table:
+            yield f"settings.{family}", table[SHARE], (family,)
+    if parts.baseline and SHARE in parts.baseline:
+        yield "baseline", parts.baseline[SHARE], selected(parts)
 
 
 # --------------------------------------------------------------------------------------------- settings, search, shape

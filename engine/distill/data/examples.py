@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec
-from bertdistill.engine.data.columns import find_columns, half_read
+from bertdistill.engine.data.columns import find_columns, half_read, text_cells
 from bertdistill.engine.data.files import Part, source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
 from bertdistill.engine.data.questions import QAExample
-from bertdistill.engine.data.tables import cell_text, is_integer
+from bertdistill.engine.data.tables import is_integer
 from bertdistill.engine.distill.data.sources import source_of
 from bertdistill.engine.tasks.table import TASKS
 
@@ -101,7 +101,7 @@ def check_report(data: DataSpec, train: Examples) -> tuple[str, ...]:
             f"{source_name(data, 'report')} has {halves[1]} per example, but the training data has {halves[0]}. Set "
             "data.text_column and data.text_pair_column to columns that both have."
         )
-    return report.notices
+    return (*report.notices, *split_notices(report=report))
 
 
 def digest(examples: Examples) -> str:
@@ -152,10 +152,10 @@ def cut(examples: Examples, data: DataSpec) -> tuple[Examples, Examples]:
     )
 
 
-def split_notices(train: Examples, search: Examples) -> tuple[str, ...]:
-    """What a split of a classification lacks: labels without any example, texts without any character."""
+def split_notices(**parts: Examples) -> tuple[str, ...]:
+    """What splits of a classification lack, by name: labels without any example, texts without any character."""
     found: list[str] = []
-    for name, part in (("training", train), ("validation", search)):
+    for name, part in parts.items():
         held = {row.label for row in part.rows} if part.labels else set()
         absent = [label for index, label in enumerate(part.labels) if index not in held]
         if absent:
@@ -278,9 +278,10 @@ def _text_examples(task: str, data: DataSpec, part: Part, labels: tuple[str, ...
     if names != known and sorted(names) == sorted(known):  # same names in our order: integers are positions in theirs
         values = [known[int(value)] if is_integer(value) and int(value) < len(known) else value for value in values]
     indices = label_indices(values, names, source, positions=bool(data.labels or known))
-    rows = [
-        TextExample(str(i), cell_text(row[at.text]), None if at.pair is None else cell_text(row[at.pair]), index)
-        for i, (row, index) in enumerate(zip(table.rows, indices, strict=True))
-    ]
+    texts: list[str] = text_cells(table, at.text, source, "data.text_column")
+    pairs: Sequence[str | None] = [None] * len(texts)
+    if at.pair is not None:
+        pairs = text_cells(table, at.pair, source, "data.text_pair_column")
+    rows = [TextExample(str(i), *one) for i, one in enumerate(zip(texts, pairs, indices, strict=True))]
     notices = (*table.notices, *half_read(table, at, source))
     return Examples(task, rows, names, notices, order_given=bool(data.labels or known))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import reprlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ TOLERANCE = 0.02
 """By which the probabilities of a row may miss 1: people round them."""
 SMALLEST = 1e-6
 """Probabilities below this count as this: fp16 has no logarithm of 0."""
+FINITE = sys.float_info.max
 LARGEST = 1000.0
 """Logits beyond this are no logits of a classifier; outputs are kept in fp16, which would make them infinite."""
 
@@ -77,6 +80,7 @@ def read_outputs(path: Path, labels: Sequence[str], named: str) -> OutputsFile:
     if not path.is_file():
         raise ConfigError(f"{source} is not a file", hint="correct the path")
     raw, _ = read_json(path, source, lines=True)
+    raw = [raw] if isinstance(raw, dict) else raw  # a file of one line
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise ConfigError(f"{source}: expected one JSON object per line", hint="save it as JSON Lines")
     rows: dict[Key, tuple[float, ...]] = {}
@@ -94,8 +98,11 @@ def read_outputs(path: Path, labels: Sequence[str], named: str) -> OutputsFile:
 
 
 def _key(row: Mapping[str, Any], at: str) -> Key:
-    if isinstance(row.get("id"), (str, int)) and not isinstance(row["id"], bool):
-        return "id", str(row["id"])
+    given = row.get("id")
+    if isinstance(given, float) and given.is_integer():  # as pandas writes a column in which some are missing
+        given = int(given)
+    if isinstance(given, (str, int)) and not isinstance(given, bool):
+        return "id", str(given)
     if not (text := _text(row)):
         raise ConfigError(f"{at} has neither an id nor a text", hint='add "id" (row of data.train from 0) or "text"')
     return text
@@ -130,15 +137,18 @@ def _numbers(raw: Any, labels: Sequence[str], at: str) -> tuple[float, ...]:
     listed = ", ".join(labels)
     if isinstance(raw, Mapping):
         if other := sorted(map(str, set(raw) - {*labels})):
-            raise ConfigError(f"{at} names {other[0]!r}, which is not one of the labels {listed}", hint="rename it")
+            raise ConfigError(
+                f"{at} names {reprlib.repr(other[0])}, which is not one of the labels {listed}", hint="rename it"
+            )
         if lacking := [name for name in labels if name not in raw]:
             raise ConfigError(f"{at} has no number for the label {lacking[0]!r}", hint=f"give all of {listed}")
         raw = [raw[name] for name in labels]
     if not isinstance(raw, list) or len(raw) != len(labels):
         raise ConfigError(f"{at} must be {len(labels)} numbers, in the order of the labels {listed}")
     for value in raw:
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-            raise ConfigError(f"{at} has {value!r}, which is not a finite number", hint="correct the row")
+        # A comparison, because JSON has integers that are too large for a float.
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not -FINITE <= value <= FINITE:
+            raise ConfigError(f"{at} has {reprlib.repr(value)}, which is not a finite number", hint="correct the row")
     return tuple(map(float, raw))
 
 

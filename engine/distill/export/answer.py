@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
-from bertdistill.engine.distill.export.cascade_folder import LARGE, ROUTER, SMALL
+from bertdistill.engine.distill.export.cascade_folder import CASCADE, LARGE, ROUTER, SMALL
 from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import FAMILY, Model
@@ -92,9 +93,14 @@ class Answered:
 def open_model(folder: Path) -> Opened | OpenedCascade:
     """An exported model or cascade; ConfigError if the folder holds neither."""
     if not (folder / ROUTER).exists():
-        return Opened(folder, _read_config(folder))
+        config = _read_config(folder)
+        if config.get(FAMILY) != CASCADE:
+            return Opened(folder, config)
+    rule = _read_json(folder / ROUTER)
+    if any(finite(rule.get(key)) is None for key in ("temperature", "threshold")):
+        raise ConfigError(f"{folder / ROUTER} gives no temperature and threshold", hint="promote the cascade again")
     small, large = (Opened(folder / name, _read_config(folder / name)) for name in (SMALL, LARGE))
-    return OpenedCascade(small, large, _read_json(folder / ROUTER))
+    return OpenedCascade(small, large, rule)
 
 
 def open_teacher(folder: Path, student: Path, null_threshold: float | None = None) -> Opened:
@@ -211,6 +217,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{folder}: not an exported model: {error}", hint="use the folder of a promoted model"
         ) from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: not an object", hint="use the folder of a promoted model")
     return config
 
 

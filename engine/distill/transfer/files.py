@@ -9,9 +9,9 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec, TransferSpec
-from bertdistill.engine.data.columns import find_texts
+from bertdistill.engine.data.columns import find_texts, text_cells
 from bertdistill.engine.data.files import kind, read_text
-from bertdistill.engine.data.tables import Table, cell_text, table_of
+from bertdistill.engine.data.tables import Table, table_of
 from bertdistill.engine.distill.data.sources import load_hub
 from bertdistill.engine.distill.transfer.material import Material, Text
 
@@ -31,8 +31,8 @@ def file_texts(spec: TransferSpec, material: Material, named: str) -> Iterator[T
                 hint="use a table with a column for each sentence",
             )
         return _drawn([(line, None) for line in _lines(path, material.labels)], spec)
-    keys = DataSpec(text_column=spec.text_column, text_pair_column=spec.text_pair_column)
-    return _drawn(_texts(table_of(path, source, keys), keys, material, source, named), spec)
+    table = table_of(path, source, _first_given(spec, material.run.spec.data))
+    return _drawn(_texts(table, _columns(spec, material, table), material, source, named), spec)
 
 
 def hub_texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:
@@ -43,9 +43,8 @@ def hub_texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Te
         raise _is_report(source, "data.report_split")
     found: Any = load_hub(spec.hub, spec.hub_config, spec.split, source, f"{named}.hub, {named}.split")
     names = tuple(found.column_names)
-    keys = DataSpec(text_column=spec.text_column, text_pair_column=spec.text_pair_column)
     table = Table(names, [tuple(row[name] for name in names) for row in found])
-    return _drawn(_texts(table, keys, material, source, named), spec)
+    return _drawn(_texts(table, _columns(spec, material, table), material, source, named), spec)
 
 
 def _is_report(source: str, key: str) -> ConfigError:
@@ -55,11 +54,33 @@ def _is_report(source: str, key: str) -> ConfigError:
     )
 
 
+def _first_given(spec: TransferSpec, data: DataSpec) -> DataSpec:
+    """The columns that the table names, else those of `[data]`: texts without labels often come from the same place."""
+    return DataSpec(
+        text_column=spec.text_column or data.text_column,
+        text_pair_column=spec.text_pair_column or data.text_pair_column,
+    )
+
+
+def _columns(spec: TransferSpec, material: Material, table: Table) -> DataSpec:
+    """The same, without columns of `[data]` that this table lacks."""
+    names = {name.casefold() for name in table.names}
+    given = _first_given(spec, material.run.spec.data)
+    text, pair = (
+        getattr(given, key) if getattr(spec, key) or getattr(given, key).strip().casefold() in names else ""
+        for key in ("text_column", "text_pair_column")
+    )
+    return DataSpec(text_column=text, text_pair_column=pair)
+
+
 def _texts(table: Table, keys: DataSpec, material: Material, source: str, named: str) -> list[Text]:
     if not table.rows:
         return []
     text, pair = find_texts(table, keys, source, named, paired=material.paired)
-    return [(cell_text(row[text]), None if pair is None else cell_text(row[pair])) for row in table.rows]
+    first = text_cells(table, text, source, f"{named}.text_column")
+    if pair is None:
+        return [(one, None) for one in first]
+    return [*zip(first, text_cells(table, pair, source, f"{named}.text_pair_column"), strict=True)]
 
 
 def _drawn(rows: Sequence[Text], spec: TransferSpec) -> Iterator[Text]:

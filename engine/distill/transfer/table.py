@@ -42,7 +42,7 @@ def transfer_texts(material: Material, held: Mapping[str, set[Text]]) -> list[Te
     taken: list[Text] = []
     drawn: set[Text] = set()
     for index, spec in enumerate(material.run.spec.transfer):
-        named = f"transfer.{index} ({spec.kind})"
+        named = " ".join(filter(None, (f"transfer.{index} ({spec.kind})", spec.path or spec.hub)))
         rows, dropped = _rows(spec, material, f"transfer.{index}", splits, drawn)
         _report(material, spec, named, len(rows), dropped)
         taken += rows
@@ -86,10 +86,10 @@ def _report(material: Material, spec: TransferSpec, named: str, rows: int, dropp
     )
     if not rows:
         raise ConfigError(
-            f"{named}: no row is left; dropped {gone or 'none: there are no texts'}",
+            f"{named}: no row is left; {f'dropped {gone}' if gone else 'there are no texts'}",
             hint="use other texts, or remove the table",
         )
     less = f" of {spec.rows:,} wanted" if rows < spec.rows else ""
     copied = spec.kind in ("file", "hub") and (dropped["validation"] or dropped["report"])
-    text = f"{named}: {rows:,} rows{less}" + (f"; dropped {gone}" if gone else "")
+    text = f"{named}: {rows:,} row{'s' * (rows != 1)}{less}" + (f"; dropped {gone}" if gone else "")
     material.run.notice("warning" if copied or less else "info", text)

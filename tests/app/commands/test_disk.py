@@ -23,6 +23,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     for name, value in fake_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     made = House(tmp_path, study_spec(tmp_path, budget={"trials": 4}), checkpoint_bytes=200_000).start().run()
+    (made.workspace.caches / "reports" / "scored").mkdir(parents=True)
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(made.workspace.path))
     for key, size in (("used", 300_000), ("unused", 500_000), ("broken.training", 700_000)):
         folder = made.workspace.caches / "teachers" / key
@@ -58,6 +59,7 @@ def test_disk_tells_who_holds_what(house: House, engine: Type) -> None:
     found = json.loads(engine("disk", "--json")[1])
     by_name = {one["name"]: one for one in found["holdings"]}
     assert (["toy"], True) == (by_name["used"]["studies"], by_name["used"]["needed"])
+    assert by_name["scored"]["needed"]
     assert (False, False) == (by_name["unused"]["needed"], by_name["caches/teachers/broken.training"]["needed"])
     assert 300_000 <= by_name["used"]["size_bytes"] < 400_000
     assert by_name["toy/1"]["checkpoint_bytes"] >= 200_000
@@ -91,7 +93,10 @@ def test_delete_and_undo(house: House, engine: Type) -> None:
 
 
 def test_prune_takes_what_nothing_needs(house: House, engine: Type) -> None:
-    """Checkpoints of dominated trials, the unused teacher and the broken training; undo brings all of it back."""
+    """Checkpoints of dominated trials, the unused teacher and the broken training; undo brings all of it back.
+
+    Scores on the report split stay: without its checkpoint, a trial is not scored again.
+    """
     teachers = house.workspace.caches / "teachers"
     planned = json.loads(engine("prune", "--dry-run", "--json")[1])
     assert ["caches/teachers/unused"] == planned["paths"]["caches"]

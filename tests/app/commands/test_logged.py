@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.app.conftest import squad_file
 
 import bertdistill
 from bertdistill.app.cli import main
@@ -16,7 +18,7 @@ from bertdistill.engine.interchange import log as log_module
 Type = Callable[..., tuple[int, str, str]]
 NO_SEARCH = "study mine is a collection of logged runs, not a search"
 STUDY_FILE = Path(__file__).parents[3] / "sample_configs" / "demo.toml"
-NOT_ABOUT_STUDIES = {"plan", "new", "demo", "models", "ask", "score", "doctor"}
+NOT_ABOUT_STUDIES = {"new", "demo", "models", "ask", "score", "doctor"}
 """Commands that look at no study of the workspace, or at promoted models only."""
 
 
@@ -51,6 +53,7 @@ def engine(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Type:
 
 
 DOES = {
+    "plan": (["plan", "demo.toml"], "study demo: valid"),
     "status": (["status"], "5 complete, 1 failed"),
     "watch": (["watch", "mine", "--plain"], "#4  ✓ complete"),
     "trials": (["trials", "mine", "--filter", "acc>0.92 train/loss<1 act:relu layers=2"], "#4"),
@@ -83,11 +86,13 @@ REFUSES = {
     "errors": ["errors", "mine/0"],
     "cascade": ["cascade", "mine", "0", "1"],
     "difficulty": ["difficulty", "mine"],
+    "ladder": ["ladder", "mine"],
 }
 WORDS = {
     "errors": (2, "is a logged run, of which no predictions are stored"),
     "cascade": (1, "mine is a study of logged runs; cascades join classifiers"),
     "difficulty": (1, "mine is a study of logged runs, which have no teacher"),
+    "ladder": (1, "study mine has no complete trial with a family and acc"),
 }
 SETUP = {"unarchive": ["archive", "mine/3"], "undo": ["archive", "mine/3"], "history": ["archive", "mine/3"]}
 
@@ -103,6 +108,11 @@ def test_it_does_its_work(name: str, engine: Type, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     if name in SETUP:
         assert 0 == engine(*SETUP[name])[0]
+    if name == "plan":  # the studies of the workspace are asked what they counted and measured
+        assert 0 == engine("status")[0]
+        shutil.copy(STUDY_FILE, tmp_path)
+        (tmp_path / "demo-data").mkdir()
+        squad_file(tmp_path / "demo-data" / "train.json")
     words, wanted = DOES[name]
     status, out, err = engine(*words)
     assert (0, True) == (status, wanted in out + err), out + err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,21 +104,27 @@ def test_results_on_other_examples_are_left_out(climbed: Climbed) -> None:
     assert {0, 1, 3, TEACHER} == set(report(climbed).scores)
 
 
-def test_a_promoted_trial_brings_its_score_along(climbed: Climbed) -> None:
-    """With the interval that its verification computed."""
+def promoted(climbed: Climbed, name: str, score: float, **facts: Any) -> None:
+    """A verified model of trial 2."""
     db = open_db(climbed.workspace.path)
     with db.write() as session:
         trial = reads.trial(session, 1, 2)
         best = reads.best_checkpoint(session, trial.id)
         assert best is not None
         version = writes.create_model_version(
-            session, name="small", trial_id=trial.id, checkpoint_id=best.id, who="me", now=3.0
+            session, name=name, trial_id=trial.id, checkpoint_id=best.id, who="me", now=3.0
         )
-        facts = {"intervals": {"accuracy": [85.0, 92.0]}, "report_examples": 300}
+        facts |= {"intervals": {"accuracy": [score - 4, score + 3]}, "report_examples": 300}
         writes.finish_model_version(
-            session, version.id, state="verified", now=4.0, metrics={"accuracy": 89.0}, report=facts
+            session, version.id, state="verified", now=score, metrics={"accuracy": score}, report=facts
         )
     db.close()
+
+
+def test_a_promoted_trial_brings_its_score_along(climbed: Climbed) -> None:
+    """With the interval that its verification computed; the score of a cascade is not that of its first member."""
+    promoted(climbed, "small", 89.0)
+    promoted(climbed, "both", 99.0, cascade={"share": 1.0})
     found = report(climbed)
     assert (300, {2: 89.0}, {2: (85.0, 92.0)}) == (found.examples, found.scores, found.intervals)
 

@@ -326,6 +326,26 @@ def test_texts_of_the_splits_do_not_enter_a_transfer_set(tmp_path: Path) -> None
     assert all(words in said for words in ("20 training texts", "6 validation texts", "1 report text", '"warning"'))
 
 
+@pytest.mark.parametrize(
+    ("content", "changes", "message"),
+    [
+        ("a gem;pos\n", {"path": "train.txt"}, r"train\.txt: no row is left; dropped .*54 training texts"),
+        ('{"text": "a gem", "logits": [1, 2]}', {"outputs": "more.jsonl"}, r"more\.jsonl .* for 54 of 54 texts"),
+        ('{"text": "a gem", "logits": "1"}', {"outputs": "more.jsonl"}, "row 1: logits must be 2 numbers"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_before_a_teacher_is_trained(
+    tmp_path: Path, content: str, changes: dict[str, str], message: str
+) -> None:
+    (tmp_path / "more.jsonl").write_text(content)
+    path, outputs = (str(tmp_path / changes[key]) if key in changes else "" for key in ("path", "outputs"))
+    sets = [TransferSpec("file", path=path)] if path else []
+    run = make_run(tmp_path / "run", dataclasses.replace(TINY, outputs=outputs), transfer=sets)
+    with pytest.raises(ConfigError, match=message):
+        prepare(split_report(run))
+    assert [] == caches(tmp_path, "teachers")
+
+
 def test_words_of_the_transfer_set_have_rows_of_their_own(tmp_path: Path) -> None:
     """Only for students that draw from it; the words of the labelled texts keep their places."""
     more = tmp_path / "more.txt"

@@ -137,7 +137,7 @@ def test_a_file_is_a_teacher(tmp_path: Path, outputs: Write) -> None:
 
 
 def test_rows_can_be_named_by_their_number(tmp_path: Path, outputs: Write) -> None:
-    path = outputs(lambda rows: [{"id": n, "logits": [n, 0.0]} for n in range(60)])
+    path = outputs(lambda rows: [{"id": float(n) if n % 2 else n, "logits": [n, 0.0]} for n in range(60)])
     facts = prepare(with_family(make_run(tmp_path / "run", TeacherSpec(outputs=str(path))), "mlp"))
     first = np.load(Path(facts.outputs) / "outputs.npy")[:, 0]
     assert 54 == len(set(first.tolist()))
@@ -182,7 +182,19 @@ def drop(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (lambda rows: rows[1].update(probabilities={"neg": 0.1, "meh": 0.9}), r"row 2: probabilities names 'meh'"),
         (lambda rows: rows[1].update(probabilities={"pos": 1.0}), "row 2: probabilities has no number for the label"),
         (lambda rows: rows[1].update(probabilities=[0.1, 0.2, 0.7]), "row 2: probabilities must be 2 numbers"),
-        (lambda rows: rows[1].update(probabilities=[0.5, float("nan")]), "has nan, which is not a finite number"),
+        (
+            lambda rows: rows[1].update(probabilities=[0.5, float("nan")]),
+            "has nan, which is not a finite number",
+        ),
+        (
+            lambda rows: rows[1].update(probabilities=[0.5, 10**400]),
+            r"has 1000\d*\.\.\.0+, which is not a finite number",
+        ),
+        (
+            lambda rows: rows[1].update(probabilities=["x" * 9999, 0.5]),
+            r"has 'x+\.\.\.x+', which is not a finite number",
+        ),
+        (lambda rows: rows[1].update(probabilities={"y" * 9999: 1.0}), r"names 'y+\.\.\.y+', which is not one of"),
         (lambda rows: rows[1].update(probabilities=[0.5, 0.9]), "must be 0 or more and add up to 1"),
         (lambda rows: rows[1].update(logits=[0.5, 0.9]), "must have either probabilities or logits"),
         (lambda rows: rows[59].update(logits=[7e4, 0.0]), r"row 60: logits \[70000, 0\] go beyond 1000"),

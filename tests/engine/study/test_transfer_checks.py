@@ -52,9 +52,36 @@ def test_without_a_soft_loss_a_share_has_no_effect(tmp_path: Path) -> None:
         study_from_dict(raw, where="here")
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, "[transfer] has no effect: no trial draws from it; set or search transfer_share, or remove it"),
+        (
+            {"settings": {"transfer_share": 0.5, "alpha": 0.0}, "baseline": {}},
+            "[settings] transfer_share = 0.5 has no effect with alpha = 0: nothing else labels these texts",
+        ),
+    ],
+)
+def test_a_set_that_no_trial_can_use_is_refused(tmp_path: Path, more: dict[str, Any], expected: str) -> None:
+    """Rather than forgotten in silence; a share of 0 that is written down is a decision."""
+    with pytest.raises(ConfigError) as refused:
+        study_from_dict(study_dict(tmp_path, transfer=[{"kind": "words"}], **more), where="here")
+    assert expected in str(refused.value)
+
+
+def test_a_table_that_cannot_be_read_is_the_only_problem(tmp_path: Path) -> None:
+    """Not also that there is none."""
+    raw = study_dict(tmp_path, transfer=[{"kind": "wrds"}], settings={"transfer_share": 0.5})
+    with pytest.raises(ConfigError) as refused:
+        study_from_dict(raw, where="here")
+    assert "wrds" in str(refused.value)
+    assert "there is no" not in str(refused.value)
+
+
 def test_paths_are_those_beside_the_study_file(tmp_path: Path) -> None:
     """And the tables come back from the stored form as they were."""
-    raw = study_dict(tmp_path, transfer=[{"kind": "words", "rows": 9}, {"kind": "file", "path": "more.txt"}])
+    tables = [{"kind": "words", "rows": 9}, {"kind": "file", "path": "more.txt"}]
+    raw = study_dict(tmp_path, transfer=tables, settings={"transfer_share": 0.5})
     (tmp_path / "more.txt").write_text("a text\n")
     (tmp_path / "study.toml").write_text(write_toml(raw))
     spec = load_study(tmp_path / "study.toml")
@@ -73,7 +100,7 @@ def test_the_families_are_those_of_trials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "wanted"),
     [
-        ({}, False),
+        ({"settings": {"transfer_share": 0.0}}, False),
         ({"settings": {"transfer_share": 0.3}}, True),
         ({"baseline": {"transfer_share": 0.3}}, True),
         ({"search": {"transfer_share": {"choices": [0.0, 0.5]}}, "baseline": {}}, True),

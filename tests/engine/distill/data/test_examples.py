@@ -17,6 +17,7 @@ from bertdistill.engine.distill.data.examples import (
     Examples,
     QAExample,
     TextExample,
+    check_report,
     cut,
     digest,
     load_examples,
@@ -428,5 +429,30 @@ def test_labels_and_characters_that_a_split_lacks_are_reported() -> None:
         "the training split has no example of 'meh'",
         "1 of the 3 texts of the training split are empty",
         "the validation split has no example of 'meh', 'pos'",
-    ) == split_notices(train, search)
-    assert () == split_notices(*(Examples("question-answering", []),) * 2)
+    ) == split_notices(training=train, validation=search)
+    assert () == split_notices(training=Examples("question-answering", []))
+
+
+def test_a_report_split_without_a_label_is_reported(tmp_path: Path) -> None:
+    """Scores that weigh labels equally would be too low."""
+    report = tmp_path / "report.txt"
+    report.write_text("one;a\ntwo;a\n")
+    train = Examples(CLS, [TextExample("0", "x", None, 0), TextExample("1", "y", None, 1)], ("a", "b"))
+    assert ("the report split has no example of 'b'",) == check_report(DataSpec(report=str(report)), train)
+
+
+def test_a_text_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    """Words that were already separated would be read with brackets and quotation marks; a missing text is empty."""
+    path = tmp_path / "train.jsonl"
+    rows = [
+        {"words": "a b", "n": 1},
+        {"words": None, "n": 0},
+        {"words": float("nan"), "n": 1},
+        {"words": ["a"], "n": 0},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows[:3])))
+    data = DataSpec(train=str(path), text_column="words", label_column="n")
+    assert ["a b", "", ""] == [row.text for row in load_examples(data, CLS, "train").rows]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(ConfigError, match=r"text of example 4 is a list, \['a'\]\. Join .* set data\.text_column"):
+        load_examples(data, CLS, "train")

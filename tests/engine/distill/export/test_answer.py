@@ -18,7 +18,9 @@ from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.distill.export import answer as module
 from bertdistill.engine.distill.export.answer import answer, ask, classify
 from bertdistill.engine.distill.export.card import CardFacts
+from bertdistill.engine.distill.export.cascade_folder import CASCADE, ROUTER
 from bertdistill.engine.distill.export.export import export_model
+from bertdistill.engine.distill.families.model import FAMILY
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -170,6 +172,25 @@ def test_as_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         assert ("", 1) == (printed.out, len(printed.err.splitlines()))
     assert 2 == module.main([])
     assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (None, r"No such file .*router\.json"),
+        ("{}", r"router\.json gives no temperature and threshold"),
+        ('{"temperature": null, "threshold": "x"}', r"router\.json gives no temperature and threshold"),
+        ("[]", r"router\.json: not an object"),
+        ('{"temperature": 1.0, "threshold": 0.5}', r"small: not an exported model"),
+    ],
+)
+def test_a_cascade_with_a_missing_part_is_refused(tmp_path: Path, rule: str | None, message: str) -> None:
+    """By the name of the part, not as a model of an unknown family."""
+    (tmp_path / "config.json").write_text(json.dumps({FAMILY: CASCADE}))
+    if rule is not None:
+        (tmp_path / ROUTER).write_text(rule)
+    with pytest.raises(ConfigError, match=message):
+        classify(tmp_path, "a film")
 
 
 def test_a_teacher_of_another_architecture_is_asked(tmp_path: Path) -> None:

@@ -76,3 +76,24 @@ def test_the_report_file_is_refused_under_any_name(material: Make, tmp_path: Pat
 def test_a_missing_file_is_named(material: Make) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.txt \(transfer\.0\.path\) is not a file"):
         transfer_texts(material(TransferSpec(kind="file", path="nowhere.txt")), {})
+
+
+def test_columns_of_the_training_data_are_those_of_other_texts(material: Make, tmp_path: Path) -> None:
+    """Where a file has them: their name above the texts is a header, not a text. `[[transfer]]` has the last word."""
+    data = {"text_column": "What they wrote", "label_column": "Verdict!"}
+    path = tmp_path / "texts.csv"
+    spec = TransferSpec(kind="file", path=str(path))
+    path.write_text("What they wrote\na fine day\nso it is\n")
+    assert [("a fine day", None), ("so it is", None)] == transfer_texts(material(spec, **data), {})
+    path.write_text("remark,what they wrote\na long remark about it,a fine day\na second remark,so it is\n")
+    assert [("a fine day", None), ("so it is", None)] == transfer_texts(material(spec, **data), {})
+    other = TransferSpec(kind="file", path=str(path), text_column="remark")
+    assert [("a long remark about it", None), ("a second remark", None)] == transfer_texts(material(other, **data), {})
+    path.write_text("id,text\n1,a fine day\n2,so it is\n")
+    assert [("a fine day", None), ("so it is", None)] == transfer_texts(material(spec, **data), {})
+
+
+def test_a_file_without_texts_is_named(material: Make, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("\n \n")
+    with pytest.raises(ConfigError, match=r"transfer\.0 \(file\) .*none\.txt: no row is left; there are no texts"):
+        transfer_texts(material(TransferSpec(kind="file", path=str(tmp_path / "none.txt"))), {})
