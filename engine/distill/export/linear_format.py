@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bertdistill.engine.distill.export.card import CardFacts, Description
-from bertdistill.engine.distill.export.tiny_format import LOADING, UNITS
+from bertdistill.engine.distill.export.tiny_format import LOADING, UNITS, whole_texts
 from bertdistill.engine.distill.families import linear_net
 from bertdistill.engine.distill.families.linear import LinearModel
 from bertdistill.engine.distill.families.table import load_model
@@ -34,10 +33,7 @@ class LinearFormat:
         return dict(self._config)
 
     def tokenizer(self, tokenizer: Any) -> Any:
-        own = copy.deepcopy(tokenizer)
-        own.backend_tokenizer.no_truncation()
-        own.backend_tokenizer.no_padding()
-        return own
+        return whole_texts(tokenizer)
 
     def probe(self, batch: int, length: int) -> dict[str, Tensor]:
         ids = torch.arange(batch * length).reshape(batch, length) * 7 % self._config["tokenizer_size"]

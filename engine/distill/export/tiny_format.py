@@ -36,6 +36,14 @@ ONNX = """
 `model.onnx` holds the same model for ONNX Runtime: `input_ids` (batch, length), padded with {pad}, to `logits`."""
 
 
+def whole_texts(tokenizer: Any) -> Any:
+    """A copy of the tokenizer that neither truncates nor pads: `modeling.py` sets both."""
+    own = copy.deepcopy(tokenizer)
+    own.backend_tokenizer.no_truncation()
+    own.backend_tokenizer.no_padding()
+    return own
+
+
 class TinyFormat:
     """See `distill.export.format.Format`."""
 
@@ -51,10 +59,7 @@ class TinyFormat:
         return dict(self._config)
 
     def tokenizer(self, tokenizer: Any) -> Any:
-        own = copy.deepcopy(tokenizer)
-        own.backend_tokenizer.no_truncation()
-        own.backend_tokenizer.no_padding()
-        return own
+        return whole_texts(tokenizer)
 
     def probe(self, batch: int, length: int) -> dict[str, Tensor]:
         ids = torch.arange(batch * length).reshape(batch, length) * 7 % self._config["tokenizer_size"]

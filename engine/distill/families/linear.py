@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from scipy.sparse import csr_array
 
 from bertdistill.engine.contract.errors import ConfigError
@@ -26,6 +25,7 @@ from bertdistill.engine.distill.data.batches import Batch, collate, pad_edges
 from bertdistill.engine.distill.families import linear_net
 from bertdistill.engine.distill.families.model import FAMILY, Outputs
 from bertdistill.engine.distill.families.ngrams import ROWS, chosen
+from bertdistill.engine.distill.families.saving import save_net
 from bertdistill.engine.families.linear import LINEAR
 
 if TYPE_CHECKING:
@@ -87,13 +87,7 @@ class LinearModel:
         return csr_array((values.astype(np.float64), (rows, columns)), shape=(len(features), len(self.net.keys)))
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.config, indent=2, sort_keys=True) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        if tokenizer is not None:
-            tokenizer.save_pretrained(folder)
+        save_net(self.net, self.config, folder, tokenizer)
 
 
 def _batches(features: Features) -> Iterator[Batch]:

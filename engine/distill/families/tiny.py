@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import nn
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import RANDOM, AttemptSpec
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.families.model import Outputs
+from bertdistill.engine.distill.families.saving import save_net
 from bertdistill.engine.distill.families.tiny_net import FAMILY, NETS, load_net
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.families.vectors import load_vectors, reduce
@@ -50,13 +50,7 @@ class TinyModel:
         return Outputs(self.net(batch.input_ids))
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.config, indent=2, sort_keys=True) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        if tokenizer is not None:
-            tokenizer.save_pretrained(folder)
+        save_net(self.net, self.config, folder, tokenizer)
 
 
 @dataclass(frozen=True)
