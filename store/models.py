@@ -79,7 +79,7 @@ class Attempt(SQLModel, table=True):
     trial_id: int | None = Field(default=None, foreign_key="trial.id", index=True)
     kind: str
     number: int
-    folder: str
+    folder: str = Field(index=True)
     state: AttemptState = Field(default=AttemptState.RUNNING, index=True)
     slot: str = ""
     handle: dict[str, Any] = _json()

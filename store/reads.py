@@ -83,6 +83,8 @@ __all__ = [
 
 Row = TypeVar("Row")
 
+_LAST_CHARACTER = "\U0010ffff"
+"""After every other one: texts with a prefix lie between it and the prefix followed by this."""
 _MOST_VALUES = 500
 """Maximum number of parameters in one statement; SQLite before 3.32 allows 999."""
 
@@ -332,8 +334,8 @@ def attempts_by_id(session: Reading, attempt_ids: Sequence[int]) -> list[Attempt
 
 def attempt_folders(session: Reading, below: str) -> dict[str, int | None]:
     """Folders of all attempts ever whose path begins with `below`, with the row id of their trial, oldest first."""
-    query = "SELECT folder, trial_id FROM attempt WHERE substr(folder, 1, ?) = ? ORDER BY id"
-    return dict(session.rows(query, len(below), below))
+    query = "SELECT folder, trial_id FROM attempt WHERE folder >= ? AND folder < ? ORDER BY id"
+    return dict(session.rows(query, below, below + _LAST_CHARACTER))
 
 
 def live_attempts(session: Reading) -> list[Attempt]:

@@ -157,6 +157,7 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "trial_by_id": lambda s: reads.trial_by_id(s, 1),
     "counts": lambda s: reads.counts(s, 1),
     "attempt_by_id": lambda s: reads.attempt_by_id(s, 1),
+    "attempt_folders": lambda s: reads.attempt_folders(s, "runs/"),
     "attempts": lambda s: (reads.attempts(s, study_id=1), reads.attempts(s, trial_id=1)),
     "live_attempts": reads.live_attempts,
     "attempt_for_prepare": lambda s: reads.attempt_for_prepare(s, 1),
