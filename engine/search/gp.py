@@ -42,9 +42,20 @@ class NarrowGP(GPSampler):
         self._names: list[str] = []
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """Record the order of the parameters in the model."""
+        """Record the order of the parameters in the model.
+
+        One thread: on matrices of a few hundred rows more of them only wait for each other, and beside busy workers a
+        proposal took five times as long.
+        """
+        import torch  # optuna imports it, too, but only for a model
+
         self._names = list(search_space)
-        return super().sample_relative(study, trial, search_space)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return super().sample_relative(study, trial, search_space)
+        finally:
+            torch.set_num_threads(threads)
 
     def _optimize_acqf(self, acqf: Any, best_params: np.ndarray | None) -> np.ndarray:
         """The best candidate in the part, in the coordinates of the whole space."""

@@ -137,18 +137,18 @@ def test_a_mixed_study_ends_with_every_sampler(tmp_path: Path, monkeypatch: pyte
         search=search,
         settings={"paper": {"alpha": 0.9}},
         baseline={"family": "paper", "hidden_size": 8, "layers": None, "learning_rate": None},
-        budget={"trials": 14},
+        budget={"trials": 9},
         sampler={"kind": kind, "startup_trials": 4},
     )
     one = House(tmp_path, spec)
     try:
         trials = one.start().run().trials()
-        assert (StudyState.COMPLETE, 14) == (one.study().state, len(trials))
+        assert (StudyState.COMPLETE, 9) == (one.study().state, len(trials))
         assert all(trial.state == TrialState.COMPLETE for trial in trials)
         keys = {"transformer": {"layers", "alpha"}, "paper": {"paper.hidden_size", "paper.batch_size"}}
         assert all({"family", *keys[trial.settings["family"]]} == trial.params.keys() for trial in trials)
         assert {0.9} == {trial.settings["alpha"] for trial in trials if trial.settings["family"] == "paper"}
-        assert 14 == len(history(trials, spec))
+        assert 9 == len(history(trials, spec))
     finally:
         one.close()
 

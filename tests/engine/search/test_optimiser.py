@@ -614,3 +614,25 @@ def test_remembered_conditions_change_no_proposal(kind: str, monkeypatch: pytest
     remembered = proposals()
     monkeypatch.setattr(_Search, "active", lambda self, params: active(self.space, params, self.fixed))
     assert remembered == proposals()
+
+
+def test_the_model_of_gp_computes_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves the number of threads as it was."""
+    import torch
+    from optuna.samplers import GPSampler
+
+    used: list[int] = []
+    inner = GPSampler.sample_relative
+
+    def spied(*given: Any) -> dict[str, Any]:
+        used.append(torch.get_num_threads())
+        return inner(*given)
+
+    monkeypatch.setattr(GPSampler, "sample_relative", spied)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert "gp" == ask(random_history(14), "gp").sampler
+        assert ({1}, 2) == (set(used), torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
