@@ -54,7 +54,7 @@ def line(screen: NewStudyScreen, name: str) -> Input:
 
 
 def value(screen: NewStudyScreen, name: str) -> str | None:
-    """What stands in the input of a key; None while the form is made anew."""
+    """The value of the input of a key; None while the form is rebuilt."""
     return next((one.value for one in screen.query("#fields Input").results(Input) if one.name == name), None)
 
 
