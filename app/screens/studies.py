@@ -42,7 +42,7 @@ COLUMNS = (
     Column("note", "note", 20),
 )
 EMPTY = "No study yet. Press n to create one; the demo, first in its list, needs no data and no network."
-NONE_YET = "There is no study here yet: n creates one."
+NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
 

@@ -94,7 +94,7 @@ async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace,
             before = len(toasts(pilot))
             await pilot.press(key)
             await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
-        assert ["There is no study here yet: n creates one."] * 5 == toasts(pilot)[:5]
+        assert ["There are no studies here yet; press n to create one."] * 5 == toasts(pilot)[:5]
         await pilot.press("R")
         await told(pilot, "A runner would have nothing to do")
     edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
