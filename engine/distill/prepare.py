@@ -34,7 +34,7 @@ from bertdistill.engine.distill.data.features import Features, open_features, pa
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.importance import head_importance, save_importance
+from bertdistill.engine.distill.families.importance import importance_of, load_neurons, save_importance
 from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
@@ -54,9 +54,10 @@ from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.families.folders import weights_in
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
+from bertdistill.engine.families.widths import importance_blocks
 from bertdistill.engine.tasks.table import TASKS
 
-PHASE = "head importance"
+PHASE = "importance"
 IMPORTANCE_TOKENS = 4096
 HARD_ONLY = Settings(alpha=0.0)
 WORDS_VERSION = 1
@@ -112,6 +113,13 @@ def prepare(run: Run) -> Prepared:
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
+    importance = _importance(
+        run,
+        init,
+        open_features(Path(features[f"train/{own}"])).part(0, len(train_features)) if own else train_features,
+        train_examples,
+        units[own].pad_id if own else pad_id,
+    )
     facts = Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
@@ -133,13 +141,8 @@ def prepare(run: Run) -> Prepared:
         outputs=str(outputs),
         search_outputs=search_outputs,
         signals=(LOGITS,),
-        importance=_importance(
-            run,
-            init,
-            open_features(Path(features[f"train/{own}"])).part(0, len(train_features)) if own else train_features,
-            train_examples,
-            units[own].pad_id if own else pad_id,
-        ),
+        importance=importance,
+        ffn_importance=_blocks(importance) if importance and spec.neurons else (),
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=pairs,
@@ -236,14 +239,16 @@ def _other_tokenizer(
 
 
 def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> str:
-    """The folder of the head importance of the initial model on training examples, computed once and shared.
+    """The folder of the importance of the initial model's heads and neurons on training examples, computed once.
 
-    Empty if no trial needs it: from scratch, or if the study keeps all heads or draws them at random.
+    Empty if no trial needs it: from scratch, or if the study keeps all neurons and all heads or draws heads at random.
     """
-    if init == SCRATCH or not run.spec.importance:
+    neurons = run.spec.neurons
+    if init == SCRATCH or not (run.spec.importance or neurons):
         return ""
     count = min(run.spec.student.importance_examples, len(features))
-    key = cache_key(model=model_sha256(Path(init)), features=features.folder.name, count=count)
+    more = {"neurons": True} if neurons else {}  # without them the key is that of older caches
+    key = cache_key(model=model_sha256(Path(init)), features=features.folder.name, count=count, **more)
 
     def build(temporary: Path) -> None:
         model = Encoder(_with_head(run, init, examples))
@@ -263,9 +268,13 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
             (int(end), collate(seen, rows, edges=edges, pad_id=pad_id).to(run.device))
             for end, rows in zip(ends, parts, strict=True)
         )
-        save_importance(temporary, head_importance(model.net, batches, loss))
+        save_importance(temporary, importance_of(model.net, batches, loss, neurons=neurons))
 
     return str(build_once(run.caches / "importance" / key, build, run.warn))
+
+
+def _blocks(folder: str) -> tuple[tuple[float, ...], ...]:
+    return tuple(importance_blocks(layer) for layer in load_neurons(Path(folder)).tolist())
 
 
 def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:
@@ -275,7 +284,7 @@ def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:
     except ConfigError:
         run.notice(
             "warning",
-            f"{init} has no head for {run.spec.task}, so head importance is computed with a random one. With "
-            'student.init = "teacher", or head_choice = "random", it is not needed.',
+            f"{init} has no head for {run.spec.task}, so the importance of heads and neurons is computed with a random "
+            'one. It is not needed with head_choice = "random" and ffn_size = 0; student.init = "teacher" has a head.',
         )
         return load_encoder(init, run.spec.task, examples.labels, dropout=0.0)

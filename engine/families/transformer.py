@@ -14,6 +14,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -24,9 +25,11 @@ OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text
 NEW_LAYER = -1
 """In `Plan.kept_layers`: a layer without a counterpart in the initial model, which starts with random weights."""
 BYTES_PER_WEIGHT = 4
-NEED_SCRATCH = frozenset({"hidden_size", "ffn_size", "head_size"})
-NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed"})
-"""Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
+NEED_SCRATCH = frozenset({"hidden_size", "head_size"})
+NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed", "ffn_choice"})
+"""Layers, heads and neurons with random weights are interchangeable, so choosing among them has no effect."""
+FFN_SIZES = "ffn_sizes"
+"""Our extra key in config.json: feed-forward size of every layer; absent where all have the same."""
 
 # The names of each size in the config.json of each architecture.
 _KEYS = {
@@ -110,25 +113,38 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
         raise ConfigError(
             "attention heads were already pruned from this checkpoint", hint="start from a checkpoint with all heads"
         )
+    if config.get(FFN_SIZES):
+        raise ConfigError(
+            "the feed-forward layers of this checkpoint have different sizes",
+            hint='start from a checkpoint with equal layers, such as a student with ffn_choice = "even"',
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`) and the heads left in each."""
+    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`), heads and neurons left in each."""
 
     shape: Shape
     kept_layers: tuple[int, ...]
     heads_left: tuple[int, ...]
+    ffn_left: tuple[int, ...]
 
     @property
     def pruned(self) -> bool:
         return any(left < self.shape.heads for left in self.heads_left)
 
+    @property
+    def narrowed(self) -> bool:
+        return any(left < self.shape.ffn_size for left in self.ffn_left)
 
-def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
+
+def plan_student(
+    init: Shape, settings: Settings, *, scratch: bool, ffn_importance: Sequence[Sequence[float]] = ()
+) -> Plan:
     """Apply the size settings to the initial model or, from scratch, to a new BERT with the vocabulary of `init`.
 
-    Raises ConfigError if the settings require what the initial model does not have.
+    `ffn_importance` is that of `Prepared`. Raises ConfigError if the settings require what the initial model does not
+    have.
     """
     shape = _scratch_shape(init, settings) if scratch else _checked_shape(init, settings)
     kept = _kept_layers(shape, settings, scratch=scratch)
@@ -137,7 +153,8 @@ def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
         raise ConfigError(
             f"settings.heads is {left}, but a layer has only {shape.heads} heads", hint=f"use 1 to {shape.heads}"
         )
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept))
+    widths = ffn_widths(shape.ffn_size, kept, settings, () if scratch else ffn_importance)
+    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths)
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -147,13 +164,11 @@ def _checked_shape(init: Shape, settings: Settings) -> Shape:
             hint=f"set student.init to a checkpoint of {', '.join(ARCHITECTURES)} or to "
             '"scratch", or use another family, such as mlp',
         )
-    for key in ("hidden_size", "ffn_size"):
-        wanted, have = getattr(settings, key), getattr(init, key)
-        if wanted not in (0, have):
-            raise ConfigError(
-                f"settings.{key} is {wanted}, but the initial model has {have}",
-                hint=f'omit {key}, or set student.init = "scratch"',
-            )
+    if settings.hidden_size not in (0, init.hidden_size):
+        raise ConfigError(
+            f"settings.hidden_size is {settings.hidden_size}, but the initial model has {init.hidden_size}",
+            hint='omit hidden_size, or set student.init = "scratch"',
+        )
     return init
 
 
@@ -261,12 +276,12 @@ def embedding_params(shape: Shape) -> int:
 
 def encoder_params(plan: Plan) -> int:
     """All encoder layers."""
-    return sum(layer_params(plan.shape, left) for left in plan.heads_left)
+    return sum(layer_params(plan.shape, *left) for left in zip(plan.heads_left, plan.ffn_left, strict=True))
 
 
-def layer_params(shape: Shape, heads_left: int) -> int:
+def layer_params(shape: Shape, heads_left: int, ffn: int) -> int:
     """Query, key, value, attention output, feed-forward and two LayerNorms of one layer."""
-    hidden, ffn, attention = shape.hidden_size, shape.ffn_size, heads_left * shape.head_size
+    hidden, attention = shape.hidden_size, heads_left * shape.head_size
     projections = 3 * (hidden * attention + attention) + (attention * hidden + hidden)
     feed_forward = (hidden * ffn + ffn) + (ffn * hidden + hidden)
     return projections + feed_forward + 4 * hidden
@@ -285,9 +300,9 @@ def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
 
     Softmax, LayerNorm, biases and activations are not counted, as is customary.
     """
-    hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
-    widths: Sequence[int] = [left * plan.shape.head_size for left in plan.heads_left]
-    layers = sum(2 * length * (4 * hidden * width + 2 * hidden * ffn) + 4 * length**2 * width for width in widths)
+    hidden = plan.shape.hidden_size
+    sizes = [(heads * plan.shape.head_size, ffn) for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True)]
+    layers = sum(2 * length * (4 * hidden * width + 2 * hidden * ffn) + 4 * length**2 * width for width, ffn in sizes)
     if TASKS[task].spans:
         return layers + 2 * length * hidden * SPAN_LOGITS
     return layers + 2 * hidden * (hidden + labels)
@@ -304,7 +319,7 @@ class Transformer:
     settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
-            *("hidden_size", "ffn_size", "head_size", "initializer_range"),
+            *("hidden_size", "ffn_size", "ffn_choice", "head_size", "initializer_range"),
             *("dropout", "attention_dropout", "classifier_dropout"),
         }
     )
@@ -325,7 +340,14 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        return plan_student(Shape.from_dict(shape), settings, scratch=scratch)
+        plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch, ffn_importance=facts.ffn_importance)
+        if plan.narrowed and facts.features and not facts.ffn_importance:
+            raise ConfigError(
+                f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
+                "importance of neurons",
+                hint="Start a new study that fixes or searches ffn_size from the beginning.",
+            )
+        return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
@@ -334,7 +356,16 @@ class Transformer:
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
-        planned = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}
+        planned = {
+            "layers",
+            "layer_choice",
+            "layer_list",
+            "heads",
+            "hidden_size",
+            "ffn_size",
+            "ffn_choice",
+            "head_size",
+        }
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.facts import INIT_UNITS
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
-from bertdistill.engine.distill.families.importance import load_importance
+from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
 from bertdistill.engine.distill.families.transformer import (
     accepts_token_types,
@@ -76,14 +76,15 @@ class Encoders:
 
     def build(self, spec: AttemptSpec) -> Encoder:
         facts, scratch = spec.prepared, spec.student.init == SCRATCH
-        importance = load_importance(Path(facts.importance)) if facts.importance else None
+        folder = Path(facts.importance) if facts.importance else None
         net, kept = build_student(
             SCRATCH if scratch else facts.init_folder,
             spec.settings,
             task=spec.task,
             labels=facts.labels,
             shape=Shape.from_dict((facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape),
-            importance=importance,
+            importance=load_importance(folder) if folder else None,
+            neurons=load_neurons(folder) if folder and facts.ffn_importance else None,
         )
         if INIT_UNITS in facts.units:
             setattr(net.config, UNITS, INIT_UNITS)

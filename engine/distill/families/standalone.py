@@ -1,4 +1,4 @@
-"""Build a student with pruned heads from its folder; exports include this file as `modeling.py`.
+"""Build a student with pruned heads or unequal layers from its folder; exports include this file as `modeling.py`.
 
 It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
 
@@ -22,23 +22,39 @@ from transformers.pytorch_utils import prune_linear_layer
 
 
 class Names(NamedTuple):
-    """The names of an architecture's layers and, in each of them, the parts of the attention."""
+    """The names of an architecture's layers and, in each of them, the parts of attention and feed-forward network."""
 
     layers: str
     attention: str
     projections: tuple[str, str, str]
     output: tuple[str, str]
     heads: str
+    feed_forward: tuple[tuple[str, str], tuple[str, str]]
+    """The linears before and after the activation."""
+    ffn_size: str
+    """Its size in the config."""
 
 
 _BERT = Names(
-    "encoder.layer", "attention.self", ("query", "key", "value"), ("attention.output", "dense"), "num_attention_heads"
+    "encoder.layer",
+    "attention.self",
+    ("query", "key", "value"),
+    ("attention.output", "dense"),
+    "num_attention_heads",
+    (("intermediate", "dense"), ("output", "dense")),
+    "intermediate_size",
 )
 NAMES = {
     "bert": _BERT,
     "roberta": _BERT,
     "distilbert": Names(
-        "transformer.layer", "attention", ("q_lin", "k_lin", "v_lin"), ("attention", "out_lin"), "n_heads"
+        "transformer.layer",
+        "attention",
+        ("q_lin", "k_lin", "v_lin"),
+        ("attention", "out_lin"),
+        "n_heads",
+        (("ffn", "lin1"), ("ffn", "lin2")),
+        "hidden_dim",
     ),
 }
 
@@ -50,6 +66,8 @@ def load(folder: str | Path) -> Any:
         model = getattr(transformers, config.architectures[0])(config)
         if getattr(config, "kept_heads", None):
             prune_heads(model, config.kept_heads)
+        if getattr(config, "ffn_sizes", None):
+            prune_neurons(model, [range(size) for size in config.ffn_sizes])
     model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
     return model.eval()
 
@@ -72,6 +90,24 @@ def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:
         setattr(attention, names.heads, len(kept))
         if hasattr(attention, "all_head_size"):
             attention.all_head_size = len(index)
+
+
+def prune_neurons(model: Any, kept: Sequence[Sequence[int]]) -> None:
+    """Keep only these feed-forward neurons of each layer: rows of the first linear, columns of the second.
+
+    The config says their number; if it is not the same in all layers, as a list in the key `ffn_sizes`.
+    """
+    names, sizes = NAMES[model.config.model_type], [len(layer) for layer in kept]
+    for layer, neurons in zip(layers_of(model), kept, strict=True):
+        for dim, (path, name) in enumerate(names.feed_forward):
+            owner = layer.get_submodule(path)
+            linear = getattr(owner, name)
+            index: Any = torch.tensor(list(neurons), dtype=torch.long)
+            if len(index) != linear.weight.shape[dim]:
+                setattr(owner, name, prune_linear_layer(linear, index, dim=dim))
+    setattr(model.config, names.ffn_size, max(sizes))
+    if len(set(sizes)) > 1:
+        model.config.ffn_sizes = sizes
 
 
 def layers_of(model: Any) -> nn.ModuleList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers import BertConfig, DistilBertConfig, RobertaConfig
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.distill.families.standalone import prune_heads
+from bertdistill.engine.distill.families.standalone import prune_heads, prune_neurons
 from bertdistill.engine.families.transformer import (
     NEW_LAYER,
     Plan,
@@ -24,6 +25,7 @@ from bertdistill.engine.families.transformer import (
     plan_metrics,
     plan_student,
 )
+from bertdistill.engine.families.widths import BLOCKS
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
@@ -44,6 +46,7 @@ CONFIGS: dict[str, Any] = {
 
 def build(config: Any, task: str, labels: int, attention: str | None = None) -> Any:
     """The model on the meta device: every shape, no memory."""
+    config = copy.deepcopy(config)  # removing neurons changes it
     config.num_labels = 2 if task == QA else labels
     with torch.device("meta"):
         head = "qa" if task == QA else "cls"
@@ -97,9 +100,10 @@ def test_parameters_equal_the_built_model(name: str, task: str, labels: int) -> 
     config = CONFIGS[name]
     shape = Shape.from_config(config.to_dict())
     for left in {shape.heads, shape.heads - 1, 1}:
-        plan = plan_student(shape, Settings(heads=left), scratch=False)
+        plan = plan_student(shape, Settings(heads=left, ffn_size=shape.ffn_size - left), scratch=False)
         model = build(config, task, labels)
         prune_heads(model, [range(left)] * shape.layers)
+        prune_neurons(model, [range(shape.ffn_size - left)] * shape.layers)
         known = plan_metrics(plan, task=task, labels=labels, mean_length=100)
         assert count(model) == known["params"]
         layers = model.base_model.transformer if name == "distilbert" else model.base_model.encoder
@@ -114,7 +118,12 @@ def test_flops_equal_the_counted_matrix_products(name: str, task: str, labels: i
     shape, length = Shape.from_config(config.to_dict()), 24
     model = build(config, task, labels, attention="eager")
     prune_heads(model, [range(2)] * shape.layers)
-    plan = plan_student(shape, Settings(heads=2), scratch=False)
+    # Unequal layers: the first ones lose what the last one keeps.
+    blocks = [[1.0 + layer] * BLOCKS for layer in range(shape.layers)]
+    settings = Settings(heads=2, ffn_size=shape.ffn_size // 2, ffn_choice="global")
+    plan = plan_student(shape, settings, scratch=False, ffn_importance=blocks)
+    assert plan.ffn_left[0] < plan.ffn_left[-1]
+    prune_neurons(model, [range(width) for width in plan.ffn_left])
     with FlopCounterMode(display=False) as counter:
         model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
     known = plan_metrics(plan, task=task, labels=labels, mean_length=length)
@@ -143,6 +152,7 @@ def test_shape_survives_json() -> None:
         ({"model_type": "bert", "num_attention_heads": 0}, "0 heads"),
         ({"model_type": "bert", "pruned_heads": {"0": [1]}}, "with all heads"),
         ({"model_type": "bert", "kept_heads": [[0, 1]] * 12}, "with all heads"),
+        ({"model_type": "bert", "ffn_sizes": [3072, 1]}, "different sizes"),
     ],
 )
 def test_unsupported_checkpoints_are_refused(config: dict[str, Any], words: str) -> None:
@@ -197,7 +207,10 @@ def test_even_layers_of_twelve() -> None:
     [
         (Settings(heads=13), "settings.heads is 13"),
         (Settings(hidden_size=512), "settings.hidden_size is 512"),
-        (Settings(ffn_size=512), "settings.ffn_size is 512"),
+        (
+            Settings(ffn_size=3073),
+            "settings.ffn_size is 3073, but the feed-forward layers of the initial model have 3072",
+        ),
         (Settings(layers=7, layer_choice="even"), "settings.layers is 7"),
         (Settings(layer_choice="list"), "settings.layer_list is []"),
         (Settings(layer_choice="list", layer_list=[6]), "layers 0 to 5"),
@@ -213,8 +226,8 @@ def test_settings_that_do_not_fit_the_initial_model(settings: Settings, words: s
 def test_sizes_of_the_initial_model_may_be_repeated() -> None:
     """A width that is what the model has anyway is no contradiction; head_size concerns students from scratch only."""
     plan = plan_student(DISTILBERT, Settings(hidden_size=768, ffn_size=3072, head_size=7), scratch=False)
-    assert Plan(DISTILBERT, (0, 1, 2, 3, 4, 5), (12,) * 6) == plan
-    assert not plan.pruned
+    assert Plan(DISTILBERT, (0, 1, 2, 3, 4, 5), (12,) * 6, (3072,) * 6) == plan
+    assert (False, False) == (plan.pruned, plan.narrowed)
 
 
 def test_scratch_student() -> None:

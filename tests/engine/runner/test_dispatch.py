@@ -8,7 +8,7 @@ from tests.fakes import study_spec
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.study.student import effect, prunes_by_importance
+from bertdistill.engine.study.student import effect, keeps_some_neurons, prunes_by_importance
 
 HEADS = {"heads": {"low": 1, "high": 4}}
 CHOICE = {"head_choice": {"choices": ["random", "importance"]}}
@@ -33,6 +33,30 @@ def test_importance_is_computed_only_where_heads_are_cut_by_it(
     assert expected == prunes_by_importance(study_spec(tmp_path, **{**base, **sections}))
 
 
+RANGE = {"alpha": {"low": 0.0, "high": 1.0}}
+WIDTHS = {"choices": [512, 1024]}
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"search": {"ffn_size": WIDTHS}}, True),
+        ({"search": RANGE, "settings": {"ffn_size": 8}}, True),
+        ({"search": RANGE, "baseline": {"ffn_size": 8}}, True),
+        ({"search": RANGE}, False),
+        ({"search": {"ffn_size": WIDTHS, "head_size": {"choices": [4, 8]}}, "student": {"init": "scratch"}}, False),
+        ({"search": {"family": {"choices": ["transformer", "bilstm"]}, "bilstm": {"ffn_size": WIDTHS}}}, False),
+        ({"search": RANGE, "settings": {"family": "bilstm", "ffn_size": 8}}, False),
+    ],
+)
+def test_the_importance_of_neurons_is_computed_only_where_some_may_go(
+    tmp_path: Path, sections: dict[str, Any], expected: bool
+) -> None:
+    """Not for the width of another family, nor from scratch."""
+    base: dict[str, Any] = {"student": {"init": "teacher"}, "baseline": {}}
+    assert expected == keeps_some_neurons(study_spec(tmp_path, **{**base, **sections}))
+
+
 SHAPE = {
     "architecture": "bert",
     "vocab_size": 100,
@@ -55,6 +79,8 @@ SHAPE = {
         ({"layers": 3, "layer_choice": "first"}, {"layers": 3, "layer_choice": "even"}, False),
         ({"heads": 4, "head_choice": "random"}, {"heads": 0, "head_choice": "importance"}, True),
         ({"heads": 2, "head_choice": "random"}, {"heads": 2, "head_choice": "importance"}, False),
+        ({"ffn_size": 32, "ffn_choice": "global"}, {"ffn_size": 0}, True),
+        ({"ffn_size": 16}, {"ffn_size": 24}, False),
         ({"heads": 2, "head_seed": 1}, {"heads": 2, "head_seed": 2}, True),
         ({"learning_rate": 1e-4}, {"learning_rate": 2e-4}, False),
     ],

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -70,11 +71,15 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
-def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0) -> tuple[Path, Any]:
+UNEQUAL = {"ffn_size": 40, "ffn_choice": "global"}
+NEURONS = np.outer([1, 2], np.arange(64, dtype=np.float32))
+
+
+def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0, **more: Any) -> tuple[Path, Any]:
     init = make_checkpoint(tmp_path / "init", kind, seed=seed)
-    settings = Settings(heads=heads, head_choice="random", initializer_range=0.3)
+    settings = Settings(heads=heads, head_choice="random", initializer_range=0.3, **more)
     labels = () if task == QA else LABELS
-    model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init))
+    model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init), neurons=NEURONS)
     save_student(model, kept, tmp_path / "student")
     return tmp_path / "student", AutoTokenizer.from_pretrained(init)
 
@@ -99,20 +104,21 @@ def card_of(told: CardFacts, student: Path, *, onnx: bool = False) -> str:
 
 
 def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Path) -> None:
-    """Plain transformers loads a whole student, `modeling.py` one with pruned heads; the logits are the student's."""
+    """Plain transformers loads a student with equal layers, `modeling.py` one with pruned heads or unequal layers."""
     expected = {}
     kinds: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
-    for kind, task, heads in itertools.product(kinds, TASKS, (0, 3)):
-        target = tmp_path / "out" / f"{kind}-{task}-{heads}"
-        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads)
+    cuts: list[tuple[int, dict[str, Any]]] = [(0, {"ffn_size": 24}), (3, {}), (0, UNEQUAL)]
+    for kind, task, (heads, more) in itertools.product(kinds, TASKS, cuts):
+        target = tmp_path / "out" / f"{kind}-{task}-{heads}-{more.get('ffn_size')}"
+        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, **more)
         files = export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        assert PLAIN | ({"modeling.py"} if heads else set()) == set(files)
+        assert PLAIN | ({"modeling.py"} if heads or more is UNEQUAL else set()) == set(files)
         assert files == sorted(file.name for file in target.iterdir())
         assert file_sha256(student / "model.safetensors") == file_sha256(target / "model.safetensors")
         with torch.no_grad():
             expected[str(target)] = load_student(student)[0](input_ids=torch.tensor(IDS)).to_tuple()
     found = json.loads(run(hostile, "-c", STRANGER, json.dumps(IDS), *expected))
-    assert len(kinds) * 4 == len(found)
+    assert len(kinds) * 6 == len(found)
     for folder, logits in expected.items():
         for mine, other in zip(logits, found[folder], strict=True):
             assert_fp32_equal(mine, other)
@@ -281,6 +287,17 @@ def test_the_card_shows_sizes_as_they_are(tmp_path: Path, heads: int, left: str)
     ]
     assert ("", heads == 0) == (setting(text, "head_seed"), setting(text, "head_choice") == "")
     assert ["", "", ""] == [setting(text, name) for name in ("layer_list", "vocab_size", "class_weight")]
+
+
+def test_the_card_names_the_sizes_of_unequal_layers(tmp_path: Path) -> None:
+    """In words, in the settings and in the metadata; nothing in it claims that heads were removed."""
+    student, _ = make_student(tmp_path, "bert", QA, 0, **UNEQUAL)
+    told = replace(facts(init="org/teacher"), settings=Settings(ffn_size=40, ffn_choice="global"))
+    text = card_of(told, student)
+    assert "with 2 layers of width 32, feed-forward sizes 31, 49 (by layer) and 4 attention heads, distilled" in text
+    assert ("`31, 49`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
+    tags = ModelCard(text).data.tags
+    assert (True, False) == ("pruned-feed-forward" in tags, "pruned-heads" in tags)
 
 
 def setting(card: str, name: str) -> str:
