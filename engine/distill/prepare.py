@@ -143,6 +143,7 @@ def prepare(run: Run) -> Prepared:
         signals=(LOGITS,),
         importance=importance,
         ffn_importance=_blocks(importance) if importance and spec.neurons else (),
+        first_position=True,
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=pairs,

@@ -257,15 +257,17 @@ def known_metrics(
     return plan_metrics(plan, task=task, labels=labels, mean_length=mean_length)
 
 
-def plan_metrics(plan: Plan, *, task: str, labels: int, mean_length: float) -> dict[str, float]:
-    """The same for an existing plan."""
+def plan_metrics(
+    plan: Plan, *, task: str, labels: int, mean_length: float, first_position: bool = True
+) -> dict[str, float]:
+    """The same for an existing plan; `first_position` as in `flops`."""
     encoder = encoder_params(plan)
     params = embedding_params(plan.shape) + encoder + head_params(plan.shape, task=task, labels=labels)
     return {
         "params": params,
         "encoder_params": encoder,
         "size_mb": params * BYTES_PER_WEIGHT / 1e6,
-        "gflops": flops(plan, task=task, labels=labels, length=mean_length) / 1e9,
+        "gflops": flops(plan, task=task, labels=labels, length=mean_length, first_position=first_position) / 1e9,
     }
 
 
@@ -295,17 +297,23 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
     return (hidden * hidden + hidden) + (hidden * labels + labels)
 
 
-def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
+def flops(plan: Plan, *, task: str, labels: int, length: float, first_position: bool = True) -> float:
     """Floating point operations of the matrix products for one input of `length` tokens, two per multiply-add.
 
-    Softmax, LayerNorm, biases and activations are not counted, as is customary.
+    Softmax, LayerNorm, biases and activations are not counted, as is customary. The last layer of a classifier is
+    computed for its first position only, as in `distill.families.first_position`, or else is counted whole.
     """
     hidden = plan.shape.hidden_size
     sizes = [(heads * plan.shape.head_size, ffn) for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True)]
-    layers = sum(2 * length * (4 * hidden * width + 2 * hidden * ffn) + 4 * length**2 * width for width, ffn in sizes)
-    if TASKS[task].spans:
-        return layers + 2 * length * hidden * SPAN_LOGITS
-    return layers + 2 * hidden * (hidden + labels)
+    spans = TASKS[task].spans
+    computed = [length] * (len(sizes) - 1) + [1.0 if first_position and not spans else length]
+    layers = sum(
+        4 * hidden * width * length  # keys and values
+        + 4 * hidden * (width + ffn) * positions  # queries, output, feed-forward
+        + 4 * width * length * positions  # scores and weighted values
+        for (width, ffn), positions in zip(sizes, computed, strict=True)
+    )
+    return layers + (2 * length * hidden * SPAN_LOGITS if spans else 2 * hidden * (hidden + labels))
 
 
 # ---------------------------------------------------------------------------------------------------------- the family
@@ -352,7 +360,13 @@ class Transformer:
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
         mean_length = facts.units_of(_units(facts)).mean_length
-        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=mean_length)
+        return plan_metrics(
+            student,
+            task=task.name,
+            labels=len(facts.labels),
+            mean_length=mean_length,
+            first_position=facts.first_position or not facts.features,
+        )
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.facts import INIT_UNITS
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
 from bertdistill.engine.distill.families.transformer import (
@@ -57,7 +59,8 @@ class Encoder:
             inputs["output_hidden_states"] = True
         if attentions:
             inputs["output_attentions"] = True
-        result = self.net(**inputs)
+        with nullcontext() if hidden or attentions else first_position(self.net):
+            result = self.net(**inputs)
         logits = result.logits if "logits" in result else torch.stack((result.start_logits, result.end_logits), dim=-1)
         states, weights = result.get("hidden_states"), result.get("attentions")
         return Outputs(logits, states or (), weights or ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, DistilBertConfig, RobertaConfig
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.standalone import prune_heads, prune_neurons
 from bertdistill.engine.families.transformer import (
     NEW_LAYER,
+    TRANSFORMER,
     Plan,
     Shape,
     bert_shape,
@@ -27,6 +31,7 @@ from bertdistill.engine.families.transformer import (
 )
 from bertdistill.engine.families.widths import BLOCKS
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
 QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
@@ -126,8 +131,25 @@ def test_flops_equal_the_counted_matrix_products(name: str, task: str, labels: i
     prune_neurons(model, [range(width) for width in plan.ffn_left])
     with FlopCounterMode(display=False) as counter:
         model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
+    whole = plan_metrics(plan, task=task, labels=labels, mean_length=length, first_position=False)
+    assert counter.get_total_flops() == pytest.approx(whole["gflops"] * 1e9)
+    with FlopCounterMode(display=False) as counter, first_position(model):
+        model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
     known = plan_metrics(plan, task=task, labels=labels, mean_length=length)
     assert counter.get_total_flops() == pytest.approx(known["gflops"] * 1e9)
+    assert (task == CLASSIFY) == (known["gflops"] < whole["gflops"])
+
+
+def test_gflops_keep_their_meaning_within_a_study() -> None:
+    """A study that was prepared when the last layer was computed whole counts it so in all of its trials."""
+    facts = Prepared(init_shape=DISTILBERT.to_dict(), labels=("a", "b"), mean_length=24)
+    plan = TRANSFORMER.plan(facts, Settings(), scratch=False)
+    older = replace(facts, features={"train": "/somewhere"})
+    now = replace(older, first_position=True)
+    first, old, new = (TRANSFORMER.known(plan, TASKS[CLASSIFY], one)["gflops"] for one in (facts, older, now))
+    assert first == new < old
+    spans = {TRANSFORMER.known(plan, TASKS[QA], one)["gflops"] for one in (facts, older, now)}
+    assert 1 == len(spans)
 
 
 def test_config_without_defaults() -> None:
