@@ -108,6 +108,8 @@ class Prepared:
     ffn_importance: tuple[tuple[float, ...], ...] = ()
     """By layer of the initial model, the importance of its feed-forward neurons in blocks; see `families.widths`.
     Empty if no trial needs it."""
+    projection: str = ""
+    """Folder of the projection of the initial model's hidden states; empty if no trial needs it."""
     first_position: bool = False
     """Whether gflops counts the last layer of a classifier for its first position only, as it is computed. An older
     version counted it whole: in a study that it prepared, later trials do so too, so that all of them compare."""

@@ -190,7 +190,13 @@ class Settings:
     heads: int = key(0, help="Attention heads kept in every layer; 0 keeps all.", low=0, high=128)
     head_choice: str = key("importance", help="Which heads are kept.", choices=("random", "importance"))
     head_seed: int = key(1, help="Seed for the random choice of heads.", low=0)
-    hidden_size: int = key(0, help="From scratch: hidden size; 0 uses the teacher's.", low=0, high=4096)
+    hidden_size: int = key(
+        0,
+        help="Hidden size; below the initial model's, its hidden states are projected onto their principal components. "
+        "0 keeps it, or from scratch uses the teacher's.",
+        low=0,
+        high=4096,
+    )
     ffn_size: int = key(
         0,
         help="Feed-forward size: neurons kept in every layer, the most important ones; 0 keeps all. From scratch 0 "
@@ -349,6 +355,8 @@ class AttemptSpec:
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
     neurons: bool = False
     """Whether it must also compute the importance of feed-forward neurons; a study that keeps all does not need it."""
+    projection: bool = False
+    """Whether it must compute a projection of the initial model's hidden states, for students of smaller width."""
     measure: list[str] = field(default_factory=list)
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
     promote: Promotion | None = None

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.families.transformer import ARCHITECTURES, FFN_SIZES, Shape, embedding_params, layer_params
+from bertdistill.engine.families.transformer import (
+    ARCHITECTURES,
+    FFN_SIZES,
+    KEPT_WIDTH,
+    Shape,
+    embedding_params,
+    layer_params,
+)
 
 READ = (".json", ".txt", ".model", ".safetensors", ".jinja")
 """Suffixes of the files that a library may open in a model folder."""
@@ -95,11 +102,14 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
     most = BOUNDS["intermediate_size"]
     if not isinstance(sizes, list) or not all(type(size) is int and 1 <= size <= most for size in sizes):
         raise ConfigError(f"{named}: config.json has no usable {FFN_SIZES}", hint="export the model again")
+    width = config.get(KEPT_WIDTH)
+    if width is not None and not (type(width) is int and 1 <= width <= BOUNDS["hidden_size"]):
+        raise ConfigError(f"{named}: config.json has no usable {KEPT_WIDTH}", hint="export the model again")
 
 
 def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
     """A loader first builds what the config describes, so that must not be far more than the weight files hold."""
-    cut = config.get("kept_heads") or config.get(FFN_SIZES)
+    cut = any(config.get(key) for key in ("kept_heads", FFN_SIZES, KEPT_WIDTH))
     if not held or config.get("model_type") not in ARCHITECTURES or cut:
         return
     try:

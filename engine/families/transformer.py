@@ -25,11 +25,13 @@ OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text
 NEW_LAYER = -1
 """In `Plan.kept_layers`: a layer without a counterpart in the initial model, which starts with random weights."""
 BYTES_PER_WEIGHT = 4
-NEED_SCRATCH = frozenset({"hidden_size", "head_size"})
+NEED_SCRATCH = frozenset({"head_size"})
 NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed", "ffn_choice"})
 """Layers, heads and neurons with random weights are interchangeable, so choosing among them has no effect."""
 FFN_SIZES = "ffn_sizes"
 """Our extra key in config.json: feed-forward size of every layer; absent where all have the same."""
+KEPT_WIDTH = "kept_width"
+"""Another one: size of the hidden states, if it is below the hidden size, which says how large a head is."""
 
 # The names of each size in the config.json of each architecture.
 _KEYS = {
@@ -118,11 +120,19 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
             "the feed-forward layers of this checkpoint have different sizes",
             hint='start from a checkpoint with equal layers, such as a student with ffn_choice = "even"',
         )
+    if config.get(KEPT_WIDTH):
+        raise ConfigError(
+            "the hidden states of this checkpoint were already projected to a smaller size",
+            hint="start from a checkpoint with all of its hidden size",
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`), heads and neurons left in each."""
+    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`), heads and neurons left in each.
+
+    Only `shape.hidden_size` is the student's own, so it may be less than heads times head_size.
+    """
 
     shape: Shape
     kept_layers: tuple[int, ...]
@@ -136,6 +146,10 @@ class Plan:
     @property
     def narrowed(self) -> bool:
         return any(left < self.shape.ffn_size for left in self.ffn_left)
+
+    @property
+    def projected(self) -> bool:
+        return self.shape.hidden_size < self.shape.heads * self.shape.head_size
 
 
 def plan_student(
@@ -164,12 +178,12 @@ def _checked_shape(init: Shape, settings: Settings) -> Shape:
             hint=f"set student.init to a checkpoint of {', '.join(ARCHITECTURES)} or to "
             '"scratch", or use another family, such as mlp',
         )
-    if settings.hidden_size not in (0, init.hidden_size):
+    if settings.hidden_size > init.hidden_size:
         raise ConfigError(
             f"settings.hidden_size is {settings.hidden_size}, but the initial model has {init.hidden_size}",
-            hint='omit hidden_size, or set student.init = "scratch"',
+            hint=f'use 1 to {init.hidden_size}, omit hidden_size, or set student.init = "scratch"',
         )
-    return init
+    return dataclasses.replace(init, hidden_size=settings.hidden_size or init.hidden_size)
 
 
 def _scratch_shape(init: Shape, settings: Settings) -> Shape:
@@ -354,6 +368,12 @@ class Transformer:
                 f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
                 "importance of neurons",
                 hint="Start a new study that fixes or searches ffn_size from the beginning.",
+            )
+        if plan.projected and facts.features and not facts.projection:
+            raise ConfigError(
+                f"settings.hidden_size is {settings.hidden_size}, but the preparation of this study did not compute a "
+                "projection of the initial model's hidden states",
+                hint="Start a new study that fixes or searches hidden_size from the beginning.",
             )
         return plan
 

@@ -158,9 +158,9 @@ def prunes_by_importance(spec: StudySpec) -> bool:
     return "importance" in possible(spec, "head_choice") and any(possible(spec, "heads"))
 
 
-def keeps_some_neurons(spec: StudySpec) -> bool:
-    """Whether any trial of the study may keep fewer feed-forward neurons than its initial model has."""
-    cut, key = TRANSFORMER.name, "ffn_size"
+def may_cut(spec: StudySpec, key: str) -> bool:
+    """Whether any student of the study may be cut from a model and get a size by this key that is not the model's."""
+    cut = TRANSFORMER.name
     baseline = None if spec.baseline is None else spec.fixed.baseline(spec.baseline)
     values = [spec.fixed.value(key, cut)] if cut in proposed(spec, "family") else []
     values += [getattr(baseline, key)] if baseline is not None and baseline.family == cut else []

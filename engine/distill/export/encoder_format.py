@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
-from bertdistill.engine.families.transformer import FFN_SIZES, Shape
+from bertdistill.engine.families.transformer import FFN_SIZES, KEPT_WIDTH, Shape
 from bertdistill.engine.tasks.table import TASKS
 
 
@@ -34,8 +34,8 @@ class EncoderFormat:
 
     @property
     def pruned(self) -> bool:
-        """Whether plain transformers cannot load it: heads were removed, or its layers have different sizes."""
-        return is_pruned(self.model, self.kept_heads) or bool(ffn_sizes(self.model))
+        """Whether plain transformers cannot load it, as its config does not describe sizes that were cut."""
+        return is_pruned(self.model, self.kept_heads) or bool(ffn_sizes(self.model) or kept_width(self.model))
 
     @property
     def modeling(self) -> str:
@@ -75,11 +75,15 @@ class EncoderFormat:
         widths = f", feed-forward sizes {', '.join(map(str, sizes))} (by layer)" if sizes else ""
         return Description(
             f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
-            f"{config.hidden_size}{widths} and {left} attention heads{' (by layer)' if pruned else ''}",
+            f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads{' (by layer)' if pruned else ''}",
             _load_code(facts, type(self.model).__name__, pruned=self.pruned, onnx=onnx),
             _settings_rows(facts, self.model, pruned=pruned),
             "pytorch" if self.pruned else "transformers",
-            (*["pruned-heads"] * pruned, *["pruned-feed-forward"] * bool(sizes)),
+            (
+                *["pruned-heads"] * pruned,
+                *["pruned-feed-forward"] * bool(sizes),
+                *["projected"] * bool(kept_width(self.model)),
+            ),
         )
 
 
@@ -95,7 +99,13 @@ def ffn_sizes(model: Any) -> list[int]:
 
 def unpruned(model: Any) -> Shape:
     """The shape that its config describes, without what was removed from single layers."""
-    return Shape.from_config({**model.config.to_dict(), KEPT_HEADS: None, FFN_SIZES: None})
+    shape = Shape.from_config({**model.config.to_dict(), KEPT_HEADS: None, FFN_SIZES: None, KEPT_WIDTH: None})
+    return replace(shape, hidden_size=kept_width(model) or shape.hidden_size)
+
+
+def kept_width(model: Any) -> int:
+    """Size of its hidden states if it is not that of its config, else 0."""
+    return int(getattr(model.config, KEPT_WIDTH, None) or 0)
 
 
 def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, Any]:
@@ -166,8 +176,8 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
     text = "\n".join(lines)
     if pruned:
         text = (
-            "Attention heads were removed from this model, or its layers have different feed-forward sizes, which the "
-            "plain format cannot express. `from_pretrained` of "
+            "Attention heads were removed from this model, its layers have different feed-forward sizes, or its hidden "
+            "states are smaller than its heads together, which the plain format cannot express. `from_pretrained` of "
             "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
             "`modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n" + text
         )

@@ -17,6 +17,7 @@ from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
+from bertdistill.engine.distill.families.projection import Projection
 from bertdistill.engine.distill.families.transformer import (
     accepts_token_types,
     build_student,
@@ -88,6 +89,7 @@ class Encoders:
             shape=Shape.from_dict((facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape),
             importance=load_importance(folder) if folder else None,
             neurons=load_neurons(folder) if folder and facts.ffn_importance else None,
+            projection=Projection.load(Path(facts.projection)) if facts.projection else None,
         )
         if INIT_UNITS in facts.units:
             setattr(net.config, UNITS, INIT_UNITS)

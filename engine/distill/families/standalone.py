@@ -1,4 +1,4 @@
-"""Build a student with pruned heads or unequal layers from its folder; exports include this file as `modeling.py`.
+"""Build a student with pruned heads or changed widths from its folder; exports include this file as `modeling.py`.
 
 It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
 
@@ -8,7 +8,7 @@ It imports only torch, transformers and safetensors, because it must also run wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,10 @@ class Names(NamedTuple):
     """The linears before and after the activation."""
     ffn_size: str
     """Its size in the config."""
+    norms: tuple[tuple[str, str], tuple[str, str]]
+    """The LayerNorms after attention and after the feed-forward network."""
+    head: tuple[tuple[str, str], tuple[str, str]]
+    """The linears of the classification head, seen from the whole model: a dense one, and that of the classes."""
 
 
 _BERT = Names(
@@ -43,10 +47,12 @@ _BERT = Names(
     "num_attention_heads",
     (("intermediate", "dense"), ("output", "dense")),
     "intermediate_size",
+    (("attention.output", "LayerNorm"), ("output", "LayerNorm")),
+    (("bert.pooler", "dense"), ("", "classifier")),
 )
 NAMES = {
     "bert": _BERT,
-    "roberta": _BERT,
+    "roberta": _BERT._replace(head=(("classifier", "dense"), ("classifier", "out_proj"))),
     "distilbert": Names(
         "transformer.layer",
         "attention",
@@ -55,6 +61,8 @@ NAMES = {
         "n_heads",
         (("ffn", "lin1"), ("ffn", "lin2")),
         "hidden_dim",
+        (("", "sa_layer_norm"), ("", "output_layer_norm")),
+        (("", "pre_classifier"), ("", "classifier")),
     ),
 }
 
@@ -68,6 +76,8 @@ def load(folder: str | Path) -> Any:
             prune_heads(model, config.kept_heads)
         if getattr(config, "ffn_sizes", None):
             prune_neurons(model, [range(size) for size in config.ffn_sizes])
+        if getattr(config, "kept_width", None):
+            narrow(model, config.kept_width)
     model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
     return model.eval()
 
@@ -108,6 +118,53 @@ def prune_neurons(model: Any, kept: Sequence[Sequence[int]]) -> None:
     setattr(model.config, names.ffn_size, max(sizes))
     if len(set(sizes)) > 1:
         model.config.ffn_sizes = sizes
+
+
+def narrow(model: Any, width: int) -> None:
+    """Give the hidden states this size, with new weights; the config says so in the key `kept_width`.
+
+    Its own hidden size stays, because it says how large an attention head is.
+    """
+    for owner, name, kind in list(stream_of(model)):
+        setattr(owner, name, _narrowed(getattr(owner, name), kind, width))
+    model.config.kept_width = width
+
+
+def stream_of(model: Any) -> Iterator[tuple[Any, str, str]]:
+    """(owner, name, kind) of every module on the hidden states, in the order of the computation.
+
+    embeds, norm; reads, writes: linears whose inputs or outputs are hidden states; pools, classifies: the linears of a
+    classification head.
+    """
+    names, embeddings = NAMES[model.config.model_type], model.base_model.embeddings
+    yield from ((embeddings, name, "embeds") for name, one in embeddings.named_children() if type(one) is nn.Embedding)
+    yield embeddings, "LayerNorm", "norm"
+    for layer in layers_of(model):
+        attention = layer.get_submodule(names.attention)
+        yield from ((attention, name, "reads") for name in names.projections)
+        for (path, name), kind in (
+            (names.output, "writes"),
+            (names.norms[0], "norm"),
+            (names.feed_forward[0], "reads"),
+            (names.feed_forward[1], "writes"),
+            (names.norms[1], "norm"),
+        ):
+            yield layer.get_submodule(path), name, kind
+    if hasattr(model, "qa_outputs"):
+        yield model, "qa_outputs", "reads"
+    else:
+        for (path, name), kind in zip(names.head, ("pools", "classifies"), strict=True):
+            yield model.get_submodule(path), name, kind
+
+
+def _narrowed(module: Any, kind: str, width: int) -> nn.Module:
+    match kind:
+        case "embeds":
+            return nn.Embedding(module.num_embeddings, width, padding_idx=module.padding_idx)
+        case "norm":
+            return nn.LayerNorm(width, eps=module.eps)
+    inputs = module.in_features if kind == "writes" else width
+    return nn.Linear(inputs, width if kind in ("writes", "pools") else module.out_features)
 
 
 def layers_of(model: Any) -> nn.ModuleList:

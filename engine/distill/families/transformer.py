@@ -31,6 +31,7 @@ from transformers.utils import logging as transformers_logging
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.projection import Projection, project
 from bertdistill.engine.distill.families.selection import Importance, choose_heads, choose_neurons
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
 from bertdistill.engine.families.transformer import ARCHITECTURES, NEW_LAYER, Plan, Shape, plan_student
@@ -52,14 +53,15 @@ def build_student(
     shape: Shape,
     importance: Importance | None = None,
     neurons: Importance | None = None,
+    projection: Projection | None = None,
     revision: str = "",
 ) -> tuple[PreTrainedModel, list[list[int]]]:
     """The student that `settings` describe, and the heads kept in each of its layers.
 
     `init` is a folder or Hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
-    from scratch. `importance` is (layers, heads) of `init`, `neurons` (layers, feed-forward size). New weights depend
-    only on `settings.seed`; torch's global random state is unchanged. Raises ConfigError if the settings do not fit the
-    initial model.
+    from scratch. `importance` is (layers, heads) of `init`, `neurons` (layers, feed-forward size), `projection` of its
+    hidden states; each is needed only where something is cut by it. New weights depend only on `settings.seed`; torch's
+    global random state is unchanged. Raises ConfigError if the settings do not fit the initial model.
     """
     scratch = init is None or init == SCRATCH
     blocks = [] if neurons is None else [importance_blocks(layer) for layer in neurons.tolist()]
@@ -74,8 +76,22 @@ def build_student(
             _keep_layers(model, plan)
         standalone.prune_heads(model, kept_heads)
         standalone.prune_neurons(model, kept_neurons)
+        if plan.projected:
+            _narrow(model, plan, projection)
     _drop_before_head(model)
     return model, kept_heads
+
+
+def _narrow(model: PreTrainedModel, plan: Plan, projection: Projection | None) -> None:
+    width = plan.shape.hidden_size
+    if projection is None:
+        raise ConfigError(
+            f"settings.hidden_size is {width}, but no projection of the initial model's hidden states is known",
+            hint="prepare the study again",
+        )
+    if len(projection.basis) != plan.shape.heads * plan.shape.head_size:
+        raise ConfigError(f"a projection of width {len(projection.basis)} does not fit the initial model")
+    project(model, projection, width, plan.kept_layers)
 
 
 def new_encoder(

@@ -22,8 +22,7 @@ from bertdistill.engine.contract.spec import (
     TeacherSpec,
     TransferSpec,
 )
-from bertdistill.engine.distill import labelling
-from bertdistill.engine.distill import prepare as preparing
+from bertdistill.engine.distill import labelling, weighing
 from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.data.features import open_features
@@ -182,14 +181,14 @@ def test_a_stop_is_heard_while_heads_are_weighed(tmp_path: Path, monkeypatch: py
     """The phase takes minutes on a large model; what was made before it is kept."""
     teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
     run = make_run(tmp_path / "run", teacher, init="teacher", importance=True)
-    weigh = preparing.importance_of
+    weigh = weighing.importance_of
 
     def stopped_at_its_start(*given: Any, **more: Any) -> Any:
         run.stop.set()
         return weigh(*given, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(preparing, "importance_of", stopped_at_its_start)
+        patched.setattr(weighing, "importance_of", stopped_at_its_start)
         with pytest.raises(Stopped):
             prepare(run)
     assert ([], 2) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))

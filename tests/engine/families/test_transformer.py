@@ -17,7 +17,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.first_position import first_position
-from bertdistill.engine.distill.families.standalone import prune_heads, prune_neurons
+from bertdistill.engine.distill.families.standalone import narrow, prune_heads, prune_neurons
 from bertdistill.engine.families.transformer import (
     NEW_LAYER,
     TRANSFORMER,
@@ -105,10 +105,13 @@ def test_parameters_equal_the_built_model(name: str, task: str, labels: int) -> 
     config = CONFIGS[name]
     shape = Shape.from_config(config.to_dict())
     for left in {shape.heads, shape.heads - 1, 1}:
-        plan = plan_student(shape, Settings(heads=left, ffn_size=shape.ffn_size - left), scratch=False)
+        width = shape.hidden_size - left  # which no number of heads divides
+        settings = Settings(heads=left, ffn_size=shape.ffn_size - left, hidden_size=width)
+        plan = plan_student(shape, settings, scratch=False)
         model = build(config, task, labels)
         prune_heads(model, [range(left)] * shape.layers)
         prune_neurons(model, [range(shape.ffn_size - left)] * shape.layers)
+        narrow(model, width)
         known = plan_metrics(plan, task=task, labels=labels, mean_length=100)
         assert count(model) == known["params"]
         layers = model.base_model.transformer if name == "distilbert" else model.base_model.encoder
@@ -125,10 +128,11 @@ def test_flops_equal_the_counted_matrix_products(name: str, task: str, labels: i
     prune_heads(model, [range(2)] * shape.layers)
     # Unequal layers: the first ones lose what the last one keeps.
     blocks = [[1.0 + layer] * BLOCKS for layer in range(shape.layers)]
-    settings = Settings(heads=2, ffn_size=shape.ffn_size // 2, ffn_choice="global")
+    settings = Settings(heads=2, ffn_size=shape.ffn_size // 2, ffn_choice="global", hidden_size=40)
     plan = plan_student(shape, settings, scratch=False, ffn_importance=blocks)
     assert plan.ffn_left[0] < plan.ffn_left[-1]
     prune_neurons(model, [range(width) for width in plan.ffn_left])
+    narrow(model, 40)
     with FlopCounterMode(display=False) as counter:
         model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
     whole = plan_metrics(plan, task=task, labels=labels, mean_length=length, first_position=False)
@@ -175,6 +179,7 @@ def test_shape_survives_json() -> None:
         ({"model_type": "bert", "pruned_heads": {"0": [1]}}, "with all heads"),
         ({"model_type": "bert", "kept_heads": [[0, 1]] * 12}, "with all heads"),
         ({"model_type": "bert", "ffn_sizes": [3072, 1]}, "different sizes"),
+        ({"model_type": "bert", "kept_width": 500}, "already projected"),
     ],
 )
 def test_unsupported_checkpoints_are_refused(config: dict[str, Any], words: str) -> None:
@@ -228,7 +233,7 @@ def test_even_layers_of_twelve() -> None:
     ("settings", "words"),
     [
         (Settings(heads=13), "settings.heads is 13"),
-        (Settings(hidden_size=512), "settings.hidden_size is 512"),
+        (Settings(hidden_size=769), "settings.hidden_size is 769, but the initial model has 768"),
         (
             Settings(ffn_size=3073),
             "settings.ffn_size is 3073, but the feed-forward layers of the initial model have 3072",
@@ -249,7 +254,7 @@ def test_sizes_of_the_initial_model_may_be_repeated() -> None:
     """A width that is what the model has anyway is no contradiction; head_size concerns students from scratch only."""
     plan = plan_student(DISTILBERT, Settings(hidden_size=768, ffn_size=3072, head_size=7), scratch=False)
     assert Plan(DISTILBERT, (0, 1, 2, 3, 4, 5), (12,) * 6, (3072,) * 6) == plan
-    assert (False, False) == (plan.pruned, plan.narrowed)
+    assert (False, False, False) == (plan.pruned, plan.narrowed, plan.projected)
 
 
 def test_scratch_student() -> None:

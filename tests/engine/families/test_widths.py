@@ -72,6 +72,9 @@ def test_the_preparation_must_know_the_neurons() -> None:
     with pytest.raises(ConfigError, match="did not compute the importance of neurons"):
         TRANSFORMER.plan(done, settings, scratch=False)
     assert not TRANSFORMER.plan(done, Settings(ffn_size=256), scratch=False).narrowed
+    with pytest.raises(ConfigError, match="did not compute a projection"):
+        TRANSFORMER.plan(done, Settings(hidden_size=8), scratch=False)
+    assert not TRANSFORMER.plan(done, Settings(hidden_size=16), scratch=False).projected
 
 
 def test_facts_survive_json() -> None:

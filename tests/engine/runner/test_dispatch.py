@@ -8,7 +8,7 @@ from tests.fakes import study_spec
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.study.student import effect, keeps_some_neurons, prunes_by_importance
+from bertdistill.engine.study.student import effect, may_cut, prunes_by_importance
 
 HEADS = {"heads": {"low": 1, "high": 4}}
 CHOICE = {"head_choice": {"choices": ["random", "importance"]}}
@@ -49,12 +49,18 @@ WIDTHS = {"choices": [512, 1024]}
         ({"search": RANGE, "settings": {"family": "bilstm", "ffn_size": 8}}, False),
     ],
 )
-def test_the_importance_of_neurons_is_computed_only_where_some_may_go(
-    tmp_path: Path, sections: dict[str, Any], expected: bool
-) -> None:
-    """Not for the width of another family, nor from scratch."""
+def test_neurons_are_weighed_only_where_some_may_go(tmp_path: Path, sections: dict[str, Any], expected: bool) -> None:
+    """Not for the width of another family, nor from scratch; and the hidden states are not projected for it."""
     base: dict[str, Any] = {"student": {"init": "teacher"}, "baseline": {}}
-    assert expected == keeps_some_neurons(study_spec(tmp_path, **{**base, **sections}))
+    spec = study_spec(tmp_path, **{**base, **sections})
+    assert (expected, False) == (may_cut(spec, "ffn_size"), may_cut(spec, "hidden_size"))
+
+
+def test_hidden_states_are_projected_only_for_a_student_of_smaller_width(tmp_path: Path) -> None:
+    """Searched or fixed."""
+    base: dict[str, Any] = {"student": {"init": "teacher"}, "baseline": {}}
+    assert may_cut(study_spec(tmp_path, **base, search={"hidden_size": {"choices": [8, 12]}}), "hidden_size")
+    assert may_cut(study_spec(tmp_path, **base, search=RANGE, settings={"hidden_size": 8}), "hidden_size")
 
 
 SHAPE = {
@@ -81,6 +87,8 @@ SHAPE = {
         ({"heads": 2, "head_choice": "random"}, {"heads": 2, "head_choice": "importance"}, False),
         ({"ffn_size": 32, "ffn_choice": "global"}, {"ffn_size": 0}, True),
         ({"ffn_size": 16}, {"ffn_size": 24}, False),
+        ({"hidden_size": 16}, {"hidden_size": 0}, True),
+        ({"hidden_size": 8}, {"hidden_size": 0}, False),
         ({"heads": 2, "head_seed": 1}, {"heads": 2, "head_seed": 2}, True),
         ({"learning_rate": 1e-4}, {"learning_rate": 2e-4}, False),
     ],
