@@ -210,6 +210,13 @@ class Settings:
         "important of all layers (global).",
         choices=("even", "global"),
     )
+    embedding_rank: int = key(
+        0,
+        help="Rank of the word embeddings: a table of vocabulary times rank and a matrix of rank times hidden_size; 0 "
+        "keeps the whole table.",
+        low=0,
+        high=4096,
+    )
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
     units: str = key(
         AUTO_UNITS,

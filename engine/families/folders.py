@@ -15,6 +15,7 @@ from typing import Any
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.families.transformer import (
     ARCHITECTURES,
+    EMBEDDING_RANK,
     FFN_SIZES,
     KEPT_WIDTH,
     Shape,
@@ -102,14 +103,15 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
     most = BOUNDS["intermediate_size"]
     if not isinstance(sizes, list) or not all(type(size) is int and 1 <= size <= most for size in sizes):
         raise ConfigError(f"{named}: config.json has no usable {FFN_SIZES}", hint="export the model again")
-    width = config.get(KEPT_WIDTH)
-    if width is not None and not (type(width) is int and 1 <= width <= BOUNDS["hidden_size"]):
-        raise ConfigError(f"{named}: config.json has no usable {KEPT_WIDTH}", hint="export the model again")
+    for key in (KEPT_WIDTH, EMBEDDING_RANK):
+        size = config.get(key)
+        if size is not None and not (type(size) is int and 1 <= size <= BOUNDS["hidden_size"]):
+            raise ConfigError(f"{named}: config.json has no usable {key}", hint="export the model again")
 
 
 def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
     """A loader first builds what the config describes, so that must not be far more than the weight files hold."""
-    cut = any(config.get(key) for key in ("kept_heads", FFN_SIZES, KEPT_WIDTH))
+    cut = any(config.get(key) for key in ("kept_heads", FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK))
     if not held or config.get("model_type") not in ARCHITECTURES or cut:
         return
     try:

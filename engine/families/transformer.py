@@ -30,6 +30,8 @@ NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_
 """Layers, heads and neurons with random weights are interchangeable, so choosing among them has no effect."""
 FFN_SIZES = "ffn_sizes"
 """Our extra key in config.json: feed-forward size of every layer; absent where all have the same."""
+EMBEDDING_RANK = "embedding_rank"
+"""Another one: rank of the word embeddings, if they are factorised."""
 KEPT_WIDTH = "kept_width"
 """Another one: size of the hidden states, if it is below the hidden size, which says how large a head is."""
 
@@ -125,6 +127,10 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
             "the hidden states of this checkpoint were already projected to a smaller size",
             hint="start from a checkpoint with all of its hidden size",
         )
+    if config.get(EMBEDDING_RANK):
+        raise ConfigError(
+            "the word embeddings of this checkpoint are factorised", hint="start from a checkpoint with a whole table"
+        )
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,8 @@ class Plan:
     kept_layers: tuple[int, ...]
     heads_left: tuple[int, ...]
     ffn_left: tuple[int, ...]
+    embedding_rank: int = 0
+    """Of the word embeddings; 0 is a whole table."""
 
     @property
     def pruned(self) -> bool:
@@ -168,7 +176,13 @@ def plan_student(
             f"settings.heads is {left}, but a layer has only {shape.heads} heads", hint=f"use 1 to {shape.heads}"
         )
     widths = ffn_widths(shape.ffn_size, kept, settings, () if scratch else ffn_importance)
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths)
+    rank = settings.embedding_rank
+    if rank >= shape.hidden_size:
+        raise ConfigError(
+            f"settings.embedding_rank is {rank}, but the hidden size is only {shape.hidden_size}",
+            hint=f"use 1 to {shape.hidden_size - 1}, or 0 for a whole table",
+        )
+    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths, rank)
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -276,7 +290,9 @@ def plan_metrics(
 ) -> dict[str, float]:
     """The same for an existing plan; `first_position` as in `flops`."""
     encoder = encoder_params(plan)
-    params = embedding_params(plan.shape) + encoder + head_params(plan.shape, task=task, labels=labels)
+    params = (
+        embedding_params(plan.shape, plan.embedding_rank) + encoder + head_params(plan.shape, task=task, labels=labels)
+    )
     return {
         "params": params,
         "encoder_params": encoder,
@@ -285,9 +301,11 @@ def plan_metrics(
     }
 
 
-def embedding_params(shape: Shape) -> int:
-    """Word, position and segment embeddings and one LayerNorm."""
-    return (shape.vocab_size + shape.positions + shape.types) * shape.hidden_size + 2 * shape.hidden_size
+def embedding_params(shape: Shape, rank: int = 0) -> int:
+    """Word embeddings, whole or of this rank, position and segment embeddings and one LayerNorm."""
+    hidden = shape.hidden_size
+    words = (shape.vocab_size + hidden) * rank if rank else shape.vocab_size * hidden
+    return words + (shape.positions + shape.types) * hidden + 2 * hidden
 
 
 def encoder_params(plan: Plan) -> int:
@@ -327,7 +345,8 @@ def flops(plan: Plan, *, task: str, labels: int, length: float, first_position: 
         + 4 * width * length * positions  # scores and weighted values
         for (width, ffn), positions in zip(sizes, computed, strict=True)
     )
-    return layers + (2 * length * hidden * SPAN_LOGITS if spans else 2 * hidden * (hidden + labels))
+    embeddings = 2 * length * plan.embedding_rank * hidden
+    return embeddings + layers + (2 * length * hidden * SPAN_LOGITS if spans else 2 * hidden * (hidden + labels))
 
 
 # ---------------------------------------------------------------------------------------------------------- the family
@@ -341,7 +360,7 @@ class Transformer:
     settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
-            *("hidden_size", "ffn_size", "ffn_choice", "head_size", "initializer_range"),
+            *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "head_size", "initializer_range"),
             *("dropout", "attention_dropout", "classifier_dropout"),
         }
     )
@@ -398,6 +417,7 @@ class Transformer:
             "hidden_size",
             "ffn_size",
             "ffn_choice",
+            "embedding_rank",
             "head_size",
         }
         if not student.pruned:

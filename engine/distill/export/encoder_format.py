@@ -16,7 +16,7 @@ from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
-from bertdistill.engine.families.transformer import FFN_SIZES, KEPT_WIDTH, Shape
+from bertdistill.engine.families.transformer import EMBEDDING_RANK, FFN_SIZES, KEPT_WIDTH, Shape
 from bertdistill.engine.tasks.table import TASKS
 
 
@@ -35,7 +35,8 @@ class EncoderFormat:
     @property
     def pruned(self) -> bool:
         """Whether plain transformers cannot load it, as its config does not describe sizes that were cut."""
-        return is_pruned(self.model, self.kept_heads) or bool(ffn_sizes(self.model) or kept_width(self.model))
+        own = ffn_sizes(self.model) or kept_width(self.model) or embedding_rank(self.model)
+        return is_pruned(self.model, self.kept_heads) or bool(own)
 
     @property
     def modeling(self) -> str:
@@ -83,6 +84,7 @@ class EncoderFormat:
                 *["pruned-heads"] * pruned,
                 *["pruned-feed-forward"] * bool(sizes),
                 *["projected"] * bool(kept_width(self.model)),
+                *["low-rank-embeddings"] * bool(embedding_rank(self.model)),
             ),
         )
 
@@ -99,8 +101,14 @@ def ffn_sizes(model: Any) -> list[int]:
 
 def unpruned(model: Any) -> Shape:
     """The shape that its config describes, without what was removed from single layers."""
-    shape = Shape.from_config({**model.config.to_dict(), KEPT_HEADS: None, FFN_SIZES: None, KEPT_WIDTH: None})
+    own = dict.fromkeys((KEPT_HEADS, FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK))
+    shape = Shape.from_config({**model.config.to_dict(), **own})
     return replace(shape, hidden_size=kept_width(model) or shape.hidden_size)
+
+
+def embedding_rank(model: Any) -> int:
+    """Rank of its word embeddings; 0 for a whole table."""
+    return int(getattr(model.config, EMBEDDING_RANK, None) or 0)
 
 
 def kept_width(model: Any) -> int:
@@ -121,6 +129,7 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     }
     idle = {"layer_choice", "ffn_choice"} if not facts.init else set()
     idle |= {"ffn_choice"} if not settings.ffn_size else set()
+    idle |= {"embedding_rank"} if not settings.embedding_rank else set()
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
@@ -176,10 +185,11 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
     text = "\n".join(lines)
     if pruned:
         text = (
-            "Attention heads were removed from this model, its layers have different feed-forward sizes, or its hidden "
-            "states are smaller than its heads together, which the plain format cannot express. `from_pretrained` of "
-            "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
-            "`modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n" + text
+            "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden "
+            "states are smaller than its heads together, or its word embeddings are of low rank, which the plain "
+            "format cannot express. `from_pretrained` of transformers refuses it (and with "
+            "`ignore_mismatched_sizes` would fill it with random weights), so `modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n"
+            + text
         )
     return text + (
         "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""

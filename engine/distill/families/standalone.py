@@ -78,6 +78,8 @@ def load(folder: str | Path) -> Any:
             prune_neurons(model, [range(size) for size in config.ffn_sizes])
         if getattr(config, "kept_width", None):
             narrow(model, config.kept_width)
+        if getattr(config, "embedding_rank", None):
+            factorise(model, config.embedding_rank)
     model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
     return model.eval()
 
@@ -128,6 +130,29 @@ def narrow(model: Any, width: int) -> None:
     for owner, name, kind in list(stream_of(model)):
         setattr(owner, name, _narrowed(getattr(owner, name), kind, width))
     model.config.kept_width = width
+
+
+class LowRankEmbedding(nn.Module):
+    """Embeddings as a table of (rows, rank) times a matrix: (batch, length) to (batch, length, width)."""
+
+    def __init__(self, rows: int, rank: int, width: int, padding_idx: int | None) -> None:
+        super().__init__()
+        self.factors = nn.Embedding(rows, rank, padding_idx=padding_idx)
+        self.projection = nn.Linear(rank, width, bias=False)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.projection(self.factors(ids))
+        return found
+
+
+def factorise(model: Any, rank: int) -> LowRankEmbedding:
+    """Give the model word embeddings of this rank with new weights; the config says so in the key `embedding_rank`."""
+    embeddings = model.base_model.embeddings
+    table = embeddings.word_embeddings
+    low = LowRankEmbedding(table.num_embeddings, rank, table.embedding_dim, table.padding_idx)
+    embeddings.word_embeddings = low
+    model.config.embedding_rank = rank
+    return low
 
 
 def stream_of(model: Any) -> Iterator[tuple[Any, str, str]]:

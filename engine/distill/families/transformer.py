@@ -31,6 +31,7 @@ from transformers.utils import logging as transformers_logging
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.low_rank import factorise
 from bertdistill.engine.distill.families.projection import Projection, project
 from bertdistill.engine.distill.families.selection import Importance, choose_heads, choose_neurons
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
@@ -78,6 +79,8 @@ def build_student(
         standalone.prune_neurons(model, kept_neurons)
         if plan.projected:
             _narrow(model, plan, projection)
+        if plan.embedding_rank:
+            factorise(model, plan.embedding_rank, scratch=scratch)
     _drop_before_head(model)
     return model, kept_heads
 

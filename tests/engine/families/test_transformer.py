@@ -17,7 +17,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.first_position import first_position
-from bertdistill.engine.distill.families.standalone import narrow, prune_heads, prune_neurons
+from bertdistill.engine.distill.families.standalone import factorise, narrow, prune_heads, prune_neurons
 from bertdistill.engine.families.transformer import (
     NEW_LAYER,
     TRANSFORMER,
@@ -128,11 +128,12 @@ def test_flops_equal_the_counted_matrix_products(name: str, task: str, labels: i
     prune_heads(model, [range(2)] * shape.layers)
     # Unequal layers: the first ones lose what the last one keeps.
     blocks = [[1.0 + layer] * BLOCKS for layer in range(shape.layers)]
-    settings = Settings(heads=2, ffn_size=shape.ffn_size // 2, ffn_choice="global", hidden_size=40)
+    settings = Settings(heads=2, ffn_size=shape.ffn_size // 2, ffn_choice="global", hidden_size=40, embedding_rank=7)
     plan = plan_student(shape, settings, scratch=False, ffn_importance=blocks)
     assert plan.ffn_left[0] < plan.ffn_left[-1]
     prune_neurons(model, [range(width) for width in plan.ffn_left])
     narrow(model, 40)
+    factorise(model, 7)
     with FlopCounterMode(display=False) as counter:
         model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
     whole = plan_metrics(plan, task=task, labels=labels, mean_length=length, first_position=False)
@@ -180,6 +181,7 @@ def test_shape_survives_json() -> None:
         ({"model_type": "bert", "kept_heads": [[0, 1]] * 12}, "with all heads"),
         ({"model_type": "bert", "ffn_sizes": [3072, 1]}, "different sizes"),
         ({"model_type": "bert", "kept_width": 500}, "already projected"),
+        ({"model_type": "bert", "embedding_rank": 64}, "factorised"),
     ],
 )
 def test_unsupported_checkpoints_are_refused(config: dict[str, Any], words: str) -> None:

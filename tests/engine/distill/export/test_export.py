@@ -124,7 +124,12 @@ def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Pat
     """Plain transformers loads a student with equal layers, `modeling.py` one with pruned heads or unequal layers."""
     expected = {}
     kinds: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
-    cuts: list[tuple[int, dict[str, Any]]] = [(0, {"ffn_size": 24}), (3, {}), (0, UNEQUAL), (0, {"hidden_size": 27})]
+    cuts: list[tuple[int, dict[str, Any]]] = [
+        (0, {"ffn_size": 24}),
+        (3, {}),
+        (0, UNEQUAL),
+        (0, {"hidden_size": 27, "embedding_rank": 9}),
+    ]
     for kind, task, (heads, more) in itertools.product(kinds, TASKS, cuts):
         target = tmp_path / "out" / f"{kind}-{task}-{heads}-{'-'.join(more)}"
         student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, **more)
