@@ -188,8 +188,8 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
             "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden "
             "states are smaller than its heads together, or its word embeddings are of low rank, which the plain "
             "format cannot express. `from_pretrained` of transformers refuses it (and with "
-            "`ignore_mismatched_sizes` would fill it with random weights), so `modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n"
-            + text
+            "`ignore_mismatched_sizes` would fill it with random weights), so `modeling.py` next to this file "
+            "builds it. It needs torch, transformers and safetensors.\n\n" + text
         )
     return text + (
         "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""
