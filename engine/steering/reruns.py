@@ -258,8 +258,7 @@ def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: A
         raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
     # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials differ.
     idle = [one.key for one in spec.search if one.applies(family) and one.name not in params]
-    held = spec.recipes.get(settings.recipe, {}).keys() - {key}
-    settings = dataclasses.replace(settings, **{one: fixed.value(one, family) for one in {*idle, *held}})
+    settings = dataclasses.replace(settings, **{one: fixed.value(one, family) for one in idle})
     return Planned(params, settings, known(spec, _prepared(study), settings))
 
 

@@ -109,6 +109,12 @@ class Fixed:
         return dataclasses.replace(self.settings, family=family, **self.tables.get(family, {}))
 
     def baseline(self, changes: Mapping[str, Any]) -> Settings:
-        """The settings of trial 0: those of its recipe and family, overridden by `[baseline]`."""
+        """The settings of trial 0: those of its recipe and family, overridden by `[baseline]`.
+
+        With another value for a key of its recipe, it is of no recipe.
+        """
         fixed = self.under(changes)
-        return dataclasses.replace(fixed.of(changes.get("family", fixed.settings.family)), **changes)
+        own = self.recipes.get(fixed.settings.recipe, {})
+        other = any(changes[key] != own[key] for key in own.keys() & changes.keys())
+        family = changes.get("family", fixed.settings.family)
+        return dataclasses.replace(fixed.of(family), **{**changes, **({"recipe": ""} if other else {})})
