@@ -95,6 +95,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
   (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
   `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
+- `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
+  parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
+  teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
+  score) and `published` (`data`, `points`). With `--csv` a row per entry.
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
