@@ -64,7 +64,7 @@ def published_rows(data: str) -> list[dict[str, Any]]:
     """Published points on a data set; ActionRefused for one without any."""
     if data not in data_sets():
         raise ActionRefused(f"there are no published points on {data!r}", hint=f"Use {', '.join(data_sets())}.")
-    return [one._asdict() | {"kept": kept(one)} for one in points_of(data)]
+    return [dataclasses.asdict(one) | {"kept": kept(one)} for one in points_of(data)]
 
 
 def _frame(view: StudyView, splits: Mapping[str, Split]) -> Frame:

@@ -6,12 +6,13 @@ weights, so the dense model is as large as before.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 TEST, DEV = "GLUE test", "dev"
 
 
-class Published(NamedTuple):
+@dataclass(frozen=True)
+class Published:
     """One published result."""
 
     method: str

@@ -9,7 +9,7 @@ from bertdistill.engine.analysis.published import PUBLISHED, data_sets, kept, po
 
 def test_every_point_can_be_drawn() -> None:
     assert all(one.compression >= 1 and 0 < one.score <= 100 and one.paper and one.split for one in PUBLISHED)
-    assert len(PUBLISHED) == len({one[:5] + one[6:8] for one in PUBLISHED})
+    assert len(PUBLISHED) == len({(one.method, one.base, one.data, one.metric, one.compression) for one in PUBLISHED})
 
 
 def test_teachers_are_no_points() -> None:
