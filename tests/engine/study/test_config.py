@@ -423,7 +423,11 @@ def numbers_for(draw: st.DrawFn, name: str) -> Any:
 @st.composite
 def studies(draw: st.DrawFn) -> dict[str, Any]:
     """Raw studies that are valid: ranges or choices for some numbers, fixed values for others."""
-    numeric = [n for n in SEARCHABLE if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size")]
+    numeric = [
+        n
+        for n in SEARCHABLE
+        if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size", "embedding_rank")
+    ]
     numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share")]
     numeric = [n for n in numeric if n in FAMILIES["transformer"].settings]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))
