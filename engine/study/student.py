@@ -166,4 +166,5 @@ def may_cut(spec: StudySpec, key: str) -> bool:
     values += [getattr(baseline, key)] if baseline is not None and baseline.family == cut else []
     for one in spec.search:
         values += (one.choices or (one.low, one.high)) if one.key == key and one.applies(cut) else ()
+    values += [own[key] for own in spec.recipes.values() if key in own and own.get("family", cut) == cut]
     return spec.student.init != SCRATCH and any(values)

@@ -34,6 +34,7 @@ def test_importance_is_computed_only_where_heads_are_cut_by_it(
 
 
 RANGE = {"alpha": {"low": 0.0, "high": 1.0}}
+RECIPE = {"recipe": {"choices": ["some", "all"]}}
 WIDTHS = {"choices": [512, 1024]}
 
 
@@ -44,6 +45,8 @@ WIDTHS = {"choices": [512, 1024]}
         ({"search": RANGE, "settings": {"ffn_size": 8}}, True),
         ({"search": RANGE, "baseline": {"ffn_size": 8}}, True),
         ({"search": RANGE}, False),
+        ({"search": RECIPE, "recipes": {"some": {"ffn_size": 8}, "all": {"layers": 1}}}, True),
+        ({"search": RECIPE, "recipes": {"some": {"family": "bilstm", "ffn_size": 8}, "all": {"layers": 1}}}, False),
         ({"search": {"ffn_size": WIDTHS, "head_size": {"choices": [4, 8]}}, "student": {"init": "scratch"}}, False),
         ({"search": {"family": {"choices": ["transformer", "bilstm"]}, "bilstm": {"ffn_size": WIDTHS}}}, False),
         ({"search": RANGE, "settings": {"family": "bilstm", "ffn_size": 8}}, False),
