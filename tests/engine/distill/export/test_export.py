@@ -316,8 +316,8 @@ def test_the_card_names_the_sizes_of_unequal_layers(tmp_path: Path) -> None:
     student, _ = make_student(tmp_path, "bert", QA, 0, **UNEQUAL)
     told = replace(facts(init="org/teacher"), settings=Settings(ffn_size=40, ffn_choice="global"))
     text = card_of(told, student)
-    assert "with 2 layers of width 32, feed-forward sizes 31, 49 (by layer) and 4 attention heads" in text
-    assert ("`31, 49`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
+    assert "with 2 layers of width 32, feed-forward sizes 32, 48 (by layer) and 4 attention heads" in text
+    assert ("`32, 48`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
     tags = ModelCard(text).data.tags
     assert (True, False) == ("pruned-feed-forward" in tags, "pruned-heads" in tags)
 
