@@ -14,9 +14,10 @@ from typing import TypeVar
 
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import NOTICE, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 
 PROGRESS_SECONDS = 0.5
 

@@ -7,7 +7,6 @@ start a thread (the worker's parent-death signal would follow that thread) or re
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -179,11 +178,17 @@ def _lock() -> int | None:
     return None
 
 
+def _prctl(option: int, value: int) -> None:
+    import ctypes  # not at the top: the app imports this module, and 5 ms of its first paint went into ctypes
+
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
 def _become(command: list[str], shim_pid: int) -> None:
     """In the child: a process group of its own, first in line for the memory killer, gone when the shim is gone."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         try:
             with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - as above
                 file.write("500")
@@ -325,7 +330,7 @@ def main(argv: list[str]) -> int:
     signals = {signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     kills_before, started, began = _oom_kills(), time.time(), time.monotonic()
     worker = _spawn(command)
     state = {"host": os.uname().nodename, "boot_id": boot_id(), "started_at": started}

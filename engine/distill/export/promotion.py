@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
