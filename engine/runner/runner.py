@@ -7,6 +7,7 @@ decides what a study needs in `advance` and launches through `scheduler`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -317,6 +318,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         sys.stderr.write("usage: python -P -m bertdistill.engine.runner.runner WORKSPACE\n")
         return 2
+    gc.freeze()  # modules live as long as the runner; looking through them took a quarter of a first proposal
     workspace = resolve_workspace(Path(argv[0]), {})
     workspace.make()
     to_file = logging.StreamHandler(os.fdopen(open_to_append(workspace.runner_log), "a", encoding="utf-8"))

@@ -96,6 +96,16 @@ def _range(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(low, high, log=parameter.log, step=parameter.step)
 
 
+def quantum(parameter: Parameter, value: float) -> float:
+    """How far apart two numbers near `value` may be, at most, if `rounded` makes one of them: an upper bound."""
+    low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)
+    if parameter.step:
+        return 2 * parameter.step
+    if parameter.log:
+        return 2 * abs(value) * 10.0 ** (1 - DIGITS)
+    return 2 * 10.0 ** (math.floor(math.log10(high - low)) - DIGITS)
+
+
 def rounded(parameter: Parameter, value: Value) -> Value:
     """A float rounded to the digits that matter but still in its range; other values unchanged."""
     if parameter.kind != "float" or not isinstance(value, (int, float)):

@@ -11,9 +11,11 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
@@ -21,8 +23,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
-from bertdistill.engine.search.encoding import Code, rounded
+from bertdistill.engine.search.encoding import Code, quantum, rounded
 from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
+from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, conditions, contains, count, grid, in_order
 from bertdistill.store.errors import BertDistillError
@@ -42,6 +45,8 @@ POPULATION = 20
 ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
 """Maximum number of rejected model proposals (duplicates, too large) before new ones are drawn at random."""
 DRAWS = 2_000
+FEW = 40
+"""Questions whether a set is new that are answered one by one, see `_Seen`."""
 LARGEST_GRID = 20_000
 """Finite spaces up to this size are enumerated if random draws find nothing new."""
 WHOLE = ("gp", "nsga2")
@@ -79,6 +84,8 @@ Known = Callable[[dict[str, Value]], Mapping[str, float]]
 """Maps a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
 Effect = Callable[[Mapping[str, Value]], Hashable]
 """Equal for parameter sets that train identically; raises ConfigError for an impossible student."""
+Effective = Callable[[Mapping[str, Value]], Container[str]]
+"""The settings in which all sets of equal effect agree; raises ConfigError for an impossible student."""
 
 
 def propose(
@@ -94,6 +101,7 @@ def propose(
     fixed: Fixed | None = None,
     within: Space | None = None,
     effect: Effect | None = None,
+    effective: Effective | None = None,
     tried: Sequence[Mapping[str, Value]] = (),
     memory: Memory | None = None,
 ) -> Proposal:
@@ -102,15 +110,17 @@ def propose(
     `index` distinguishes proposals made from the same history. `fixed` are the settings that conditions use
     if a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals stay within
     it, but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in
-    `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing. `memory`
-    is that of earlier proposals of the same study, whose spaces, settings and effects are these.
+    `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing;
+    `effective` spares working out the effects of a whole history. `memory` is that of earlier proposals of the same
+    study, whose spaces, settings and effects are these.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
-    here = _Search(space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect)
+    here = _Search(
+        space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect, effective
+    )
     kept = Memory() if memory is None else memory
-    every = [*(trial.params for trial in history), *tried]
-    seen = {kept.of("key", params, here.key) for params in every}
+    seen = _Seen(here, [*(trial.params for trial in history), *tried], kept)
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
@@ -169,11 +179,12 @@ class _Search:
     kind: str
     seed: int
     effect: Effect | None = None
+    effective: Effective | None = None
     codes: dict[str, Code] = field(init=False)
     dice: random.Random = field(init=False)
-    _deciders: tuple[str, ...] = field(init=False)
-    """The parameters whose values decide which others are active."""
-    _active: dict[Hashable, tuple[str, ...]] = field(default_factory=dict)
+    _cases: Cases = field(init=False)
+    _whole: dict[Hashable, bool] = field(default_factory=dict)
+    """By case, whether a set has all parameters that are active in it."""
     _pairs: dict[str, tuple[Parameter, Parameter]] = field(init=False)
     """Each parameter in the whole space and in the part to draw from, sorted by name."""
 
@@ -182,8 +193,7 @@ class _Search:
         pairs = zip(self.space, self.within, strict=True)
         self.codes = {now.name: Code.of(wide).drawing(now) if whole else Code.of(now) for wide, now in pairs}
         self.dice = random.Random(self.seed)
-        keys = {"family", *(key for parameter in self.space for key in parameter.when)}
-        self._deciders = tuple(sorted({*keys, *(one.name for one in self.space if one.key in keys)}))
+        self._cases = Cases(self.space, self.fixed)
         pairs = zip(self.space, self.within, strict=True)
         self._pairs = {wide.name: (wide, now) for wide, now in sorted(pairs, key=lambda pair: pair[0].name)}
 
@@ -203,12 +213,33 @@ class _Search:
             return tuple(same.items())
 
     def active(self, params: Mapping[str, Value]) -> dict[str, Value]:
-        """`space.active`, which is the same for all sets of the same parameters that agree in the deciding ones."""
-        case = (tuple(params), *(params.get(name) for name in self._deciders))
-        names = self._active.get(case)
-        if names is None:
-            names = self._active[case] = tuple(active(self.space, params, self.fixed))
-        return {name: params[name] for name in names}
+        """The searched parameters that have an effect."""
+        return self._cases.active(params)
+
+    def telling(self, params: Mapping[str, Value]) -> list[str]:
+        """Parameters whose values any set of equal key shares, if it has them at all.
+
+        Conditions, families and several parameters for one setting make that uncertain; effects may leave them out.
+        """
+        setters = Counter(parameter.key for parameter in self.space)
+        sure = [p for p in self.space if p.name in params and setters[p.key] == 1 and not (conditions(p) or p.family)]
+        if self.effect is None:
+            return [p.name for p in sure]
+        try:
+            matter = self.effective(params) if self.effective else ()
+        except ConfigError:  # then the key is the parameters themselves, as without effects
+            return [p.name for p in sure]
+        return [p.name for p in sure if p.key in matter]
+
+    def alike(self, name: str, value: Value) -> Callable[[Value], bool]:
+        """Whether another value of the parameter may be rounded to the same one."""
+        wide, _ = self._pairs[name]
+        if wide.kind != "float" or not isinstance(value, (int, float)):
+            return lambda other: other == value
+        low, high, margin = float(wide.low or 0.0), float(wide.high or 0.0), quantum(wide, value)
+        return lambda other: (  # outside the range it is moved to its end
+            not isinstance(other, (int, float)) or abs(other - value) <= margin or not low <= other <= high
+        )
 
     def allowed(self, params: dict[str, Value]) -> bool:
         """Whether the student can be built and its known metrics reach their thresholds."""
@@ -227,13 +258,13 @@ class _Search:
             return None
         return tuple(found.get(objective.metric) for objective in self.objectives)
 
-    def unseen(self, seen: set[Any], seed: int) -> dict[str, Value]:
+    def unseen(self, seen: _Seen, seed: int) -> dict[str, Value]:
         """A random new parameter set within the limits."""
         study = optuna.create_study(sampler=RandomSampler(seed=seed))
         size = count(self.within, self.fixed)
         for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
             params = self.ask(study)
-            if self.key(params) not in seen and self.allowed(params):
+            if params not in seen and self.allowed(params):
                 return params
         if size is None or size > LARGEST_GRID:
             raise SpaceExhausted(
@@ -242,7 +273,7 @@ class _Search:
             )
         return self.next_on_grid(seen, seed)
 
-    def next_on_grid(self, seen: set[Any], seed: int) -> dict[str, Value]:
+    def next_on_grid(self, seen: _Seen, seed: int) -> dict[str, Value]:
         """The first new parameter set within the limits, in an order shuffled by the seed."""
         total = count(self.within, self.fixed)
         if total is None:
@@ -251,7 +282,7 @@ class _Search:
         random.Random(seed).shuffle(every)
         refused = 0
         for params in every:  # lazily, because computing the effect of a whole grid takes seconds
-            if self.key(params) in seen:
+            if params in seen:
                 continue
             if self.allowed(params):
                 return params
@@ -263,7 +294,11 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, past_trials: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
+        self,
+        past_trials: Sequence[PastTrial],
+        seen: _Seen,
+        startup_trials: int,
+        memory: Memory,
     ) -> dict[str, Value] | None:
         """The sampler's proposal; None if it only finds known or forbidden sets."""
         scale = _Scale(self, past_trials, memory)
@@ -274,7 +309,7 @@ class _Search:
         study.add_trials(scale.frozen_trials(past_trials))
         for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
-            if self.key(params) in seen:
+            if params in seen:
                 continue  # the rejected trial stays in the study as running, so the next one differs
             if self.allowed(params):
                 return params
@@ -296,12 +331,11 @@ class _Search:
     def fits(self, params: Mapping[str, Value]) -> bool:
         """Whether a past trial is in the whole space. A single unknown choice would make every later ask fail."""
         kept = self.active(params)
-        return self.wanted(kept) == kept.keys() and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
-
-    def wanted(self, params: Mapping[str, Value]) -> set[str]:
-        """The parameters that are active given the values of `params`."""
-        filled = {p.name: params.get(p.name, _any_value(p)) for p in self.space}
-        return set(self.active(filled))
+        case = self._cases.case(kept)
+        if case not in self._whole:
+            filled = {p.name: kept.get(p.name, _any_value(p)) for p in self.space}
+            self._whole[case] = self.active(filled).keys() == kept.keys()
+        return self._whole[case] and all(contains(self._pairs[name][0], value) for name, value in kept.items())
 
     def ask(self, study: optuna.Study) -> dict[str, Value]:
         """One suggestion, parents before the parameters that depend on them."""
@@ -312,6 +346,37 @@ class _Search:
             if name in active(self.space, {**params, name: _any_value(parameter)}, self.fixed):
                 params[name] = self.codes[name].suggest(trial, self.dice)
         return {parameter.name: params[parameter.name] for parameter in self.space if parameter.name in params}
+
+
+class _Seen:
+    """The parameter sets of a history; a set is in it if one has the same key.
+
+    Keys take 0.1 ms each. So the first sets asked for are compared only with those that may have the same key; after
+    `FEW` questions all keys are computed, as for a grid or a space that is nearly exhausted.
+    """
+
+    def __init__(self, search: _Search, every: Sequence[Mapping[str, Value]], memory: Memory) -> None:
+        self._search, self._every, self._memory = search, every, memory
+        self._asked = 0
+
+    def __contains__(self, params: object) -> bool:
+        assert isinstance(params, dict)
+        self._asked += 1
+        return self._search.key(params) in (self._keys if self._asked > FEW else self._keys_like(params))
+
+    @cached_property
+    def _keys(self) -> set[Hashable]:
+        return {self._key(one) for one in self._every}
+
+    def _keys_like(self, params: Mapping[str, Value]) -> set[Hashable]:
+        left = self._every
+        for name in self._search.telling(params):
+            alike = self._search.alike(name, params[name])
+            left = [one for one in left if name not in one or alike(one[name])]
+        return {self._key(one) for one in left}
+
+    def _key(self, params: Mapping[str, Value]) -> Hashable:
+        return self._memory.of("key", params, self._search.key)
 
 
 def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:
@@ -395,13 +460,12 @@ class _Scale:
         return self._scaled(given)
 
     def _scaled(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
-        def one(value: float | None, objective: Objective) -> float | None:
-            if value is None or not math.isfinite(value):
-                return None
-            return on_scale((-value if objective.direction == "maximize" else value,), (objective,))[0]
-
-        values = values or (None,) * len(self.objectives)
-        return tuple(one(value, objective) for value, objective in zip(values, self.objectives, strict=True))
+        scaled: list[float | None] = []
+        for value, objective in zip(values or (None,) * len(self.objectives), self.objectives, strict=True):
+            known = value is not None and math.isfinite(value)
+            signed = -(value or 0.0) if objective.direction == "maximize" else (value or 0.0)
+            scaled.append(on_scale((signed,), (objective,))[0] if known else None)
+        return tuple(scaled)
 
     def _constraints(self, trial: PastTrial, found: Sequence[float | None]) -> dict[str, float] | None:
         """A value above 0 is a violation, scaled by each objective's range so that sums are comparable.
