@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bertdistill.engine.study.scopes import Fixed, split
+from bertdistill.engine.study.scopes import SELECTORS, Fixed, split
 from bertdistill.engine.study.space import Space, Value, active, family_of
 
 
@@ -30,7 +30,7 @@ class Cases:
     def __init__(self, space: Space, fixed: Fixed) -> None:
         self._space, self._fixed = space, fixed
         self._searched = frozenset(parameter.name for parameter in space)
-        keys = {"family", *(key for parameter in space for key in parameter.when)}
+        keys = {*SELECTORS, *(key for parameter in space for key in parameter.when)}
         self._deciders = tuple(sorted({*keys, *(one.name for one in space if one.key in keys)}))
         self._known: dict[Hashable, _Case] = {}
 
@@ -55,8 +55,9 @@ class Cases:
         return found
 
     def _work_out(self, params: Mapping[str, Any]) -> _Case:
-        family, names = family_of(params, self._fixed), tuple(active(self._space, params, self._fixed))
+        fixed, family = self._fixed.under(params), family_of(params, self._fixed)
+        names = tuple(active(self._space, params, self._fixed))
         beside = [name for name in params if name not in self._searched]
         owned = [(name, *split(name)) for name in (*beside, *names)]
         sets = tuple((key, name) for name, own, key in owned if own in ("", family))
-        return _Case(names, vars(self._fixed.of(family)), sets)
+        return _Case(names, vars(fixed.of(family)), sets)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import study_dict
 from tests.paper_family import PaperFamily
 from tests.spaces import parse_search
 
@@ -13,6 +15,7 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study import cases
 from bertdistill.engine.study.cases import Cases
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import Space, active, resolve
@@ -55,6 +58,25 @@ def test_cases_answer_as_the_space_does(mixed: Space) -> None:
     for params in (random_set(dice) for _ in range(500)):
         assert list(active(mixed, params, FIXED).items()) == list(found.active(params).items())
         assert vars(resolve(mixed, params, FIXED)) == found.settings(params)
+
+
+def test_a_recipe_makes_a_case(tmp_path: Path) -> None:
+    """It sets keys that are searched elsewhere."""
+    raw = study_dict(
+        tmp_path,
+        recipes={"plain": {"alpha": 0.0}, "short": {"layers": 2, "temperature": 4.0}},
+        search={
+            "recipe": {"choices": ["plain", "short"]},
+            "layers": {"low": 1, "high": 4},
+            "alpha": {"choices": [0.5]},
+        },
+    )
+    spec = study_from_dict({**raw, "baseline": None}, where="here")
+    found = Cases(spec.search, spec.fixed)
+    for recipe in ("plain", "short"):
+        params = {"recipe": recipe, "layers": 3, "alpha": 0.5}
+        assert active(spec.search, params, spec.fixed) == found.active(params)
+        assert vars(resolve(spec.search, params, spec.fixed)) == found.settings(params)
 
 
 def test_one_case_is_worked_out_once(mixed: Space, monkeypatch: pytest.MonkeyPatch) -> None:
