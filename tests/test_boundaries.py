@@ -1,4 +1,4 @@
-"""Who loads what, asked of a fresh interpreter: light commands stay light, and the houses stay apart."""
+"""Who loads what, asked of a fresh interpreter: light commands stay light, and the packages stay apart."""
 
 from __future__ import annotations
 

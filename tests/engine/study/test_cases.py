@@ -68,7 +68,7 @@ def test_a_recipe_makes_a_case(tmp_path: Path) -> None:
         search={
             "recipe": {"choices": ["plain", "short"]},
             "layers": {"low": 1, "high": 4},
-            "alpha": {"choices": [0.5]},
+            "alpha": {"choices": [0.5, 0.7]},
         },
     )
     spec = study_from_dict({**raw, "baseline": None}, where="here")
