@@ -30,8 +30,8 @@ class Axis:
     lines: tuple[tuple[float, str], ...] = ()
     choices: tuple[str, ...] = ()
 
-    def place(self, value: float) -> float:
-        """Where a value lies along the axis, in the axis' own unit."""
+    def coordinate(self, value: float) -> float:
+        """The value on the scale of the axis: its logarithm on a logarithmic one."""
         return math.log10(value) if self.log else value
 
 
@@ -48,7 +48,7 @@ class Scale:
         return self.shares((value,))[0]
 
     def shares(self, values: Iterable[float]) -> list[float]:
-        low, high = self.axis.place(self.low), self.axis.place(self.high)
+        low, high = self.axis.coordinate(self.low), self.axis.coordinate(self.high)
         if high <= low:
             return [0.5 for _ in values]
         width = high - low
@@ -58,7 +58,7 @@ class Scale:
 
     def value(self, share: float) -> float:
         """The value at a share of the axis."""
-        low, high = self.axis.place(self.low), self.axis.place(self.high)
+        low, high = self.axis.coordinate(self.low), self.axis.coordinate(self.high)
         at = low + share * (high - low)
         return float(10.0**at) if self.axis.log else at
 
@@ -88,9 +88,9 @@ def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03) -> Scale
     if axis.choices:
         return Scale(axis, -0.5, len(axis.choices) - 0.5)
     found = list(values)
-    low, high = axis.place(min(found)), axis.place(max(found))
+    low, high = axis.coordinate(min(found)), axis.coordinate(max(found))
     width = high - low
-    for value in (axis.place(v) for v, _ in axis.lines if drawable(v, log=axis.log)):
+    for value in (axis.coordinate(v) for v, _ in axis.lines if drawable(v, log=axis.log)):
         if width == 0 or low - width <= value <= high + width:
             low, high = min(low, value), max(high, value)
     low, high = _widened(low, high, axis, margin)

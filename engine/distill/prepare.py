@@ -39,7 +39,7 @@ from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
 from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
 from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
@@ -247,7 +247,7 @@ def _importance(run: Run, init: str, features: Features, examples: Examples, pad
 
     def build(temporary: Path) -> None:
         model = Encoder(_with_head(run, init, examples))
-        place(model.net, run.device)
+        to_device(model.net, run.device)
         seen = features_for(model, features)
         chosen = np.sort(np.random.default_rng(0).choice(len(features), count, replace=False))
         edges, report = pad_edges(features.lengths), run.progress(PHASE, "examples")

@@ -71,7 +71,7 @@ class Run:
 M = TypeVar("M", bound=torch.nn.Module)
 
 
-def place(model: M, device: torch.device) -> M:
+def to_device(model: M, device: torch.device) -> M:
     """`model.to(device)`, whose type transformers hides behind a decorator."""
     moved: M = torch.nn.Module.to(model, device)
     return moved

@@ -209,8 +209,8 @@ def _store_checkpoints(
     for checkpoint in checkpoints:
         folder = os.path.realpath(checkpoint["folder"])
         if folder.startswith(own):
-            place = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id}
-            writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **place})
+            owner = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id}
+            writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **owner})
             stored += 1
     return stored, len(checkpoints) - stored
 

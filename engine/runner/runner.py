@@ -87,14 +87,14 @@ class Runner:
     _said_unavailable: float = float("-inf")
 
     def __post_init__(self) -> None:
-        place = (self.workspace, self.db, self.launcher)
+        given = (self.workspace, self.db, self.launcher)
         self._proposer = Proposer(self.db, on_done=self.wake.set)
         self._lookups = Lookups(self.db)
         shared = (self._lookups, self._at_study, self.clock.steady)
-        self._collector = Collector(*place, *shared)
+        self._collector = Collector(*given, *shared)
         self._logged = LoggedRuns(self.workspace)
         failed = self._collector.failed
-        self._scheduler = Scheduler(*place, *shared, self._pause, failed)
+        self._scheduler = Scheduler(*given, *shared, self._pause, failed)
         self._advancer = Advancer(self.db, self._lookups, self._proposer, self._scheduler, self._pause, failed)
 
     # ------------------------------------------------------------------------------------------------------- a round

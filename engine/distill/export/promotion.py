@@ -37,7 +37,7 @@ from bertdistill.engine.distill.export.scoring import (
 )
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
-from bertdistill.engine.distill.run import Run, open_device, place
+from bertdistill.engine.distill.run import Run, open_device, to_device
 from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
@@ -117,7 +117,7 @@ def verify(
     _check_weights(order, found, paths)
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     tokenizer = open_tokenizer(spec, model)
     threshold = order.recorded.get(NULL_THRESHOLD)
 

@@ -84,8 +84,6 @@ def test_a_damaged_folder_stops_no_runner(tmp_path: Path, damage: Callable[[RunP
     hold.touch()
     spec = study_spec(tmp_path, runner={"retries": 0}, budget={"trials": 3})
     bench = Workbench(tmp_path, spec, hold=str(hold)).start()
-        tmp_path, study_spec(tmp_path, runner={"retries": 0}, budget={"trials": 3}), hold=str(hold)
-    ).start()
     try:
         bench.tick_until(lambda: bench.at_half(2), "two workers at half of their steps")
         sick = bench.live()[0]
