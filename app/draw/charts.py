@@ -1,4 +1,4 @@
-"""Series to text: the only importer of plotext, for widgets and for plain output alike. It reads no store.
+"""Draws charts as text, for widgets and plain output alike; the only importer of plotext. It reads no store.
 
 plotext 5 has one figure for the whole process, so each chart is drawn in one locked block. It fails on infinities, so
 values that cannot be drawn are taken out first and counted. Everything is handed to it as a share of the axis and each
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from bertdistill.app.draw.axes import Axis as Axis  # names with `as` are what charts offer to their callers as well
+from bertdistill.app.draw.axes import Axis as Axis  # names with `as` are re-exported to the callers of charts
 from bertdistill.app.draw.axes import Scale, scale
 from bertdistill.app.draw.axes import drawable as drawable
 from bertdistill.app.draw.axes import number as number
@@ -123,7 +123,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Curve:
-    """One named line: `values` over `steps`; None and non-finite values are left out and counted."""
+    """One named curve: `values` over `steps`; None and non-finite values are omitted and counted."""
 
     name: str
     steps: Sequence[float]
@@ -134,7 +134,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Strand:
-    """One line through parallel axes, one value an axis; None leaves a gap."""
+    """One line across parallel axes, with one value per axis; None leaves a gap."""
 
     values: Sequence[float | None]
     kind: Kind
@@ -143,7 +143,7 @@ class Strand:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart: `text` of at most the height asked for, and what its owner says around it."""
+    """A chart: `text` of at most the requested height, and what its owner shows around it."""
 
     text: str
     legend: tuple[str, ...] = ()
@@ -159,9 +159,9 @@ class Drawing:
 
 
 def frontier_chart(points: Sequence[Point], x: Axis, y: Axis, look: Look) -> str:
-    """Trials in the plane of two objectives, frontier points joined by steps; a line of words when there is nothing.
+    """Trials in the plane of two objectives, with the frontier as a step line; a message if there are none.
 
-    The last lines are the legend and, when some could not be drawn, how many points are hidden.
+    The last lines are the legend and, if any could not be drawn, the number of hidden points.
     """
     drawing = frontier_drawing(points, x, y, _roomy(look))
     if not drawing.drawn:
@@ -176,7 +176,7 @@ def frontier_chart(points: Sequence[Point], x: Axis, y: Axis, look: Look) -> str
 
 
 def frontier_drawing(points: Sequence[Point], x: Axis, y: Axis, look: Look, *, cursor: int | None = None) -> Drawing:
-    """Points by kind, the edge of the frontier as a step line, lines across with their labels.
+    """Points by kind, the frontier as a step line, and labelled lines across.
 
     `cursor` is an index into `points`: it is drawn in brackets with its label, and `readings` are its two values.
     """
@@ -217,7 +217,7 @@ def _kind_words(points: Sequence[Point], look: Look) -> list[str]:
 
 
 def _line_words(canvas: _Canvas) -> list[str]:
-    """Lines across and up: a mark may lie over the label that stands at the line, and some are off the chart."""
+    """Lines across and up in words: a mark may cover a line's label, and some lines are off the chart."""
     plain = canvas.look.plain
     return [
         f"{dashes[plain]} {_cells(label, canvas.look)}" + ("" if ruler.holds(value) else " (off the chart)")
@@ -231,7 +231,7 @@ def _lines(canvas: _Canvas, marks: Sequence[tuple[float, float]], chosen: Point 
     """Thresholds and ceilings with their labels, where no mark lies and, if possible, away from the cursor."""
     for at_x, at_y in marks:
         canvas.take(canvas.column(at_x), canvas.row(at_y), 1)
-    if chosen is not None:  # the cursor's label is set later, and lines keep out of its way
+    if chosen is not None:  # the cursor's label is written later, so lines avoid it
         canvas.take(canvas.column(chosen.x) - 1, canvas.row(chosen.y), len(_cells(chosen.label, canvas.look)) + 3)
     plain = canvas.look.plain
     for value, label in canvas.x.axis.lines:
@@ -246,9 +246,9 @@ def _lines(canvas: _Canvas, marks: Sequence[tuple[float, float]], chosen: Point 
 
 
 def _steps(canvas: _Canvas, frontier: Sequence[Point]) -> None:
-    """The edge of what is reached: along x a frontier point stands for everything up to the next one.
+    """The attainment curve: along x each frontier point extends to the next one.
 
-    A point of the frontier that another one beats in these two metrics is on it for a third: the edge passes it by.
+    A frontier point that another beats in these two metrics is there for a third one, so the curve skips it.
     """
     order = _reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)
     if len(order) < 2:
@@ -260,7 +260,7 @@ def _steps(canvas: _Canvas, frontier: Sequence[Point]) -> None:
 
 
 def _reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
-    """Those that no other beats in x and y, the best x first."""
+    """The points that no other dominates in x and y, best x first."""
     x, y = (1 if better == "minimize" else -1 for better in (across, up))
     found: list[Point] = []
     for point in sorted(points, key=lambda p: (x * p.x, y * p.y)):
@@ -270,14 +270,14 @@ def _reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
 
 
 def _marks(canvas: _Canvas, points: Sequence[Point], chosen: Point | None) -> None:
-    """Every point, the important kinds last so that they stay on top."""
+    """Every point, the important kinds last, so that they are drawn on top."""
     for kind, glyphs in GLYPHS.items():
         places = [(canvas.x.share(p.x), canvas.y.share(p.y)) for p in points if p.kind == kind and p is not chosen]
         canvas.scatter(places, glyphs[canvas.look.plain], kind, bold=kind == "frontier")
 
 
 def _cursor(canvas: _Canvas, point: Point) -> None:
-    """The chosen mark in brackets with its label, over everything else."""
+    """The selected mark in brackets with its label, on top of everything else."""
     label = _cells(point.label, canvas.look)
     column, row = canvas.column(point.x), canvas.row(point.y)
     mark = f"[{GLYPHS[point.kind][canvas.look.plain]}]"
@@ -287,7 +287,7 @@ def _cursor(canvas: _Canvas, point: Point) -> None:
 
 
 def _labels(canvas: _Canvas, points: Sequence[Point]) -> None:
-    """Labels beside their marks, important kinds first; one that finds no free cells is left out."""
+    """Labels beside their marks, important kinds first; a label without free cells is omitted."""
     order = list(reversed(GLYPHS))
     for point in sorted(points, key=lambda p: order.index(p.kind)):
         column, row = canvas.column(point.x), canvas.row(point.y)
@@ -319,7 +319,7 @@ def curves_drawing(
 ) -> Drawing:
     """Curves, each with its own dashes (letters in ASCII) and a label at its last point.
 
-    `smoothing` is the weight of the past, 0 up to 1 exclusive. `crosshair` draws a line up at that x; the `readings`
+    `smoothing` in [0, 1) is the weight of the past. `crosshair` draws a vertical line at that x; the `readings`
     are what each curve shows at its nearest point, None outside of its steps.
     """
     series, hidden = [], 0
@@ -360,7 +360,7 @@ def _end_label(curve: Curve, index: int, look: Look) -> str:
 
 
 def _end_labels(canvas: _Canvas, ends: Sequence[tuple[str, float, float]]) -> None:
-    """Each label behind its last point, moved up or down to the nearest free row."""
+    """Each label after the last point of its curve, moved to the nearest free row."""
     for index, (label, step, value) in enumerate(ends):
         column, row = canvas.column(step) + 1, canvas.row(value)
         rows = sorted(range(canvas.rows), key=lambda r: abs(r - row))
@@ -385,9 +385,9 @@ def _reading(pairs: Sequence[tuple[float, float]], at: float) -> float | None:
 def parallel_drawing(
     axes: Sequence[Axis], strands: Sequence[Strand], look: Look, *, cursor: int | None = None
 ) -> Drawing:
-    """Axes side by side, a line a trial: dominated ones first, then the others, then the one under the cursor.
+    """Parallel axes with one line per trial: dominated trials first, then the others, then the one under the cursor.
 
-    The first line holds the titles, the next the value at the top of each axis, the last the value at its foot.
+    The first row holds the titles, the second the upper limit of each axis, the last its lower limit.
     """
     found = [[s.values[i] for s in strands if drawable(s.values[i], log=a.log)] for i, a in enumerate(axes)]
     hidden = sum(not drawable(v, log=a.log) for s in strands for v, a in zip(s.values, axes, strict=True))
@@ -418,7 +418,7 @@ def parallel_drawing(
 
 
 def _ruler(values: Sequence[float], axis: Axis) -> Scale:
-    """From the lowest to the highest value; a value that is alone stands in the middle."""
+    """From the lowest to the highest value; a single value is in the middle."""
     if not values or min(values) == max(values):
         middle = values[0] if values else 1.0
         return Scale(axis, middle / 10, middle * 10) if axis.log else Scale(axis, middle - 1, middle + 1)
@@ -432,7 +432,7 @@ def _ordered(strands: Sequence[Strand], cursor: int | None) -> list[tuple[Strand
 
 
 def _strand(canvas: _Canvas, strand: Strand, places: Sequence[float], rulers: Sequence[Scale], *, chosen: bool) -> None:
-    """One line with its mark at every axis; where a value is missing the line stops and starts again."""
+    """One line with a mark on every axis; it is interrupted where a value is missing."""
     run: list[tuple[int, int]] = []
     across, up = canvas.look.dots
     dashes = () if chosen or strand.kind in ("frontier", "baseline") else (2, 4)
@@ -459,7 +459,7 @@ def _slots(texts: Sequence[str], slot: int, look: Look) -> str:
 
 @dataclass
 class _Canvas:
-    """plotext's figure between its axes, with the cells that are taken. Only valid inside `_canvas`."""
+    """plotext's figure inside the axes, with the occupied cells. Only valid inside `_canvas`."""
 
     figure: Any
     look: Look
@@ -475,11 +475,11 @@ class _Canvas:
         return self.x.share(x) * (1 - self.spare)
 
     def column(self, x: float) -> int:
-        """Cells from the left, 0 first."""
+        """Column of cells, from 0 on the left."""
         return int(0.5 + (self.columns - 1) * self.share(x))
 
     def row(self, y: float) -> int:
-        """Cells from the foot, 0 first."""
+        """Row of cells, from 0 at the bottom."""
         return int(0.5 + (self.rows - 1) * self.y.share(y))
 
     def dots(self, pairs: Sequence[tuple[float, float]]) -> list[Dot]:
@@ -490,11 +490,11 @@ class _Canvas:
         return [(int(0.5 + wide * a), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
 
     def near_end(self, column: int) -> bool:
-        """Whether labels turn inward here, to the left of their marks."""
+        """Whether labels go to the left of their marks here, towards the inside."""
         return column > 0.8 * self.columns
 
     def middle(self, x: float, y: float) -> tuple[int, int]:
-        """The dot in the middle of the cell that a mark at this place has, so that lines meet their marks."""
+        """The dot in the middle of a mark's cell, so that lines meet their marks."""
         across, up = self.look.dots
         return self.column(x) * across + across // 2, self.row(y) * up + up // 2
 
@@ -504,7 +504,7 @@ class _Canvas:
         return (self.look.palette or {}).get(key, COLOURS[key])
 
     def line(self, xs: list[float], ys: list[float], glyph: str, key: str) -> None:
-        """A straight line of one glyph, ends given as shares of the axes."""
+        """A straight line of one glyph; its ends are shares of the axes."""
         self.figure.plot(xs, ys, marker=glyph, color=self.paint(key))
 
     def scatter(self, places: Sequence[tuple[float, float]], glyph: str, key: str, *, bold: bool = False) -> None:
@@ -513,7 +513,7 @@ class _Canvas:
             self.figure.scatter(xs, ys, marker=glyph, color=self.paint(key), style="bold" if bold else "default")
 
     def dotted(self, corners: Sequence[Dot], letter: str, key: str, dashes: tuple[int, ...]) -> None:
-        """A line through dots, drawn and left out in turn as `dashes` say; of letters when the marker is ASCII."""
+        """A line of dots with the pattern of `dashes`; of letters if the marker is ASCII."""
         marker: Marker = "ascii" if self.look.plain else self.look.marker
         cells = characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter)
         wide, high = max(1, self.columns - 1), max(1, self.rows - 1)
@@ -525,14 +525,14 @@ class _Canvas:
         self.taken.update((column + i, row) for i in range(length))
 
     def put(self, text: str, column: int, row: int, key: str, *, bold: bool = False) -> None:
-        """Write text from a cell on, whatever lies there."""
+        """Write text starting at a cell, over whatever is there."""
         self.take(column, row, len(text))
         x, y = column / max(1, self.columns - 1), row / max(1, self.rows - 1)
         style = "bold" if bold else "default"
         self.figure.text(text, x=x, y=y, alignment="left", color=self.paint(key), style=style)
 
     def write(self, text: str, key: str, places: Sequence[tuple[int, int, str]]) -> bool:
-        """Write a label at the first place (column, row, side that the column is on) that is free; False if none is."""
+        """Write a label at the first free position (column, row, side of the column); False if there is none."""
         label = _cells(text, self.look)
         for column, row, side in places:
             start = column if side == "left" else column - len(label) + 1
@@ -553,8 +553,8 @@ class _Canvas:
 
 @contextmanager
 def _canvas(look: Look, x: Scale, y: Scale, *, spare: int = 0, bare: bool = False) -> Iterator[_Canvas]:
-    """plotext's one figure, locked and emptied, with axes and ticks; `spare` cells stay free at the right end."""
-    import plotext  # here and not above: 26 ms that a command without a chart need not wait for
+    """plotext's single figure, locked and cleared, with axes and ticks; `spare` cells stay free on the right."""
+    import plotext  # not at the top: commands without a chart need not wait 26 ms
 
     across = [] if bare else x.ticks(max(2, look.width // 12))
     up = [] if bare else y.ticks(max(2, look.height // 3))
@@ -565,8 +565,8 @@ def _canvas(look: Look, x: Scale, y: Scale, *, spare: int = 0, bare: bool = Fals
     rows = look.height - sides - (bool(across)) - (titled and bool(y.axis.title)) - (titled and bool(x.axis.title))
     free = spare / (columns - 1) if spare and columns >= 3 * spare else 0.0
     with _FIGURE:
-        plotext.clear_figure()  # also what an error left behind
-        plotext.limit_size(False, False)  # otherwise the size is cut to the terminal of the process, 80×24 in a pipe
+        plotext.clear_figure()  # including what an error left behind
+        plotext.limit_size(False, False)  # else the size is limited to that of the terminal, 80×24 in a pipe
         plotext.plotsize(look.width, look.height)
         plotext.theme("clear")
         plotext.canvas_color("default")
