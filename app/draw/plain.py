@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from bertdistill.app.draw.charts import GLYPHS
+from bertdistill.app.draw.canvas import GLYPHS
 from bertdistill.app.draw.sparks import PLAIN
 from bertdistill.app.text.format import STATES
 

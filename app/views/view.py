@@ -12,7 +12,9 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-from bertdistill.app.draw.charts import Axis, Kind, Point
+from bertdistill.app.draw.axes import Axis
+from bertdistill.app.draw.canvas import Kind
+from bertdistill.app.draw.charts import Point
 from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
