@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -96,14 +97,16 @@ def _range(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(low, high, log=parameter.log, step=parameter.step)
 
 
-def quantum(parameter: Parameter, value: float) -> float:
-    """How far apart two numbers near `value` may be, at most, if `rounded` makes one of them: an upper bound."""
+def alike(parameter: Parameter, value: Value) -> Callable[[Value], bool]:
+    """Whether another value may be rounded to the same one. It may say yes too often, never no."""
+    if parameter.kind != "float" or not isinstance(value, (int, float)):
+        return lambda other: other == value
     low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)
-    if parameter.step:
-        return 2 * parameter.step
-    if parameter.log:
-        return 2 * abs(value) * 10.0 ** (1 - DIGITS)
-    return 2 * 10.0 ** (math.floor(math.log10(high - low)) - DIGITS)
+    digits = 1 - DIGITS if parameter.log else math.floor(math.log10(high - low)) - DIGITS
+    margin = 2 * (parameter.step or 10.0**digits * (abs(value) if parameter.log else 1.0))
+    return lambda other: (  # outside the range it is moved to its end
+        not isinstance(other, (int, float)) or abs(other - value) <= margin or not low <= other <= high
+    )
 
 
 def rounded(parameter: Parameter, value: Value) -> Value:

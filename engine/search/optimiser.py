@@ -14,7 +14,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
 import optuna
@@ -23,8 +22,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
-from bertdistill.engine.search.encoding import Code, quantum, rounded
+from bertdistill.engine.search.encoding import Code, alike, rounded
 from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
+from bertdistill.engine.search.seen import Seen
 from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, conditions, contains, count, grid, in_order
@@ -45,8 +45,6 @@ POPULATION = 20
 ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
 """Maximum number of rejected model proposals (duplicates, too large) before new ones are drawn at random."""
 DRAWS = 2_000
-FEW = 40
-"""Questions whether a set is new that are answered one by one, see `_Seen`."""
 LARGEST_GRID = 20_000
 """Finite spaces up to this size are enumerated if random draws find nothing new."""
 WHOLE = ("gp", "nsga2")
@@ -120,7 +118,7 @@ def propose(
         space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect, effective
     )
     kept = Memory() if memory is None else memory
-    seen = _Seen(here, [*(trial.params for trial in history), *tried], kept)
+    seen = Seen([*(trial.params for trial in history), *tried], here.key, here.like, kept)
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
@@ -231,15 +229,10 @@ class _Search:
             return [p.name for p in sure]
         return [p.name for p in sure if p.key in matter]
 
-    def alike(self, name: str, value: Value) -> Callable[[Value], bool]:
-        """Whether another value of the parameter may be rounded to the same one."""
-        wide, _ = self._pairs[name]
-        if wide.kind != "float" or not isinstance(value, (int, float)):
-            return lambda other: other == value
-        low, high, margin = float(wide.low or 0.0), float(wide.high or 0.0), quantum(wide, value)
-        return lambda other: (  # outside the range it is moved to its end
-            not isinstance(other, (int, float)) or abs(other - value) <= margin or not low <= other <= high
-        )
+    def like(self, params: Mapping[str, Value]) -> Callable[[Mapping[str, Value]], bool]:
+        """A quick check that every parameter set of equal key passes, and few others."""
+        checks = [(name, alike(self._pairs[name][0], params[name])) for name in self.telling(params)]
+        return lambda one: all(name not in one or check(one[name]) for name, check in checks)
 
     def allowed(self, params: dict[str, Value]) -> bool:
         """Whether the student can be built and its known metrics reach their thresholds."""
@@ -258,13 +251,13 @@ class _Search:
             return None
         return tuple(found.get(objective.metric) for objective in self.objectives)
 
-    def unseen(self, seen: _Seen, seed: int) -> dict[str, Value]:
+    def unseen(self, seen: Seen, seed: int) -> dict[str, Value]:
         """A random new parameter set within the limits."""
         study = optuna.create_study(sampler=RandomSampler(seed=seed))
         size = count(self.within, self.fixed)
         for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
             params = self.ask(study)
-            if params not in seen and self.allowed(params):
+            if not seen.holds(params) and self.allowed(params):
                 return params
         if size is None or size > LARGEST_GRID:
             raise SpaceExhausted(
@@ -273,7 +266,7 @@ class _Search:
             )
         return self.next_on_grid(seen, seed)
 
-    def next_on_grid(self, seen: _Seen, seed: int) -> dict[str, Value]:
+    def next_on_grid(self, seen: Seen, seed: int) -> dict[str, Value]:
         """The first new parameter set within the limits, in an order shuffled by the seed."""
         total = count(self.within, self.fixed)
         if total is None:
@@ -282,7 +275,7 @@ class _Search:
         random.Random(seed).shuffle(every)
         refused = 0
         for params in every:  # lazily, because computing the effect of a whole grid takes seconds
-            if params in seen:
+            if seen.holds(params):
                 continue
             if self.allowed(params):
                 return params
@@ -296,7 +289,7 @@ class _Search:
     def model(
         self,
         past_trials: Sequence[PastTrial],
-        seen: _Seen,
+        seen: Seen,
         startup_trials: int,
         memory: Memory,
     ) -> dict[str, Value] | None:
@@ -309,7 +302,7 @@ class _Search:
         study.add_trials(scale.frozen_trials(past_trials))
         for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
-            if params in seen:
+            if seen.holds(params):
                 continue  # the rejected trial stays in the study as running, so the next one differs
             if self.allowed(params):
                 return params
@@ -346,37 +339,6 @@ class _Search:
             if name in active(self.space, {**params, name: _any_value(parameter)}, self.fixed):
                 params[name] = self.codes[name].suggest(trial, self.dice)
         return {parameter.name: params[parameter.name] for parameter in self.space if parameter.name in params}
-
-
-class _Seen:
-    """The parameter sets of a history; a set is in it if one has the same key.
-
-    Keys take 0.1 ms each. So the first sets asked for are compared only with those that may have the same key; after
-    `FEW` questions all keys are computed, as for a grid or a space that is nearly exhausted.
-    """
-
-    def __init__(self, search: _Search, every: Sequence[Mapping[str, Value]], memory: Memory) -> None:
-        self._search, self._every, self._memory = search, every, memory
-        self._asked = 0
-
-    def __contains__(self, params: object) -> bool:
-        assert isinstance(params, dict)
-        self._asked += 1
-        return self._search.key(params) in (self._keys if self._asked > FEW else self._keys_like(params))
-
-    @cached_property
-    def _keys(self) -> set[Hashable]:
-        return {self._key(one) for one in self._every}
-
-    def _keys_like(self, params: Mapping[str, Value]) -> set[Hashable]:
-        left = self._every
-        for name in self._search.telling(params):
-            alike = self._search.alike(name, params[name])
-            left = [one for one in left if name not in one or alike(one[name])]
-        return {self._key(one) for one in left}
-
-    def _key(self, params: Mapping[str, Value]) -> Hashable:
-        return self._memory.of("key", params, self._search.key)
 
 
 def _sampler(kind: str, seed: int, startup_trials: int) -> BaseSampler:

@@ -28,12 +28,12 @@ from bertdistill.engine.search.optimiser import (
     Proposal,
     SpaceExhausted,
     _Search,
-    _Seen,
     choose_kind,
     derive_seed,
     propose,
     rounded,
 )
+from bertdistill.engine.search.seen import Seen
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.search_section import with_families
@@ -239,18 +239,10 @@ def test_few_questions_compute_few_keys() -> None:
     every = {search.key(one) for one in past}
     computed.clear()
     asked = [drawn() for _ in range(30)]
-    assert [search.key(one) in every for one in asked] == [one in _Seen(search, past, Memory()) for one in asked]
+    assert [search.key(one) in every for one in asked] == [
+        Seen(past, search.key, search.like, Memory()).holds(one) for one in asked
+    ]
     assert len(computed) < 30 * len(past) / 4
-
-
-def test_many_questions_compute_every_key_once() -> None:
-    """A grid that is nearly exhausted asks about each of its sets."""
-    computed: list[Any] = []
-    search = _Search(SMALL, SMALL, FREE, Fixed(), None, "tpe", 1, lambda one: computed.append(one) or str(one))
-    past = [{"layers": layers, "batch_size": 8} for layers in (1, 2)]
-    seen = _Seen(search, past, Memory())
-    assert all(({"layers": 2, "batch_size": 8} in seen, {"layers": 3, "batch_size": 8} not in seen) for _ in range(50))
-    assert 2 + 100 == len(computed)
 
 
 def test_a_grid_is_weighed_as_far_as_the_first_new_set() -> None:
