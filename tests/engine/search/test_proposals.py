@@ -75,7 +75,7 @@ def test_what_has_ended_is_not_read_again(bench: Workbench, monkeypatch: pytest.
     running = [add(bench, 1, TrialState.COMPLETE), add(bench, 2, TrialState.RUNNING)][-1]
     refreshed(bench, record)
     taken: list[int] = []
-    monkeypatch.setattr(Record, "_take", lambda self, trial: taken.append(trial.id))
+    monkeypatch.setattr(Record, "_take", lambda self, trial, cases: taken.append(trial.id))
     refreshed(bench, record)
     newest = add(bench, 3, TrialState.COMPLETE)
     refreshed(bench, record)
