@@ -66,6 +66,10 @@ class AttemptSpec:
     """Families that trials may be of."""
     importance: bool = True
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
+    neurons: bool = False
+    """Whether it must also compute the importance of feed-forward neurons; a study that keeps all does not need it."""
+    projection: bool = False
+    """Whether it must compute a projection of the initial model's hidden states, for students of smaller width."""
     measure: list[str] = field(default_factory=list)
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
     promote: Promotion | None = None
