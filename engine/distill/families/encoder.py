@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import INIT_UNITS
-from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs

@@ -17,20 +17,13 @@ from safetensors.numpy import load_file
 
 from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract import terms
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import LATENCIES
-from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
-    FineTuneSpec,
-    Settings,
-    StudentSpec,
-    TeacherSpec,
-)
+from bertdistill.engine.contract.spec import DataSpec, Device, FineTuneSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill import trial, worker
