@@ -210,6 +210,13 @@ class Settings:
         low=0,
         high=4096,
     )
+    separate_layers: int = key(
+        0,
+        help="Lower layers in which question and passage, or the sentences of a pair, attend only to themselves, so "
+        "that passages can be computed once (DeFormer); fewer than the student has, 0 for none.",
+        low=0,
+        high=47,
+    )
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
     units: str = key(
         AUTO_UNITS,

@@ -18,6 +18,8 @@ from bertdistill.engine.families.transformer import (
     EMBEDDING_RANK,
     FFN_SIZES,
     KEPT_WIDTH,
+    OWN_KEYS,
+    SEPARATE_LAYERS,
     Shape,
     embedding_params,
     layer_params,
@@ -103,7 +105,7 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
     most = BOUNDS["intermediate_size"]
     if not isinstance(sizes, list) or not all(type(size) is int and 1 <= size <= most for size in sizes):
         raise ConfigError(f"{named}: config.json has no usable {FFN_SIZES}", hint="export the model again")
-    for key in (KEPT_WIDTH, EMBEDDING_RANK):
+    for key in (KEPT_WIDTH, EMBEDDING_RANK, SEPARATE_LAYERS):
         size = config.get(key)
         if size is not None and not (type(size) is int and 1 <= size <= BOUNDS["hidden_size"]):
             raise ConfigError(f"{named}: config.json has no usable {key}", hint="export the model again")
@@ -111,7 +113,7 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
 
 def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
     """A loader first builds what the config describes, so that must not be far more than the weight files hold."""
-    cut = any(config.get(key) for key in ("kept_heads", FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK))
+    cut = any(config.get(key) for key in OWN_KEYS)
     if not held or config.get("model_type") not in ARCHITECTURES or cut:
         return
     try:

@@ -34,6 +34,10 @@ EMBEDDING_RANK = "embedding_rank"
 """Another one: rank of the word embeddings, if they are factorised."""
 KEPT_WIDTH = "kept_width"
 """Another one: size of the hidden states, if it is below the hidden size, which says how large a head is."""
+SEPARATE_LAYERS = "separate_layers"
+"""Another one: the number of lower layers in which the two segments of an input attend only to themselves."""
+OWN_KEYS = ("kept_heads", FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK, SEPARATE_LAYERS)
+"""The keys of config.json that plain transformers do not know."""
 
 # The names of each size in the config.json of each architecture.
 _KEYS = {
@@ -131,6 +135,16 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
         raise ConfigError(
             "the word embeddings of this checkpoint are factorised", hint="start from a checkpoint with a whole table"
         )
+    if config.get(SEPARATE_LAYERS):
+        raise ConfigError(
+            "the lower layers of this checkpoint read the two segments of an input separately",
+            hint="start from a checkpoint whose layers all see both",
+        )
+
+
+def unpruned_shape(config: Mapping[str, Any]) -> Shape:
+    """The shape given in the config.json of a student, without what was cut from it or separated in it."""
+    return Shape.from_config({**config, **dict.fromkeys(OWN_KEYS)})
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,8 @@ class Plan:
     ffn_left: tuple[int, ...]
     embedding_rank: int = 0
     """Of the word embeddings; 0 is a whole table."""
+    separate: int = 0
+    """The lower layers in which the two segments of an input attend only to themselves."""
 
     @property
     def pruned(self) -> bool:
@@ -182,7 +198,27 @@ def plan_student(
             f"settings.embedding_rank is {rank}, but the hidden size is only {shape.hidden_size}",
             hint=f"use 1 to {shape.hidden_size - 1}, or 0 for a whole table",
         )
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths, rank)
+    separate = checked_separate(settings.separate_layers, shape, len(kept))
+    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths, rank, separate)
+
+
+def checked_separate(wanted: int, shape: Shape, layers: int) -> int:
+    """`settings.separate_layers` of a student with so many layers; ConfigError if they cannot be separate."""
+    if not wanted:
+        return 0
+    if wanted >= layers:
+        raise ConfigError(
+            f"settings.separate_layers is {wanted}, but the student has {layers} layers, and the last one must see "
+            "question and passage, or both sentences, together",
+            hint=f"use {f'1 to {layers - 1}, or ' if layers > 1 else ''}0 for none",
+        )
+    if shape.architecture != "bert" or shape.types < 2:
+        raise ConfigError(
+            f"settings.separate_layers is {wanted}, but a student of the architecture {shape.architecture} does not "
+            "read which of its tokens belong to which segment (segment ids)",
+            hint="use a bert model, such as MiniLM, as student.init, or separate_layers = 0",
+        )
+    return wanted
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -360,7 +396,8 @@ class Transformer:
     settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
-            *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "head_size", "initializer_range"),
+            *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "separate_layers", "head_size"),
+            "initializer_range",
             *("dropout", "attention_dropout", "classifier_dropout"),
         }
     )
@@ -418,6 +455,7 @@ class Transformer:
             "ffn_size",
             "ffn_choice",
             "embedding_rank",
+            "separate_layers",
             "head_size",
         }
         if not student.pruned:

@@ -33,11 +33,11 @@ from bertdistill.engine.distill.export.export import READING
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import FAMILY, Model
 from bertdistill.engine.distill.families.table import load_model
-from bertdistill.engine.distill.families.transformer import KEPT_HEADS, load_encoder, read_any_shape
+from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
-from bertdistill.engine.families.transformer import ARCHITECTURES, Shape
+from bertdistill.engine.families.transformer import ARCHITECTURES, unpruned_shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.routing import confidence, passed_on
 from bertdistill.engine.tasks.table import TASKS
@@ -251,10 +251,8 @@ def _data(opened: Opened) -> DataSpec:
     data = DataSpec(**reading)
     if FAMILY in config:  # only transformers have a longest input
         return data
-    if config.get("model_type") in ARCHITECTURES:
-        shape = Shape.from_config({**config, KEPT_HEADS: None})
-    else:  # a teacher may be of any architecture
-        shape = read_any_shape(opened.folder)
+    known = config.get("model_type") in ARCHITECTURES  # a teacher may be of any architecture
+    shape = unpruned_shape(config) if known else read_any_shape(opened.folder)
     return dataclasses.replace(data, max_length=min(data.max_length, shape.longest_input))
 
 

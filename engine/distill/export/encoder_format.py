@@ -16,7 +16,14 @@ from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
-from bertdistill.engine.families.transformer import EMBEDDING_RANK, FFN_SIZES, KEPT_WIDTH, Shape
+from bertdistill.engine.families.transformer import (
+    EMBEDDING_RANK,
+    FFN_SIZES,
+    KEPT_WIDTH,
+    SEPARATE_LAYERS,
+    Shape,
+    unpruned_shape,
+)
 from bertdistill.engine.tasks.table import TASKS
 
 
@@ -34,9 +41,9 @@ class EncoderFormat:
 
     @property
     def pruned(self) -> bool:
-        """Whether plain transformers cannot load it, as its config does not describe sizes that were cut."""
-        own = ffn_sizes(self.model) or kept_width(self.model) or embedding_rank(self.model)
-        return is_pruned(self.model, self.kept_heads) or bool(own)
+        """Whether plain transformers cannot load it, as its config does not describe what was cut or separated."""
+        own = any(size_in(self.model, key) for key in (KEPT_WIDTH, EMBEDDING_RANK, SEPARATE_LAYERS))
+        return is_pruned(self.model, self.kept_heads) or bool(ffn_sizes(self.model)) or own
 
     @property
     def modeling(self) -> str:
@@ -74,17 +81,21 @@ class EncoderFormat:
         pruned, sizes = is_pruned(self.model, self.kept_heads), ffn_sizes(self.model)
         left = ", ".join(str(len(kept)) for kept in self.kept_heads) if pruned else config.num_attention_heads
         widths = f", feed-forward sizes {', '.join(map(str, sizes))} (by layer)" if sizes else ""
+        separate = size_in(self.model, SEPARATE_LAYERS)
+        apart = f"; its lower {separate} layers read the two segments of an input separately" if separate else ""
         return Description(
             f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
-            f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads{' (by layer)' if pruned else ''}",
+            f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads"
+            f"{' (by layer)' if pruned else ''}{apart}",
             _load_code(facts, type(self.model).__name__, pruned=self.pruned, onnx=onnx),
             _settings_rows(facts, self.model, pruned=pruned),
             "pytorch" if self.pruned else "transformers",
             (
                 *["pruned-heads"] * pruned,
                 *["pruned-feed-forward"] * bool(sizes),
-                *["projected"] * bool(kept_width(self.model)),
-                *["low-rank-embeddings"] * bool(embedding_rank(self.model)),
+                *["projected"] * bool(size_in(self.model, KEPT_WIDTH)),
+                *["low-rank-embeddings"] * bool(size_in(self.model, EMBEDDING_RANK)),
+                *["separate-layers"] * bool(separate),
             ),
         )
 
@@ -101,19 +112,13 @@ def ffn_sizes(model: Any) -> list[int]:
 
 def unpruned(model: Any) -> Shape:
     """The shape that its config describes, without what was removed from single layers."""
-    own = dict.fromkeys((KEPT_HEADS, FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK))
-    shape = Shape.from_config({**model.config.to_dict(), **own})
-    return replace(shape, hidden_size=kept_width(model) or shape.hidden_size)
+    shape = unpruned_shape(model.config.to_dict())
+    return replace(shape, hidden_size=size_in(model, KEPT_WIDTH) or shape.hidden_size)
 
 
-def embedding_rank(model: Any) -> int:
-    """Rank of its word embeddings; 0 for a whole table."""
-    return int(getattr(model.config, EMBEDDING_RANK, None) or 0)
-
-
-def kept_width(model: Any) -> int:
-    """Size of its hidden states if it is not that of its config, else 0."""
-    return int(getattr(model.config, KEPT_WIDTH, None) or 0)
+def size_in(model: Any, key: str) -> int:
+    """The value of one of our own keys in its config; 0 where it is as plain transformers have it."""
+    return int(getattr(model.config, key, None) or 0)
 
 
 def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     }
     idle = {"layer_choice", "ffn_choice"} if not facts.init else set()
     idle |= {"ffn_choice"} if not settings.ffn_size else set()
-    idle |= {"embedding_rank"} if not settings.embedding_rank else set()
+    idle |= {key for key in ("embedding_rank", "separate_layers") if not getattr(settings, key)}
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
@@ -186,9 +191,10 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
     if pruned:
         text = (
             "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden "
-            "states are smaller than its heads together, or its word embeddings are of low rank, which the plain "
-            "format cannot express. `from_pretrained` of transformers refuses it (and with "
-            "`ignore_mismatched_sizes` would fill it with random weights), so `modeling.py` next to this file "
+            "states are smaller than its heads together, its word embeddings are of low rank, or its lower layers read "
+            "the two segments of an input separately, which the plain format cannot express. `from_pretrained` of "
+            "transformers refuses what was cut (and with `ignore_mismatched_sizes` would fill it with random weights) "
+            "and ignores that layers are separate (and would give other answers), so `modeling.py` next to this file "
             "builds it. It needs torch, transformers and safetensors.\n\n" + text
         )
     return text + (
@@ -207,7 +213,7 @@ def _probe(model: Any, batch: int, length: int) -> dict[str, Tensor]:
         ids[-1, -2:], mask[-1, -2:] = pad, 0
     inputs = {"input_ids": ids, "attention_mask": mask}
     if accepts_token_types(model):
-        inputs["token_type_ids"] = torch.zeros_like(ids)
+        inputs["token_type_ids"] = (torch.arange(length) >= length // 2).long().expand_as(ids).contiguous()
     return inputs
 
 

@@ -1,4 +1,6 @@
-"""Build a student with pruned heads or changed widths from its folder; exports include this file as `modeling.py`.
+"""Build a student with pruned heads, changed widths or separate layers from its folder.
+
+Exports include this file as `modeling.py`.
 
 It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
 
@@ -80,6 +82,8 @@ def load(folder: str | Path) -> Any:
             narrow(model, config.kept_width)
         if getattr(config, "embedding_rank", None):
             factorise(model, config.embedding_rank)
+        if getattr(config, "separate_layers", None):
+            separate(model, config.separate_layers)
     model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
     return model.eval()
 
@@ -153,6 +157,45 @@ def factorise(model: Any, rank: int) -> LowRankEmbedding:
     embeddings.word_embeddings = low
     model.config.embedding_rank = rank
     return low
+
+
+def separate(model: Any, layers: int) -> None:
+    """In the first `layers` layers, let tokens attend only to their own segment (DeFormer, Cao et al. 2020, section 3).
+
+    The positions of the second segment start at 0, as in the authors' code, so that nothing of it depends on the first
+    one before the upper layers. The config says so in the key `separate_layers`. For models with segment ids.
+    """
+    if not 0 < layers < len(layers_of(model)):
+        raise ValueError(f"{layers} of {len(layers_of(model))} layers cannot be separate")
+    model.base_model.register_forward_pre_hook(_with_segments, with_kwargs=True)
+    for layer in list(layers_of(model))[:layers]:
+        layer.register_forward_pre_hook(_attend_apart, with_kwargs=True)
+    model.config.separate_layers = layers
+
+
+def _with_segments(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Hook of the encoder: positions of each segment from 0, and the segments for the hooks of its layers."""
+    types = kwargs.get("token_type_ids")
+    if types is None:
+        raise ValueError("a model with separate layers needs token_type_ids: 0 for the first segment, 1 for the second")
+    columns = torch.arange(types.shape[1], device=types.device).expand_as(types)
+    positions = torch.where(types == 1, types.cumsum(-1) - 1, columns)
+    return args, kwargs | {"position_ids": positions, "segments": types}
+
+
+def _attend_apart(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Hook of a layer: limit its mask to pairs of tokens of the same segment. Without segments there is only one."""
+    types = kwargs.pop("segments", None)
+    if types is None:
+        return args, kwargs
+    hidden, mask, *others = args
+    own = types[:, None, :, None] == types[:, None, None, :]
+    if layer.attention.self.config._attn_implementation == "eager":  # which adds its mask to the scores
+        zeros = hidden.new_zeros(own.shape) if mask is None else mask
+        mask = zeros.masked_fill(~own, torch.finfo(zeros.dtype).min)
+    else:
+        mask = own if mask is None else mask & own
+    return (hidden, mask, *others), kwargs
 
 
 def stream_of(model: Any) -> Iterator[tuple[Any, str, str]]:

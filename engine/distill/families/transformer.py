@@ -81,6 +81,8 @@ def build_student(
             _narrow(model, plan, projection)
         if plan.embedding_rank:
             factorise(model, plan.embedding_rank, scratch=scratch)
+        if plan.separate:
+            standalone.separate(model, plan.separate)
     _drop_before_head(model)
     return model, kept_heads
 
