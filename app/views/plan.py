@@ -35,6 +35,7 @@ from bertdistill.engine.tasks.table import TASKS
 
 SIZE_KEYS = (
     *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "embedding_rank", "head_size"),
+    "separate_layers",
     *("vocab_size", "embedding_size", "max_features"),
 )
 STEP_KEYS = ("batch_size", "accumulation", "epochs")

@@ -113,6 +113,9 @@ class Prepared:
     first_position: bool = False
     """Whether gflops counts the last layer of a classifier for its first position only, as it is computed. An older
     version counted it whole: in a study that it prepared, later trials do so too, so that all of them compare."""
+    first_length: float = 0.0
+    """Mean number of tokens of the first segment of a training input: a question, or the first sentence of a pair, with
+    its special tokens. 0 where there is only one segment, or if the tokenizer does not mark them."""
     weak_teacher: str = ""
     """One sentence if the teacher is no better than chance, else empty."""
     chance: Mapping[str, float] = field(default_factory=dict)

@@ -41,11 +41,14 @@ GENERAL = (
     Metric("encoder_params", "parameters of the encoder layers, without embeddings and head", "minimize", "", 0, True),
     Metric("size_mb", "weights in fp32, in 10^6 bytes", "minimize", "MB", 1, True),
     Metric("gflops", "10^9 floating point operations for one example of mean length", "minimize", "GFLOP", 3, True),
+    Metric("gflops_cached", "the same with a passage that separate layers read before; without them gflops", "minimize",
+           "GFLOP", 3, True),
     Metric("latency_cpu_ms", "median CPU time of one example, one CPU thread, fp32", "minimize", "ms", 2),
     Metric("latency_ratio", "CPU time of one example relative to the teacher's", "minimize", "", 3),
     Metric("latency_spread", "interquartile range of the CPU times in percent of their median", "minimize", "%", 1,
            not_an_objective="only shows how reliable latency_cpu_ms is; use latency_ratio"),
     Metric("latency_ms", "median wall time of one example, one CPU thread, fp32", "minimize", "ms", 2),
+    Metric("latency_cached_ms", "latency_cpu_ms with a passage that separate layers read before", "minimize", "ms", 2),
     Metric("latency_p95_ms", "95th percentile of the wall times", "minimize", "ms", 2),
     Metric("latency_load", "load average of the machine while latency was measured", "minimize", "", 1,
            not_an_objective="only shows what else ran during the measurement; use latency_ratio"),
@@ -54,5 +57,8 @@ GENERAL = (
     Metric("peak_memory_mb", "peak memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
 )  # fmt: skip
 """Metrics of any student, whatever its task."""
-LATENCIES = tuple(metric.name for metric in GENERAL if metric.name.startswith("latency_"))
+LATENCY_CACHED = "latency_cached_ms"
+LATENCIES = tuple(
+    metric.name for metric in GENERAL if metric.name.startswith("latency_") and metric.name != LATENCY_CACHED
+)
 """All are measured together: a latency says little without its spread and the load at the time."""

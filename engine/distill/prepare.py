@@ -28,7 +28,7 @@ from bertdistill.engine.distill.data.examples import (
     split_notices,
     texts_of,
 )
-from bertdistill.engine.distill.data.features import open_features, padding_id
+from bertdistill.engine.distill.data.features import mean_first_length, open_features, padding_id
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.ngrams import with_ngrams
@@ -46,7 +46,7 @@ from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.distill.weighing import Weighing, blocks_in
 from bertdistill.engine.families.folders import weights_in
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.families.transformer import Shape, bert_shape
+from bertdistill.engine.families.transformer import TRANSFORMER, Shape, bert_shape, check_segments
 from bertdistill.engine.tasks.table import TASKS
 
 WORDS_VERSION = 1
@@ -73,6 +73,10 @@ def prepare(run: Run) -> Prepared:
     pad_id = padding_id(tokenizer)
     train_features = tokenised(run, train_examples, tokenizer, "train")
     search_features = tokenised(run, search, tokenizer, "search")
+    pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
+    first_length = mean_first_length(train_features) if pairs or TASKS[spec.task].spans else 0.0
+    if spec.settings.separate_layers and TRANSFORMER.name in (spec.families or [spec.settings.family]):
+        check_segments(Prepared(labels=tuple(train_examples.labels), pairs=pairs, first_length=first_length))
     evaluator = Evaluator(
         examples=search,
         features=search_features,
@@ -97,7 +101,6 @@ def prepare(run: Run) -> Prepared:
     tokenizers = {"": (tokenizer, teacher or tokenizer.name_or_path)}
     if init not in (SCRATCH, teacher, base):
         tokenizers |= _other_tokenizer(run, tokenizer, init, train_examples)
-    pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
     units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
@@ -110,6 +113,8 @@ def prepare(run: Run) -> Prepared:
         units[own].pad_id if own else pad_id,
     )
     importance = weighing.importance()
+    if own and first_length:
+        first_length = mean_first_length(weighing.features)
     facts = Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
@@ -135,6 +140,7 @@ def prepare(run: Run) -> Prepared:
         ffn_importance=blocks_in(importance) if importance and spec.neurons else (),
         projection=weighing.projection(),
         first_position=True,
+        first_length=first_length,
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=pairs,

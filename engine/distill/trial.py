@@ -14,7 +14,7 @@ import torch
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.metrics import LATENCIES
+from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
 from bertdistill.engine.contract.terms import signals, transfer_share
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
@@ -23,6 +23,7 @@ from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
+from bertdistill.engine.distill.families.separate import with_passage
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, to_device
@@ -33,7 +34,7 @@ from bertdistill.engine.distill.training.measure import example_batch, latency, 
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
 from bertdistill.engine.tasks.table import TASKS
 
-MEASURABLE = frozenset({*LATENCIES, "throughput"})
+MEASURABLE = frozenset({*LATENCIES, LATENCY_CACHED, "throughput"})
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
 
@@ -156,6 +157,10 @@ def measure_model(
         run.progress("latency", "runs")
         example = example_batch(model, features, units.mean_length, units.pad_id)
         result |= latency(model, example, reference=reference).metrics()
+    if LATENCY_CACHED in wanted:
+        run.progress("latency", "runs")
+        example = example_batch(model, features, units.mean_length, units.pad_id)
+        result[LATENCY_CACHED] = latency(with_passage(model, example), example).cpu_ms
     if "throughput" in wanted:
         run.progress("throughput", "examples")
         seen, edges = features_for(model, features), pad_edges(features.lengths)

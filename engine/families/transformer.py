@@ -322,9 +322,9 @@ def known_metrics(
 
 
 def plan_metrics(
-    plan: Plan, *, task: str, labels: int, mean_length: float, first_position: bool = True
+    plan: Plan, *, task: str, labels: int, mean_length: float, first_position: bool = True, first_length: float = 0.0
 ) -> dict[str, float]:
-    """The same for an existing plan; `first_position` as in `flops`."""
+    """The same for an existing plan; `first_position` as in `flops`, `first_length` is that of the first segment."""
     encoder = encoder_params(plan)
     params = (
         embedding_params(plan.shape, plan.embedding_rank) + encoder + head_params(plan.shape, task=task, labels=labels)
@@ -334,6 +334,15 @@ def plan_metrics(
         "encoder_params": encoder,
         "size_mb": params * BYTES_PER_WEIGHT / 1e6,
         "gflops": flops(plan, task=task, labels=labels, length=mean_length, first_position=first_position) / 1e9,
+        "gflops_cached": flops(
+            plan,
+            task=task,
+            labels=labels,
+            length=mean_length,
+            first_position=first_position,
+            below=first_length if plan.separate and first_length else None,
+        )
+        / 1e9,
     }
 
 
@@ -365,23 +374,29 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
     return (hidden * hidden + hidden) + (hidden * labels + labels)
 
 
-def flops(plan: Plan, *, task: str, labels: int, length: float, first_position: bool = True) -> float:
+def flops(
+    plan: Plan, *, task: str, labels: int, length: float, first_position: bool = True, below: float | None = None
+) -> float:
     """Floating point operations of the matrix products for one input of `length` tokens, two per multiply-add.
 
     Softmax, LayerNorm, biases and activations are not counted, as is customary. The last layer of a classifier is
-    computed for its first position only, as in `distill.families.first_position`, or else is counted whole.
+    computed for its first position only, as in `distill.families.first_position`, or else is counted whole. Separate
+    layers compute what others do, because a mask separates them; but if the second segment was computed before, they
+    read only `below` tokens.
     """
     hidden = plan.shape.hidden_size
     sizes = [(heads * plan.shape.head_size, ffn) for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True)]
     spans = TASKS[task].spans
-    computed = [length] * (len(sizes) - 1) + [1.0 if first_position and not spans else length]
+    lower = length if below is None else below
+    read = [lower] * plan.separate + [length] * (len(sizes) - plan.separate)
+    computed = [*read[:-1], 1.0 if first_position and not spans else length]
     layers = sum(
-        4 * hidden * width * length  # keys and values
+        4 * hidden * width * tokens  # keys and values
         + 4 * hidden * (width + ffn) * positions  # queries, output, feed-forward
-        + 4 * width * length * positions  # scores and weighted values
-        for (width, ffn), positions in zip(sizes, computed, strict=True)
+        + 4 * width * tokens * positions  # scores and weighted values
+        for (width, ffn), tokens, positions in zip(sizes, read, computed, strict=True)
     )
-    embeddings = 2 * length * plan.embedding_rank * hidden
+    embeddings = 2 * lower * plan.embedding_rank * hidden
     return embeddings + layers + (2 * length * hidden * SPAN_LOGITS if spans else 2 * hidden * (hidden + labels))
 
 
@@ -431,6 +446,8 @@ class Transformer:
                 "projection of the initial model's hidden states",
                 hint="Start a new study that fixes or searches hidden_size from the beginning.",
             )
+        if plan.separate and facts.features:
+            check_segments(facts)
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
@@ -442,6 +459,7 @@ class Transformer:
             labels=len(facts.labels),
             mean_length=mean_length,
             first_position=facts.first_position or not facts.features,
+            first_length=facts.first_length,
         )
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
@@ -461,6 +479,22 @@ class Transformer:
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
+
+
+def check_segments(facts: Prepared) -> None:
+    """Refuse (ConfigError) separate layers for inputs that have one segment, or whose segments are not marked."""
+    if facts.labels and facts.pairs is False:
+        raise ConfigError(
+            "settings.separate_layers is set, but the texts of this study are single sentences: there is nothing to "
+            "separate",
+            hint="set separate_layers = 0, or name the second sentence in data.text_pair_column",
+        )
+    if not facts.first_length:
+        raise ConfigError(
+            "settings.separate_layers is set, but the preparation of this study did not find where the second segment "
+            "of an input starts: it was done by an older version, or the tokenizer does not mark segments",
+            hint="use a bert model, such as MiniLM, as teacher.model, and start the study again under another name",
+        )
 
 
 def _units(facts: Prepared) -> str:

@@ -20,6 +20,7 @@ def transformer_problems(parts: Parts) -> Iterator[Problem]:
     """All of them; none if no trial of the study is a transformer."""
     if TRANSFORMER.name in selected(parts):
         yield from _layers(parts)
+        yield from _separate(parts)
         yield from _shapes(parts)
 
 
@@ -37,6 +38,21 @@ def _layers(parts: Parts) -> Iterator[Problem]:
             yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
         if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
             yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
+
+
+def _separate(parts: Parts) -> Iterator[Problem]:
+    """At least one layer must see both segments; a combination of searched values is refused when it is proposed."""
+    if parts.settings is None or parts.search is None:
+        return
+    separate, layers = (parts.values(key, TRANSFORMER.name) for key in ("separate_layers", "layers"))
+    most = max(layers) if layers and all(layers) else math.inf  # 0 is all layers of a model not read here
+    if separate and min(separate) >= most:
+        searched = any(one.key == "separate_layers" for one in parts.search)
+        yield Problem(
+            "search" if searched else "settings",
+            "separate_layers",
+            f"= {min(separate)} leaves none of {most} layers to see both segments; use less than {most}, or 0",
+        )
 
 
 def _shapes(parts: Parts) -> Iterator[Problem]:

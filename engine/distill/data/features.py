@@ -128,6 +128,14 @@ def build_features(
     return open_features(build_once(folder, build, say))
 
 
+def mean_first_length(features: Features) -> float:
+    """Mean number of tokens of the first segment of an input; 0 if the tokenizer does not mark segments."""
+    types = features.token_types
+    if types is None or not np.any(types):
+        return 0.0
+    return float(np.count_nonzero(types == 0) / len(features))
+
+
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """The padding token id; 0 for a tokenizer without one."""
     pad: Any = tokenizer.pad_token_id

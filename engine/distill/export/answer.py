@@ -151,7 +151,7 @@ def _answer(opened: Opened, question: str, context: str) -> Answered:
     config = _fit_for(opened, spans=True)
     if not question.strip() or not context.strip():
         raise ConfigError("question and passage must not be empty")
-    data = _room_for(question, opened.tokenizer, _data(opened))
+    data = _room_for(question, opened.tokenizer, reading_lengths(opened))
     examples = Examples(_task(config), [QAExample("0", "", question, context, (), (), True)])
     with tempfile.TemporaryDirectory() as scratch:
         features, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
@@ -187,7 +187,7 @@ def _classify(opened: Opened, text: str, pair: str | None) -> tuple[Answered, ND
         raise ConfigError("the text to classify is empty")
     labels = labels_of(config)
     examples = Examples(_task(config), [TextExample("0", text, pair, 0)], labels)
-    data = _data(opened)
+    data = reading_lengths(opened)
     with tempfile.TemporaryDirectory() as scratch:
         _, outputs, seconds = _outputs(opened, examples, data, Path(scratch))
     shifted = np.exp(outputs[0].astype(float) - outputs[0].max())
@@ -243,7 +243,7 @@ def _fit_for(opened: Opened, *, spans: bool) -> Mapping[str, Any]:
     return opened.config
 
 
-def _data(opened: Opened) -> DataSpec:
+def reading_lengths(opened: Opened) -> DataSpec:
     """The text lengths of training; the defaults for a folder that does not have them."""
     config = opened.config
     known = {field.name for field in dataclasses.fields(DataSpec)}

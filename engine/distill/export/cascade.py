@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bertdistill.engine.contract.cascade import Part, Router
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import file_sha256, write_json
+from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import Examples, search_examples
@@ -41,7 +42,7 @@ from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
-from bertdistill.engine.distill.trial import MEASURABLE, measure_model
+from bertdistill.engine.distill.trial import measure_model
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
 from bertdistill.engine.tasks.intervals import Array, bootstrap, class_scores
 from bertdistill.engine.tasks.routing import confidence, mixed, passed_on, table_of, table_scores
@@ -241,7 +242,7 @@ def _only(scores: Mapping[str, float], names: tuple[str, ...]) -> dict[str, floa
 def _measured(run: Run, members: tuple[Loaded, Loaded], splits: list[Features], share: float) -> dict[str, float]:
     """Parameters and megabytes of both, mean times of one example; `mean_cost_ms` counts the tokenizers as well."""
     params = sum(weight.numel() for one in members for weight in one.model.net.parameters())
-    facts, wanted = run.spec.prepared, set(MEASURABLE) - {"latency_ratio", "throughput"}
+    facts, wanted = run.spec.prepared, set(LATENCIES) - {"latency_ratio"}
     small, large = (
         measure_model(run, one.model, split, wanted, facts) for one, split in zip(members, splits, strict=True)
     )
