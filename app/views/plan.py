@@ -23,13 +23,15 @@ from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.terms import CLS
 from bertdistill.engine.families.folders import check_config
+from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape, bert_shape
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known, possible, proposed, wanted_families
+from bertdistill.engine.study.student import known, possible, proposed, wanted_families, wanted_signals, wanted_terms
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -64,8 +66,9 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         say(f"note: sizes of {', '.join(counted)} are upper limits until the preparation has counted words and n-grams")
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
+    teacher = _teacher_shape(spec, shape, say)
     if shape is not None:
-        sizes |= _sizes(spec, shape, baseline, labels)
+        sizes |= _sizes(spec, shape, teacher, baseline, labels)
     return {
         "study": spec.name,
         "task": spec.task,
@@ -78,7 +81,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
-        "disk_bytes": _disk(spec, amounts, sizes, labels, shape, say),
+        "disk_bytes": _disk(spec, amounts, sizes, labels, teacher),
     }
 
 
@@ -151,10 +154,12 @@ def _baseline(spec: StudySpec) -> Settings:
     return spec.fixed.baseline(spec.baseline or {})
 
 
-def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> dict[str, Any]:
-    sizes = shape.to_dict()
+def _sizes(spec: StudySpec, shape: Shape, teacher: Shape | None, baseline: Settings, labels: int) -> dict[str, Any]:
     facts = Prepared(
-        labels=("",) * labels, mean_length=float(spec.data.max_length), init_shape=sizes, teacher_shape=sizes
+        labels=("",) * labels,
+        mean_length=float(spec.data.max_length),
+        init_shape=shape.to_dict(),
+        teacher_shape=teacher.to_dict() if teacher else {},
     )
 
     def size(settings: Settings) -> int:
@@ -313,34 +318,50 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
 
 
 def _disk(
-    spec: StudySpec,
-    amounts: Amounts | None,
-    sizes: Mapping[str, Any],
-    labels: int,
-    shape: Shape | None,
-    say: Callable[[str], None],
+    spec: StudySpec, amounts: Amounts | None, sizes: Mapping[str, Any], labels: int, teacher: Shape | None
 ) -> dict[str, int | None]:
     return disk_bytes(
         tokens=amounts.tokens if amounts else None,
         examples=amounts.examples if amounts else None,
         spans=TASKS[spec.task].spans,
         labels=labels,
-        teacher_params=_teacher_params(spec, labels, shape, say),
+        teacher_params=_teacher_params(spec, labels, teacher),
         student_params=sizes["largest"] or sizes["baseline"],
         trials=spec.budget.trials,
         slots=spec.runner.slots,
+        states=_states_bytes(spec, amounts, teacher),
     )
 
 
-def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Callable[[str], None]) -> int | None:
+def _states_bytes(spec: StudySpec, amounts: Amounts | None, teacher: Shape | None) -> int | None:
+    """Size of the teacher's states; 0 where no trial can ask for them, None where it is unknown."""
+    if CLS not in wanted_signals(spec):
+        return 0
+    if amounts is None or teacher is None:
+        return None
+    return states_bytes(amounts.windows, teacher.layers, teacher.hidden_size)
+
+
+def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], None]) -> Shape | None:
+    """Shape of `teacher.model`; None where there is none, or where it is not needed, unreadable or of unknown sizes."""
+    if not spec.teacher.model:
+        return None
+    if spec.student.init in ("teacher", SCRATCH):
+        return init
+    if spec.teacher.fine_tune is None and not any(term.families for term in wanted_terms(spec)):
+        return None
+    if spec.teacher.model == SCRATCH:
+        return _scratch_teacher(spec.teacher, spec.data)
+    config = _config_json(spec.teacher.model, spec.teacher.revision, say)
+    known = config is not None and config.get("model_type") in ARCHITECTURES
+    return Shape.from_config(config) if config is not None and known else None
+
+
+def _teacher_params(spec: StudySpec, labels: int, teacher: Shape | None) -> int | None:
     """Size of a teacher that is trained into a cache; 0 where one is used as it is, None where its size is unknown."""
     if spec.teacher.fine_tune is None or not spec.teacher.model:
         return 0
-    if spec.student.init not in ("teacher", SCRATCH):
-        config = _config_json(spec.teacher.model, spec.teacher.revision, say)
-        known = config is not None and config.get("model_type") in ARCHITECTURES
-        shape = Shape.from_config(config) if config is not None and known else None
-    if shape is None:
+    if teacher is None:
         return None
-    facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=shape.to_dict())
+    facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=teacher.to_dict())
     return int(teacher_sizes(facts, spec.task).get("params") or 0) or None

@@ -98,11 +98,13 @@ class Prepared:
     units: Mapping[str, Units] = field(default_factory=dict)
     """By name; "" are the teacher's. Only where answers are labels."""
     outputs: str = ""
-    """Folder of the teacher's outputs for the training inputs: one array per signal."""
+    """Folder of the teacher's logits for the training inputs."""
+    states: str = ""
+    """Folder of the teacher's hidden states of the first token for the same inputs; empty if no trial needs them."""
     search_outputs: str = ""
     """Folder of the teacher's logits of the validation split (`contract.folder.CLASS_LOGITS`), fp32."""
     signals: tuple[str, ...] = ()
-    """Names of those signals; see `contract.terms`."""
+    """Names of the teacher signals in these folders; see `contract.terms`."""
     importance: str = ""
     """Folder of the head importance of the initial model; empty if no trial needs it."""
     weak_teacher: str = ""

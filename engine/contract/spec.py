@@ -250,6 +250,18 @@ class Settings:
         choices=("kl", "mse"),
     )
     temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss kl.", low=0.1, high=100)
+    hidden_weight: float = key(
+        0.0,
+        help="Weight of the hidden loss (PKD): mean squared difference of the normalised hidden states of the first "
+        "token, student against teacher, after every layer of the student but the last; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    hidden_map: str = key(
+        "skip",
+        help="Teacher layers of the hidden loss; of 12 for a student with 6: skip: 2 4 6 8 10; last: 7 8 9 10 11.",
+        choices=("skip", "last"),
+    )
     transfer_share: float = key(
         0.0,
         help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
-from bertdistill.engine.contract.terms import LOGITS
+from bertdistill.engine.contract.terms import CLS, LOGITS
 from bertdistill.engine.distill.data.batches import Batch, by_length, collate, pad_edges, padded_length
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
@@ -41,14 +41,15 @@ from bertdistill.engine.distill.families.transformer import load_encoder, read_a
 from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
 from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.splits import tokenised
+from bertdistill.engine.distill.states import cls_states
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
 from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
+from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.distill.transfer.rows import with_transfer
 from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.families.folders import weights_in
@@ -102,6 +103,7 @@ def prepare(run: Run) -> Prepared:
     if spec.transfer:
         every = tokenised(run, all_examples, tokenizer, "train")
         outputs = transfer_outputs(run, labels, Texts(all_examples, every, "train"), len(train_features), outputs)
+    states = cls_states(run, labels, Texts(all_examples, every, "train"))
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
     tokenizers = {"": (tokenizer, teacher or tokenizer.name_or_path)}
@@ -132,7 +134,8 @@ def prepare(run: Run) -> Prepared:
         units=units,
         outputs=str(outputs),
         search_outputs=search_outputs,
-        signals=(LOGITS,),
+        states=states,
+        signals=(LOGITS, CLS) if states else (LOGITS,),
         importance=_importance(
             run,
             init,

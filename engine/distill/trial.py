@@ -20,7 +20,7 @@ from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, 
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
-from bertdistill.engine.distill.data.signals import signal_file
+from bertdistill.engine.distill.data.signals import prepared_file
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
@@ -29,6 +29,7 @@ from bertdistill.engine.distill.run import Run, place
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
+from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
 from bertdistill.engine.tasks.table import TASKS
@@ -63,6 +64,9 @@ def run_trial(run: Run) -> dict[str, float]:
         pad_id=pad_id,
     )
     fitted = isinstance(model, Fitted)
+    compared = layerwise(model, spec.settings, facts.teacher_shape)
+    if compared is not None:
+        place(compared.helpers, run.device)
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
     plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
     run.events.emit(
@@ -87,6 +91,7 @@ def run_trial(run: Run) -> dict[str, float]:
             evaluate=lambda: evaluator.evaluate(model, run, precision),
             teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
+            layerwise=compared,
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )
@@ -98,7 +103,7 @@ def run_trial(run: Run) -> dict[str, float]:
 def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
-    named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    named = [*facts.features.values(), facts.outputs, facts.states, facts.importance, facts.init_folder]
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
@@ -106,7 +111,7 @@ def _caches(run: Run) -> list[Path]:
 
 def _teacher(facts: Prepared, needed: frozenset[str], inputs: int) -> dict[str, npt.NDArray[np.float16]]:
     """The cached signals that the loss reads, memory-mapped: those of the first `inputs` if a transfer set follows."""
-    found = {name: np.load(signal_file(Path(facts.outputs), name), mmap_mode="r") for name in sorted(needed)}
+    found = {name: np.load(prepared_file(facts, name), mmap_mode="r") for name in sorted(needed)}
     return {name: signal[:inputs] for name, signal in found.items()} if facts.transfer_features else found
 
 

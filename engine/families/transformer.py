@@ -14,6 +14,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.layer_pairs import check_layers
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -306,6 +307,7 @@ class Transformer:
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "head_size", "initializer_range"),
             *("dropout", "attention_dropout", "classifier_dropout"),
+            *("hidden_weight", "hidden_map"),
         }
     )
 
@@ -325,7 +327,9 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        return plan_student(Shape.from_dict(shape), settings, scratch=scratch)
+        plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch)
+        check_layers(plan, facts, settings)
+        return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)

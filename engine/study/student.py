@@ -61,7 +61,7 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
     if not family.fits(task):
         raise ConfigError(f"the family {family.name} does not support {task.name}", hint="Use another family.")
     missing = terms.signals(settings) - {terms.LOGITS, *facts.signals}
-    if missing:
+    if missing and facts.features:
         raise ConfigError(
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
@@ -84,13 +84,16 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
     return student, tuple(value for name, value in vars(settings).items() if name not in idle)
 
 
+def wanted_terms(spec: StudySpec) -> list[terms.Term]:
+    """The terms of the loss that count in any trial of the study."""
+    families = set(possible(spec, "family"))
+    fitting = [term for term in terms.TERMS.values() if not term.families or term.families & families]
+    return [term for term in fitting if any(term.weight(value) != 0 for value in possible(spec, term.key))]
+
+
 def wanted_signals(spec: StudySpec) -> list[str]:
     """The teacher signals that any trial of the study may need; the preparation caches them."""
-    found = {terms.LOGITS}
-    for term in terms.TERMS.values():
-        if any(term.weight(value) != 0 for value in possible(spec, term.key)):
-            found |= term.needs
-    return sorted(found)
+    return sorted({terms.LOGITS}.union(*(term.needs for term in wanted_terms(spec))))
 
 
 def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
+from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, place, selected
+from bertdistill.engine.study.layer_checks import layer_problems, weightless
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.sections import (
     Problem,
@@ -40,6 +42,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _task_columns,
         _teacher,
         _transfer,
+        layer_problems,
         _metrics,
         family_problems,
         _search,
@@ -300,11 +303,18 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with heads = 0, which keeps all; set or search heads"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
-        case "transfer_share" if parts.values("alpha", family) == (0.0,):
+        case "transfer_share" if _untaught(parts, family):
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):
             return 'with soft_loss = "mse"; remove it'
-    return ""
+    weight = weightless(parts, key, family)
+    return f"with {weight} = 0; set or search {weight}" if weight else ""
+
+
+def _untaught(parts: Parts, family: str) -> bool:
+    """Whether no term of the loss reads the teacher in any student of this family."""
+    terms = [term for term in TERMS.values() if term.taught and (not term.families or family in term.families)]
+    return all(parts.values(term.key, family) == (0.0,) for term in terms)
 
 
 def _student(parts: Parts) -> Iterator[Problem]:

@@ -24,7 +24,6 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import transfer_share
 from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.data.batches import (
-    Batch,
     IntArray,
     batches_per_epoch,
     by_length,
@@ -33,11 +32,13 @@ from bertdistill.engine.distill.data.batches import (
     pad_edges,
     transfer_rows,
 )
-from bertdistill.engine.distill.families.model import Model, Outputs, Servable
+from bertdistill.engine.distill.families.model import Model, Servable
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.dropout import cheap_dropout
+from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.distill.training.layerwise import Layerwise
 from bertdistill.engine.distill.training.losses import Losses, losses_of
 from bertdistill.engine.distill.training.terms.step import MASKED, Step
 
@@ -89,10 +90,18 @@ class Job:
     evaluate: Callable[[], Evaluation]
     teacher: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
     transfer: int = 0
+    layerwise: Layerwise | None = None
+    """Given if the loss compares layers."""
     passes: Sequence[Pass] = ()
     """Changes to the network during training."""
     resume_from: Path | None = None
     phase: str = "train"
+
+    @property
+    def trained(self) -> torch.nn.Module:
+        """The network, and what is learnt beside it."""
+        helpers = None if self.layerwise is None else self.layerwise.helpers
+        return torch.nn.ModuleDict({"net": self.model.net, "helpers": helpers}) if helpers else self.model.net
 
 
 @dataclass(frozen=True)
@@ -177,25 +186,20 @@ def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.Ad
     )
 
 
-def forward(model: Servable, batch: Batch, *, precision: torch.dtype) -> Outputs:
-    """One forward pass in this precision."""
-    with torch.autocast(batch.input_ids.device.type, precision, enabled=precision != torch.float32):
-        return model(batch)
-
-
 def train(job: Job) -> Position:
     """Train to the end and return the last position, whose `best_*` fields describe the best checkpoint.
 
     Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
-    settings, net = job.settings, job.model.net
+    settings, net, layerwise = job.settings, job.model.net, job.layerwise
+    helpers = None if layerwise is None else layerwise.helpers
     plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
-    optimizer = make_optimizer(net, settings)
+    optimizer = make_optimizer(job.trained, settings)
     position = Position()
     checkpoints.seed_everything(settings.seed)
     if job.resume_from is not None:
         position = checkpoints.read_position(job.resume_from)
-        checkpoints.restore(job.resume_from, net, optimizer)
+        checkpoints.restore(job.resume_from, net, optimizer, helpers)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
     edges = pad_edges(job.features.lengths)
     log = _Log(job, plan)
@@ -235,11 +239,11 @@ def train(job: Job) -> Position:
         for rows in parts:
             batch = collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher).to(job.device)
             with cheap_dropout(net, job.device):
-                outputs = forward(job.model, batch, precision=job.precision)
-            losses = losses_of(Step(outputs, batch, settings))
+                outputs = forward(job.model, batch, precision=job.precision, hidden=layerwise is not None)
+            losses = losses_of(Step(outputs, batch, settings, helpers))
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), settings.max_grad_norm or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(job.trained.parameters(), settings.max_grad_norm or math.inf)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
@@ -262,7 +266,8 @@ def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
 
 
 def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
-    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer)
+    helpers = None if job.layerwise is None else job.layerwise.helpers
+    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer, helpers=helpers)
     checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
     _report(job, "last", position, saved, {})
 

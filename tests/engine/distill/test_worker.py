@@ -37,7 +37,7 @@ from bertdistill.engine.distill import trial, worker
 from bertdistill.engine.distill.families import linear, tiny, transformer
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import train
-from bertdistill.engine.distill.training.terms import soft_loss
+from bertdistill.engine.distill.training.terms import hidden_loss, soft_loss
 from bertdistill.engine.distill.training.train import Diverged
 from bertdistill.engine.families import bilstm, mlp
 from bertdistill.engine.families import linear as linear_sizes
@@ -259,7 +259,20 @@ def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
     sources = [
         inspect.getsource(module)
-        for module in (train, transformer, trial, soft_loss, tiny, tiny_sizes, mlp, bilstm, linear, linear_sizes, terms)
+        for module in (
+            train,
+            transformer,
+            trial,
+            soft_loss,
+            hidden_loss,
+            tiny,
+            tiny_sizes,
+            mlp,
+            bilstm,
+            linear,
+            linear_sizes,
+            terms,
+        )
     ]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
@@ -26,11 +26,15 @@ MASKED = -1e4
 
 @dataclass(frozen=True)
 class Step:
-    """The student's outputs for one batch, the batch with the teacher's signals, and the settings."""
+    """The student's outputs for one batch, the batch with the teacher's signals, and the settings.
+
+    `helpers` are learned projections by the name of their term.
+    """
 
     out: Outputs
     batch: Batch
     settings: Settings
+    helpers: nn.ModuleDict | None = None
 
     @cached_property
     def logits(self) -> Tensor:
@@ -46,6 +50,13 @@ class Step:
     def teacher_logits(self) -> Tensor:
         """The teacher's logits, (rows, choices), fp32."""
         return self._rows(self.batch.teacher[LOGITS])
+
+    def projected(self, name: str, states: Tensor) -> Tensor:
+        """States of the student in the teacher's width, which they have if the term of that name has no projection."""
+        if self.helpers is None or name not in self.helpers:
+            return states
+        projected: Tensor = self.helpers[name](states)
+        return projected
 
     def _rows(self, logits: Tensor) -> Tensor:
         return span_choices(logits, self.batch.attention_mask) if self.batch.targets.ndim == 2 else logits.float()
