@@ -19,11 +19,12 @@ from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_time import time_text
+from bertdistill.app.views.step_plan import step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
-from bertdistill.engine.contract.terms import CLS
+from bertdistill.engine.contract.terms import CLS, WITH_LAYERS
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
@@ -67,8 +68,10 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     teacher = _teacher_shape(spec, shape, say)
+    gflops: list[float] = []
     if shape is not None:
-        sizes |= _sizes(spec, shape, teacher, baseline, labels)
+        of_students, gflops = _sizes(spec, shape, teacher, baseline, labels)
+        sizes |= of_students
     return {
         "study": spec.name,
         "task": spec.task,
@@ -81,6 +84,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
+        "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
         "disk_bytes": _disk(spec, amounts, sizes, labels, teacher),
     }
 
@@ -111,6 +115,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
+    if planned["teacher_in_step"]:
+        facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
     if planned.get("time"):
         facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:
@@ -154,30 +160,34 @@ def _baseline(spec: StudySpec) -> Settings:
     return spec.fixed.baseline(spec.baseline or {})
 
 
-def _sizes(spec: StudySpec, shape: Shape, teacher: Shape | None, baseline: Settings, labels: int) -> dict[str, Any]:
+def _sizes(
+    spec: StudySpec, shape: Shape, teacher: Shape | None, baseline: Settings, labels: int
+) -> tuple[dict[str, Any], list[float]]:
+    """Parameters of the students, and the gflops of those with layers."""
     facts = Prepared(
         labels=("",) * labels,
         mean_length=float(spec.data.max_length),
         init_shape=shape.to_dict(),
         teacher_shape=teacher.to_dict() if teacher else {},
     )
-
-    def size(settings: Settings) -> int:
-        return int(known(spec, facts, settings)["params"])
-
-    found, refused = [], 0
+    found, gflops, refused = [], [], 0
     for settings in _students(spec):
         try:
-            found.append(size(settings))
+            metrics = known(spec, facts, settings)
         except ConfigError:
             refused += 1
-    return {
-        "baseline": size(baseline) if spec.baseline is not None else None,
+            continue
+        found.append(int(metrics["params"]))
+        if settings.family in WITH_LAYERS:
+            gflops.append(metrics["gflops"])
+    sizes = {
+        "baseline": int(known(spec, facts, baseline)["params"]) if spec.baseline is not None else None,
         "smallest": min(found, default=None),
         "largest": max(found, default=None),
         "refused": refused,
         "students": len(found) + refused,
     }
+    return sizes, gflops
 
 
 def _students(spec: StudySpec) -> Iterator[Settings]:

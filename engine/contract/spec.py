@@ -262,6 +262,36 @@ class Settings:
         help="Teacher layers of the hidden loss; of 12 for a student with 6: skip: 2 4 6 8 10; last: 7 8 9 10 11.",
         choices=("skip", "last"),
     )
+    states_weight: float = key(
+        0.0,
+        help="Weight of the states loss (TinyBERT): mean squared difference of the hidden states of every token, "
+        "summed over layers and embeddings; the teacher runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    attention_weight: float = key(
+        0.0,
+        help="Weight of the attention loss (TinyBERT): mean squared difference of attention scores before the softmax, "
+        "head by head, summed over layers; the teacher runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    relation_weight: float = key(
+        0.0,
+        help="Weight of the relation loss (MiniLM v2): divergence of how tokens relate to each other in the queries, "
+        "keys and values of the student's last layer and a layer of the teacher, which runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    relation_heads: int = key(
+        0,
+        help="Heads of equal size that these queries, keys and values are divided into; 0 takes the teacher's number.",
+        low=0,
+        high=1024,
+    )
+    relation_layer: int = key(
+        0, help="Layer of the teacher that the relation loss reads, counted from 1; 0: the last.", low=0, high=1000
+    )
     transfer_share: float = key(
         0.0,
         help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "

@@ -14,7 +14,8 @@ LOGITS = "logits"
 """Teacher signal: the outputs of its task head. Always cached."""
 CLS = "cls"
 """Teacher signal: its hidden state of the first token after every layer but the last. Cached if a trial can use it."""
-HIDDEN = "hidden_loss"
+HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_loss", "relation_loss"
+"""Terms that compare layers."""
 WITH_LAYERS = frozenset({"transformer"})
 """Families whose layers can be compared with the teacher's."""
 
@@ -58,6 +59,16 @@ TERMS: dict[str, Term] = {
         Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
         Term(HIDDEN, "hidden_weight", float, frozenset({"hidden_map"}), frozenset({CLS}), families=WITH_LAYERS),
+        Term(STATES, "states_weight", float, online=True, families=WITH_LAYERS),
+        Term(ATTENTION, "attention_weight", float, online=True, families=WITH_LAYERS),
+        Term(
+            RELATION,
+            "relation_weight",
+            float,
+            frozenset({"relation_heads", "relation_layer"}),
+            online=True,
+            families=WITH_LAYERS,
+        ),
     )
 }
 
@@ -85,6 +96,11 @@ def transfer_share(settings: Settings) -> float:
 def taught(settings: Settings) -> bool:
     """Whether any term of the loss reads the teacher."""
     return any(term.taught for term in active(settings))
+
+
+def online(settings: Settings) -> tuple[Term, ...]:
+    """The terms for which the teacher must run in every step of training."""
+    return tuple(term for term in active(settings) if term.online)
 
 
 def signals(settings: Settings) -> frozenset[str]:

@@ -15,7 +15,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
-from bertdistill.engine.contract.terms import signals, transfer_share
+from bertdistill.engine.contract.terms import online, signals, transfer_share
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
@@ -53,7 +53,9 @@ def run_trial(run: Run) -> dict[str, float]:
     every = open_features(Path(facts.features_of("train", model.units)))
     transfer = facts.transfer_features if transfer_share(spec.settings) else 0
     labelled = len(every) - facts.transfer_features
-    train_features = features_for(model, every.part(0, labelled + transfer))
+    train_features = every.part(0, labelled + transfer)
+    if not online(spec.settings):  # where the teacher runs beside the student, each is given what it reads
+        train_features = features_for(model, train_features)
     search = search_examples(spec)
     evaluator = Evaluator(
         examples=search,
@@ -64,9 +66,7 @@ def run_trial(run: Run) -> dict[str, float]:
         pad_id=pad_id,
     )
     fitted = isinstance(model, Fitted)
-    compared = layerwise(model, spec.settings, facts.teacher_shape)
-    if compared is not None:
-        place(compared.helpers, run.device)
+    compared = layerwise(model, spec.settings, facts.teacher_shape, lambda: _load_teacher(run, facts))
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
     plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
     run.events.emit(
@@ -104,6 +104,8 @@ def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
     named = [*facts.features.values(), facts.outputs, facts.states, facts.importance, facts.init_folder]
+    if online(run.spec.settings):
+        named.append(facts.teacher_folder)
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]

@@ -307,7 +307,8 @@ class Transformer:
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "head_size", "initializer_range"),
             *("dropout", "attention_dropout", "classifier_dropout"),
-            *("hidden_weight", "hidden_map"),
+            *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+            *("relation_weight", "relation_heads", "relation_layer"),
         }
     )
 
@@ -328,7 +329,8 @@ class Transformer:
                 hint="Start the study again under another name; its caches are reused.",
             )
         plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch)
-        check_layers(plan, facts, settings)
+        if facts.teacher_shape:
+            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=_units(facts))
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:

@@ -24,6 +24,7 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import transfer_share
 from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.data.batches import (
+    Batch,
     IntArray,
     batches_per_epoch,
     by_length,
@@ -98,10 +99,14 @@ class Job:
     phase: str = "train"
 
     @property
+    def helpers(self) -> torch.nn.ModuleDict | None:
+        """What is learnt beside the network."""
+        return None if self.layerwise is None else self.layerwise.helpers
+
+    @property
     def trained(self) -> torch.nn.Module:
-        """The network, and what is learnt beside it."""
-        helpers = None if self.layerwise is None else self.layerwise.helpers
-        return torch.nn.ModuleDict({"net": self.model.net, "helpers": helpers}) if helpers else self.model.net
+        """The network with its helpers."""
+        return torch.nn.ModuleDict({"net": self.model.net, "helpers": self.helpers}) if self.helpers else self.model.net
 
 
 @dataclass(frozen=True)
@@ -191,15 +196,14 @@ def train(job: Job) -> Position:
 
     Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
-    settings, net, layerwise = job.settings, job.model.net, job.layerwise
-    helpers = None if layerwise is None else layerwise.helpers
+    settings, net = job.settings, job.model.net
     plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
     optimizer = make_optimizer(job.trained, settings)
     position = Position()
     checkpoints.seed_everything(settings.seed)
     if job.resume_from is not None:
         position = checkpoints.read_position(job.resume_from)
-        checkpoints.restore(job.resume_from, net, optimizer, helpers)
+        checkpoints.restore(job.resume_from, net, optimizer, job.helpers)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
     edges = pad_edges(job.features.lengths)
     log = _Log(job, plan)
@@ -238,9 +242,7 @@ def train(job: Job) -> Position:
         examples = sum(map(len, parts))
         for rows in parts:
             batch = collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher).to(job.device)
-            with cheap_dropout(net, job.device):
-                outputs = forward(job.model, batch, precision=job.precision, hidden=layerwise is not None)
-            losses = losses_of(Step(outputs, batch, settings, helpers))
+            losses = losses_of(_step(job, batch))
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
         norm = torch.nn.utils.clip_grad_norm_(job.trained.parameters(), settings.max_grad_norm or math.inf)
@@ -249,6 +251,17 @@ def train(job: Job) -> Position:
         position = here(step=position.step + 1)
         if position.step % plan.log_every == 0 or position.step == plan.steps:
             log.flush(position.step, norm, rate)
+
+
+def _step(job: Job, batch: Batch) -> Step:
+    """The forward passes of one batch."""
+    if job.layerwise is None:
+        with cheap_dropout(job.model.net, job.device):
+            return Step(forward(job.model, batch, precision=job.precision), batch, job.settings)
+    taught = job.layerwise.taught(batch, job.precision)
+    with cheap_dropout(job.model.net, job.device):
+        outputs = job.layerwise.student(job.model, batch, job.precision)
+    return Step(outputs, batch, job.settings, job.helpers, taught)
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
@@ -266,8 +279,7 @@ def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
 
 
 def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
-    helpers = None if job.layerwise is None else job.layerwise.helpers
-    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer, helpers=helpers)
+    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer, helpers=job.helpers)
     checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
     _report(job, "last", position, saved, {})
 

@@ -32,6 +32,10 @@ WEIGHT = {"hidden_weight": {"low": 0.0, "high": 100.0}}
             AVERAGE | {"search": WEIGHT},
             "[search.hidden_weight] needs the hidden states of one teacher, and the probabilities of teacher.ensemble",
         ),
+        (
+            AVERAGE | {"settings": {"attention_weight": 1.0}},
+            "[settings] attention_weight needs the hidden states of one teacher",
+        ),
         (AVERAGE | {"baseline": {"hidden_weight": 1.0}}, "[baseline] hidden_weight needs the hidden states"),
         (
             AVERAGE | {"settings": {"transformer": {"hidden_weight": 1.0}}},
@@ -68,8 +72,11 @@ def test_a_weight_asked_for_too_late_is_refused(tmp_path: Path) -> None:
     settings = Settings(hidden_weight=1.0, layers=2)
     facts = Prepared(init_shape=shape, teacher_shape=shape)
     assert planned_student(spec, facts, settings)
+    late = Prepared(init_shape=shape, teacher_shape=shape, features={"train": "x"})
     with pytest.raises(ConfigError, match="did not cache the teacher's cls"):
-        planned_student(spec, Prepared(init_shape=shape, teacher_shape=shape, features={"train": "x"}), settings)
+        planned_student(spec, late, settings)
+    with pytest.raises(ConfigError, match="relation_weight needs a teacher model in every step"):
+        planned_student(spec, late, Settings(relation_weight=1.0))
 
 
 def test_the_keys_of_a_family_are_those_of_its_terms() -> None:
@@ -84,6 +91,7 @@ def test_without_its_weight_a_key_is_idle() -> None:
     assert "hidden_map" in idle(Settings())
     assert "hidden_map" not in idle(Settings(hidden_weight=1.0))
     assert "hidden_map" in idle(Settings(hidden_weight=1.0, family="mlp"))
+    assert {"relation_heads", "relation_layer"} <= idle(Settings(attention_weight=1.0))
 
 
 def test_states_label_a_transfer_set_without_a_soft_loss() -> None:
