@@ -32,6 +32,9 @@ def _used(parts: Parts, term: Term) -> Iterator[tuple[str, str]]:
     for family, table in parts.family_settings.items():
         if family in term.families and table.get(term.key):
             yield f"settings.{family}", term.key
+    for recipe, table in parts.recipes.items():
+        if table.get(term.key):
+            yield f"recipes.{recipe}", term.key
     if (parts.baseline or {}).get(term.key):
         yield "baseline", term.key
     for one in parts.search or ():
@@ -42,6 +45,10 @@ def _used(parts: Parts, term: Term) -> Iterator[tuple[str, str]]:
 def weightless(parts: Parts, key: str, family: str) -> str:
     """The weight without which the key has no effect, if it is 0 in all students of this family; else ''."""
     terms = [term for term in TERMS.values() if key in term.settings and family in term.families]
-    if terms and all(parts.values(term.key, family) == (0.0,) for term in terms):
-        return terms[0].key
-    return ""
+    return terms[0].key if terms and all(never(parts, term, family) for term in terms) else ""
+
+
+def never(parts: Parts, term: Term, family: str) -> bool:
+    """Whether the term has weight 0 in all students of this family, as far as its key decides."""
+    values = parts.values(term.key, family)
+    return bool(values) and not any(map(term.weight, values))

@@ -13,7 +13,7 @@ from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
 from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, place, selected
-from bertdistill.engine.study.layer_checks import layer_problems, weightless
+from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.recipes_section import recipe_problems
 from bertdistill.engine.study.sections import (
@@ -319,7 +319,7 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
 def _untaught(parts: Parts, family: str) -> bool:
     """Whether no term of the loss reads the teacher in any student of this family."""
     terms = [term for term in TERMS.values() if term.taught and (not term.families or family in term.families)]
-    return all(parts.values(term.key, family) == (0.0,) for term in terms)
+    return all(never(parts, term, family) for term in terms)
 
 
 def _student(parts: Parts) -> Iterator[Problem]:

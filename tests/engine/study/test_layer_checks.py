@@ -36,6 +36,10 @@ WEIGHT = {"hidden_weight": {"low": 0.0, "high": 100.0}}
             AVERAGE | {"settings": {"attention_weight": 1.0}},
             "[settings] attention_weight needs the hidden states of one teacher",
         ),
+        (
+            AVERAGE | {"settings": {"recipe": "pkd"}, "recipes": {"pkd": {"hidden_weight": 9.0}}},
+            "[recipes.pkd] hidden_weight needs the hidden states of one teacher",
+        ),
         (AVERAGE | {"baseline": {"hidden_weight": 1.0}}, "[baseline] hidden_weight needs the hidden states"),
         (
             AVERAGE | {"settings": {"transformer": {"hidden_weight": 1.0}}},
@@ -60,6 +64,7 @@ def test_states_are_prepared_only_for_a_study_that_can_use_them(tmp_path: Path) 
 
     assert [LOGITS] == wanted()
     assert [CLS, LOGITS] == wanted(search=WEIGHT)
+    assert [CLS, LOGITS] == wanted(settings={"recipe": "pkd"}, recipes={"pkd": {"hidden_weight": 9.0}})
     rate = {"learning_rate": {"low": 1e-4, "high": 1e-2}}
     assert [LOGITS] == wanted(settings={"family": "mlp"}, search=rate)
 
