@@ -52,7 +52,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     house = House(tmp_path, study_spec(tmp_path, budget={"trials": 2}, note="first try"))
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(house.workspace.path))
     actions.start_study(house.workspace, house.spec, who="ada")
-    house.run()
+    house.finish()
     yield Shell(house, capsys)
     wait_for(lambda: not process.held(house.workspace.runner_lock), "runners to leave")
     house.close()

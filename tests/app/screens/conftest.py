@@ -78,7 +78,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
         for name, value in fake_environment(tmp_path, **behaviour).items():
             monkeypatch.setenv(name, value)
-        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().run())
+        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().finish())
         return made[-1]
 
     yield make

@@ -38,7 +38,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         sampler={"kind": "random"},
     )
     one = House(tmp_path, spec)
-    yield one.start().run()
+    yield one.start().finish()
     one.close()
 
 

@@ -16,7 +16,7 @@ from bertdistill.store.rows import StudyState, TrialState
 @pytest.fixture
 def done(tmp_path: Path) -> Iterator[House]:
     """Six complete trials."""
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 6})).start().run()
+    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 6})).start().finish()
     yield house
     house.close()
 

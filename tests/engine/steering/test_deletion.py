@@ -30,7 +30,7 @@ STEPS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "sqlite3.connect")
 @pytest.fixture
 def done(house: Make) -> House:
     """A complete study of five trials."""
-    return house().run()
+    return house().finish()
 
 
 def files(of: House) -> set[str]:
@@ -206,7 +206,7 @@ def reads_series(of: House, trial_id: int) -> int:
 
 def test_what_runs_is_refused_and_a_runner_works_on(house: Make) -> None:
     """A study that runs, a running and a waiting trial; a finished one goes while the runner works."""
-    of = house({"budget": {"trials": 2}}).run()
+    of = house({"budget": {"trials": 2}}).finish()
     gate = of.tmp_path / "gate"
     gate.touch()
     behave(of.tmp_path, hold=str(gate))
@@ -223,7 +223,7 @@ def test_what_runs_is_refused_and_a_runner_works_on(house: Make) -> None:
 
 def test_a_late_request_does_not_wake_a_deleted_study(house: Make) -> None:
     """It was left while the runner was away; the study stays deleted and stopped."""
-    of = house().run()
+    of = house().finish()
     of.ask("resume", study_id=of.study().id)
     actions.delete(of.workspace, ["toy"], **WHO)
     of.runner.tick()

@@ -52,7 +52,7 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     house = House(tmp_path, spec)
     house.launcher = InlineLauncher()
     house.renew()
-    yield house.start().run()
+    yield house.start().finish()
     house.close()
     signal.signal(signal.SIGTERM, handler)
     torch.set_num_threads(threads)
