@@ -61,9 +61,7 @@ def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, 1, "", "")
 
 
-def test_changed_data_are_reported_by_the_child(
-    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_data_are_reported_by_the_child(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its words, not as a traceback."""
     stay_here(monkeypatch)
     path = tmp_path / "train.tsv"
