@@ -12,7 +12,7 @@ from tests.fakes import House, behave, wait_for
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.runner.rules import used
 from bertdistill.engine.search import proposals
-from bertdistill.engine.search.optimiser import Proposal
+from bertdistill.engine.search.past import Proposal
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.actions import Entry
 from bertdistill.engine.study.config import changed, dump, study_from_dict

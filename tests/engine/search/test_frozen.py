@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bertdistill.engine.search.memory import most_informative
-from bertdistill.engine.search.optimiser import PastTrial
+from bertdistill.engine.search.frozen import most_informative
+from bertdistill.engine.search.past import PastTrial
 
 
 def test_the_most_informative_trials() -> None:
