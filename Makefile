@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# By file, so that what a module prepares for its tests is prepared once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# By file, so that what a module prepares for its tests is prepared once; in their order, so that no long file comes last.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 # Small tests of pure code: no torch, no worker, no terminal, no kill. tests/test_quick.py checks this.
 QUICK := tests/test_docs.py tests/test_private_apis.py tests/test_quick.py tests/test_words.py \
 	tests/app/draw tests/app/report tests/app/text tests/app/views tests/app/test_keymap.py tests/app/test_preferences.py \
