@@ -96,7 +96,7 @@ FINISHED: dict[str, Kept] = {}
 """Studies that have run in this process, by what they are and how their workers behave."""
 
 
-class House:
+class Workbench:
     """A workspace with one study, a runner driven by hand, and fake workers."""
 
     def __init__(self, tmp_path: Path, spec: StudySpec, **behaviour: Any) -> None:
@@ -110,7 +110,7 @@ class House:
         self.spec = spec
         self.runner = Runner(self.workspace, self.db, self.launcher)
 
-    def start(self) -> House:
+    def start(self) -> Workbench:
         """Create the study."""
         with self.db.write() as session:
             writes.create_study(
@@ -123,7 +123,7 @@ class House:
         self.runner.close()
         self.runner = Runner(self.workspace, self.db, self.launcher)
 
-    def run(self) -> House:
+    def run(self) -> Workbench:
         """Tick until nothing is left to do."""
         end = time.monotonic() + DEADLINE
         while self.runner.tick():
@@ -131,7 +131,7 @@ class House:
             self.runner.wait(0.01, 0.1)
         return self
 
-    def finish(self) -> House:
+    def finish(self) -> Workbench:
         """Like `run`, for tests of what comes after it: a copy, if this process has run an equal study before."""
         made = json.dumps([dump(self.spec), self.behaviour, len(self._requests())])
         key = made.replace(str(self.tmp_path), "")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill import worker
 
 
