@@ -90,7 +90,7 @@ def behave(folder: Path, **behaviour: Any) -> None:
     (folder / "behaviour.json").write_text(json.dumps(behaviour))
 
 
-class House:
+class Workbench:
     """A workspace with one study, a runner driven by hand, and fake workers."""
 
     def __init__(self, tmp_path: Path, spec: StudySpec, **behaviour: Any) -> None:
@@ -102,7 +102,7 @@ class House:
         self.spec = spec
         self.runner = Runner(self.workspace, self.db, self.launcher)
 
-    def start(self) -> House:
+    def start(self) -> Workbench:
         """Create the study."""
         with self.db.write() as session:
             writes.create_study(
@@ -115,7 +115,7 @@ class House:
         self.runner.close()
         self.runner = Runner(self.workspace, self.db, self.launcher)
 
-    def run(self) -> House:
+    def run(self) -> Workbench:
         """Tick until nothing is left to do."""
         end = time.monotonic() + DEADLINE
         while self.runner.tick():

@@ -66,12 +66,15 @@ def most_informative(
     return chosen
 
 
-class _Shallow(dict[str, Any]):
-    """A dict whose deep copy shares the values. Optuna copies every trial, spending three quarters of the time
-    on distributions, which are never changed."""
+class _SharedTrial(FrozenTrial):
+    """A trial whose deep copy shares what is never changed. Optuna copies every trial that is added to a study, and
+    would spend most of the time on parameters and distributions."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return dict(self)
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        copied = object.__new__(FrozenTrial)
+        copied.__dict__.update(self.__dict__)
+        copied.user_attrs, copied.system_attrs = dict(self.user_attrs), dict(self.system_attrs)
+        return copied
 
 
 def optuna_trial(
@@ -81,7 +84,7 @@ def optuna_trial(
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
     """Like `optuna.trial.create_trial`, without its copies."""
-    return FrozenTrial(
+    return _SharedTrial(
         number=-1,
         trial_id=-1,
         state=state,
@@ -89,8 +92,8 @@ def optuna_trial(
         values=values,
         datetime_start=_THEN,
         datetime_complete=_THEN if state == TrialState.COMPLETE else None,
-        params=_Shallow(params),
-        distributions=_Shallow(distributions),
+        params=dict(params),
+        distributions=dict(distributions),
         user_attrs={},
         system_attrs={},
         intermediate_values={},

@@ -24,9 +24,9 @@ import numpy.typing as npt
 import torch
 from transformers import AutoTokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import open_regular
-from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, TextExample, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.families.encoder import Encoder

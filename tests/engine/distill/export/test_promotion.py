@@ -17,6 +17,7 @@ import pytest
 import torch
 from tests.tiny import make_checkpoint
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import (
     CHECKPOINT,
@@ -30,7 +31,7 @@ from bertdistill.engine.contract.events import (
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
 from bertdistill.engine.distill.export.promotion import (
