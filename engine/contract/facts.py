@@ -60,6 +60,16 @@ class Units:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A further model of an ensemble, as far as its size and cost follow from it."""
+
+    shape: Shape
+    params: int
+    mean_length: float
+    """Mean number of tokens per training input, in its own tokens."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
@@ -83,12 +93,16 @@ class Prepared:
     teacher_shape: Shape = field(default_factory=dict)
     """Empty if the teacher is a file."""
     teacher_params: int = 0
+    ensemble: tuple[Member, ...] = ()
+    """The other models that answer together with it; a file costs nothing."""
     init_shape: Shape = field(default_factory=dict)
     """Shape of the model that students are initialised from; from scratch, their vocabulary and default widths."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
     """Scores on the validation split."""
     teacher_costs: Mapping[str, float] = field(default_factory=dict)
-    """Latencies and throughput of the teacher, as far as trials measure theirs."""
+    """Latencies and throughput of all models of the teacher together, as far as trials measure theirs; of an ensemble
+    also `latency_ratio`, to `teacher.model` alone, as that of trials is.
+    """
     tokenizer_ms: Mapping[str, float] = field(default_factory=dict)
     """Mean CPU time of tokenising one text of the validation split, by units; "" are the teacher's tokens."""
     teacher_folder: str = ""
@@ -141,7 +155,8 @@ class Prepared:
         lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in ("labels", "signals")}
         lists["ffn_importance"] = tuple(map(tuple, values.get("ffn_importance", ())))
         units = {name: _units(one) for name, one in values.get("units", {}).items()}
-        return Prepared(**values | lists | {"units": units})
+        members = tuple(Member(**one) for one in values.get("ensemble", ()))
+        return Prepared(**values | lists | {"units": units, "ensemble": members})
 
 
 def _units(raw: Mapping[str, Any]) -> Units:

@@ -38,13 +38,12 @@ from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
+from bertdistill.engine.distill.teacher_cost import ensemble, teacher_costs, weights_of
 from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
 from bertdistill.engine.distill.training.evaluate import Evaluator
 from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.transfer.rows import with_transfer
-from bertdistill.engine.distill.trial import measure_teacher
 from bertdistill.engine.distill.weighing import Weighing, blocks_in
-from bertdistill.engine.families.folders import weights_in
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.tasks.table import TASKS
@@ -87,7 +86,8 @@ def prepare(run: Run) -> Prepared:
     labels = labels_of(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
-    search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
+    search_texts = Texts(search, search_features, "search")
+    search_outputs, teacher_metrics = teacher_scores(run, labels, search_texts, evaluator)
     every = train_features
     if spec.transfer:
         every = tokenised(run, all_examples, tokenizer, "train")
@@ -121,7 +121,8 @@ def prepare(run: Run) -> Prepared:
         labels=tuple(train_examples.labels),
         pad_id=pad_id,
         teacher_shape=read_any_shape(known).to_dict() if known else {},
-        teacher_params=sum(weights_in(path, known) for path in Path(known).glob("*.safetensors")) if known else 0,
+        teacher_params=weights_of(known) if known else 0,
+        ensemble=ensemble(labels, texts),
         init_shape=init_shape.to_dict(),
         teacher_metrics=teacher_metrics,
         teacher_folder=known,
@@ -140,7 +141,7 @@ def prepare(run: Run) -> Prepared:
         pairs=pairs,
         tokenizer_ms={name: _tokenizer_ms(one.tokenizer, search, spec.data.max_length) for name, one in units.items()},
     )
-    return replace(facts, teacher_costs=measure_teacher(run, search_features, facts)) if known else facts
+    return replace(facts, teacher_costs=teacher_costs(run, labels, search_texts, facts))
 
 
 def _init_shape(run: Run, init: str, base: str, tokenizer: PreTrainedTokenizerBase) -> Shape:

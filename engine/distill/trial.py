@@ -134,12 +134,6 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     return measure_model(run, load_model(folder), features, wanted, facts, reference=reference)
 
 
-def measure_teacher(run: Run, features: Features, facts: Prepared) -> dict[str, float]:
-    """The same of the teacher, as far as the study measures its trials."""
-    wanted = set(run.spec.measure) & MEASURABLE
-    return measure_model(run, _load_teacher(run, facts), features, wanted, facts) if wanted else {}
-
-
 def measure_model(
     run: Run,
     model: Model,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bertdistill.engine.distill.export.card import CardFacts, Description
+from bertdistill.engine.distill.export.onnx_file import trace
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
@@ -66,8 +67,9 @@ class EncoderFormat:
     def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return _logits(standalone.load(folder), inputs)
 
-    def traceable(self) -> nn.Module:
-        return _Positional(self.model, list(self.probe(1, 2))).eval()
+    def write_onnx(self, path: Path) -> None:
+        inputs = self.probe(2, 9)
+        trace(_Positional(self.model, list(inputs)), inputs, self.outputs, path)
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config = self.model.config

@@ -50,13 +50,13 @@ def binned(of: Workbench) -> list[Binned]:
         return reads.binned(session)
 
 
-def promoted(of: Workbench, number: int, *, state: str = "verified") -> str:
+def promoted(of: Workbench, number: int, *, state: str = "verified", second: tuple[int, int] | None = None) -> str:
     """A model version of a trial, as its row; its folder is made."""
     with of.db.write() as session:
         best = reads.best_checkpoint(session, of.trial(number).id)
         assert best is not None
         given = {"trial_id": best.trial_id, "checkpoint_id": best.id, "who": "ada", "now": 1.0}
-        version = writes.create_model_version(session, name="m", **given)
+        version = writes.create_model_version(session, name="m", second=second, **given)
         folder = of.workspace.models_folder("m", version.version)
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_bytes(b"w" * 4000)
@@ -154,6 +154,22 @@ def test_what_a_promoted_model_rests_on_stays(done: Workbench) -> None:
         actions.undo(done.workspace, request_id=request.id - 1, **WHO)
     actions.undo(done.workspace, request_id=request.id, **WHO)
     assert (folder / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("state", ["verifying", "verified"])
+def test_the_second_member_of_a_cascade_stays_as_well(done: Workbench, state: str) -> None:
+    """While it is verified, because the worker reads its checkpoint, and afterwards as the first one does."""
+    with done.db.write() as session:
+        best = reads.best_checkpoint(session, done.trial(2).id)
+    assert best is not None
+    promoted(done, 3, state=state, second=(best.trial_id, best.id))
+    words = "is being verified" if state == "verifying" else "was promoted from it"
+    with pytest.raises(ActionRefused, match=f"model m:1 {words}"):
+        actions.delete(done.workspace, ["toy/2"], **WHO)
+    with done.db.read() as session:
+        assert (best.trial_id, best.id) == tuple(
+            ids[1] for one in reads.model_versions(session) for ids in (one.trial_ids, one.checkpoint_ids)
+        )
 
 
 @pytest.mark.parametrize("state", ["verifying", "refused"])

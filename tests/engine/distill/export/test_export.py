@@ -25,11 +25,12 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
 from bertdistill.engine.contract.spec import DataSpec, Settings
-from bertdistill.engine.distill.export import encoder_format, export
+from bertdistill.engine.distill.export import encoder_format, onnx_file
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
-from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
+from bertdistill.engine.distill.export.export import export_model
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
 from bertdistill.engine.distill.families.projection import projection_of
 from bertdistill.engine.distill.families.transformer import (
     build_student,
@@ -261,7 +262,7 @@ def test_onnx_is_checked_or_its_absence_is_told(tmp_path: Path) -> None:
 
 def test_absent_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names what is missing, and the export itself succeeds."""
-    monkeypatch.setattr(export, "ONNX_PACKAGES", ("torch", "no_such_package"))
+    monkeypatch.setattr(onnx_file, "PACKAGES", ("torch", "no_such_package"))
     student, tokenizer = make_student(tmp_path, "bert", QA, 0)
     said: list[str] = []
     assert PLAIN == set(
