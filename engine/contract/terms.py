@@ -103,6 +103,11 @@ def online(settings: Settings) -> tuple[Term, ...]:
     return tuple(term for term in active(settings) if term.online)
 
 
+def transfer_rows(batch_size: int, share: float) -> int:
+    """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
+    return min(round(batch_size * share), batch_size - 1)
+
+
 def signals(settings: Settings) -> frozenset[str]:
     """Cached teacher signals that training with these settings needs."""
     return frozenset[str]().union(*(term.needs for term in active(settings)))

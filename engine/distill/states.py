@@ -67,6 +67,7 @@ def _write(run: Run, labels: ModelLabels, texts: Texts, path: Path, shape: Shape
     model: Servable = labels.model
     features = features_for(model, texts.features)
     model.net.eval()
+    precision = labels.precision(texts)
     out = np.lib.format.open_memmap(
         path, mode="w+", dtype=np.float16, shape=(len(features), shape.layers - 1, shape.hidden_size)
     )
@@ -74,7 +75,7 @@ def _write(run: Run, labels: ModelLabels, texts: Texts, path: Path, shape: Shape
     edges, pad_id = pad_edges(features.lengths), padding_id(labels.tokenizer)
     for rows in by_length(features.lengths, run.spec.teacher.batch_size * run.spec.data.max_length):
         batch = collate(features, rows, edges=edges, pad_id=pad_id).to(run.device)
-        hidden = forward(model, batch, precision=labels.precision, hidden=True).hidden[1:-1]
+        hidden = forward(model, batch, precision=precision, hidden=True).hidden[1:-1]
         out[rows] = torch.stack([states[:, 0] for states in hidden], dim=1).float().cpu().numpy()
         done += len(rows)
         report(done, len(features))

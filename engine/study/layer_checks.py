@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bertdistill.engine.contract.terms import TERMS, Term
-from bertdistill.engine.study.family_checks import place, selected
+from bertdistill.engine.study.family_checks import selected, table_and_key
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.sections import Problem
 
@@ -39,7 +39,7 @@ def _used(parts: Parts, term: Term) -> Iterator[tuple[str, str]]:
         yield "baseline", term.key
     for one in parts.search or ():
         if one.key == term.key and any(one.choices or (one.high,)):
-            yield place(one.name)
+            yield table_and_key(one.name)
 
 
 def weightless(parts: Parts, key: str, family: str) -> str:

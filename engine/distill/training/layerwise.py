@@ -19,6 +19,7 @@ from bertdistill.engine.distill.families.taps import tapped
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.families.layer_pairs import even_pairs, relation_layer
+from bertdistill.engine.families.transformer import KEPT_WIDTH
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
@@ -67,7 +68,8 @@ def layerwise(
     if not compared:
         return None
     config: Any = model.net.config
-    width, wanted = config.hidden_size, teacher_shape["hidden_size"]
+    width = getattr(config, KEPT_WIDTH, None) or config.hidden_size  # a narrower student keeps the other in its config
+    wanted = teacher_shape["hidden_size"]
     with seeded(settings.seed):
         linears = {name: nn.Linear(width, wanted) for name in compared if name in PROJECTED and width != wanted}
     device = next(model.net.parameters()).device

@@ -25,6 +25,7 @@ from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.run import Stopped
@@ -60,15 +61,26 @@ class SavedBy(Encoder):
         self.write(folder)  # type: ignore[attr-defined]  # set above, around the frozen dataclass
 
 
-@pytest.mark.parametrize("asks", [1, 4, 9])
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int) -> None:
+def cut_model() -> Encoder:
+    """The same with unequal layers, smaller hidden states and word embeddings of low rank."""
+    model = make_model()
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        standalone.prune_neurons(model.net, [range(20), range(9)])
+        standalone.narrow(model.net, 13)
+        standalone.factorise(model.net, 5)
+    return model
+
+
+@pytest.mark.parametrize(("asks", "make"), [(1, make_model), (4, make_model), (9, make_model), (5, cut_model)])
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int, make: Callable[[], Encoder]) -> None:
     """Killed in the middle and resumed, in another process's place, the weights are equal to the last bit."""
-    whole = make_job(tmp_path / "whole")
+    whole = make_job(tmp_path / "whole", model=make())
     train(whole)
-    first = make_job(tmp_path / "first", stop=StopAfter(asks))
+    first = make_job(tmp_path / "first", stop=StopAfter(asks), model=make())
     with pytest.raises(Stopped):
         train(first)
-    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve(), model=make())
     torch.manual_seed(99)  # whatever the new process did before must not matter
     train(second)
     assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())
