@@ -51,6 +51,7 @@ from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.distill.transfer.rows import with_transfer
 from bertdistill.engine.distill.trial import measure_teacher
+from bertdistill.engine.distill.vocabularies import count_vocabulary
 from bertdistill.engine.families.folders import weights_in
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
@@ -110,6 +111,14 @@ def prepare(run: Run) -> Prepared:
     pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
     units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
+    vocabulary = count_vocabulary(
+        run,
+        *tokenizers[own],
+        init_shape.architecture,
+        train_examples,
+        all_examples,
+        open_features(Path(features[f"train/{own}"])) if own else every,
+    )
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
     facts = Prepared(
@@ -130,6 +139,7 @@ def prepare(run: Run) -> Prepared:
         init_folder=init,
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
+        vocabulary=vocabulary,
         outputs=str(outputs),
         search_outputs=search_outputs,
         signals=(LOGITS,),

@@ -14,6 +14,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -119,6 +120,8 @@ class Plan:
     shape: Shape
     kept_layers: tuple[int, ...]
     heads_left: tuple[int, ...]
+    vocabulary: str = ""
+    """Where the entries of a smaller vocabulary come from; empty if it is the whole one of the initial model."""
 
     @property
     def pruned(self) -> bool:
@@ -304,7 +307,7 @@ class Transformer:
     settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
-            *("hidden_size", "ffn_size", "head_size", "initializer_range"),
+            *("hidden_size", "ffn_size", "head_size", "initializer_range", "vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
         }
     )
@@ -316,7 +319,8 @@ class Transformer:
         return NEED_PRETRAINED if scratch else NEED_SCRATCH
 
     def units(self, facts: Prepared, settings: Settings) -> str:
-        return _units(facts)
+        size = entries(facts, settings)
+        return units_name(settings.vocabulary, size) if size else _units(facts)
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
         shape = (facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape
@@ -325,16 +329,22 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        return plan_student(Shape.from_dict(shape), settings, scratch=scratch)
+        whole, size = Shape.from_dict(shape), entries(facts, settings)
+        plan = plan_student(whole, settings, scratch=scratch)
+        if not size:
+            return plan
+        smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
+        return dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        mean_length = facts.units_of(_units(facts)).mean_length
-        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=mean_length)
+        length = mean_length(facts, student.vocabulary, student.shape.vocab_size, _units(facts))
+        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=length)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
-        planned = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}
+        sizes = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}
+        planned = sizes | PLANNED
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.encoder import UNITS
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
 from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
 
@@ -89,11 +91,17 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     shape = Shape.from_config({**config.to_dict(), KEPT_HEADS: None})
     kept = getattr(config, KEPT_HEADS, None)
     rows |= {"layers": shape.layers, "heads": [len(layer) for layer in kept] if pruned and kept else shape.heads}
-    rows |= {"hidden_size": shape.hidden_size, "ffn_size": shape.ffn_size, "head_size": shape.head_size}
+    rows |= {
+        "vocab_size": shape.vocab_size,
+        "hidden_size": shape.hidden_size,
+        "ffn_size": shape.ffn_size,
+        "head_size": shape.head_size,
+    }
     idle = {"layer_choice"} if not facts.init else set()
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
+    idle |= {"vocabulary"} if not size_of(str(getattr(config, UNITS, "")))[1] else set()
     idle |= unused(settings)
     return {name: value for name, value in rows.items() if name not in idle}
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
-from bertdistill.engine.contract.facts import INIT_UNITS
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.distill.families.embeddings import open_tokenizer, replace_embeddings
 from bertdistill.engine.distill.families.importance import load_importance
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
 from bertdistill.engine.distill.families.transformer import (
@@ -22,7 +22,8 @@ from bertdistill.engine.distill.families.transformer import (
     save_student,
     save_whole,
 )
-from bertdistill.engine.families.transformer import ARCHITECTURES, Shape
+from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape
+from bertdistill.engine.families.vocabulary import size_of
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
@@ -38,10 +39,9 @@ class Encoder:
     net: PreTrainedModel
     kept_heads: Sequence[Sequence[int]] = field(default_factory=list)
     """For every layer, the indices of the kept heads; empty if all are kept."""
-
-    @property
-    def units(self) -> str:
-        return str(getattr(self.net.config, UNITS, ""))
+    units: str = ""
+    tokenizer: Any | None = None
+    """Its own, which is saved with it; None if the preparation has it."""
 
     @property
     def inputs(self) -> AbstractSet[str]:
@@ -64,6 +64,9 @@ class Encoder:
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         config: Any = self.net.config
+        tokenizer = tokenizer or self.tokenizer
+        if self.units or hasattr(config, UNITS):  # a student of another study may have been the initial model
+            setattr(config, UNITS, self.units)
         if config.model_type not in ARCHITECTURES:
             save_whole(self.net, folder, tokenizer)
             return
@@ -85,12 +88,17 @@ class Encoders:
             shape=Shape.from_dict((facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape),
             importance=importance,
         )
-        if INIT_UNITS in facts.units:
-            setattr(net.config, UNITS, INIT_UNITS)
-        return Encoder(net, kept)
+        units = TRANSFORMER.units(facts, spec.settings)
+        if not size_of(units)[1]:
+            return Encoder(net, kept, units)
+        tokenizer = open_tokenizer(facts.units_of(units).tokenizer)
+        replace_embeddings(net, open_tokenizer(facts.vocabulary.tokenizer), tokenizer)
+        return Encoder(net, kept, units, tokenizer)
 
     def load(self, folder: Path) -> Encoder:
-        return Encoder(*load_student(folder))
+        net, kept = load_student(folder)
+        units = str(getattr(net.config, UNITS, ""))
+        return Encoder(net, kept, units, open_tokenizer(folder) if size_of(units)[1] else None)
 
 
 ENCODERS = Encoders()
