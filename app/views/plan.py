@@ -52,6 +52,11 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     inputs = read_inputs(spec)
     for notice in inputs.notices:
         say(f"warning: {notice}")
+    if TASKS[spec.task].spans and wanted_vocabularies(spec):
+        say(
+            "note: in a smaller vocabulary the teacher's windows can get longer than data.max_length and lose their "
+            "ends; the log of each trial counts the answers that are lost"
+        )
     amounts = _amounts(spec, facts, inputs, say)
     examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)

@@ -14,20 +14,26 @@ import torch
 from safetensors.torch import load_file
 from tests.preparing import LINES, make_run
 from tests.tiny import TEXTS, make_checkpoint
-from transformers import AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from bertdistill.engine.contract.cascade import Part, Router
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import CHECKPOINT, NOTICE, EventWriter, parse_event
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, file_sha256
 from bertdistill.engine.contract.promotion import Promotion
+from bertdistill.engine.contract.report import ReportOrder
 from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Settings, TeacherSpec, TransferSpec
 from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill.data.examples import split_examples
 from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.export.answer import answer, classify
+from bertdistill.engine.distill.export.cascade import verify_cascade
 from bertdistill.engine.distill.export.promotion import verify
+from bertdistill.engine.distill.export.report_scores import score_models
+from bertdistill.engine.distill.export.scoring import open_tokenizer
 from bertdistill.engine.distill.families.encoder import ENCODERS
+from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.trial import run_trial
@@ -337,3 +343,70 @@ def test_with_all_pieces_windows_and_outputs_are_the_teachers(questions: Attempt
     mine, theirs = (np.load(Path(one.prepared.outputs) / "outputs.npy") for one in (run.spec, spec))
     assert np.array_equal(mine, theirs)
     assert spec.prepared.vocabulary.kinds["cut"].lengths[-1][1] == pytest.approx(spec.prepared.mean_length)
+
+
+# ------------------------------------------------------------------------------------------------------ other readers
+
+
+@pytest.fixture(scope="module", name="checkpoint")
+def _checkpoint(study: tuple[Path, AttemptSpec], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSpec]:
+    """An untrained student whose words are mostly in pieces."""
+    folder = tmp_path_factory.mktemp("student")
+    spec = with_settings(study[1], vocab_size=CUT["vocab_size"])
+    ENCODERS.build(for_trial(attempt(spec, folder / "trial")).spec).save(folder / "model")
+    return folder / "model", spec
+
+
+def accuracy(spec: AttemptSpec, folder: Path) -> float:
+    """On the report split, by transformers alone."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = [line.split(";") for line in Path(spec.data.report).read_text().splitlines()]
+    with torch.no_grad():
+        logits = model(**tokenizer([text for text, _ in rows], return_tensors="pt", padding=True)).logits
+    chosen = [spec.prepared.labels[one] for one in logits.argmax(1)]
+    return 100 * float(np.mean([label == one for (_, label), one in zip(rows, chosen, strict=True)]))
+
+
+def test_a_cascade_reads_with_the_tokenizer_of_each_member(
+    checkpoint: tuple[Path, AttemptSpec], tmp_path: Path
+) -> None:
+    """Its cost counts both of them."""
+    folder, spec = checkpoint
+    digest = file_sha256(folder / "model.safetensors")
+    router = Router(Part("#0", folder, digest, "float32"), Part("teacher", precision="float32"), 1.0, 0.6, 0.5)
+    order = Promotion(
+        checkpoint=folder,
+        sha256=digest,
+        target=tmp_path / "v1",
+        name="both",
+        version=1,
+        recorded={},
+        force=True,
+        samples=20,
+        cascade=router,
+    )
+    found = verify_cascade(attempt(dataclasses.replace(spec, kind="promote", promote=order), tmp_path / "promotion"))
+    scores = found["report"]["cascade"]
+    teacher = Path(spec.prepared.teacher_folder)
+    assert scores["small"]["accuracy"] == pytest.approx(accuracy(spec, folder))
+    assert scores["large"]["accuracy"] == pytest.approx(accuracy(spec, teacher))
+    assert scores["mean_cost_ms"] > found["metrics"]["latency_cpu_ms"]
+    sizes = [len(AutoTokenizer.from_pretrained(order.target / name)) for name in ("small", "large")]
+    assert [CUT["vocab_size"], len(AutoTokenizer.from_pretrained(teacher))] == sizes
+
+
+def test_a_ladder_reads_with_its_tokenizer(checkpoint: tuple[Path, AttemptSpec], tmp_path: Path) -> None:
+    """The score on the report split is that of the model."""
+    folder, spec = checkpoint
+    order = ReportOrder("key", "trial 0", str(folder), file_sha256(folder / "model.safetensors"), precision="fp32")
+    run = attempt(dataclasses.replace(spec, kind="report", report=(order,)), tmp_path / "report")
+    score_models(run)
+    found = json.loads((run.caches / "reports/key/scores.json").read_text())
+    assert found["scores"]["accuracy"] == pytest.approx(accuracy(spec, folder))
+
+
+def test_word_order_is_measured_with_its_tokenizer(checkpoint: tuple[Path, AttemptSpec]) -> None:
+    """The tokenizer of the preparation has other numbers for the same words."""
+    folder, spec = checkpoint
+    assert CUT["vocab_size"] == len(open_tokenizer(spec, load_model(folder)))
