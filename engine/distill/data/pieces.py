@@ -116,7 +116,12 @@ def smaller_tokenizer(
 ) -> tuple[PreTrainedTokenizerBase, Path]:
     """The tokenizer in the folder `initial` with these pieces alone, numbered in this order, and its folder."""
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(initial, trust_remote_code=False)
-    key = cache_key(version=VERSION, tokenizer=_content(tokenizer), pieces=list(pieces))
+    key = cache_key(
+        version=VERSION,
+        tokenizer=_content(tokenizer),
+        around=[type(tokenizer).__name__, tokenizer.model_input_names, tokenizer.model_max_length],
+        pieces=list(pieces),
+    )
     folder = caches / "tokenizers" / key
     build_once(folder, lambda temporary: _write(tokenizer, pieces, temporary), say)
     found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

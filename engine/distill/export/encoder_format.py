@@ -101,7 +101,7 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
-    idle |= {"vocabulary"} if not size_of(str(getattr(config, UNITS, "")))[1] else set()
+    idle |= {"vocab_size", "vocabulary"} if not size_of(str(getattr(config, UNITS, "")))[1] else set()
     idle |= unused(settings)
     return {name: value for name, value in rows.items() if name not in idle}
 
