@@ -22,14 +22,7 @@ from bertdistill.engine.distill.data import pieces as on_disk
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.data.divided import Divided, difference
 from bertdistill.engine.distill.data.examples import NO_LABEL, Examples, TextExample, digest, split_examples, texts_of
-from bertdistill.engine.distill.data.features import (
-    Features,
-    build_features,
-    feature_key,
-    open_features,
-    padding_id,
-    tokenizer_sha256,
-)
+from bertdistill.engine.distill.data.features import Features, build_features, feature_key, open_features, padding_id
 from bertdistill.engine.distill.data.other_windows import logits_at, other_windows
 from bertdistill.engine.distill.data.pieces import smaller_tokenizer
 from bertdistill.engine.distill.data.signals import signal_file
@@ -68,34 +61,30 @@ def count_vocabulary(
     found = Vocabulary(size=len(tokenizer), tokenizer=folder, refused=refused)
     if refused or not run.spec.vocabularies:
         return found
-    last = int(features.offsets[len(features) - (len(every) - len(train))])
-    key = cache_key(
-        version=on_disk.VERSION,
-        tokenizer=tokenizer_sha256(tokenizer),
-        features=features.folder.name,
-        last=last,
-        kinds=sorted(run.spec.vocabularies),
-        texts=digest(train),
-    )
-    cut, labelled = on_disk.ranked_pieces(tokenizer, features.input_ids[:last], features.input_ids[last:])
-    ordered = {CUT_VOCABULARY: (cut, len(on_disk.staying(tokenizer)), labelled)}
-    if set(run.spec.vocabularies) - {CUT_VOCABULARY}:
-        run.progress("training a vocabulary", "words")
-        new, least = on_disk.new_pieces(tokenizer, texts_of(train))
-        ordered |= {kind: (new, least, len(new)) for kind in set(run.spec.vocabularies) - {CUT_VOCABULARY}}
-
-    def build(temporary: Path) -> None:
-        for kind, (pieces, _, _) in ordered.items():
-            on_disk.save_pieces(temporary, kind, pieces)
-
-    place = build_once(run.caches / "pieces" / key, build, run.warn)
-    kinds = {}
+    kinds: dict[str, Pieces] = {}
+    ordered: dict[str, list[str]] = {}
     for kind, sizes in run.spec.vocabularies.items():
-        pieces, least, most = ordered[kind]
+        ordered[kind], least, most = _ordered(run, kind, tokenizer, train, every, features)
         points = sorted({*(min(size, most) for size in sizes if size >= least), most})
-        lengths = _lengths(run, folder, {size: pieces[:size] for size in points}, train, features)
-        kinds[kind] = Pieces(least, most, len(pieces), tuple(lengths.items()))
-    return dataclasses.replace(found, kinds=kinds, pieces=str(place), transfer=_keep_texts(run, train, every))
+        smaller = {size: ordered[kind][:size] for size in points}
+        lengths = _lengths(run, folder, smaller, train, features)
+        kinds[kind] = Pieces(least, most, len(ordered[kind]), tuple(lengths.items()))
+    return dataclasses.replace(
+        found, kinds=kinds, pieces=_keep_pieces(run, ordered), transfer=_keep_texts(run, train, every)
+    )
+
+
+def _ordered(
+    run: Run, kind: str, tokenizer: PreTrainedTokenizerBase, train: Examples, every: Examples, features: Features
+) -> tuple[list[str], int, int]:
+    """The pieces of a kind in their order, how many always stay, and how many the labelled texts need."""
+    if kind == CUT_VOCABULARY:
+        last = int(features.offsets[len(features) - (len(every) - len(train))])
+        pieces, most = on_disk.ranked_pieces(tokenizer, features.input_ids[:last], features.input_ids[last:])
+        return pieces, len(on_disk.staying(tokenizer)), most
+    run.progress("training a vocabulary", "words")
+    pieces, least = on_disk.new_pieces(tokenizer, texts_of(train))
+    return pieces, least, len(pieces)
 
 
 def _lengths(
@@ -106,7 +95,7 @@ def _lengths(
     found: dict[int, float] = {}
     for size, pieces in vocabularies.items():
         tokenizer, _ = smaller_tokenizer(initial, pieces, run.caches, run.warn)
-        with tempfile.TemporaryDirectory(dir=run.caches) as scratch:
+        with tempfile.TemporaryDirectory(dir=run.paths.folder) as scratch:
             folder, data = Path(scratch) / "features", run.spec.data
             if TASKS[run.spec.task].spans:
                 divided = other_windows(train, features, tokenizer, data, folder=folder, progress=_quietly)
@@ -119,6 +108,16 @@ def _lengths(
 
 def _quietly(done: int, total: int) -> None:
     return None
+
+
+def _keep_pieces(run: Run, ordered: Mapping[str, Sequence[str]]) -> str:
+    """The folder with the pieces of every kind."""
+
+    def build(temporary: Path) -> None:
+        for kind, pieces in ordered.items():
+            on_disk.save_pieces(temporary, kind, pieces)
+
+    return str(build_once(run.caches / "pieces" / cache_key(pieces=dict(ordered)), build, run.warn))
 
 
 def _keep_texts(run: Run, train: Examples, every: Examples) -> str:
