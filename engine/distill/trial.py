@@ -103,7 +103,7 @@ def run_trial(run: Run) -> dict[str, float]:
 def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
-    named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    named = [*facts.features.values(), facts.outputs, facts.importance, facts.projection, facts.init_folder]
     named += [facts.vocabulary.pieces, facts.vocabulary.transfer]
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
