@@ -62,9 +62,9 @@ def build_student(
 
     `init` is a folder or Hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
     from scratch. `importance` is (layers, heads) of `init`, `neurons` (layers, feed-forward size), `projection` of its
-    hidden states; each is needed only where something is cut by it. `embed` replaces the word embeddings, before they are
-    factorised. New weights depend only on `settings.seed`; torch's global random state is unchanged. Raises ConfigError
-    if the settings do not fit the initial model.
+    hidden states; each is needed only where something is cut by it. `embed` replaces the word embeddings, before they
+    are factorised. New weights depend only on `settings.seed`; torch's global random state is unchanged. Raises
+    ConfigError if the settings do not fit the initial model.
     """
     scratch = init is None or init == SCRATCH
     blocks = [] if neurons is None else [importance_blocks(layer) for layer in neurons.tolist()]
