@@ -13,9 +13,10 @@ from tests.fakes import study_spec
 
 from bertdistill.engine.analysis.cascade_inputs import TARGETS
 from bertdistill.engine.analysis.report_cache import FOLDER, SCORES, report_key
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.study.config import dump

@@ -14,8 +14,9 @@ import torch
 from tests.tiny import make_checkpoint
 from transformers import AutoTokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.data.examples import Examples, TextExample, cut, digest, load_examples

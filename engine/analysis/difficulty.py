@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertdistill.engine.analysis.outcomes import Outcome
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import file_sha256, read_object, write_json
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec

@@ -27,7 +27,7 @@ from bertdistill.engine.distill.data.outputs_file import OutputsFile
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
@@ -89,7 +89,7 @@ class ModelLabels:
     @cached_property
     def model(self) -> Encoder:
         model = Encoder(load_encoder(self.folder, self.run.spec.task, self.labels, need_head=True))
-        place(model.net, self.run.device)
+        to_device(model.net, self.run.device)
         return model
 
     @cached_property

@@ -25,7 +25,7 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
@@ -47,7 +47,7 @@ def run_trial(run: Run) -> dict[str, float]:
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
     model = BUILDERS[spec.settings.family].build(spec)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
@@ -167,6 +167,6 @@ def measure_model(
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
         batches = [collate(seen, part, edges=edges, pad_id=units.pad_id) for part in rows]
-        place(model.net, run.device)
+        to_device(model.net, run.device)
         result["throughput"] = throughput(model, batches, run.device)
     return result

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
+from bertdistill.engine.contract.spec import Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of

@@ -85,8 +85,17 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
     Raises ConfigError if no student can be built from them.
     """
     student = planned_student(spec, facts, settings)
-    idle = FAMILIES[settings.family].idle(settings, student) | unused(settings)
-    return student, tuple(value for name, value in vars(settings).items() if name not in idle)
+    names = _effective(settings, student)
+    return student, tuple((name, value) for name, value in vars(settings).items() if name in names)
+
+
+def effective(spec: StudySpec, facts: Prepared, settings: Settings) -> frozenset[str]:
+    """The settings that affect training; those of equal `effect` agree in all of them. Raises as `effect` does."""
+    return _effective(settings, planned_student(spec, facts, settings))
+
+
+def _effective(settings: Settings, student: Student) -> frozenset[str]:
+    return frozenset(vars(settings)) - FAMILIES[settings.family].idle(settings, student) - unused(settings)
 
 
 def wanted_signals(spec: StudySpec) -> list[str]:

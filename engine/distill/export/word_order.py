@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.scoring import open_tokenizer

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
-from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.contract.attempt import AttemptSpec
+from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.distill.families.embeddings import open_tokenizer, replace_embeddings
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.importance import load_importance, load_neurons

@@ -53,9 +53,10 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question, con
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.transfer import TransferGain
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.search.importances import Importances, Weight

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.order_child import stay_here
 from tests.order_study import order_workspace
 
 from bertdistill.app.cli import main
@@ -64,8 +65,9 @@ def test_a_trial_predicts_nothing() -> None:
     assert [] == difficulty_row(shown, cached=True)["sentences"]
 
 
-def test_of_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One pass, then the cached numbers; a trial of its own; the seed is part of the question."""
+    stay_here(monkeypatch)
     where = ("--workspace", str(order_workspace(tmp_path).path), "--shuffles", "2")
     status, out, err = run(capsys, "order", *where)
     assert (0, True, "") == (status, "word order of the teacher of order" in out, err)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.order_child import stay_here
 from tests.order_study import order_workspace
 
 from bertdistill.engine.analysis import difficulty
@@ -25,12 +28,14 @@ def _ws(tmp_path: Path) -> Workspace:
 
 def test_a_second_look_costs_no_pass(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process for the teacher and one for a trial; then the same numbers without any, unless something differs."""
-    first, trial = read_word_order(ws, "order", None, THREE), read_word_order(ws, "order", 0, THREE)
+    first = read_word_order(ws, "order", None, THREE)
+    stay_here(monkeypatch)
+    trial = read_word_order(ws, "order", 0, THREE)
     assert (False, False) == (first.cached, trial.cached)
     assert 0 < first.found.wos < 1
     assert dataclasses.replace(first.found, cpu_seconds=0) == dataclasses.replace(trial.found, cpu_seconds=0)
     assert 2 == len(list((ws.caches / "word-order").glob("*.json")))
-    monkeypatch.setattr(difficulty, "MODULE", "nothing.that.could.run")
+    monkeypatch.setattr(difficulty.subprocess, "run", fail)
     assert dataclasses.replace(first, cached=True) == read_word_order(ws, "order", None, THREE)
     assert dataclasses.replace(trial, cached=True) == read_word_order(ws, "order", 0, THREE)
     with pytest.raises(WorkerFailed):
@@ -51,8 +56,14 @@ def test_what_has_no_model_is_refused(ws: Workspace, tmp_path: Path) -> None:
         read_word_order(ws, "order", None, THREE)
 
 
-def test_changed_data_are_reported_by_the_child(ws: Workspace, tmp_path: Path) -> None:
+def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """A child that cannot run."""
+    return subprocess.CompletedProcess(command, 1, "", "")
+
+
+def test_changed_data_are_reported_by_the_child(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its words, not as a traceback."""
+    stay_here(monkeypatch)
     path = tmp_path / "train.tsv"
     path.write_text(path.read_text().replace("film", "story"))
     with pytest.raises(WorkerFailed, match="changed since the study was prepared"):

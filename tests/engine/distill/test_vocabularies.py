@@ -16,6 +16,7 @@ from tests.preparing import LINES, make_run
 from tests.tiny import TEXTS, make_checkpoint
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.cascade import Part, Router
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import CHECKPOINT, NOTICE, EventWriter, parse_event
@@ -23,7 +24,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths, file_sha256
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.report import ReportOrder
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Settings, TeacherSpec, TransferSpec
+from bertdistill.engine.contract.spec import DataSpec, Settings, TeacherSpec, TransferSpec
 from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill.data.examples import split_examples
 from bertdistill.engine.distill.data.features import open_features

@@ -14,9 +14,10 @@ from tests import two_layers
 from tests.closeness import assert_fp32_equal
 from tests.texts import made_features
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data import units as units_module
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.ngrams import with_ngrams

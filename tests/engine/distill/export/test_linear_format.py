@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from tests.tiny import make_tokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data.examples import Examples, TextExample
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.data.units import count_units
@@ -32,14 +33,20 @@ CASES = [("words", False), ("teacher", True)]
 STRANGER = """
 import sys; sys.modules["bertdistill"] = sys.modules["transformers"] = None
 import json
-sys.path.insert(0, sys.argv[2])
-from modeling import load
-print(json.dumps(load(sys.argv[2]).classify(*json.loads(sys.argv[1]))))
+found = {}
+for folder, texts in json.loads(sys.argv[1]).items():
+    sys.modules.pop("modeling", None)
+    sys.path.insert(0, folder)
+    from modeling import load
+    found[folder] = load(folder).classify(*texts)
+    sys.path.remove(folder)
+print(json.dumps(found))
 """
 
 
 def fitted(folder: Path, units: str, pairs: bool) -> tuple[Path, Any, CardFacts]:
     """A student fitted to these texts, saved; its tokenizer; what its card is made of."""
+    folder.mkdir(exist_ok=True)
     second = "a sad story" if pairs else None
     rows = [TextExample(str(i), text, second, i % 2) for i, text in enumerate(TEXTS)]
     examples = Examples(TEXT_CLASSIFICATION, rows, ("good", "bad"))
@@ -68,26 +75,28 @@ def fitted(folder: Path, units: str, pairs: bool) -> tuple[Path, Any, CardFacts]
     return folder / "student", tokenizer, CardFacts(name="l", task=TEXT_CLASSIFICATION, data=data, settings=settings)
 
 
-@pytest.mark.parametrize(("units", "pairs"), CASES)
-def test_an_export_classifies_where_this_project_is_not_installed(tmp_path: Path, units: str, pairs: bool) -> None:
+def test_exports_classify_where_this_project_is_not_installed(tmp_path: Path) -> None:
     """With torch, safetensors and tokenizers alone, as `ask` does; long texts are cut as in training. There is no ONNX
     file, and it says why.
     """
-    student, tokenizer, facts = fitted(tmp_path, units, pairs)
-    said: list[str] = []
-    target = tmp_path / "v1"
-    files = export_model(student, target, card_facts=facts, tokenizer=tokenizer, say=said.append)
-    assert {"README.md", "config.json", "model.safetensors", "modeling.py", "tokenizer.json"} <= set(files)
-    assert "model.onnx" not in files
-    assert any("cannot be written as ONNX" in one for one in said)
-    asked = ["a bad story about nothing " * 4, *(["a good film"] if pairs else [])]
-    command = [sys.executable, "-I", "-c", STRANGER, json.dumps(asked), str(target)]
+    asked: dict[str, list[str]] = {}
+    for units, pairs in CASES:
+        student, tokenizer, facts = fitted(tmp_path / units, units, pairs)
+        said: list[str] = []
+        target = tmp_path / f"v-{units}"
+        files = export_model(student, target, card_facts=facts, tokenizer=tokenizer, say=said.append)
+        assert {"README.md", "config.json", "model.safetensors", "modeling.py", "tokenizer.json"} <= set(files)
+        assert "model.onnx" not in files
+        assert any("cannot be written as ONNX" in one for one in said)
+        asked[str(target)] = ["a bad story about nothing " * 4, *(["a good film"] if pairs else [])]
+    command = [sys.executable, "-I", "-c", STRANGER, json.dumps(asked)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert 0 == done.returncode, done.stderr
-    here = classify(target, *asked)
-    assert "bad" == here["label"]
-    assert here["probabilities"] == {name: round(value, 4) for name, value in json.loads(done.stdout).items()}
-    assert here["tokens"] > here["tokens_read"] == 12
+    for folder, found in json.loads(done.stdout).items():
+        here = classify(Path(folder), *asked[folder])
+        assert "bad" == here["label"]
+        assert here["probabilities"] == {name: round(value, 4) for name, value in found.items()}
+        assert here["tokens"] > here["tokens_read"] == 12
 
 
 @pytest.mark.parametrize(("units", "pairs"), CASES)

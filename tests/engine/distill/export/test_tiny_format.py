@@ -12,8 +12,9 @@ import pytest
 import torch
 from tests.tiny import make_tokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data.examples import Examples, TextExample
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.data.units import count_units
