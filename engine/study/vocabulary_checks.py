@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bertdistill.engine.families.tiny import RESERVED, ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
-from bertdistill.engine.study.family_checks import place, selected
+from bertdistill.engine.study.family_checks import selected, table_and_key
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.scopes import uses
 from bertdistill.engine.study.sections import Problem, shown
@@ -26,7 +26,7 @@ def vocabulary_problems(parts: Parts) -> Iterator[Problem]:
 def _of_family(parts: Parts, family: str) -> Iterator[Problem]:
     searched = next((one for one in parts.search or () if one.key == SIZE and one.applies(family)), None)
     own = SIZE in parts.family_settings.get(family, {})
-    at = place(searched.name) if searched else (f"settings.{family}" if own else "settings", SIZE)
+    at = table_and_key(searched.name) if searched else (f"settings.{family}" if own else "settings", SIZE)
     whole = "the whole vocabulary" if family == TRANSFORMER.name else f"{ROWS} rows"
     least = _least(searched, parts.fixed.value(SIZE, family))
     if searched is not None and searched.kind != "choice" and least == 0:
@@ -55,7 +55,7 @@ def _idle_kind(parts: Parts) -> Iterator[Problem]:
     value = parts.fixed.value(KIND, family)
     text = f"has no effect while {SIZE} is 0, the whole vocabulary; set both or none"
     if searched is not None:
-        yield Problem(*place(searched.name), text)
+        yield Problem(*table_and_key(searched.name), text)
     elif value != type(parts.fixed.settings)().vocabulary:
         own = KIND in parts.family_settings.get(family, {})
         yield Problem(f"settings.{family}" if own else "settings", KIND, f"= {shown(value)} {text}")
