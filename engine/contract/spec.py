@@ -22,6 +22,8 @@ TEACHER_UNITS = "teacher"
 """Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
 AUTO_UNITS = "auto"
 """Value of `settings.units`: what suits the family best."""
+CUT_VOCABULARY, NEW_VOCABULARY = "cut", "new"
+"""Values of `settings.vocabulary`."""
 MOST_NGRAM, MOST_COUNT = 3, 100
 """Highest values of `settings.ngrams` and `settings.min_count`."""
 
@@ -218,11 +220,18 @@ class Settings:
         choices=(AUTO_UNITS, TEACHER_UNITS, "words"),
     )
     vocab_size: int = key(
-        5000,
-        help="mlp, bilstm: rows of the embeddings: padding, unknown units and the most frequent units of the training "
-        "data.",
-        low=3,
+        0,
+        help="Rows of the embeddings. transformer: special tokens, characters and the most frequent pieces of the "
+        "training data; 0 keeps the whole vocabulary of the initial model. mlp, bilstm: padding, unknown units and the "
+        "most frequent units; 0 means 5000.",
+        low=0,
         high=1_000_000,
+    )
+    vocabulary: str = key(
+        CUT_VOCABULARY,
+        help="Where the pieces of vocab_size come from: cut keeps pieces of the initial model's vocabulary; new trains "
+        "a WordPiece vocabulary on the data, whose embeddings start as means of the old ones.",
+        choices=(CUT_VOCABULARY, NEW_VOCABULARY),
     )
     embedding_size: int = key(16, help="mlp, bilstm: size of the embeddings.", low=1, high=4096)
     embedding_init: str = key(

@@ -32,6 +32,8 @@ from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
+from bertdistill.engine.distill.vocabularies import for_trial
+from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
 MEASURABLE = frozenset({*LATENCIES, "throughput"})
@@ -41,9 +43,10 @@ MEASURED_BATCHES = 8
 
 def run_trial(run: Run) -> dict[str, float]:
     """Train and measure; the returned metrics are those of the best checkpoint."""
+    refuse_damage(_caches(run))
+    run = for_trial(run)
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
-    refuse_damage(_caches(run))
     model = BUILDERS[spec.settings.family].build(spec)
     to_device(model.net, run.device)
     params = sum(p.numel() for p in model.net.parameters())
@@ -97,6 +100,8 @@ def run_trial(run: Run) -> dict[str, float]:
     )
     known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
+    if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
+        measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
 
 
@@ -113,6 +118,7 @@ def _caches(run: Run) -> list[Path]:
     ]
     if online(run.spec.settings):
         named.append(facts.teacher_folder)
+    named += [facts.vocabulary.pieces, facts.vocabulary.transfer]
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]

@@ -16,11 +16,15 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, unused
+from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
+
+RANGE_POINTS = 7
+"""Into so many parts a range of sizes is divided where the lengths of texts are counted."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,30 @@ def wanted_units(spec: StudySpec) -> list[str]:
     return sorted(_units(spec, "units") - {""})
 
 
+def wanted_vocabularies(spec: StudySpec) -> dict[str, list[int]]:
+    """By where its pieces come from, the sizes of vocabularies that transformers may have; of a range some points."""
+    family = TRANSFORMER.name
+    searched = next((one for one in spec.search if one.key == "vocab_size" and one.applies(family)), None)
+    sizes = {size for size in of_family(spec, "vocab_size", family) if size}
+    if searched is not None and searched.kind != "choice" and searched.low:
+        ratio = (searched.high or searched.low) / searched.low
+        sizes |= {round(searched.low * ratio ** (step / RANGE_POINTS)) for step in range(RANGE_POINTS + 1)}
+    if family not in possible(spec, "family") or not sizes:
+        return {}
+    return dict.fromkeys(sorted({*of_family(spec, "vocabulary", family)}), sorted(sizes))
+
+
+def of_family(spec: StudySpec, key: str, family: str) -> list[Any]:
+    """Values that a setting can take in trials of a family; for a range, its ends."""
+    base = spec.fixed.baseline(spec.baseline or {})
+    found = [getattr(base, key)] if base.family == family else []
+    searched = [one for one in spec.search if one.key == key and one.applies(family)]
+    for one in searched:
+        found += one.choices or (one.low, one.high)
+    always = any(not one.when for one in searched)
+    return found if always else [*found, spec.fixed.value(key, family)]
+
+
 def wanted_ngrams(spec: StudySpec) -> dict[str, int]:
     """By the name of units, the longest n-grams of them that any trial may ask for; the preparation counts them."""
     return dict.fromkeys(sorted(_units(spec, "ngrams")), max(possible(spec, "ngrams")))
@@ -146,7 +174,7 @@ def wanted_vectors(spec: StudySpec) -> dict[str, int]:
     """The embeddings of the teacher that any trial may start from, and of how many units at most."""
     if not any("embedding_init" in FAMILIES[name].settings for name in possible(spec, "family")):
         return {}
-    most = max(possible(spec, "vocab_size"))
+    most = max(size or ROWS for size in possible(spec, "vocab_size"))
     return dict.fromkeys(sorted({*possible(spec, "embedding_init")} - {RANDOM}), most)
 
 

@@ -28,6 +28,7 @@ from bertdistill.engine.study.sections import (
 from bertdistill.engine.study.space import count, points
 from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.study.transformer_checks import transformer_problems
+from bertdistill.engine.study.vocabulary_checks import vocabulary_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
 SHARE = "transfer_share"
@@ -50,6 +51,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _search,
         _student,
         transformer_problems,
+        vocabulary_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]

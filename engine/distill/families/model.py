@@ -81,6 +81,11 @@ class Model(Servable, Protocol):
         ...
 
 
+def own_tokenizer(model: Model) -> Any | None:
+    """The tokenizer of a model that no preparation has, such as one with a smaller vocabulary."""
+    return getattr(model, "tokenizer", None)
+
+
 @runtime_checkable
 class Fitted(Model, Protocol):
     """A model that is fitted to the training data as a whole instead of being trained step by step."""
