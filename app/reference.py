@@ -62,10 +62,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `history`, `set`, `undo`: a list of *request*; `queue`: one *trial*.
 - `doctor`: a list of *check*.
 - `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
-  `train_windows` (what a step counts), `windows_estimated` (no study here has counted them yet), `steps` (`baseline`,
-  `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`), `disk_bytes`
-  (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher is trained;
-  `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
+  `train_windows` (what a step counts), `transfer_rows` (null if unknown), `windows_estimated` (no study here has
+  counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
+  `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
+  is trained; `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
   measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
@@ -80,14 +80,15 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `total`, `labels`, `confusion` (a row for each right label), `classes` (objects with `label`, `total`, `precision`,
   `recall`, `f1`), with `--list` also `texts` (objects with `id`, `label`, `prediction`, `text`).
 - `difficulty`: an object with `study`, `trial` (null: the teacher), `wos`, `still_right` and `spread` (percent; mean
-  and standard deviation over the shuffles), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`, `examples`,
-  `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
-  `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
+  over the shuffles, and standard deviation of one), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`,
+  `examples`, `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families`
+  (objects with `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
   are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
   and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
   (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
-  `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
+  `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a weak teacher is not clearly
+  better than, or null). With `--csv` a row per rung.
 - `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from tests.fakes import study_spec
+from tests.stored import best_checkpoint
 
 from bertdistill.engine.analysis.cascade_inputs import TARGETS
 from bertdistill.engine.analysis.report_cache import FOLDER, SCORES, report_key
@@ -93,20 +94,13 @@ class Climbed:
         given_labels = {row.id: LABELS[row.label ^ (row.id in wrong)] for row in self.search.rows}
         (best / "predictions.json").write_text(json.dumps(given_labels))
         folder = self.workspace.relative(paths.folder)
-        attempt = writes.create_attempt(
-            session, study_id=study_id, trial_id=trial.id, kind="trial", folder=folder, slot="cpu0", now=1.0
-        )
-        writes.add_checkpoint(
+        best_checkpoint(
             session,
-            trial_id=trial.id,
-            attempt_id=attempt.id,
-            role="best",
-            step=1,
-            folder=self.workspace.relative(best),
-            sha256=f"weights {number}",
-            size_bytes=1,
+            trial,
+            folder,
+            self.workspace.relative(best),
             metrics={"accuracy": accuracy},
-            now=2.0,
+            sha256=f"weights {number}",
         )
         AttemptSpec(
             kind="trial",

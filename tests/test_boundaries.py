@@ -105,6 +105,11 @@ def test_engine_outside_distill_loads_no_training() -> None:
     assert set() == tops(loaded(f"import {', '.join(names)}")) & (TRAINING - {"sklearn"} | {"textual", "rich", "typer"})
 
 
+def test_the_runner_starts_without_optuna() -> None:
+    """It would hold up the preparation by 0.4 s, and many runners propose nothing."""
+    assert set() == tops(loaded("import bertdistill.engine.runner.runner")) & {"optuna", "numpy"}
+
+
 def test_second_copy_under_another_name_is_refused() -> None:
     """From the clone `import store` finds our folder too; a second copy would define every table twice."""
     done = subprocess.run([sys.executable, "-c", "import store"], cwd=ROOT, capture_output=True, text=True, check=False)

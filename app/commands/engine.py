@@ -16,6 +16,7 @@ from bertdistill.app.commands import (
     ladder,
     machine,
     models,
+    passages,
     settings,
     studies,
     survey,
@@ -40,6 +41,7 @@ PANELS = (
     survey.COMMANDS,
     cascade.COMMANDS,
     models.COMMANDS,
+    passages.COMMANDS,
     disk.COMMANDS,
     machine.COMMANDS,
 )

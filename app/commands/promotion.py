@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +120,20 @@ def model_folder(ws: Workspace, reference: str) -> Path:
     return ws.absolute(version.folder)
 
 
-def ask_model(folder: Path, request: Mapping[str, str], *, as_json: bool) -> str:
-    """The answer of an exported model; WorkerFailed with the last line of its error output."""
-    command = [sys.executable, "-P", "-m", ANSWER_MODULE, str(folder)]
+def answered(program: Sequence[str], request: Mapping[str, Any], otherwise: str) -> dict[str, Any]:
+    """The reply of a module of `engine.distill`; WorkerFailed with its last line of error output, or `otherwise`."""
+    command = [sys.executable, "-P", "-m", *program]
     done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
     if done.returncode:
         lines = safe(done.stderr, 4000).strip().splitlines()
-        raise WorkerFailed(lines[-1] if lines else f"{folder}: the model did not answer")
-    found = json.loads(done.stdout)
+        raise WorkerFailed(lines[-1] if lines else otherwise)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def ask_model(folder: Path, request: Mapping[str, str], *, as_json: bool) -> str:
+    """The answer of an exported model; WorkerFailed with the last line of its error output."""
+    found = answered([ANSWER_MODULE, str(folder)], request, f"{folder}: the model did not answer")
     return json_text(found) if as_json else answer_text(found)
 
 

@@ -90,9 +90,9 @@ class StudyView:
 
     @property
     def teacher(self) -> dict[str, float | None]:
-        """The teacher's size and its scores on the validation split; empty until the preparation is done."""
-        scores = self.facts.teacher_metrics
-        return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
+        """The teacher's size, costs and scores on the validation split; empty until the preparation is done."""
+        measured = {**self.facts.teacher_costs, **self.facts.teacher_metrics}
+        return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(measured, name) for name in measured}}
 
     @property
     def classifies(self) -> bool:

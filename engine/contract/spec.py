@@ -22,6 +22,8 @@ TEACHER_UNITS = "teacher"
 """Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
 AUTO_UNITS = "auto"
 """Value of `settings.units`: what suits the family best."""
+CUT_VOCABULARY, NEW_VOCABULARY = "cut", "new"
+"""Values of `settings.vocabulary`."""
 MOST_NGRAM, MOST_COUNT = 3, 100
 """Highest values of `settings.ngrams` and `settings.min_count`."""
 
@@ -225,11 +227,18 @@ class Settings:
         choices=(AUTO_UNITS, TEACHER_UNITS, "words"),
     )
     vocab_size: int = key(
-        5000,
-        help="mlp, bilstm: rows of the embeddings: padding, unknown units and the most frequent units of the training "
-        "data.",
-        low=3,
+        0,
+        help="Rows of the embeddings. transformer: special tokens, characters and the most frequent pieces of the "
+        "training data; 0 keeps the whole vocabulary of the initial model. mlp, bilstm: padding, unknown units and the "
+        "most frequent units; 0 means 5000.",
+        low=0,
         high=1_000_000,
+    )
+    vocabulary: str = key(
+        CUT_VOCABULARY,
+        help="Where the pieces of vocab_size come from: cut keeps pieces of the initial model's vocabulary; new trains "
+        "a WordPiece vocabulary on the data, whose embeddings start as means of the old ones.",
+        choices=(CUT_VOCABULARY, NEW_VOCABULARY),
     )
     embedding_size: int = key(16, help="mlp, bilstm: size of the embeddings.", low=1, high=4096)
     embedding_init: str = key(
@@ -277,6 +286,48 @@ class Settings:
         choices=("kl", "mse"),
     )
     temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss kl.", low=0.1, high=100)
+    hidden_weight: float = key(
+        0.0,
+        help="Weight of the hidden loss (PKD): mean squared difference of the normalised hidden states of the first "
+        "token, student against teacher, after every layer of the student but the last; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    hidden_map: str = key(
+        "skip",
+        help="Teacher layers of the hidden loss; of 12 for a student with 6: skip: 2 4 6 8 10; last: 7 8 9 10 11.",
+        choices=("skip", "last"),
+    )
+    states_weight: float = key(
+        0.0,
+        help="Weight of the states loss (TinyBERT): mean squared difference of the hidden states of every token, "
+        "summed over layers and embeddings; the teacher runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    attention_weight: float = key(
+        0.0,
+        help="Weight of the attention loss (TinyBERT): mean squared difference of attention scores before the softmax, "
+        "head by head, summed over layers; the teacher runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    relation_weight: float = key(
+        0.0,
+        help="Weight of the relation loss (MiniLM v2): divergence of how tokens relate to each other in the queries, "
+        "keys and values of the student's last layer and a layer of the teacher, which runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    relation_heads: int = key(
+        0,
+        help="Heads of equal size that these queries, keys and values are divided into; 0 takes the teacher's number.",
+        low=0,
+        high=1024,
+    )
+    relation_layer: int = key(
+        0, help="Layer of the teacher that the relation loss reads, counted from 1; 0: the last.", low=0, high=1000
+    )
     transfer_share: float = key(
         0.0,
         help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "

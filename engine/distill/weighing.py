@@ -28,9 +28,9 @@ from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import features_for
+from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.families.widths import importance_blocks
 
 TOKENS = 4096

@@ -14,6 +14,9 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.layer_pairs import check_layers
+from bertdistill.engine.families.separate import check_layers_apart, check_segments
+from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
@@ -162,6 +165,8 @@ class Plan:
     """Of the word embeddings; 0 is a whole table."""
     separate: int = 0
     """The lower layers in which the two segments of an input attend only to themselves."""
+    vocabulary: str = ""
+    """Where the entries of a smaller vocabulary come from; empty if it is the whole one of the initial model."""
 
     @property
     def pruned(self) -> bool:
@@ -198,27 +203,15 @@ def plan_student(
             f"settings.embedding_rank is {rank}, but the hidden size is only {shape.hidden_size}",
             hint=f"use 1 to {shape.hidden_size - 1}, or 0 for a whole table",
         )
-    separate = checked_separate(settings.separate_layers, shape, len(kept))
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths, rank, separate)
-
-
-def checked_separate(wanted: int, shape: Shape, layers: int) -> int:
-    """`settings.separate_layers` of a student with so many layers; ConfigError if they cannot be separate."""
-    if not wanted:
-        return 0
-    if wanted >= layers:
-        raise ConfigError(
-            f"settings.separate_layers is {wanted}, but the student has {layers} layers, and the last one must see "
-            "question and passage, or both sentences, together",
-            hint=f"use {f'1 to {layers - 1}, or ' if layers > 1 else ''}0 for none",
-        )
-    if shape.architecture != "bert" or shape.types < 2:
-        raise ConfigError(
-            f"settings.separate_layers is {wanted}, but a student of the architecture {shape.architecture} does not "
-            "read which of its tokens belong to which segment (segment ids)",
-            hint="use a bert model, such as MiniLM, as student.init, or separate_layers = 0",
-        )
-    return wanted
+    check_layers_apart(settings.separate_layers, len(kept), architecture=shape.architecture, types=shape.types)
+    return Plan(
+        dataclasses.replace(shape, layers=len(kept)),
+        kept,
+        (left,) * len(kept),
+        widths,
+        embedding_rank=rank,
+        separate=settings.separate_layers,
+    )
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -413,7 +406,10 @@ class Transformer:
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "separate_layers", "head_size"),
             "initializer_range",
+            *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
+            *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+            *("relation_weight", "relation_heads", "relation_layer"),
         }
     )
 
@@ -424,7 +420,8 @@ class Transformer:
         return NEED_PRETRAINED if scratch else NEED_SCRATCH
 
     def units(self, facts: Prepared, settings: Settings) -> str:
-        return _units(facts)
+        size = entries(facts, settings)
+        return units_name(settings.vocabulary, size) if size else _units(facts)
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
         shape = (facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape
@@ -433,7 +430,8 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch, ffn_importance=facts.ffn_importance)
+        whole, size = Shape.from_dict(shape), entries(facts, settings)
+        plan = plan_student(whole, settings, scratch=scratch, ffn_importance=facts.ffn_importance)
         if plan.narrowed and facts.features and not facts.ffn_importance:
             raise ConfigError(
                 f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
@@ -446,25 +444,31 @@ class Transformer:
                 "projection of the initial model's hidden states",
                 hint="Start a new study that fixes or searches hidden_size from the beginning.",
             )
+        if size:
+            smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
+            plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
+        if facts.teacher_shape:
+            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=_units(facts))
         if plan.separate and facts.features:
             check_segments(facts)
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        mean_length = facts.units_of(_units(facts)).mean_length
+        whole = facts.units_of(_units(facts)).mean_length
+        length = mean_length(facts, student.vocabulary, student.shape.vocab_size, _units(facts))
         return plan_metrics(
             student,
             task=task.name,
             labels=len(facts.labels),
-            mean_length=mean_length,
+            mean_length=length,
             first_position=facts.first_position or not facts.features,
-            first_length=facts.first_length,
+            first_length=facts.first_length * length / whole if whole else 0.0,  # both in the same proportion
         )
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
-        planned = {
+        planned = PLANNED | {
             "layers",
             "layer_choice",
             "layer_list",
@@ -479,22 +483,6 @@ class Transformer:
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
-
-
-def check_segments(facts: Prepared) -> None:
-    """Refuse (ConfigError) separate layers for inputs that have one segment, or whose segments are not marked."""
-    if facts.labels and facts.pairs is False:
-        raise ConfigError(
-            "settings.separate_layers is set, but the texts of this study are single sentences: there is nothing to "
-            "separate",
-            hint="set separate_layers = 0, or name the second sentence in data.text_pair_column",
-        )
-    if not facts.first_length:
-        raise ConfigError(
-            "settings.separate_layers is set, but the preparation of this study did not find where the second segment "
-            "of an input starts: it was done by an older version, or the tokenizer does not mark segments",
-            hint="use a bert model, such as MiniLM, as teacher.model, and start the study again under another name",
-        )
 
 
 def _units(facts: Prepared) -> str:

@@ -130,10 +130,10 @@ class Runner:
         running = [study.id for study in self._lookups.running()]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
-    def wait(self) -> None:
+    def wait(self, poll_s: float = POLL_SECONDS, quiet_s: float = QUIET_SECONDS) -> None:
         """Sleep until something changes: a worker's file, a lock, the database, an answer. It costs a few stats."""
-        deadline = time.monotonic() + QUIET_SECONDS
-        while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
+        deadline = time.monotonic() + quiet_s
+        while not self.wake.wait(poll_s) and time.monotonic() < deadline:
             if self.lost() or self.db.data_version() != self._seen_version or self._stirs():
                 break
         self.wake.clear()

@@ -14,7 +14,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
@@ -23,12 +22,12 @@ from optuna.trial import FrozenTrial, TrialState
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
 from bertdistill.engine.search.encoding import Code, alike, rounded
-from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
+from bertdistill.engine.search.frozen import MAX_HISTORY, most_informative, optuna_trial
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
 from bertdistill.engine.search.seen import Seen
 from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, conditions, contains, count, grid, in_order
-from bertdistill.store.errors import BertDistillError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -49,33 +48,6 @@ LARGEST_GRID = 20_000
 """Finite spaces up to this size are enumerated if random draws find nothing new."""
 WHOLE = ("gp", "nsga2")
 """Samplers that model all parameters jointly, so each trial must be reported in full, even with narrowed ranges."""
-
-
-class SpaceExhausted(BertDistillError):
-    """Every parameter set of the space has been tried, or the limits exclude the rest."""
-
-
-@dataclass(frozen=True)
-class PastTrial:
-    """One trial as reported to the optimiser; failed and stopped trials are not reported.
-
-    `values` follow the objectives, None where unknown. `violations` are further constraints, each above 0 if violated.
-    Waiting trials are reported as running.
-    """
-
-    params: Mapping[str, Value]
-    state: Literal["complete", "running", "infeasible", "pruned"]
-    values: tuple[float | None, ...] = ()
-    violations: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A new parameter set (active parameters only), its seed and its source: samplers start with random trials."""
-
-    params: dict[str, Value]
-    seed: int
-    sampler: str
 
 
 Known = Callable[[dict[str, Value]], Mapping[str, float]]

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.search.memory import Memory
-from bertdistill.engine.search.optimiser import PastTrial, Proposal, propose
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal
 from bertdistill.engine.study import student
 from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.space import resolve
@@ -107,6 +106,8 @@ class Record:
 
     def next_proposal(self, facts: Prepared) -> Proposal:
         """What to try next; raises SpaceExhausted if a finite space holds nothing new."""
+        from bertdistill.engine.search.optimiser import propose  # loads optuna, in the thread of the proposals
+
         spec = self.spec
 
         def known(params: dict[str, Any]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 
-from bertdistill.engine.search.memory import Memory
+from bertdistill.engine.search.past import Memory
 from bertdistill.engine.study.space import Value
 
 Params = Mapping[str, Value]

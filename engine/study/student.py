@@ -16,11 +16,15 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, unused
+from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
+
+RANGE_POINTS = 7
+"""Into so many parts a range of sizes is divided where the lengths of texts are counted."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,15 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
     if not family.fits(task):
         raise ConfigError(f"the family {family.name} does not support {task.name}", hint="Use another family.")
     missing = terms.signals(settings) - {terms.LOGITS, *facts.signals}
-    if missing:
+    if missing and facts.features:
         raise ConfigError(
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
+        )
+    if facts.features and not facts.teacher_folder and (online := terms.online(settings)):
+        raise ConfigError(
+            f"settings.{online[0].key} needs a teacher model in every step of training, and this study has none",
+            hint=f"Set {online[0].key} = 0.",
         )
     if terms.transfer_share(settings) and facts.features and not facts.transfer_features:
         raise ConfigError(
@@ -95,13 +104,16 @@ def _effective(settings: Settings, student: Student) -> frozenset[str]:
     return frozenset(vars(settings)) - FAMILIES[settings.family].idle(settings, student) - unused(settings)
 
 
+def wanted_terms(spec: StudySpec) -> list[terms.Term]:
+    """The terms of the loss that count in any trial of the study."""
+    families = set(possible(spec, "family"))
+    fitting = [term for term in terms.TERMS.values() if not term.families or term.families & families]
+    return [term for term in fitting if any(term.weight(value) != 0 for value in possible(spec, term.key))]
+
+
 def wanted_signals(spec: StudySpec) -> list[str]:
     """The teacher signals that any trial of the study may need; the preparation caches them."""
-    found = {terms.LOGITS}
-    for term in terms.TERMS.values():
-        if any(term.weight(value) != 0 for value in possible(spec, term.key)):
-            found |= term.needs
-    return sorted(found)
+    return sorted({terms.LOGITS}.union(*(term.needs for term in wanted_terms(spec))))
 
 
 def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
@@ -118,6 +130,30 @@ def wanted_families(spec: StudySpec) -> list[str]:
 def wanted_units(spec: StudySpec) -> list[str]:
     """Units other than the teacher's that any trial of the study may read; the preparation tokenises for each."""
     return sorted(_units(spec, "units") - {""})
+
+
+def wanted_vocabularies(spec: StudySpec) -> dict[str, list[int]]:
+    """By where its pieces come from, the sizes of vocabularies that transformers may have; of a range some points."""
+    family = TRANSFORMER.name
+    searched = next((one for one in spec.search if one.key == "vocab_size" and one.applies(family)), None)
+    sizes = {size for size in of_family(spec, "vocab_size", family) if size}
+    if searched is not None and searched.kind != "choice" and searched.low:
+        ratio = (searched.high or searched.low) / searched.low
+        sizes |= {round(searched.low * ratio ** (step / RANGE_POINTS)) for step in range(RANGE_POINTS + 1)}
+    if family not in possible(spec, "family") or not sizes:
+        return {}
+    return dict.fromkeys(sorted({*of_family(spec, "vocabulary", family)}), sorted(sizes))
+
+
+def of_family(spec: StudySpec, key: str, family: str) -> list[Any]:
+    """Values that a setting can take in trials of a family; for a range, its ends."""
+    base = spec.fixed.baseline(spec.baseline or {})
+    found = [getattr(base, key)] if base.family == family else []
+    searched = [one for one in spec.search if one.key == key and one.applies(family)]
+    for one in searched:
+        found += one.choices or (one.low, one.high)
+    always = any(not one.when for one in searched)
+    return found if always else [*found, spec.fixed.value(key, family)]
 
 
 def wanted_ngrams(spec: StudySpec) -> dict[str, int]:
@@ -139,7 +175,7 @@ def wanted_vectors(spec: StudySpec) -> dict[str, int]:
     """The embeddings of the teacher that any trial may start from, and of how many units at most."""
     if not any("embedding_init" in FAMILIES[name].settings for name in possible(spec, "family")):
         return {}
-    most = max(possible(spec, "vocab_size"))
+    most = max(size or ROWS for size in possible(spec, "vocab_size"))
     return dict.fromkeys(sorted({*possible(spec, "embedding_init")} - {RANDOM}), most)
 
 

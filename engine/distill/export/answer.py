@@ -251,8 +251,8 @@ def reading_lengths(opened: Opened) -> DataSpec:
     data = DataSpec(**reading)
     if FAMILY in config:  # only transformers have a longest input
         return data
-    known = config.get("model_type") in ARCHITECTURES  # a teacher may be of any architecture
-    shape = unpruned_shape(config) if known else read_any_shape(opened.folder)
+    ours = config.get("model_type") in ARCHITECTURES  # a teacher may be of any architecture
+    shape = unpruned_shape(config) if ours else read_any_shape(opened.folder)
     return dataclasses.replace(data, max_length=min(data.max_length, shape.longest_input))
 
 

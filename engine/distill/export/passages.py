@@ -92,12 +92,12 @@ def build(model: Path, file: Path, folder: Path, numbers: str = "fp16") -> dict[
     reader, texts = open_reader(model), read_passages(file)
     windows = windows_of(texts, reader.tokenizer, reader.data)
     began = time.thread_time()
-    index = write_cache(
-        folder, texts, windows, reader.net, model=reader.digest, numbers=numbers, pad_id=reader.pad_id
+    index = write_cache(folder, texts, windows, reader.net, model=reader.digest, numbers=numbers, pad_id=reader.pad_id)
+    return (
+        index
+        | {"folder": str(folder), "separate_layers": separate_layers(reader.net)}
+        | {"cpu_seconds": round(time.thread_time() - began, 3)}
     )
-    return index | {"folder": str(folder), "separate_layers": separate_layers(reader.net)} | {
-        "cpu_seconds": round(time.thread_time() - began, 3)
-    }
 
 
 def ask(model: Path, folder: Path, question: str, *, passage: int = 0, compare: bool = False) -> dict[str, Any]:
@@ -115,8 +115,7 @@ def ask(model: Path, folder: Path, question: str, *, passage: int = 0, compare: 
     number = passage - 1 if passage else None
     asked = Asked(reader, cache, question, number)
     logits = asked.from_cache()
-    found = _best(asked, logits) | _costs(asked, logits, compare=compare)
-    return found
+    return _best(asked, logits) | _costs(asked, logits, compare=compare)
 
 
 class Asked:

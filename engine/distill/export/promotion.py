@@ -40,6 +40,7 @@ from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, to_device
 from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
+from bertdistill.engine.distill.vocabularies import for_models
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
 from bertdistill.engine.tasks.intervals import bootstrap, statistic
 from bertdistill.engine.tasks.table import TASKS
@@ -118,10 +119,12 @@ def verify(
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
     to_device(model.net, run.device)
+    search = search_examples(spec)
+    run = for_models(run, [model], search)
+    spec = run.spec
     tokenizer = open_tokenizer(spec, model)
     threshold = order.recorded.get(NULL_THRESHOLD)
 
-    search = search_examples(spec)
     features = build_features(
         search,
         tokenizer,

@@ -19,11 +19,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import write_json
 from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.data.unlabelled import Text
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import model_sha256
-from bertdistill.engine.distill.transfer.material import Material, Text
+from bertdistill.engine.distill.transfer.material import Material
 
 BATCH = 16
 """Texts of one optimiser step."""

@@ -22,7 +22,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench
     """A complete study of four trials, a teacher that it needs, one that nobody needs, and a broken-off training."""
     for name, value in fake_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    made = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 4}), checkpoint_bytes=200_000).start().run()
+    made = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 4}), checkpoint_bytes=200_000).start().finish()
     (made.workspace.caches / "reports" / "scored").mkdir(parents=True)
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(made.workspace.path))
     for key, size in (("used", 300_000), ("unused", 500_000), ("broken.training", 700_000)):

@@ -52,7 +52,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 2}, note="first try"))
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(bench.workspace.path))
     actions.start_study(bench.workspace, bench.spec, who="ada")
-    bench.run()
+    bench.finish()
     yield Shell(bench, capsys)
     wait_for(lambda: not process.held(bench.workspace.runner_lock), "runners to leave")
     bench.close()

@@ -78,7 +78,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> Workbench:
         for name, value in fake_environment(tmp_path, **behaviour).items():
             monkeypatch.setenv(name, value)
-        made.append(Workbench(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().run())
+        made.append(Workbench(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().finish())
         return made[-1]
 
     yield make

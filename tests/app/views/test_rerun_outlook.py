@@ -38,7 +38,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench
         sampler={"kind": "random"},
     )
     one = Workbench(tmp_path, spec)
-    yield one.start().run()
+    yield one.start().finish()
     one.close()
 
 

@@ -19,7 +19,7 @@ LATER = 10.0**10
 @pytest.fixture
 def done(tmp_path: Path) -> Iterator[Workbench]:
     """A complete study of two trials."""
-    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 2})).start().run()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 2})).start().finish()
     yield bench
     bench.close()
 

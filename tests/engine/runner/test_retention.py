@@ -16,7 +16,7 @@ from bertdistill.store.rows import StudyState, TrialState
 @pytest.fixture
 def done(tmp_path: Path) -> Iterator[Workbench]:
     """Six complete trials."""
-    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 6})).start().run()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 6})).start().finish()
     yield bench
     bench.close()
 
@@ -69,16 +69,28 @@ def test_no_more_goes_than_needed(done: Workbench) -> None:
     assert gone.checkpoints == 2
 
 
-def test_promoted_checkpoints_stay(done: Workbench) -> None:
-    """Whatever its rank, a checkpoint behind a model version is kept."""
+@pytest.mark.parametrize("second", [False, True])
+def test_promoted_checkpoints_stay(done: Workbench, second: bool) -> None:
+    """Whatever its rank, a checkpoint behind a model version is kept, also as the second member of a cascade."""
     spare = next(trial for trial in done.trials() if trial.number not in frontier(done) | {0})
     with done.db.write() as session:
         best = reads.best_checkpoint(session, spare.id)
         assert best is not None
-        given = {"trial_id": spare.id, "checkpoint_id": best.id, "who": "test", "now": 1.0}
-        writes.create_model_version(session, name="m", **given)
+        first = reads.best_checkpoint(session, done.trial(0).id) if second else best
+        assert first is not None
+        writes.create_model_version(
+            session,
+            name="m",
+            trial_id=first.trial_id,
+            checkpoint_id=first.id,
+            who="test",
+            now=1.0,
+            second=(spare.id, best.id) if second else None,
+        )
     retention.make_room(done.db, done.workspace, 10**9, now=1.0, free=lambda _: 0)
     assert spare.number in best_rows(done)
+    with done.db.read() as session:
+        assert best.id not in [one.id for one in retention.dominated(session, reads.study(session, "toy"))]
 
 
 def test_what_changed_since_the_look_stays(tmp_path: Path) -> None:

@@ -19,20 +19,17 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, non_dominated
-from bertdistill.engine.search.memory import Memory
 from bertdistill.engine.search.optimiser import (
     FIRST_GP,
     GP_TRIALS,
     POPULATION,
-    PastTrial,
-    Proposal,
-    SpaceExhausted,
     _Search,
     choose_kind,
     derive_seed,
     propose,
     rounded,
 )
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
 from bertdistill.engine.search.seen import Seen
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
 from bertdistill.engine.study.scopes import Fixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bertdistill.engine.search.memory import Memory
+from bertdistill.engine.search.past import Memory
 from bertdistill.engine.search.seen import FEW, Seen
 
 PAST = [{"layers": layers, "batch_size": size} for layers in range(100) for size in (8, 16)]

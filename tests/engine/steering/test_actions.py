@@ -44,7 +44,7 @@ def newest(of: Workbench) -> dict[str, Any]:
 
 def test_starting_twice_is_starting_once(bench: Make) -> None:
     """The same file again is the same study; another file under its name is refused with the first difference."""
-    of = bench({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).finish()
     assert actions.start_study(of.workspace, of.spec, **WHO).id == of.study().id
     other = changed(of.spec, "settings.batch_size", 99)
     with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 in the study and 99 in the file"):
@@ -53,7 +53,7 @@ def test_starting_twice_is_starting_once(bench: Make) -> None:
 
 def test_a_file_with_a_larger_budget_goes_on(bench: Make) -> None:
     """Budget and runner say nothing about what a trial is, so a complete study takes them over and continues."""
-    of = bench({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).finish()
     assert of.study().state == StudyState.COMPLETE
     actions.start_study(of.workspace, changed(of.spec, "budget.trials", 3), **WHO)
     assert of.study().state == StudyState.RUNNING
@@ -63,7 +63,7 @@ def test_a_file_with_a_larger_budget_goes_on(bench: Make) -> None:
 
 def test_the_report_data_may_change_until_a_trial_is_promoted(bench: Make, tmp_path: Path) -> None:
     """Only a promotion reads it, so a report without labels must not cost a whole study; a score on it binds."""
-    of = bench({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).finish()
     other = changed(of.spec, "data.report", str(tmp_path / "other.tsv"))
     actions.start_study(of.workspace, other, **WHO)
     assert str(tmp_path / "other.tsv") == of.study().spec["data"]["report"]
@@ -163,8 +163,7 @@ def test_stopping_the_runner(bench: Make, tmp_path: Path) -> None:
 
 def test_failed_trials_are_retried_on_request(bench: Make, tmp_path: Path) -> None:
     """`retry_failed` lets them wait again, and a complete study goes on."""
-    of = bench({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1])
-    of.run()
+    of = bench({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1]).finish()
     assert of.trial(1).state == TrialState.FAILED
     behave(tmp_path)
     with pytest.raises(ActionRefused, match="is complete"):
@@ -196,8 +195,7 @@ def test_threshold_budget_and_slots_keep_what_was(bench: Make) -> None:
 
 def test_a_larger_budget_goes_on(bench: Make) -> None:
     """A complete study runs again when there is room."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.set_budget(of.workspace, "toy", trials=2, **WHO)
     assert of.study().state == StudyState.RUNNING
     of.run()
@@ -209,8 +207,7 @@ def test_a_larger_budget_goes_on(bench: Make) -> None:
 
 def test_a_rerun_changes_one_setting(bench: Make) -> None:
     """It keeps its parent, comes on top of the budget, sets a finished study running and ends complete."""
-    of = bench({"budget": {"trials": 2}})
-    of.run()
+    of = bench({"budget": {"trials": 2}}).finish()
     made = actions.rerun(of.workspace, "toy", 0, "layers", "3", **WHO)
     assert (made.number, made.origin, made.parent_id) == (2, "rerun", of.trial(0).id)
     differing = {key for key in made.settings if made.settings[key] != of.trial(0).settings[key]}
@@ -225,8 +222,7 @@ def test_a_rerun_changes_one_setting(bench: Make) -> None:
 
 def test_a_fixed_setting_can_be_rerun_too(bench: Make) -> None:
     """It is checked against the range of its key."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     made = actions.rerun(of.workspace, "toy", 0, "dropout", "0.2", **WHO)
     assert (made.settings["dropout"], made.params) == (0.2, of.trial(0).params)
     with pytest.raises(InvalidRequest, match=r"dropout = 7 is above 0\.9"):
@@ -247,8 +243,7 @@ def test_a_fixed_setting_can_be_rerun_too(bench: Make) -> None:
 )
 def test_a_rerun_that_makes_no_sense_is_refused(bench: Make, key: str, value: str, words: str) -> None:
     """Nothing is created."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     with pytest.raises(ActionRefused, match=words):
         actions.rerun(of.workspace, "toy", 0, key, value, **WHO)
     assert len(of.trials()) == 1
@@ -256,8 +251,7 @@ def test_a_rerun_that_makes_no_sense_is_refused(bench: Make, key: str, value: st
 
 def test_a_rerun_of_what_ran_is_refused_with_its_number(bench: Make) -> None:
     """The second rerun with the same change, and the way back to the parent."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
     with pytest.raises(ActionRefused, match="trial 1 "):
         actions.rerun(of.workspace, "toy", 0, "layers", "2", **WHO)
@@ -279,8 +273,7 @@ CONDITIONAL = {
 
 def test_a_rerun_knows_conditions(bench: Make) -> None:
     """What has no effect is refused; what a change makes inactive takes the fixed setting, so equal trials are seen."""
-    of = bench(CONDITIONAL | {"baseline": {"layers": 4, "head_choice": "random", "head_seed": 7}})
-    of.run()
+    of = bench(CONDITIONAL | {"baseline": {"layers": 4, "head_choice": "random", "head_seed": 7}}).finish()
     made = actions.rerun(of.workspace, "toy", 0, "head_choice", "importance", **WHO)
     assert (made.params, made.settings["head_seed"]) == ({"layers": 4, "head_choice": "importance"}, 1)
     with pytest.raises(ActionRefused, match="head_seed has no effect in trial 1"):
@@ -329,7 +322,7 @@ MIXED = {
 def mixed(bench: Make, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """A study over two families with a baseline of the second."""
     monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
-    return bench(MIXED).run()
+    return bench(MIXED).finish()
 
 
 def test_a_baseline_has_the_settings_of_its_family(mixed: Workbench) -> None:
@@ -401,8 +394,7 @@ def test_the_range_of_a_family_changes_and_comes_back(mixed: Workbench) -> None:
 
 def test_a_rerun_of_a_fixed_setting_teaches_the_optimiser_nothing(bench: Make) -> None:
     """Its score came from more epochs, not from its parameters; a rerun of a searched one is told."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.rerun(of.workspace, "toy", 0, "epochs", 9, **WHO)
     actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
     told = [trial.params["layers"] for trial in proposals.history(of.trials(), of.spec)]
@@ -411,8 +403,7 @@ def test_a_rerun_of_a_fixed_setting_teaches_the_optimiser_nothing(bench: Make) -
 
 def test_a_rerun_is_forecast(bench: Make) -> None:
     """Exact size; minutes in proportion to work; the trial that has the settings already."""
-    of = bench({"budget": {"trials": 2}})
-    of.run()
+    of = bench({"budget": {"trials": 2}}).finish()
     found = actions.forecast_rerun(of.workspace, "toy", 0, "layers", "2")
     assert (found.before, found.after, found.judged_by) == (4, 2, 2)
     assert found.known["params"] < found.parent_known["params"]
@@ -443,8 +434,7 @@ def test_queued_trials_count_and_are_checked(bench: Make) -> None:
 
 def test_a_stopped_trial_is_gone_before_it_runs(bench: Make) -> None:
     """A waiting trial is stopped at once; a trial that has ended cannot be stopped."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.rerun(of.workspace, "toy", 0, "layers", 1, **WHO)
     actions.stop_trial(of.workspace, "toy", 1, **WHO)
     assert of.trial(1).state == TrialState.STOPPED
@@ -454,8 +444,7 @@ def test_a_stopped_trial_is_gone_before_it_runs(bench: Make) -> None:
 
 def test_notes_keep_what_was(bench: Make) -> None:
     """Note and tags change, archived stays; the request holds the values before."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.annotate(of.workspace, "toy", 0, note="good", tags=["a"], **WHO)
     actions.annotate(of.workspace, "toy", 0, note="better", **WHO)
     assert (of.trial(0).note, of.trial(0).tags, of.trial(0).archived) == ("better", ["a"], False)
@@ -489,8 +478,7 @@ def promoted(of: Workbench, name: str = "model", **more: Any) -> ModelVersion:
 
 def test_a_promotion_is_verified_and_exported(bench: Make) -> None:
     """The version has folder, hash and numbers; the alias follows it; versions count up."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     first = promoted(of, alias="production", note="first")
     assert (first.state, first.version, first.folder) == ("verified", 1, "models/model/v1")
     assert (of.workspace.path / first.folder / "model.safetensors").is_file()
@@ -507,8 +495,7 @@ def test_a_promotion_is_verified_and_exported(bench: Make) -> None:
 
 def test_a_mismatch_is_refused_unless_forced(bench: Make, tmp_path: Path) -> None:
     """The worker's sentence is kept; an alias never points to a refused version."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     behave(tmp_path, worse=3.0)
     refused = promoted(of, alias="production")
     assert (refused.state, refused.folder) == ("refused", "")
@@ -522,8 +509,7 @@ def test_a_mismatch_is_refused_unless_forced(bench: Make, tmp_path: Path) -> Non
 
 def test_a_promotion_that_dies_has_failed(bench: Make) -> None:
     """Its worker was killed: settled once, with the class of its end."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     checkpoint = next((of.paths(of.attempts(0)[0]).checkpoints).iterdir())
     (checkpoint / "model.safetensors").unlink()
     failed = promoted(of)
@@ -552,8 +538,7 @@ def test_what_cannot_be_promoted(bench: Make, tmp_path: Path) -> None:
 
 def test_a_model_that_the_database_forgot_is_not_overwritten(bench: Make) -> None:
     """A new database in an old workspace counts versions from 1 again."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     old = of.workspace.models_folder("model", 1)
     old.mkdir(parents=True)
     with pytest.raises(ActionRefused, match="already exists"):
@@ -564,8 +549,7 @@ def test_a_model_that_the_database_forgot_is_not_overwritten(bench: Make) -> Non
 
 def test_the_order_says_what_was_recorded(bench: Make) -> None:
     """Hash, scores and device of the checkpoint are in the spec of the verifying worker."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     version = promoted(of, note="n")
     spec = json.loads((of.workspace.absolute(version.attempt_folder) / "spec.json").read_text())
     with of.db.read() as session:

@@ -12,7 +12,7 @@ from tests.fakes import Workbench, behave, wait_for
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.runner.rules import used
 from bertdistill.engine.search import proposals
-from bertdistill.engine.search.optimiser import Proposal
+from bertdistill.engine.search.past import Proposal
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.actions import Entry
 from bertdistill.engine.study.config import changed, dump, study_from_dict
@@ -144,8 +144,7 @@ def test_wrong_values_are_refused_as_in_a_file(bench: Make, key: str, value: Any
 
 def test_later_proposals_keep_to_a_narrowed_range(bench: Make) -> None:
     """Earlier trials stay and are told to the optimiser; reruns and queued trials use the whole range."""
-    of = bench({"budget": {"trials": 3}})
-    of.run()
+    of = bench({"budget": {"trials": 3}}).finish()
     actions.set_range(of.workspace, "toy", "layers", 2, **WHO)
     actions.set_range(of.workspace, "toy", "learning_rate", "1e-4..2e-4", **WHO)
     actions.set_budget(of.workspace, "toy", trials=7, **WHO)
@@ -213,8 +212,7 @@ def test_fewer_slots_stop_the_newest_when_asked(bench: Make, tmp_path: Path) -> 
 
 def test_tags_are_words(bench: Make) -> None:
     """Added once, taken off by name; what is no word is refused."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.tag_trial(of.workspace, "toy", 0, add=["keep", "v1.0", "keep"], **WHO)
     assert ["v1.0"] == actions.tag_trial(of.workspace, "toy", 0, remove=["keep"], **WHO).tags
     assert ["v1.0"] == of.trial(0).tags
@@ -272,8 +270,7 @@ def test_queued_trials_take_the_rest_from_baseline_or_middle(bench: Make) -> Non
 
 def test_a_rerun_that_breaks_a_size_limit_is_refused(bench: Make) -> None:
     """Its size is known, so it costs no training; the forecast says it before."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     limit = of.trial(0).known["params"] - 1
     actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
     change(of, threshold__params=limit)
@@ -345,8 +342,7 @@ def test_a_study_file_stands_over_what_it_replaced(bench: Make) -> None:
 
 def test_trial_notes_tags_and_archiving_are_undone(bench: Make) -> None:
     """Field by field: an older note can be undone under a newer tag."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.annotate(of.workspace, "toy", 0, note="good", **WHO)
     actions.tag_trial(of.workspace, "toy", 0, add=["a"], **WHO)
     actions.archive_trial(of.workspace, "toy", 0, **WHO)
@@ -360,8 +356,7 @@ def test_trial_notes_tags_and_archiving_are_undone(bench: Make) -> None:
 
 def test_archiving_a_study_is_undone(bench: Make) -> None:
     """And redone; the state follows from the requests alone."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.archive_study(of.workspace, "toy", **WHO)
     back = undo(of)
     with of.db.read() as session:
@@ -428,8 +423,7 @@ def test_a_trial_that_has_begun_is_not_taken_back(bench: Make) -> None:
 
 def test_an_alias_is_undone(bench: Make, tmp_path: Path) -> None:
     """To where it was, or away; a promotion with that alias overrides it."""
-    of = bench({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     for _ in range(2):
         made = actions.promote(of.workspace, "toy", 0, "model", **WHO)
         wait_for(lambda: actions.settle_promotion(of.workspace, made.id).state == "verified", "a version")  # noqa: B023 - used at once

@@ -30,7 +30,7 @@ STEPS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "sqlite3.connect")
 @pytest.fixture
 def done(bench: Make) -> Workbench:
     """A complete study of five trials."""
-    return bench().run()
+    return bench().finish()
 
 
 def files(of: Workbench) -> set[str]:
@@ -50,13 +50,13 @@ def binned(of: Workbench) -> list[Binned]:
         return reads.binned(session)
 
 
-def promoted(of: Workbench, number: int, *, state: str = "verified") -> str:
+def promoted(of: Workbench, number: int, *, state: str = "verified", second: tuple[int, int] | None = None) -> str:
     """A model version of a trial, as its row; its folder is made."""
     with of.db.write() as session:
         best = reads.best_checkpoint(session, of.trial(number).id)
         assert best is not None
         given = {"trial_id": best.trial_id, "checkpoint_id": best.id, "who": "ada", "now": 1.0}
-        version = writes.create_model_version(session, name="m", **given)
+        version = writes.create_model_version(session, name="m", second=second, **given)
         folder = of.workspace.models_folder("m", version.version)
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_bytes(b"w" * 4000)
@@ -156,6 +156,22 @@ def test_what_a_promoted_model_rests_on_stays(done: Workbench) -> None:
     assert (folder / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("state", ["verifying", "verified"])
+def test_the_second_member_of_a_cascade_stays_as_well(done: Workbench, state: str) -> None:
+    """While it is verified, because the worker reads its checkpoint, and afterwards as the first one does."""
+    with done.db.write() as session:
+        best = reads.best_checkpoint(session, done.trial(2).id)
+    assert best is not None
+    promoted(done, 3, state=state, second=(best.trial_id, best.id))
+    words = "is being verified" if state == "verifying" else "was promoted from it"
+    with pytest.raises(ActionRefused, match=f"model m:1 {words}"):
+        actions.delete(done.workspace, ["toy/2"], **WHO)
+    with done.db.read() as session:
+        assert (best.trial_id, best.id) == tuple(
+            ids[1] for one in reads.model_versions(session) for ids in (one.trial_ids, one.checkpoint_ids)
+        )
+
+
 @pytest.mark.parametrize("state", ["verifying", "refused"])
 def test_a_version_that_failed_goes_with_its_trial(done: Workbench, state: str) -> None:
     """One that is being verified does not."""
@@ -206,7 +222,7 @@ def reads_series(of: Workbench, trial_id: int) -> int:
 
 def test_what_runs_is_refused_and_a_runner_works_on(bench: Make) -> None:
     """A study that runs, a running and a waiting trial; a finished one goes while the runner works."""
-    of = bench({"budget": {"trials": 2}}).run()
+    of = bench({"budget": {"trials": 2}}).finish()
     gate = of.tmp_path / "gate"
     gate.touch()
     behave(of.tmp_path, hold=str(gate))
@@ -223,7 +239,7 @@ def test_what_runs_is_refused_and_a_runner_works_on(bench: Make) -> None:
 
 def test_a_late_request_does_not_wake_a_deleted_study(bench: Make) -> None:
     """It was left while the runner was away; the study stays deleted and stopped."""
-    of = bench().run()
+    of = bench().finish()
     of.ask("resume", study_id=of.study().id)
     actions.delete(of.workspace, ["toy"], **WHO)
     of.runner.tick()

@@ -52,7 +52,7 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]
     bench = Workbench(tmp_path, spec)
     bench.launcher = InlineLauncher()
     bench.renew()
-    yield bench.start().run()
+    yield bench.start().finish()
     bench.close()
     signal.signal(signal.SIGTERM, handler)
     torch.set_num_threads(threads)

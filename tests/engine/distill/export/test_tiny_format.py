@@ -21,8 +21,9 @@ from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.card import CardFacts
-from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
+from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.formats import FORMATS
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
 from bertdistill.engine.distill.export.tiny_format import TinyFormat
 from bertdistill.engine.distill.families.table import BUILDERS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION

@@ -7,8 +7,8 @@ import copy
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
-from bertdistill.engine.search.memory import most_informative, optuna_trial
-from bertdistill.engine.search.optimiser import PastTrial
+from bertdistill.engine.search.frozen import most_informative, optuna_trial
+from bertdistill.engine.search.past import PastTrial
 
 
 def test_the_most_informative_trials() -> None:
