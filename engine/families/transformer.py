@@ -407,7 +407,7 @@ class Transformer:
             smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
             plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
         if facts.teacher_shape:
-            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=_units(facts))
+            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=self.units(facts, settings))
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
