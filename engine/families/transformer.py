@@ -14,6 +14,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.stored import Contents, Size
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -280,6 +281,22 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
     return (hidden * hidden + hidden) + (hidden * labels + labels)
 
 
+def contents(plan: Plan, *, task: str, labels: int) -> Contents:
+    """The tensors of its model file; together they are the parameters."""
+    shape, hidden = plan.shape, plan.shape.hidden_size
+    embeddings = [(rows, hidden) for rows in (shape.vocab_size, shape.positions, shape.types) if rows]
+    matrices = [size for left in plan.heads_left for size in _layer_matrices(shape, left)]
+    matrices += [(SPAN_LOGITS, hidden)] if TASKS[task].spans else [(hidden, hidden), (labels, hidden)]
+    biases = sum(rows for rows, _ in matrices)  # every linear layer has one for each output
+    norms = 2 * hidden * (1 + 2 * len(plan.heads_left))
+    return Contents(tuple(matrices), tuple(embeddings), biases + norms)
+
+
+def _layer_matrices(shape: Shape, heads_left: int) -> list[Size]:
+    hidden, ffn, attention = shape.hidden_size, shape.ffn_size, heads_left * shape.head_size
+    return [*[(attention, hidden)] * 3, (hidden, attention), (ffn, hidden), (hidden, ffn)]
+
+
 def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
     """Floating point operations of the matrix products for one input of `length` tokens, two per multiply-add.
 
@@ -331,6 +348,10 @@ class Transformer:
         assert isinstance(student, Plan)
         mean_length = facts.units_of(_units(facts)).mean_length
         return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=mean_length)
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, Plan)
+        return contents(student, task=task.name, labels=len(facts.labels))
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)

@@ -19,6 +19,7 @@ from bertdistill.engine.families.transformer import (
     Plan,
     Shape,
     bert_shape,
+    contents,
     even_layers,
     known_metrics,
     plan_metrics,
@@ -104,6 +105,11 @@ def test_parameters_equal_the_built_model(name: str, task: str, labels: int) -> 
         assert count(model) == known["params"]
         layers = model.base_model.transformer if name == "distilbert" else model.base_model.encoder
         assert count(layers) == known["encoder_params"]
+        held = contents(plan, task=task, labels=labels)
+        matrices = sorted(tuple(one.shape) for one in model.parameters() if one.ndim == 2)
+        assert matrices == sorted((*held.matrices, *held.embeddings))
+        assert sum(one.numel() for one in model.parameters() if one.ndim == 1) == held.vectors
+        assert known["params"] == held.weights
 
 
 @pytest.mark.parametrize("name", ["distilbert", "minilm", "roberta", "narrow"])
