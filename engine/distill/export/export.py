@@ -9,8 +9,9 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace as replaced
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,14 @@ def export_model(
     onnx: bool = True,
     replace: bool = False,
     say: Callable[[str], None] | None = None,
+    int8: Callable[[Path], Mapping[str, str]] | None = None,
 ) -> list[str]:
     """Build `target`, complete or not at all, and return its file names.
 
     Its files are those of the `Format` of its family; a model that transformers cannot load comes with `modeling.py`.
-    ONNX is written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if
-    `target` exists and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
+    ONNX is written if its packages are installed; otherwise `say` is called with the reason. `int8` then writes a file
+    in 8 bits beside the one it is given and returns what the card says of it. Raises ActionRefused if `target` exists
+    and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
     """
     if target.exists() and not replace:
         raise ActionRefused(f"{target} already exists", hint="choose a folder that does not exist yet")
@@ -61,6 +64,8 @@ def export_model(
         _write_files(model, student_folder, temporary, card_facts)
         model.tokenizer(tokenizer).save_pretrained(temporary)
         written = _write_onnx(model, temporary / "model.onnx", say or _ignore) if onnx else False
+        if written and int8:
+            card_facts = replaced(card_facts, onnx_int8=int8(temporary / "model.onnx"))
         card = model_card(card_facts, model.describe(card_facts, onnx=written))
         (temporary / "README.md").write_text(card, encoding="utf-8")
         _check_copy(model, temporary)

@@ -15,7 +15,7 @@ from tests.tiny import make_checkpoint
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.spec import INT4, INT8, AttemptSpec, Settings, TeacherSpec
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.promotion import verify
 from bertdistill.engine.distill.prepare import prepare
@@ -35,9 +35,9 @@ COMMON: dict[str, Any] = {
 }
 STUDENTS: list[dict[str, Any]] = [
     {"family": "mlp", "units": "words", "embedding_init": "teacher-output"},
-    {"family": "mlp", "pooling": "attention", "embedding_init": "teacher", "embedding_size": 8},
+    {"family": "mlp", "pooling": "attention", "embedding_init": "teacher", "embedding_size": 8, "weights": INT4},
     {"family": "bilstm", "units": "words", "embedding_init": "teacher", "layers": 2, "dropout": 0.3},
-    {"family": "bilstm", "pooling": "max"},
+    {"family": "bilstm", "pooling": "max", "weights": INT8},
 ]
 
 
