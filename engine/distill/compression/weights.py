@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bertdistill.engine.contract.spec import FP16, FP32, INT4
-from bertdistill.engine.distill.families.model import WEIGHTS, Model
+from bertdistill.engine.distill.families.model import FORM, Model
 from bertdistill.engine.distill.families.standalone import unpacked
 from bertdistill.engine.families.stored import GROUP
 
@@ -101,7 +101,7 @@ def save_packed(model: Model, form: str, folder: Path) -> None:
     tensors = packed(model.net.state_dict(), form, embeddings_of(model.net))
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) | {WEIGHTS: form}
+    config = json.loads(path.read_text(encoding="utf-8")) | {FORM: form}
     if form == FP16 and "dtype" in config:
         config["dtype"] = "float16"
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8
 from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.families import standalone
-from bertdistill.engine.distill.families.model import WEIGHTS
+from bertdistill.engine.distill.families.model import FORM
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
 from bertdistill.engine.families.transformer import Shape
@@ -41,7 +41,7 @@ class EncoderFormat:
     @property
     def form(self) -> str:
         """Number format of the weights in the file."""
-        return str(self._config.get(WEIGHTS, FP32))
+        return str(self._config.get(FORM, FP32))
 
     @property
     def plain(self) -> bool:

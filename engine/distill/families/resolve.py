@@ -9,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH
-from bertdistill.engine.distill.families.model import WEIGHTS
+from bertdistill.engine.distill.families.model import FORM
 from bertdistill.engine.families.folders import check_folder, read_config
 
 PACKED = (INT8, INT4)
@@ -44,7 +44,7 @@ def resolve(model_id: str, revision: str, key: str) -> str:
 
 def _refuse_packed(folder: Path, named: str) -> None:
     """A student that this program stored in 8 or 4 bits can be asked, but nothing can be trained from it."""
-    form = read_config(folder, named).get(WEIGHTS)
+    form = read_config(folder, named).get(FORM)
     if form in PACKED:
         raise ConfigError(
             f"{named}: its weights are stored as {form} and have lost their precision",
