@@ -99,15 +99,15 @@ def needs_seven_bits() -> bool:
         return True
 
 
-def wide_matrices(path: Path) -> list[str]:
-    """Names of the matrices of a file that are not in 8 bits, but for small ones."""
+def wide_matrices(path: Path, small: int = SMALL) -> list[str]:
+    """Names of the matrices of a file that are not in 8 bits, but for those of at most `small` numbers."""
     import onnx  # part of the extra
 
     wide = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     return [
         one.name
         for one in onnx.load(path).graph.initializer
-        if one.data_type in wide and len(one.dims) > 1 and np.prod(one.dims) > SMALL
+        if one.data_type in wide and len(one.dims) > 1 and np.prod(one.dims) > small
     ]
 
 
@@ -157,17 +157,15 @@ def verified(run: Run, source: Path, reported: Reported) -> Int8 | str:
     """Write NAME beside the fp32 ONNX file `source`, score and time it; or the reason why there is none."""
     target = source.with_name(NAME)
     quantise(source, target)
-    found = _measured(run, target, source, reported) if not (wide := wide_matrices(target)) else ""
-    if isinstance(found, Int8):
-        first = TASKS[run.spec.task].scores[0]
-        lost = reported.scored.metrics[first] - found.scores[first]
-        if lost <= MOST_LOST:
-            return found
-        reason = f"it loses {lost:.2f} points of {first} on the report split, more than {MOST_LOST:g}"
-    else:
-        reason = f"{len(wide)} of its matrices are not in 8 bits ({wide[0]})"
+    if wide := wide_matrices(target):
+        target.unlink()
+        return f"No {NAME}: {len(wide)} of its matrices are not in 8 bits ({wide[0]})."
+    found, first = _measured(run, target, source, reported), TASKS[run.spec.task].scores[0]
+    lost = reported.scored.metrics[first] - found.scores[first]
+    if lost <= MOST_LOST:
+        return found
     target.unlink()
-    return f"No {NAME}: {reason}."
+    return f"No {NAME}: it loses {lost:.2f} points of {first} on the report split, more than {MOST_LOST:g}."
 
 
 def _measured(run: Run, target: Path, source: Path, reported: Reported) -> Int8:

@@ -22,13 +22,15 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
-from bertdistill.engine.contract.spec import DataSpec, Settings
+from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8, DataSpec, Settings
+from bertdistill.engine.distill.compression.weights import save_packed
 from bertdistill.engine.distill.export import encoder_format, export
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
-from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
+from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -53,7 +55,7 @@ for folder in sys.argv[2:]:
     else:
         name = json.loads(pathlib.Path(folder, "config.json").read_text())["architectures"][0]
         auto = getattr(transformers, "AutoModelFor" + name.split("For")[1])
-        model = auto.from_pretrained(folder).eval()
+        model = auto.from_pretrained(folder, dtype=torch.float32).eval()
     found = model(input_ids=torch.tensor(json.loads(sys.argv[1])))
     logits[folder] = [value.tolist() for value in found.to_tuple()]
 print(json.dumps(logits))
@@ -70,12 +72,14 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
-def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0) -> tuple[Path, Any]:
+def make_student(
+    tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0, form: str = FP32
+) -> tuple[Path, Any]:
     init = make_checkpoint(tmp_path / "init", kind, seed=seed)
     settings = Settings(heads=heads, head_choice="random", initializer_range=0.3)
     labels = () if task == QA else LABELS
     model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init))
-    save_student(model, kept, tmp_path / "student")
+    save_packed(Encoder(model, kept), form, tmp_path / "student")
     return tmp_path / "student", AutoTokenizer.from_pretrained(init)
 
 
@@ -99,20 +103,24 @@ def card_of(told: CardFacts, student: Path, *, onnx: bool = False) -> str:
 
 
 def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Path) -> None:
-    """Plain transformers loads a whole student, `modeling.py` one with pruned heads; the logits are the student's."""
+    """Plain transformers loads a whole student, `modeling.py` one with pruned heads or packed weights; the logits are
+    the student's.
+    """
     expected = {}
     kinds: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
-    for kind, task, heads in itertools.product(kinds, TASKS, (0, 3)):
-        target = tmp_path / "out" / f"{kind}-{task}-{heads}"
-        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads)
+    cases = [(*case, FP32) for case in itertools.product(kinds, TASKS, (0, 3))]
+    cases += [("bert", CLASSIFY, 0, FP16), ("roberta", QA, 0, INT8), ("distilbert", CLASSIFY, 3, INT4)]
+    for kind, task, heads, form in cases:
+        target = tmp_path / "out" / f"{kind}-{task}-{heads}-{form}"
+        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, form=form)
         files = export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        assert PLAIN | ({"modeling.py"} if heads else set()) == set(files)
+        assert PLAIN | ({"modeling.py"} if heads or form in (INT8, INT4) else set()) == set(files)
         assert files == sorted(file.name for file in target.iterdir())
         assert file_sha256(student / "model.safetensors") == file_sha256(target / "model.safetensors")
         with torch.no_grad():
             expected[str(target)] = load_student(student)[0](input_ids=torch.tensor(IDS)).to_tuple()
     found = json.loads(run(hostile, "-c", STRANGER, json.dumps(IDS), *expected))
-    assert len(kinds) * 4 == len(found)
+    assert len(cases) == len(found)
     for folder, logits in expected.items():
         for mine, other in zip(logits, found[folder], strict=True):
             assert_fp32_equal(mine, other)
@@ -121,8 +129,8 @@ def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Pat
 def test_the_code_in_the_card_runs(tmp_path: Path, hostile: Path) -> None:
     """What the model card tells people to type works as it stands, from another folder and without this project."""
     programs = []
-    for task, heads in ((QA, 3), (CLASSIFY, 0)):
-        student, tokenizer = make_student(tmp_path / task, "distilbert", task, heads)
+    for task, heads, form in ((QA, 3, INT8), (CLASSIFY, 0, FP16)):
+        student, tokenizer = make_student(tmp_path / task, "distilbert", task, heads, form=form)
         target = tmp_path / task / "v1"
         export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
         (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
