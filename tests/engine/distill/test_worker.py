@@ -39,7 +39,7 @@ from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import train
 from bertdistill.engine.distill.training.terms import soft_loss
 from bertdistill.engine.distill.training.train import Diverged
-from bertdistill.engine.families import bilstm, mlp
+from bertdistill.engine.families import bilstm, mlp, table
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
 from bertdistill.engine.families.transformer import plan_student
@@ -259,7 +259,20 @@ def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
     sources = [
         inspect.getsource(module)
-        for module in (train, transformer, trial, soft_loss, tiny, tiny_sizes, mlp, bilstm, linear, linear_sizes, terms)
+        for module in (
+            train,
+            transformer,
+            trial,
+            soft_loss,
+            tiny,
+            tiny_sizes,
+            mlp,
+            bilstm,
+            linear,
+            linear_sizes,
+            terms,
+            table,
+        )
     ]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
