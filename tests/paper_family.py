@@ -16,10 +16,10 @@ NAME = "paper"
 
 @dataclass(frozen=True)
 class PaperFamily:
-    """It has a width and a dropout besides the keys of training, and no layers."""
+    """It has widths and a dropout besides the keys of training, and no layers."""
 
     name: str = NAME
-    settings: frozenset[str] = TRAINING | {"hidden_size", "dropout"}
+    settings: frozenset[str] = TRAINING | {"hidden_size", "head_size", "dropout"}
 
     def fits(self, task: Task) -> bool:
         return not task.spans
@@ -43,4 +43,4 @@ class PaperFamily:
         return Contents(((student, 1000),), (), 0)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
-        return frozenset({"hidden_size"})
+        return frozenset({"hidden_size", "head_size"})

@@ -34,7 +34,7 @@ from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
 SIZE_KEYS = (
-    *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size"),
+    *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "embedding_rank", "head_size"),
     *("vocab_size", "embedding_size", "max_features"),
 )
 STEP_KEYS = ("batch_size", "accumulation", "epochs")

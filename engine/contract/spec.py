@@ -132,7 +132,9 @@ class StudentSpec:
 
     init: str = key("teacher", help='Hub id or folder to initialise students from, "teacher", or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
-    importance_examples: int = key(1024, help="Number of training examples used to compute head importance.", low=1)
+    importance_examples: int = key(
+        1024, help="Training examples used to compute the importance of heads and neurons.", low=1
+    )
 
 
 def of(kinds: str, default: Any, *, help: str, **more: Any) -> Any:
@@ -191,8 +193,33 @@ class Settings:
     heads: int = key(0, help="Attention heads kept in every layer; 0 keeps all.", low=0, high=128)
     head_choice: str = key("importance", help="Which heads are kept.", choices=("random", "importance"))
     head_seed: int = key(1, help="Seed for the random choice of heads.", low=0)
-    hidden_size: int = key(0, help="From scratch: hidden size; 0 uses the teacher's.", low=0, high=4096)
-    ffn_size: int = key(0, help="From scratch: feed-forward size; 0 means four times hidden_size.", low=0, high=16384)
+    hidden_size: int = key(
+        0,
+        help="Hidden size; below the initial model's, its hidden states are projected onto their principal components. "
+        "0 keeps it, or from scratch uses the teacher's.",
+        low=0,
+        high=4096,
+    )
+    ffn_size: int = key(
+        0,
+        help="Feed-forward size: neurons kept in every layer, the most important ones; 0 keeps all. From scratch 0 "
+        "means four times hidden_size.",
+        low=0,
+        high=16384,
+    )
+    ffn_choice: str = key(
+        "even",
+        help="For ffn_size below the initial model's: as many in each layer (even), or so many on average, the most "
+        "important of all layers (global).",
+        choices=("even", "global"),
+    )
+    embedding_rank: int = key(
+        0,
+        help="Rank of the word embeddings: a table of vocabulary times rank and a matrix of rank times hidden_size; 0 "
+        "keeps the whole table.",
+        low=0,
+        high=4096,
+    )
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
     units: str = key(
         AUTO_UNITS,
@@ -343,6 +370,10 @@ class AttemptSpec:
     """Families that trials may be of."""
     importance: bool = True
     """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
+    neurons: bool = False
+    """Whether it must also compute the importance of feed-forward neurons; a study that keeps all does not need it."""
+    projection: bool = False
+    """Whether it must compute a projection of the initial model's hidden states, for students of smaller width."""
     measure: list[str] = field(default_factory=list)
     """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
     promote: Promotion | None = None

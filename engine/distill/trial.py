@@ -108,7 +108,7 @@ def run_trial(run: Run) -> dict[str, float]:
 def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
-    named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    named = [*facts.features.values(), facts.outputs, facts.importance, facts.projection, facts.init_folder]
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]

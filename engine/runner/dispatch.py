@@ -20,6 +20,7 @@ from bertdistill.engine.launch.slots import devices_of
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.study.config import select_metric
 from bertdistill.engine.study.student import (
+    may_cut,
     measured,
     prunes_by_importance,
     wanted_families,
@@ -75,6 +76,8 @@ def attempt_spec(
         vectors=wanted_vectors(spec),
         families=wanted_families(spec),
         importance=prunes_by_importance(spec),
+        neurons=may_cut(spec, "ffn_size"),
+        projection=may_cut(spec, "hidden_size"),
         measure=measured(spec),
     )
 

@@ -180,3 +180,15 @@ def measured(spec: StudySpec) -> list[str]:
 def prunes_by_importance(spec: StudySpec) -> bool:
     """Whether any trial of the study may choose heads by importance."""
     return "importance" in possible(spec, "head_choice") and any(possible(spec, "heads"))
+
+
+def may_cut(spec: StudySpec, key: str) -> bool:
+    """Whether any student of the study may be cut from a model and get a size by this key that is not the model's."""
+    cut = TRANSFORMER.name
+    baseline = None if spec.baseline is None else spec.fixed.baseline(spec.baseline)
+    values = [spec.fixed.value(key, cut)] if cut in proposed(spec, "family") else []
+    values += [getattr(baseline, key)] if baseline is not None and baseline.family == cut else []
+    for one in spec.search:
+        values += (one.choices or (one.low, one.high)) if one.key == key and one.applies(cut) else ()
+    values += [own[key] for own in spec.recipes.values() if key in own and own.get("family", cut) == cut]
+    return spec.student.init != SCRATCH and any(values)

@@ -64,7 +64,7 @@ def test_only_keys_of_the_family_can_be_changed(view: StudyView, paper: Trial) -
     assert view.baseline is not None
     base = {one.key for one in rerun_outlook.choices(view, view.baseline)}
     assert "layers" in base
-    assert "hidden_size" not in base  # these transformers are cut from a trained model
+    assert "head_size" not in base  # these transformers are cut from a trained model
 
 
 def test_another_family_says_what_becomes_of_the_other_keys(house: House, view: StudyView, paper: Trial) -> None:

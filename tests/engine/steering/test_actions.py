@@ -240,7 +240,7 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
         ("layers", "9", "outside the search space"),
         ("layers", "many", "not a whole number; allowed: 1 to 4"),
         ("batch_size", "", "batch_size is empty; allowed: 1 to 4096"),
-        ("hidden_size", "64", "does not apply to students from a trained model"),
+        ("head_size", "32", "does not apply to students from a trained model"),
         ("layer", "2", "not a setting"),
         ("name", "x", "not a setting"),
     ],

@@ -13,16 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
 from tests.closeness import assert_fp32_equal
 from tests.tiny import Kind, make_checkpoint
+from torch import Tensor
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
-from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8, DataSpec, Settings
+from bertdistill.engine.contract.spec import FP16, INT4, INT8, DataSpec, Settings
 from bertdistill.engine.distill.compression.weights import save_packed
 from bertdistill.engine.distill.export import encoder_format, export
 from bertdistill.engine.distill.export.answer import answer
@@ -30,7 +32,8 @@ from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape
+from bertdistill.engine.distill.families.projection import projection_of
+from bertdistill.engine.distill.families.transformer import build_student, load_encoder, load_student, read_shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -72,14 +75,25 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
-def make_student(
-    tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0, form: str = FP32
-) -> tuple[Path, Any]:
+def read(model: Any, ids: Tensor) -> Tensor:
+    """Run the model; all are tokens."""
+    model(input_ids=ids)
+    return torch.ones_like(ids)
+
+
+UNEQUAL = {"ffn_size": 40, "ffn_choice": "global"}
+NEURONS = np.outer([1, 2], np.arange(64, dtype=np.float32))
+
+
+def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0, **more: Any) -> tuple[Path, Any]:
     init = make_checkpoint(tmp_path / "init", kind, seed=seed)
-    settings = Settings(heads=heads, head_choice="random", initializer_range=0.3)
+    settings = Settings(heads=heads, head_choice="random", initializer_range=0.3, **more)
     labels = () if task == QA else LABELS
-    model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init))
-    save_packed(Encoder(model, kept), form, tmp_path / "student")
+    cuts: dict[str, Any] = {"neurons": NEURONS}
+    if settings.hidden_size:
+        cuts["projection"] = projection_of(load_encoder(init, task, labels), [torch.tensor(IDS)], read)
+    model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init), **cuts)
+    save_packed(Encoder(model, kept), settings.weights, tmp_path / "student")
     return tmp_path / "student", AutoTokenizer.from_pretrained(init)
 
 
@@ -103,18 +117,24 @@ def card_of(told: CardFacts, student: Path, *, onnx: bool = False) -> str:
 
 
 def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Path) -> None:
-    """Plain transformers loads a whole student, `modeling.py` one with pruned heads or packed weights; the logits are
-    the student's.
-    """
+    """Plain transformers loads a student with equal layers in fp32 or fp16, `modeling.py` any other."""
     expected = {}
     kinds: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
-    cases = [(*case, FP32) for case in itertools.product(kinds, TASKS, (0, 3))]
-    cases += [("bert", CLASSIFY, 0, FP16), ("roberta", QA, 0, INT8), ("distilbert", CLASSIFY, 3, INT4)]
-    for kind, task, heads, form in cases:
-        target = tmp_path / "out" / f"{kind}-{task}-{heads}-{form}"
-        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, form=form)
+    cuts: list[tuple[int, dict[str, Any]]] = [
+        (0, {"ffn_size": 24}),
+        (3, {}),
+        (0, UNEQUAL),
+        (0, {"hidden_size": 27, "embedding_rank": 9}),
+    ]
+    cases: list[tuple[Kind, str, tuple[int, dict[str, Any]]]] = list(itertools.product(kinds, TASKS, cuts))
+    cases += [("bert", CLASSIFY, (0, {"weights": FP16})), ("roberta", QA, (0, {"weights": INT8}))]
+    cases += [("distilbert", CLASSIFY, (0, {"embedding_rank": 8, "weights": INT4}))]
+    plain: tuple[dict[str, Any], ...] = ({"ffn_size": 24}, {"weights": FP16})
+    for kind, task, (heads, more) in cases:
+        target = tmp_path / "out" / f"{kind}-{task}-{heads}-{'-'.join(more)}"
+        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, **more)
         files = export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        assert PLAIN | ({"modeling.py"} if heads or form in (INT8, INT4) else set()) == set(files)
+        assert PLAIN | ({"modeling.py"} if more not in plain else set()) == set(files)
         assert files == sorted(file.name for file in target.iterdir())
         assert file_sha256(student / "model.safetensors") == file_sha256(target / "model.safetensors")
         with torch.no_grad():
@@ -130,7 +150,7 @@ def test_the_code_in_the_card_runs(tmp_path: Path, hostile: Path) -> None:
     """What the model card tells people to type works as it stands, from another folder and without this project."""
     programs = []
     for task, heads, form in ((QA, 3, INT8), (CLASSIFY, 0, FP16)):
-        student, tokenizer = make_student(tmp_path / task, "distilbert", task, heads, form=form)
+        student, tokenizer = make_student(tmp_path / task, "distilbert", task, heads, weights=form)
         target = tmp_path / task / "v1"
         export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
         (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
@@ -289,6 +309,25 @@ def test_the_card_shows_sizes_as_they_are(tmp_path: Path, heads: int, left: str)
     ]
     assert ("", heads == 0) == (setting(text, "head_seed"), setting(text, "head_choice") == "")
     assert ["", "", ""] == [setting(text, name) for name in ("layer_list", "vocab_size", "class_weight")]
+
+
+def test_the_card_names_the_sizes_of_unequal_layers(tmp_path: Path) -> None:
+    """In words, in the settings and in the metadata; nothing in it claims that heads were removed."""
+    student, _ = make_student(tmp_path, "bert", QA, 0, **UNEQUAL)
+    told = replace(facts(init="org/teacher"), settings=Settings(ffn_size=40, ffn_choice="global"))
+    text = card_of(told, student)
+    assert "with 2 layers of width 32, feed-forward sizes 31, 49 (by layer) and 4 attention heads" in text
+    assert ("`31, 49`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
+    tags = ModelCard(text).data.tags
+    assert (True, False) == ("pruned-feed-forward" in tags, "pruned-heads" in tags)
+
+
+def test_the_card_names_the_width_of_projected_hidden_states(tmp_path: Path) -> None:
+    """Not that of the config, which says how large a head is."""
+    student, _ = make_student(tmp_path, "distilbert", CLASSIFY, 0, hidden_size=27)
+    text = card_of(facts(CLASSIFY, init="org/teacher"), student)
+    assert "with 2 layers of width 27 and 4 attention heads" in text
+    assert ("`27`", "`8`") == (setting(text, "hidden_size"), setting(text, "head_size"))
 
 
 def setting(card: str, name: str) -> str:
