@@ -31,23 +31,26 @@ def disk_bytes(
     student_params: int | None,
     trials: int,
     slots: int,
+    states: int | None = 0,
 ) -> dict[str, int | None]:
     """Bytes by what they hold; None where it cannot be known. `teacher_params` is 0 where no teacher is trained here.
 
-    `caches` are features, outputs and the trained teacher; `preparing` comes on top while that is trained.
+    `states` are those of the teacher for the hidden loss. `caches` are features, outputs, these and the trained
+    teacher; `preparing` comes on top while that is trained.
     """
     features = outputs = None
     if tokens is not None and examples is not None:
         features = int(tokens * FEATURE_BYTES_A_TOKEN[spans])
         outputs = int(OUTPUT_BYTES * (2 * tokens if spans else labels * examples))
     teacher = None if teacher_params is None else WEIGHT_BYTES * teacher_params
-    known = [one for one in (features, outputs, teacher) if one is not None]
+    known = [one for one in (features, outputs, teacher, states) if one is not None]
     copies = trials + max(1, slots) * TRAINING_COPIES
     return {
         "features": features,
         "outputs": outputs,
+        "states": states,
         "teacher": teacher,
-        "caches": sum(known) if len(known) == 3 else None,
+        "caches": sum(known) if len(known) == 4 else None,
         "preparing": None if teacher is None else teacher * TEACHER_TRAINING_COPIES,
         "checkpoints": WEIGHT_BYTES * student_params * copies if student_params else None,
     }
@@ -57,7 +60,7 @@ def caches_words(disk: Mapping[str, Any], unknown: str) -> str:
     """`about 960 MB: teacher 438 MB, its outputs 203 MB …; 1.8 GB more while it is trained`."""
     if disk["caches"] is None:
         return unknown
-    names = {"teacher": "teacher", "outputs": "its outputs", "features": "tokens"}
+    names = {"teacher": "teacher", "outputs": "its outputs", "states": "its states", "features": "tokens"}
     parts = ", ".join(f"{words} {fmt.size(disk[name])}" for name, words in names.items() if disk[name])
     more = f"; {fmt.size(disk['preparing'])} more while it is trained" if disk["preparing"] else ""
     return f"about {fmt.size(disk['caches'])}: {parts}{more}"

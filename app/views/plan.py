@@ -15,21 +15,32 @@ from typing import Any
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
-from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
+from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_time import time_text
+from bertdistill.app.views.step_plan import step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.terms import CLS, WITH_LAYERS, transfer_rows, transfer_share
 from bertdistill.engine.families.folders import check_config
+from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape, bert_shape
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known, possible, proposed, wanted_families
+from bertdistill.engine.study.student import (
+    known,
+    possible,
+    proposed,
+    wanted_families,
+    wanted_signals,
+    wanted_terms,
+    wanted_vocabularies,
+)
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -37,7 +48,7 @@ SIZE_KEYS = (
     *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "embedding_rank", "head_size"),
     *("vocab_size", "embedding_size", "max_features"),
 )
-STEP_KEYS = ("batch_size", "accumulation", "epochs")
+STEP_KEYS = ("batch_size", "accumulation", "epochs", "transfer_share")
 MOST_STUDENTS = 20_000
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
@@ -52,6 +63,11 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     inputs = read_inputs(spec)
     for notice in inputs.notices:
         say(f"warning: {notice}")
+    if TASKS[spec.task].spans and wanted_vocabularies(spec):
+        say(
+            "note: in a smaller vocabulary the teacher's windows can get longer than data.max_length and lose their "
+            "ends; the log of each trial counts the answers that are lost"
+        )
     amounts = _amounts(spec, facts, inputs, say)
     examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)
@@ -60,12 +76,21 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     if any(objective.metric in WALL_TIMES for objective in optimised(spec.objectives)):
         say("note: this study optimises wall time, which other work on the machine increases; use latency_ratio")
-    if counted := [name for name in dict.fromkeys(possible(spec, "family")) if "units" in FAMILIES[name].settings]:
-        say(f"note: sizes of {', '.join(counted)} are upper limits until the preparation has counted words and n-grams")
+    families = list(dict.fromkeys(possible(spec, "family")))
+    counted = [name for name in families if "units" in FAMILIES[name].settings]
+    counted += [TRANSFORMER.name] * bool(wanted_vocabularies(spec))
+    if counted:
+        say(
+            f"note: sizes of {', '.join(counted)} are upper limits until the preparation has counted pieces, words and "
+            "n-grams"
+        )
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
+    teacher = _teacher_shape(spec, shape, say)
+    gflops: list[float] = []
     if shape is not None:
-        sizes |= _sizes(spec, shape, baseline, labels)
+        of_students, gflops = _sizes(spec, shape, teacher, baseline, labels)
+        sizes |= of_students
     return {
         "study": spec.name,
         "task": spec.task,
@@ -75,10 +100,12 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "train_windows": windows,
         "columns": [{"name": c.name, "use": c.use, "samples": list(c.samples)} for c in inputs.columns],
         "labels": list(inputs.labels),
+        "transfer_rows": amounts.transfer if amounts else None,
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
-        "disk_bytes": _disk(spec, amounts, sizes, labels, shape, say),
+        "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
+        "disk_bytes": _disk(spec, amounts, sizes, labels, teacher),
     }
 
 
@@ -100,6 +127,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
+        **_transfer_facts(spec, planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
         "caches": caches_words(disk, unknown),
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
@@ -108,6 +136,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
+    if planned["teacher_in_step"]:
+        facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
     if planned.get("time"):
         facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:
@@ -115,6 +145,12 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     for parameter in spec.search:
         facts[f"search {parameter.name}"] = space.describe(parameter)
     return facts
+
+
+def _transfer_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
+    rows = planned["transfer_rows"]
+    words = "known once they are read" if rows is None else f"about {rows:,} texts without labels"
+    return {"transfer set": words} if spec.transfer else {}
 
 
 def _examples_text(planned: Mapping[str, Any]) -> str:
@@ -151,28 +187,34 @@ def _baseline(spec: StudySpec) -> Settings:
     return spec.fixed.baseline(spec.baseline or {})
 
 
-def _sizes(spec: StudySpec, shape: Shape, baseline: Settings, labels: int) -> dict[str, Any]:
-    sizes = shape.to_dict()
+def _sizes(
+    spec: StudySpec, shape: Shape, teacher: Shape | None, baseline: Settings, labels: int
+) -> tuple[dict[str, Any], list[float]]:
+    """Parameters of the students, and the gflops of those with layers."""
     facts = Prepared(
-        labels=("",) * labels, mean_length=float(spec.data.max_length), init_shape=sizes, teacher_shape=sizes
+        labels=("",) * labels,
+        mean_length=float(spec.data.max_length),
+        init_shape=shape.to_dict(),
+        teacher_shape=teacher.to_dict() if teacher else {},
     )
-
-    def size(settings: Settings) -> int:
-        return int(known(spec, facts, settings)["params"])
-
-    found, refused = [], 0
+    found, gflops, refused = [], [], 0
     for settings in _students(spec):
         try:
-            found.append(size(settings))
+            metrics = known(spec, facts, settings)
         except ConfigError:
             refused += 1
-    return {
-        "baseline": size(baseline) if spec.baseline is not None else None,
+            continue
+        found.append(int(metrics["params"]))
+        if settings.family in WITH_LAYERS:
+            gflops.append(metrics["gflops"])
+    sizes = {
+        "baseline": int(known(spec, facts, baseline)["params"]) if spec.baseline is not None else None,
         "smallest": min(found, default=None),
         "largest": max(found, default=None),
         "refused": refused,
         "students": len(found) + refused,
     }
+    return sizes, gflops
 
 
 def _students(spec: StudySpec) -> Iterator[Settings]:
@@ -283,10 +325,9 @@ def _unreachable() -> str:
 def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Callable[[str], None]) -> Amounts | None:
     """What there is to train on; None when the data is on the hub and has not been read yet."""
     data = spec.data
-    if facts is not None:
-        return from_preparation(facts)
-    if inputs.lengths:
-        return estimate(data, inputs.lengths)
+    if facts is not None or inputs.lengths:
+        found = from_preparation(facts) if facts is not None else estimate(data, inputs.lengths)
+        return with_transfer(found, data, inputs.transfer)
     say(f"note: the number of examples in {data.hub} is known once they are loaded")
     return None
 
@@ -295,52 +336,69 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
     if windows is None:
         return None
 
-    def steps(batch: float, accumulation: float, epochs: float) -> int:
-        return max(1, math.ceil(math.ceil(windows / batch) * epochs / accumulation))  # as training counts them
+    def steps(batch: float, accumulation: float, epochs: float, share: float) -> int:
+        labelled = batch - transfer_rows(int(batch), share)
+        return max(1, math.ceil(math.ceil(windows / labelled) * epochs / accumulation))  # as training counts them
 
     def of_baseline() -> int:
-        fitted = baseline.family not in trained
-        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs)
+        fitted, share = baseline.family not in trained, transfer_share(baseline)
+        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs, share)
 
-    batch, accumulation, epochs = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
+    batch, accumulation, epochs, shares = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
     families = set(possible(spec, "family"))
     trained = {name for name in families if set(STEP_KEYS) <= FAMILIES[name].settings}  # the others take one step
     return {
         "baseline": of_baseline() if spec.baseline is not None else None,
-        "least": steps(max(batch), max(accumulation), min(epochs)) if families == trained else 1,
-        "most": steps(min(batch), min(accumulation), max(epochs)) if trained else 1,
+        "least": steps(max(batch), max(accumulation), min(epochs), min(shares)) if families == trained else 1,
+        "most": steps(min(batch), min(accumulation), max(epochs), max(shares)) if trained else 1,
     }
 
 
 def _disk(
-    spec: StudySpec,
-    amounts: Amounts | None,
-    sizes: Mapping[str, Any],
-    labels: int,
-    shape: Shape | None,
-    say: Callable[[str], None],
+    spec: StudySpec, amounts: Amounts | None, sizes: Mapping[str, Any], labels: int, teacher: Shape | None
 ) -> dict[str, int | None]:
     return disk_bytes(
         tokens=amounts.tokens if amounts else None,
-        examples=amounts.examples if amounts else None,
+        examples=amounts.examples + (amounts.transfer or 0) if amounts else None,
         spans=TASKS[spec.task].spans,
         labels=labels,
-        teacher_params=_teacher_params(spec, labels, shape, say),
+        teacher_params=_teacher_params(spec, labels, teacher),
         student_params=sizes["largest"] or sizes["baseline"],
         trials=spec.budget.trials,
         slots=spec.runner.slots,
+        states=_states_bytes(spec, amounts, teacher),
     )
 
 
-def _teacher_params(spec: StudySpec, labels: int, shape: Shape | None, say: Callable[[str], None]) -> int | None:
+def _states_bytes(spec: StudySpec, amounts: Amounts | None, teacher: Shape | None) -> int | None:
+    """Size of the teacher's states; 0 where no trial can ask for them, None where it is unknown."""
+    if CLS not in wanted_signals(spec):
+        return 0
+    if amounts is None or teacher is None:
+        return None
+    return states_bytes(amounts.windows, teacher.layers, teacher.hidden_size)
+
+
+def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], None]) -> Shape | None:
+    """Shape of `teacher.model`; None where there is none, or where it is not needed, unreadable or of unknown sizes."""
+    if not spec.teacher.model:
+        return None
+    if spec.student.init in ("teacher", SCRATCH):
+        return init
+    if spec.teacher.fine_tune is None and not any(term.families for term in wanted_terms(spec)):
+        return None
+    if spec.teacher.model == SCRATCH:
+        return _scratch_teacher(spec.teacher, spec.data)
+    config = _config_json(spec.teacher.model, spec.teacher.revision, say)
+    known = config is not None and config.get("model_type") in ARCHITECTURES
+    return Shape.from_config(config) if config is not None and known else None
+
+
+def _teacher_params(spec: StudySpec, labels: int, teacher: Shape | None) -> int | None:
     """Size of a teacher that is trained into a cache; 0 where one is used as it is, None where its size is unknown."""
     if spec.teacher.fine_tune is None or not spec.teacher.model:
         return 0
-    if spec.student.init not in ("teacher", SCRATCH):
-        config = _config_json(spec.teacher.model, spec.teacher.revision, say)
-        known = config is not None and config.get("model_type") in ARCHITECTURES
-        shape = Shape.from_config(config) if config is not None and known else None
-    if shape is None:
+    if teacher is None:
         return None
-    facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=shape.to_dict())
+    facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=teacher.to_dict())
     return int(teacher_sizes(facts, spec.task).get("params") or 0) or None

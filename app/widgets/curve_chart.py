@@ -16,8 +16,9 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.curves import TrialCurve
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.contract.terms import TERMS
 
-LOSSES = ("train/loss", "train/soft_loss", "train/hard_loss")
+LOSSES = ("train/loss", *(f"train/{name}" for name in TERMS))
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 """Weights of the past in the moving average; the first means no smoothing."""
 AXES = ("step", "examples", "minutes")

@@ -38,6 +38,7 @@ METHODS: tuple[tuple[str, Word], ...] = (
     ("pruning", lambda value: f"{_itself(value)} pruning" if _itself(value) else ""),
     ("separate_layers", _on("DeFormer")),
     ("hidden_weight", _on("PKD")),
+    ("states_weight", _on("TinyBERT")),
     ("attention_weight", _on("TinyBERT")),
     ("relation_weight", _on("MiniLM")),
     ("projection_weight", _on("shared projection")),

@@ -18,6 +18,12 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 MOST_PERCENT = 1000.0
 """Larger percentages mean that the reference is almost zero; the absolute difference is clearer."""
 
+FEWEST_COMPARED, MOST_COMPARED = 2, 6
+"""How many trials can be compared side by side."""
+
+CHANCE_MARGIN = 0.5
+"""Margin in percentage points within which a score counts as chance: a few examples of a small validation split."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -62,6 +68,12 @@ def difference(metric: str, value: float | None, other: float | None) -> Differe
     signed = mine < 0 or theirs <= 0 or (known is not None and known.signed)
     percent = None if signed else 100.0 * (mine - theirs) / theirs
     return Difference(mine - theirs, percent if percent is not None and percent <= MOST_PERCENT else None)
+
+
+def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:
+    """Whether a score among the objectives is one that a model reaches without learning anything."""
+    scores = [(chance[o.metric], finite(values.get(o.metric))) for o in objectives if o.metric in chance]
+    return any(value is not None and value <= level + CHANCE_MARGIN for level, value in scores)
 
 
 def size_and_score(objectives: Sequence[Objective], size: str = "", score: str = "") -> tuple[str, str]:

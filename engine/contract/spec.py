@@ -1,7 +1,7 @@
-"""The worker's input: every study file key that reaches it, and the spec of an attempt, `spec.json`.
+"""Every study file key that reaches a worker, and the device that a worker may use.
 
 Standard library only, because both sides import it, one without torch and one without a database. It starts no
-processes and decides nothing.
+processes and decides nothing. `attempt` puts them together as a worker's whole input.
 
 Every study file key that reaches a worker is a dataclass field here with its help, range or choices in the
 metadata (the others are in `study_spec`): the study file is validated against it, the reference in `docs/` is
@@ -11,17 +11,9 @@ generated from it, and the worker reads the very same objects.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import MISSING, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
-from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.report import ReportOrder
-
-ATTEMPT_KINDS = ("prepare", "trial", "promote", "report")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
 RANDOM = "random"
@@ -32,6 +24,8 @@ AUTO_UNITS = "auto"
 """Value of `settings.units`: what suits the family best."""
 FP32, FP16, INT8, INT4 = WEIGHTS = ("fp32", "fp16", "int8", "int4-embeddings")
 """Values of `settings.weights`."""
+CUT_VOCABULARY, NEW_VOCABULARY = "cut", "new"
+"""Values of `settings.vocabulary`."""
 MOST_NGRAM, MOST_COUNT = 3, 100
 """Highest values of `settings.ngrams` and `settings.min_count`."""
 
@@ -228,11 +222,18 @@ class Settings:
         choices=(AUTO_UNITS, TEACHER_UNITS, "words"),
     )
     vocab_size: int = key(
-        5000,
-        help="mlp, bilstm: rows of the embeddings: padding, unknown units and the most frequent units of the training "
-        "data.",
-        low=3,
+        0,
+        help="Rows of the embeddings. transformer: special tokens, characters and the most frequent pieces of the "
+        "training data; 0 keeps the whole vocabulary of the initial model. mlp, bilstm: padding, unknown units and the "
+        "most frequent units; 0 means 5000.",
+        low=0,
         high=1_000_000,
+    )
+    vocabulary: str = key(
+        CUT_VOCABULARY,
+        help="Where the pieces of vocab_size come from: cut keeps pieces of the initial model's vocabulary; new trains "
+        "a WordPiece vocabulary on the data, whose embeddings start as means of the old ones.",
+        choices=(CUT_VOCABULARY, NEW_VOCABULARY),
     )
     embedding_size: int = key(16, help="mlp, bilstm: size of the embeddings.", low=1, high=4096)
     embedding_init: str = key(
@@ -280,6 +281,48 @@ class Settings:
         choices=("kl", "mse"),
     )
     temperature: float = key(2.0, help="Temperature of both softmaxes in the soft loss kl.", low=0.1, high=100)
+    hidden_weight: float = key(
+        0.0,
+        help="Weight of the hidden loss (PKD): mean squared difference of the normalised hidden states of the first "
+        "token, student against teacher, after every layer of the student but the last; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    hidden_map: str = key(
+        "skip",
+        help="Teacher layers of the hidden loss; of 12 for a student with 6: skip: 2 4 6 8 10; last: 7 8 9 10 11.",
+        choices=("skip", "last"),
+    )
+    states_weight: float = key(
+        0.0,
+        help="Weight of the states loss (TinyBERT): mean squared difference of the hidden states of every token, "
+        "summed over layers and embeddings; the teacher runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    attention_weight: float = key(
+        0.0,
+        help="Weight of the attention loss (TinyBERT): mean squared difference of attention scores before the softmax, "
+        "head by head, summed over layers; the teacher runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    relation_weight: float = key(
+        0.0,
+        help="Weight of the relation loss (MiniLM v2): divergence of how tokens relate to each other in the queries, "
+        "keys and values of the student's last layer and a layer of the teacher, which runs in every step; 0: off.",
+        low=0,
+        high=1e6,
+    )
+    relation_heads: int = key(
+        0,
+        help="Heads of equal size that these queries, keys and values are divided into; 0 takes the teacher's number.",
+        low=0,
+        high=1024,
+    )
+    relation_layer: int = key(
+        0, help="Layer of the teacher that the relation loss reads, counted from 1; 0: the last.", low=0, high=1000
+    )
     transfer_share: float = key(
         0.0,
         help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "
@@ -329,99 +372,3 @@ class Device:
     threads: int = 1
     uuid: str = ""
     memory_fraction: float = 1.0
-
-
-@dataclass(frozen=True)
-class AttemptSpec:
-    """`spec.json`: the complete input of a worker, which reads neither the study file nor the database."""
-
-    kind: str
-    study: str
-    task: str
-    data: DataSpec
-    teacher: TeacherSpec
-    student: StudentSpec
-    settings: Settings
-    device: Device
-    caches: str
-    """Absolute path of the workspace's cache folder."""
-    trial: int | None = None
-    attempt: int = 1
-    prepared: Prepared = field(default_factory=Prepared)
-    """What the preparation reported. Empty for the preparation itself."""
-    resume_from: str = ""
-    """Absolute path of the checkpoint to resume from; empty starts at step 0."""
-    expected_params: int = 0
-    """Expected parameter count; a model with another count is refused. 0 skips the check."""
-    select_metric: str = ""
-    """Metric that selects the best checkpoint."""
-    select_direction: str = "maximize"
-    transfer: list[TransferSpec] = field(default_factory=list)
-    """Transfer sets that the preparation makes; empty if no trial may use them."""
-    signals: list[str] = field(default_factory=list)
-    """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
-    vectors: dict[str, int] = field(default_factory=dict)
-    """By the value of `embedding_init`, the most units whose embeddings trials may start from."""
-    units: list[str] = field(default_factory=list)
-    """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
-    ngrams: dict[str, int] = field(default_factory=dict)
-    """By the name of units, the longest n-grams of them that trials may ask for; the preparation counts them."""
-    families: list[str] = field(default_factory=list)
-    """Families that trials may be of."""
-    importance: bool = True
-    """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
-    neurons: bool = False
-    """Whether it must also compute the importance of feed-forward neurons; a study that keeps all does not need it."""
-    projection: bool = False
-    """Whether it must compute a projection of the initial model's hidden states, for students of smaller width."""
-    measure: list[str] = field(default_factory=list)
-    """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
-    promote: Promotion | None = None
-    """What to verify and export; for kind promote only."""
-    report: tuple[ReportOrder, ...] = ()
-    """What to score on the report split; for kind report only."""
-    version: int = 1
-
-    def write(self, path: Path) -> None:
-        """Write this spec as `spec.json`, atomically."""
-        promote = self.promote.to_dict() if self.promote else {}
-        write_json(path, dataclasses.asdict(dataclasses.replace(self, promote=None)) | {"promote": promote})
-
-    @staticmethod
-    def read(path: Path) -> AttemptSpec:
-        """Read a spec back; ValueError if an incompatible version wrote it, ConfigError if its promotion is damaged."""
-        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            raw = json.loads(file.read(MOST_JSON_BYTES))
-        if raw.get("version") != 1:
-            raise ValueError(f"{path}: spec version {raw.get('version')!r} is not 1; restart the attempt")
-        sections: dict[str, Any] = {
-            "data": DataSpec,
-            "teacher": TeacherSpec,
-            "student": StudentSpec,
-            "settings": Settings,
-            "device": Device,
-            "prepared": Prepared,
-        }
-        values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
-        values["transfer"] = [TransferSpec(**one) for one in raw.get("transfer", ())]
-        promote, report = values.pop("promote", None), values.pop("report", ())
-        return AttemptSpec(
-            **values,
-            promote=Promotion.from_dict(promote) if promote else None,
-            report=tuple(map(ReportOrder.from_dict, report)),
-        )
-
-
-T = TypeVar("T")
-
-
-def from_dict(cls: type[T], raw: dict[str, Any]) -> T:
-    """Build one of the sections above from its JSON form."""
-    if cls is Prepared:
-        return Prepared.from_dict(raw)  # type: ignore[return-value]  # T is Prepared here
-    values = dict(raw)
-    if cls is TeacherSpec:
-        values["ensemble"] = [MemberSpec(**one) for one in values.get("ensemble", ())]
-        if values.get("fine_tune") is not None:
-            values["fine_tune"] = FineTuneSpec(**values["fine_tune"])
-    return cls(**values)

@@ -12,6 +12,12 @@ from bertdistill.engine.contract.spec import Settings
 
 LOGITS = "logits"
 """Teacher signal: the outputs of its task head. Always cached."""
+CLS = "cls"
+"""Teacher signal: its hidden state of the first token after every layer but the last. Cached if a trial can use it."""
+HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_loss", "relation_loss"
+"""Terms that compare layers."""
+WITH_LAYERS = frozenset({"transformer"})
+"""Families whose layers can be compared with the teacher's."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +33,24 @@ class Term:
     settings: frozenset[str] = frozenset()
     """Further settings that only this term uses."""
     needs: frozenset[str] = frozenset()
-    """Teacher signals that it needs."""
+    """Cached teacher signals that it needs."""
     online: bool = False
     """Whether the teacher must run during training because its signals are too large to cache."""
+    families: frozenset[str] = frozenset()
+    """Families that it applies to; others have weight 0. Empty for all of them."""
     watched: bool = False
     """Computed and logged even with weight 0."""
 
     def weight_in(self, settings: Settings) -> float:
         """Its weight with these settings."""
+        if self.families and settings.family not in self.families:
+            return 0.0
         return self.weight(getattr(settings, self.key))
+
+    @property
+    def taught(self) -> bool:
+        """Whether it reads the teacher."""
+        return self.online or bool(self.needs)
 
 
 TERMS: dict[str, Term] = {
@@ -43,26 +58,56 @@ TERMS: dict[str, Term] = {
     for term in (
         Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
+        Term(HIDDEN, "hidden_weight", float, frozenset({"hidden_map"}), frozenset({CLS}), families=WITH_LAYERS),
+        Term(STATES, "states_weight", float, online=True, families=WITH_LAYERS),
+        Term(ATTENTION, "attention_weight", float, online=True, families=WITH_LAYERS),
+        Term(
+            RELATION,
+            "relation_weight",
+            float,
+            frozenset({"relation_heads", "relation_layer"}),
+            online=True,
+            families=WITH_LAYERS,
+        ),
     )
 }
 
 
+def active(settings: Settings) -> tuple[Term, ...]:
+    """The terms that count with these settings."""
+    return tuple(term for term in TERMS.values() if term.weight_in(settings) != 0)
+
+
 def idle(settings: Settings) -> frozenset[str]:
     """Keys used only by terms of weight 0, and those that another key makes ineffective."""
-    on = {term.name for term in TERMS.values() if term.weight_in(settings) != 0}
-    used = frozenset[str]().union(*(TERMS[name].settings for name in on))
+    used = frozenset[str]().union(*(term.settings for term in active(settings)))
     if settings.soft_loss == "mse":
         used -= {"temperature"}
-    return frozenset({"transfer_share"} if not signals(settings) else ()).union(
+    return frozenset({"transfer_share"} if not taught(settings) else ()).union(
         *(term.settings - used for term in TERMS.values())
     )
 
 
 def transfer_share(settings: Settings) -> float:
     """The share of each batch without labels: 0 if no term of the loss reads the teacher, as nothing else labels it."""
-    return settings.transfer_share if signals(settings) else 0.0
+    return settings.transfer_share if taught(settings) else 0.0
+
+
+def taught(settings: Settings) -> bool:
+    """Whether any term of the loss reads the teacher."""
+    return any(term.taught for term in active(settings))
+
+
+def online(settings: Settings) -> tuple[Term, ...]:
+    """The terms for which the teacher must run in every step of training."""
+    return tuple(term for term in active(settings) if term.online)
+
+
+def transfer_rows(batch_size: int, share: float) -> int:
+    """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
+    return min(round(batch_size * share), batch_size - 1)
 
 
 def signals(settings: Settings) -> frozenset[str]:
-    """Teacher signals that training with these settings needs."""
-    return frozenset[str]().union(*(term.needs for term in TERMS.values() if term.weight_in(settings) != 0))
+    """Cached teacher signals that training with these settings needs."""
+    return frozenset[str]().union(*(term.needs for term in active(settings)))

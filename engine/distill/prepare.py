@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
-from bertdistill.engine.contract.terms import LOGITS
+from bertdistill.engine.contract.terms import CLS, LOGITS
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
@@ -37,14 +37,15 @@ from bertdistill.engine.distill.families.transformer import read_any_shape, same
 from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
+from bertdistill.engine.distill.states import cls_states
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
+from bertdistill.engine.distill.teacher_cost import ensemble, teacher_costs, weights_of
 from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
 from bertdistill.engine.distill.training.evaluate import Evaluator
 from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.transfer.rows import with_transfer
-from bertdistill.engine.distill.trial import measure_teacher
+from bertdistill.engine.distill.vocabularies import count_vocabulary
 from bertdistill.engine.distill.weighing import Weighing, blocks_in
-from bertdistill.engine.families.folders import weights_in
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.tasks.table import TASKS
@@ -87,11 +88,13 @@ def prepare(run: Run) -> Prepared:
     labels = labels_of(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
-    search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
+    search_texts = Texts(search, search_features, "search")
+    search_outputs, teacher_metrics = teacher_scores(run, labels, search_texts, evaluator)
     every = train_features
     if spec.transfer:
         every = tokenised(run, all_examples, tokenizer, "train")
         outputs = transfer_outputs(run, labels, Texts(all_examples, every, "train"), len(train_features), outputs)
+    states = cls_states(run, labels, Texts(all_examples, every, "train"))
     if weak := weak_teacher(teacher_metrics, search):
         run.warn(weak)
     tokenizers = {"": (tokenizer, teacher or tokenizer.name_or_path)}
@@ -100,6 +103,14 @@ def prepare(run: Run) -> Prepared:
     pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
     units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
+    vocabulary = count_vocabulary(
+        run,
+        *tokenizers[own],
+        init_shape.architecture,
+        train_examples,
+        all_examples,
+        open_features(Path(features[f"train/{own}"])) if own else every,
+    )
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
     weighing = Weighing(
@@ -121,16 +132,19 @@ def prepare(run: Run) -> Prepared:
         labels=tuple(train_examples.labels),
         pad_id=pad_id,
         teacher_shape=read_any_shape(known).to_dict() if known else {},
-        teacher_params=sum(weights_in(path, known) for path in Path(known).glob("*.safetensors")) if known else 0,
+        teacher_params=weights_of(known) if known else 0,
+        ensemble=ensemble(labels, texts),
         init_shape=init_shape.to_dict(),
         teacher_metrics=teacher_metrics,
         teacher_folder=known,
         init_folder=init,
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
+        vocabulary=vocabulary,
         outputs=str(outputs),
         search_outputs=search_outputs,
-        signals=(LOGITS,),
+        states=states,
+        signals=(LOGITS, CLS) if states else (LOGITS,),
         importance=importance,
         ffn_importance=blocks_in(importance) if importance and spec.neurons else (),
         projection=weighing.projection(),
@@ -140,7 +154,7 @@ def prepare(run: Run) -> Prepared:
         pairs=pairs,
         tokenizer_ms={name: _tokenizer_ms(one.tokenizer, search, spec.data.max_length) for name, one in units.items()},
     )
-    return replace(facts, teacher_costs=measure_teacher(run, search_features, facts)) if known else facts
+    return replace(facts, teacher_costs=teacher_costs(run, labels, search_texts, facts))
 
 
 def _init_shape(run: Run, init: str, base: str, tokenizer: PreTrainedTokenizerBase) -> Shape:

@@ -16,24 +16,27 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
-from bertdistill.engine.contract.terms import signals, transfer_share
+from bertdistill.engine.contract.terms import online, signals, transfer_share
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
-from bertdistill.engine.distill.data.signals import signal_file
+from bertdistill.engine.distill.data.signals import prepared_file
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
+from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
+from bertdistill.engine.distill.vocabularies import for_trial
 from bertdistill.engine.families.table import weights_of
+from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
 MEASURABLE = frozenset({*LATENCIES, "throughput"})
@@ -43,11 +46,12 @@ MEASURED_BATCHES = 8
 
 def run_trial(run: Run) -> dict[str, float]:
     """Train and measure; the returned metrics are those of the best checkpoint."""
+    refuse_damage(_caches(run))
+    run = for_trial(run)
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
-    refuse_damage(_caches(run))
     model = BUILDERS[spec.settings.family].build(spec)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
@@ -55,7 +59,9 @@ def run_trial(run: Run) -> dict[str, float]:
     every = open_features(Path(facts.features_of("train", model.units)))
     transfer = facts.transfer_features if transfer_share(spec.settings) else 0
     labelled = len(every) - facts.transfer_features
-    train_features = features_for(model, every.part(0, labelled + transfer))
+    train_features = every.part(0, labelled + transfer)
+    if not online(spec.settings):  # where the teacher runs beside the student, each is given what it reads
+        train_features = features_for(model, train_features)
     search = search_examples(spec)
     evaluator = Evaluator(
         examples=search,
@@ -66,6 +72,7 @@ def run_trial(run: Run) -> dict[str, float]:
         pad_id=pad_id,
     )
     fitted = isinstance(model, Fitted)
+    compared = layerwise(model, spec.settings, facts.teacher_shape, lambda: _load_teacher(run, facts))
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
     plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
     run.events.emit(
@@ -97,18 +104,31 @@ def run_trial(run: Run) -> dict[str, float]:
             save_best=partial(save_packed, model, form),
             teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
+            layerwise=compared,
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )
     known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
+    if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
+        measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
 
 
 def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
-    named = [*facts.features.values(), facts.outputs, facts.importance, facts.projection, facts.init_folder]
+    named = [
+        *facts.features.values(),
+        facts.outputs,
+        facts.states,
+        facts.importance,
+        facts.projection,
+        facts.init_folder,
+    ]
+    if online(run.spec.settings):
+        named.append(facts.teacher_folder)
+    named += [facts.vocabulary.pieces, facts.vocabulary.transfer]
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
@@ -116,7 +136,7 @@ def _caches(run: Run) -> list[Path]:
 
 def _teacher(facts: Prepared, needed: frozenset[str], inputs: int) -> dict[str, npt.NDArray[np.float16]]:
     """The cached signals that the loss reads, memory-mapped: those of the first `inputs` if a transfer set follows."""
-    found = {name: np.load(signal_file(Path(facts.outputs), name), mmap_mode="r") for name in sorted(needed)}
+    found = {name: np.load(prepared_file(facts, name), mmap_mode="r") for name in sorted(needed)}
     return {name: signal[:inputs] for name, signal in found.items()} if facts.transfer_features else found
 
 
@@ -144,12 +164,6 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     return measure_model(run, load_model(folder), features, wanted, facts, reference=reference)
 
 
-def measure_teacher(run: Run, features: Features, facts: Prepared) -> dict[str, float]:
-    """The same of the teacher, as far as the study measures its trials."""
-    wanted = set(run.spec.measure) & MEASURABLE
-    return measure_model(run, _load_teacher(run, facts), features, wanted, facts) if wanted else {}
-
-
 def measure_model(
     run: Run,
     model: Model,
@@ -171,6 +185,6 @@ def measure_model(
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
         batches = [collate(seen, part, edges=edges, pad_id=units.pad_id) for part in rows]
-        place(model.net, run.device)
+        to_device(model.net, run.device)
         result["throughput"] = throughput(model, batches, run.device)
     return result

@@ -25,12 +25,12 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import importance_of, load_neurons, save_importance
 from bertdistill.engine.distill.families.projection import projection_of
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import features_for
+from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.distill.training.losses import losses_of
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.families.widths import importance_blocks
 
 TOKENS = 4096
@@ -104,7 +104,7 @@ class Weighing:
     def _model(self, purpose: str) -> Encoder:
         """The initial model with its task head; if `purpose` depends on a new random head, that is reported."""
         model = Encoder(self._with_head(purpose))
-        place(model.net, self.run.device)
+        to_device(model.net, self.run.device)
         return model
 
     def _with_head(self, purpose: str) -> PreTrainedModel:

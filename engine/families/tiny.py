@@ -17,6 +17,8 @@ BYTES_PER_WEIGHT = 4
 BYTES_PER_ID = 4
 RESERVED = 2
 """The first rows of the embeddings: padding, and all units that have no row of their own."""
+ROWS = 5000
+"""In place of `vocab_size` 0."""
 READING = frozenset({"units", "vocab_size", "embedding_size", "embedding_init", "initializer_range", "word_dropout"})
 """Keys of `Settings` that decide what is read and embedded."""
 PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
@@ -64,7 +66,13 @@ def plan_reading(facts: Prepared, settings: Settings) -> Reading:
     found = checked_units(facts, name)
     _check_vectors(found, settings)
     known = found.whole_vocabulary if transfer_share(settings) else found.vocabulary
-    rows = min(settings.vocab_size, known) if known else settings.vocab_size
+    wanted = settings.vocab_size or ROWS
+    if wanted <= RESERVED:
+        raise ConfigError(
+            f"settings.vocab_size is {wanted}, which leaves no row for units",
+            hint=f"use {RESERVED + 1} or more, or 0 for {ROWS}",
+        )
+    rows = min(wanted, known) if known else wanted
     return Reading(name, rows, settings.embedding_size, 2 if facts.pairs else 1)
 
 

@@ -14,7 +14,9 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.layer_pairs import check_layers
 from bertdistill.engine.families.stored import Contents, Size
+from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
@@ -147,6 +149,8 @@ class Plan:
     ffn_left: tuple[int, ...]
     embedding_rank: int = 0
     """Of the word embeddings; 0 is a whole table."""
+    vocabulary: str = ""
+    """Where the entries of a smaller vocabulary come from; empty if it is the whole one of the initial model."""
 
     @property
     def pruned(self) -> bool:
@@ -381,7 +385,10 @@ class Transformer:
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "head_size", "initializer_range"),
+            *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
+            *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+            *("relation_weight", "relation_heads", "relation_layer"),
         }
     )
 
@@ -392,7 +399,8 @@ class Transformer:
         return NEED_PRETRAINED if scratch else NEED_SCRATCH
 
     def units(self, facts: Prepared, settings: Settings) -> str:
-        return _units(facts)
+        size = entries(facts, settings)
+        return units_name(settings.vocabulary, size) if size else _units(facts)
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
         shape = (facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape
@@ -401,7 +409,8 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch, ffn_importance=facts.ffn_importance)
+        whole, size = Shape.from_dict(shape), entries(facts, settings)
+        plan = plan_student(whole, settings, scratch=scratch, ffn_importance=facts.ffn_importance)
         if plan.narrowed and facts.features and not facts.ffn_importance:
             raise ConfigError(
                 f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
@@ -414,16 +423,20 @@ class Transformer:
                 "projection of the initial model's hidden states",
                 hint="Start a new study that fixes or searches hidden_size from the beginning.",
             )
+        if size:
+            smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
+            plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
+        if facts.teacher_shape:
+            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=_units(facts))
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        mean_length = facts.units_of(_units(facts)).mean_length
         return plan_metrics(
             student,
             task=task.name,
             labels=len(facts.labels),
-            mean_length=mean_length,
+            mean_length=mean_length(facts, student.vocabulary, student.shape.vocab_size, _units(facts)),
             first_position=facts.first_position or not facts.features,
         )
 
@@ -433,7 +446,7 @@ class Transformer:
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
-        planned = {
+        planned = PLANNED | {
             "layers",
             "layer_choice",
             "layer_list",

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
+from bertdistill.engine.contract.spec import Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of
@@ -29,6 +30,7 @@ from bertdistill.engine.study.student import (
     wanted_transfer,
     wanted_units,
     wanted_vectors,
+    wanted_vocabularies,
 )
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -72,6 +74,7 @@ def attempt_spec(
         transfer=wanted_transfer(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
+        vocabularies=wanted_vocabularies(spec),
         ngrams=wanted_ngrams(spec),
         vectors=wanted_vectors(spec),
         families=wanted_families(spec),

@@ -6,6 +6,7 @@ Pure: it starts nothing and reads no database.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,16 @@ from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, Transfer
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.families.table import FAMILIES, unused, weights_of
+from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT, TRANSFORMER
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.engine.tasks.task import Task
+
+RANGE_POINTS = 7
+"""Into so many parts a range of sizes is divided where the lengths of texts are counted."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +72,28 @@ def _stored(contents: Contents, settings: Settings, facts: Prepared, task: Task)
 def teacher_known(facts: Prepared, task: Task) -> dict[str, float]:
     """Size and cost of the teacher, counted as for students; empty before the preparation or if it is a file.
 
-    A student that keeps everything is as large as its teacher.
+    Those of an ensemble are sums, as far as they are known of each model: all of them answer every text.
     """
-    if not facts.teacher_shape:
-        return {}
+    first = [facts] if facts.teacher_shape else []
+    others = [
+        dataclasses.replace(facts, teacher_shape=one.shape, teacher_params=one.params, mean_length=one.mean_length)
+        for one in facts.ensemble
+    ]
+    found = [_model_known(one, task) for one in (*first, *others)]
+    common = [name for name in (found or [{}])[0] if all(name in one for one in found)]
+    known = {name: math.fsum(one[name] for one in found) for name in common}
+    return known | {"compression": 1.0} if "bytes" in known else known
+
+
+def _model_known(facts: Prepared, task: Task) -> dict[str, float]:
+    """A student that keeps everything is as large as its teacher."""
     kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
     try:
         found = TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), task, facts)
     except ConfigError:  # an architecture whose costs are not computed
         found = {"params": float(facts.teacher_params)} if facts.teacher_params else {}
     size = found.get("params", 0) * BYTES_PER_WEIGHT
-    return found | {"size_mb": size / 1e6, "bytes": size, "compression": 1.0} if size else {}
+    return found | {"size_mb": size / 1e6, "bytes": size} if size else {}
 
 
 def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Student:
@@ -86,10 +102,15 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
     if not family.fits(task):
         raise ConfigError(f"the family {family.name} does not support {task.name}", hint="Use another family.")
     missing = terms.signals(settings) - {terms.LOGITS, *facts.signals}
-    if missing:
+    if missing and facts.features:
         raise ConfigError(
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
+        )
+    if facts.features and not facts.teacher_folder and (online := terms.online(settings)):
+        raise ConfigError(
+            f"settings.{online[0].key} needs a teacher model in every step of training, and this study has none",
+            hint=f"Set {online[0].key} = 0.",
         )
     if terms.transfer_share(settings) and facts.features and not facts.transfer_features:
         raise ConfigError(
@@ -105,17 +126,29 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
     Raises ConfigError if no student can be built from them.
     """
     student = planned_student(spec, facts, settings)
-    idle = FAMILIES[settings.family].idle(settings, student) | unused(settings)
-    return student, tuple(value for name, value in vars(settings).items() if name not in idle)
+    names = _effective(settings, student)
+    return student, tuple((name, value) for name, value in vars(settings).items() if name in names)
+
+
+def effective(spec: StudySpec, facts: Prepared, settings: Settings) -> frozenset[str]:
+    """The settings that affect training; those of equal `effect` agree in all of them. Raises as `effect` does."""
+    return _effective(settings, planned_student(spec, facts, settings))
+
+
+def _effective(settings: Settings, student: Student) -> frozenset[str]:
+    return frozenset(vars(settings)) - FAMILIES[settings.family].idle(settings, student) - unused(settings)
+
+
+def wanted_terms(spec: StudySpec) -> list[terms.Term]:
+    """The terms of the loss that count in any trial of the study."""
+    families = set(possible(spec, "family"))
+    fitting = [term for term in terms.TERMS.values() if not term.families or term.families & families]
+    return [term for term in fitting if any(term.weight(value) != 0 for value in possible(spec, term.key))]
 
 
 def wanted_signals(spec: StudySpec) -> list[str]:
     """The teacher signals that any trial of the study may need; the preparation caches them."""
-    found = {terms.LOGITS}
-    for term in terms.TERMS.values():
-        if any(term.weight(value) != 0 for value in possible(spec, term.key)):
-            found |= term.needs
-    return sorted(found)
+    return sorted({terms.LOGITS}.union(*(term.needs for term in wanted_terms(spec))))
 
 
 def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
@@ -132,6 +165,30 @@ def wanted_families(spec: StudySpec) -> list[str]:
 def wanted_units(spec: StudySpec) -> list[str]:
     """Units other than the teacher's that any trial of the study may read; the preparation tokenises for each."""
     return sorted(_units(spec, "units") - {""})
+
+
+def wanted_vocabularies(spec: StudySpec) -> dict[str, list[int]]:
+    """By where its pieces come from, the sizes of vocabularies that transformers may have; of a range some points."""
+    family = TRANSFORMER.name
+    searched = next((one for one in spec.search if one.key == "vocab_size" and one.applies(family)), None)
+    sizes = {size for size in of_family(spec, "vocab_size", family) if size}
+    if searched is not None and searched.kind != "choice" and searched.low:
+        ratio = (searched.high or searched.low) / searched.low
+        sizes |= {round(searched.low * ratio ** (step / RANGE_POINTS)) for step in range(RANGE_POINTS + 1)}
+    if family not in possible(spec, "family") or not sizes:
+        return {}
+    return dict.fromkeys(sorted({*of_family(spec, "vocabulary", family)}), sorted(sizes))
+
+
+def of_family(spec: StudySpec, key: str, family: str) -> list[Any]:
+    """Values that a setting can take in trials of a family; for a range, its ends."""
+    base = spec.fixed.baseline(spec.baseline or {})
+    found = [getattr(base, key)] if base.family == family else []
+    searched = [one for one in spec.search if one.key == key and one.applies(family)]
+    for one in searched:
+        found += one.choices or (one.low, one.high)
+    always = any(not one.when for one in searched)
+    return found if always else [*found, spec.fixed.value(key, family)]
 
 
 def wanted_ngrams(spec: StudySpec) -> dict[str, int]:
@@ -153,7 +210,7 @@ def wanted_vectors(spec: StudySpec) -> dict[str, int]:
     """The embeddings of the teacher that any trial may start from, and of how many units at most."""
     if not any("embedding_init" in FAMILIES[name].settings for name in possible(spec, "family")):
         return {}
-    most = max(possible(spec, "vocab_size"))
+    most = max(size or ROWS for size in possible(spec, "vocab_size"))
     return dict.fromkeys(sorted({*possible(spec, "embedding_init")} - {RANDOM}), most)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
+from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.family_checks import family_problems, place, selected
+from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
+from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.recipes_section import recipe_problems
 from bertdistill.engine.study.sections import (
@@ -26,6 +28,7 @@ from bertdistill.engine.study.sections import (
 from bertdistill.engine.study.space import count, points
 from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.study.transformer_checks import transformer_problems
+from bertdistill.engine.study.vocabulary_checks import vocabulary_problems
 from bertdistill.engine.tasks.table import METRICS, TASKS, metrics_of
 
 SHARE = "transfer_share"
@@ -41,12 +44,14 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _task_columns,
         _teacher,
         _transfer,
+        layer_problems,
         _metrics,
         family_problems,
         recipe_problems,
         _search,
         _student,
         transformer_problems,
+        vocabulary_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]
@@ -242,7 +247,7 @@ def _transfer(parts: Parts) -> Iterator[Problem]:
     if not parts.transfer:
         text = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
         yield from (Problem(table, SHARE, text) for table, share, _ in named if share)
-        yield from (Problem(*place(one.name), text) for one in searched)
+        yield from (Problem(*table_and_key(one.name), text) for one in searched)
     elif not wrong and not named and not searched:
         yield Problem(
             "transfer", "", "has no effect: no trial draws from it; set or search transfer_share, or remove it"
@@ -294,7 +299,7 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
     for one in parts.search:
         reasons = [_pointless(parts, one.key, family) for family in selected(parts) if one.applies(family)]
         if reasons and all(reasons):
-            yield Problem(*place(one.name), f"has no effect {reasons[0]}")
+            yield Problem(*table_and_key(one.name), f"has no effect {reasons[0]}")
 
 
 def _pointless(parts: Parts, key: str, family: str) -> str:
@@ -308,11 +313,18 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
-        case "transfer_share" if parts.values("alpha", family) == (0.0,):
+        case "transfer_share" if _untaught(parts, family):
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):
             return 'with soft_loss = "mse"; remove it'
-    return ""
+    weight = weightless(parts, key, family)
+    return f"with {weight} = 0; set or search {weight}" if weight else ""
+
+
+def _untaught(parts: Parts, family: str) -> bool:
+    """Whether no term of the loss reads the teacher in any student of this family."""
+    terms = [term for term in TERMS.values() if term.taught and (not term.families or family in term.families)]
+    return all(never(parts, term, family) for term in terms)
 
 
 def _student(parts: Parts) -> Iterator[Problem]:

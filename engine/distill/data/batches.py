@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bertdistill.engine.distill.data.signals import PER_TOKEN
+
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
 
@@ -34,7 +36,7 @@ class Batch:
     """The input of one forward pass. `rows` are the indices of its features.
 
     `input_ids`, `attention_mask`, `token_types`: (batch, length); `targets`: (batch,) or (batch, 2); `teacher`: its
-    signals by name in fp32, of logits (batch, length, 2) or (batch, classes).
+    signals by name in fp32: logits (batch, length, 2) or (batch, classes), states (batch, layers, width).
     """
 
     rows: IntArray
@@ -119,11 +121,6 @@ def _pooled(order: IntArray, lengths: IntArray, batch_size: int) -> list[IntArra
     return [b for part in ordered for b in np.split(part, range(batch_size, len(part), batch_size))]
 
 
-def transfer_rows(batch_size: int, share: float) -> int:
-    """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
-    return min(round(batch_size * share), batch_size - 1)
-
-
 def _stream(count: int, start: int, wanted: int, seed: int) -> IntArray:
     """Part of an endless stream of permutations of `count` rows."""
     first, last = start // count, (start + wanted - 1) // count
@@ -166,9 +163,9 @@ def collate(
     index = np.where(mask, starts[:, None] + columns, 0)
     ids = np.where(mask, features.input_ids[index], pad_id).astype(np.int64)
     types = None if features.token_types is None else np.where(mask, features.token_types[index], 0).astype(np.int64)
-    spans = features.targets.ndim == 2
+    tokens = PER_TOKEN if features.targets.ndim == 2 else ()
     signals = {
-        name: (np.where(mask[..., None], signal[index], 0) if spans else signal[rows]).astype(np.float32)
+        name: (np.where(mask[..., None], signal[index], 0) if name in tokens else signal[rows]).astype(np.float32)
         for name, signal in (teacher or {}).items()
     }
     return Batch(

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec
+from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.data.columns import find_columns, half_read, text_cells
 from bertdistill.engine.data.files import Part, source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
@@ -31,6 +32,7 @@ __all__ = [
     "digest",
     "load_examples",
     "search_examples",
+    "split_examples",
     "texts_of",
 ]
 
@@ -168,14 +170,19 @@ def split_notices(**parts: Examples) -> tuple[str, ...]:
 
 def search_examples(spec: AttemptSpec) -> Examples:
     """The validation split, verified to be the one that was prepared."""
+    return split_examples(spec)[1]
+
+
+def split_examples(spec: AttemptSpec) -> tuple[Examples, Examples]:
+    """The training and the validation split; the latter is verified to be the one that was prepared."""
     examples = load_examples(spec.data, spec.task, "train", labels=spec.prepared.labels)
-    _, search = cut(examples, spec.data)
+    train, search = cut(examples, spec.data)
     if digest(search) != spec.prepared.search_digest:
         raise ConfigError(
             f"{spec.data.train or spec.data.hub}: the training data has changed since the study was prepared",
             hint="restore the file, or start a new study",
         )
-    return search
+    return train, search
 
 
 def _order(seed: int, *texts: str) -> bytes:

@@ -39,10 +39,11 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import MEASURABLE, measure_model
+from bertdistill.engine.distill.vocabularies import for_models
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
 from bertdistill.engine.tasks.intervals import Array, bootstrap, class_scores
 from bertdistill.engine.tasks.routing import confidence, mixed, passed_on, table_of, table_scores
@@ -144,6 +145,8 @@ def verify_cascade(run: Run) -> dict[str, Any]:
     found.refuse_unless(order.force, run)
 
     search = search_examples(spec)
+    run = for_models(run, [small.model, large.model], search)
+    spec = run.spec
     splits = [open_features(Path(spec.prepared.features_of("search", one.model.units))) for one in (small, large)]
     repeated = _routed(run, search, splits, (small, large), router, "validation split again")
     _compare(repeated, order, router, found, spec.task)
@@ -187,7 +190,7 @@ def _load(run: Run, part: Part, found: Found) -> Loaded:
         if file_sha256(weights) != part.sha256:
             found.problems.append(f"{weights} is not the recorded file (its SHA-256 differs)")
         model = load_model(part.checkpoint)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     return Loaded(part, model, open_tokenizer(run.spec, model), precision)
 
 

@@ -14,11 +14,14 @@ from torch import Tensor, nn
 
 from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8
 from bertdistill.engine.distill.export.card import CardFacts, Description
+from bertdistill.engine.distill.export.onnx_file import trace
 from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.encoder import UNITS
 from bertdistill.engine.distill.families.model import FORM
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
 from bertdistill.engine.families.transformer import EMBEDDING_RANK, FFN_SIZES, KEPT_WIDTH, Shape
+from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
 
@@ -78,8 +81,9 @@ class EncoderFormat:
     def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return _logits(standalone.load(folder), inputs)
 
-    def traceable(self) -> nn.Module:
-        return _Positional(self.model, list(self.probe(1, 2))).eval()
+    def write_onnx(self, path: Path) -> None:
+        inputs = self.probe(2, 9)
+        trace(_Positional(self.model, list(inputs)), inputs, self.outputs, path)
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config = self.model.config
@@ -143,6 +147,7 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     kept = getattr(config, KEPT_HEADS, None)
     rows |= {"layers": shape.layers, "heads": [len(layer) for layer in kept] if pruned and kept else shape.heads}
     rows |= {
+        "vocab_size": shape.vocab_size,
         "hidden_size": shape.hidden_size,
         "ffn_size": ffn_sizes(model) or shape.ffn_size,
         "head_size": shape.head_size,
@@ -153,6 +158,7 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
+    idle |= {"vocab_size", "vocabulary"} if not size_of(str(getattr(config, UNITS, "")))[1] else set()
     idle |= unused(settings)
     return {name: value for name, value in rows.items() if name not in idle}
 

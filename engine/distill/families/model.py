@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from bertdistill.engine.contract.spec import AttemptSpec, Settings
+from bertdistill.engine.contract.attempt import AttemptSpec
+from bertdistill.engine.contract.spec import Settings
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
@@ -29,18 +30,28 @@ TOKEN_TYPES = "token_types"
 """Input: segment ids."""
 
 
+class Projections(NamedTuple):
+    """Queries, keys and values of one layer, each (batch, length, heads · head size)."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    heads: int
+
+
 @dataclass(frozen=True)
 class Outputs:
     """One forward pass.
 
     `logits`: (batch, length, 2) where answers are spans, else (batch, labels). `hidden`: of the embeddings and of each
-    layer, (batch, length, width). `attentions`: of each layer, (batch, heads, length, length). The last two are empty
-    unless requested.
+    layer, (batch, length, width). `attentions`: of each layer, (batch, heads, length, length). `projections`: of some
+    layers, counted from 1. The last three are empty unless requested.
     """
 
     logits: Tensor
     hidden: tuple[Tensor, ...] = ()
     attentions: tuple[Tensor, ...] = ()
+    projections: Mapping[int, Projections] = field(default_factory=dict)
 
 
 class Servable(Protocol):
@@ -70,6 +81,11 @@ class Model(Servable, Protocol):
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         """Write config.json, model.safetensors and optionally the tokenizer into `folder`."""
         ...
+
+
+def own_tokenizer(model: Model) -> Any | None:
+    """The tokenizer of a model that no preparation has, such as one with a smaller vocabulary."""
+    return getattr(model, "tokenizer", None)
 
 
 @runtime_checkable

@@ -127,7 +127,7 @@ def project(model: Any, projection: Projection, width: int, kept_layers: Sequenc
 
 
 def _rows(layer: int) -> tuple[int, int]:
-    """Rows of the two LayerNorms of a layer; -1 for one that starts anew."""
+    """Rows of the two LayerNorms of a layer; -1 for one that is initialised afresh."""
     return (-1, -1) if layer == NEW_LAYER else (2 * layer + 1, 2 * layer + 2)
 
 

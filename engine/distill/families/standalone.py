@@ -9,8 +9,9 @@ It imports only torch, transformers and safetensors, because it must also run wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import transformers
@@ -21,7 +22,8 @@ from transformers.initialization import no_init_weights
 from transformers.pytorch_utils import prune_linear_layer
 
 
-class Names(NamedTuple):
+@dataclass(frozen=True)
+class Names:
     """The names of an architecture's layers and, in each of them, the parts of attention and feed-forward network."""
 
     layers: str
@@ -52,7 +54,7 @@ _BERT = Names(
 )
 NAMES = {
     "bert": _BERT,
-    "roberta": _BERT._replace(head=(("classifier", "dense"), ("classifier", "out_proj"))),
+    "roberta": replace(_BERT, head=(("classifier", "dense"), ("classifier", "out_proj"))),
     "distilbert": Names(
         "transformer.layer",
         "attention",

@@ -28,6 +28,7 @@ from bertdistill.engine.contract.folder import RunPaths, file_sha256, sync_folde
 from bertdistill.engine.distill.data.caches import sync_files
 
 TRAINER = "trainer.safetensors"
+HELPER = "helper."
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,14 @@ def save(
     write_model: Callable[[Path], None],
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    helpers: torch.nn.Module | None = None,
     extra: Mapping[str, str | bytes] | None = None,
     keep: str = "",
 ) -> Saved:
     """Write one checkpoint and make it the current one of its role; older ones of that role are then removed.
 
-    `write_model` writes config and weights into the given folder; `extra` maps file names to contents; `keep` is
-    an older folder to keep.
+    `write_model` writes config and weights into the given folder; `helpers` were trained beside the model and are kept
+    with the optimiser; `extra` maps file names to contents; `keep` is an older folder to keep.
     """
     paths.checkpoints.mkdir(exist_ok=True)
     target = _free(paths.checkpoints / f"{role}-{position.step:08d}")
@@ -79,7 +81,7 @@ def save(
     sha256 = file_sha256(temporary / "model.safetensors")
     state = {"position": asdict(position), "sha256": sha256}
     if optimizer is not None:
-        save_file(_trainer_tensors(optimizer), temporary / TRAINER)
+        save_file(_trainer_tensors(optimizer, helpers), temporary / TRAINER)
         state["trainer_sha256"] = file_sha256(temporary / TRAINER)
     (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
     for name, content in (extra or {}).items():
@@ -133,11 +135,16 @@ def resumable(folder: Path, notice: Callable[[str, str], None]) -> Path | None:
     return folder
 
 
-def restore(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def restore(
+    folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, helpers: torch.nn.Module | None = None
+) -> None:
     """Load weights, optimiser and random state in place. Shapes must match: settings are the same."""
     device = next(model.parameters()).device
     model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
     tensors = load_file(folder / TRAINER)
+    if helpers is not None:
+        own = {name.removeprefix(HELPER): one for name, one in tensors.items() if name.startswith(HELPER)}
+        helpers.load_state_dict(own, strict=True)
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -161,11 +168,13 @@ def model_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
 
-def _trainer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _trainer_tensors(optimizer: torch.optim.Optimizer, helpers: torch.nn.Module | None) -> dict[str, Tensor]:
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     tensors = {
         f"optimizer.{i}.{key}": torch.as_tensor(value) for i, slot in state.items() for key, value in slot.items()
     }
+    if helpers is not None:
+        tensors |= {f"{HELPER}{name}": tensor.cpu() for name, tensor in helpers.state_dict().items()}
     tensors["rng.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()

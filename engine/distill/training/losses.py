@@ -11,10 +11,24 @@ from typing import NamedTuple
 from torch import Tensor
 
 from bertdistill.engine.contract.terms import TERMS
-from bertdistill.engine.distill.training.terms import hard_loss, soft_loss
+from bertdistill.engine.distill.training.terms import (
+    attention_loss,
+    hard_loss,
+    hidden_loss,
+    relation_loss,
+    soft_loss,
+    states_loss,
+)
 from bertdistill.engine.distill.training.terms.step import Step
 
-VALUES: dict[str, Callable[[Step], Tensor]] = {"soft_loss": soft_loss.value, "hard_loss": hard_loss.value}
+VALUES: dict[str, Callable[[Step], Tensor]] = {
+    "soft_loss": soft_loss.value,
+    "hard_loss": hard_loss.value,
+    "hidden_loss": hidden_loss.value,
+    "states_loss": states_loss.value,
+    "attention_loss": attention_loss.value,
+    "relation_loss": relation_loss.value,
+}
 """A test keeps the names in sync with TERMS."""
 
 

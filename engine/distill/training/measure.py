@@ -24,6 +24,7 @@ from torch import nn
 from bertdistill.engine.distill.data.batches import Batch, collate
 from bertdistill.engine.distill.families.model import Servable
 from bertdistill.engine.distill.training.evaluate import features_for
+from bertdistill.engine.distill.training.forward import forward
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +122,6 @@ def throughput(
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Examples per second over `batches`, after a warm-up round; the model must be on `device`."""
-    from bertdistill.engine.distill.training.train import forward  # the forward pass of training and evaluation
-
     if not batches:
         raise ValueError("throughput needs at least one batch")
     with torch.inference_mode(), _evaluating(model.net):

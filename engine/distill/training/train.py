@@ -21,7 +21,7 @@ from torch import Tensor
 from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.contract.terms import transfer_share
+from bertdistill.engine.contract.terms import transfer_rows, transfer_share
 from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.data.batches import (
     Batch,
@@ -31,13 +31,14 @@ from bertdistill.engine.distill.data.batches import (
     collate,
     epoch_order,
     pad_edges,
-    transfer_rows,
 )
-from bertdistill.engine.distill.families.model import Model, Outputs, Servable
+from bertdistill.engine.distill.families.model import Model, Servable
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.dropout import cheap_dropout
+from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.distill.training.layerwise import Layerwise
 from bertdistill.engine.distill.training.losses import Losses, losses_of
 from bertdistill.engine.distill.training.terms.step import MASKED, Step
 
@@ -89,12 +90,24 @@ class Job:
     evaluate: Callable[[], Evaluation]
     teacher: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
     transfer: int = 0
+    layerwise: Layerwise | None = None
+    """Given if the loss compares layers."""
     passes: Sequence[Pass] = ()
     """Changes to the network during training."""
     save_best: Callable[[Path], None] | None = None
     """Writes a best checkpoint; if None, as `model.save` writes the last one."""
     resume_from: Path | None = None
     phase: str = "train"
+
+    @property
+    def helpers(self) -> torch.nn.ModuleDict | None:
+        """What is learnt beside the network."""
+        return None if self.layerwise is None else self.layerwise.helpers
+
+    @property
+    def trained(self) -> torch.nn.Module:
+        """The network with its helpers."""
+        return torch.nn.ModuleDict({"net": self.model.net, "helpers": self.helpers}) if self.helpers else self.model.net
 
 
 @dataclass(frozen=True)
@@ -179,12 +192,6 @@ def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.Ad
     )
 
 
-def forward(model: Servable, batch: Batch, *, precision: torch.dtype) -> Outputs:
-    """One forward pass in this precision."""
-    with torch.autocast(batch.input_ids.device.type, precision, enabled=precision != torch.float32):
-        return model(batch)
-
-
 def train(job: Job) -> Position:
     """Train to the end and return the last position, whose `best_*` fields describe the best checkpoint.
 
@@ -192,12 +199,12 @@ def train(job: Job) -> Position:
     """
     settings, net = job.settings, job.model.net
     plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
-    optimizer = make_optimizer(net, settings)
+    optimizer = make_optimizer(job.trained, settings)
     position = Position()
     checkpoints.seed_everything(settings.seed)
     if job.resume_from is not None:
         position = checkpoints.read_position(job.resume_from)
-        checkpoints.restore(job.resume_from, net, optimizer)
+        checkpoints.restore(job.resume_from, net, optimizer, job.helpers)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
     edges = pad_edges(job.features.lengths)
     log = _Log(job, plan)
@@ -236,17 +243,26 @@ def train(job: Job) -> Position:
         examples = sum(map(len, parts))
         for rows in parts:
             batch = collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher).to(job.device)
-            with cheap_dropout(net, job.device):
-                outputs = forward(job.model, batch, precision=job.precision)
-            losses = losses_of(Step(outputs, batch, settings))
+            losses = losses_of(_step(job, batch))
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), settings.max_grad_norm or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(job.trained.parameters(), settings.max_grad_norm or math.inf)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
         if position.step % plan.log_every == 0 or position.step == plan.steps:
             log.flush(position.step, norm, rate)
+
+
+def _step(job: Job, batch: Batch) -> Step:
+    """The forward passes of one batch."""
+    if job.layerwise is None:
+        with cheap_dropout(job.model.net, job.device):
+            return Step(forward(job.model, batch, precision=job.precision), batch, job.settings)
+    taught = job.layerwise.taught(batch, job.precision)
+    with cheap_dropout(job.model.net, job.device):
+        outputs = job.layerwise.student(job.model, batch, job.precision)
+    return Step(outputs, batch, job.settings, job.helpers, taught)
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
@@ -265,7 +281,7 @@ def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
 
 
 def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
-    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer)
+    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer, helpers=job.helpers)
     checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
     _report(job, "last", position, saved, {})
 

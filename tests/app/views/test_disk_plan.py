@@ -38,3 +38,11 @@ def test_what_is_unknown_makes_the_sum_unknown() -> None:
     assert "unknown" == caches_words(disk_bytes(**QA | {"teacher_params": None}), "unknown")
     assert None is disk_bytes(**QA | {"tokens": None})["caches"]
     assert "while it is trained" not in caches_words(disk_bytes(**QA | {"teacher_params": 0}), "unknown")
+
+
+def test_the_states_of_the_teacher_are_counted() -> None:
+    """Unknown ones make the sum unknown."""
+    found = disk_bytes(**QA, states=2_000_000_000)
+    assert 2_455_000_000 == found["caches"]
+    assert "its outputs 4.0 MB, its states 2.0 GB, tokens" in caches_words(found, "unknown")
+    assert "unknown" == caches_words(disk_bytes(**QA, states=None), "unknown")

@@ -246,3 +246,14 @@ def test_files_that_would_spoil_a_study_late_are_config_errors(spec: StudySpec, 
         report.symlink_to(train)
     with pytest.raises(ConfigError, match=r"data\.train" if state == "empty" else r"data\.report = .*report\.json"):
         make_plan(spec, say=lambda text: None)
+
+
+def test_states_of_the_teacher_are_part_of_the_caches(raw_spec: dict[str, Any], tmp_path: Path) -> None:
+    """One vector of every layer but the last for each of 7 windows, if a trial may ask for them."""
+    raw = raw_spec | {"teacher": {"model": str(saved_model(tmp_path / "teacher"))}, "student": {"init": "scratch"}}
+    raw["settings"] = raw.get("settings", {}) | {"hidden_weight": 10.0}
+    planned = make_plan(study_from_dict(raw, where="here"), say=lambda text: None)
+    assert 7 * 1 * 64 * 2 == planned["disk_bytes"]["states"]
+    assert 3 == planned["sizes"]["refused"]  # of one layer
+    plain = make_plan(study_from_dict(raw_spec, where="here"), say=lambda text: None)
+    assert 0 == plain["disk_bytes"]["states"]

@@ -14,10 +14,11 @@ import torch
 from tests.preparing import LINES, make_run
 from tests.tiny import make_checkpoint
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import FP32, INT4, INT8, AttemptSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.spec import FP32, INT4, INT8, Settings, TeacherSpec
 from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.promotion import verify

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
@@ -26,11 +26,17 @@ MASKED = -1e4
 
 @dataclass(frozen=True)
 class Step:
-    """The student's outputs for one batch, the batch with the teacher's signals, and the settings."""
+    """The student's outputs for one batch, the batch with the teacher's signals, and the settings.
+
+    `helpers` are learned projections by the name of their term; `teacher` are the outputs of a teacher that runs in the
+    step.
+    """
 
     out: Outputs
     batch: Batch
     settings: Settings
+    helpers: nn.ModuleDict | None = None
+    teacher: Outputs | None = None
 
     @cached_property
     def logits(self) -> Tensor:
@@ -47,8 +53,26 @@ class Step:
         """The teacher's logits, (rows, choices), fp32."""
         return self._rows(self.batch.teacher[LOGITS])
 
+    @property
+    def taught(self) -> Outputs:
+        """The outputs of the teacher in the step."""
+        assert self.teacher is not None, "a term of the loss is marked online, but no teacher ran"
+        return self.teacher
+
+    def projected(self, name: str, states: Tensor) -> Tensor:
+        """States of the student in the teacher's width, which they have if the term of that name has no projection."""
+        if self.helpers is None or name not in self.helpers:
+            return states
+        projected: Tensor = self.helpers[name](states)
+        return projected
+
     def _rows(self, logits: Tensor) -> Tensor:
         return span_choices(logits, self.batch.attention_mask) if self.batch.targets.ndim == 2 else logits.float()
+
+
+def by_head(vectors: Tensor, heads: int) -> Tensor:
+    """(batch, length, width) as (batch, heads, length, width / heads)."""
+    return vectors.reshape(*vectors.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def span_choices(logits: Tensor, mask: Tensor) -> Tensor:

@@ -24,13 +24,14 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
-from bertdistill.engine.contract.spec import FP16, INT4, INT8, DataSpec, Settings
+from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8, DataSpec, Settings
 from bertdistill.engine.distill.compression.weights import save_packed
-from bertdistill.engine.distill.export import encoder_format, export
+from bertdistill.engine.distill.export import encoder_format, onnx_file
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
-from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
+from bertdistill.engine.distill.export.export import export_model
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.projection import projection_of
 from bertdistill.engine.distill.families.transformer import build_student, load_encoder, load_student, read_shape
@@ -146,19 +147,35 @@ def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Pat
             assert_fp32_equal(mine, other)
 
 
-def test_the_code_in_the_card_runs(tmp_path: Path, hostile: Path) -> None:
-    """What the model card tells people to type works as it stands, from another folder and without this project."""
-    programs = []
-    for task, heads, form in ((QA, 3, INT8), (CLASSIFY, 0, FP16)):
-        student, tokenizer = make_student(tmp_path / task, "distilbert", task, heads, weights=form)
-        target = tmp_path / task / "v1"
-        export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
-        assert 'folder = "."' in code
-        programs.append(code.replace('folder = "."', f"folder = {str(target)!r}"))
+def test_the_code_in_the_card_answers_as_the_model_was_scored(tmp_path: Path, hostile: Path) -> None:
+    """What the model card tells people to type works as it stands, from another folder and without this project. It
+    abstains by the threshold, and its span lies in the passage: the answer is that of `ask`.
+    """
+    programs, expected = [], []
+    for number, threshold in ((0, None), (0, -1e3), (0, 1e3), (3, None)):
+        student, tokenizer = make_student(
+            tmp_path / f"{number}{threshold}", "distilbert", QA, number, weights=INT8 if number else FP32
+        )
+        target = tmp_path / f"{number}{threshold}" / "v1"
+        export_model(student, target, card_facts=facts(null_threshold=threshold), tokenizer=tokenizer, onnx=False)
+        programs.append(code_of(target))
+        expected.append(answer(target, question="Who wrote it?", context="Ada wrote it."))
+    assert [False, True, False, False] == [found["abstained"] for found in expected]
+    student, tokenizer = make_student(tmp_path / "classes", "distilbert", CLASSIFY, 0, weights=FP16)
+    target = tmp_path / "classes" / "v1"
+    export_model(student, target, card_facts=facts(CLASSIFY), tokenizer=tokenizer, onnx=False)
+    programs.append(code_of(target))
     printed = run(hostile, "-c", "import sys; sys.modules['bertdistill'] = None\n" + "\n".join(programs))
-    _, classes, end = printed.split("\n")  # the answer of a random model may be any text of the passage, or none
+    *answers, classes, end = printed.split("\n")
+    assert [found["answer"] for found in expected] == answers
     assert (set(LABELS), "") == (set(ast.literal_eval(classes)), end)
+
+
+def code_of(folder: Path) -> str:
+    """The program in the card, for another folder than its own."""
+    (code,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    assert 'folder = "."' in code
+    return str(code.replace('folder = "."', f"folder = {str(folder)!r}"))
 
 
 def test_modeling_file_imports_nothing_of_this_project(tmp_path: Path) -> None:
@@ -247,7 +264,7 @@ def test_onnx_is_checked_or_its_absence_is_told(tmp_path: Path) -> None:
 
 def test_absent_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names what is missing, and the export itself succeeds."""
-    monkeypatch.setattr(export, "ONNX_PACKAGES", ("torch", "no_such_package"))
+    monkeypatch.setattr(onnx_file, "PACKAGES", ("torch", "no_such_package"))
     student, tokenizer = make_student(tmp_path, "bert", QA, 0)
     said: list[str] = []
     assert PLAIN == set(
@@ -316,8 +333,8 @@ def test_the_card_names_the_sizes_of_unequal_layers(tmp_path: Path) -> None:
     student, _ = make_student(tmp_path, "bert", QA, 0, **UNEQUAL)
     told = replace(facts(init="org/teacher"), settings=Settings(ffn_size=40, ffn_choice="global"))
     text = card_of(told, student)
-    assert "with 2 layers of width 32, feed-forward sizes 31, 49 (by layer) and 4 attention heads" in text
-    assert ("`31, 49`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
+    assert "with 2 layers of width 32, feed-forward sizes 32, 48 (by layer) and 4 attention heads" in text
+    assert ("`32, 48`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
     tags = ModelCard(text).data.tags
     assert (True, False) == ("pruned-feed-forward" in tags, "pruned-heads" in tags)
 
@@ -334,21 +351,6 @@ def setting(card: str, name: str) -> str:
     """The value of a row of the card, empty when there is none."""
     found = re.search(rf"^\| {name} \| (.*) \|$", card, re.M)
     return found[1] if found else ""
-
-
-@pytest.mark.parametrize("threshold", [None, -1e3, 1e3])
-def test_the_code_in_the_card_answers_as_the_model_was_scored(
-    tmp_path: Path, hostile: Path, threshold: float | None
-) -> None:
-    """It abstains by the threshold, and its span lies in the passage: the answer is that of `ask`."""
-    student, tokenizer = make_student(tmp_path, "bert", QA, 0)
-    target = tmp_path / "v1"
-    export_model(student, target, card_facts=facts(null_threshold=threshold), tokenizer=tokenizer, onnx=False)
-    (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
-    expected = answer(target, question="Who wrote it?", context="Ada wrote it.")
-    assert (threshold == -1e3) == expected["abstained"]
-    printed = run(hostile, "-c", code.replace('folder = "."', f"folder = {str(target)!r}"))
-    assert expected["answer"] == printed.removesuffix("\n")
 
 
 def test_the_card_names_the_library_that_loads_the_folder(tmp_path: Path) -> None:

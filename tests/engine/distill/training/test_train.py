@@ -1,25 +1,30 @@
 """The training loop: schedule, exact resume, stopping, divergence, and the loss that it really minimises."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from tests.closeness import assert_fp32_equal
-from transformers import BertConfig, BertForQuestionAnswering, get_linear_schedule_with_warmup
+from tests.engine.distill.training.jobs import (
+    COUNT,
+    StopAfter,
+    events,
+    make_features,
+    make_job,
+    make_model,
+    weights,
+)
+from transformers import get_linear_schedule_with_warmup
 
 from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS, EventWriter, parse_event
+from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.contract.terms import LOGITS
-from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model
@@ -28,7 +33,6 @@ from bertdistill.engine.distill.training.checkpoints import read_position
 from bertdistill.engine.distill.training.train import (
     Diverged,
     Evaluation,
-    Job,
     choose_precision,
     learning_rate,
     make_optimizer,
@@ -37,9 +41,6 @@ from bertdistill.engine.distill.training.train import (
     train,
 )
 
-COUNT = 60
-LENGTHS = np.random.default_rng(1).integers(4, 20, size=COUNT)
-
 
 @pytest.fixture(name="threads", autouse=True)
 def _threads() -> Iterator[None]:
@@ -47,35 +48,6 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@dataclass
-class StopAfter:
-    """A stop flag that is set once it was asked so many times."""
-
-    asks: int
-
-    def is_set(self) -> bool:
-        self.asks -= 1
-        return self.asks < 0
-
-
-NEVER = threading.Event()
-
-
-def make_features() -> Features:
-    generator = np.random.default_rng(2)
-    total = int(LENGTHS.sum())
-    starts = generator.integers(1, 4, size=COUNT)
-    return Features(
-        folder=Path(),
-        input_ids=generator.integers(5, 60, size=total).astype(np.uint16),
-        token_types=None,
-        offsets=np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64),
-        example_index=np.arange(COUNT, dtype=np.int32),
-        targets=np.stack([starts, starts], axis=1).astype(np.int32),
-        char_spans=None,
-    )
 
 
 class SavedBy(Encoder):
@@ -89,20 +61,6 @@ class SavedBy(Encoder):
         self.write(folder)  # type: ignore[attr-defined]  # set above, around the frozen dataclass
 
 
-def make_model(dropout: float = 0.1) -> Encoder:
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=60,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
-    return Encoder(BertForQuestionAnswering(config))
-
-
 def cut_model() -> Encoder:
     """The same with unequal layers, smaller hidden states and word embeddings of low rank."""
     model = make_model()
@@ -112,38 +70,6 @@ def cut_model() -> Encoder:
         standalone.narrow(model.net, 13)
         standalone.factorise(model.net, 5)
     return model
-
-
-def make_job(folder: Path, **changes: Any) -> Job:
-    """A tiny distillation with dropout, so that a lost random state would show."""
-    folder.mkdir(exist_ok=True)
-    model = changes.get("model") or make_model()
-    features = make_features()
-    teacher = np.random.default_rng(3).normal(size=(len(features.input_ids), 2)).astype(np.float16)
-    scores = iter(range(100))
-    defaults: dict[str, Any] = {
-        "model": model,
-        "features": features,
-        "settings": Settings(batch_size=8, epochs=3, evaluations=3, learning_rate=1e-3, accumulation=2),
-        "paths": RunPaths(folder),
-        "events": EventWriter(RunPaths(folder).events),
-        "stop": NEVER,
-        "device": torch.device("cpu"),
-        "precision": torch.float32,
-        "pad_id": 0,
-        "evaluate": lambda: Evaluation(float(next(scores)), {"exact": 1.0}, {"predictions.json": "{}"}),
-        "teacher": {LOGITS: teacher},
-    }
-    return Job(**{**defaults, **changes})
-
-
-def weights(job: Job) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in job.model.net.state_dict().items()}
-
-
-def events(job: Job, kind: str) -> list[dict[str, Any]]:
-    parsed = [parse_event(line) for line in job.paths.events.read_bytes().splitlines()]
-    return [event for event in parsed if event and event["k"] == kind]
 
 
 @pytest.mark.parametrize(("asks", "make"), [(1, make_model), (4, make_model), (9, make_model), (5, cut_model)])

@@ -1,0 +1,87 @@
+"""What a loss that compares layers needs besides the student: the teacher in the step, and learned projections.
+
+The projections are trained with the student and belong to no model: neither counted, nor saved with it, nor exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from bertdistill.engine.contract import terms
+from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Outputs, Servable
+from bertdistill.engine.distill.families.taps import tapped
+from bertdistill.engine.distill.families.transformer import seeded
+from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.families.layer_pairs import even_pairs, relation_layer
+from bertdistill.engine.families.transformer import KEPT_WIDTH
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.data.batches import Batch
+
+PROJECTED = frozenset({terms.HIDDEN, terms.STATES})
+"""Terms that compare vectors of the student's width with those of the teacher's."""
+
+
+@dataclass(frozen=True)
+class Layerwise:
+    """Of one training."""
+
+    helpers: nn.ModuleDict
+    """The learned projection of each term that needs one, by name; empty if student and teacher are equally wide."""
+    teacher: Servable | None = None
+    """In evaluation mode and without gradients; None if what is compared is cached."""
+    taps: tuple[tuple[int, int], ...] = ()
+    """Pairs of layers (student, teacher) whose queries, keys and values are compared."""
+
+    def student(self, model: Servable, batch: Batch, precision: torch.dtype) -> Outputs:
+        """The student's outputs with everything that the terms read."""
+        return _outputs(model, batch, precision, {layer for layer, _ in self.taps})
+
+    @torch.no_grad()
+    def taught(self, batch: Batch, precision: torch.dtype) -> Outputs | None:
+        """The same of the teacher."""
+        if self.teacher is None:
+            return None
+        return _outputs(self.teacher, batch, precision, {layer for _, layer in self.taps})
+
+
+def _outputs(model: Servable, batch: Batch, precision: torch.dtype, layers: set[int]) -> Outputs:
+    # One of the two may read segment ids where the other refuses them.
+    seen = batch if TOKEN_TYPES in model.inputs else replace(batch, token_types=None)
+    if not layers:
+        return forward(model, seen, precision=precision, hidden=True)
+    with tapped(model.net, layers) as projections:
+        return replace(forward(model, seen, precision=precision, hidden=True), projections=projections)
+
+
+def layerwise(
+    model: Model, settings: Settings, teacher_shape: Mapping[str, Any], load_teacher: Callable[[], Servable]
+) -> Layerwise | None:
+    """What the terms of these settings need, on the device of the model; None if none of them compares layers."""
+    compared = [term.name for term in terms.active(settings) if term.families]
+    if not compared:
+        return None
+    config: Any = model.net.config
+    width = getattr(config, KEPT_WIDTH, None) or config.hidden_size  # a narrower student keeps the other in its config
+    wanted = teacher_shape["hidden_size"]
+    with seeded(settings.seed):
+        linears = {name: nn.Linear(width, wanted) for name in compared if name in PROJECTED and width != wanted}
+    device = next(model.net.parameters()).device
+    teacher = None
+    if terms.online(settings):
+        teacher = load_teacher()
+        teacher.net.eval().requires_grad_(False)
+        nn.Module.to(teacher.net, device)
+    taps = _taps(compared, settings, config.num_hidden_layers, teacher_shape["layers"])
+    return Layerwise(nn.ModuleDict(linears).to(device), teacher, taps)
+
+
+def _taps(compared: list[str], settings: Settings, student: int, teacher: int) -> tuple[tuple[int, int], ...]:
+    found = even_pairs(student, teacher)[1:] if terms.ATTENTION in compared else ()
+    return (*found, (student, relation_layer(settings, teacher))) if terms.RELATION in compared else found

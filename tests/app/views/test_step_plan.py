@@ -1,0 +1,32 @@
+"""The cost of a teacher that runs in every step, from the sizes of teacher and students."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.fakes import study_spec
+
+from bertdistill.app.views.step_plan import step_words, teacher_in_step
+from bertdistill.engine.families.transformer import bert_shape, known_metrics
+
+SHAPE = bert_shape(vocab_size=500, positions=64, hidden_size=64, ffn_size=128, layers=4, head_size=16)
+
+
+def test_the_teacher_adds_one_forward_pass_to_three_of_the_student(tmp_path: Path) -> None:
+    """A student as large as its teacher takes four thirds of the time; one of a quarter of the cost, 2.3 times."""
+    spec = study_spec(tmp_path, settings={"attention_weight": 1.0})
+    cost = known_metrics(SHAPE, spec.settings, scratch=False, task=spec.task, labels=2, mean_length=32)
+    found = teacher_in_step(spec, SHAPE, [cost["gflops"], cost["gflops"] / 4], labels=2)
+    assert found is not None
+    assert [4 / 3, 7 / 3] == pytest.approx([found["least"], found["most"]])
+    assert 4 * cost["params"] == found["bytes"]
+    words = step_words(found, "unknown")
+    assert words.startswith("for attention_weight: a step takes about 1.3 to 2.3 times as long; ")
+    unknown = teacher_in_step(spec, None, [], labels=2)
+    assert unknown is not None
+    assert "for attention_weight; unknown" == step_words(unknown, "unknown")
+
+
+def test_what_is_cached_needs_no_teacher_in_the_step(tmp_path: Path) -> None:
+    assert teacher_in_step(study_spec(tmp_path, settings={"hidden_weight": 1.0}), SHAPE, [1.0], labels=2) is None
