@@ -36,7 +36,7 @@ from bertdistill.engine.contract.spec import FP32, INT4, DataSpec, Device, Setti
 from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
-from bertdistill.engine.distill.export.export import missing_for_onnx
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
 from bertdistill.engine.distill.export.onnx_int8 import NAME, wide_matrices
 from bertdistill.engine.distill.export.promotion import (
     LOOSE_TOLERANCE,
