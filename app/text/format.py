@@ -66,6 +66,8 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
         return NONE
     if name in ("params", "encoder_params"):
         return count(value)
+    if name == "bytes":
+        return size(value)
     known = METRICS.get(name)
     if known is None:
         return setting(value)

@@ -30,7 +30,7 @@ from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
 
-COUNTS = ("params", "encoder_params")
+COUNTS = ("params", "encoder_params", "bytes")
 """Metrics that are whole numbers."""
 
 
@@ -300,7 +300,7 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
 
 
 def _tick(name: str, value: float) -> str:
-    return metric(name, value) if name in ("params", "encoder_params") else f"{value:.4g}"
+    return metric(name, value) if name in COUNTS else f"{value:.4g}"
 
 
 def _kind(view: StudyView, trial: Trial) -> Kind:

@@ -22,6 +22,8 @@ TEACHER_UNITS = "teacher"
 """Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
 AUTO_UNITS = "auto"
 """Value of `settings.units`: what suits the family best."""
+FP32, FP16, INT8, INT4 = WEIGHTS = ("fp32", "fp16", "int8", "int4-embeddings")
+"""Values of `settings.weights`."""
 CUT_VOCABULARY, NEW_VOCABULARY = "cut", "new"
 """Values of `settings.vocabulary`."""
 MOST_NGRAM, MOST_COUNT = 3, 100
@@ -345,6 +347,13 @@ class Settings:
     seed: int = key(42, help="Seed of data order, dropout and new weights.", low=0)
     precision: str = key(
         "auto", help="Training precision; auto uses bf16 if supported.", choices=("auto", "fp32", "bf16")
+    )
+    weights: str = key(
+        FP32,
+        help="Number format of the stored weights. int8: 8 bits with a scale for each output channel and each row of "
+        "embeddings, vectors in fp16; int4-embeddings: the same with embeddings in 4 bits, a scale for each 32. "
+        "Training is not affected; every evaluation uses the rounded weights.",
+        choices=WEIGHTS,
     )
     evaluations: int = key(4, help="Evaluations on the validation split, evenly spaced.", low=1, high=1000)
     checkpoint_minutes: float = key(

@@ -5,6 +5,7 @@ No teacher runs here, and nothing is decided about the search.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.terms import online, signals, transfer_share
+from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
@@ -31,8 +33,9 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
-from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
+from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
 from bertdistill.engine.distill.vocabularies import for_trial
+from bertdistill.engine.families.table import weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
@@ -80,6 +83,12 @@ def run_trial(run: Run) -> dict[str, float]:
         examples=plan.examples(plan.steps),
         precision=str(precision).removeprefix("torch."),
     )
+    form = weights_of(spec.settings)
+
+    def evaluate() -> Evaluation:
+        with rounded(model.net, form):
+            return evaluator.evaluate(model, run, precision)
+
     position = (fit if fitted else train)(
         Job(
             model=model,
@@ -91,7 +100,8 @@ def run_trial(run: Run) -> dict[str, float]:
             device=run.device,
             precision=precision,
             pad_id=pad_id,
-            evaluate=lambda: evaluator.evaluate(model, run, precision),
+            evaluate=evaluate,
+            save_best=partial(save_packed, model, form),
             teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
             layerwise=compared,

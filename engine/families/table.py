@@ -6,7 +6,7 @@ The worker has its own table, `distill.families.table.BUILDERS`, with the same n
 from __future__ import annotations
 
 from bertdistill.engine.contract import terms
-from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.spec import FP32, Settings
 from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
@@ -19,6 +19,11 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, M
 def foreign(settings: Settings) -> frozenset[str]:
     """Keys that this family does not use, and so have no effect with these settings."""
     return frozenset(vars(settings)) - FAMILIES[settings.family].settings
+
+
+def weights_of(settings: Settings) -> str:
+    """The number format that the student is stored in; a family without that setting has fp32."""
+    return settings.weights if "weights" in FAMILIES[settings.family].settings else FP32
 
 
 def unused(settings: Settings) -> frozenset[str]:

@@ -15,6 +15,7 @@ from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.layer_pairs import check_layers
+from bertdistill.engine.families.stored import Contents, Size
 from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
@@ -333,6 +334,25 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
     return (hidden * hidden + hidden) + (hidden * labels + labels)
 
 
+def contents(plan: Plan, *, task: str, labels: int) -> Contents:
+    """The tensors of its model file; together they are the parameters."""
+    shape, hidden, rank = plan.shape, plan.shape.hidden_size, plan.embedding_rank
+    words = (shape.vocab_size, rank or hidden)
+    embeddings = [words, *((rows, hidden) for rows in (shape.positions, shape.types) if rows)]
+    layers = zip(plan.heads_left, plan.ffn_left, strict=True)
+    matrices = [size for heads, ffn in layers for size in _layer_matrices(shape, heads, ffn)]
+    matrices += [(SPAN_LOGITS, hidden)] if TASKS[task].spans else [(hidden, hidden), (labels, hidden)]
+    biases = sum(rows for rows, _ in matrices)  # every linear layer but that of the factors has one for each output
+    norms = 2 * hidden * (1 + 2 * len(plan.heads_left))
+    factors = ((hidden, rank),) if rank else ()
+    return Contents((*matrices, *factors), tuple(embeddings), biases + norms)
+
+
+def _layer_matrices(shape: Shape, heads_left: int, ffn: int) -> list[Size]:
+    hidden, attention = shape.hidden_size, heads_left * shape.head_size
+    return [*[(attention, hidden)] * 3, (hidden, attention), (ffn, hidden), (hidden, ffn)]
+
+
 def flops(plan: Plan, *, task: str, labels: int, length: float, first_position: bool = True) -> float:
     """Floating point operations of the matrix products for one input of `length` tokens, two per multiply-add.
 
@@ -419,6 +439,10 @@ class Transformer:
             mean_length=mean_length(facts, student.vocabulary, student.shape.vocab_size, _units(facts)),
             first_position=facts.first_position or not facts.features,
         )
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, Plan)
+        return contents(student, task=task.name, labels=len(facts.labels))
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)

@@ -230,10 +230,11 @@ def _outputs(parts: Parts, teacher: TeacherSpec) -> Iterator[Problem]:
     if not teacher.model and parts.student is not None and parts.student.init == "teacher":
         text = '= "teacher", but teacher.outputs is a file, not a model; use "scratch", a Hub id or a folder'
         yield Problem("student", "init", text)
-    if "latency_ratio" in (*(one.metric for one in parts.objectives or ()), *parts.stored):
-        yield Problem(
-            "teacher", "outputs", "is a file without a latency, so there is no latency_ratio; use latency_cpu_ms"
-        )
+    wanted = {*(one.metric for one in parts.objectives or ()), *parts.stored}
+    for missing, of, instead in (("latency_ratio", "latency", "latency_cpu_ms"), ("compression", "size", "bytes")):
+        if missing in wanted:
+            text = f"is a file without a {of}, so there is no {missing}; use {instead}"
+            yield Problem("teacher", "outputs", text)
 
 
 def _transfer(parts: Parts) -> Iterator[Problem]:

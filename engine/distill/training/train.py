@@ -94,6 +94,8 @@ class Job:
     """Given if the loss compares layers."""
     passes: Sequence[Pass] = ()
     """Changes to the network during training."""
+    save_best: Callable[[Path], None] | None = None
+    """Writes a best checkpoint; if None, as `model.save` writes the last one."""
     resume_from: Path | None = None
     phase: str = "train"
 
@@ -272,7 +274,8 @@ def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
         return position
     before = position.best_folder  # `last` still refers to it: a resumed run may need it
     position = replace(position, best_score=evaluation.score, best_metrics=evaluation.metrics)
-    saved = checkpoints.save(job.paths, "best", position, job.model.save, extra=evaluation.files, keep=before)
+    write = job.save_best or job.model.save
+    saved = checkpoints.save(job.paths, "best", position, write, extra=evaluation.files, keep=before)
     _report(job, "best", position, saved, evaluation.metrics)
     return replace(position, best_folder=str(saved.folder))
 
