@@ -19,6 +19,7 @@ from bertdistill.engine.analysis.coordinates import metric_axis
 from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
 from bertdistill.engine.analysis.scenarios import at_chance
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
 from bertdistill.engine.study.observed import observed_space
@@ -29,9 +30,6 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
-
-COUNTS = ("params", "encoder_params")
-"""Metrics that are whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +298,7 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
 
 
 def _tick(name: str, value: float) -> str:
-    return metric(name, value) if name in ("params", "encoder_params") else f"{value:.4g}"
+    return metric(name, value) if name in COUNTS else f"{value:.4g}"
 
 
 def _kind(view: StudyView, trial: Trial) -> Kind:

@@ -81,7 +81,13 @@ class Linear:
         params = (student.features + 1) * outputs
         read = facts.units_of(student.units).mean_length * student.ngrams
         size_mb = params * BYTES_PER_WEIGHT / 1e6
-        return {"params": params, "encoder_params": 0, "size_mb": size_mb, "gflops": 2 * read * outputs / 1e9}
+        return {
+            "params": params,
+            "encoder_params": 0,
+            "size_mb": size_mb,
+            "gflops": 2 * read * outputs / 1e9,
+            "nonzero_params": params,
+        }
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         return SELECTING | {"seed"}  # the fit is deterministic

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
@@ -22,5 +23,6 @@ def foreign(settings: Settings) -> frozenset[str]:
 
 
 def unused(settings: Settings) -> frozenset[str]:
-    """These, and the keys of terms of the loss that have weight 0: without effect whatever the student."""
-    return foreign(settings) | terms.idle(settings)
+    """These, the keys of terms of the loss that have weight 0, and those of other ways to prune: without effect whatever
+    the student."""
+    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings)

@@ -6,14 +6,16 @@ Standard library only, because the runner sizes thousands of proposals: it build
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.sparsity import Pruning, pruning_of
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -119,6 +121,8 @@ class Plan:
     shape: Shape
     kept_layers: tuple[int, ...]
     heads_left: tuple[int, ...]
+    pruning: Pruning | None = None
+    """Of single weights."""
 
     @property
     def pruned(self) -> bool:
@@ -137,7 +141,7 @@ def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
         raise ConfigError(
             f"settings.heads is {left}, but a layer has only {shape.heads} heads", hint=f"use 1 to {shape.heads}"
         )
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept))
+    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), pruning_of(settings))
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -234,7 +238,8 @@ def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[
 def known_metrics(
     init: Shape, settings: Settings, *, scratch: bool, task: str, labels: int, mean_length: float
 ) -> dict[str, float]:
-    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops. Raises like plan_student.
+    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops and, unless training decides
+    it, nonzero_params. Raises like plan_student.
 
     `labels` is the number of classes of text classification; `mean_length` is in tokens.
     """
@@ -246,11 +251,13 @@ def plan_metrics(plan: Plan, *, task: str, labels: int, mean_length: float) -> d
     """The same for an existing plan."""
     encoder = encoder_params(plan)
     params = embedding_params(plan.shape) + encoder + head_params(plan.shape, task=task, labels=labels)
+    zeros = plan.pruning.zeros(prunable(plan)) if plan.pruning else 0
     return {
         "params": params,
         "encoder_params": encoder,
         "size_mb": params * BYTES_PER_WEIGHT / 1e6,
         "gflops": flops(plan, task=task, labels=labels, length=mean_length) / 1e9,
+        **({} if zeros is None else {"nonzero_params": params - zeros}),
     }
 
 
@@ -270,6 +277,16 @@ def layer_params(shape: Shape, heads_left: int) -> int:
     projections = 3 * (hidden * attention + attention) + (attention * hidden + hidden)
     feed_forward = (hidden * ffn + ffn) + (ffn * hidden + hidden)
     return projections + feed_forward + 4 * hidden
+
+
+def prunable(plan: Plan) -> Iterator[int]:
+    """Sizes of the matrices in the scope of the pruning of single weights: linear layers, then word embeddings."""
+    hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
+    for left in plan.heads_left:
+        yield from (hidden * left * plan.shape.head_size,) * 4
+        yield from (hidden * ffn,) * 2
+    if plan.pruning and plan.pruning.embeddings:
+        yield plan.shape.vocab_size * hidden
 
 
 def head_params(shape: Shape, *, task: str, labels: int) -> int:
@@ -306,6 +323,7 @@ class Transformer:
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "head_size", "initializer_range"),
             *("dropout", "attention_dropout", "classifier_dropout"),
+            *sparsity.KEYS,
         }
     )
 
@@ -334,7 +352,16 @@ class Transformer:
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
-        planned = {"layers", "layer_choice", "layer_list", "heads", "hidden_size", "ffn_size", "head_size"}
+        planned = {
+            "layers",
+            "layer_choice",
+            "layer_list",
+            "heads",
+            "hidden_size",
+            "ffn_size",
+            "head_size",
+            *sparsity.KEYS,
+        }
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
