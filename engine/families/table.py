@@ -23,6 +23,5 @@ def foreign(settings: Settings) -> frozenset[str]:
 
 
 def unused(settings: Settings) -> frozenset[str]:
-    """These, the keys of terms of the loss that have weight 0, and those of other ways to prune: without effect whatever
-    the student."""
+    """These, and the keys of terms of the loss with weight 0 and of other ways to prune: no student depends on them."""
     return foreign(settings) | terms.idle(settings) | sparsity.idle(settings)

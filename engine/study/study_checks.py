@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, place, selected
 from bertdistill.engine.study.parts import Parts
+from bertdistill.engine.study.pruning_checks import pointless, pruning_problems
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -45,6 +47,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _search,
         _student,
         transformer_problems,
+        pruning_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]
@@ -304,6 +307,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):
             return 'with soft_loss = "mse"; remove it'
+        case _ if key in sparsity.KEYS:
+            return pointless(parts, key, family)
     return ""
 
 

@@ -27,8 +27,21 @@ PASSES: dict[str, Callable[[Matrices, Pruning, int], Pass]] = {
 
 def passes_of(settings: Settings, net: nn.Module) -> tuple[Pass, ...]:
     """The passes that the settings ask for, over a network on its device."""
-    pruning = None if "pruning" in foreign(settings) else pruning_of(settings)
+    pruning = _pruning(settings)
     if pruning is None:
         return ()
     matrices = matrices_of(net, embeddings=pruning.embeddings)
     return (PASSES[pruning.method](matrices, pruning, settings.seed),)
+
+
+def pruned_zeros(settings: Settings, net: nn.Module) -> int:
+    """The zeros in the scope of the pruning that trained this network; 0 if nothing was pruned."""
+    pruning = _pruning(settings)
+    if pruning is None:
+        return 0
+    return sum(int((weight == 0).sum()) for weight in matrices_of(net, embeddings=pruning.embeddings).values())
+
+
+def _pruning(settings: Settings) -> Pruning | None:
+    """None for a family that does not use the keys."""
+    return None if "pruning" in foreign(settings) else pruning_of(settings)

@@ -22,6 +22,7 @@ from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.distill.compression.table import pruned_zeros
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
@@ -135,7 +136,8 @@ def verify(
     threshold = scored.metrics.get(NULL_THRESHOLD) if threshold is None else threshold
 
     _score_report(run, model, tokenizer, precision, threshold, order.samples, found)
-    found.measured = {"params": params, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    nonzero = params - pruned_zeros(spec.settings, model.net)
+    found.measured = {"params": params, "nonzero_params": nonzero, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
     found.measured |= measure(run, order.checkpoint, features, MEASURED, spec.prepared)
     _export(run, order, tokenizer, threshold, found)
     report = found.as_report()

@@ -39,7 +39,7 @@ from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import train
 from bertdistill.engine.distill.training.terms import soft_loss
 from bertdistill.engine.distill.training.train import Diverged
-from bertdistill.engine.families import bilstm, mlp
+from bertdistill.engine.families import bilstm, mlp, sparsity
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
 from bertdistill.engine.families.transformer import plan_student
@@ -257,10 +257,21 @@ def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str
 
 def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
-    sources = [
-        inspect.getsource(module)
-        for module in (train, transformer, trial, soft_loss, tiny, tiny_sizes, mlp, bilstm, linear, linear_sizes, terms)
+    modules = [
+        train,
+        transformer,
+        trial,
+        soft_loss,
+        tiny,
+        tiny_sizes,
+        mlp,
+        bilstm,
+        linear,
+        linear_sizes,
+        terms,
+        sparsity,
     ]
+    sources = [inspect.getsource(module) for module in modules]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}
