@@ -267,7 +267,7 @@ class Settings:
         0.6, help="Share of the training after which pruning during it has reached the sparsity.", low=0, high=1
     )
     pruning_rounds: int = key(
-        10, help="iterative: rounds of pruning; proximal: how often the norm is weighted anew.", low=1, high=100_000
+        10, help="iterative: rounds of pruning; proximal: how often the norm is reweighted.", low=1, high=100_000
     )
     pruning_strength: float = key(
         0.0,

@@ -47,7 +47,7 @@ class Pruning:
     end: float = 1.0
     """Share of the training at which pruning begins and has reached its sparsity."""
     rounds: int = 0
-    """Number of times at which weights are chosen (proximal: weighted anew); 0 is every step."""
+    """Number of times at which weights are chosen (proximal: alpha is renewed); 0 is every step."""
     strength: float = 0.0
     learning_rate: float = 0.0
 

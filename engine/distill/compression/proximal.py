@@ -4,8 +4,8 @@ After AdamW has made z of the weights, w = sign(z) max(|z| - gamma alpha eta, 0)
 and alpha = 1 / (|w| + epsilon), which is renewed in rounds. From the end of the schedule the zeros found are held and
 the rest is trained on: no weight is cut that the norm has not made 0, so the sparsity is what `train/sparsity` shows.
 
-With the setting gamma = 0 it is chosen anew in each round so that the rest of the schedule makes about the wanted share
-0: with alpha = 1 / |w|, w^2 / 2 falls by gamma times the sum of the rates, whatever the weight.
+With the setting gamma = 0 it is chosen in each round so that the rest of the schedule makes about the wanted share 0:
+with alpha = 1 / |w|, w^2 / 2 falls by gamma times the sum of the rates, whatever the weight.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.compression.proximal import Proximal
 from bertdistill.engine.distill.compression.ranked import Ranked, at_random, by_magnitude
 from bertdistill.engine.families import sparsity
-from bertdistill.engine.families.sparsity import Pruning, pruning_of
+from bertdistill.engine.families.sparsity import Pruning, count, pruning_of
 from bertdistill.engine.families.table import foreign
 
 PASSES: dict[str, Callable[[Matrices, Pruning, int], Pass]] = {
@@ -35,11 +35,13 @@ def passes_of(settings: Settings, net: nn.Module) -> tuple[Pass, ...]:
 
 
 def pruned_zeros(settings: Settings, net: nn.Module) -> int:
-    """The zeros in the scope of the pruning that trained this network; 0 if nothing was pruned."""
+    """The zeros of the pruning that trained this network, without those that would be there anyway (of padding)."""
     pruning = _pruning(settings)
     if pruning is None:
         return 0
-    return sum(int((weight == 0).sum()) for weight in matrices_of(net, embeddings=pruning.embeddings).values())
+    matrices = matrices_of(net, embeddings=pruning.embeddings).values()
+    found = [(int((weight == 0).sum()), count(weight.numel(), pruning.sparsity)) for weight in matrices]
+    return sum(min(zeros, wanted) if pruning.exact else zeros for zeros, wanted in found)
 
 
 def _pruning(settings: Settings) -> Pruning | None:

@@ -9,7 +9,7 @@ from transformers import BertConfig, BertForSequenceClassification, DistilBertCo
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.masks import lowest, matrices_of
-from bertdistill.engine.distill.compression.table import passes_of
+from bertdistill.engine.distill.compression.table import passes_of, pruned_zeros
 from bertdistill.engine.distill.families.standalone import prune_heads
 from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student, prunable
 
@@ -75,3 +75,14 @@ def test_a_student_that_is_not_pruned_has_no_pass() -> None:
     net = BertForSequenceClassification(CONFIGS["bert"])
     assert () == passes_of(Settings(), net)
     assert () == passes_of(Settings(pruning="magnitude", family="mlp"), net)
+
+
+@pytest.mark.parametrize("method", ["random", "magnitude"])
+def test_zeros_of_padding_are_not_those_of_the_pruning(method: str) -> None:
+    """A new BERT has a row of zeros for padding; a random draw leaves most of it alone, and the count without it."""
+    net = BertForSequenceClassification(CONFIGS["bert"])
+    settings = Settings(pruning=method, sparsity=0.1, pruning_scope="embeddings", pruning_when="after")
+    (one,) = passes_of(settings, net)
+    assert 0 == pruned_zeros(Settings(), net)
+    one.at_end()
+    assert one.zeros() == pruned_zeros(settings, net)

@@ -19,7 +19,7 @@ def rate(step: int) -> float:
 
 
 def test_the_proximal_step_by_hand() -> None:
-    """w = sign(z) max(|z| - gamma alpha eta, 0) after each update, alpha anew every 3 of 12 steps, then a mask."""
+    """w = sign(z) max(|z| - gamma alpha eta, 0) after each update, alpha renewed every 3 of 12 steps, then a mask."""
     draw = np.random.default_rng(7)
     w, updates = 0.05 * draw.normal(size=(6, 7)), 1e-3 * draw.normal(size=(STEPS, 6, 7))
     weight = nn.Parameter(torch.tensor(w))
