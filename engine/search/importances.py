@@ -270,7 +270,8 @@ def _without_effect(formula: Formula, trials: Sequence[PastTrial], space: Space,
 def _moves(formula: Formula, params: Mapping[str, Value], parameter: Parameter, space: Space, fixed: Fixed) -> bool:
     if parameter.name not in active(space, params, fixed):
         return False
-    found = {formula({**params, parameter.name: value}) for value in _probes(parameter)} - {None}
+    probed = [formula({**params, parameter.name: value}) for value in _probes(parameter)]
+    found = {value for value in probed if value is not None}
     return len(found) > 1 or any(map(math.isnan, found))
 
 
