@@ -208,6 +208,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tab-errors", "6", "tab('errors')", "Errors of a trial", ("analysis",)),
     Action("tab-difficulty", "7", "tab('difficulty')", "Difficulty: what word order means", ("analysis",)),
     Action("tab-ladder", "8", "tab('ladder')", "Ladder: every family beside the teacher", ("analysis",)),
+    Action("tab-survey", "9", "tab('survey')", "Survey: every method by compression", ("analysis",)),
     Action("slice-next", "right", "turn(1)", "Next parameter", ("slices",), "view", palette=False),
     Action("slice-previous", "left", "turn(-1)", "Previous parameter", ("slices",), "view", palette=False),
     # ---- charts

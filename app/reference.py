@@ -95,6 +95,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
   (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
   `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
+- `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
+  parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
+  teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
+  score) and `published` (`data`, `points`). With `--csv` a row per entry.
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
@@ -165,7 +169,7 @@ def study_page() -> str:
             parts.append(f"### [[teacher.ensemble]]\n\n{_about(MemberSpec)}\n")
             parts.append(_dataclass_table(MemberSpec))
         if name == "settings":
-            parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _SEARCH, _RANGES, _OBJECTIVES]
+            parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _RECIPES, _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
     parts.append(_dataclass_table(TransferSpec))
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
@@ -179,6 +183,25 @@ _FAMILIES = """### [settings.FAMILY]
 
 Values for students of one family alone, such as `[settings.mlp]`; for them they override those of `[settings]`. A key
 in `[settings]` is for every family that uses it; one that no family of the study uses is refused.
+"""
+
+_RECIPES = """## [recipes.NAME]
+
+Settings of the students whose `recipe` is NAME, for comparing whole methods in one study:
+
+```toml
+[recipes.three-layers]
+layers = 3
+[recipes.narrow]
+ffn_size = 512
+[search]
+recipe = { choices = ["three-layers", "narrow"] }
+seed = { choices = [1, 2, 3] }
+```
+
+In a student with this recipe, its keys have these values, and no parameter or table of a family sets them; it may set
+`family`. An empty table is the plain student. Rerunning a trial with another value for such a key makes it one of no
+recipe.
 """
 
 _SEARCH = """## [search.NAME]

@@ -74,7 +74,11 @@ class Climbed:
             origin="sampler",
             params={},
             settings=dataclasses.asdict(self.spec.settings) | given,
-            known={"params": student["params"], "size_mb": student["params"] * 4e-6},
+            known={
+                "params": student["params"],
+                "size_mb": student["params"] * 4e-6,
+                "compression": 1_000_000 / student["params"],
+            },
             now=0.0,
         )
         writes.set_trial_state(session, trial.id, TrialState.RUNNING, now=1.0)

@@ -1,5 +1,5 @@
 """Analyses that need a process of their own: importances, because the app must not load optuna; what a trial answered
-and the intervals of the ladder, because only workers read data sets; word order, because only workers run models.
+and the intervals of ladder and survey, because only workers read data sets; word order, because only they run models.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from dataclasses import asdict
 from typing import Any
 
 from bertdistill.app.views.ladder import read_row
+from bertdistill.app.views.survey import read_row as read_survey_row
 from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.ladder import Ladder
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
+from bertdistill.engine.analysis.survey import Survey
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import Importances, Method
@@ -68,6 +70,13 @@ async def ask_ladder(workspace: Workspace, study: str, program: Sequence[str] = 
     command = [*(program or (*PYTHON, COMMANDS)), *words]
     [raw] = await _asked(command, f"the predictions of {study} could not be read")
     return read_row(raw)
+
+
+async def ask_survey(workspace: Workspace, study: str, program: Sequence[str] = ()) -> Survey:
+    """The survey of a study with its ties, as `engine survey` tells it."""
+    words = ["survey", study, "--json", "--workspace", str(workspace.path)]
+    raw = await _asked([*(program or (*PYTHON, COMMANDS)), *words], f"the predictions of {study} could not be read")
+    return read_survey_row(raw)
 
 
 def read_predictions(raw: dict[str, Any]) -> Predictions:

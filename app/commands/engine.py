@@ -18,6 +18,7 @@ from bertdistill.app.commands import (
     models,
     settings,
     studies,
+    survey,
     trials,
 )
 from bertdistill.app.commands.session import DEBUG, folder, set_workspace
@@ -36,6 +37,7 @@ PANELS = (
     analysis.COMMANDS,
     difficulty.COMMANDS,
     ladder.COMMANDS,
+    survey.COMMANDS,
     cascade.COMMANDS,
     models.COMMANDS,
     disk.COMMANDS,

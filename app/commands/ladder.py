@@ -41,7 +41,7 @@ def ladder(
     family is the smallest within 1 point of the teacher. --verify scores the rows on the report split, on which nothing
     was selected, in one worker; the results are kept. md is for a document.
     """
-    chosen = _format(kind, as_json=as_json, as_csv=as_csv, as_html=as_html)
+    chosen = chosen_format(kind, as_json=as_json, as_csv=as_csv, as_html=as_html)
     ws = workspace(where)
     with reading(ws) as db:
         names = [find_study(db, name).name for name in dict.fromkeys(studies or [""])]
@@ -56,7 +56,7 @@ def ladder(
         say(f"wrote {output}")
 
 
-def _format(kind: str, **flags: bool) -> str:
+def chosen_format(kind: str, **flags: bool) -> str:
     """The one format that was asked for; UsageError for two different ones."""
     asked = {name.removeprefix("as_") for name, given in flags.items() if given} | ({kind} if kind else set())
     if unknown := asked - set(FORMATS):
@@ -79,15 +79,19 @@ def _ladder(ws: Workspace, name: str) -> Ladder:
 
 
 def _verify(ws: Workspace, name: str) -> None:
-    """Score what has no result yet, saying what happens."""
-    from bertdistill.app.text.safe import safe_line
     from bertdistill.app.views.ladder import chosen_rungs
     from bertdistill.app.views.view import read_view
-    from bertdistill.engine.steering.report_scores import score_on_report
 
     with reading(ws) as db:
         chosen = chosen_rungs(read_view(db, name))
-    numbers = [trial.number for one in chosen for trial in one.trials]
+    verify_trials(ws, name, [trial.number for one in chosen for trial in one.trials])
+
+
+def verify_trials(ws: Workspace, name: str, numbers: list[int]) -> None:
+    """Score what has no result yet on the report split, saying what happens."""
+    from bertdistill.app.text.safe import safe_line
+    from bertdistill.engine.steering.report_scores import score_on_report
+
     say(f"{name}: scoring {len(numbers)} trials and the teacher on the report split; rows were chosen without it")
     try:
         found = score_on_report(ws, name, numbers, say=lambda text: say(safe_line(text, 500)))

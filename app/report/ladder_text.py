@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 
 from bertdistill.app.report.summary import Page
+from bertdistill.app.report.table_page import (
+    Column,
+    Table,
+    lines_html,
+    lines_markdown,
+    lines_text,
+    page_html,
+    table_html,
+    table_markdown,
+    table_text,
+)
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.text.tables import markdown_table, text_table
 from bertdistill.engine.analysis.ladder import COSTS, REPORT, VALIDATION, Effect, Ladder, Rung
 from bertdistill.engine.analysis.rungs import KINDS
 from bertdistill.engine.analysis.scored import Interval, Score
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; } th, td { padding: .25em .7em; text-align: left; border-bottom: 1px solid #ddd; }
-th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; } tr.teacher td { font-weight: bold; }
-tr.reference td { color: #777; } h2 { margin-top: 2em; } figure { margin: 0; overflow-x: auto; }
-"""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its title, and whether it holds numbers."""
-
-    title: str
-    number: bool = True
-
-
-@dataclass(frozen=True)
-class Table:
-    """The cells of a ladder, for any format."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    kinds: tuple[str, ...]
-    """The kind of each row."""
 
 
 def table_of(found: Ladder) -> Table:
@@ -171,42 +155,20 @@ def _notes(found: Ladder) -> Iterator[str]:
 
 def ladder_text(found: Ladder, page: Page) -> str:
     """A table, then a sentence a line."""
-    table = table_of(found)
-    right = [column.title for column in table.columns if column.number]
-    cells = [[safe_line(cell, 60) for cell in row] for row in table.rows]
-    rows = text_table([column.title for column in table.columns], cells, right=right, indent="  ", width=page.width)
-    lines = "\n".join(f"  {safe_line(line, 500)}" for line in conclusions(found))
+    rows, lines = table_text(table_of(found), page), lines_text(conclusions(found))
     return f"ladder of {safe_line(found.study, 60)}\n{rows}\n\n{lines}"
 
 
 def ladder_markdown(found: Ladder) -> str:
     """A Markdown table and a list."""
-    table = table_of(found)
-    rows = markdown_table([column.title for column in table.columns], table.rows)
-    lines = "\n".join(f"- {safe_line(line, 500)}" for line in conclusions(found))
+    rows, lines = table_markdown(table_of(found)), lines_markdown(conclusions(found))
     return f"### {safe_line(found.study, 60)}\n\n{rows}\n\n{lines}"
 
 
 def ladders_html(ladders: Sequence[Ladder]) -> str:
-    """One page that needs nothing else: no script, no network. Names from a study are escaped."""
-    body = "\n".join(_section(one) for one in ladders)
-    title = escape(safe_line(", ".join(one.study for one in ladders), 200))
-    head = f'<meta charset="utf-8"><title>Ladder: {title}</title><style>{STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>'
-
-
-def _section(found: Ladder) -> str:
-    table = table_of(found)
-
-    def line(cells: Sequence[str], tag: str, kind: str = "") -> str:
-        classes = ['class="number"' if column.number else "" for column in table.columns]
-        inner = "".join(
-            f"<{tag} {mark}>{escape(safe_line(cell, 200))}</{tag}>" for mark, cell in zip(classes, cells, strict=True)
-        )
-        return f'<tr class="{escape(kind)}">{inner}</tr>'
-
-    head = line([column.title for column in table.columns], "th")
-    rows = "\n".join(line(row, "td", kind) for row, kind in zip(table.rows, table.kinds, strict=True))
-    lines = "".join(f"<li>{escape(safe_line(text, 500))}</li>" for text in conclusions(found))
-    name = escape(safe_line(found.study, 60))
-    return f"<h2>{name}</h2>\n<figure><table>\n{head}\n{rows}\n</table></figure>\n<ul>{lines}</ul>"
+    """One page for all of them."""
+    body = "\n".join(
+        f"<h2>{escape(safe_line(one.study, 60))}</h2>\n{table_html(table_of(one))}\n{lines_html(conclusions(one))}"
+        for one in ladders
+    )
+    return page_html(f"Ladder: {', '.join(one.study for one in ladders)}", body)

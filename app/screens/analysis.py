@@ -1,5 +1,5 @@
 """The analysis of a study, a tab each: importance, parallel coordinates, slices, hypervolume, scenarios, errors,
-difficulty, ladder.
+difficulty, ladder, survey.
 
 It computes nothing: each tab reads values of the engine and draws them.
 """
@@ -27,6 +27,7 @@ from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.screens.parallel_tab import ParallelTab
 from bertdistill.app.screens.scenarios_tab import ScenariosTab
 from bertdistill.app.screens.slices_tab import SlicesTab
+from bertdistill.app.screens.survey_tab import SurveyTab
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
@@ -48,16 +49,16 @@ class AnalysisNews:
 
 
 class AnalysisScreen(LiveScreen):
-    """Eight tabs; the cursor's trial goes along from one to the next."""
+    """Nine tabs; the cursor's trial goes along from one to the next."""
 
     PLACE = "analysis"
     BINDINGS: ClassVar = bindings("analysis")
     HELP = """
-`1` to `8` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
+`1` to `9` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
 articles, single words or groups. `]` and `[` step through the parameters of the slices, other axes, or the trials of
 the errors and of the difficulty.
 `enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong.
-Importances, answers, difficulty and the intervals of the ladder are computed in a separate process, which takes
+Importances, answers, difficulty and the intervals of ladder and survey are computed in a separate process, which takes
 seconds; everything else follows the study live.
 """
 
@@ -73,6 +74,7 @@ seconds; everything else follows the study live.
         self.errors = ErrorsTab(study_name, number)
         self.difficulty = DifficultyTab(study_name)
         self.ladder = LadderTab(study_name)
+        self.survey = SurveyTab(study_name)
         every: tuple[Tab, ...] = (
             self.importance,
             self.parallel,
@@ -82,6 +84,7 @@ seconds; everything else follows the study live.
             self.errors,
             self.difficulty,
             self.ladder,
+            self.survey,
         )
         self.tabs = {tab.NAME: tab for tab in every}
         self.current = ImportanceTab.NAME if number is None else ErrorsTab.NAME

@@ -43,16 +43,21 @@ def score_and_size(view: StudyView) -> tuple[str, str]:
 
 def quick_ladder(view: StudyView, chosen: Sequence[Chosen] | None = None) -> Ladder:
     """The ladder from the database alone: without stored predictions, so with few intervals."""
-    return ladder(chosen_rungs(view) if chosen is None else chosen, _frame(view, {VALIDATION: _validation(view)}))
+    return ladder(chosen_rungs(view) if chosen is None else chosen, _frame(view, {VALIDATION: validation_scores(view)}))
 
 
 def read_ladder(ws: Workspace, view: StudyView) -> tuple[Ladder, str]:
     """The ladder with everything that is stored, and a remark if predictions could not be read; takes seconds."""
+    chosen = chosen_rungs(view)
+    splits, remark = read_splits(ws, view, [trial.number for one in chosen for trial in one.trials])
+    return ladder(chosen, _frame(view, splits)), remark
+
+
+def read_splits(ws: Workspace, view: StudyView, numbers: Sequence[int]) -> tuple[dict[str, Split], str]:
+    """What is stored of these trials and the teacher on each split, and a remark if predictions could not be read."""
     from bertdistill.engine.analysis import ladder_evidence as evidence
 
-    chosen = chosen_rungs(view)
-    numbers = [trial.number for one in chosen for trial in one.trials]
-    validation, remark = _validation(view), ""
+    validation, remark = validation_scores(view), ""
     try:
         found = evidence.validation_statistics(ws, view.study, numbers)
         validation = dataclasses.replace(validation, statistics=found)
@@ -63,10 +68,11 @@ def read_ladder(ws: Workspace, view: StudyView) -> tuple[Ladder, str]:
         known = evidence.read_known(ws, view.study.name, numbers)
         models = evidence.scorable(ws, known, spec, view.facts)
         splits[REPORT] = evidence.report_split(ws, known, models, score_and_size(view)[0])
-    return ladder(chosen, _frame(view, splits)), remark
+    return splits, remark
 
 
-def _validation(view: StudyView) -> Split:
+def validation_scores(view: StudyView) -> Split:
+    """Scores of all trials and the teacher on the validation split, without predictions."""
     score = score_and_size(view)[0]
     scores = {
         number: value for number, values in view.measured.items() if (value := finite(values.get(score))) is not None
@@ -123,11 +129,13 @@ def read_row(raw: Mapping[str, Any]) -> Ladder:
 
 
 def _rung(raw: Mapping[str, Any]) -> Rung:
-    scores = {
-        split: Score(**one | {name: _pair(one[name]) for name in ("interval", "gap_interval")})
-        for split, one in raw["scores"].items()
-    }
+    scores = {split: read_score(one) for split, one in raw["scores"].items()}
     return Rung(raw["family"], raw["kind"], tuple(raw["numbers"]), scores, raw["costs"])
+
+
+def read_score(raw: Mapping[str, Any]) -> Score:
+    """A score back from JSON."""
+    return Score(**{**raw, **{name: _pair(raw[name]) for name in ("interval", "gap_interval")}})
 
 
 def _pair(raw: Sequence[float] | None) -> tuple[float, float] | None:

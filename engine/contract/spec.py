@@ -179,6 +179,7 @@ class Settings:
     A test verifies that the worker reads every one of them, so no searched parameter can be without effect.
     """
 
+    recipe: str = key("", help="Name of the table in [recipes] with further settings of the student; empty: none.")
     family: str = key("transformer", help="Model family of the student, i.e. its kind of network.")
     layers: int = key(0, help="Number of layers; 0 keeps all layers of the initial model.", low=0, high=48)
     layer_choice: str = key("first", help="Which layers are kept.", choices=("first", "even", "list"))

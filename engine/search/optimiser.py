@@ -182,7 +182,7 @@ class _Search:
         pairs = zip(self.space, self.within, strict=True)
         self.codes = {now.name: Code.of(wide).drawing(now) if whole else Code.of(now) for wide, now in pairs}
         self.dice = random.Random(self.seed)
-        keys = {"family", *(key for parameter in self.space for key in parameter.when)}
+        keys = {"recipe", "family", *(key for parameter in self.space for key in parameter.when)}
         self._deciders = tuple(sorted({*keys, *(one.name for one in self.space if one.key in keys)}))
         pairs = zip(self.space, self.within, strict=True)
         self._pairs = {wide.name: (wide, now) for wide, now in sorted(pairs, key=lambda pair: pair[0].name)}

@@ -191,7 +191,11 @@ def changeable(spec: StudySpec, family: str) -> tuple[str, ...]:
 
 
 def _applies(spec: StudySpec, family: str, key: str) -> bool:
-    return uses(family, key) and key not in idle_keys(family, scratch=spec.student.init == SCRATCH)
+    return (
+        uses(family, key)
+        and (key != "recipe" or bool(spec.recipes))
+        and key not in idle_keys(family, scratch=spec.student.init == SCRATCH)
+    )
 
 
 def searched_as(spec: StudySpec, family: str, key: str) -> Parameter | None:
@@ -244,18 +248,38 @@ def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: A
     settings = Settings(**parent.settings)
     if new == getattr(settings, key):
         raise ActionRefused(f"{key} is already {shown(new)} in trial {parent.number}")
-    settings = _of_family(spec, settings, new) if key == "family" else dataclasses.replace(settings, **{key: new})
-    family = settings.family
-    values = {one.name: getattr(settings, one.key) for one in spec.search}
-    params = dict(active(spec.search, {"family": family, **values}, spec.fixed))
+    settings = _changed(spec, settings, key, new)
+    family, fixed = settings.family, spec.fixed.under(vars(settings))
+    values = {one.name: getattr(settings, one.key) for one in spec.search if one.key != "recipe" or settings.recipe}
+    params = dict(active(spec.search, {"family": family, "recipe": settings.recipe, **values}, spec.fixed))
     one = searched_as(spec, family, key)
     if one is not None and one.name not in params:
         hint = f"The study searches it as {describe(one)}."
         raise ActionRefused(f"{key} has no effect in trial {parent.number}", hint=hint)
     # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials differ.
     idle = [one.key for one in spec.search if one.applies(family) and one.name not in params]
-    settings = dataclasses.replace(settings, **{key: spec.fixed.value(key, family) for key in idle})
+    settings = dataclasses.replace(settings, **{one: fixed.value(one, family) for one in idle})
     return Planned(params, settings, known(spec, _prepared(study), settings))
+
+
+def _changed(spec: StudySpec, settings: Settings, key: str, new: Any) -> Settings:
+    """The settings with this value; InvalidRequest for a recipe that does not exist.
+
+    A trial whose recipe sets another value is no longer of this recipe.
+    """
+    if key == "family":
+        return _of_family(spec, settings, new)
+    if key == "recipe":
+        if new and new not in spec.recipes:
+            raise InvalidRequest(f"the study has no recipe {new!r}", hint=f"Its recipes: {', '.join(spec.recipes)}.")
+        both = (spec.recipes.get(name, {}) for name in (settings.recipe, new))
+        fixed = spec.fixed.under({"recipe": new})
+        family = fixed.settings.family if "family" in spec.recipes.get(new, {}) else settings.family
+        keys = {one for table in both for one in table} - {"family"}
+        found = _of_family(spec, settings, family) if family != settings.family else settings
+        return dataclasses.replace(found, recipe=new, **{one: fixed.value(one, family) for one in keys})
+    loose = {"recipe": ""} if key in spec.recipes.get(settings.recipe, {}) else {}
+    return dataclasses.replace(settings, **{key: new, **loose})
 
 
 def _of_family(spec: StudySpec, settings: Settings, family: str) -> Settings:

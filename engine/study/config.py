@@ -19,6 +19,7 @@ from bertdistill.engine.study.family_checks import apart, place, selected
 from bertdistill.engine.study.file_paths import with_absolute_paths
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
+from bertdistill.engine.study.recipes_section import chosen_recipes, read_recipes, with_recipes
 from bertdistill.engine.study.scopes import split
 from bertdistill.engine.study.search_section import read_search, with_families
 from bertdistill.engine.study.sections import (
@@ -128,6 +129,7 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         "baseline": _read_baseline,
         "references": _read_references,
         "transfer": _read_transfer,
+        "recipes": read_recipes,
     }
     for name, reader in readers.items():
         found[name], wrong = reader(raw.get(name))
@@ -139,7 +141,8 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         problems.append(Problem("", "objectives", "is missing: list at least two metrics, such as exact and params"))
     parts = _parts(found, raw)
     if found["search"] is not None:
-        found["search"] = with_families(found["search"], selected(parts), apart(parts))
+        space = with_families(found["search"], selected(parts), apart(parts))
+        found["search"] = with_recipes(space, parts.recipes, chosen_recipes(parts))
         parts = dataclasses.replace(parts, search=found["search"])
         found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
         problems += wrong
@@ -174,6 +177,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         transfer=found["transfer"] if len(found["transfer"]) == len(raw.get("transfer") or ()) else None,
         references=tuple((point.name, point.metrics) for point in found["references"]),
         family_settings=found["family_settings"],
+        recipes=found["recipes"],
     )
 
 
@@ -254,6 +258,7 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
+        "recipes": spec.recipes or None,
         "search": _by_family({parameter.name: _dump_parameter(parameter) for parameter in spec.search}),
         "ranges": _by_family({parameter.name: dump_range(parameter) for parameter in spec.ranges}) or None,
         "baseline": spec.baseline,

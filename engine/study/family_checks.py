@@ -25,8 +25,8 @@ def idle_keys(family: Any, *, scratch: bool) -> frozenset[str]:
 def selected(parts: Parts) -> tuple[str, ...]:
     """The families that trials of the study may have."""
     found = _choices(parts) or (parts.fixed.settings.family,)
-    extra = (parts.baseline or {}).get("family")
-    return (*found, extra) if isinstance(extra, str) and extra in FAMILIES.keys() - set(found) else found
+    extra = [(parts.baseline or {}).get("family"), *(table.get("family") for table in parts.recipes.values())]
+    return tuple(dict.fromkeys([*found, *(one for one in extra if isinstance(one, str) and one in FAMILIES)]))
 
 
 def _choices(parts: Parts) -> tuple[Any, ...]:

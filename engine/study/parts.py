@@ -35,11 +35,12 @@ class Parts:
     transfer: tuple[TransferSpec, ...] | None
     references: tuple[tuple[str, Mapping[str, float]], ...]
     family_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def fixed(self) -> Fixed:
         """The fixed settings, or their defaults if they could not be read."""
-        return Fixed(self.settings or Settings(), self.family_settings)
+        return Fixed(self.settings or Settings(), self.family_settings, self.recipes)
 
     @property
     def scratch(self) -> bool:
@@ -49,4 +50,5 @@ class Parts:
     def values(self, key: str, family: str) -> tuple[Any, ...]:
         """What a key can be in students of this family; nothing for a continuous range."""
         searched = next((one for one in self.search or () if one.key == key and one.applies(family)), None)
-        return (self.fixed.value(key, family),) if searched is None else points(searched) or ()
+        plain = (self.fixed.value(key, family),) if searched is None else points(searched)
+        return () if plain is None else (*plain, *(own[key] for own in self.recipes.values() if key in own))

@@ -47,12 +47,15 @@ def _in_use(parts: Parts, family: str) -> frozenset[str]:
 
 
 def _given(parts: Parts, families: tuple[str, ...]) -> Iterator[tuple[str, str, object, tuple[str, ...]]]:
-    """(table, key, value, families it is for) of the keys about pruning that `[settings]` and its tables name."""
+    """(table, key, value, families it is for) of the keys about pruning that the study file names."""
     for key in sorted(parts.named & sparsity.KEYS):
         yield "settings", key, getattr(parts.settings, key), families
     for family, table in parts.family_settings.items():
         for key in sorted(table.keys() & sparsity.KEYS):
             yield f"settings.{family}", key, table[key], (family,)
+    for recipe, table in parts.recipes.items():
+        for key in sorted(table.keys() & sparsity.KEYS):
+            yield f"recipes.{recipe}", key, table[key], (table["family"],) if "family" in table else families
 
 
 def _schedule(parts: Parts, family: str) -> Iterator[Problem]:

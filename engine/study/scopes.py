@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bertdistill.engine.contract.spec import SEARCHABLE, Settings
@@ -37,9 +38,13 @@ def by_name(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+SELECTORS = ("recipe", "family")
+"""Keys that select tables of others, so no table can hold them, except that a recipe may set the family."""
+
+
 def uses(family: Any, key: str) -> bool:
     """Whether the family uses the key. Logged runs have no family, and are not known to ignore any key."""
-    return key == "family" or family not in FAMILIES or key in FAMILIES[family].settings
+    return key in SELECTORS or family not in FAMILIES or key in FAMILIES[family].settings
 
 
 def setting_of(settings: Mapping[str, Any], name: str) -> Any:
@@ -51,7 +56,7 @@ def setting_of(settings: Mapping[str, Any], name: str) -> Any:
 
 def foreign_problem(family: str, key: str) -> str:
     """Why a table of this family cannot hold the key ('' if it can), worded to follow the key's name."""
-    if key == "family":
+    if key in SELECTORS:
         return "selects the table, so it cannot be inside; move it out of the table"
     if uses(family, key):
         return ""
@@ -68,10 +73,31 @@ def _listed(keys: frozenset[str]) -> str:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The fixed settings of a study: `[settings]`, and the tables of families in it."""
+    """The fixed settings of a study: `[settings]`, the tables of families in it, and `[recipes]`."""
 
     settings: Settings = field(default_factory=Settings)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By name: the settings of a student for which `recipe` is that name, whatever its family."""
+
+    def under(self, values: Mapping[str, Any]) -> Fixed:
+        """The fixed settings of students with the recipe in `values`, or else with the fixed one.
+
+        Keys that the recipe sets have its value for every family.
+        """
+        name = str(values.get("recipe", self.settings.recipe))
+        if name not in self._under:
+            self._under[name] = self._with(name)
+        return self._under[name]
+
+    @cached_property
+    def _under(self) -> dict[str, Fixed]:
+        return {}
+
+    def _with(self, name: str) -> Fixed:
+        table = self.recipes.get(name, {})
+        rest = {one: {k: v for k, v in own.items() if k not in table} for one, own in self.tables.items()}
+        return Fixed(dataclasses.replace(self.settings, recipe=name, **table), rest, self.recipes)
 
     def value(self, key: str, family: str) -> Any:
         """The fixed value of a key for a student of this family."""
@@ -83,5 +109,12 @@ class Fixed:
         return dataclasses.replace(self.settings, family=family, **self.tables.get(family, {}))
 
     def baseline(self, changes: Mapping[str, Any]) -> Settings:
-        """The settings of trial 0: those of its family, overridden by `[baseline]`."""
-        return dataclasses.replace(self.of(changes.get("family", self.settings.family)), **changes)
+        """The settings of trial 0: those of its recipe and family, overridden by `[baseline]`.
+
+        With another value for a key of its recipe, it is of no recipe.
+        """
+        fixed = self.under(changes)
+        own = self.recipes.get(fixed.settings.recipe, {})
+        other = any(changes[key] != own[key] for key in own.keys() & changes.keys())
+        family = changes.get("family", fixed.settings.family)
+        return dataclasses.replace(fixed.of(family), **{**changes, **({"recipe": ""} if other else {})})

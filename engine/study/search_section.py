@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from bertdistill.engine.contract.spec import SEARCHABLE
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.study.scopes import by_name, foreign_problem, joined, split, uses
+from bertdistill.engine.study.scopes import SELECTORS, by_name, foreign_problem, joined, split, uses
 from bertdistill.engine.study.sections import did_you_mean, is_number, kind_of, shown, value_problem
 from bertdistill.engine.study.space import SETTING, Parameter, Space, Value, as_setting, contains, describe, setters
 
@@ -54,7 +54,7 @@ def _read_parameter(name: str, raw: Any) -> tuple[Parameter | None, list[str]]:
         return None, unknown
     if ("choices" in raw) == ("low" in raw or "high" in raw):
         return None, ["needs either low and high, or choices"]
-    if key == "family" and "when" in raw:
+    if key in SELECTORS and "when" in raw:
         return None, ["cannot have a condition, because other parameters depend on it; remove when"]
     when, wrong = _read_when(raw.get("when", {}))
     parameter, problems = _read_choices(name, raw) if "choices" in raw else _read_range(name, raw)

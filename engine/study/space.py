@@ -48,6 +48,8 @@ class Parameter:
     """Active only if every named setting has one of these values; an inactive parameter takes the fixed setting."""
     families: tuple[str, ...] = ()
     """Active only for these families of the study; empty if for all of them."""
+    recipes: tuple[str, ...] = ()
+    """Active only with these recipes, as others set its key themselves, or with none (""); empty if with all."""
 
     @cached_property
     def key(self) -> str:
@@ -103,8 +105,10 @@ def check(space: Space, params: Mapping[str, Any]) -> list[str]:
 
 
 def conditions(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
-    """`when`, with the families that it is active for."""
-    return {**({"family": parameter.families} if parameter.families else {}), **parameter.when}
+    """`when`, with the recipes and families that it is active for."""
+    recipes = tuple(filter(None, parameter.recipes)) or parameter.recipes
+    of_tables: dict[str, tuple[Value, ...]] = {"recipe": recipes, "family": parameter.families}
+    return {**{key: names for key, names in of_tables.items() if names}, **parameter.when}
 
 
 def active(space: Space, params: Mapping[str, Any], fixed: Fixed) -> dict[str, Value]:
@@ -113,13 +117,15 @@ def active(space: Space, params: Mapping[str, Any], fixed: Fixed) -> dict[str, V
     A condition uses the value in force: that of the parameter, or the fixed setting if it is itself inactive.
     """
     named = {parameter.name: parameter for parameter in space}
-    family = family_of(params, fixed)
+    fixed, family = fixed.under(params), family_of(params, fixed)
+    recipe = fixed.settings.recipe
     known: dict[str, bool] = {}
 
     def is_active(name: str) -> bool:
         if name not in known:
             one = named[name]
-            known[name] = one.applies(family) and all(in_force(key) in values for key, values in one.when.items())
+            applies = one.applies(family) and (not one.recipes or recipe in one.recipes)
+            known[name] = applies and all(in_force(key) in values for key, values in one.when.items())
         return known[name]
 
     def in_force(key: str) -> Any:
@@ -132,13 +138,15 @@ def active(space: Space, params: Mapping[str, Any], fixed: Fixed) -> dict[str, V
 
 def family_of(params: Mapping[str, Any], fixed: Fixed) -> str:
     """The family of a student with these parameters."""
-    return str(params.get("family", fixed.settings.family))
+    fixed = fixed.under(params)
+    own = fixed.recipes.get(fixed.settings.recipe, {})
+    return str(own.get("family") or params.get("family", fixed.settings.family))
 
 
 def resolve(space: Space, params: Mapping[str, Any], fixed: Fixed) -> Settings:
     """All settings of a trial: the fixed ones, then keys of `params` that are not searched, then the active ones."""
     searched = {parameter.name for parameter in space}
-    family = family_of(params, fixed)
+    fixed, family = fixed.under(params), family_of(params, fixed)
     beside = {name: value for name, value in params.items() if name not in searched}
     changed: dict[str, Any] = {}
     for name, value in {**beside, **active(space, params, fixed)}.items():

@@ -141,7 +141,7 @@ def possible(spec: StudySpec, key: str) -> list[Any]:
 def proposed(spec: StudySpec, key: str) -> list[Any]:
     """Values that a setting can take in proposed trials, of any family; for a range, its ends."""
     found = [value for one in spec.search if one.key == key for value in one.choices or (one.low, one.high)]
-    found += [table[key] for table in spec.family_settings.values() if key in table]
+    found += [table[key] for table in (*spec.family_settings.values(), *spec.recipes.values()) if key in table]
     return found if any(one.name == key for one in spec.search) else [getattr(spec.settings, key), *found]
 
 

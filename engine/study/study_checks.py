@@ -15,6 +15,7 @@ from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, place, selected
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.pruning_checks import pointless, pruning_problems
+from bertdistill.engine.study.recipes_section import recipe_problems
 from bertdistill.engine.study.sections import (
     Problem,
     did_you_mean,
@@ -44,6 +45,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _transfer,
         _metrics,
         family_problems,
+        recipe_problems,
         _search,
         _student,
         transformer_problems,
@@ -260,6 +262,9 @@ def _shares(parts: Parts) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     for family, table in parts.family_settings.items():
         if SHARE in table:
             yield f"settings.{family}", table[SHARE], (family,)
+    for recipe, table in parts.recipes.items():
+        if SHARE in table:
+            yield f"recipes.{recipe}", table[SHARE], (table["family"],) if "family" in table else selected(parts)
     if parts.baseline and SHARE in parts.baseline:
         yield "baseline", parts.baseline[SHARE], selected(parts)
 

@@ -98,6 +98,7 @@ class StudySpec:
     settings: Settings = field(default_factory=Settings)
     family_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The tables in `[settings]`, by family: values that count only for students of that family."""
+    recipes: dict[str, dict[str, Any]] = key({}, help="Bundles of settings by name, selected by the setting recipe.")
     search: Space = key((), help="Parameters to search, by name: a range or choices.")
     objectives: tuple[Objective, ...] = key(help="At least two metrics with directions and optional thresholds.")
     metrics: MetricsSection = field(default_factory=MetricsSection)
@@ -116,7 +117,7 @@ class StudySpec:
     @property
     def fixed(self) -> Fixed:
         """The fixed settings, with those of single families."""
-        return Fixed(self.settings, self.family_settings)
+        return Fixed(self.settings, self.family_settings, self.recipes)
 
     @property
     def proposable(self) -> Space:

@@ -27,12 +27,16 @@ def _layers(parts: Parts) -> Iterator[Problem]:
     if parts.settings is None or parts.search is None:
         return
     family = TRANSFORMER.name
-    listed = parts.fixed.value("layer_list", family)
-    table = f"settings.{family}" if "layer_list" in parts.family_settings.get(family, {}) else "settings"
-    if "list" in parts.values("layer_choice", family) and not listed:
-        yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
-    if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
-        yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
+    plain = f"settings.{family}" if "layer_list" in parts.family_settings.get(family, {}) else "settings"
+    for recipe in ("", *parts.recipes):
+        listed = parts.fixed.under({"recipe": recipe}).value("layer_list", family)
+        own = parts.recipes.get(recipe, {})
+        table = f"recipes.{recipe}" if {"layer_list", "layer_choice"} & own.keys() else plain
+        choice = (own["layer_choice"],) if "layer_choice" in own else parts.values("layer_choice", family)
+        if (not recipe or table != plain) and "list" in choice and not listed:
+            yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
+        if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
+            yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
 
 
 def _shapes(parts: Parts) -> Iterator[Problem]:
@@ -40,7 +44,9 @@ def _shapes(parts: Parts) -> Iterator[Problem]:
     if not parts.scratch or parts.settings is None or parts.search is None:
         return
     width = parts.teacher.hidden_size if parts.teacher and parts.teacher.model == SCRATCH else 0
-    asked = _with_conditions(parts.search, {"hidden_size", "head_size", "heads"})
+    asked = _with_conditions(
+        parts.search, {"hidden_size", "head_size", "heads", *(["recipe"] if parts.recipes else [])}
+    )
     if (count(asked, parts.fixed) or math.inf) <= MOST_SHAPES:
         for params in grid(asked, parts.fixed):
             if text := _shape_problem(resolve(asked, params, parts.fixed), width):

@@ -87,12 +87,14 @@ REFUSES = {
     "cascade": ["cascade", "mine", "0", "1"],
     "difficulty": ["difficulty", "mine"],
     "ladder": ["ladder", "mine"],
+    "survey": ["survey", "mine"],
 }
 WORDS = {
     "errors": (2, "is a logged run, of which no predictions are stored"),
     "cascade": (1, "mine is a study of logged runs; cascades join classifiers"),
     "difficulty": (1, "mine is a study of logged runs, which have no teacher"),
     "ladder": (1, "study mine has no complete trial with a family and acc"),
+    "survey": (1, "study mine has no complete trial with a score and a size"),
 }
 SETUP = {"unarchive": ["archive", "mine/3"], "undo": ["archive", "mine/3"], "history": ["archive", "mine/3"]}
 

@@ -290,6 +290,28 @@ def test_a_rerun_knows_conditions(house: Make) -> None:
         actions.rerun(of.workspace, "toy", other.number, "head_choice", "importance", **WHO)
 
 
+RECIPES = {
+    "search": {"recipe": {"choices": ["plain", "short"]}, "layers": {"low": 1, "high": 4}},
+    "recipes": {"plain": {"alpha": 0.0}, "short": {"layers": 2, "temperature": 4.0}},
+    "baseline": {"recipe": "short", "layers": None, "learning_rate": None},
+    "budget": {"trials": 1},
+}
+
+
+def test_a_rerun_with_another_recipe_or_with_one_of_its_values_changed(house: Make) -> None:
+    """The first has the settings of the other recipe; the second no longer is of this recipe."""
+    of = house(RECIPES).run()
+    first = of.trial(0)
+    assert ({"recipe": "short"}, 2, 4.0) == (first.params, first.settings["layers"], first.settings["temperature"])
+    other = actions.rerun(of.workspace, "toy", 0, "recipe", "plain", **WHO)
+    assert {"recipe": "plain", "layers": 0} == other.params
+    assert (0.0, 2.0) == (other.settings["alpha"], other.settings["temperature"])
+    changed = actions.rerun(of.workspace, "toy", 0, "temperature", "3", **WHO)
+    assert ("", 2, 3.0) == tuple(changed.settings[key] for key in ("recipe", "layers", "temperature"))
+    with pytest.raises(InvalidRequest, match="recipe = tall is outside the search space: plain or short"):
+        actions.rerun(of.workspace, "toy", 0, "recipe", "tall", **WHO)
+
+
 MIXED = {
     "search": {
         "family": {"choices": ["transformer", "paper"]},

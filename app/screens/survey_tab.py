@@ -1,0 +1,99 @@
+"""Which small model is the best: every method's score against its compression, beside published points.
+
+It reads no predictions: a child process does. Until that has answered, ties are not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from bertdistill.app.children.analysis_process import ask_survey
+from bertdistill.app.report.survey_text import entries_table, remarks, sentence, survey_axes, survey_drawing
+from bertdistill.app.screens.evidence_tab import EvidenceTab
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.survey import published_data, quick_survey
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.text_columns import text_columns
+from bertdistill.app.widgets.titles import entitle
+from bertdistill.engine.analysis.survey import Entry, Survey
+
+
+class SurveyTab(EvidenceTab[Survey]):
+    """A chart, a row per method and size, and what they say."""
+
+    NAME: ClassVar[str] = "survey"
+
+    def __init__(self, study_name: str) -> None:
+        super().__init__(study_name)
+        self._entries: dict[Any, Entry] = {}
+        self._data = ""
+        self._chart = Chart(id="survey-chart", classes="pane")
+
+    def compose(self) -> Iterable[Widget]:
+        yield self._chart
+        yield from super().compose()
+
+    def quick(self, view: StudyView) -> Survey:
+        return quick_survey(view)
+
+    async def full(self) -> Survey:
+        return await ask_survey(self.ui.workspace, self._study)
+
+    def show(self, view: StudyView, content: Any) -> None:
+        self._data = published_data(view)
+        super().show(view, content)
+
+    def draw(self, found: Survey) -> None:
+        self._entries = {(one.method, one.numbers): one for one in found.entries}
+        table = entries_table(found)
+        keys: list[Any] = [*self._entries, *(["teacher"] if found.teacher is not None else [])]
+        rows = [
+            Row(key, tuple(Cell(cell, "accent" if kind == "teacher" else "plain") for cell in cells))
+            for key, kind, cells in zip(keys, table.kinds, table.rows, strict=True)
+        ]
+        self._table.show(text_columns(table), rows)
+        entitle(self._table, title=f"Methods by compression{self.age}")
+        self._draw_chart(found)
+        self._words.say("\n".join(remarks(found, self._data)))
+
+    def _draw_chart(self, found: Survey) -> None:
+        entry = self._entries.get(self._table.cursor_key)
+        self._chart.draw(partial(survey_drawing, found, self._data, chosen=entry), empty="No score is known yet.")
+        x, y = survey_axes(found)
+        entitle(self._chart, title=f"{y.title} over {x.title}")
+
+    @on(Chart.Drawn)
+    def _legend(self, event: Chart.Drawn) -> None:
+        entitle(self._chart, subtitle="  ".join(event.drawing.legend))
+
+    @on(LineTable.Moved)
+    def _moved(self) -> None:
+        if self.found is not None:
+            self._draw_chart(self.found)
+
+    # ------------------------------------------------------------------------------------------------------- actions
+
+    @property
+    def number(self) -> int | None:
+        entry = self._entries.get(self._table.cursor_key)
+        return None if entry is None else entry.numbers[0]
+
+    def go_to(self, number: int | None) -> None:
+        """Rows are methods, not trials: the cursor goes to the row that this trial stands for."""
+        key = next((key for key, one in self._entries.items() if number in one.numbers), None)
+        if number is not None and key is not None and self.number != number:
+            self._table.move_to(key)
+
+    def headline(self) -> str:
+        return "survey" if self.found is None else safe_line(sentence(self.found), 300)
+
+    def commands(self) -> list[tuple[str, ...]]:
+        return [("survey", self._study)]
