@@ -13,7 +13,7 @@ from textual.binding import Binding
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.events import Resize
 from textual.geometry import Size
-from textual.widgets import Input, TextArea
+from textual.widget import Widget
 
 from bertdistill.app.keymap import Action, of, shown_keys, together
 
@@ -42,12 +42,17 @@ def available(screen: Any) -> Iterator[tuple[Action, Any]]:
                 yield action, target
 
 
+def is_typing(focused: Widget | None) -> bool:
+    """Whether characters go into this widget, a field of text."""
+    return focused is not None and focused.check_consume_key("a", "a")
+
+
 def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) -> list[tuple[str, str]]:
     """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else.
 
     While text is typed, keys that are characters of a text are none; what has no other key is left out.
     """
-    typing = isinstance(screen.focused, Input | TextArea)
+    typing = is_typing(screen.focused)
     wanted = [action for action, _ in available(screen) if action.footer and (not action.leads or one_pane(screen))]
     shown: dict[str, tuple[int, list[str]]] = {}
     for action in sorted(wanted, key=lambda a: (not a.leads, a.footer)):

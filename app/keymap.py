@@ -187,6 +187,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("threshold-down", "left", "step(-1)", "Pass on less", ("cuts",), "view", 1, "threshold", palette=False),
     Action("next-member", "right_square_bracket", "turn(1)", "Join the next model", ("cascade",), "view", 2, "model"),
     Action("previous-member", "left_square_bracket", "turn(-1)", "Join the one before", ("cascade",), "view"),
+    Action("oracle", "o", "oracle", "Measure the shuffle oracle", ("cascade",), "view", 4, "oracle"),
     # ---- analysis
     Action("open-analysed", "enter", "open", "Open the trial, or the slices", ("analysis",), "trial", 1, "open"),
     Action("toggle-analysis", "t", "other_view", "Look at it the other way", ("analysis",), "view", 2, "switch"),

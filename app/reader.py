@@ -11,15 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.app.report.details import read_details
 from bertdistill.app.views.curves import PREPARATION, GrowingCurve, TrialCurve
 from bertdistill.app.views.view import StudyView, make_view
-from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus, runner_status
 from bertdistill.engine.study.outline import outline
-from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading, open_db
 from bertdistill.store.errors import NotFound
@@ -27,7 +24,9 @@ from bertdistill.store.metrics import CurvePoint
 from bertdistill.store.rows import Series, Study, Trial, TrialState
 
 if TYPE_CHECKING:
+    from bertdistill.engine.analysis.joined import Joined
     from bertdistill.engine.steering.history import Entry
+    from bertdistill.engine.study.study_spec import StudySpec
 
 LOSS, EXAMPLES = "train/loss", "examples"
 MOST_NEW = 2_000
@@ -135,6 +134,8 @@ class Reader:
 
     def details(self, view: StudyView, number: int) -> tuple[Trial, dict[str, Any]]:
         """One trial of a view with its attempts, checkpoints and series, as `show --json` prints it."""
+        from bertdistill.app.report.details import read_details
+
         db = self.db
         if db is None:
             raise NotFound("this workspace has no study yet")

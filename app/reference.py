@@ -6,23 +6,16 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
-from bertdistill.app.text.format import setting
-from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, Settings, TransferSpec
-from bertdistill.engine.families.family import TRAINING
-from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.study.sections import default_of
-from bertdistill.engine.study.space import SETTING
-from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
-from bertdistill.engine.tasks.table import METRICS, TASKS
+from bertdistill.app.study_reference import study_page
+from bertdistill.app.text.markdown import line, paragraphs, table
 
 COMMANDS_HEAD = """# Commands
 
@@ -69,10 +62,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
 - `history`, `set`, `undo`: a list of *request*; `queue`: one *trial*.
 - `doctor`: a list of *check*.
 - `plan`: an object with `study`, `task`, `trials`, `distinct` (different trials that exist, or null), `train_examples`,
-  `train_windows` (what a step counts), `windows_estimated` (no study here has counted them yet), `steps` (`baseline`,
-  `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`, `students`), `disk_bytes`
-  (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher is trained;
-  `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
+  `train_windows` (what a step counts), `transfer_rows` (null if unknown), `windows_estimated` (no study here has
+  counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
+  `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
+  is trained; `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
   measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
@@ -87,28 +80,25 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `total`, `labels`, `confusion` (a row for each right label), `classes` (objects with `label`, `total`, `precision`,
   `recall`, `f1`), with `--list` also `texts` (objects with `id`, `label`, `prediction`, `text`).
 - `difficulty`: an object with `study`, `trial` (null: the teacher), `wos`, `still_right` and `spread` (percent; mean
-  and standard deviation over the shuffles), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`, `examples`,
-  `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families` (objects with
-  `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
+  over the shuffles, and standard deviation of one), `examples`, `classes`, `shuffling` (`ngram`, `shuffles`,
+  `examples`, `seed`), `left_out` (examples by reason), `notes`, `cpu_seconds`, `cached`, `metric`, `families`
+  (objects with `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
   are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
   and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
   (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
+<<<<<<< HEAD
+  `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a weak teacher is not clearly
+  better than, or null). With `--csv` a row per rung.
+=======
   `closest`, `certain`) and `examples` by split. With `--csv` a row per rung.
 - `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
   score) and `published` (`data`, `points`). With `--csv` a row per entry.
+>>>>>>> main
 - `score`: the scores under the names of the official script.
 - `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
-"""
-
-STUDY_HEAD = """# Study file
-
-Generated from the code by `make docs`. A study file is TOML. Unknown keys are errors that name the nearest known
-key. Any key can be overridden on the command line: `--set budget.trials=12 --set teacher.model=./my-teacher`.
-
-Relative paths are resolved against the working directory first, then against the folder of the study file.
 """
 
 
@@ -124,17 +114,17 @@ def commands_page() -> str:
 
 
 def _group_options(group: Any) -> str:
-    return "## Before every command\n\n" + _table(["option", "means"], _options(group.params))
+    return "## Before every command\n\n" + table(["option", "means"], _options(group.params))
 
 
 def _command(name: str, command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     usage = " ".join(["bertdistill-tui engine", name, *(_argument(p) for p in arguments), "[OPTIONS]"])
     # One blank line between the first sentence and the rest, as in the docstring.
-    parts = [f"## {name}\n", _paragraphs(command.help or ""), f"\n```\n{usage}\n```\n"]
+    parts = [f"## {name}\n", paragraphs(command.help or ""), f"\n```\n{usage}\n```\n"]
     if arguments:
-        parts.append(_table(["argument", "means"], [[f"`{_argument(p)}`", p.help or ""] for p in arguments]))
-    parts.append(_table(["option", "means"], _options(command.params)))
+        parts.append(table(["argument", "means"], [[f"`{_argument(p)}`", p.help or ""] for p in arguments]))
+    parts.append(table(["option", "means"], _options(command.params)))
     return "\n".join(parts)
 
 
@@ -154,182 +144,7 @@ def _options(parameters: Iterable[Any]) -> list[list[str]]:
 
 
 def _shape(name: str, keys: Mapping[str, str]) -> str:
-    return f"### {name}\n\n" + _table(["key", "means"], [[f"`{key}`", text] for key, text in keys.items()])
-
-
-def study_page() -> str:
-    """`docs/study-file.md`."""
-    parts = [STUDY_HEAD, "## Top level\n", _table(["key", "default", "means"], _top_rows())]
-    for name, section in SECTIONS.items():
-        parts.append(f"## [{name}]\n\n{_about(section)}\n")
-        parts.append(_dataclass_table(section))
-        if name == "teacher":
-            parts.append(f"### [teacher.fine_tune]\n\n{_about(FineTuneSpec)}\n")
-            parts.append(_dataclass_table(FineTuneSpec))
-            parts.append(f"### [[teacher.ensemble]]\n\n{_about(MemberSpec)}\n")
-            parts.append(_dataclass_table(MemberSpec))
-        if name == "settings":
-            parts += [_FAMILIES, _table(["family", "keys"], _family_rows()), _RECIPES, _SEARCH, _RANGES, _OBJECTIVES]
-    parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
-    parts.append(_dataclass_table(TransferSpec))
-    parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
-    parts.append(_dataclass_table(ReferencePoint))
-    parts.append("## Metrics\n\nNames for `objectives`, `metrics.stored` and `references`.\n")
-    parts.append(_table(["name", "better", "unit", "tasks", "known before training", "means"], _metric_rows()))
-    return "\n".join(parts)
-
-
-_FAMILIES = """### [settings.FAMILY]
-
-Values for students of one family alone, such as `[settings.mlp]`; for them they override those of `[settings]`. A key
-in `[settings]` is for every family that uses it; one that no family of the study uses is refused.
-"""
-
-_RECIPES = """## [recipes.NAME]
-
-Settings of the students whose `recipe` is NAME, for comparing whole methods in one study:
-
-```toml
-[recipes.three-layers]
-layers = 3
-[recipes.narrow]
-ffn_size = 512
-[search]
-recipe = { choices = ["three-layers", "narrow"] }
-seed = { choices = [1, 2, 3] }
-```
-
-In a student with this recipe, its keys have these values, and no parameter or table of a family sets them; it may set
-`family`. An empty table is the plain student. Rerunning a trial with another value for such a key makes it one of no
-recipe.
-"""
-
-_SEARCH = """## [search.NAME]
-
-One table for each searched key of `[settings]`; a key cannot be fixed and searched. If `family` is searched, a key is
-active for the families that use it. `[search.FAMILY.NAME]` is active for students of that family alone, and its name on
-the command line, in tables and in filters is `FAMILY.NAME`; `[search.NAME]` is then for the other families.
-
-| key | means |
-|---|---|
-| `low`, `high` | inclusive range of a number; whole numbers for a whole-number setting |
-| `log` | true: sample the logarithm; `low` above 0 |
-| `step` | distance of the allowed values from `low` on |
-| `choices` | list of values, instead of a range |
-| `when` | table of other settings with lists of values: active only if each has one of them, else it stays fixed |
-"""
-
-_RANGES = """## [ranges]
-
-The part of a searched range that proposals are drawn from; `set STUDY range.NAME=…` writes it while a study runs.
-Reruns, queued trials and the trials so far keep to `[search]`.
-
-| form | means |
-|---|---|
-| `NAME = 0.5` | one value; `FAMILY.NAME` for a parameter of `[search.FAMILY]` |
-| `NAME = { low = 2, high = 4 }` | inclusive; either end may be left out; of numeric choices those between |
-| `NAME = { choices = ["even"] }` | some of the choices |
-"""
-
-_OBJECTIVES = """## [[objectives]]
-
-One table for each objective, two or more.
-
-| key | means |
-|---|---|
-| `metric` | name of a metric, see below |
-| `direction` | `maximize` or `minimize`; the metric's own when left out |
-| `threshold` | value that a trial must reach (inclusive) to be feasible |
-| `constraint` | true: only the threshold counts, and the metric is not optimised; two others must be |
-"""
-
-
-def _family_rows() -> list[list[str]]:
-    rows = []
-    for family in FAMILIES.values():
-        own = ", ".join(f"`{name}`" for name in SETTING if name in family.settings - TRAINING)
-        rows.append([f"`{family.name}`", f"{own}, and the keys of training" if family.settings >= TRAINING else own])
-    return [*rows, ["keys of training", ", ".join(f"`{name}`" for name in SETTING if name in TRAINING)]]
-
-
-def _top_rows() -> list[list[str]]:
-    return [
-        [f"`{name}`", _default(field), _line(field.metadata["help"])]
-        for name, field in KEYS.items()
-        if field.metadata and name not in ("search", "objectives")
-    ]
-
-
-def _dataclass_table(section: type) -> str:
-    fields = SETTING.values() if section is Settings else dataclasses.fields(section)
-    rows = [[f"`{field.name}`", _default(field), _allowed(field.metadata), _help(field)] for field in fields]
-    return _table(["key", "default", "allowed", "means"], rows)
-
-
-def _help(field: dataclasses.Field[Any]) -> str:
-    kinds = field.metadata.get("kinds", ())
-    return " ".join(filter(None, [kinds and f"For {', '.join(kinds)}.", _line(str(field.metadata.get("help", "")))]))
-
-
-def _metric_rows() -> list[list[str]]:
-    return [
-        [
-            f"`{m.name}`",
-            m.direction.removesuffix("imize"),
-            m.unit,
-            ", ".join(name for name, task in TASKS.items() if m in task.metrics) or "all",
-            "yes" if m.known_before else "",
-            _line(m.help),
-        ]
-        for m in METRICS.values()
-    ]
-
-
-def _default(field: dataclasses.Field[Any]) -> str:
-    default = default_of(field)
-    return "required" if default is dataclasses.MISSING else _value(default)
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, str):
-        return f'`"{value}"`'
-    if isinstance(value, (list, tuple)) and not value:
-        return "`[]`"
-    return f"`{setting(value)}`"
-
-
-def _allowed(meta: Mapping[str, Any]) -> str:
-    if meta.get("choices"):
-        return ", ".join(f"`{choice}`" for choice in meta["choices"])
-    low, high = meta.get("low"), meta.get("high")
-    if low is None and high is None:
-        return ""
-    if high is None:
-        return f"from {setting(low)}"
-    if low is None:
-        return f"up to {setting(high)}"
-    return f"{setting(low)} to {setting(high)}"
-
-
-def _about(section: Any) -> str:
-    """The docstring's text after the name of its table."""
-    text = _paragraphs(section.__doc__ or "")
-    return text.partition(": ")[2][:1].upper() + text.partition(": ")[2][1:] if text.startswith("`[") else text
-
-
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}\n"
-    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows) if rows else ""
+    return f"### {name}\n\n" + table(["key", "means"], [[f"`{key}`", text] for key, text in keys.items()])
 
 
 MODULES_HEAD = """# Modules
@@ -368,10 +183,10 @@ def modules_page() -> str:
     parts = [MODULES_HEAD]
     for room in ROOMS:
         folder = _folder(room)
-        about = PACKAGES.get(room) or _line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
-        rows = [[f"`{path.name}`", _line(_purpose(path))] for path in sorted(folder.glob("*.py"))]
+        about = PACKAGES.get(room) or line(ast.get_docstring(_parsed(folder / "__init__.py")) or "")
+        rows = [[f"`{path.name}`", line(_purpose(path))] for path in sorted(folder.glob("*.py"))]
         parts.append(f"## {room}/\n" + (f"\n{about}\n" if about else ""))
-        parts.append(_table(["module", "purpose"], [row for row in rows if row[1]]))
+        parts.append(table(["module", "purpose"], [row for row in rows if row[1]]))
     return "\n".join(parts)
 
 
@@ -412,7 +227,7 @@ def keys_page() -> str:
     for place, title in PLACES.items():
         rows = [[" ".join(f"`{key}`" for key in shown_keys(a)), a.words, f"`{a.id}`"] for a in of(place)]
         if rows:
-            parts += [f"## {title}\n", _table(["key", "what it does", "id"], rows)]
+            parts += [f"## {title}\n", table(["key", "what it does", "id"], rows)]
     return "\n".join(parts)
 
 
@@ -431,14 +246,14 @@ def tables_page() -> str:
     from bertdistill.store.schema import tables
 
     parts = [TABLES_HEAD]
-    for table in tables():
-        rules = [f"Unique: {names}." for names in table.unique]
-        parts.append(f"## {table.name}\n\n{_paragraphs(' '.join([table.about, *rules]))}\n")
+    for one_table in tables():
+        rules = [f"Unique: {names}." for names in one_table.unique]
+        parts.append(f"## {one_table.name}\n\n{paragraphs(' '.join([one_table.about, *rules]))}\n")
         rows = [
-            [f"`{one.name}`", one.type, "" if one.required else "yes", _refers(one.refers), _line(one.about)]
-            for one in table.columns
+            [f"`{one.name}`", one.type, "" if one.required else "yes", _refers(one.refers), line(one.about)]
+            for one in one_table.columns
         ]
-        parts.append(_table(["column", "type", "optional", "refers to", "means"], rows))
+        parts.append(table(["column", "type", "optional", "refers to", "means"], rows))
     return "\n".join(parts)
 
 

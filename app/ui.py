@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -26,9 +26,9 @@ from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
-from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room
+from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room, is_typing
 from bertdistill.app.draw.plain import HarmlessLines, PlainLines
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.reader import Reader
@@ -42,10 +42,12 @@ from bertdistill.app.text.safe import error_line, error_words, pasted, safe, saf
 from bertdistill.app.widgets.table import MOVEMENTS, LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
-from bertdistill.engine.runner.lease import RunnerStatus
-from bertdistill.engine.runner.logged import LoggedRuns
 from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import StudyState
+
+if TYPE_CHECKING:
+    from bertdistill.engine.runner.lease import RunnerStatus
+    from bertdistill.engine.runner.logged import LoggedRuns
 
 Found = TypeVar("Found")
 GATHER_SECONDS = 1.0
@@ -103,7 +105,6 @@ class BertDistill(App[None]):
         self._problem = ""
         self._had_focus: Widget | None = None
         self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
-        self._logged = LoggedRuns(self.workspace)
         self._is_storing = False
         self._unstored: set[str] = set()
         self._acts: dict[Callable[[], Any], float] = {}
@@ -119,11 +120,11 @@ class BertDistill(App[None]):
         self.set_keymap(self.options.keymap)
         self.set_interval(1 / self.options.refresh, self._poll)
         self.set_interval(GATHER_SECONDS, self._gather_logged)
-        from bertdistill.app.screens.studies import StudiesScreen
-
         if self.options.open_study:
             self.open_study(self.options.open_study)
         else:
+            from bertdistill.app.screens.studies import StudiesScreen
+
             self.push_screen(StudiesScreen())
         if self.options.study_file is not None:
             self.open_new_study(str(self.options.study_file))
@@ -217,6 +218,12 @@ class BertDistill(App[None]):
         finally:
             self._reading = False
 
+    @cached_property
+    def _logged(self) -> LoggedRuns:
+        from bertdistill.engine.runner.logged import LoggedRuns  # not at the top: the first paint needs none of it
+
+        return LoggedRuns(self.workspace)
+
     def _gather_logged(self) -> None:
         """A few stats; only what they show to be new is stored, in a thread."""
         if not self._is_storing and self._logged.stirs() and not process.held(self.workspace.runner_lock):
@@ -302,12 +309,12 @@ class BertDistill(App[None]):
     def _is_own(self, event: Key | Paste) -> bool:
         """Whether only the cursor of the focused field or list moves."""
         focused = self.focused
-        if not isinstance(event, Key) or not isinstance(focused, (Input, TextArea, LineTable)):
+        if not isinstance(event, Key) or focused is None:
             return False
         if isinstance(focused, LineTable):
             owner, _, name = next(self._bound(event.key), (None, None, ""))
             return owner is focused and name in MOVEMENTS
-        return event.is_printable
+        return event.is_printable and is_typing(focused)
 
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""
@@ -529,9 +536,7 @@ class BertDistill(App[None]):
 
     def action_interrupt(self) -> None:
         """ctrl+c: text that is selected is copied; without any, the app is left."""
-        field = self.focused
-        selected = field.selected_text if isinstance(field, (Input, TextArea)) else ""
-        selected = selected or self.screen.get_selected_text() or ""
+        selected = getattr(self.focused, "selected_text", "") or self.screen.get_selected_text() or ""
         if not selected:
             self.action_leave()
         elif (sequence := terminal.copy_sequence(selected, os.environ)) is not None:

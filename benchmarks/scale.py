@@ -10,6 +10,7 @@ proposal of a study reads all of its trials, later ones only what is new: both a
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -238,6 +239,7 @@ def proposing(folder: Path, trials: int) -> tuple[float, float]:
     """CPU seconds of a runner's first proposal, and of the next one."""
     of = Large(folder, trials)
     ask = _question(of)
+    gc.freeze()  # as the runner does
     found = cpu(ask), cpu(ask)
     of.close()
     return found

@@ -19,7 +19,8 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.search.optimiser import PastTrial, propose
+from bertdistill.engine.search.optimiser import propose
+from bertdistill.engine.search.past import PastTrial
 from bertdistill.engine.study.search_section import read_search
 from bertdistill.engine.study.space import Space, Value
 

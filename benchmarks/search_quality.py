@@ -29,7 +29,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import Shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.search.optimiser import PastTrial, propose
+from bertdistill.engine.search.optimiser import propose
+from bertdistill.engine.search.past import PastTrial
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.search_section import read_search
 from bertdistill.engine.study.space import Parameter, Space, Value, resolve

@@ -217,6 +217,10 @@ class Notice:
     text: str
 
 
+SECOND_MEMBER = "second_member"
+"""Key of `ModelVersion.report`: trial and checkpoint, by id, of the second member of a cascade."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
     """A promoted checkpoint."""
@@ -244,6 +248,19 @@ class ModelVersion:
     finished_at: float | None = None
     deleted_at: float | None = None
     """See `Study.deleted_at`; the version stays taken."""
+
+    @property
+    def trial_ids(self) -> tuple[int, ...]:
+        """Its trial; of a cascade also that of the second member, unless that is the teacher."""
+        return (self.trial_id, *((int(second["trial"]),) if (second := self.report.get(SECOND_MEMBER)) else ()))
+
+    @property
+    def checkpoint_ids(self) -> tuple[int, ...]:
+        """The same for checkpoints."""
+        return (
+            self.checkpoint_id,
+            *((int(second["checkpoint"]),) if (second := self.report.get(SECOND_MEMBER)) else ()),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

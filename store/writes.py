@@ -17,6 +17,7 @@ from bertdistill.store import reads
 from bertdistill.store.errors import NotFound, StoreError
 from bertdistill.store.metrics import store_all, store_points
 from bertdistill.store.rows import (
+    SECOND_MEMBER,
     Attempt,
     AttemptState,
     Binned,
@@ -546,8 +547,12 @@ def create_model_version(
     now: float,
     note: str = "",
     forced: bool = False,
+    second: tuple[int, int] | None = None,
 ) -> ModelVersion:
-    """The next version of a model, in state verifying; versions count from 1."""
+    """The next version of a model, in state verifying; versions count from 1.
+
+    `second` are trial and checkpoint of the second member of a cascade, if that is a trial.
+    """
     [(last,)] = session.rows("SELECT max(version) FROM model_version WHERE name = ?", name)
     return session.insert(
         ModelVersion(
@@ -559,6 +564,7 @@ def create_model_version(
             note=note,
             forced=forced,
             created_at=now,
+            report={} if second is None else {SECOND_MEMBER: {"trial": second[0], "checkpoint": second[1]}},
         ),
     )
 
@@ -581,8 +587,10 @@ def finish_model_version(
     detail: str = "",
 ) -> bool:
     """End a verification as verified, refused or failed; False if it has already ended."""
-    if reads.model_version_by_id(session, version_id).state != "verifying":
+    known = reads.model_version_by_id(session, version_id)
+    if known.state != "verifying":
         return False
+    kept = {SECOND_MEMBER: known.report[SECOND_MEMBER]} if SECOND_MEMBER in known.report else {}
     session.change(
         ModelVersion,
         version_id,
@@ -592,7 +600,7 @@ def finish_model_version(
         folder=folder,
         sha256=sha256,
         metrics=dict(metrics or {}),
-        report=dict(report or {}),
+        report=dict(report or {}) | kept,
     )
     return True
 

@@ -24,9 +24,9 @@ if sys.flags.no_site:  # python -I -S, a tenth of a second faster: nobody else m
     sys.modules["bertdistill"].__path__ = [str(Path(__file__).resolve().parents[1])]
 
 from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, write_json
-from bertdistill.engine.contract.spec import AttemptSpec
 
 DEFAULTS: dict[str, Any] = {
     "steps": 6,

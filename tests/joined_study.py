@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from tests.fakes import study_spec
+from tests.stored import best_checkpoint
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS
@@ -87,30 +88,11 @@ def _add_trial(
         session, study_id=study_id, origin="sampler", params=params, settings=settings, known={}, now=0.0
     )
     writes.set_trial_state(session, trial.id, TrialState.RUNNING, now=1.0)
-    attempt = writes.create_attempt(
-        session,
-        study_id=study_id,
-        trial_id=trial.id,
-        kind="trial",
-        folder=f"runs/toy/{number:04d}-1",
-        slot="cpu0",
-        now=1.0,
-    )
     folder = made.folder(number)
     folder.mkdir(parents=True)
     np.save(folder / CLASS_LOGITS, logits(made.truth, skill))
-    writes.add_checkpoint(
-        session,
-        trial_id=trial.id,
-        attempt_id=attempt.id,
-        role="best",
-        step=3,
-        folder=made.workspace.relative(folder),
-        sha256="0",
-        size_bytes=1,
-        metrics=metrics,
-        now=2.0,
-    )
+    run = f"runs/toy/{number:04d}-1"
+    best_checkpoint(session, trial, run, made.workspace.relative(folder), step=3, metrics=metrics)
     writes.set_trial_metrics(session, trial.id, metrics)
     writes.set_trial_state(session, trial.id, TrialState.COMPLETE, now=3.0)
 

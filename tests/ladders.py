@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from tests.fakes import study_spec
+from tests.stored import best_checkpoint
 
 from bertdistill.engine.analysis.cascade_inputs import TARGETS
 from bertdistill.engine.analysis.report_cache import FOLDER, SCORES, report_key
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.study.config import dump
@@ -92,20 +94,13 @@ class Climbed:
         given_labels = {row.id: LABELS[row.label ^ (row.id in wrong)] for row in self.search.rows}
         (best / "predictions.json").write_text(json.dumps(given_labels))
         folder = self.workspace.relative(paths.folder)
-        attempt = writes.create_attempt(
-            session, study_id=study_id, trial_id=trial.id, kind="trial", folder=folder, slot="cpu0", now=1.0
-        )
-        writes.add_checkpoint(
+        best_checkpoint(
             session,
-            trial_id=trial.id,
-            attempt_id=attempt.id,
-            role="best",
-            step=1,
-            folder=self.workspace.relative(best),
-            sha256=f"weights {number}",
-            size_bytes=1,
+            trial,
+            folder,
+            self.workspace.relative(best),
             metrics={"accuracy": accuracy},
-            now=2.0,
+            sha256=f"weights {number}",
         )
         AttemptSpec(
             kind="trial",

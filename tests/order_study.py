@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from tests.stored import best_checkpoint
 from tests.tiny import make_checkpoint
 from transformers import AutoTokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.data.examples import Examples, TextExample, cut, digest, load_examples
@@ -109,7 +111,8 @@ def study_spec(
     )
     texts = sentences(count, pairs=pairs)
     rows = [TextExample(str(i), text, pair, 0) for i, (text, pair) in enumerate(texts)]
-    _, chosen = Reader(model, tokenizer, spec).read(Examples(CLASSIFY, rows, LABELS))
+    reader = Reader(model, tokenizer, spec)
+    chosen = reader.classes(reader.tokenised(Examples(CLASSIFY, rows, LABELS)))
     _write(Path(data.train), texts, [LABELS[int(one)] for one in chosen])
     _, search = cut(load_examples(data, CLASSIFY, "train", labels=LABELS), data)
     return replace(spec, prepared=replace(facts, search_digest=digest(search)))
@@ -175,24 +178,4 @@ def _checkpoint(ws: Workspace, session: Any, trial: Any, teacher_folder: Path) -
     """A best checkpoint of the trial with the teacher's weights."""
     target = ws.path / "runs/order/0000-1/checkpoints/best-00000001"
     encoder(teacher_folder).save(target)
-    attempt = writes.create_attempt(
-        session,
-        study_id=trial.study_id,
-        trial_id=trial.id,
-        kind="trial",
-        folder="runs/order/0000-1",
-        slot="cpu0",
-        now=1.0,
-    )
-    writes.add_checkpoint(
-        session,
-        trial_id=trial.id,
-        attempt_id=attempt.id,
-        role="best",
-        step=1,
-        folder=ws.relative(target),
-        sha256="0",
-        size_bytes=1,
-        metrics={},
-        now=1.0,
-    )
+    best_checkpoint(session, trial, "runs/order/0000-1", ws.relative(target))

@@ -15,10 +15,10 @@ NAME = "paper"
 
 @dataclass(frozen=True)
 class PaperFamily:
-    """It has a width and a dropout besides the keys of training, and no layers."""
+    """It has widths and a dropout besides the keys of training, and no layers."""
 
     name: str = NAME
-    settings: frozenset[str] = TRAINING | {"hidden_size", "dropout"}
+    settings: frozenset[str] = TRAINING | {"hidden_size", "head_size", "dropout"}
 
     def fits(self, task: Task) -> bool:
         return not task.spans
@@ -38,4 +38,4 @@ class PaperFamily:
         return {"params": params, "encoder_params": params, "size_mb": params * 4 / 1e6, "gflops": params / 1e6}
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
-        return frozenset({"hidden_size"})
+        return frozenset({"hidden_size", "head_size"})

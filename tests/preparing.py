@@ -9,17 +9,10 @@ from pathlib import Path
 
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
-    Settings,
-    StudentSpec,
-    TeacherSpec,
-    TransferSpec,
-)
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec, TransferSpec
 from bertdistill.engine.distill.run import Run
 
 LINES = [f"a {word} film number {n};{label}" for n in range(30) for word, label in (("good", "pos"), ("dull", "neg"))]

@@ -1,4 +1,4 @@
-"""Who loads what, asked of a fresh interpreter: light commands stay light, and the houses stay apart."""
+"""Who loads what, asked of a fresh interpreter: light commands stay light, and the packages stay apart."""
 
 from __future__ import annotations
 
@@ -105,19 +105,28 @@ def test_engine_outside_distill_loads_no_training() -> None:
     assert set() == tops(loaded(f"import {', '.join(names)}")) & (TRAINING - {"sklearn"} | {"textual", "rich", "typer"})
 
 
+def test_the_runner_starts_without_optuna() -> None:
+    """It would hold up the preparation by 0.4 s, and many runners propose nothing."""
+    assert set() == tops(loaded("import bertdistill.engine.runner.runner")) & {"optuna", "numpy"}
+
+
 def test_second_copy_under_another_name_is_refused() -> None:
     """From the clone `import store` finds our folder too; a second copy would define every table twice."""
     done = subprocess.run([sys.executable, "-c", "import store"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (1, True) == (done.returncode, "import this package as bertdistill.store" in done.stderr)
 
 
-def test_the_app_starts_without_what_only_writing_needs() -> None:
-    """Each would hold up the first picture: SQLAlchemy by 0.4 s, pydantic (typer's checks) by 0.1 s."""
+def test_the_app_starts_without_what_its_first_screens_do_not_need() -> None:
+    """Each would delay the first paint: SQLAlchemy by 0.4 s, pydantic (typer's checks) by 0.1 s, others by some ms."""
     words = ["--workspace", "/nowhere", "--theme", "dark", "--study", "demo"]
     found = loaded(
         "import bertdistill.app.ui, bertdistill.app.screens.studies, bertdistill.app.screens.study\n"
         + HELP.format(arguments=words)  # ends early: this is no terminal
     )
-    assert set() == tops(found) & {"sqlalchemy", "sqlmodel", "alembic", "pydantic", "plotext", "numpy"}
+    late = {"sqlalchemy", "sqlmodel", "alembic", "pydantic", "plotext", "numpy", "psutil", "tree_sitter", "tomllib"}
+    assert set() == tops(found) & late
+    rooms = ("app.report", "engine.steering", "engine.contract.attempt", "engine.runner.logged", "engine.runner.ingest")
+    analyses = tuple(f"engine.analysis.{name}" for name in ("comparison", "coordinates", "scenarios"))
+    assert [] == [name for name in found if name.removeprefix("bertdistill.").startswith((*rooms, *analyses))]
     ours = {name for name in found if name.startswith("bertdistill.app.commands.")}
     assert {f"bertdistill.app.commands.{name}" for name in ("root", "session", "plain_values")} == ours

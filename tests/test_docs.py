@@ -35,8 +35,8 @@ def test_every_module_says_its_purpose() -> None:
     sections = dict(re.findall(r"^## (\S+)/\n(.*?)(?=^## |\Z)", PAGES["modules.md"](), re.M | re.DOTALL))
     modules = [
         path.relative_to(ROOT)
-        for house in ("app", "engine", "store")
-        for path in sorted((ROOT / house).rglob("*.py"))
+        for package in ("app", "engine", "store")
+        for path in sorted((ROOT / package).rglob("*.py"))
         if path.name != "__init__.py" and "versions" not in path.parts
     ]
     assert {path.parent.as_posix() for path in modules} == set(sections)

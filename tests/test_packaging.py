@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-HOUSES = ("app", "engine", "store", "sample_configs", "client")
+PACKAGES = ("app", "engine", "store", "sample_configs", "client")
 
 
 def project() -> dict[str, Any]:
@@ -45,7 +45,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = folder / "source"
     source.mkdir()
     # A copy, because setuptools leaves build folders beside what it builds.
-    for name in HOUSES:
+    for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
@@ -100,7 +100,7 @@ def test_wheel_holds_every_file(installed: Path) -> None:
     """Every module, type marker and data file of the clone is in the wheel."""
     wanted = {
         path.relative_to(ROOT).as_posix().removeprefix("client/")  # the package itself, `import bertdistill`
-        for name in HOUSES
+        for name in PACKAGES
         for path in (ROOT / name).rglob("*")
         if path.suffix in (".py", ".toml", ".txt", ".sql") or path.name == "py.typed"
     }
@@ -118,7 +118,7 @@ def test_wheel_has_licence_and_command(installed: Path) -> None:
 def test_package_list_equals_the_folders() -> None:
     """A forgotten subpackage would work in the clone and be missing from the wheel."""
     folders = [
-        path.parent.relative_to(ROOT).as_posix() for name in HOUSES for path in (ROOT / name).rglob("__init__.py")
+        path.parent.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")
     ]
     mapping = {"bertdistill." + folder.replace("/", "."): folder for folder in folders}
     mapping["bertdistill"] = mapping.pop("bertdistill.client")
@@ -141,7 +141,7 @@ def test_a_training_logs_from_a_hostile_folder(installed: Path, hostile: Path) -
 
 def test_every_module_lies_in_a_package() -> None:
     """A folder with modules and without `__init__.py` would not ship."""
-    strays = [p for name in HOUSES for p in (ROOT / name).rglob("*.py") if not (p.parent / "__init__.py").exists()]
+    strays = [p for name in PACKAGES for p in (ROOT / name).rglob("*.py") if not (p.parent / "__init__.py").exists()]
     assert [] == strays
 
 

@@ -31,7 +31,7 @@ def private(name: str) -> bool:
 
 
 def modules() -> list[Path]:
-    return [path for house in ("app", "client", "engine", "store") for path in sorted((ROOT / house).rglob("*.py"))]
+    return [path for package in ("app", "client", "engine", "store") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 @cache

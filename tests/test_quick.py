@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SLOW = ("torch", "transformers", "datasets", "sklearn", "bertdistill.engine.distill", "tests.tiny")
+SLOW = ("torch", "transformers", "datasets", "sklearn", "bertdistill.engine.distill")
+SLOW += ("tests.tiny", "tests.order", "tests.workers")
 
 
 def ring() -> tuple[list[str], list[str]]:

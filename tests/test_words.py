@@ -37,7 +37,7 @@ def documents() -> list[Path]:
 
 
 def modules() -> list[Path]:
-    return [path for house in ("app", "client", "engine", "store") for path in sorted((ROOT / house).rglob("*.py"))]
+    return [path for package in ("app", "client", "engine", "store") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def strings(path: Path) -> Iterator[tuple[int, str]]:

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import AttemptSpec, Settings
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.model import FAMILY, Outputs
 from bertdistill.engine.families.family import TRAINING

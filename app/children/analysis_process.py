@@ -64,6 +64,13 @@ async def ask_difficulty(
     return WordOrder.from_dict(raw)
 
 
+async def ask_oracle(workspace: Workspace, study: str, number: int, program: Sequence[str] = ()) -> None:
+    """Measure the shuffle oracle of a study, which is then stored; by the cascade of a trial and the teacher."""
+    words = ["cascade", study, str(number), "teacher", "--oracle", "--json", "--workspace", str(workspace.path)]
+    command = [*(program or (*PYTHON, COMMANDS)), *words]
+    await _asked(command, f"the shuffle oracle of {study} could not be measured")
+
+
 async def ask_ladder(workspace: Workspace, study: str, program: Sequence[str] = ()) -> Ladder:
     """The ladder of a study with all its intervals, as `engine ladder` tells it."""
     words = ["ladder", study, "--json", "--workspace", str(workspace.path)]

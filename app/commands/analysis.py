@@ -224,14 +224,14 @@ def compare(
     from bertdistill.app.report.analysis_text import comparison_text
     from bertdistill.app.views.analysis import comparison_row, comparison_rows, outcome
     from bertdistill.app.views.view import read_view
-    from bertdistill.engine.analysis.comparison import FEWEST, MOST
     from bertdistill.engine.analysis.comparison import compare as side_by_side
+    from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
     from bertdistill.store import reads
 
     if as_csv and as_json:
         raise EXCLUSIVE
-    if not FEWEST <= len(trials) <= MOST:
-        raise UsageError(f"compare takes {FEWEST} to {MOST} trials, not {len(trials)}")
+    if not FEWEST_COMPARED <= len(trials) <= MOST_COMPARED:
+        raise UsageError(f"compare takes {FEWEST_COMPARED} to {MOST_COMPARED} trials, not {len(trials)}")
     with reading(workspace(where)) as db:
         names = [find_trial(db, text, study) for text in trials]
         if len(set(names)) < len(names):

@@ -45,20 +45,25 @@ def cascade(
         typer.Option(
             "--hard",
             metavar="FILE",
-            help="JSON of true and false by validation example: what an oracle passes on. docs/guide/cascades.md",
+            help="JSON of true and false by validation example: what the oracle passes on instead.",
         ),
     ] = None,
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="Measure the shuffle oracle, if that was not done: a pass of the teacher.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Join two classifiers: the cheaper one answers what it is sure of, the other one the rest.
 
-    Score against mean cost by confidence, with random routing beside it, from stored outputs of the validation split.
-    A target chooses the threshold. Without A, it lists cascades on the frontier. See docs/guide/cascades.md.
+    Score against mean cost by confidence, from stored outputs of the validation split, with random routing and, once
+    measured, the shuffle oracle beside it. A target chooses the threshold. Without A, it lists cascades on the
+    frontier. See docs/guide/cascades.md.
     """
     from bertdistill.app.report.cascade_text import cascade_text
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.cascades import Target, cascade_row
     from bertdistill.engine.analysis.cascade_inputs import read_cascade, read_flags
+    from bertdistill.engine.analysis.difficulty import read_hard
 
     ws = workspace(where)
     with reading(ws) as db:
@@ -72,10 +77,11 @@ def cascade(
     pair = members(first, second, name)
     found = read_cascade(ws, name, *pair, metric=metric)
     chosen = target.choose(found)
-    oracle = None if hard is None else found.oracle(read_flags(ws, name, pair[0], hard))
-    text = cascade_text(found, chosen, page_of_output(), oracle)
+    flags = read_hard(ws, name, measure=oracle) if hard is None else read_flags(ws, name, pair[0], hard)
+    best, note = None if flags is None else found.oracle(flags), target.note(found)
+    text = cascade_text(found, chosen, page_of_output(), best, note)
     show(
-        json_text(cascade_row(name, found, chosen, oracle)) if as_json else text,
+        json_text(cascade_row(name, found, chosen, best, note)) if as_json else text,
         coloured=colour_ok() and not as_json,
     )
     if chosen is not None:

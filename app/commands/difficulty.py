@@ -23,7 +23,7 @@ def difficulty(
     ] = 1,
     shuffles: Annotated[
         int, typer.Option("--shuffles", metavar="K", min=1, max=1000, help="Shuffles of every example.")
-    ] = 10,
+    ] = 3,
     examples: Annotated[
         int, typer.Option("--examples", metavar="N", min=0, help="Maximum number of examples; 0 uses all.")
     ] = 300,

@@ -134,6 +134,7 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
     if problem := terminal.unfit(os.environ, {k: s.isatty() for k, s in streams.items()}, sys.stderr.encoding):
         say(f"error: {problem}")
         return MISUSE
+    gc.disable()  # until the first screen is painted, see `cli`
     from bertdistill.app.keymap import ids
     from bertdistill.app.preferences import options
     from bertdistill.engine.contract.workspace import resolve_workspace
@@ -153,7 +154,6 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
         if background is not None:  # else the app keeps the question open: see `driver`
             found = dataclasses.replace(found, theme=background)
     terminal.say_at_once("Opening …")
-    gc.disable()  # until the first screen is painted: a tenth of the start would go into looking through new modules
     from bertdistill.app.ui import run  # not before `tame`: textual reads the environment while it is imported
 
     return run(found)

@@ -151,7 +151,8 @@ def demo(
     """Run a small study on synthetic data; needs no network.
 
     Generates a question answering data set from templates, trains a tiny teacher on it and searches students. With
-    --classify: reviews in which word order matters in part, and students from an MLP to an encoder.
+    --classify: reviews in which word order matters in part, and students from TF-IDF to an encoder, each on labels only
+    and distilled from a file of made-up answers.
     """
     from bertdistill.engine.steering.demo_study import QUESTIONS, REVIEWS
 

@@ -1,1 +1,1 @@
-"""Numbers to characters: charts, axes, dots and sparklines; the only place for plotext. It reads no store."""
+"""Charts, axes, dots and sparklines made of characters; the only room that uses plotext. It reads no store."""

@@ -1,4 +1,4 @@
-"""Numbers to places on an axis: nice limits, ticks, thinning and smoothing. Pure: it draws nothing."""
+"""Axes: round limits, ticks, and thinning and smoothing of what is drawn along them. Pure: it draws nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _LARGEST = 1e300
 
 
 def number(value: float) -> str:
-    """A tick as a person would write it: `0.25`, `12000`, `1e+07`."""
+    """A tick label as a person would write it: `0.25`, `12000`, `1e+07`."""
     return f"{value:.6g}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its title, which way is better, how its ticks read, and a line across at each of `lines`.
+    """One axis: its title, which direction is better, how its ticks are formatted, and a line across at each of
+    `lines`.
 
     With `choices` the values are indexes into them, and they are the ticks.
     """
@@ -30,8 +31,8 @@ class Axis:
     lines: tuple[tuple[float, str], ...] = ()
     choices: tuple[str, ...] = ()
 
-    def place(self, value: float) -> float:
-        """Where a value lies along the axis, in the axis' own unit."""
+    def coordinate(self, value: float) -> float:
+        """The value on the scale of the axis: its logarithm on a logarithmic one."""
         return math.log10(value) if self.log else value
 
 
@@ -48,7 +49,7 @@ class Scale:
         return self.shares((value,))[0]
 
     def shares(self, values: Iterable[float]) -> list[float]:
-        low, high = self.axis.place(self.low), self.axis.place(self.high)
+        low, high = self.axis.coordinate(self.low), self.axis.coordinate(self.high)
         if high <= low:
             return [0.5 for _ in values]
         width = high - low
@@ -58,7 +59,7 @@ class Scale:
 
     def value(self, share: float) -> float:
         """The value at a share of the axis."""
-        low, high = self.axis.place(self.low), self.axis.place(self.high)
+        low, high = self.axis.coordinate(self.low), self.axis.coordinate(self.high)
         at = low + share * (high - low)
         return float(10.0**at) if self.axis.log else at
 
@@ -75,22 +76,22 @@ class Scale:
 
 
 def drawable(value: float | None, *, log: bool = False) -> bool:
-    """Whether a chart can place this value."""
+    """Whether the value can be drawn: finite, and positive on a logarithmic axis."""
     return value is not None and math.isfinite(value) and abs(value) <= _LARGEST and (not log or value >= 1 / _LARGEST)
 
 
 def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03) -> Scale:
-    """Limits around drawable `values` (at least one) and the lines near them, moved out to round numbers.
+    """Limits that enclose the drawable `values` (at least one) and the lines near them, rounded outwards.
 
-    Round limits change rarely, so a chart that grows keeps most of its cells. A line further away than the values
-    are wide stays outside: it would leave no room for them.
+    Round limits change rarely, so a chart that grows keeps most of its cells. A line whose distance exceeds the range
+    of the values stays outside, or it would squeeze them together.
     """
     if axis.choices:
         return Scale(axis, -0.5, len(axis.choices) - 0.5)
     found = list(values)
-    low, high = axis.place(min(found)), axis.place(max(found))
+    low, high = axis.coordinate(min(found)), axis.coordinate(max(found))
     width = high - low
-    for value in (axis.place(v) for v, _ in axis.lines if drawable(v, log=axis.log)):
+    for value in (axis.coordinate(v) for v, _ in axis.lines if drawable(v, log=axis.log)):
         if width == 0 or low - width <= value <= high + width:
             low, high = min(low, value), max(high, value)
     low, high = _widened(low, high, axis, margin)
@@ -112,9 +113,9 @@ def _round_linear(low: float, high: float) -> tuple[float, float]:
 
 
 def _round_log(low: float, high: float) -> tuple[float, float]:
-    """Limits given as exponents; returned as values that begin with one of few digits."""
+    """Limits given as exponents, rounded outwards to values with few leading digits."""
     grid = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0) if high - low >= 0.5 else tuple(g / 20 for g in range(20, 201))
-    low, high = max(-303.0, low), min(303.0, high)  # a margin must not take them where floats end
+    low, high = max(-303.0, low), min(303.0, high)  # a margin must not push them beyond the largest float
     down, up = math.floor(low), math.floor(high)
     below = max((g for g in grid if g <= 10 ** (low - down) * (1 + 1e-9)), default=1.0)
     above = min((g for g in grid if g >= 10 ** (high - up) * (1 - 1e-9)), default=10.0)
@@ -122,7 +123,7 @@ def _round_log(low: float, high: float) -> tuple[float, float]:
 
 
 def _step(rough: float) -> float:
-    """The next round step from `rough` up."""
+    """The smallest round step that is at least `rough`."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(s * power for s in (1, 2, 2.5, 5, 10, 20) if s * power >= rough)
 
@@ -143,7 +144,7 @@ def ticks(low: float, high: float, most: int, *, log: bool = False) -> list[floa
 
 
 def thin(pairs: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
-    """At most about `limit` points: lowest and highest of each stretch stay, so a spike is never lost."""
+    """Reduce to about `limit` points, keeping the lowest and highest of each segment, so that no spike is lost."""
     if len(pairs) <= limit or limit < 2:
         return list(pairs)
     size = math.ceil(2 * len(pairs) / limit)
@@ -155,7 +156,7 @@ def thin(pairs: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, 
 
 
 def smooth(pairs: Sequence[tuple[float, float]], weight: float) -> list[tuple[float, float]]:
-    """Exponential moving average with `weight` (0 up to 1, exclusive) on the past.
+    """Exponential moving average; `weight` in [0, 1) is that of the past.
 
     Divided by the weights so far (as Adam corrects its moments), so that it starts at the first value and not at 0.
     """

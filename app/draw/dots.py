@@ -1,4 +1,4 @@
-"""Lines to dots and dots to characters: two by four dots in a cell of braille, two by two of blocks. Pure."""
+"""Turns lines into dots and dots into characters: 2×4 dots per braille cell, 2×2 per block. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _BLOCKS = " ▖▘▌▗▄▚▙▝▞▀▛▐▟▜█"
 
 
 def extremes(dots: Sequence[Dot]) -> list[Dot]:
-    """Dots of one column in a row become its first, lowest, highest and last: as good to see, and never a lost spike.
+    """Reduce consecutive dots of one column to the first, lowest, highest and last: it looks the same and keeps every
+    spike.
 
-    Columns are cells of the screen, so a curve that grows keeps the dots that it had.
+    Columns are fixed to screen cells, so the dots of a growing curve stay where they are.
     """
     kept: list[Dot] = []
     start = 0
@@ -38,7 +39,7 @@ def extremes(dots: Sequence[Dot]) -> list[Dot]:
 
 
 def trace(corners: Sequence[Dot]) -> list[Dot]:
-    """Every dot on the straight lines between corners, each corner once."""
+    """Every dot on the line segments between corners, each corner once."""
     dots = list(corners[:1])
     for (ax, ay), (bx, by) in pairwise(corners):
         length = max(abs(bx - ax), abs(by - ay))
@@ -47,13 +48,13 @@ def trace(corners: Sequence[Dot]) -> list[Dot]:
 
 
 def dashed(dots: Sequence[Dot], dashes: Sequence[int]) -> list[Dot]:
-    """Dots drawn and left out in turn, `dashes` dots each time; all of them when there are no dashes."""
+    """The dots that remain with alternating runs of `dashes` dots drawn and omitted; all of them without dashes."""
     period = [turn % 2 == 0 for turn, length in enumerate(dashes) for _ in range(length)] or [True]
     return [dot for i, dot in enumerate(dots) if period[i % len(period)]]
 
 
 def characters(dots: Iterable[Dot], marker: Marker, letter: str) -> dict[Dot, str]:
-    """The character of each cell that has dots; every one is `letter` when the marker is ASCII."""
+    """The character of each cell that has dots; always `letter` if the marker is ASCII."""
     across, up = DOTS[marker]
     bits: dict[Dot, int] = {}
     for x, y in dots:

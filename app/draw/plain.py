@@ -1,7 +1,7 @@
-"""The last look at lines that are about to be shown: no control characters, and in ASCII mode no glyphs.
+"""Filters on every line before it is shown: no control characters and, in ASCII mode, no glyphs.
 
-Every widget draws through these filters, Textual's own included, so none can pass on an escape sequence. ASCII takes
-the place of borders, scrollbars, arrows, ellipses and marks; letters of any language stay. It knows no widget.
+Every widget draws through these filters, Textual's own included, so none can pass on an escape sequence. ASCII replaces
+borders, scrollbars, arrows, ellipses and marks; letters of any language stay. It knows no widget.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from bertdistill.app.draw.charts import GLYPHS
+from bertdistill.app.draw.canvas import GLYPHS
 from bertdistill.app.draw.sparks import PLAIN
 from bertdistill.app.text.format import STATES
 
@@ -40,7 +40,7 @@ _KINDS = {"Pd": "-", "Pi": "'", "Pf": "'"}
 
 
 class _Table(dict[int, str]):
-    """For `str.translate`: each character is judged once, and keeps its cells."""
+    """For `str.translate`: each character is looked up once and keeps its width."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -62,12 +62,12 @@ _TABLE = _Table({code: chr(code) for code in range(128)})
 
 
 def plain(text: str) -> str:
-    """The text with every sign in ASCII, in as many cells; letters and digits stay, whatever their script."""
+    """The text with every symbol in ASCII, of the same width; letters and digits of any script stay."""
     return text if text.isascii() else text.translate(_TABLE)
 
 
 class _Shown(dict[int, str]):
-    """For `str.translate`: what would drive the terminal becomes as many blanks as Rich counted cells for it."""
+    """For `str.translate`: control characters become as many spaces as Rich counts cells for them."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -80,7 +80,7 @@ _SHOWN = _Shown()
 
 
 class HarmlessLines(LineFilter):
-    """What is about to be shown, without control characters, bidirectional overrides and other invisible ones."""
+    """Removes control characters, bidirectional overrides and other invisible characters."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(segment.text.isprintable() or segment.control for segment in segments):
@@ -91,7 +91,7 @@ class HarmlessLines(LineFilter):
 
 
 class PlainLines(LineFilter):
-    """What is about to be shown, in ASCII but for letters."""
+    """Replaces everything but letters by ASCII."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(segment.text.isascii() for segment in segments):

@@ -1,4 +1,4 @@
-"""Charts of plain characters, one line each: horizontal bars and sparklines. They need no plotting library."""
+"""One-line charts of plain characters: horizontal bars and sparklines. They need no plotting library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = str.maketrans("┌┐└┘├┤┬┴┼─│┄┆↑↓–…∕×�
 
 @dataclass(frozen=True)
 class Bar:
-    """One horizontal bar; `text` stands behind it, the value itself when empty."""
+    """One horizontal bar followed by `text`, or by the value if that is empty."""
 
     label: str
     value: float | None
@@ -23,7 +23,7 @@ class Bar:
 
 
 def narrowed(text: str, limit: int, *, ascii_only: bool = False) -> str:
-    """A label of at most `limit` printable characters that take one cell each; what cannot be shown is a `?`."""
+    """A label of at most `limit` printable single-width characters; what cannot be shown becomes `?`."""
     plain = text if text.isascii() and text.isprintable() else "".join(c if _narrow(c) else "?" for c in harmless(text))
     if ascii_only:
         plain = plain.translate(PLAIN).encode("ascii", "replace").decode()
@@ -35,7 +35,7 @@ def _narrow(char: str) -> bool:
 
 
 def bars(items: Sequence[Bar], width: int, *, ascii_only: bool = False) -> list[str]:
-    """One line a bar, at most `width` cells: label, bar from zero, value. A negative bar is hatched."""
+    """One line per bar, at most `width` cells wide: label, bar from zero, value. Negative bars are hatched."""
     most = max((abs(b.value) for b in items if b.value is not None and drawable(b.value)), default=0.0)
     labels = [narrowed(b.label, max(1, width // 3), ascii_only=ascii_only) for b in items]
     texts = [narrowed(b.text or _value(b.value), 40, ascii_only=ascii_only) for b in items]
@@ -63,7 +63,7 @@ def _bar(value: float | None, most: float, room: int, *, ascii_only: bool) -> st
 
 
 def sparkline(values: Sequence[float | None], width: int, *, ascii_only: bool = False) -> str:
-    """At most `width` cells, low to high between the extremes; each cell is the mean of its stretch, a gap a space."""
+    """At most `width` cells, scaled to the extremes; each cell is the mean of its segment, and a gap is a space."""
     levels = "_.:-=+*#" if ascii_only else "▁▂▃▄▅▆▇█"
     size = max(1, -(-len(values) // max(1, width)))
     stretches = [values[i : i + size] for i in range(0, len(values), size)][: max(0, width)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bertdistill.app.draw.charts import Curve, Look, curves_chart
+from bertdistill.app.draw.canvas import Look
+from bertdistill.app.draw.charts import Curve, curves_chart
 from bertdistill.app.report.summary import Page
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.tables import text_table
@@ -15,11 +16,11 @@ from bertdistill.engine.analysis.joined import Joined
 HEIGHT = 16
 
 
-def cascade_text(found: Cascade, chosen: Cut | None, page: Page, oracle: Cut | None = None) -> str:
+def cascade_text(found: Cascade, chosen: Cut | None, page: Page, oracle: Cut | None = None, note: str = "") -> str:
     """Who is joined and what counts as cost, the chosen threshold, a row a share, and score against cost."""
     said = [f"{heading(found)}; {cost_words(found.cost)}"]
     if chosen is not None:
-        said.append(chosen_words(found, chosen))
+        said.append(chosen_words(found, chosen) + (f"\nnote: {note}" if note else ""))
     if oracle is not None:
         said.append(oracle_words(found, oracle))
     return "\n\n".join([*said, _table(found, chosen, page), cascade_chart(found, page)])
@@ -60,12 +61,20 @@ def chosen_words(found: Cascade, cut: Cut) -> str:
 
 
 def oracle_words(found: Cascade, cut: Cut) -> str:
-    """What the flags in a file would bring, beside the router at the same share."""
+    """What routing by the flags of an oracle would bring, beside the router at the same share."""
+    return (
+        f"shuffle oracle: {oracle_figures(found, cut)}. It passes on what the teacher answers differently when the "
+        "words are shuffled. That asks the teacher twice about every example, which no cost here counts: it judges a "
+        "router and is none."
+    )
+
+
+def oracle_figures(found: Cascade, cut: Cut) -> str:
+    """Its share and score, and those of the routers at the same share."""
     name, same = found.scores[0], found.at_share(cut.share)
     return (
-        f"oracle: {cut.share:.1%} passed on, {name} {fmt.metric(name, cut.scores[name])} (random routing "
-        f"{fmt.metric(name, cut.random[name])}, by confidence {fmt.metric(name, same.scores[name])}). It asks the "
-        "teacher twice about every example, which no cost here counts: it judges a router and is none."
+        f"{cut.share:.1%} passed on, {name} {fmt.metric(name, cut.scores[name])} (at random "
+        f"{fmt.metric(name, cut.random[name])}, by confidence {fmt.metric(name, same.scores[name])})"
     )
 
 

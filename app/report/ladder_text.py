@@ -88,7 +88,8 @@ def _cost(name: str, value: float | None) -> str:
 
 def conclusions(found: Ladder) -> list[str]:
     """What the table says, and how it was made, a sentence each."""
-    return [nearest_words(found), *(effect_words(one) for one in found.effects), *_notes(found)]
+    effects = [effect_words(one) for one in found.effects]
+    return [nearest_words(found), *([rival_words(found)] if found.rival else []), *effects, *_notes(found)]
 
 
 def nearest_words(found: Ladder) -> str:
@@ -107,6 +108,18 @@ def nearest_words(found: Ladder) -> str:
     }[near.certain]
     words = f"{_named(found, near.rung)}: {_gap_words(near.rung.scores[found.split])}"
     return f"The smallest family within {points} of the teacher {where} is {words}; {sure}."
+
+
+def rival_words(found: Ladder) -> str:
+    """That the teacher is weak, and what follows; empty if it is not."""
+    if found.rival is None:
+        return ""
+    gap = _gap_words(found.rival.scores[found.split])
+    return (
+        f"The teacher is weak: on the {found.split} split it is not clearly better than {_named(found, found.rival)}, "
+        f"which has learnt from labels only ({gap}). Distillation can bring little; fine-tune the teacher longer, or "
+        "take a larger one."
+    )
 
 
 def _named(found: Ladder, rung: Rung) -> str:

@@ -176,7 +176,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "cost": "`metric`, `unit`, `small`, `large`, `tokenizer` and `tokenizer_again`: costs of one example",
         "curve": "list of *cut*, from nothing passed on to everything",
         "chosen": "the *cut* of the target, or null",
-        "oracle": "the *cut* (without a threshold) of the flags in --hard, or null",
+        "note": "why no threshold passes on the share asked for, or empty",
+        "oracle": "the *cut* (without a threshold) of the shuffle oracle, or of the flags in --hard, or null",
     },
     "cut": {
         "threshold": "confidence below which an example is passed on",

@@ -68,9 +68,9 @@ class WorkersNow:
         """Whether there is work for a runner."""
         return bool(self.workers) or any(one.study.state == StudyState.RUNNING for one in self.studies)
 
-    def worker_in(self, place: SlotState) -> Worker | None:
+    def worker_in(self, slot_state: SlotState) -> Worker | None:
         """The worker in that slot."""
-        return next((one for one in self.workers if one.attempt.id == place.attempt), None)
+        return next((one for one in self.workers if one.attempt.id == slot_state.attempt), None)
 
 
 def wanted(studies: Sequence[Study], live: Sequence[Attempt]) -> list[Study]:
@@ -119,19 +119,19 @@ def gather(
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def device_words(place: SlotState, load: Load) -> str:
+def device_words(slot_state: SlotState, load: Load) -> str:
     """`2 threads`, or name and beginning of the UUID of a GPU."""
-    device = place.slot.device
+    device = slot_state.slot.device
     if device.kind == "cpu":
         return f"{device.threads} {'thread' if device.threads == 1 else 'threads'}"
     name = next((gpu.name for gpu in load.gpus if gpu.uuid == device.uuid), "")
     return safe_line(f"{name} {device.uuid[:12]}".strip(), 60)
 
 
-def state_words(place: SlotState, worker: Worker | None) -> str:
+def state_words(slot_state: SlotState, worker: Worker | None) -> str:
     """What a slot is doing, in a word or as the reason why it is unavailable."""
     if worker is None:
-        return f"busy: {safe_line(place.reason)}" if place.reason else "free"
+        return f"busy: {safe_line(slot_state.reason)}" if slot_state.reason else "free"
     if worker.frozen:
         return "frozen"
     if not worker.attempt.stop_reason:
@@ -221,7 +221,7 @@ def workers_object(now: WorkersNow, ws: Workspace) -> dict[str, Any]:
             "released": now.runner.released,
         },
         "load": _load_object(now.load),
-        "slots": [slot_row(now, place) for place in now.capacity.slots],
+        "slots": [slot_row(now, slot_state) for slot_state in now.capacity.slots],
         "workers": [worker_row(now, worker) for worker in now.workers],
         "queue": [waiting_row(item) for item in now.queue],
     }
@@ -238,16 +238,16 @@ def _load_object(load: Load) -> dict[str, Any]:
     }
 
 
-def slot_row(now: WorkersNow, place: SlotState) -> dict[str, Any]:
+def slot_row(now: WorkersNow, slot_state: SlotState) -> dict[str, Any]:
     """One slot."""
-    worker = now.worker_in(place)
+    worker = now.worker_in(slot_state)
     return {
-        "slot": place.slot.name,
-        "device": place.slot.device.kind,
-        "uuid": place.slot.device.uuid,
-        "threads": place.slot.device.threads,
-        "state": "free" if place.free else "busy" if worker is None else "working",
-        "reason": place.reason,
+        "slot": slot_state.slot.name,
+        "device": slot_state.slot.device.kind,
+        "uuid": slot_state.slot.device.uuid,
+        "threads": slot_state.slot.device.threads,
+        "state": "free" if slot_state.free else "busy" if worker is None else "working",
+        "reason": slot_state.reason,
         "study": worker.study if worker else None,
         "trial": worker.trial if worker else None,
     }
@@ -265,7 +265,7 @@ def waiting_row(item: Waiting) -> dict[str, Any]:
         "study": item.study,
         "item": item.item,
         "trial": item.trial,
-        "place": item.place,
+        "place": item.position,
         "reason": item.reason,
         "why": item.why,
         "note": item.note,
@@ -275,9 +275,9 @@ def waiting_row(item: Waiting) -> dict[str, Any]:
 def workers_text(now: WorkersNow, page: Page, remedies: Mapping[str, str]) -> str:
     """The same for people. `remedies` are commands by the reason that they resolve; each is printed once."""
     rows = []
-    for place in now.capacity.slots:
-        worker = now.worker_in(place)
-        head = [place.slot.name, device_words(place, now.load), state_words(place, worker)]
+    for slot_state in now.capacity.slots:
+        worker = now.worker_in(slot_state)
+        head = [slot_state.slot.name, device_words(slot_state, now.load), state_words(slot_state, worker)]
         if worker is None:
             rows.append([*head, "", "", "", "", ""])
             continue

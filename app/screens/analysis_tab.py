@@ -15,7 +15,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app.draw.charts import Drawing, Kind
+from bertdistill.app.draw.canvas import Drawing, Kind
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe
 from bertdistill.app.views.view import StudyView

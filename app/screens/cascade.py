@@ -15,6 +15,7 @@ from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.children.analysis_process import ask_oracle
 from bertdistill.app.draw.charts import curves_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask
@@ -29,6 +30,7 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.workspace import checked
+from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import ModelVersion
 
 if TYPE_CHECKING:  # they load numpy, which the first screens do not need
@@ -47,6 +49,8 @@ class CascadeNews:
     view: StudyView
     found: Cascade | None
     problem: str = ""
+    oracle: Cut | None = None
+    """None until it was measured."""
 
 
 class CutTable(LineTable):
@@ -66,7 +70,8 @@ class CascadeScreen(LiveScreen):
     HELP = """
 The cheaper model always runs; what it is less sure of than the threshold goes to the other one. The chart shows the
 score against the mean cost, by confidence and at random; `left` and `right` move the threshold, `[` and `]` join
-another model instead, `P` promotes the cascade of the threshold under the cursor.
+another model instead, `P` promotes the cascade of the threshold under the cursor. `o` measures the shuffle oracle, by a
+pass of the teacher: what the switch of the original posts would bring.
 
 Everything is computed from stored outputs of the validation split, on which the threshold is chosen, too; a promotion
 measures it on the report split. The cost counts the tokenizer where it was measured in milliseconds.
@@ -95,6 +100,7 @@ measures it on the report split. The cost counts the tokenizer where it was meas
     def read(self, reader: Reader) -> CascadeNews:
         """Computed again only when a member has changed."""
         from bertdistill.engine.analysis.cascade_inputs import cascade_in
+        from bertdistill.engine.analysis.difficulty import read_hard
 
         view, pair = reader.view(self.study_name), (self.number, self.other)
         trials = [view.trial(number) for number in pair if number is not None]
@@ -104,7 +110,8 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         try:
             with reader.session() as session:
                 found = cascade_in(session, reader.workspace, view.study, *pair)
-            news = CascadeNews(view, found)
+            flags = read_hard(reader.workspace, self.study_name)
+            news = CascadeNews(view, found, oracle=None if flags is None else found.oracle(flags))
         except ActionRefused as error:
             news = CascadeNews(view, None, f"{error} {error.hint}".strip())
         self._kept = (mark, news)
@@ -169,7 +176,13 @@ measures it on the report split. The cost counts the tokenizer where it was meas
             return
         axis = f"mean cost ({found.cost.unit})"
         self._chart.draw(partial(curves_drawing, cascade_curves(found), axis, crosshair=cut.cost), empty="")
-        entitle(self._chart, title=f"{found.scores[0]} over {axis}")
+        entitle(self._chart, title=f"{found.scores[0]} over {axis}{self._oracle_words(found)}")
+
+    def _oracle_words(self, found: Cascade) -> str:
+        from bertdistill.app.report.cascade_text import oracle_figures
+
+        best = self.news.oracle if self.news is not None else None
+        return "" if best is None else f"; shuffle oracle: {oracle_figures(found, best)}"
 
     @on(Chart.Drawn)
     def name_curves(self) -> None:
@@ -194,6 +207,10 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         match action:
             case "promote" if self.cut is None:
                 return "There is no cascade to promote."
+            case "oracle" if self._listed is None:
+                return "There is no cascade to compare it with."
+            case "oracle" if self.news is not None and self.news.oracle is not None:
+                return "The shuffle oracle was measured; its figures are above the chart."
             case "turn" if len(self._others) < 2:
                 return "There is no other model to join."
         return ""
@@ -209,6 +226,19 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         """Join the next model instead."""
         others = self._others
         self.other = others[(others.index(self.other) + by) % len(others)]
+        self.ui.look_again()
+
+    def action_oracle(self) -> None:
+        """Run the teacher over shuffled texts in a process of its own; what it finds is stored for the study."""
+        self.ui.tell("The teacher reads the validation split with its words shuffled.")
+        self.run_worker(self._measure(), exclusive=True, group="oracle")
+
+    async def _measure(self) -> None:
+        try:
+            await ask_oracle(self.ui.workspace, self.study_name, self.number)
+        except (BertDistillError, OSError) as error:
+            self.ui.tell_error(error)
+        self._kept = None
         self.ui.look_again()
 
     def action_promote(self) -> None:

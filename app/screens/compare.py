@@ -25,7 +25,8 @@ from bertdistill.app.widgets.comparison_table import comparison_columns, compari
 from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.analysis.comparison import FEWEST, Comparison, compare
+from bertdistill.engine.analysis.comparison import Comparison, compare
+from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED
 
 PANES = {"table": "compared", "curves": "compare-curves"}
 """Name of each pane in the key table, with the id of its widget."""
@@ -126,7 +127,7 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
             case "reference":
                 return self.numbers.index(self.chosen) > 0
             case "remove":
-                return len(self.numbers) > FEWEST
+                return len(self.numbers) > FEWEST_COMPARED
         return True
 
     def action_pick(self, by: int) -> None:

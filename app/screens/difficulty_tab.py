@@ -94,7 +94,10 @@ class DifficultyTab(Tab):
         task = TASKS.get(self._view.study.task)
         if task is None or task.spans:
             return "Word order sensitivity is defined for text classification only."
-        return "" if self._view.facts.teacher_folder else "The study is not prepared: it has no teacher yet."
+        if self._view.study.prepared is None:
+            return "The study is not prepared: it has no teacher yet."
+        file = self._number is None and not self._view.facts.teacher_folder
+        return "The teacher is a file, which cannot read shuffled texts; ] measures a trial." if file else ""
 
     # ------------------------------------------------------------------------------------------------------- drawing
 

@@ -16,7 +16,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from bertdistill.app.children.analysis_process import ask_predictions
-from bertdistill.app.draw.charts import sparkline
+from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from bertdistill.app.draw.charts import Curve, Drawing, curves_drawing
+from bertdistill.app.draw.canvas import Drawing
+from bertdistill.app.draw.charts import Curve, curves_drawing
 from bertdistill.app.report.analysis_text import since_words
 from bertdistill.app.screens.analysis_tab import ChartTab, numbered
 from bertdistill.app.text import format as fmt

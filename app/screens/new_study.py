@@ -238,7 +238,9 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
             return
         self.config, self._gone, self._whole = config, "", None
         if config.demo:
-            self._typed.setdefault(config.path, config.demo.data_paths(self.ui.workspace))
+            paths = config.demo.data_paths(self.ui.workspace)
+            self._typed.setdefault(config.path, paths)
+            self._added.setdefault(config.path, list(paths))  # some are no common keys
         self.remove_class("-choosing")
         self.add_class("-editing", "-show-form")
         self.query_one("#plan").border_title = Text("Plan")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from bertdistill.app.draw import charts
-from bertdistill.app.draw.charts import Drawing, Look, Strand, parallel_drawing
+from bertdistill.app.draw.axes import Axis as ChartAxis
+from bertdistill.app.draw.canvas import Drawing, Look
+from bertdistill.app.draw.parallel import Strand, parallel_drawing
 from bertdistill.app.screens.analysis_tab import ChartTab, baseline_of, kind_of, numbered
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
@@ -198,14 +199,14 @@ def draw_strands(axes: Sequence[Axis], strands: Sequence[Strand], cursor: int | 
     return parallel_drawing(shown, strands, look, cursor=cursor)
 
 
-def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> charts.Axis:
+def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> ChartAxis:
     """An axis of the analysis as the charts want it: an objective shows which direction is better."""
     title = safe_line(axis.name, 60)
     if axis.better is not None:
         title = f"{title} {fmt.arrow(axis.better, ascii_only=ascii_only)}"
     choices = _words(axis)
     text = partial(value_text, axis)
-    return charts.Axis(title, axis.better or "minimize", text, log=axis.log, choices=choices)
+    return ChartAxis(title, axis.better or "minimize", text, log=axis.log, choices=choices)
 
 
 def _words(axis: Axis) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.draw.charts import sparkline
+from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
 from bertdistill.app.screens.live_screen import LiveScreen

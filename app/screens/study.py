@@ -31,14 +31,14 @@ from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.analysis.comparison import FEWEST, MOST
-from bertdistill.engine.analysis.joined import Joined
+from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, Notice, StudyState, Trial
 
 if TYPE_CHECKING:
+    from bertdistill.engine.analysis.joined import Joined
     from bertdistill.engine.steering.history import Entry
 
 PANES = ("trials", "frontier", "curves", "log")
@@ -319,7 +319,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if self.news is not None and (words := study_header.why_only_a_search(action, self.news.view.study)):
             return words
         match action:
-            case "compare" if len(self._compared()) < FEWEST:
+            case "compare" if len(self._compared()) < FEWEST_COMPARED:
                 return "A comparison needs two trials: mark another with space, then press c."
             case "cascade" if self.news is not None and not self.news.view.classifies:
                 return "A cascade joins classifiers; this is a study of another task."
@@ -354,7 +354,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def _compared(self) -> tuple[int, ...]:
         """What `compare` takes: two or more marked trials; else the one marked, or the baseline, and the cursor's."""
-        if len(self.marked) >= FEWEST or self._under_cursor is None or self.news is None:
+        if len(self.marked) >= FEWEST_COMPARED or self._under_cursor is None or self.news is None:
             return self.marked
         baseline = self.news.view.baseline
         first = self.marked or (() if baseline is None else (baseline.number,))
@@ -381,7 +381,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             return
         if number in self.marked:
             self.marked = tuple(n for n in self.marked if n != number)
-        elif len(self.marked) == MOST:
+        elif len(self.marked) == MOST_COMPARED:
             self.ui.tell("Six trials are already marked; unmark one, or all with U.", severity="warning")
         else:
             self.marked = (*self.marked, number)

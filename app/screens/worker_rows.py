@@ -37,23 +37,24 @@ QUEUE_COLUMNS = (Column("item", "waits", 18), Column("why", "why", 40, grow=True
 LEVELS = ("▁▂▃▄▅▆▇█", "_.:-=+*#")
 
 
-def slot_row(news: WorkersNow, place: SlotState, *, ascii_only: bool) -> Row:
+def slot_row(news: WorkersNow, slot_state: SlotState, *, ascii_only: bool) -> Row:
     """A slot, with its worker if it has one."""
-    worker = news.worker_in(place)
-    device = Cell(device_words(place, news.load), "dim")
-    words = state_words(place, worker)
+    worker = news.worker_in(slot_state)
+    device = Cell(device_words(slot_state, news.load), "dim")
+    words = state_words(slot_state, worker)
     if worker is None:
         state, _, reason = words.partition(": ")
         cells = (Cell(""), Cell(""), Cell(state, "warn" if reason else "dim"), Cell(reason, "warn"))
         return Row(
-            place.slot.name, (Cell(safe_line(place.slot.name, 20)), *cells, Cell(""), Cell(""), Cell(""), device)
+            slot_state.slot.name,
+            (Cell(safe_line(slot_state.slot.name, 20)), *cells, Cell(""), Cell(""), Cell(""), device),
         )
     tone: Tone = "warn" if worker.attempt.stop_reason else "plain"
     glyph = fmt.STATES["running"][ascii_only]
     return Row(
-        place.slot.name,
+        slot_state.slot.name,
         (
-            Cell(safe_line(place.slot.name, 20)),
+            Cell(safe_line(slot_state.slot.name, 20)),
             Cell(safe_line(worker.name, 60), "bright"),
             Cell(f"{fmt.bar(worker.share, BAR, ascii_only=ascii_only)} {worker.share:4.0%}"),
             Cell(f"{glyph} {words.partition(' (')[0]}", tone),

@@ -1,1 +1,1 @@
-"""The terminal around the app: what it can do, Textual's driver for it, keys that come early. It knows no study."""
+"""The terminal: its capabilities, Textual's driver for it, and the order of early keys. It knows no study."""

@@ -1,7 +1,7 @@
-"""Textual's driver for real terminals: old mouse bytes, late answers, job control, and terminals that go away.
+"""Textual's driver for real terminals: old mouse reports, late replies, job control, terminals that disappear.
 
-It must decide nothing about the app. Textual 8.2 is the pinned version; every difference from its driver has a test on
-a pseudo-terminal.
+It decides nothing about the app. Textual 8.2 is the pinned version; every deviation from its driver has a test
+on a pseudo-terminal.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _LONGEST = 256
 
 
 class InputDecoder:
-    """Bytes of a terminal to text, without those that are no keys. Never raises.
+    """Decodes the bytes of a terminal to text, without those that are not keys. Never raises.
 
-    A terminal that was rebuilt (tmux attached again, an editor reloaded) reports the mouse in the old way: beyond
-    column 95 its bytes are no UTF-8.
+    A terminal that was recreated (tmux reattached, an editor reloaded) reports the mouse in the old format, whose bytes
+    are not UTF-8 beyond column 95.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class InputDecoder:
         self._pasting, self._before = False, ""
 
     def decode(self, data: bytes) -> str:
-        """The text of the next bytes; what may be the beginning of something unfinished waits for the rest."""
+        """The text of the next bytes; an incomplete sequence is held back until the rest arrives."""
         whole = self._rest + data
         data = _NOT_KEYS.sub(b"", whole)
         if len(data) < len(whole):
@@ -60,15 +60,15 @@ class InputDecoder:
         return self._without_controls(self._decode(data[:cut]))
 
     def _without_controls(self, text: str) -> str:
-        """Take control codes out of pasted text: textual reads an escape in the middle of it as keys that are pressed.
+        """Remove control codes from pasted text: textual would read an escape in it as key presses.
 
-        Either marker may be cut by the end of a read: `_before` holds what may be the beginning of one.
+        A read may end inside either marker: `_before` holds what may be its beginning.
         """
         found: list[str] = []
         while text:
             whole, marker = self._before + text, _PASTED if self._pasting else _PASTE
             inside, end, text = whole.partition(marker)
-            said = 0 if self._pasting else len(self._before)  # what stood outside a paste was passed on at once
+            said = 0 if self._pasting else len(self._before)  # text outside a paste was passed on at once
             self._before = "" if end else _beginning(marker, inside)
             if self._pasting:
                 inside = _NOT_PASTED.sub("", inside.removesuffix(self._before))
@@ -78,14 +78,14 @@ class InputDecoder:
 
 
 def _beginning(marker: str, text: str) -> str:
-    """The longest end of `text` with which `marker` begins."""
+    """The longest suffix of `text` that is a prefix of `marker`."""
     return next((marker[:n] for n in range(len(marker) - 1, 0, -1) if text.endswith(marker[:n])), "")
 
 
 class SteadyOutput:
-    """stderr for textual's writer thread: when the terminal is gone, what is written goes nowhere instead of failing.
+    """stderr for textual's writer thread: once the terminal is gone, output is discarded instead of failing.
 
-    A writer thread that dies fills a queue, and the full queue blocks the app for good.
+    If that thread died, its queue would fill up and block the app for good.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -108,7 +108,7 @@ class SteadyOutput:
         return self._file.fileno()
 
     def _give_up(self) -> None:
-        # Also for what Python still holds: it flushes the stream when it ends, and a failure would change the status.
+        # Also for what Python still buffers: it flushes the stream at exit, and a failure would change the exit status.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)
@@ -128,13 +128,13 @@ class SteadyDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         assert self._file is not None, "set by our own __init__"
-        self._file.write(WIPE)  # what was said while the app was loaded; the writer thread does not run yet
+        self._file.write(WIPE)  # messages from while the app loaded; the writer thread is not running yet
         self._file.flush()
-        super().start_application_mode()  # type: ignore[no-untyped-call]  # textual gives it no types
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # untyped in textual
 
     @property
     def can_suspend(self) -> bool:
-        """Not when we belong to the process that leads the session: no shell is there that could bring us back."""
+        """False for the session leader: there is no shell that could resume it."""
         return os.getpgrp() != os.getsid(0)
 
     def _sigtstp_application(self, *_: Any) -> None:
@@ -146,11 +146,11 @@ class SteadyDriver(LinuxDriver):
     def _sigcont_application(self, *_: Any) -> None:
         self._is_stopped = False
         if self._auto_restart and not self._is_suspended:
-            # Stopped from outside, and the shell has changed the terminal; `_suspend` sees to its own return.
+            # Stopped from outside, and the shell has changed the terminal; `_suspend` restores it itself.
             self._loop.call_soon_threadsafe(self._start_over)
 
     def _suspend(self) -> None:
-        # In the loop, not in the handlers: `bg` and `fg` in a row nest two handlers, and two threads read the keyboard.
+        # In the loop, not in the handlers: `bg` then `fg` nest two handlers, and two threads would read the keyboard.
         self._is_suspended = True
         self.suspend_application_mode()
         self._stop()
@@ -161,17 +161,17 @@ class SteadyDriver(LinuxDriver):
         self.resume_application_mode()
 
     def _stop(self) -> None:
-        """Returns when the process has been continued."""
+        """Suspends the process; returns once it has been resumed."""
         self._is_stopped = True
-        os.kill(0, signal.SIGSTOP)  # the whole job: the parent program must stop as well, as with any ctrl+z
-        while self._is_stopped:  # a system may stop us a moment later
+        os.kill(0, signal.SIGSTOP)  # the whole job: the parent process must stop as well, as after any ctrl+z
+        while self._is_stopped:  # the system may stop us a moment later
             time.sleep(0.01)
 
     def _is_foreground(self) -> bool:
         try:
             return os.tcgetpgrp(self.fileno) == os.getpgrp()
         except OSError:
-            return True  # the terminal is gone; continuing ends the app
+            return True  # the terminal is gone; once resumed, the app exits
 
     def _start_over(self) -> None:
         self.suspend_application_mode()
@@ -181,10 +181,10 @@ class SteadyDriver(LinuxDriver):
     def _disable_mouse_support(self) -> None:
         super()._disable_mouse_support()
         if self._mouse:
-            self.write("\x1b[?1016l")  # textual turns reports in pixels on and not off
+            self.write("\x1b[?1016l")  # textual turns pixel reports on but not off
 
     def run_input_thread(self) -> None:
-        """As textual's, but with our decoder, and the end of input ends the app."""
+        """As textual's, but with our decoder, and the app exits at the end of input."""
         parser, decoder = XTermParser(self._debug), InputDecoder()
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -197,7 +197,7 @@ class SteadyDriver(LinuxDriver):
                     if not data:
                         self._hang_up()
                         return
-                    if text := decoder.decode(data):  # for the parser nothing means the end
+                    if text := decoder.decode(data):  # to the parser an empty text means the end
                         for event in parser.feed(text):
                             self.process_message(event)
                     if decoder.background is not None:
@@ -206,12 +206,12 @@ class SteadyDriver(LinuxDriver):
                     self.process_message(event)
 
     def _late_background(self, decoder: InputDecoder) -> None:
-        """The app had to begin without this answer; a slow line or a busy machine is no reason for the wrong theme."""
+        """Apply a reply that came after the app had started, on a slow connection or a busy machine."""
         background, decoder.background = decoder.background, None
         listen = getattr(self._app, "use_background", None)
         if listen is not None:
             self._loop.call_soon_threadsafe(listen, background)
 
     def _hang_up(self) -> None:
-        """The terminal is gone, possibly without a signal."""
+        """Handle the loss of the terminal, which may come without a signal."""
         os.kill(os.getpid(), signal.SIGHUP)

@@ -1,9 +1,9 @@
-"""Keys and pastes in order: each acts on what those before it have brought about, however fast they arrive.
+"""Keys and pastes in order: each one acts on the result of those before it, however fast they arrive.
 
-Textual hands a key to the widget that has the focus at that moment, while what the key before it does may still wait
-in the queue of another widget: a dialogue that opens, a field that gets the focus, a list that is read. Over a slow
-line, in a paste or a macro, keys then act on the wrong thing. Here the next key waits until the last one has come to
-rest. It knows no screen.
+Textual hands a key to the widget that has the focus at that moment, although the effect of the previous key may still
+be in the queue of another widget: a dialogue that opens, a field that gets the focus, a list that is being read. On a
+slow connection, or in a paste or macro, keys would then act on the wrong thing. So the next key waits until the
+previous one has settled. It knows no screen.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 
 class KeyOrder:
-    """Holds keys back. `deliver` gives one to the app as Textual would; `is_pending` says that something slow comes.
+    """Holds keys back. `deliver` passes one to the app as Textual would; `is_pending` says whether something slow is
+    due.
 
-    `is_own` says that a key is the focused widget's own affair (a character typed, a step in a list): the widget keeps
+    `is_own` says whether only the focused widget handles a key (a character typed, a step in a list): the widget keeps
     the order of such keys itself, so they need not wait for each other.
     """
 
@@ -52,7 +53,7 @@ class KeyOrder:
         self._is_delivering = False
 
     def take(self, event: KeyEvent) -> None:
-        """The next key or paste from the terminal."""
+        """Accept the next key or paste from the terminal."""
         self._held.append(event)
         if not self._is_delivering:
             self._is_delivering = True
@@ -61,44 +62,44 @@ class KeyOrder:
     async def _deliver_all(self) -> None:
         try:
             while self._held:
-                await self._come()
+                await self._wait_for_work()
                 event = self._held.popleft()
                 await self._deliver(event)
                 if not (self._held and self._is_own(event) and self._is_own(self._held[0])):
-                    await self._rest()
+                    await self._settle()
         finally:
             self._is_delivering = False
 
-    async def _come(self) -> None:
-        """Wait for what is slow, as long as a person would."""
+    async def _wait_for_work(self) -> None:
+        """Wait for slow work, but no longer than a user would."""
         end = time.monotonic() + PATIENCE_SECONDS
         while self._is_pending() and time.monotonic() < end:
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _rest(self) -> None:
-        """Until a word passed along the way of a key, twice, meets nothing and the same widget has the focus."""
+    async def _settle(self) -> None:
+        """Wait until a probe sent twice along the path of a key finds empty queues and an unchanged focus."""
         calm = 0
         for _ in range(_ROUNDS):
-            seen = self._shape()
-            for pump in self._way():
-                await _passed(pump)
-            is_calm = seen == self._shape() and not any(pump.message_queue_size for pump in self._way())
+            seen = self._route_state()
+            for pump in self._route():
+                await _drain(pump)
+            is_calm = seen == self._route_state() and not any(pump.message_queue_size for pump in self._route())
             calm = calm + 1 if is_calm else 0
             if calm == _CALM:
                 return
 
-    def _shape(self) -> tuple[Any, ...]:
-        """What decides where the next key goes."""
+    def _route_state(self) -> tuple[Any, ...]:
+        """What determines the path of the next key."""
         return (*self._app.screen_stack, self._app.focused) if self._app.screen_stack else ()
 
-    def _way(self) -> Iterator[MessagePump]:
-        """Whom a key visits: the focused widget, what it is in, the screen, the app."""
+    def _route(self) -> Iterator[MessagePump]:
+        """The path of a key: the focused widget, its ancestors, the screen, the app."""
         if self._app.screen_stack:
             yield from (self._app.focused or self._app.screen).ancestors_with_self
 
 
-async def _passed(pump: MessagePump) -> None:
-    """Wait until a widget has handled all that is in its queue now; one that is being removed has no more to do."""
+async def _drain(pump: MessagePump) -> None:
+    """Wait until a widget has handled everything now in its queue, or is being removed."""
     handled = asyncio.Event()
     if pump.call_later(handled.set):
         try:

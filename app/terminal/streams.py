@@ -1,4 +1,4 @@
-"""Data goes to stdout, messages to stderr; and the name of the user. It imports nothing heavy."""
+"""Output: data to stdout, messages to stderr; and the name of the user. It imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReaderGone(Exception):
 def show(text: str, *, coloured: bool = False) -> None:
     """Data: to stdout; raises ReaderGone when the reader is gone. Escape sequences are made harmless.
 
-    `coloured` text keeps its colours and nothing else; the caller has cleaned the words in it.
+    `coloured` text keeps its colours and nothing else; the caller has sanitised the words in it.
     """
     from bertdistill.app.text.safe import harmless
 
@@ -79,5 +79,5 @@ def who() -> str:
     """The user, for the record of requests."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
+    except (KeyError, OSError):  # a container may run under a uid without a name
         return str(os.getuid())

@@ -1,6 +1,6 @@
-"""The terminal around the app: whether it is suitable, its background, its clipboard, and how the process leaves it.
+"""The terminal: whether it is suitable, its background, its clipboard, and how the process leaves it.
 
-It imports no textual, because it speaks before textual starts; what must live inside textual is in `driver`.
+It does not import textual, because it writes before textual starts; what must run inside textual is in `driver`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ CLEAN = (
 
 
 def unfit(environ: Mapping[str, str], terminals: Mapping[str, bool], encoding: str | None) -> str | None:
-    """Why the app cannot be shown, in one line with what to do instead; None when it can.
+    """Why the app cannot be shown, and what to do instead, in one line; None if it can.
 
     `terminals` says of stdin, stdout and stderr whether each is a terminal; `encoding` is that of stderr, where the app
     writes.
@@ -81,14 +81,14 @@ def _help() -> str:
 
 
 def tame(environ: MutableMapping[str, str]) -> None:
-    """Fix environment variables that textual interprets differently; must be called before textual is imported."""
+    """Adjust environment variables that textual interprets differently; call it before textual is imported."""
     if COLOURLESS.fullmatch(environ.get("TERM", "")):
-        environ["NO_COLOR"] = "1"  # textual does not ask what the terminal can do, and sends it RGB colours
+        environ["NO_COLOR"] = "1"  # textual does not query the terminal's colours and sends RGB
     if not environ.get("NO_COLOR"):
-        environ.pop("NO_COLOR", None)  # empty means unset (no-color.org); textual takes it for set
+        environ.pop("NO_COLOR", None)  # empty means unset (no-color.org), but not to textual
     else:
         environ["TEXTUAL_THEME"] = "ansi-dark"  # it picks the filter by its first theme, and other themes stay grey RGB
-    for name in ("COLUMNS", "LINES"):  # exported by some shells; they would freeze the size that the app started with
+    for name in ("COLUMNS", "LINES"):  # exported by some shells; they would fix the size at that of the start
         environ.pop(name, None)
     if environ.get("SSH_CONNECTION"):
         environ.setdefault("TEXTUAL_ANIMATIONS", "none")
@@ -98,7 +98,7 @@ def tame(environ: MutableMapping[str, str]) -> None:
 def theme_name(
     choice: Theme, environ: Mapping[str, str], background: Background | None = None
 ) -> Literal["dark", "light", "ansi"]:
-    """The theme that a choice means here; for `auto` the terminal's answer, else COLORFGBG, else dark."""
+    """The theme for a choice; for `auto` from the terminal's reply, else from COLORFGBG, else dark."""
     if environ.get("NO_COLOR"):
         return "ansi"
     if choice != "auto":
@@ -115,7 +115,7 @@ def colorfgbg(value: str) -> Background | None:
 
 
 def brightness(answer: bytes) -> Background | None:
-    """From the answer to OSC 11, `]11;rgb:RRRR/GGGG/BBBB` with 1 to 4 hex digits each; weighed as ITU-R BT.601 says."""
+    """From the reply to OSC 11, `]11;rgb:RRRR/GGGG/BBBB` with 1 to 4 hex digits each; weights of ITU-R BT.601."""
     match = re.search(rb"\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})", answer)
     if match is None:
         return None
@@ -128,7 +128,7 @@ WIPE = "\r\x1b[K"
 
 
 def say_at_once(words: str, target: int = 2) -> None:
-    """A message on the prompt line while the app loads; the app's driver clears it, see `WIPE`."""
+    """Print a message on the prompt line while the app loads; the driver clears it, see `WIPE`."""
     with suppress(OSError):
         os.write(target, words.encode())
 
@@ -158,7 +158,7 @@ def _answer(source: int, deadline: float) -> bytes:
 
 @contextmanager
 def _listening(source: int) -> Iterator[None]:
-    """Characters one by one and unseen; ctrl+c still interrupts. A signal leaves the terminal as it was."""
+    """Read characters unbuffered and without echo; ctrl+c still interrupts. Signals restore the terminal."""
     before = termios.tcgetattr(source)
     handlers = {number: signal.signal(number, _leave_now) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -178,17 +178,17 @@ def _leave_now(number: int, frame: FrameType | None) -> None:
 
 
 def driver_class() -> type[Driver]:
-    """The driver that the App is to be built with."""
+    """The driver for the App."""
     from bertdistill.app.terminal.driver import SteadyDriver
 
     return SteadyDriver
 
 
 def install_signals(app: App[Any]) -> None:
-    """Let SIGTERM, SIGHUP and SIGINT leave the app in order, with the status of the signal; to be called in its loop.
+    """Let SIGTERM, SIGHUP and SIGINT exit the app cleanly, with the status of the signal; call it in its loop.
 
-    These are handlers of the interpreter, not of the event loop: a terminal that takes no more output blocks the loop,
-    and then the app must still end. When the orderly end takes longer than `LEAVE_SECONDS`, the process is ended.
+    These are handlers of the interpreter, not of the event loop: a terminal that accepts no more output blocks the
+    loop, and the app must still exit. If a clean exit takes longer than `LEAVE_SECONDS`, the process is killed.
     """
     if app.is_headless or threading.current_thread() is not threading.main_thread():
         return
@@ -198,12 +198,12 @@ def install_signals(app: App[Any]) -> None:
     left: list[int] = []
 
     def leave(number: int, frame: FrameType | None) -> None:
-        if left:  # a terminal that is closed sends several
+        if left:  # closing a terminal sends several
             return
         status = LEAVING[signal.Signals(number)]
         left.append(status)
         threading.Thread(target=_leave_at_last, args=(status,), name="leave", daemon=True).start()
-        with suppress(RuntimeError):  # the loop is closed: the process is ending as it is
+        with suppress(RuntimeError):  # the loop is closed: the process is already exiting
             # After the refresh: a screen that is just being opened is left without its widgets by an exit, and fails.
             loop.call_soon_threadsafe(lambda: app.call_after_refresh(lambda: app.exit(return_code=status)))
 
@@ -212,14 +212,14 @@ def install_signals(app: App[Any]) -> None:
 
 
 def _leave_at_last(status: int) -> None:
-    """In a thread: when the app has not ended in time, clean the terminal as far as it lets us, and end the process."""
+    """In a thread: if the app has not exited in time, restore the terminal as far as possible and exit the process."""
     time.sleep(LEAVE_SECONDS)
     restore(sys.__stdin__.fileno() if sys.__stdin__ else 0, sys.__stderr__.fileno() if sys.__stderr__ else 2)
     os._exit(status)
 
 
 def restore(source: int, target: int) -> None:
-    """Bring a terminal back without its driver; never blocks."""
+    """Restore the terminal without its driver; never blocks."""
     with suppress(OSError, termios.error):
         modes = termios.tcgetattr(source)
         modes[tty.IFLAG] |= termios.ICRNL | termios.IXON
@@ -234,7 +234,7 @@ def restore(source: int, target: int) -> None:
 
 
 def exit_status(app: App[Any]) -> int:
-    """The status of the process after `run`: what the app was left with; 1 when it ended without being left."""
+    """The exit status after `run`: the app's return code, or 1 if it ended without one."""
     return 1 if app.return_code is None else app.return_code
 
 
@@ -242,9 +242,9 @@ def exit_status(app: App[Any]) -> int:
 
 
 def copy_sequence(text: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """What to write to the terminal to put `text` on the clipboard where the person sits (OSC 52).
+    """The sequence that puts `text` on the clipboard of the user's own machine (OSC 52).
 
-    None when the text is longer than terminals accept (`LARGEST_COPY` bytes): offer a file instead. Terminals do not
+    None if the text is longer than terminals accept (`LARGEST_COPY` bytes): offer a file instead. Terminals do not
     report whether it worked.
     """
     data = text.encode("utf-8", "replace")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import DataSpec
@@ -17,6 +17,9 @@ from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
+
+if TYPE_CHECKING:
+    from bertdistill.app.views.transfer_inputs import TransferRows
 
 CHARACTERS_A_TOKEN = 4.6
 """Of English text in WordPiece. On SQuAD 1.1 and 2.0 it gives 1 % too many windows or too few, and 3 % more tokens."""
@@ -29,19 +32,29 @@ TOKENIZER = ("model", "revision", "vocab_size")
 
 @dataclass(frozen=True)
 class Amounts:
-    """What there is to train on; `windows` are what a step counts, `tokens` are those of both splits."""
+    """What is read: `windows` are what a step counts, `tokens` those of both splits and of the transfer set."""
 
     examples: int
     windows: int
     tokens: float
     exact: bool = False
     """Counted by a preparation, not estimated."""
+    transfer: int | None = 0
+    """Texts of the transfer set; None if they cannot be counted before they are read."""
 
 
 def from_preparation(facts: Prepared) -> Amounts:
     """What a preparation counted."""
     tokens = facts.mean_length * (facts.train_features + facts.search_features)
     return Amounts(facts.train_examples, facts.train_features, tokens, exact=True)
+
+
+def with_transfer(amounts: Amounts, data: DataSpec, tables: Sequence[TransferRows]) -> Amounts:
+    """The same with the texts of the transfer set, as far as they are known."""
+    counted = [(one.rows, _read_as(data, round(one.characters), None)[1]) for one in tables if one.rows is not None]
+    tokens = amounts.tokens + sum(rows * each for rows, each in counted)
+    rows = sum(rows for rows, _ in counted) if len(counted) == len(tables) else None
+    return replace(amounts, tokens=tokens, transfer=rows)
 
 
 def prepared_before(db: Database, spec: StudySpec) -> Prepared | None:
@@ -76,12 +89,16 @@ def estimate(data: DataSpec, lengths: Sequence[tuple[int, int | None]]) -> Amoun
     """Amounts of a training file from the lengths of its examples in characters (see `inputs`); one at least."""
     found = [_read_as(data, *one) for one in lengths]
     count = len(found)
-    train = round(count * (1 - data.search_fraction))
-    search = min(count - train, data.max_search_examples or count)
-    train = min(train, data.max_train_examples or train)
+    train, search = split_sizes(data, count)
     windows = sum(windows for windows, _ in found) / count
     tokens = sum(tokens for _, tokens in found) / count
     return Amounts(train, round(train * windows), tokens * (train + search))
+
+
+def split_sizes(data: DataSpec, count: int) -> tuple[int, int]:
+    """Examples to train on and to validate with, of so many in the training file."""
+    train = round(count * (1 - data.search_fraction))
+    return min(train, data.max_train_examples or train), min(count - train, data.max_search_examples or count)
 
 
 def _read_as(data: DataSpec, passage: int, question: int | None) -> tuple[int, float]:

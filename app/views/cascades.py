@@ -14,6 +14,7 @@ from bertdistill.app.draw.charts import Point
 from bertdistill.app.errors import UsageError
 from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.analysis.joined import Joined, on_frontier
+from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.events import finite
 
 if TYPE_CHECKING:  # they load numpy, which the first screen does not need
@@ -41,7 +42,20 @@ class Target:
         cut = self.choose(found)
         if cut is None:
             raise UsageError("a cascade needs a target", hint="Give a share, a score or a cost.")
+        if cut.share in (0.0, 1.0) and (note := self.note(found)):
+            raise ActionRefused(note, hint="With this one, only one of the two models would answer; take another.")
         return cut
+
+    def note(self, found: Cascade) -> str:
+        """What keeps the share that was asked for from being reached; empty if nothing does."""
+        ends = None if self.share is None else found.reachable(self.share)
+        if self.share is None or ends is None:
+            return ""
+        low, high = ends
+        return (
+            f"no threshold passes on {self.share:.1%}: {high - low:.1%} of the examples have the same confidence, and "
+            f"the nearest shares are {low:.1%} and {high:.1%}"
+        )
 
     def choose(self, found: Cascade) -> Cut | None:
         """The cut for this target; None without one. `score` is that of the first score of the study."""
@@ -75,7 +89,9 @@ def cascade_points(view: StudyView, cascades: Sequence[Joined], x: str, y: str) 
 # ------------------------------------------------------------------------------------------------------ for scripts
 
 
-def cascade_row(study: str, found: Cascade, chosen: Cut | None, oracle: Cut | None = None) -> dict[str, Any]:
+def cascade_row(
+    study: str, found: Cascade, chosen: Cut | None, oracle: Cut | None = None, note: str = ""
+) -> dict[str, Any]:
     """The whole curve of one cascade."""
     return {
         "study": study,
@@ -85,6 +101,7 @@ def cascade_row(study: str, found: Cascade, chosen: Cut | None, oracle: Cut | No
         "cost": dataclasses.asdict(found.cost) | {"unit": found.cost.unit},
         "curve": cut_rows(found, found.curve()),
         "chosen": None if chosen is None else cut_row(found, chosen),
+        "note": note,
         "oracle": None if oracle is None else cut_row(found, oracle),
     }
 

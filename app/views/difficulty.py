@@ -64,12 +64,13 @@ def difficulty_row(shown: Difficulty, *, cached: bool) -> dict[str, Any]:
 def fact_lines(shown: Difficulty) -> dict[str, str]:
     """The numbers by name, as people read them."""
     found, how = shown.found, shown.found.shuffling
-    spread = "" if found.spread is None else f" ± {found.spread:.2f}"
+    error = "" if found.error is None else f" ± {found.error:.2f}"
+    one = "" if found.spread is None else f"; standard deviation of a single one {found.spread:.2f}"
     words = "single words" if how.ngram == 1 else f"groups of {how.ngram} words"
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in found.left_out.items())
     return {
         "word order sensitivity": f"{found.wos:.3f}",
-        "still right": f"{found.still_right:.2f}{spread} % over {how.shuffles} shuffles of {words}",
+        "still right": f"{found.still_right:.2f}{error} %, mean over {how.shuffles} shuffles of {words}{one}",
         "examples": f"{found.examples:,} in {found.classes} balanced classes of the validation split",
         "left out": left_out or "none",
         "cost": f"{found.cpu_seconds:.1f} s of CPU time",

@@ -6,16 +6,18 @@ It reads the data files as the worker will (`engine.data`) and loads no model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bertdistill.app.views.transfer_inputs import Known, TransferRows, transfer_rows
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
-from bertdistill.engine.data.columns import Column, describe, find_columns, half_read, text_cells
+from bertdistill.engine.data.columns import Column, Columns, describe, find_columns, half_read, text_cells
 from bertdistill.engine.data.files import source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
 from bertdistill.engine.data.questions import file_questions
 from bertdistill.engine.data.tables import Table, file_table
+from bertdistill.engine.data.unlabelled import Text
 from bertdistill.engine.families.folders import check_folder
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
@@ -42,6 +44,10 @@ class Inputs:
     """Of the training file; a SQuAD file has none."""
     labels: tuple[str, ...] = ()
     notices: tuple[str, ...] = field(default=())
+    known: Known = field(default_factory=Known)
+    """What transfer sets are compared with; text classification only."""
+    transfer: tuple[TransferRows, ...] = ()
+    """A row for each table of the transfer set."""
 
 
 def missing_inputs(spec: StudySpec) -> list[str]:
@@ -123,7 +129,15 @@ def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
             found = (_questions if TASKS[spec.task].spans else _texts)(spec.data)
         except BertDistillError as error:
             problems.append(_sentence(error))
-    return found, problems
+    known = found.known if spec.data.train else Known(labels=spec.data.labels, paired=bool(spec.data.text_pair_column))
+    transfer: list[TransferRows] = []
+    for index, table in enumerate(spec.transfer):
+        try:
+            transfer.append(transfer_rows(table, f"transfer.{index}", spec.data, known))
+        except BertDistillError as error:
+            problems.append(_sentence(error))
+    notices = tuple(one.notice for one in transfer if one.notice)
+    return replace(found, transfer=tuple(transfer), notices=(*found.notices, *notices)), problems
 
 
 def _sentence(error: BertDistillError) -> str:
@@ -150,20 +164,26 @@ def _texts(data: DataSpec) -> Inputs:
     labels = label_texts([row[at.label] for row in train.rows], source, data.labels)
     names = tuple(data.labels) or found_labels(labels, source)
     label_indices(labels, names, source, positions=bool(data.labels))
-    _check_report(data, report, names, paired=at.pair is not None)
-    lengths = [len(text) for text in text_cells(train, at.text, source, "data.text_column")]
-    if at.pair is not None:
-        pairs = text_cells(train, at.pair, source, "data.text_pair_column")
-        lengths = [length + len(pair) for length, pair in zip(lengths, pairs, strict=True)]
+    reported = _check_report(data, report, names, paired=at.pair is not None)
+    texts = _cells(train, at, source)
     return Inputs(
-        tuple((length, None) for length in lengths),
+        tuple((sum(len(side) for side in text if side), None) for text in texts),
         tuple(describe(train, at)),
         names,
         (*train.notices, *half_read(train, at, source), *report.notices),
+        Known(texts, reported, names, at.pair is not None),
     )
 
 
-def _check_report(data: DataSpec, report: Table, names: tuple[str, ...], *, paired: bool) -> None:
+def _cells(table: Table, at: Columns, source: str) -> list[Text]:
+    texts = text_cells(table, at.text, source, "data.text_column")
+    if at.pair is None:
+        return [(text, None) for text in texts]
+    return [*zip(texts, text_cells(table, at.pair, source, "data.text_pair_column"), strict=True)]
+
+
+def _check_report(data: DataSpec, report: Table, names: tuple[str, ...], *, paired: bool) -> list[Text]:
+    """Its texts."""
     source = source_name(data, "report")
     at = find_columns(report, data, source)
     labels = label_texts([row[at.label] for row in report.rows], source, names)
@@ -173,3 +193,4 @@ def _check_report(data: DataSpec, report: Table, names: tuple[str, ...], *, pair
             f"{source} has {'one sentence' if paired else 'two sentences'} per example, unlike the training "
             "data. Set data.text_column and data.text_pair_column to columns of both."
         )
+    return _cells(report, at, source)

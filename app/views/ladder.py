@@ -125,6 +125,7 @@ def read_row(raw: Mapping[str, Any]) -> Ladder:
         references=tuple(map(_rung, raw["references"])),
         effects=tuple(Effect(**one | {"interval": _pair(one["interval"])}) for one in raw["effects"]),
         near=Nearest(near["margin"], **rungs, certain=near["certain"]),
+        rival=None if raw["rival"] is None else _rung(raw["rival"]),
     )
 
 

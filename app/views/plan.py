@@ -15,7 +15,7 @@ from typing import Any
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
-from bertdistill.app.views.amounts import Amounts, estimate, from_preparation
+from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_time import time_text
@@ -23,6 +23,7 @@ from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.terms import transfer_rows, transfer_share
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape, bert_shape
@@ -34,10 +35,10 @@ from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
 SIZE_KEYS = (
-    *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "head_size"),
+    *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "embedding_rank", "head_size"),
     *("vocab_size", "embedding_size", "max_features"),
 )
-STEP_KEYS = ("batch_size", "accumulation", "epochs")
+STEP_KEYS = ("batch_size", "accumulation", "epochs", "transfer_share")
 MOST_STUDENTS = 20_000
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
@@ -75,6 +76,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "train_windows": windows,
         "columns": [{"name": c.name, "use": c.use, "samples": list(c.samples)} for c in inputs.columns],
         "labels": list(inputs.labels),
+        "transfer_rows": amounts.transfer if amounts else None,
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
@@ -100,6 +102,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
+        **_transfer_facts(spec, planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
         "caches": caches_words(disk, unknown),
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
@@ -115,6 +118,12 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     for parameter in spec.search:
         facts[f"search {parameter.name}"] = space.describe(parameter)
     return facts
+
+
+def _transfer_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
+    rows = planned["transfer_rows"]
+    words = "known once they are read" if rows is None else f"about {rows:,} texts without labels"
+    return {"transfer set": words} if spec.transfer else {}
 
 
 def _examples_text(planned: Mapping[str, Any]) -> str:
@@ -283,10 +292,9 @@ def _unreachable() -> str:
 def _amounts(spec: StudySpec, facts: Prepared | None, inputs: Inputs, say: Callable[[str], None]) -> Amounts | None:
     """What there is to train on; None when the data is on the hub and has not been read yet."""
     data = spec.data
-    if facts is not None:
-        return from_preparation(facts)
-    if inputs.lengths:
-        return estimate(data, inputs.lengths)
+    if facts is not None or inputs.lengths:
+        found = from_preparation(facts) if facts is not None else estimate(data, inputs.lengths)
+        return with_transfer(found, data, inputs.transfer)
     say(f"note: the number of examples in {data.hub} is known once they are loaded")
     return None
 
@@ -295,20 +303,21 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
     if windows is None:
         return None
 
-    def steps(batch: float, accumulation: float, epochs: float) -> int:
-        return max(1, math.ceil(math.ceil(windows / batch) * epochs / accumulation))  # as training counts them
+    def steps(batch: float, accumulation: float, epochs: float, share: float) -> int:
+        labelled = batch - transfer_rows(int(batch), share)
+        return max(1, math.ceil(math.ceil(windows / labelled) * epochs / accumulation))  # as training counts them
 
     def of_baseline() -> int:
-        fitted = baseline.family not in trained
-        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs)
+        fitted, share = baseline.family not in trained, transfer_share(baseline)
+        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs, share)
 
-    batch, accumulation, epochs = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
+    batch, accumulation, epochs, shares = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
     families = set(possible(spec, "family"))
     trained = {name for name in families if set(STEP_KEYS) <= FAMILIES[name].settings}  # the others take one step
     return {
         "baseline": of_baseline() if spec.baseline is not None else None,
-        "least": steps(max(batch), max(accumulation), min(epochs)) if families == trained else 1,
-        "most": steps(min(batch), min(accumulation), max(epochs)) if trained else 1,
+        "least": steps(max(batch), max(accumulation), min(epochs), min(shares)) if families == trained else 1,
+        "most": steps(min(batch), min(accumulation), max(epochs), max(shares)) if trained else 1,
     }
 
 
@@ -322,7 +331,7 @@ def _disk(
 ) -> dict[str, int | None]:
     return disk_bytes(
         tokens=amounts.tokens if amounts else None,
-        examples=amounts.examples if amounts else None,
+        examples=amounts.examples + (amounts.transfer or 0) if amounts else None,
         spans=TASKS[spec.task].spans,
         labels=labels,
         teacher_params=_teacher_params(spec, labels, shape, say),

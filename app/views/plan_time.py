@@ -1,6 +1,7 @@
 """How long a study takes, from trials of this workspace that were measured; it returns nothing where there are none.
 
-It estimates nothing from sizes: only trials on the same data count, longer or shorter by their epochs.
+It estimates nothing from sizes: only trials on the same data count, longer or shorter by their epochs and by
+the share of the transfer set.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from bertdistill.app.text import format as fmt
+from bertdistill.engine.contract.terms import transfer_rows
 from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.student import proposed
 from bertdistill.engine.study.study_spec import StudySpec
@@ -33,9 +35,9 @@ def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
             if found is None or _sized(found) != wanted:
                 continue
             complete = [t for t in reads.trials(session, study.id) if t.state == TrialState.COMPLETE]
-            rates = [t.busy_seconds / float(t.settings["epochs"]) for t in complete if t.busy_seconds > 0]
+            rates = [t.busy_seconds / passes(t.settings) for t in complete if t.busy_seconds > 0]
             if len(rates) >= FEWEST:
-                seconds = median(rates) * _epochs(spec)
+                seconds = median(rates) * _passes(spec)
                 whole = seconds * spec.budget.trials / spec.runner.slots if spec.runner.slots else None
                 return {"trial_seconds": seconds, "seconds": whole, "study": study.name, "trials": len(rates)}
     return None
@@ -55,6 +57,15 @@ def _sized(spec: StudySpec) -> tuple[Any, ...]:
     return spec.task, *(getattr(spec.data, key) for key in SIZED)
 
 
-def _epochs(spec: StudySpec) -> float:
+def passes(settings: Mapping[str, Any]) -> float:
+    """Passes over the labelled rows, longer by the rows of the transfer set that are read along with them."""
+    batch_size = int(settings["batch_size"])
+    others = transfer_rows(batch_size, float(settings.get("transfer_share") or 0.0)) if settings.get("alpha") else 0
+    return float(settings["epochs"]) * batch_size / (batch_size - others)
+
+
+def _passes(spec: StudySpec) -> float:
     """Of a trial in the middle of the space."""
-    return median(map(float, proposed(spec, "epochs")))
+    keys = ("epochs", "batch_size", "alpha", "transfer_share")
+    middle = {key: median(map(float, proposed(spec, key))) for key in keys}
+    return passes(middle)

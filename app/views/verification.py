@@ -13,10 +13,10 @@ from typing import Any
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import PROGRESS, newest_event
 from bertdistill.engine.contract.folder import RunPaths, open_regular
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.protocol import Handle

@@ -12,15 +12,15 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-from bertdistill.app.draw.charts import Axis, Kind, Point
+from bertdistill.app.draw.axes import Axis
+from bertdistill.app.draw.canvas import Kind
+from bertdistill.app.draw.charts import Point
 from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.safe import safe_line
-from bertdistill.engine.analysis.coordinates import metric_axis
-from bertdistill.engine.analysis.outcomes import size_and_score, teacher_sizes
-from bertdistill.engine.analysis.scenarios import at_chance
+from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import COUNTS
-from bertdistill.engine.pareto.frontier import Objective, RankedRow, oriented, ranking, shares
+from bertdistill.engine.pareto.frontier import Objective, RankedRow, is_wide, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
 from bertdistill.engine.study.observed import observed_space
 from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
@@ -88,9 +88,9 @@ class StudyView:
 
     @property
     def teacher(self) -> dict[str, float | None]:
-        """The teacher's size and its scores on the validation split; empty until the preparation is done."""
-        scores = self.facts.teacher_metrics
-        return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(scores, name) for name in scores}}
+        """The teacher's size, costs and scores on the validation split; empty until the preparation is done."""
+        measured = {**self.facts.teacher_costs, **self.facts.teacher_metrics}
+        return {**teacher_sizes(self.facts, self.study.task), **{name: value_of(measured, name) for name in measured}}
 
     @property
     def classifies(self) -> bool:
@@ -292,9 +292,9 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     teacher = value_of(view.facts.teacher_metrics, name)
     if teacher is not None and better == "maximize":
         lines.append((teacher, f"teacher {metric(name, teacher)}"))
-    log = metric_axis(name, (view.values(trial).get(name) for trial in view.trials if not trial.archived)).log
+    seen = [v for t in view.trials if not t.archived and (v := view.values(t).get(name)) is not None] or [0.0]
     title = f"{name} {arrow(better, ascii_only=ascii_only)}"
-    return Axis(title, better, lambda v: _tick(name, v), log=log, lines=tuple(lines))
+    return Axis(title, better, lambda v: _tick(name, v), log=is_wide(name, min(seen), max(seen)), lines=tuple(lines))
 
 
 def _tick(name: str, value: float) -> str:

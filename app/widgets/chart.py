@@ -19,7 +19,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from bertdistill.app.draw.charts import LEAST, Colour, Drawing, Look, Marker
+from bertdistill.app.draw.canvas import LEAST, Colour, Drawing, Look
+from bertdistill.app.draw.dots import Marker
 
 _SHADES: dict[str, tuple[str, float]] = {
     "frontier": ("text-success", 1.0),

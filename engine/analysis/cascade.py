@@ -167,6 +167,18 @@ class Cascade:
             raise ActionRefused(f"a share is between 0 and 1, not {share:g}", hint="For 20 %, write 0.2.")
         return self.cut(int(self._nearest(np.array([share * len(self.truth)]))[0]))
 
+    def reachable(self, share: float) -> tuple[float, float] | None:
+        """If no threshold passes on this share, because it lies among examples of equal confidence: the nearest ones.
+
+        One below and one above. None if there is one, to the nearest example.
+        """
+        count = round(share * len(self.truth))
+        after = int(np.searchsorted(self._possible, count))
+        if not 0 <= share <= 1 or self._possible[after] == count:
+            return None
+        low, high = self._possible[after - 1 : after + 1] / len(self.truth)
+        return float(low), float(high)
+
     def at_score(self, metric: str, score: float) -> Cut:
         """The smallest share that reaches this score; ActionRefused, with the best one, if none does."""
         cuts = self.curve(SEARCHED)

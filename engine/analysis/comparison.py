@@ -9,14 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference
+from bertdistill.engine.analysis.outcomes import (
+    FEWEST_COMPARED,
+    MOST_COMPARED,
+    Difference,
+    Outcome,
+    difference,
+)
 from bertdistill.engine.contract.errors import InvalidRequest
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.scopes import setting_of, split
 from bertdistill.engine.tasks.table import METRICS
 
-FEWEST, MOST = 2, 6
 NEUTRAL = ("null_threshold",)
 """Tuned metrics: neither direction is better."""
 
@@ -62,8 +67,8 @@ class Comparison:
 
 def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Comparison:
     """Raises InvalidRequest for fewer than 2 or more than 6 trials, and for a duplicate trial."""
-    if not FEWEST <= len(outcomes) <= MOST:
-        raise InvalidRequest(f"compare takes {FEWEST} to {MOST} trials, not {len(outcomes)}")
+    if not FEWEST_COMPARED <= len(outcomes) <= MOST_COMPARED:
+        raise InvalidRequest(f"compare takes {FEWEST_COMPARED} to {MOST_COMPARED} trials, not {len(outcomes)}")
     names = [(one.study, one.number) for one in outcomes]
     if len(set(names)) < len(names):
         raise InvalidRequest("a trial is named twice", hint="Name each trial once.")

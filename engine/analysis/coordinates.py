@@ -13,11 +13,8 @@ from typing import Literal
 
 from bertdistill.engine.analysis.outcomes import Outcome
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.pareto.frontier import LOG_SCALED, Objective
+from bertdistill.engine.pareto.frontier import Objective, is_wide
 from bertdistill.engine.study.space import Parameter, Space, Value
-
-WIDE = 10.0
-"""A metric for which ratios matter gets a logarithmic axis if its highest value is this many times its lowest."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def metric_axis(name: str, seen: Iterable[float | None], better: Literal["maximi
     """The axis of a metric, from its lowest to its highest value; logarithmic for sizes and times that vary widely."""
     values = [value for value in map(finite, seen) if value is not None] or [0.0]
     low, high = min(values), max(values)
-    return Axis(name, "number", low, high, name in LOG_SCALED and low > 0 and high / low >= WIDE, better=better)
+    return Axis(name, "number", low, high, is_wide(name, low, high), better=better)
 
 
 def parallel(

@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertdistill.engine.analysis.outcomes import Outcome
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import file_sha256, read_object, write_json
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.folder import CLASS_LOGITS, file_sha256, read_object, write_json
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
@@ -30,13 +32,15 @@ from bertdistill.store import reads
 from bertdistill.store.db import Reading, open_db
 
 MODULE = "bertdistill.engine.distill.export.word_order"
-FORMAT = 1
+FORMAT = 2
 """Part of every cache key: increment it when the measurement changes."""
 LOW = 0.3
 """Below this, the original posts found that a student that ignores order, or almost, can replace the teacher."""
 NEAR = 1.0
 """Points of the score within which a student counts as equal to its teacher."""
 ENCODER = "transformer"
+ONCE = Shuffling(shuffles=1, examples=0)
+"""Every example once, for `read_hard`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class _Model:
 
     folder: Path
     teacher: bool
+    outputs: Path | None
+    """Logits that it has given the validation split."""
     spec: AttemptSpec
 
 
@@ -68,13 +74,32 @@ def read_word_order(workspace: Workspace, study: str, number: int | None, shuffl
             model = _model(session, workspace, study, number)
     finally:
         db.close()
-    path = workspace.caches / "word-order" / f"{_key(model, shuffling)}.json"
+    path = _path(workspace, model, shuffling)
     if cached := read_object(path):
         return Measured(WordOrder.from_dict(cached), cached=True)
-    found = _run(model, shuffling)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_json(path, found.to_dict())
-    return Measured(found, cached=False)
+    found = _run(model, shuffling, path)
+    return Measured(WordOrder.from_dict(found), cached=False)
+
+
+def read_hard(workspace: Workspace, study: str, *, measure: bool = False) -> list[bool] | None:
+    """For each validation example whether the teacher's answer is lost when its words are shuffled once.
+
+    None if nothing is stored, unless it is to be measured now, which takes a pass of the teacher and raises as
+    `read_word_order` does.
+    """
+    db = open_db(workspace.path, read_only=True)
+    try:
+        with db.read() as session:
+            model = _model(session, workspace, study, None)
+    except ActionRefused:
+        if measure:
+            raise
+        return None
+    finally:
+        db.close()
+    path = _path(workspace, model, ONCE, by_example=True)
+    found = read_object(path) or (_run(model, ONCE, path, by_example=True) if measure else {})
+    return [bool(one) for one in found["hard"]] if found else None
 
 
 def _model(session: Reading, workspace: Workspace, study: str, number: int | None) -> _Model:
@@ -91,12 +116,19 @@ def _model(session: Reading, workspace: Workspace, study: str, number: int | Non
         )
     facts = Prepared.from_dict(row.prepared)
     teacher = workspace.cached(facts.teacher_folder, "teachers") if facts.teacher_folder else None
-    if teacher is None:
+    if row.prepared is None or (facts.teacher_folder and teacher is None):
         missing = f"the teacher's folder is gone: {facts.teacher_folder}" if facts.teacher_folder else "not prepared"
         raise ActionRefused(f"{study}: {missing}", hint="Run the study, or restore the folder.")
+    if number is None and teacher is None:
+        raise ActionRefused(
+            f"{study}: its teacher is a file, which cannot read shuffled texts", hint="Measure a trial: --trial NUMBER"
+        )
     spec = _spec(outline(row).whole, workspace, _here(workspace, facts, teacher))
-    if number is None:
-        return _Model(teacher, True, spec)
+    if number is None and teacher is not None:
+        alone = not spec.teacher.ensemble  # else the stored outputs are of several models, of which this runs one
+        outputs = workspace.cached(facts.search_outputs, "outputs") if facts.search_outputs and alone else None
+        return _Model(teacher, True, outputs and outputs / CLASS_LOGITS, spec)
+    assert number is not None
     trial = reads.trial(session, row.id, number)
     checkpoint = reads.best_checkpoint(session, trial.id)
     if checkpoint is None:
@@ -104,16 +136,17 @@ def _model(session: Reading, workspace: Workspace, study: str, number: int | Non
             f"{study}/{number} is {trial.state.value} and has no best checkpoint",
             hint="Frontier trials and the baseline keep theirs; rerun the trial with another seed to get a new one.",
         )
-    return _Model(workspace.absolute(checkpoint.folder), False, spec)
+    folder = workspace.absolute(checkpoint.folder)
+    return _Model(folder, False, folder / CLASS_LOGITS, spec)
 
 
-def _here(workspace: Workspace, facts: Prepared, teacher: Path) -> Prepared:
-    """The facts with the folders of tokenizers where they are now."""
+def _here(workspace: Workspace, facts: Prepared, teacher: Path | None) -> Prepared:
+    """The facts with the folders of tokenizers where they are now; without a teacher it is a file."""
     units = {
-        name: dataclasses.replace(one, tokenizer=str(workspace.cached(one.tokenizer, "tokenizers") or teacher))
+        name: dataclasses.replace(one, tokenizer=str(workspace.cached(one.tokenizer, "tokenizers") or teacher or ""))
         for name, one in facts.units.items()
     }
-    return dataclasses.replace(facts, teacher_folder=str(teacher), units=units)
+    return dataclasses.replace(facts, teacher_folder=str(teacher or ""), units=units)
 
 
 def _spec(spec: StudySpec, workspace: Workspace, facts: Prepared) -> AttemptSpec:
@@ -132,11 +165,11 @@ def _spec(spec: StudySpec, workspace: Workspace, facts: Prepared) -> AttemptSpec
     )
 
 
-def _key(model: _Model, shuffling: Shuffling) -> str:
-    """Equal if and only if the result would be the same."""
+def _path(workspace: Workspace, model: _Model, shuffling: Shuffling, *, by_example: bool = False) -> Path:
+    """Where the result is cached: the same place if and only if it would be the same."""
     facts = model.spec.prepared
     tokenizers = [] if model.teacher else [facts.teacher_folder, *(one.tokenizer for one in facts.units.values())]
-    folders = dict.fromkeys((model.folder, *map(Path, tokenizers)))
+    folders = dict.fromkeys((model.folder, *map(Path, filter(None, tokenizers))))
     files = [
         file for folder in folders for file in sorted(folder.iterdir()) if file.suffix in (".json", ".safetensors")
     ]
@@ -145,25 +178,33 @@ def _key(model: _Model, shuffling: Shuffling) -> str:
         [[file.name, file_sha256(file)] for file in files],
         [facts.search_digest, list(facts.labels), model.spec.data.max_length],
         dataclasses.asdict(shuffling),
+        by_example,
     ]
-    return hashlib.blake2b(json.dumps(content).encode(), digest_size=12).hexdigest()
+    key = hashlib.blake2b(json.dumps(content).encode(), digest_size=12).hexdigest()
+    return workspace.caches / "word-order" / f"{key}.json"
 
 
-def _run(model: _Model, shuffling: Shuffling) -> WordOrder:
+def _run(model: _Model, shuffling: Shuffling, path: Path, *, by_example: bool = False) -> dict[str, Any]:
+    """Measure it in a process of its own, and store the result."""
     request = {
         "folder": str(model.folder),
         "teacher": model.teacher,
+        "outputs": str(model.outputs or ""),
         "shuffling": dataclasses.asdict(shuffling),
+        "by_example": by_example,
     }
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "spec.json"
-        model.spec.write(path)
-        command = [sys.executable, "-P", "-m", MODULE, str(path)]
+        spec = Path(scratch) / "spec.json"
+        model.spec.write(spec)
+        command = [sys.executable, "-P", "-m", MODULE, str(spec)]
         done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise WorkerFailed(lines[-1] if lines else f"the model in {model.folder} could not be run")
-    return WordOrder.from_dict(json.loads(done.stdout))
+    found: dict[str, Any] = json.loads(done.stdout)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(path, found)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- prediction and outcome

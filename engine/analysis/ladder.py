@@ -27,6 +27,7 @@ from bertdistill.engine.analysis.scored import (
     widened,
 )
 from bertdistill.engine.contract.events import finite
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.tasks.table import METRICS
 
 VALIDATION, REPORT = "validation", "report"
@@ -100,6 +101,8 @@ class Ladder:
     near: Nearest
     examples: Mapping[str, int]
     """Number of examples by split."""
+    rival: Rung | None = None
+    """The best plain student, if the teacher is not clearly better: then distillation has little to bring."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def ladder(chosen: Sequence[Chosen], frame: Frame) -> Ladder:
         tuple(_effects(chosen, frame, split)),
         _nearest(rungs, frame, split),
         {name: one.examples for name, one in frame.splits.items() if one.examples},
+        _rival(rungs, frame, split),
     )
 
 
@@ -201,6 +205,25 @@ def _nearest(rungs: Sequence[Rung], frame: Frame, split: str) -> Nearest:
     ends = rung.scores[split].gap_interval
     certain = None if ends is None else min(sign * end for end in ends) >= -frame.margin - ROUNDING
     return Nearest(frame.margin, rung, closest, certain)
+
+
+def _rival(rungs: Sequence[Rung], frame: Frame, split: str) -> Rung | None:
+    """The best student that has learnt nothing from the teacher, unless it is below it by more than chance.
+
+    Encoders do not count: cut from the teacher, they start with what it knows.
+    """
+    sign = 1 if frame.largest else -1
+    plain = [
+        (sign * score.gap, score, one)
+        for one in rungs
+        if one.kind == "plain" and one.family != TRANSFORMER.name and (score := one.scores.get(split))
+        if score.gap is not None
+    ]
+    if not plain:
+        return None
+    gap, score, rung = max(plain, key=lambda found: found[0])
+    ends = score.gap_interval or (gap, gap)
+    return rung if max(sign * end for end in ends) >= 0 else None
 
 
 def _effects(chosen: Sequence[Chosen], frame: Frame, split: str) -> Iterator[Effect]:

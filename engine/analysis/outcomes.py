@@ -6,6 +6,7 @@ Pure: it reads no database and ranks nothing.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,12 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 
 MOST_PERCENT = 1000.0
 """Larger percentages mean that the reference is almost zero; the absolute difference is clearer."""
+
+FEWEST_COMPARED, MOST_COMPARED = 2, 6
+"""How many trials can be compared side by side."""
+
+CHANCE_MARGIN = 0.5
+"""Margin in percentage points within which a score counts as chance: a few examples of a small validation split."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,12 @@ def difference(metric: str, value: float | None, other: float | None) -> Differe
     return Difference(mine - theirs, percent if percent is not None and percent <= MOST_PERCENT else None)
 
 
+def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:
+    """Whether a score among the objectives is one that a model reaches without learning anything."""
+    scores = [(chance[o.metric], finite(values.get(o.metric))) for o in objectives if o.metric in chance]
+    return any(value is not None and value <= level + CHANCE_MARGIN for level, value in scores)
+
+
 def size_and_score(objectives: Sequence[Objective], size: str = "", score: str = "") -> tuple[str, str]:
     """The metrics used as size (x axis) and score (y axis): the first minimised and the first maximised objective.
 
@@ -83,10 +96,22 @@ def size_and_score(objectives: Sequence[Objective], size: str = "", score: str =
 def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
     """Size and cost of the teacher, counted as for students, from the facts of the preparation; empty before it.
 
-    A student that keeps everything is as large as its teacher.
+    Those of an ensemble are sums, as far as they are known of each model: all of them answer every text.
     """
-    if not facts.teacher_shape:
-        return {}
+    first = [facts] if facts.teacher_shape else []
+    others = [
+        dataclasses.replace(facts, teacher_shape=one.shape, teacher_params=one.params, mean_length=one.mean_length)
+        for one in facts.ensemble
+    ]
+    found = [_model_sizes(one, task) for one in (*first, *others)]
+    if len(found) < 2:
+        return found[0] if found else {}
+    common = [name for name in found[0] if all(one.get(name) is not None for one in found)]
+    return {name: math.fsum(one[name] or 0.0 for one in found) for name in common}
+
+
+def _model_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
+    """A student that keeps everything is as large as its teacher."""
     from bertdistill.engine.families.transformer import (
         BYTES_PER_WEIGHT,
         TRANSFORMER,  # imported here because the app's first screen does not need it

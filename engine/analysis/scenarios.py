@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, difference, size_and_score
+from bertdistill.engine.analysis.outcomes import Difference, Outcome, at_chance, difference, size_and_score
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
@@ -19,9 +19,6 @@ TEACHER_MARGIN = 1.0
 
 NEAR_TEACHER = "near the teacher"
 """Name of the last scenario: the smallest student that is nearly as good as its teacher."""
-
-CHANCE_MARGIN = 0.5
-"""Margin in percentage points within which a score counts as chance: a few examples of a small validation split."""
 
 ROUNDING = 1e-9
 """71.4 is within 1 point of 72.4 despite floating point rounding."""
@@ -99,12 +96,6 @@ def scenarios(
     rows = (*against, *_plain(candidates, baseline, chance or {}), near)
     values = {} if baseline is None else {name: baseline.values.get(name) for name in named}
     return ScenarioTable(size_name, score_name, None if baseline is None else baseline.number, values, rows)
-
-
-def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:
-    """Whether a score among the objectives is one that a model reaches without learning anything."""
-    scores = [(chance[o.metric], finite(values.get(o.metric))) for o in objectives if o.metric in chance]
-    return any(value is not None and value <= level + CHANCE_MARGIN for level, value in scores)
 
 
 def _against_baseline(candidates: _Candidates, baseline: Outcome | None, *, has_one: bool) -> list[Scenario]:

@@ -60,6 +60,16 @@ class Units:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A further model of an ensemble, as far as its size and cost follow from it."""
+
+    shape: Shape
+    params: int
+    mean_length: float
+    """Mean number of tokens per training input, in its own tokens."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
@@ -83,12 +93,16 @@ class Prepared:
     teacher_shape: Shape = field(default_factory=dict)
     """Empty if the teacher is a file."""
     teacher_params: int = 0
+    ensemble: tuple[Member, ...] = ()
+    """The other models that answer together with it; a file costs nothing."""
     init_shape: Shape = field(default_factory=dict)
     """Shape of the model that students are initialised from; from scratch, their vocabulary and default widths."""
     teacher_metrics: Mapping[str, float] = field(default_factory=dict)
     """Scores on the validation split."""
     teacher_costs: Mapping[str, float] = field(default_factory=dict)
-    """Latencies and throughput of the teacher, as far as trials measure theirs."""
+    """Latencies and throughput of all models of the teacher together, as far as trials measure theirs; of an ensemble
+    also `latency_ratio`, to `teacher.model` alone, as that of trials is.
+    """
     tokenizer_ms: Mapping[str, float] = field(default_factory=dict)
     """Mean CPU time of tokenising one text of the validation split, by units; "" are the teacher's tokens."""
     teacher_folder: str = ""
@@ -104,7 +118,15 @@ class Prepared:
     signals: tuple[str, ...] = ()
     """Names of those signals; see `contract.terms`."""
     importance: str = ""
-    """Folder of the head importance of the initial model; empty if no trial needs it."""
+    """Folder of the importance of the initial model's heads and neurons; empty if no trial needs it."""
+    ffn_importance: tuple[tuple[float, ...], ...] = ()
+    """By layer of the initial model, the importance of its feed-forward neurons in blocks; see `families.widths`.
+    Empty if no trial needs it."""
+    projection: str = ""
+    """Folder of the projection of the initial model's hidden states; empty if no trial needs it."""
+    first_position: bool = False
+    """Whether gflops counts the last layer of a classifier for its first position only, as it is computed. An older
+    version counted it whole: in a study that it prepared, later trials do so too, so that all of them compare."""
     weak_teacher: str = ""
     """One sentence if the teacher is no better than chance, else empty."""
     chance: Mapping[str, float] = field(default_factory=dict)
@@ -122,16 +144,19 @@ class Prepared:
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
-        return dataclasses.asdict(self) | {"labels": list(self.labels), "signals": list(self.signals)}
+        lists = {"labels": list(self.labels), "signals": list(self.signals)}
+        return dataclasses.asdict(self) | lists | {"ffn_importance": list(map(list, self.ffn_importance))}
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any] | None) -> Prepared:
         """From its JSON form (None before the preparation); unknown facts of a newer version are ignored."""
         known = {f.name for f in dataclasses.fields(Prepared)}
         values = {name: value for name, value in (raw or {}).items() if name in known and value is not None}
-        lists = {name: tuple(values.get(name, ())) for name in ("labels", "signals")}
+        lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in ("labels", "signals")}
+        lists["ffn_importance"] = tuple(map(tuple, values.get("ffn_importance", ())))
         units = {name: _units(one) for name, one in values.get("units", {}).items()}
-        return Prepared(**values | lists | {"units": units})
+        members = tuple(Member(**one) for one in values.get("ensemble", ()))
+        return Prepared(**values | lists | {"units": units, "ensemble": members})
 
 
 def _units(raw: Mapping[str, Any]) -> Units:

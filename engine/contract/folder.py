@@ -6,7 +6,6 @@ Standard library only. It does not interpret the files.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -121,6 +120,8 @@ def sync_folder(folder: Path) -> None:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hex."""
+    import hashlib  # 2 ms of the first paint of the app, which needs none
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

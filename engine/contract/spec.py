@@ -1,7 +1,7 @@
-"""The worker's input: every study file key that reaches it, and the spec of an attempt, `spec.json`.
+"""Every study file key that reaches a worker, and the device that a worker may use.
 
 Standard library only, because both sides import it, one without torch and one without a database. It starts no
-processes and decides nothing.
+processes and decides nothing. `attempt` puts them together as a worker's whole input.
 
 Every study file key that reaches a worker is a dataclass field here with its help, range or choices in the
 metadata (the others are in `study_spec`): the study file is validated against it, the reference in `docs/` is
@@ -11,17 +11,9 @@ generated from it, and the worker reads the very same objects.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import MISSING, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import MOST_JSON_BYTES, open_regular, write_json
-from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.report import ReportOrder
-
-ATTEMPT_KINDS = ("prepare", "trial", "promote", "report")
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
 RANDOM = "random"
@@ -130,7 +122,9 @@ class StudentSpec:
 
     init: str = key("teacher", help='Hub id or folder to initialise students from, "teacher", or "scratch".')
     revision: str = key("", help="Hub revision (commit hash) to pin.")
-    importance_examples: int = key(1024, help="Number of training examples used to compute head importance.", low=1)
+    importance_examples: int = key(
+        1024, help="Training examples used to compute the importance of heads and neurons.", low=1
+    )
 
 
 def of(kinds: str, default: Any, *, help: str, **more: Any) -> Any:
@@ -189,8 +183,33 @@ class Settings:
     heads: int = key(0, help="Attention heads kept in every layer; 0 keeps all.", low=0, high=128)
     head_choice: str = key("importance", help="Which heads are kept.", choices=("random", "importance"))
     head_seed: int = key(1, help="Seed for the random choice of heads.", low=0)
-    hidden_size: int = key(0, help="From scratch: hidden size; 0 uses the teacher's.", low=0, high=4096)
-    ffn_size: int = key(0, help="From scratch: feed-forward size; 0 means four times hidden_size.", low=0, high=16384)
+    hidden_size: int = key(
+        0,
+        help="Hidden size; below the initial model's, its hidden states are projected onto their principal components. "
+        "0 keeps it, or from scratch uses the teacher's.",
+        low=0,
+        high=4096,
+    )
+    ffn_size: int = key(
+        0,
+        help="Feed-forward size: neurons kept in every layer, the most important ones; 0 keeps all. From scratch 0 "
+        "means four times hidden_size.",
+        low=0,
+        high=16384,
+    )
+    ffn_choice: str = key(
+        "even",
+        help="For ffn_size below the initial model's: as many in each layer (even), or so many on average, the most "
+        "important of all layers (global).",
+        choices=("even", "global"),
+    )
+    embedding_rank: int = key(
+        0,
+        help="Rank of the word embeddings: a table of vocabulary times rank and a matrix of rank times hidden_size; 0 "
+        "keeps the whole table.",
+        low=0,
+        high=4096,
+    )
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
     units: str = key(
         AUTO_UNITS,
@@ -326,95 +345,3 @@ class Device:
     threads: int = 1
     uuid: str = ""
     memory_fraction: float = 1.0
-
-
-@dataclass(frozen=True)
-class AttemptSpec:
-    """`spec.json`: the complete input of a worker, which reads neither the study file nor the database."""
-
-    kind: str
-    study: str
-    task: str
-    data: DataSpec
-    teacher: TeacherSpec
-    student: StudentSpec
-    settings: Settings
-    device: Device
-    caches: str
-    """Absolute path of the workspace's cache folder."""
-    trial: int | None = None
-    attempt: int = 1
-    prepared: Prepared = field(default_factory=Prepared)
-    """What the preparation reported. Empty for the preparation itself."""
-    resume_from: str = ""
-    """Absolute path of the checkpoint to resume from; empty starts at step 0."""
-    expected_params: int = 0
-    """Expected parameter count; a model with another count is refused. 0 skips the check."""
-    select_metric: str = ""
-    """Metric that selects the best checkpoint."""
-    select_direction: str = "maximize"
-    transfer: list[TransferSpec] = field(default_factory=list)
-    """Transfer sets that the preparation makes; empty if no trial may use them."""
-    signals: list[str] = field(default_factory=list)
-    """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
-    vectors: dict[str, int] = field(default_factory=dict)
-    """By the value of `embedding_init`, the most units whose embeddings trials may start from."""
-    units: list[str] = field(default_factory=list)
-    """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
-    ngrams: dict[str, int] = field(default_factory=dict)
-    """By the name of units, the longest n-grams of them that trials may ask for; the preparation counts them."""
-    families: list[str] = field(default_factory=list)
-    """Families that trials may be of."""
-    importance: bool = True
-    """Whether the preparation must compute head importance; a study that keeps all heads does not need it."""
-    measure: list[str] = field(default_factory=list)
-    """Metrics to measure at the end besides the scores (latency_ms, throughput ...)."""
-    promote: Promotion | None = None
-    """What to verify and export; for kind promote only."""
-    report: tuple[ReportOrder, ...] = ()
-    """What to score on the report split; for kind report only."""
-    version: int = 1
-
-    def write(self, path: Path) -> None:
-        """Write this spec as `spec.json`, atomically."""
-        promote = self.promote.to_dict() if self.promote else {}
-        write_json(path, dataclasses.asdict(dataclasses.replace(self, promote=None)) | {"promote": promote})
-
-    @staticmethod
-    def read(path: Path) -> AttemptSpec:
-        """Read a spec back; ValueError if an incompatible version wrote it, ConfigError if its promotion is damaged."""
-        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            raw = json.loads(file.read(MOST_JSON_BYTES))
-        if raw.get("version") != 1:
-            raise ValueError(f"{path}: spec version {raw.get('version')!r} is not 1; restart the attempt")
-        sections: dict[str, Any] = {
-            "data": DataSpec,
-            "teacher": TeacherSpec,
-            "student": StudentSpec,
-            "settings": Settings,
-            "device": Device,
-            "prepared": Prepared,
-        }
-        values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
-        values["transfer"] = [TransferSpec(**one) for one in raw.get("transfer", ())]
-        promote, report = values.pop("promote", None), values.pop("report", ())
-        return AttemptSpec(
-            **values,
-            promote=Promotion.from_dict(promote) if promote else None,
-            report=tuple(map(ReportOrder.from_dict, report)),
-        )
-
-
-T = TypeVar("T")
-
-
-def from_dict(cls: type[T], raw: dict[str, Any]) -> T:
-    """Build one of the sections above from its JSON form."""
-    if cls is Prepared:
-        return Prepared.from_dict(raw)  # type: ignore[return-value]  # T is Prepared here
-    values = dict(raw)
-    if cls is TeacherSpec:
-        values["ensemble"] = [MemberSpec(**one) for one in values.get("ensemble", ())]
-        if values.get("fine_tune") is not None:
-            values["fine_tune"] = FineTuneSpec(**values["fine_tune"])
-    return cls(**values)

@@ -63,6 +63,11 @@ def transfer_share(settings: Settings) -> float:
     return settings.transfer_share if signals(settings) else 0.0
 
 
+def transfer_rows(batch_size: int, share: float) -> int:
+    """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
+    return min(round(batch_size * share), batch_size - 1)
+
+
 def signals(settings: Settings) -> frozenset[str]:
     """Teacher signals that training with these settings needs."""
     return frozenset[str]().union(*(term.needs for term in TERMS.values() if term.weight_in(settings) != 0))

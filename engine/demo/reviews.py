@@ -2,11 +2,13 @@
 
 It trains and scores nothing. In most reviews a single word decides, so a bag of words finds the label; in the others
 every praising word stands beside a blaming one and only their order decides, so it cannot. Rare words come at the end
-of each list: a student that has seen few texts does not know them.
+of each list: a student that has seen few texts does not know them. Few reviews have a label; of the others, the teacher
+says what it thinks. It stands for a large model and is none: it knows the rule by which the reviews are made.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,31 +56,53 @@ IN_ORDER = 0.35
 """Share of reviews in which only the order decides."""
 MISLABELLED = 0.03
 """Share of wrong labels, in both files, as people make them."""
+SURE = (0.8, 0.9, 0.95, 0.98, 0.99)
+"""Probabilities that the teacher gives its label."""
 
 
 @dataclass(frozen=True)
 class ReviewFiles:
-    """The two files of the demo."""
+    """The files of the demo."""
 
     train: Path
     report: Path
+    unlabelled: Path
+    teacher: Path
+    """Probabilities of the labels for the reviews in `train` and `unlabelled`."""
 
 
-def write_reviews(folder: Path, *, train: int = 4000, report: int = 1000, seed: int = 11) -> ReviewFiles:
-    """Write `train.tsv` and `report.tsv` (text, tab, label); the same arguments, the same bytes. No text is twice."""
-    dice, rows = Dice(seed), dict[str, str]()
-    while len(rows) < train + report:
-        text, label = _review(dice)
-        rows.setdefault(text, label)
-    lines = [f"{text}\t{label}" for text, label in rows.items()]
+def write_reviews(
+    folder: Path, *, train: int = 1500, report: int = 1000, unlabelled: int = 6000, seed: int = 11
+) -> ReviewFiles:
+    """Write `train.tsv` and `report.tsv` (text, tab, label), `unlabelled.txt` and `teacher.jsonl`; the same arguments,
+    the same bytes. No text is twice.
+    """
+    dice, found = Dice(seed), dict[str, bool]()
+    while len(found) < train + report + unlabelled:
+        text, pleased = _review(dice)
+        found.setdefault(text, pleased)
+    rows = list(found.items())
+    labelled = [f"{text}\t{LABELS[pleased != dice.chance(MISLABELLED)]}" for text, pleased in rows[: train + report]]
+    others = rows[train + report :]
     folder.mkdir(parents=True, exist_ok=True)
-    files = ReviewFiles(folder / "train.tsv", folder / "report.tsv")
-    for path, part in ((files.train, lines[:train]), (files.report, lines[train:])):
+    names = ("train.tsv", "report.tsv", "unlabelled.txt", "teacher.jsonl")
+    files = ReviewFiles(*(folder / name for name in names))
+    for path, part in ((files.train, labelled[:train]), (files.report, labelled[train:])):
         write_text(path, "\n".join(["text\tlabel", *part]))
+    write_text(files.unlabelled, "\n".join(text for text, _ in others))
+    write_text(files.teacher, "\n".join(_answer(dice, *row) for row in (*rows[:train], *others)))
     return files
 
 
-def _review(dice: Dice) -> tuple[str, str]:
+def _answer(dice: Dice, text: str, pleased: bool) -> str:
+    """What the teacher says of a review, as a line of JSON."""
+    sure = dice.pick(SURE)
+    shares = {label: sure if label == LABELS[pleased] else round(1 - sure, 2) for label in LABELS}
+    return json.dumps({"text": text, "probabilities": shares})
+
+
+def _review(dice: Dice) -> tuple[str, bool]:
+    """A text, and whether it is content."""
     pleased = dice.chance(0.5)
     own, other = (GOOD, BAD) if pleased else (BAD, GOOD)
     template = dice.pick(ORDERED if dice.chance(IN_ORDER) else PLAIN)
@@ -94,7 +118,7 @@ def _review(dice: Dice) -> tuple[str, str]:
         adverbs=_adverbs(dice),
         adverbs_2=_adverbs(dice),
     )
-    return text, LABELS[pleased != dice.chance(MISLABELLED)]
+    return text, pleased
 
 
 def _adverbs(dice: Dice) -> str:

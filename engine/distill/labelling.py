@@ -27,7 +27,7 @@ from bertdistill.engine.distill.data.outputs_file import OutputsFile
 from bertdistill.engine.distill.data.signals import signal_file
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
@@ -37,7 +37,9 @@ from bertdistill.engine.tasks.table import TASKS
 PART = 4096
 """Texts of the transfer set that are labelled and written at once."""
 FLIP_SAMPLE = 256
-"""Training texts on which two precisions are compared."""
+"""Texts on which two precisions are compared."""
+MOST_FLIPPED = 0.01
+"""Share of the predictions of that sample that a faster arithmetic may change."""
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -80,6 +82,7 @@ class ModelLabels:
     own_tokens: bool = False
     """Whether it reads the tokens of `tokenizer`, and not the features of `Texts`."""
     _read: dict[str, Features] = field(default_factory=dict, compare=False)
+    _settled: list[torch.dtype] = field(default_factory=list, compare=False)
 
     @cached_property
     def sha256(self) -> str:
@@ -89,12 +92,8 @@ class ModelLabels:
     @cached_property
     def model(self) -> Encoder:
         model = Encoder(load_encoder(self.folder, self.run.spec.task, self.labels, need_head=True))
-        place(model.net, self.run.device)
+        to_device(model.net, self.run.device)
         return model
-
-    @cached_property
-    def precision(self) -> torch.dtype:
-        return choose_precision("auto", self.run.device)
 
     def missing(self, texts: Texts) -> str:
         return ""
@@ -107,13 +106,13 @@ class ModelLabels:
         progress: Progress | None = None,
         precision: torch.dtype | None = None,
     ) -> Floats:
-        features = self._features(texts)
+        features = self.features(texts)
         try:
             return predict(
                 self.model,
                 features_for(self.model, features.part(start, stop)),
                 device=self.run.device,
-                precision=precision or self.precision,
+                precision=precision or self.precision(texts),
                 pad_id=padding_id(self.tokenizer),
                 batch_tokens=self.run.spec.teacher.batch_size * self.run.spec.data.max_length,
                 stop=self.run.stop,
@@ -125,7 +124,8 @@ class ModelLabels:
                 hint="lower data.max_length",
             ) from error
 
-    def _features(self, texts: Texts) -> Features:
+    def features(self, texts: Texts) -> Features:
+        """The texts in its tokens."""
         if not self.own_tokens:
             return texts.features
         name = texts.features.folder.name
@@ -133,16 +133,26 @@ class ModelLabels:
             self._read[name] = tokenised(self.run, texts.examples, self.tokenizer, texts.part)
         return self._read[name]
 
-    def report_flips(self, texts: Texts) -> None:
-        """In less than fp32: how many predictions of a sample differ from those in fp32."""
-        if self.precision == torch.float32 or TASKS[self.run.spec.task].spans:
-            return
+    def precision(self, texts: Texts) -> torch.dtype:
+        """The fastest arithmetic that changes at most MOST_FLIPPED of the predictions, else fp32.
+
+        Settled once, on a sample of the texts that are labelled first.
+        """
+        if not self._settled:
+            self._settled.append(self._least_flips(choose_precision("auto", self.run.device), texts))
+        return self._settled[0]
+
+    def _least_flips(self, fast: torch.dtype, texts: Texts) -> torch.dtype:
+        if fast == torch.float32 or TASKS[self.run.spec.task].spans:
+            return fast
         total = min(FLIP_SAMPLE, len(texts.features))
-        used, exact = (
-            self.logits(texts, 0, total, precision=one).argmax(axis=1) for one in (self.precision, torch.float32)
-        )
-        name, flipped = str(self.precision).removeprefix("torch."), int((used != exact).sum())
-        self.run.notice("info", f"the teacher labels in {name}: {flipped} of {total} predictions differ from fp32")
+        quick, exact = (self.logits(texts, 0, total, precision=one).argmax(axis=1) for one in (fast, torch.float32))
+        flipped = int((quick != exact).sum())
+        few, name = flipped <= MOST_FLIPPED * total, str(fast).removeprefix("torch.")
+        counted = f"{flipped} of {total} predictions differ from fp32"
+        words = f"{name}: {counted}" if few else f"float32: in {name}, {counted}"
+        self.run.notice("info", f"the teacher labels in {words}")
+        return fast if few else torch.float32
 
 
 @dataclass(frozen=True)
@@ -205,8 +215,6 @@ def teacher_outputs(run: Run, labels: Labels, texts: Texts) -> Path:
     def build(temporary: Path) -> None:
         outputs = labels.logits(texts, 0, len(texts.features), run.progress("teacher outputs", "windows"))
         np.save(signal_file(temporary, LOGITS), outputs.astype(np.float16))
-        if isinstance(labels, ModelLabels):
-            labels.report_flips(texts)
 
     return build_once(outputs_folder(run, labels, texts.features), build, run.warn)
 

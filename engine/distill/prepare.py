@@ -10,16 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import LOGITS
-from bertdistill.engine.distill.data.batches import Batch, by_length, collate, pad_edges, padded_length
-from bertdistill.engine.distill.data.caches import build_once, cache_key
+from bertdistill.engine.distill.data.batches import padded_length
+from bertdistill.engine.distill.data.caches import cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
 from bertdistill.engine.distill.data.examples import (
     Examples,
@@ -30,35 +28,26 @@ from bertdistill.engine.distill.data.examples import (
     split_notices,
     texts_of,
 )
-from bertdistill.engine.distill.data.features import Features, open_features, padding_id
+from bertdistill.engine.distill.data.features import open_features, padding_id
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
-from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.importance import head_importance, save_importance
 from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
-from bertdistill.engine.distill.families.transformer import load_encoder, read_any_shape, same_vocabulary
+from bertdistill.engine.distill.families.transformer import read_any_shape, same_vocabulary
 from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
+from bertdistill.engine.distill.teacher_cost import ensemble, teacher_costs, weights_of
 from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
-from bertdistill.engine.distill.training.checkpoints import model_sha256
-from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.training.losses import losses_of
+from bertdistill.engine.distill.training.evaluate import Evaluator
 from bertdistill.engine.distill.training.measure import tokenizer_ms
-from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.distill.training.train import forward
 from bertdistill.engine.distill.transfer.rows import with_transfer
-from bertdistill.engine.distill.trial import measure_teacher
-from bertdistill.engine.families.folders import weights_in
+from bertdistill.engine.distill.weighing import Weighing, blocks_in
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
-PHASE = "head importance"
-IMPORTANCE_TOKENS = 4096
-HARD_ONLY = Settings(alpha=0.0)
 WORDS_VERSION = 1
 """Part of the cache key of word tokenizers: increment it when the same texts give other words."""
 
@@ -97,7 +86,8 @@ def prepare(run: Run) -> Prepared:
     labels = labels_of(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
     outputs = teacher_outputs(run, labels, texts)
-    search_outputs, teacher_metrics = teacher_scores(run, labels, Texts(search, search_features, "search"), evaluator)
+    search_texts = Texts(search, search_features, "search")
+    search_outputs, teacher_metrics = teacher_scores(run, labels, search_texts, evaluator)
     every = train_features
     if spec.transfer:
         every = tokenised(run, all_examples, tokenizer, "train")
@@ -112,6 +102,14 @@ def prepare(run: Run) -> Prepared:
     own = INIT_UNITS if INIT_UNITS in units else ""
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
+    weighing = Weighing(
+        run,
+        init,
+        open_features(Path(features[f"train/{own}"])).part(0, len(train_features)) if own else train_features,
+        train_examples.labels,
+        units[own].pad_id if own else pad_id,
+    )
+    importance = weighing.importance()
     facts = Prepared(
         train_examples=len(train_examples.rows),
         search_examples=len(search.rows),
@@ -123,7 +121,8 @@ def prepare(run: Run) -> Prepared:
         labels=tuple(train_examples.labels),
         pad_id=pad_id,
         teacher_shape=read_any_shape(known).to_dict() if known else {},
-        teacher_params=sum(weights_in(path, known) for path in Path(known).glob("*.safetensors")) if known else 0,
+        teacher_params=weights_of(known) if known else 0,
+        ensemble=ensemble(labels, texts),
         init_shape=init_shape.to_dict(),
         teacher_metrics=teacher_metrics,
         teacher_folder=known,
@@ -133,19 +132,16 @@ def prepare(run: Run) -> Prepared:
         outputs=str(outputs),
         search_outputs=search_outputs,
         signals=(LOGITS,),
-        importance=_importance(
-            run,
-            init,
-            open_features(Path(features[f"train/{own}"])).part(0, len(train_features)) if own else train_features,
-            train_examples,
-            units[own].pad_id if own else pad_id,
-        ),
+        importance=importance,
+        ffn_importance=blocks_in(importance) if importance and spec.neurons else (),
+        projection=weighing.projection(),
+        first_position=True,
         weak_teacher=weak,
         chance=chance_scores(search),
         pairs=pairs,
         tokenizer_ms={name: _tokenizer_ms(one.tokenizer, search, spec.data.max_length) for name, one in units.items()},
     )
-    return replace(facts, teacher_costs=measure_teacher(run, search_features, facts)) if known else facts
+    return replace(facts, teacher_costs=teacher_costs(run, labels, search_texts, facts))
 
 
 def _init_shape(run: Run, init: str, base: str, tokenizer: PreTrainedTokenizerBase) -> Shape:
@@ -233,49 +229,3 @@ def _other_tokenizer(
             hint="teacher and student must share a vocabulary; choose a pair of the same family",
         )
     return {INIT_UNITS: (theirs, init)}
-
-
-def _importance(run: Run, init: str, features: Features, examples: Examples, pad_id: int) -> str:
-    """The folder of the head importance of the initial model on training examples, computed once and shared.
-
-    Empty if no trial needs it: from scratch, or if the study keeps all heads or draws them at random.
-    """
-    if init == SCRATCH or not run.spec.importance:
-        return ""
-    count = min(run.spec.student.importance_examples, len(features))
-    key = cache_key(model=model_sha256(Path(init)), features=features.folder.name, count=count)
-
-    def build(temporary: Path) -> None:
-        model = Encoder(_with_head(run, init, examples))
-        place(model.net, run.device)
-        seen = features_for(model, features)
-        chosen = np.sort(np.random.default_rng(0).choice(len(features), count, replace=False))
-        edges, report = pad_edges(features.lengths), run.progress(PHASE, "examples")
-        parts = [chosen[part] for part in by_length(features.lengths[chosen], IMPORTANCE_TOKENS)]
-
-        def loss(_: nn.Module, numbered: tuple[int, Batch]) -> Tensor:
-            done, batch = numbered
-            report(done, count)
-            return losses_of(Step(forward(model, batch, precision=torch.float32), batch, HARD_ONLY)).total
-
-        ends = np.cumsum([len(part) for part in parts])
-        batches = (
-            (int(end), collate(seen, rows, edges=edges, pad_id=pad_id).to(run.device))
-            for end, rows in zip(ends, parts, strict=True)
-        )
-        save_importance(temporary, head_importance(model.net, batches, loss))
-
-    return str(build_once(run.caches / "importance" / key, build, run.warn))
-
-
-def _with_head(run: Run, init: str, examples: Examples) -> PreTrainedModel:
-    """The initial model with its task head; a new random head is reported, because gradients through it say less."""
-    try:
-        return load_encoder(init, run.spec.task, examples.labels, dropout=0.0, need_head=True)
-    except ConfigError:
-        run.notice(
-            "warning",
-            f"{init} has no head for {run.spec.task}, so head importance is computed with a random one. With "
-            'student.init = "teacher", or head_choice = "random", it is not needed.',
-        )
-        return load_encoder(init, run.spec.task, examples.labels, dropout=0.0)

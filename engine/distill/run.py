@@ -14,9 +14,10 @@ from typing import TypeVar
 
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import NOTICE, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 
 PROGRESS_SECONDS = 0.5
 
@@ -70,7 +71,7 @@ class Run:
 M = TypeVar("M", bound=torch.nn.Module)
 
 
-def place(model: M, device: torch.device) -> M:
+def to_device(model: M, device: torch.device) -> M:
     """`model.to(device)`, whose type transformers hides behind a decorator."""
     moved: M = torch.nn.Module.to(model, device)
     return moved

@@ -27,7 +27,7 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder, read_any_shape
 from bertdistill.engine.distill.families.vectors import load_vectors, save_vectors
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, train
@@ -158,7 +158,7 @@ def _train(
     assert tune is not None
     settings = as_settings(tune)
     precision = choose_precision("auto", run.device)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     run.progress("teacher training", "examples")
     position = train(
         Job(

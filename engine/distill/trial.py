@@ -26,7 +26,7 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
@@ -45,7 +45,7 @@ def run_trial(run: Run) -> dict[str, float]:
     torch.manual_seed(spec.settings.seed)
     refuse_damage(_caches(run))
     model = BUILDERS[spec.settings.family].build(spec)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
@@ -106,7 +106,7 @@ def run_trial(run: Run) -> dict[str, float]:
 def _caches(run: Run) -> list[Path]:
     """The cache folders that this trial reads; a model folder given by the user is not one of them."""
     facts = run.spec.prepared
-    named = [*facts.features.values(), facts.outputs, facts.importance, facts.init_folder]
+    named = [*facts.features.values(), facts.outputs, facts.importance, facts.projection, facts.init_folder]
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]
@@ -142,12 +142,6 @@ def measure(run: Run, folder: Path, features: Features, wanted: set[str], facts:
     return measure_model(run, load_model(folder), features, wanted, facts, reference=reference)
 
 
-def measure_teacher(run: Run, features: Features, facts: Prepared) -> dict[str, float]:
-    """The same of the teacher, as far as the study measures its trials."""
-    wanted = set(run.spec.measure) & MEASURABLE
-    return measure_model(run, _load_teacher(run, facts), features, wanted, facts) if wanted else {}
-
-
 def measure_model(
     run: Run,
     model: Model,
@@ -169,6 +163,6 @@ def measure_model(
         seen, edges = features_for(model, features), pad_edges(features.lengths)
         rows = measured_rows(features.lengths)
         batches = [collate(seen, part, edges=edges, pad_id=units.pad_id) for part in rows]
-        place(model.net, run.device)
+        to_device(model.net, run.device)
         result["throughput"] = throughput(model, batches, run.device)
     return result

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract import events as ev
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.run import Run

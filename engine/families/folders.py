@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.families.transformer import ARCHITECTURES, Shape, embedding_params, layer_params
+from bertdistill.engine.families.transformer import (
+    ARCHITECTURES,
+    EMBEDDING_RANK,
+    FFN_SIZES,
+    KEPT_WIDTH,
+    Shape,
+    embedding_params,
+    layer_params,
+)
 
 READ = (".json", ".txt", ".model", ".safetensors", ".jinja")
 """Suffixes of the files that a library may open in a model folder."""
@@ -91,17 +99,26 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
         raise ConfigError(f"{named}: config.json has no usable id2label", hint="download the model again")
     if not isinstance(kept, list) or not all(isinstance(layer, list) for layer in kept):
         raise ConfigError(f"{named}: config.json has no usable kept_heads", hint="export the model again")
+    sizes = config.get(FFN_SIZES) or []
+    most = BOUNDS["intermediate_size"]
+    if not isinstance(sizes, list) or not all(type(size) is int and 1 <= size <= most for size in sizes):
+        raise ConfigError(f"{named}: config.json has no usable {FFN_SIZES}", hint="export the model again")
+    for key in (KEPT_WIDTH, EMBEDDING_RANK):
+        size = config.get(key)
+        if size is not None and not (type(size) is int and 1 <= size <= BOUNDS["hidden_size"]):
+            raise ConfigError(f"{named}: config.json has no usable {key}", hint="export the model again")
 
 
 def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
     """A loader first builds what the config describes, so that must not be far more than the weight files hold."""
-    if not held or config.get("model_type") not in ARCHITECTURES or config.get("kept_heads"):
+    cut = any(config.get(key) for key in ("kept_heads", FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK))
+    if not held or config.get("model_type") not in ARCHITECTURES or cut:
         return
     try:
         shape = Shape.from_config(config)
     except ConfigError as error:
         raise ConfigError(f"{named}: {error}", hint=error.hint) from error
-    described = embedding_params(shape) + shape.layers * layer_params(shape, shape.heads)
+    described = embedding_params(shape) + shape.layers * layer_params(shape, shape.heads, shape.ffn_size)
     if described > 2 * held:
         raise ConfigError(
             f"{named}: config.json describes {described:,} weights, but its weight files hold {held:,}",

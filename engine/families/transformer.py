@@ -16,6 +16,7 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.sparsity import Pruning, pruning_of
+from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
 
@@ -26,9 +27,15 @@ OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text
 NEW_LAYER = -1
 """In `Plan.kept_layers`: a layer without a counterpart in the initial model, which starts with random weights."""
 BYTES_PER_WEIGHT = 4
-NEED_SCRATCH = frozenset({"hidden_size", "ffn_size", "head_size"})
-NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed"})
-"""Layers and heads with random weights are interchangeable, so choosing among them has no effect."""
+NEED_SCRATCH = frozenset({"head_size"})
+NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed", "ffn_choice"})
+"""Layers, heads and neurons with random weights are interchangeable, so choosing among them has no effect."""
+FFN_SIZES = "ffn_sizes"
+"""Our extra key in config.json: feed-forward size of every layer; absent where all have the same."""
+EMBEDDING_RANK = "embedding_rank"
+"""Another one: rank of the word embeddings, if they are factorised."""
+KEPT_WIDTH = "kept_width"
+"""Another one: size of the hidden states, if it is below the hidden size, which says how large a head is."""
 
 # The names of each size in the config.json of each architecture.
 _KEYS = {
@@ -112,15 +119,35 @@ def _refuse_unusual(config: Mapping[str, Any], layers: int, heads: int, hidden_s
         raise ConfigError(
             "attention heads were already pruned from this checkpoint", hint="start from a checkpoint with all heads"
         )
+    if config.get(FFN_SIZES):
+        raise ConfigError(
+            "the feed-forward layers of this checkpoint have different sizes",
+            hint='start from a checkpoint with equal layers, such as a student with ffn_choice = "even"',
+        )
+    if config.get(KEPT_WIDTH):
+        raise ConfigError(
+            "the hidden states of this checkpoint were already projected to a smaller size",
+            hint="start from a checkpoint with all of its hidden size",
+        )
+    if config.get(EMBEDDING_RANK):
+        raise ConfigError(
+            "the word embeddings of this checkpoint are factorised", hint="start from a checkpoint with a whole table"
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`) and the heads left in each."""
+    """One student: its unpruned shape, the origin of each layer (or `NEW_LAYER`), heads and neurons left in each.
+
+    Only `shape.hidden_size` is the student's own, so it may be less than heads times head_size.
+    """
 
     shape: Shape
     kept_layers: tuple[int, ...]
     heads_left: tuple[int, ...]
+    ffn_left: tuple[int, ...]
+    embedding_rank: int = 0
+    """Of the word embeddings; 0 is a whole table."""
     pruning: Pruning | None = None
     """Of single weights."""
 
@@ -128,11 +155,22 @@ class Plan:
     def pruned(self) -> bool:
         return any(left < self.shape.heads for left in self.heads_left)
 
+    @property
+    def narrowed(self) -> bool:
+        return any(left < self.shape.ffn_size for left in self.ffn_left)
 
-def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
+    @property
+    def projected(self) -> bool:
+        return self.shape.hidden_size < self.shape.heads * self.shape.head_size
+
+
+def plan_student(
+    init: Shape, settings: Settings, *, scratch: bool, ffn_importance: Sequence[Sequence[float]] = ()
+) -> Plan:
     """Apply the size settings to the initial model or, from scratch, to a new BERT with the vocabulary of `init`.
 
-    Raises ConfigError if the settings require what the initial model does not have.
+    `ffn_importance` is that of `Prepared`. Raises ConfigError if the settings require what the initial model does not
+    have.
     """
     shape = _scratch_shape(init, settings) if scratch else _checked_shape(init, settings)
     kept = _kept_layers(shape, settings, scratch=scratch)
@@ -141,7 +179,16 @@ def plan_student(init: Shape, settings: Settings, *, scratch: bool) -> Plan:
         raise ConfigError(
             f"settings.heads is {left}, but a layer has only {shape.heads} heads", hint=f"use 1 to {shape.heads}"
         )
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), pruning_of(settings))
+    widths = ffn_widths(shape.ffn_size, kept, settings, () if scratch else ffn_importance)
+    rank = settings.embedding_rank
+    if rank >= shape.hidden_size:
+        raise ConfigError(
+            f"settings.embedding_rank is {rank}, but the hidden size is only {shape.hidden_size}",
+            hint=f"use 1 to {shape.hidden_size - 1}, or 0 for a whole table",
+        )
+    return Plan(
+        dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths, rank, pruning_of(settings)
+    )
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -151,14 +198,12 @@ def _checked_shape(init: Shape, settings: Settings) -> Shape:
             hint=f"set student.init to a checkpoint of {', '.join(ARCHITECTURES)} or to "
             '"scratch", or use another family, such as mlp',
         )
-    for key in ("hidden_size", "ffn_size"):
-        wanted, have = getattr(settings, key), getattr(init, key)
-        if wanted not in (0, have):
-            raise ConfigError(
-                f"settings.{key} is {wanted}, but the initial model has {have}",
-                hint=f'omit {key}, or set student.init = "scratch"',
-            )
-    return init
+    if settings.hidden_size > init.hidden_size:
+        raise ConfigError(
+            f"settings.hidden_size is {settings.hidden_size}, but the initial model has {init.hidden_size}",
+            hint=f'use 1 to {init.hidden_size}, omit hidden_size, or set student.init = "scratch"',
+        )
+    return dataclasses.replace(init, hidden_size=settings.hidden_size or init.hidden_size)
 
 
 def _scratch_shape(init: Shape, settings: Settings) -> Shape:
@@ -247,33 +292,39 @@ def known_metrics(
     return plan_metrics(plan, task=task, labels=labels, mean_length=mean_length)
 
 
-def plan_metrics(plan: Plan, *, task: str, labels: int, mean_length: float) -> dict[str, float]:
-    """The same for an existing plan."""
+def plan_metrics(
+    plan: Plan, *, task: str, labels: int, mean_length: float, first_position: bool = True
+) -> dict[str, float]:
+    """The same for an existing plan; `first_position` as in `flops`."""
     encoder = encoder_params(plan)
-    params = embedding_params(plan.shape) + encoder + head_params(plan.shape, task=task, labels=labels)
+    params = (
+        embedding_params(plan.shape, plan.embedding_rank) + encoder + head_params(plan.shape, task=task, labels=labels)
+    )
     zeros = plan.pruning.zeros(prunable(plan)) if plan.pruning else 0
     return {
         "params": params,
         "encoder_params": encoder,
         "size_mb": params * BYTES_PER_WEIGHT / 1e6,
-        "gflops": flops(plan, task=task, labels=labels, length=mean_length) / 1e9,
+        "gflops": flops(plan, task=task, labels=labels, length=mean_length, first_position=first_position) / 1e9,
         **({} if zeros is None else {"nonzero_params": params - zeros}),
     }
 
 
-def embedding_params(shape: Shape) -> int:
-    """Word, position and segment embeddings and one LayerNorm."""
-    return (shape.vocab_size + shape.positions + shape.types) * shape.hidden_size + 2 * shape.hidden_size
+def embedding_params(shape: Shape, rank: int = 0) -> int:
+    """Word embeddings, whole or of this rank, position and segment embeddings and one LayerNorm."""
+    hidden = shape.hidden_size
+    words = (shape.vocab_size + hidden) * rank if rank else shape.vocab_size * hidden
+    return words + (shape.positions + shape.types) * hidden + 2 * hidden
 
 
 def encoder_params(plan: Plan) -> int:
     """All encoder layers."""
-    return sum(layer_params(plan.shape, left) for left in plan.heads_left)
+    return sum(layer_params(plan.shape, *left) for left in zip(plan.heads_left, plan.ffn_left, strict=True))
 
 
-def layer_params(shape: Shape, heads_left: int) -> int:
+def layer_params(shape: Shape, heads_left: int, ffn: int) -> int:
     """Query, key, value, attention output, feed-forward and two LayerNorms of one layer."""
-    hidden, ffn, attention = shape.hidden_size, shape.ffn_size, heads_left * shape.head_size
+    hidden, attention = shape.hidden_size, heads_left * shape.head_size
     projections = 3 * (hidden * attention + attention) + (attention * hidden + hidden)
     feed_forward = (hidden * ffn + ffn) + (ffn * hidden + hidden)
     return projections + feed_forward + 4 * hidden
@@ -281,12 +332,12 @@ def layer_params(shape: Shape, heads_left: int) -> int:
 
 def prunable(plan: Plan) -> Iterator[int]:
     """Sizes of the matrices in the scope of the pruning of single weights: linear layers, then word embeddings."""
-    hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
-    for left in plan.heads_left:
-        yield from (hidden * left * plan.shape.head_size,) * 4
+    hidden = plan.shape.hidden_size
+    for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True):
+        yield from (hidden * heads * plan.shape.head_size,) * 4
         yield from (hidden * ffn,) * 2
     if plan.pruning and plan.pruning.embeddings:
-        yield plan.shape.vocab_size * hidden
+        yield plan.shape.vocab_size * (plan.embedding_rank or hidden)
 
 
 def head_params(shape: Shape, *, task: str, labels: int) -> int:
@@ -297,17 +348,24 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
     return (hidden * hidden + hidden) + (hidden * labels + labels)
 
 
-def flops(plan: Plan, *, task: str, labels: int, length: float) -> float:
+def flops(plan: Plan, *, task: str, labels: int, length: float, first_position: bool = True) -> float:
     """Floating point operations of the matrix products for one input of `length` tokens, two per multiply-add.
 
-    Softmax, LayerNorm, biases and activations are not counted, as is customary.
+    Softmax, LayerNorm, biases and activations are not counted, as is customary. The last layer of a classifier is
+    computed for its first position only, as in `distill.families.first_position`, or else is counted whole.
     """
-    hidden, ffn = plan.shape.hidden_size, plan.shape.ffn_size
-    widths: Sequence[int] = [left * plan.shape.head_size for left in plan.heads_left]
-    layers = sum(2 * length * (4 * hidden * width + 2 * hidden * ffn) + 4 * length**2 * width for width in widths)
-    if TASKS[task].spans:
-        return layers + 2 * length * hidden * SPAN_LOGITS
-    return layers + 2 * hidden * (hidden + labels)
+    hidden = plan.shape.hidden_size
+    sizes = [(heads * plan.shape.head_size, ffn) for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True)]
+    spans = TASKS[task].spans
+    computed = [length] * (len(sizes) - 1) + [1.0 if first_position and not spans else length]
+    layers = sum(
+        4 * hidden * width * length  # keys and values
+        + 4 * hidden * (width + ffn) * positions  # queries, output, feed-forward
+        + 4 * width * length * positions  # scores and weighted values
+        for (width, ffn), positions in zip(sizes, computed, strict=True)
+    )
+    embeddings = 2 * length * plan.embedding_rank * hidden
+    return embeddings + layers + (2 * length * hidden * SPAN_LOGITS if spans else 2 * hidden * (hidden + labels))
 
 
 # ---------------------------------------------------------------------------------------------------------- the family
@@ -321,7 +379,7 @@ class Transformer:
     settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
-            *("hidden_size", "ffn_size", "head_size", "initializer_range"),
+            *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "head_size", "initializer_range"),
             *("dropout", "attention_dropout", "classifier_dropout"),
             *sparsity.KEYS,
         }
@@ -343,12 +401,31 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        return plan_student(Shape.from_dict(shape), settings, scratch=scratch)
+        plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch, ffn_importance=facts.ffn_importance)
+        if plan.narrowed and facts.features and not facts.ffn_importance:
+            raise ConfigError(
+                f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
+                "importance of neurons",
+                hint="Start a new study that fixes or searches ffn_size from the beginning.",
+            )
+        if plan.projected and facts.features and not facts.projection:
+            raise ConfigError(
+                f"settings.hidden_size is {settings.hidden_size}, but the preparation of this study did not compute a "
+                "projection of the initial model's hidden states",
+                hint="Start a new study that fixes or searches hidden_size from the beginning.",
+            )
+        return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
         mean_length = facts.units_of(_units(facts)).mean_length
-        return plan_metrics(student, task=task.name, labels=len(facts.labels), mean_length=mean_length)
+        return plan_metrics(
+            student,
+            task=task.name,
+            labels=len(facts.labels),
+            mean_length=mean_length,
+            first_position=facts.first_position or not facts.features,
+        )
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
@@ -359,6 +436,8 @@ class Transformer:
             "heads",
             "hidden_size",
             "ffn_size",
+            "ffn_choice",
+            "embedding_rank",
             "head_size",
             *sparsity.KEYS,
         }

@@ -1,7 +1,6 @@
-"""The run folder as launchers on this machine use it: claimed by its lock, its end read from exit.json.
+"""The run folder for launchers on this machine: they claim its lock and read how the attempt ended from exit.json.
 
-It starts and signals nothing. A worker may have written anything into its folder, so nothing there is believed before
-its type was checked.
+It starts and signals nothing. A worker may have written anything into its folder, so every type is checked before use.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _LARGEST = 2**31
 
 
 def claim(paths: RunPaths) -> int:
-    """The held lock of an attempt that has never run; else LaunchError."""
+    """Take the lock of an attempt that has never run; LaunchError otherwise."""
     try:
         lock = process.try_lock(paths.lock)
     except OSError as error:
@@ -38,9 +37,9 @@ def claim(paths: RunPaths) -> int:
 
 
 def read_exit(paths: RunPaths, handle: Handle) -> Exit:
-    """How an attempt ended of which nothing runs any more: as its exit.json says, else lost, with the reason if known.
+    """How an attempt without running processes ended: as in its exit.json, else lost, with the reason if known.
 
-    An attempt without a handle and a state.json never got as far as a worker: a runner died while it started it.
+    An attempt without handle and state.json never had a worker: the runner died while starting it.
     """
     if found := _recorded(read_object(paths.exit)):
         return found
@@ -54,7 +53,7 @@ def read_exit(paths: RunPaths, handle: Handle) -> Exit:
 
 
 def _recorded(raw: Mapping[str, Any]) -> Exit | None:
-    """The content of an exit.json; None when it is not there or no shim can have written it."""
+    """The content of exit.json; None if it is missing or cannot have been written by a shim."""
     kind, tail, at = raw.get("kind"), raw.get("log_tail", ""), _number(raw.get("ended_at"))
     if not isinstance(kind, str) or not _KIND.fullmatch(kind) or not isinstance(tail, str) or at is None:
         return None
@@ -71,7 +70,7 @@ def _recorded(raw: Mapping[str, Any]) -> Exit | None:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number that every column can hold; None for anything else."""
+    """A finite number that fits a column; None for anything else."""
     fit = type(value) in (int, float) and -_LARGEST * _LARGEST < value < _LARGEST * _LARGEST and math.isfinite(value)
     return value if fit else None
 

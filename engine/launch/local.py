@@ -1,7 +1,7 @@
 """Workers as processes of this machine: on its GPUs, or on shares of its CPU cores.
 
-It knows run folders and devices, no study and no database. Whether an attempt lives is asked of its lock, and of the
-processes that were recorded when it began, for a lock file can be deleted.
+It knows run folders and devices, no study and no database. An attempt is alive if its lock is held or one of the
+processes recorded at its start runs, as a lock file can be deleted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WORKER_MODULE = "bertdistill.engine.distill.worker"
 COMMAND_VARIABLE = "BERTDISTILL_WORKER"
 """A command line to start workers with, for example in a container; the run folder is appended to it."""
 
-# glibc gives large blocks back and faults them in again at every step: 8 % of a CPU student's time, for 3 % of memory.
+# glibc returns large blocks and faults them in again at every step: 8 % of a CPU student's time, for 3 % of memory.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -48,7 +48,7 @@ def worker_environment(environ: Mapping[str, str], device: Device, folder: Path)
         **threads,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "CUDA_VISIBLE_DEVICES": device.uuid,
-        # Threads that spin at barriers starve when others want the cores too: 0.9 against 3.9 steps/s at a load of 6.
+        # Threads that spin at barriers starve when others use the cores: 0.9 against 3.9 steps/s at a load of 6.
         "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
@@ -58,13 +58,13 @@ def worker_environment(environ: Mapping[str, str], device: Device, folder: Path)
 
 @dataclass(frozen=True)
 class LocalLauncher:
-    """Workers on this machine, each below a shim in its own session: they outlive terminal and runner."""
+    """Workers on this machine, each under a shim in a session of its own: they outlive the terminal and the runner."""
 
     command: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
-        """One a GPU (`per_gpu` on request), by UUID; without a GPU `wanted` shares of the CPU cores, or one."""
+        """One per GPU, by UUID (`per_gpu` on request); without a GPU `wanted` shares of the CPU cores, or one."""
         gpus = gpu_uuids(self.environ)
         count = min(wanted or len(gpus) * per_gpu, len(gpus) * per_gpu) if gpus else wanted or 1
         threads = max(1, cores() // count)
@@ -79,13 +79,13 @@ class LocalLauncher:
         ]
 
     def whole(self, slot: Slot) -> Slot:
-        """On a CPU, the slot with every core; a GPU slot as it is, for its cores are a share that others rely on."""
+        """On a CPU, the slot with every core; a GPU slot unchanged, as others rely on their share of the cores."""
         if slot.device.kind == "cuda":
             return slot
         return replace(slot, device=replace(slot.device, threads=cores()))
 
     def busy(self, slot: Slot) -> str:
-        """Why a GPU is skipped: others use memory on it. A CPU slot is never busy."""
+        """Why a GPU is skipped: other processes use memory on it. A CPU slot is never busy."""
         return "" if slot.device.kind == "cpu" else gpu_busy(slot.device)
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
@@ -119,7 +119,9 @@ class LocalLauncher:
         return Handle(process.host(), boot, shim=child.pid, start=start)
 
     def alive(self, paths: RunPaths, handle: Handle) -> bool:
-        """Whether the lock is held, by the shim or by anything that the worker left behind, or either of them runs."""
+        """Whether the lock is held (by the shim or by anything that the worker left behind), or the shim or worker
+        runs.
+        """
         reap()
         if process.held(paths.lock):
             return True
@@ -127,7 +129,7 @@ class LocalLauncher:
         return any(process.alive(one, boot=who.boot) for one in (who.shim, who.worker))
 
     def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
-        """As exit.json says."""
+        """As exit.json records it."""
         return None if self.alive(paths, handle) else read_exit(paths, handle)
 
     def stop(self, paths: RunPaths, handle: Handle) -> None:
@@ -137,9 +139,9 @@ class LocalLauncher:
             process.send(who.worker, signal.SIGTERM, boot=who.boot)
 
     def kill(self, paths: RunPaths, handle: Handle) -> None:
-        """SIGKILL to all that hold the lock or were started for this folder, in whatever session they are.
+        """SIGKILL to all processes that hold the lock or were started for this folder, in any session.
 
-        The shim is spared while it can still write down how the worker ended.
+        The shim is spared while it can still record how the worker ended.
         """
         mine = {*process.holders(paths.lock), *process.naming(FOLDER_VARIABLE, str(paths.folder))}
         if not process.kill_all(mine - {_recorded(paths, handle).shim.pid}):

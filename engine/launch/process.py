@@ -1,4 +1,4 @@
-"""Who a process is, whether a lock file is held, and signals that cannot reach the wrong process.
+"""Process identity, lock files, and signals that cannot reach the wrong process.
 
 It starts nothing and knows no run folders. A pid alone proves nothing (they are reused), so a process is named by pid
 and start time within one boot, and is signalled through a pidfd that was checked after it was opened.
@@ -54,11 +54,12 @@ def me() -> Identity:
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock file at `path`, creating it if needed: the descriptor that holds it, or None when it is taken.
+    """Lock the file at `path`, creating it if needed: the descriptor that holds the lock, or None if it is held
+    elsewhere.
 
-    It asks for 0.1 s, because a probe by `held` also holds the lock for some microseconds.
+    It retries for 0.1 s, because a probe by `held` also holds the lock for some microseconds.
     """
-    # A FIFO in its place must not block, a link must not lead elsewhere.
+    # A FIFO of this name must not block, and a link must not be followed.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     deadline = time.monotonic() + 0.1
     while True:
@@ -77,7 +78,7 @@ def held(path: Path) -> bool:
     """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:  # not there, or replaced by something that is no lock
+    except OSError:  # missing, or replaced by something that is not a lock
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -89,14 +90,14 @@ def held(path: Path) -> bool:
 
 
 def send(identity: Identity, number: signal.Signals, *, boot: str) -> bool:
-    """Signal one process if it still is the one that was recorded during `boot`; False when it is gone."""
+    """Signal a process if it is still the one recorded during `boot`; False if it is gone."""
     if identity.pid <= 0 or boot != boot_id():
         return False
     return _send(identity.pid, number, lambda: start_ticks(identity.pid) == identity.start)
 
 
 def holders(path: Path) -> Iterator[int]:
-    """Pids of this user's processes that have the lock file at `path` open, this process left out. Linux only."""
+    """Pids of this user's other processes that have the lock file at `path` open. Linux only."""
     for folder in Path("/proc").glob("[0-9]*"):
         pid = int(folder.name)
         if pid != os.getpid() and _has_open(pid, path):
@@ -104,7 +105,7 @@ def holders(path: Path) -> Iterator[int]:
 
 
 def naming(variable: str, value: str) -> Iterator[int]:
-    """Pids of this user's processes that have `variable` set to `value`, this process left out. Linux only."""
+    """Pids of this user's other processes whose environment has `variable` set to `value`. Linux only."""
     wanted = f"{variable}={value}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended, or belongs to someone else
@@ -113,25 +114,25 @@ def naming(variable: str, value: str) -> Iterator[int]:
 
 
 def kill_all(pids: Iterable[int]) -> int:
-    """SIGKILL each process that is still the one that was found; how many there were."""
+    """SIGKILL each process that is still the one that was found; returns how many there were."""
     found = [Identity(pid, start_ticks(pid)) for pid in pids]
     return sum(send(one, signal.SIGKILL, boot=boot_id()) for one in found)
 
 
 def alive(identity: Identity, *, boot: str) -> bool:
-    """Whether the process that was recorded during `boot` still runs; one that ended and was not reaped does not."""
+    """Whether the process recorded during `boot` is still running; a zombie is not."""
     if identity.pid <= 0 or boot != boot_id() or start_ticks(identity.pid) != identity.start:
         return False
     return _state(identity.pid) not in ("Z", "X", "")
 
 
 def suspended(identity: Identity) -> bool:
-    """Whether the process is stopped by a signal or a debugger: it lives, and does nothing."""
+    """Whether the process is stopped by a signal or a debugger, i.e. alive but doing nothing."""
     return start_ticks(identity.pid) == identity.start and _state(identity.pid) in ("T", "t")
 
 
 def _state(pid: int) -> str:
-    """The kernel's letter for what a process does; empty where that is unknown."""
+    """The kernel's state letter of a process; empty if unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):

@@ -40,7 +40,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class Handle:
-    """By what a launcher finds an attempt again. `Attempt.handle` and `ModelVersion.handle` hold its JSON form.
+    """How a launcher finds an attempt again. `Attempt.handle` and `ModelVersion.handle` hold its JSON form.
 
     A launcher fills in the fields that it needs; an empty handle belongs to an attempt that was never started.
     """
@@ -82,7 +82,7 @@ class Launcher(Protocol):
         ...
 
     def busy(self, slot: Slot) -> str:
-        """Why this slot must be skipped just now; empty when it may be used."""
+        """Why this slot must be skipped at present; empty if it may be used."""
         ...
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
@@ -94,11 +94,11 @@ class Launcher(Protocol):
         ...
 
     def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
-        """How the attempt ended; None while a process of it lives."""
+        """How the attempt ended; None while one of its processes runs."""
         ...
 
     def stop(self, paths: RunPaths, handle: Handle) -> None:
-        """Ask it to leave: SIGTERM to the worker's main process, SIGKILL after the grace time."""
+        """Request a stop: SIGTERM to the worker's main process, SIGKILL after the grace period."""
         ...
 
     def kill(self, paths: RunPaths, handle: Handle) -> None:

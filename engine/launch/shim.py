@@ -7,7 +7,6 @@ start a thread (the worker's parent-death signal would follow that thread) or re
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -42,8 +41,8 @@ def classify(
 ) -> str:
     """The class of an end, from the exit code or signal, the last exception in the log and what the kernel counted.
 
-    `asked`: a stop was passed on; `timed_out`: it was not heeded and the worker was killed; `cuda`: it ran on a GPU.
-    Words count only where the worker died of them: in the exception that ended Python, or one that aborted C++.
+    `asked`: a stop was passed on; `timed_out`: it was ignored and the worker was killed; `cuda`: it ran on a GPU. Only
+    the message of the fatal exception counts: the one that ended Python, or that aborted C++.
     """
     if timed_out and code != 0:
         return "stop_timeout"
@@ -66,9 +65,9 @@ def classify(
 
 
 def last_exception(tail: str) -> str:
-    """The line that names the last exception of a log; of a C++ exception, what it says. Empty without either.
+    """The line that names the last exception of a log; for a C++ exception, its message. Empty without either.
 
-    Those that Python ignored are left out: a handler that fails at its end says nothing about the work.
+    Ignored exceptions are skipped: a finaliser that fails at exit says nothing about the work.
     """
     found, inside, ignored = "", False, False
     for line in tail.split("\n"):
@@ -95,7 +94,7 @@ def log_tail(path: str, size: int = TAIL_BYTES) -> str:
 
 
 def _open_regular(path: str) -> int:
-    """A descriptor to read `path`; OSError for a FIFO, which would block, a device, which never ends, and a link."""
+    """A descriptor to read `path`; OSError for a FIFO (it would block), a device (it never ends) and a link."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -126,7 +125,7 @@ def _text(path: str) -> str:
 
 
 def _oom_kills() -> int:
-    """Processes that the kernel killed for memory: in our control group where it counts them, else on the machine."""
+    """Number of OOM kills: in our control group if it counts them, else on the machine."""
     for line in _text("/proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -168,7 +167,7 @@ def _lock() -> int | None:
     """Hold the lock of the folder that we are in, by an inherited descriptor or a new one; None when it is taken."""
     inherited = os.environ.pop(LOCK_VARIABLE, "")
     descriptor = int(inherited) if inherited else os.open("lock", os.O_RDWR | os.O_CREAT, 0o600)
-    for _ in range(20):  # someone who asks whether the lock is free holds it for some microseconds
+    for _ in range(20):  # a process that probes the lock holds it for some microseconds
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -179,11 +178,17 @@ def _lock() -> int | None:
     return None
 
 
+def _prctl(option: int, value: int) -> None:
+    import ctypes  # not at the top: the app imports this module, and ctypes takes 5 ms of its first paint
+
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
 def _become(command: list[str], shim_pid: int) -> None:
-    """In the child: a process group of its own, first in line for the memory killer, gone when the shim is gone."""
+    """In the child: a process group of its own, preferred by the OOM killer, killed when the shim dies."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         try:
             with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - as above
                 file.write("500")
@@ -229,7 +234,9 @@ def _trim_log() -> None:
 
 
 def _supervise(worker: int, grace: float, signals: set[signal.Signals]) -> tuple[bool, bool]:
-    """Wait until the worker has ended (it is not reaped yet). Returns whether a stop was asked for, and not heeded."""
+    """Wait until the worker has ended (without reaping it). Returns whether a stop was requested, and whether it was
+    ignored.
+    """
     deadline: float | None = None
     timed_out = False
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
@@ -250,19 +257,18 @@ def _kill_group(worker: int) -> None:
     try:  # noqa: SIM105 - contextlib costs memory, as above
         os.killpg(worker, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        pass  # nobody is left in it
+        pass  # the group is empty
 
 
 def _reap(worker: int) -> None:
-    """Collect orphans of the worker that have ended; the worker itself is left to `main`."""
+    """Reap ended orphans of the worker; the worker itself is reaped by `main`."""
     while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid != worker:
         os.waitpid(found.si_pid, 0)
 
 
 def _end_strays() -> None:
-    """Kill what an ended worker left behind, in whatever session: its orphans are children of this process.
-
-    One that the kernel does not let go of in time keeps the lock, if it has it; the launcher looks after it.
+    """Kill what an ended worker left behind, in any session: its orphans are children of this process. One that does
+    not die in time keeps the lock if it has it; the launcher takes care of it.
     """
     deadline = time.monotonic() + _STRAY_SECONDS
     while time.monotonic() < deadline:
@@ -270,7 +276,7 @@ def _end_strays() -> None:
             try:  # noqa: SIM105 - as above
                 os.kill(pid, signal.SIGKILL)  # our child, not reaped: the pid is still its own
             except PermissionError:
-                pass  # it runs as somebody else
+                pass  # it runs as another user
         try:
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
                 time.sleep(0.01)
@@ -325,7 +331,7 @@ def main(argv: list[str]) -> int:
     signals = {signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     kills_before, started, began = _oom_kills(), time.time(), time.monotonic()
     worker = _spawn(command)
     state = {"host": os.uname().nodename, "boot_id": boot_id(), "started_at": started}

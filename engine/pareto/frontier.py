@@ -22,6 +22,8 @@ SIZES = ("params", "nonzero_params", "encoder_params", "size_mb", "gflops", "pea
 TIMES = ("latency_cpu_ms", "latency_ratio", "latency_ms", "latency_p95_ms", "throughput", "train_minutes")
 LOG_SCALED = frozenset(SIZES + TIMES)
 """Metrics for which ratios matter rather than differences; all are positive."""
+WIDE = 10.0
+"""Such a metric gets a logarithmic axis if its highest value is this many times its lowest."""
 
 MARGIN = 0.1
 """The reference point is this fraction of the range beyond the worst point, so that extreme trials gain something."""
@@ -61,6 +63,11 @@ class RankedRow(Generic[Key]):
     feasible: bool
     dominated_by: Key | None
     distance: float
+
+
+def is_wide(metric: str, low: float, high: float) -> bool:
+    """Whether the axis of a metric with these lowest and highest values should be logarithmic."""
+    return metric in LOG_SCALED and low > 0 and high / low >= WIDE
 
 
 # ----------------------------------------------------------------------------------------------------------- dominance
@@ -148,24 +155,27 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
     it is from the thresholds. Each objective is scaled by its range over these rows: 0.1 is a tenth of the range.
     `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are omitted.
     """
-    complete = [(key, values) for key, values in rows if has_all(values, objectives)]
-    points = [oriented(values, objectives) for _, values in complete]
-    fit = [feasible(values, objectives) for _, values in complete]
-    scaled = _by_range([on_scale(point, optimised(objectives)) for point in points])
+    wanted = optimised(objectives)
+    complete = [(key, found) for key, values in rows if None not in (found := _finite(values, objectives))]
+    signs = [(i, _sign(objective)) for i, objective in enumerate(objectives) if not objective.constraint]
+    points = [tuple([sign * float(found[i] or 0.0) for i, sign in signs]) for _, found in complete]
+    limited = [(i, objective) for i, objective in enumerate(objectives) if objective.threshold is not None]
+    fit = [all(objective.feasible(found[i] or 0.0) for i, objective in limited) for _, found in complete]
+    scaled, limits = _by_range([on_scale(point, wanted) for point in points], wanted)
     inside = [i for i, ok in enumerate(fit) if ok]
     best = non_dominated([points[i] for i in inside])
     frontier = [i for i, on_frontier in zip(inside, best, strict=True) if on_frontier]
     edge = set(frontier)
-    limits = _scaled_limits(points, optimised(objectives))
     result: list[tuple[tuple[float, ...], RankedRow[Key]]] = []
     for i, (key, _) in enumerate(complete):
+        distance, nearest = 0.0, None
         if not fit[i]:
             distance = _shortfall(scaled[i], limits)
-        else:
-            distance = 0.0 if i in edge else min(_shortfall(scaled[i], scaled[j]) for j in frontier)
-        above = [j for j in frontier if dominates(points[j], points[i])] if fit[i] and i not in edge else []
-        nearest = min(above, key=lambda j: math.dist(scaled[i], scaled[j])) if above else None
-        row = RankedRow(key, i in edge, fit[i], None if nearest is None else complete[nearest][0], distance)
+        elif i not in edge:
+            distance = min([_shortfall(scaled[i], scaled[j]) for j in frontier])
+            above = [j for j in frontier if dominates(points[j], points[i])]
+            nearest = complete[min(above, key=lambda j: math.dist(scaled[i], scaled[j]))][0]
+        row = RankedRow(key, i in edge, fit[i], nearest, distance)
         result.append(((not fit[i], i not in edge, distance, *points[i]), row))
     return [row for _, row in sorted(result, key=lambda pair: pair[0])]
 
@@ -175,21 +185,21 @@ def _shortfall(point: Point, goal: Point) -> float:
     return math.hypot(*[a - b if a > b else 0.0 for a, b in zip(point, goal, strict=True)])
 
 
-def _scaled_limits(points: Sequence[Point], objectives: Objectives) -> Point:
-    low, span = _extent([on_scale(point, objectives) for point in points], len(objectives))
+def _by_range(points: Sequence[Point], objectives: Objectives) -> tuple[list[Point], Point]:
+    """Points on the scale for distances, and the thresholds, in units of each objective's range over these points."""
+    low, span = _extent(points, len(objectives))
     raw = tuple(_sign(o) * o.threshold if o.threshold is not None else math.inf for o in objectives)
-    logged = tuple(_log(value, o) if math.isfinite(value) else value for value, o in zip(raw, objectives, strict=True))
-    return tuple((value - a) / s for value, a, s in zip(logged, low, span, strict=True))
+    limits = tuple(_log(value, o) if math.isfinite(value) else value for value, o in zip(raw, objectives, strict=True))
+    return [_scaled(point, low, span) for point in points], _scaled(limits, low, span)
 
 
-def _by_range(points: Sequence[Point]) -> list[Point]:
-    low, span = _extent(points, len(points[0]) if points else 0)
-    return [tuple((value - a) / s for value, a, s in zip(point, low, span, strict=True)) for point in points]
+def _scaled(point: Point, low: Point, span: Point) -> Point:
+    return tuple([(value - a) / s for value, a, s in zip(point, low, span, strict=True)])
 
 
 def _extent(points: Sequence[Point], width: int) -> tuple[Point, Point]:
-    low = tuple(min((p[i] for p in points), default=0.0) for i in range(width))
-    high = tuple(max((p[i] for p in points), default=0.0) for i in range(width))
+    low = tuple([min([p[i] for p in points], default=0.0) for i in range(width)])
+    high = tuple([max([p[i] for p in points], default=0.0) for i in range(width)])
     return low, tuple((b - a) or 1.0 for a, b in zip(low, high, strict=True))
 
 
@@ -245,7 +255,7 @@ def unit_points(points: Sequence[Point], objectives: Objectives, reference: Poin
     logged = [on_scale(point, objectives) for point in points]
     low, _ = _extent(logged, len(objectives))
     span = tuple((b - a) if b > a else 1.0 for a, b in zip(low, corner, strict=True))
-    return [tuple((value - a) / s for value, a, s in zip(p, low, span, strict=True)) for p in logged]
+    return [_scaled(point, low, span) for point in logged]
 
 
 def gains(points: Sequence[Point], reference: Point) -> list[float]:
@@ -280,7 +290,7 @@ def _sign(objective: Objective) -> float:
 
 def on_scale(point: Point, objectives: Objectives) -> Point:
     """An oriented point on the scale used for distances and volumes: sizes and times as log10."""
-    return tuple(_log(value, objective) for value, objective in zip(point, objectives, strict=True))
+    return tuple([_log(value, objective) for value, objective in zip(point, objectives, strict=True)])
 
 
 def _log(value: float, objective: Objective) -> float:

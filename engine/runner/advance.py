@@ -15,7 +15,7 @@ from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.rules import out_of_hours, over_limit
 from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.runner.settle import row
-from bertdistill.engine.search.optimiser import Proposal, SpaceExhausted
+from bertdistill.engine.search.past import Proposal, SpaceExhausted
 from bertdistill.engine.search.proposals import Proposer
 from bertdistill.engine.study.ranges import inside
 from bertdistill.engine.study.space import resolve

@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device, Settings
+from bertdistill.engine.contract.spec import Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.study.config import select_metric
 from bertdistill.engine.study.student import (
+    may_cut,
     measured,
     prunes_by_importance,
     wanted_families,
@@ -75,6 +77,8 @@ def attempt_spec(
         vectors=wanted_vectors(spec),
         families=wanted_families(spec),
         importance=prunes_by_importance(spec),
+        neurons=may_cut(spec, "ffn_size"),
+        projection=may_cut(spec, "hidden_size"),
         measure=measured(spec),
     )
 

@@ -32,7 +32,7 @@ _DROPPED = f"Values were dropped: invalid series names, or more than {MAX_SERIES
 
 @dataclass(frozen=True)
 class Batch:
-    """What was stored of one attempt."""
+    """What was stored for one attempt."""
 
     offset: int = 0
     """Where the next call continues."""
@@ -48,10 +48,10 @@ class Batch:
 
 
 def ingest(db: Database, workspace: Path, attempt: Attempt, *, max_bytes: int = BATCH_BYTES) -> Batch:
-    """Store the complete lines behind the attempt's stored offset, at most `max_bytes` of them (but one line at least).
+    """Store the complete lines after the attempt's stored offset: at most `max_bytes`, but at least one line.
 
     A missing file, or one without a new complete line, changes nothing and takes no lock. A file shorter than the
-    offset is read from its start: every row replaces itself.
+    offset is read from the start; storing a row again replaces it.
     """
     return ingest_all(db, workspace, [attempt], max_bytes=max_bytes)[attempt.id]
 
@@ -59,7 +59,9 @@ def ingest(db: Database, workspace: Path, attempt: Attempt, *, max_bytes: int = 
 def ingest_all(
     db: Database, workspace: Path, attempts: Sequence[Attempt], *, max_bytes: int = BATCH_BYTES
 ) -> dict[int, Batch]:
-    """`ingest` for many attempts, in a transaction for every `max_bytes`; what was stored by row id of the attempt."""
+    """`ingest` for many attempts, with one transaction per `max_bytes`; returns what was stored by the attempt's row
+    id.
+    """
     stored = {attempt.id: Batch(offset=attempt.ingest_offset) for attempt in attempts}
     news: list[_News] = []
     for attempt in attempts:
@@ -106,7 +108,7 @@ def _store_all(db: Database, workspace: Path, news: Sequence[_News], max_bytes: 
 
 @dataclass
 class _Common:
-    """What nearly every report brings, gathered over all attempts, so that each kind is one statement."""
+    """What nearly every report contains, collected over all attempts, so that each kind takes one statement."""
 
     points: list[Points] = field(default_factory=list)
     attempts: list[writes.Reported] = field(default_factory=list)
@@ -154,7 +156,7 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
 
 
 def _add_points(session: Writing, attempt: Attempt, events: Events, common: _Common) -> tuple[int, int]:
-    """Take the points of admitted series; returns how many were taken and dropped."""
+    """Add the points of admitted series; returns how many were added and how many dropped."""
     points = events.points
     if not points:
         return 0, 0
@@ -169,21 +171,21 @@ def _add_points(session: Writing, attempt: Attempt, events: Events, common: _Com
 
 
 def _newest(events: Events) -> dict[str, float | None]:
-    """The newest value under every name: what a training that names its metrics itself has scored so far."""
+    """The newest value of each name: the scores so far of a training that names its own metrics."""
     newest = {name: value for name, _, value, _ in events.points if SERIES_NAME.fullmatch(name)}
     final = events.result["metrics"] if events.result is not None else {}
     return {**dict(list(newest.items())[:MAX_SERIES]), **final}
 
 
 def _steps(events: Events) -> Mapping[str, Any] | None:
-    """The progress of a training that reports none: its newest step."""
+    """The progress of a training that does not report it: its newest step."""
     if not events.points:
         return None
     return {"phase": "train", "done": events.points[-1][1] + 1, "total": 0.0, "rate": 0.0, "unit": "steps"}
 
 
 def _admit(known: set[str], reported: Iterable[str]) -> set[str]:
-    """Reported names that have a series or may get one: fit names, until there are MAX_SERIES."""
+    """Reported names that have a series or may get one: valid names, up to MAX_SERIES."""
     new = sorted(name for name in set(reported) - known if SERIES_NAME.fullmatch(name))
     return (set(reported) & known) | set(new[: max(MAX_SERIES - len(known), 0)])
 
@@ -202,21 +204,21 @@ def _store_checkpoints(
 ) -> tuple[int, int]:
     """Record checkpoints inside the attempt's folder; returns how many were recorded and how many are elsewhere.
 
-    What is recorded here is removed one day, so nothing else may be named.
+    Recorded folders are deleted some day, so nothing else may be recorded.
     """
     root, stored = os.path.realpath(workspace), 0
     own = os.path.join(root, attempt.folder, "")  # noqa: PTH118 - not resolved: the folder may have become a link
     for checkpoint in checkpoints:
         folder = os.path.realpath(checkpoint["folder"])
         if folder.startswith(own):
-            place = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id}
-            writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **place})
+            owner = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id}
+            writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **owner})
             stored += 1
     return stored, len(checkpoints) - stored
 
 
 def _store_notices(session: Writing, attempt: Attempt, notices: list[tuple[float, str, str]]) -> int:
-    """Store notices that are not there yet, so that a file read again doubles none."""
+    """Store notices that are new, so that rereading a file duplicates none."""
     stored = 0
     for at, level, text in notices[:NOTICES_A_BATCH]:
         if not reads.has_notice(session, attempt.study_id, attempt.trial_id, text, at=at):

@@ -17,7 +17,7 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
-from bertdistill.store import reads, writes
+from bertdistill.store import reads
 from bertdistill.store.db import Database, open_db
 
 BEAT_SECONDS = 5.0
@@ -141,6 +141,8 @@ class Held:
 @contextmanager
 def hold(workspace: Workspace, db: Database, clock: Callable[[], float]) -> Iterator[Held | None]:
     """Be the runner inside the block; yields None when another one is."""
+    from bertdistill.store import writes  # not at the top: the app only asks who the runner is
+
     lock = process.try_lock(workspace.runner_lock)
     if lock is None:
         yield None

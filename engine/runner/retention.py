@@ -78,7 +78,7 @@ def drop(db: Database, workspace: Workspace, checkpoints: Iterable[Checkpoint], 
     if not chosen:
         return Dropped()
     with db.write() as session:
-        promoted = {version.checkpoint_id for version in reads.model_versions(session)}
+        promoted = _promoted(session)
         resting = {one.trial_id for one in chosen if reads.trial_by_id(session, one.trial_id).state in _AT_REST}
         chosen = [one for one in chosen if one.id not in promoted and one.trial_id in resting]
         for one in chosen:
@@ -111,9 +111,15 @@ def sweep(db: Database, workspace: Workspace, trial_id: int) -> None:
 
 def _needed(session: Reading, trial_id: int) -> set[str]:
     """Folders of a trial that a row holds, or that a verification reads although a newer checkpoint took its place."""
-    read = {version.checkpoint_id for version in reads.model_versions(session) if version.state == "verifying"}
+    read = _promoted(session, only_verifying=True)
     every = reads.checkpoints(session, trial_id=trial_id, dropped=True)
     return {one.folder for one in every if one.dropped_at is None or one.id in read}
+
+
+def _promoted(session: Reading, *, only_verifying: bool = False) -> set[int]:
+    """Checkpoints that versions of models were made from, both members of cascades."""
+    versions = [one for one in reads.model_versions(session) if one.state == "verifying" or not only_verifying]
+    return {checkpoint for version in versions for checkpoint in version.checkpoint_ids}
 
 
 def make_room(
@@ -163,7 +169,7 @@ def _spare(session: Reading, study: Study) -> list[Checkpoint]:
     """Checkpoints of a study that may go, least valuable first."""
     trials = {trial.id: trial for trial in reads.trials(session, study.id)}
     kept = [one for one in reads.checkpoints(session, study_id=study.id) if trials[one.trial_id].state in _AT_REST]
-    promoted = {version.checkpoint_id for version in reads.model_versions(session)}
+    promoted = _promoted(session)
     order = worth(list(trials.values()), outline(study).objectives)
     lasts = [one for one in kept if one.role == "last" and one.id not in promoted]
     bests = [one for one in kept if one.role == "best" and one.id not in promoted and one.trial_id in order]

@@ -7,6 +7,7 @@ decides what a study needs in `advance` and launches through `scheduler`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -86,14 +87,14 @@ class Runner:
     _said_unavailable: float = float("-inf")
 
     def __post_init__(self) -> None:
-        place = (self.workspace, self.db, self.launcher)
+        given = (self.workspace, self.db, self.launcher)
         self._proposer = Proposer(self.db, on_done=self.wake.set)
         self._lookups = Lookups(self.db)
         shared = (self._lookups, self._at_study, self.clock.steady)
-        self._collector = Collector(*place, *shared)
+        self._collector = Collector(*given, *shared)
         self._logged = LoggedRuns(self.workspace)
         failed = self._collector.failed
-        self._scheduler = Scheduler(*place, *shared, self._pause, failed)
+        self._scheduler = Scheduler(*given, *shared, self._pause, failed)
         self._advancer = Advancer(self.db, self._lookups, self._proposer, self._scheduler, self._pause, failed)
 
     # ------------------------------------------------------------------------------------------------------- a round
@@ -129,10 +130,10 @@ class Runner:
         running = [study.id for study in self._lookups.running()]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 
-    def wait(self) -> None:
+    def wait(self, poll_s: float = POLL_SECONDS, quiet_s: float = QUIET_SECONDS) -> None:
         """Sleep until something changes: a worker's file, a lock, the database, an answer. It costs a few stats."""
-        deadline = time.monotonic() + QUIET_SECONDS
-        while not self.wake.wait(POLL_SECONDS) and time.monotonic() < deadline:
+        deadline = time.monotonic() + quiet_s
+        while not self.wake.wait(poll_s) and time.monotonic() < deadline:
             if self.lost() or self.db.data_version() != self._seen_version or self._stirs():
                 break
         self.wake.clear()
@@ -317,6 +318,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         sys.stderr.write("usage: python -P -m bertdistill.engine.runner.runner WORKSPACE\n")
         return 2
+    gc.freeze()  # modules live as long as the runner; looking through them took a quarter of a first proposal
     workspace = resolve_workspace(Path(argv[0]), {})
     workspace.make()
     to_file = logging.StreamHandler(os.fdopen(open_to_append(workspace.runner_log), "a", encoding="utf-8"))

@@ -43,12 +43,12 @@ class StudyNow:
 
 @dataclass(frozen=True)
 class Waiting:
-    """One thing that has not started. `place` counts from 1 in its study."""
+    """One thing that has not started. `position` counts from 1 in its study."""
 
     study: str
     item: Item
     trial: int | None
-    place: int
+    position: int
     reason: Reason
     why: str
     """A sentence for users, without its full stop."""
@@ -90,9 +90,9 @@ def _of_study(now: StudyNow, shared: Shared) -> Iterator[Waiting]:
     if now.study.prepared is None and not mine:
         yield Waiting(name, "preparation", None, 1, *(_blocked(now, shared) or _for_a_slot(now, shared, 0)))
     trials = sorted((one for one in now.trials if one.state == TrialState.WAITING), key=place_in_queue)
-    for place, trial in enumerate(trials):
-        reason, why = _blocked(now, shared) or _held_back(now, shared, trial, mine) or _for_a_slot(now, shared, place)
-        yield Waiting(name, "trial", trial.number, place + 1, reason, why, _behind(trial, now.spec))
+    for index, trial in enumerate(trials):
+        reason, why = _blocked(now, shared) or _held_back(now, shared, trial, mine) or _for_a_slot(now, shared, index)
+        yield Waiting(name, "trial", trial.number, index + 1, reason, why, _behind(trial, now.spec))
     wants_more = used(now.trials) < now.spec.budget.trials and not out_of_hours(now.study, now.spec)
     begun = now.study.prepared is not None or mine  # while it is prepared, the first proposal waits for that
     open_ = state in (StudyState.RUNNING, StudyState.PAUSED) and begun
@@ -143,9 +143,9 @@ def _for_a_slot(now: StudyNow, shared: Shared, before: int) -> tuple[Reason, str
         return "slots", f"no free slot: the study has {len(mine)} of {own} {_workers(own)}"
     if len(shared.live) >= shared.capacity.most:
         return "slots", f"no free slot: {len(shared.live)} {_workers(len(shared.live))} of all studies run"
-    free = [place for place in shared.capacity.slots if place.free]
+    free = [one for one in shared.capacity.slots if one.free]
     if not free:
-        reasons = [f"{place.slot.name}: {place.reason}" for place in shared.capacity.slots if place.reason]
+        reasons = [f"{one.slot.name}: {one.reason}" for one in shared.capacity.slots if one.reason]
         return "busy", f"no free slot: {'; '.join(reasons)}" if reasons else "no free slot"
     if before >= min(len(free), own - len(mine), shared.capacity.most - len(shared.live)):
         return "queue", f"{before} before it in the queue"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -94,6 +95,18 @@ def _range(parameter: Parameter) -> BaseDistribution:
     if parameter.kind == "int":
         return IntDistribution(int(low), int(high), log=parameter.log, step=int(parameter.step or 1))
     return FloatDistribution(low, high, log=parameter.log, step=parameter.step)
+
+
+def alike(parameter: Parameter, value: Value) -> Callable[[Value], bool]:
+    """Whether another value may be rounded to the same one. It may say yes too often, never no."""
+    if parameter.kind != "float" or not isinstance(value, (int, float)):
+        return lambda other: other == value
+    low, high = float(parameter.low or 0.0), float(parameter.high or 0.0)
+    digits = 1 - DIGITS if parameter.log else math.floor(math.log10(high - low)) - DIGITS
+    margin = 2 * (parameter.step or 10.0**digits * (abs(value) if parameter.log else 1.0))
+    return lambda other: (  # outside the range it is moved to its end
+        not isinstance(other, (int, float)) or abs(other - value) <= margin or not low <= other <= high
+    )
 
 
 def rounded(parameter: Parameter, value: Value) -> Value:

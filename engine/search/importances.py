@@ -40,7 +40,7 @@ from bertdistill.store.rows import Trial, TrialState
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
 
-    from bertdistill.engine.search.optimiser import PastTrial
+    from bertdistill.engine.search.past import PastTrial
 
 Method = Literal["ped-anova", "fanova"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -129,7 +129,7 @@ def read_importances(workspace: Workspace, study: str, method: Method = "ped-ano
 def logged_importances(trials: Sequence[Trial], objectives: Sequence[Objective], method: Method) -> list[Importances]:
     """The same for logged runs, over the parameters that were seen."""
     from bertdistill.engine.pareto.frontier import feasible
-    from bertdistill.engine.search.optimiser import PastTrial
+    from bertdistill.engine.search.past import PastTrial
 
     names = [objective.metric for objective in objectives]
     whole = [one for one in trials if one.state == TrialState.COMPLETE]
@@ -200,7 +200,8 @@ def importances(
     A `formula` computes the objective from the parameters: parameters that do not enter it are not weighed, since
     the sampler's preferences would give them a share.
     """
-    from bertdistill.engine.search.optimiser import PastTrial, rebuilt
+    from bertdistill.engine.search.optimiser import rebuilt
+    from bertdistill.engine.search.past import PastTrial
 
     past_trials = [PastTrial(one.params, "complete", (one.values[place],)) for one in trials]
     alone = dataclasses.replace(objective, constraint=False, threshold=None)

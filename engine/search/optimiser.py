@@ -11,9 +11,9 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
@@ -21,11 +21,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
-from bertdistill.engine.search.encoding import Code, rounded
-from bertdistill.engine.search.memory import MAX_HISTORY, Memory, most_informative, optuna_trial
+from bertdistill.engine.search.encoding import Code, alike, rounded
+from bertdistill.engine.search.frozen import MAX_HISTORY, most_informative, optuna_trial
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
+from bertdistill.engine.search.seen import Seen
+from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, conditions, contains, count, grid, in_order
-from bertdistill.store.errors import BertDistillError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -48,37 +50,12 @@ WHOLE = ("gp", "nsga2")
 """Samplers that model all parameters jointly, so each trial must be reported in full, even with narrowed ranges."""
 
 
-class SpaceExhausted(BertDistillError):
-    """Every parameter set of the space has been tried, or the limits exclude the rest."""
-
-
-@dataclass(frozen=True)
-class PastTrial:
-    """One trial as reported to the optimiser; failed and stopped trials are not reported.
-
-    `values` follow the objectives, None where unknown. `violations` are further constraints, each above 0 if violated.
-    Waiting trials are reported as running.
-    """
-
-    params: Mapping[str, Value]
-    state: Literal["complete", "running", "infeasible", "pruned"]
-    values: tuple[float | None, ...] = ()
-    violations: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A new parameter set (active parameters only), its seed and its source: samplers start with random trials."""
-
-    params: dict[str, Value]
-    seed: int
-    sampler: str
-
-
 Known = Callable[[dict[str, Value]], Mapping[str, float]]
 """Maps a parameter set to the metrics that are known before training; raises ConfigError for an impossible student."""
 Effect = Callable[[Mapping[str, Value]], Hashable]
 """Equal for parameter sets that train identically; raises ConfigError for an impossible student."""
+Effective = Callable[[Mapping[str, Value]], Container[str]]
+"""The settings in which all sets of equal effect agree; raises ConfigError for an impossible student."""
 
 
 def propose(
@@ -94,6 +71,7 @@ def propose(
     fixed: Fixed | None = None,
     within: Space | None = None,
     effect: Effect | None = None,
+    effective: Effective | None = None,
     tried: Sequence[Mapping[str, Value]] = (),
     memory: Memory | None = None,
 ) -> Proposal:
@@ -102,15 +80,17 @@ def propose(
     `index` distinguishes proposals made from the same history. `fixed` are the settings that conditions use
     if a searched parameter is itself inactive. `within` is the space with some ranges narrowed: proposals stay within
     it, but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in
-    `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing. `memory`
-    is that of earlier proposals of the same study, whose spaces, settings and effects are these.
+    `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing;
+    `effective` spares working out the effects of a whole history. `memory` is that of earlier proposals of the same
+    study, whose spaces, settings and effects are these.
     """
     derived = derive_seed(seed, len(history), index)
     chosen = choose_kind(kind, history, space, objectives)
-    here = _Search(space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect)
+    here = _Search(
+        space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect, effective
+    )
     kept = Memory() if memory is None else memory
-    every = [*(trial.params for trial in history), *tried]
-    seen = {kept.of("key", params, here.key) for params in every}
+    seen = Seen([*(trial.params for trial in history), *tried], here.key, here.like, kept)
     if chosen == "grid":
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
@@ -169,11 +149,12 @@ class _Search:
     kind: str
     seed: int
     effect: Effect | None = None
+    effective: Effective | None = None
     codes: dict[str, Code] = field(init=False)
     dice: random.Random = field(init=False)
-    _deciders: tuple[str, ...] = field(init=False)
-    """The parameters whose values decide which others are active."""
-    _active: dict[Hashable, tuple[str, ...]] = field(default_factory=dict)
+    _cases: Cases = field(init=False)
+    _whole: dict[Hashable, bool] = field(default_factory=dict)
+    """By case, whether a set has all parameters that are active in it."""
     _pairs: dict[str, tuple[Parameter, Parameter]] = field(init=False)
     """Each parameter in the whole space and in the part to draw from, sorted by name."""
 
@@ -182,8 +163,7 @@ class _Search:
         pairs = zip(self.space, self.within, strict=True)
         self.codes = {now.name: Code.of(wide).drawing(now) if whole else Code.of(now) for wide, now in pairs}
         self.dice = random.Random(self.seed)
-        keys = {"recipe", "family", *(key for parameter in self.space for key in parameter.when)}
-        self._deciders = tuple(sorted({*keys, *(one.name for one in self.space if one.key in keys)}))
+        self._cases = Cases(self.space, self.fixed)
         pairs = zip(self.space, self.within, strict=True)
         self._pairs = {wide.name: (wide, now) for wide, now in sorted(pairs, key=lambda pair: pair[0].name)}
 
@@ -203,12 +183,28 @@ class _Search:
             return tuple(same.items())
 
     def active(self, params: Mapping[str, Value]) -> dict[str, Value]:
-        """`space.active`, which is the same for all sets of the same parameters that agree in the deciding ones."""
-        case = (tuple(params), *(params.get(name) for name in self._deciders))
-        names = self._active.get(case)
-        if names is None:
-            names = self._active[case] = tuple(active(self.space, params, self.fixed))
-        return {name: params[name] for name in names}
+        """The searched parameters that have an effect."""
+        return self._cases.active(params)
+
+    def telling(self, params: Mapping[str, Value]) -> list[str]:
+        """Parameters whose values any set of equal key shares, if it has them at all.
+
+        Conditions, families and several parameters for one setting make that uncertain; effects may leave them out.
+        """
+        setters = Counter(parameter.key for parameter in self.space)
+        sure = [p for p in self.space if p.name in params and setters[p.key] == 1 and not (conditions(p) or p.family)]
+        if self.effect is None:
+            return [p.name for p in sure]
+        try:
+            matter = self.effective(params) if self.effective else ()
+        except ConfigError:  # then the key is the parameters themselves, as without effects
+            return [p.name for p in sure]
+        return [p.name for p in sure if p.key in matter]
+
+    def like(self, params: Mapping[str, Value]) -> Callable[[Mapping[str, Value]], bool]:
+        """A quick check that every parameter set of equal key passes, and few others."""
+        checks = [(name, alike(self._pairs[name][0], params[name])) for name in self.telling(params)]
+        return lambda one: all(name not in one or check(one[name]) for name, check in checks)
 
     def allowed(self, params: dict[str, Value]) -> bool:
         """Whether the student can be built and its known metrics reach their thresholds."""
@@ -227,13 +223,13 @@ class _Search:
             return None
         return tuple(found.get(objective.metric) for objective in self.objectives)
 
-    def unseen(self, seen: set[Any], seed: int) -> dict[str, Value]:
+    def unseen(self, seen: Seen, seed: int) -> dict[str, Value]:
         """A random new parameter set within the limits."""
         study = optuna.create_study(sampler=RandomSampler(seed=seed))
         size = count(self.within, self.fixed)
         for _ in range(DRAWS if size is None else min(DRAWS, 20 * size)):
             params = self.ask(study)
-            if self.key(params) not in seen and self.allowed(params):
+            if not seen.holds(params) and self.allowed(params):
                 return params
         if size is None or size > LARGEST_GRID:
             raise SpaceExhausted(
@@ -242,7 +238,7 @@ class _Search:
             )
         return self.next_on_grid(seen, seed)
 
-    def next_on_grid(self, seen: set[Any], seed: int) -> dict[str, Value]:
+    def next_on_grid(self, seen: Seen, seed: int) -> dict[str, Value]:
         """The first new parameter set within the limits, in an order shuffled by the seed."""
         total = count(self.within, self.fixed)
         if total is None:
@@ -251,7 +247,7 @@ class _Search:
         random.Random(seed).shuffle(every)
         refused = 0
         for params in every:  # lazily, because computing the effect of a whole grid takes seconds
-            if self.key(params) in seen:
+            if seen.holds(params):
                 continue
             if self.allowed(params):
                 return params
@@ -263,7 +259,11 @@ class _Search:
     # -------------------------------------------------------------------------------- with a model
 
     def model(
-        self, past_trials: Sequence[PastTrial], seen: set[Any], startup_trials: int, memory: Memory
+        self,
+        past_trials: Sequence[PastTrial],
+        seen: Seen,
+        startup_trials: int,
+        memory: Memory,
     ) -> dict[str, Value] | None:
         """The sampler's proposal; None if it only finds known or forbidden sets."""
         scale = _Scale(self, past_trials, memory)
@@ -274,7 +274,7 @@ class _Search:
         study.add_trials(scale.frozen_trials(past_trials))
         for _ in range(ATTEMPTS[self.kind]):
             params = self.ask(study)
-            if self.key(params) in seen:
+            if seen.holds(params):
                 continue  # the rejected trial stays in the study as running, so the next one differs
             if self.allowed(params):
                 return params
@@ -296,12 +296,11 @@ class _Search:
     def fits(self, params: Mapping[str, Value]) -> bool:
         """Whether a past trial is in the whole space. A single unknown choice would make every later ask fail."""
         kept = self.active(params)
-        return self.wanted(kept) == kept.keys() and all(contains(p, kept[p.name]) for p in self.space if p.name in kept)
-
-    def wanted(self, params: Mapping[str, Value]) -> set[str]:
-        """The parameters that are active given the values of `params`."""
-        filled = {p.name: params.get(p.name, _any_value(p)) for p in self.space}
-        return set(self.active(filled))
+        case = self._cases.case(kept)
+        if case not in self._whole:
+            filled = {p.name: kept.get(p.name, _any_value(p)) for p in self.space}
+            self._whole[case] = self.active(filled).keys() == kept.keys()
+        return self._whole[case] and all(contains(self._pairs[name][0], value) for name, value in kept.items())
 
     def ask(self, study: optuna.Study) -> dict[str, Value]:
         """One suggestion, parents before the parameters that depend on them."""
@@ -395,13 +394,12 @@ class _Scale:
         return self._scaled(given)
 
     def _scaled(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
-        def one(value: float | None, objective: Objective) -> float | None:
-            if value is None or not math.isfinite(value):
-                return None
-            return on_scale((-value if objective.direction == "maximize" else value,), (objective,))[0]
-
-        values = values or (None,) * len(self.objectives)
-        return tuple(one(value, objective) for value, objective in zip(values, self.objectives, strict=True))
+        scaled: list[float | None] = []
+        for value, objective in zip(values or (None,) * len(self.objectives), self.objectives, strict=True):
+            known = value is not None and math.isfinite(value)
+            signed = -(value or 0.0) if objective.direction == "maximize" else (value or 0.0)
+            scaled.append(on_scale((signed,), (objective,))[0] if known else None)
+        return tuple(scaled)
 
     def _constraints(self, trial: PastTrial, found: Sequence[float | None]) -> dict[str, float] | None:
         """A value above 0 is a violation, scaled by each objective's range so that sums are comparable.

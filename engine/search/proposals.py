@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.search.memory import Memory
-from bertdistill.engine.search.optimiser import PastTrial, Proposal, propose
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal
 from bertdistill.engine.study import student
+from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.space import resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
@@ -32,30 +32,34 @@ _REPORTED_AS: Mapping[TrialState, ReportedState] = {
 """How trial states are reported; failed and stopped trials are not learned from, but not proposed again either."""
 
 
-def history(trials: Sequence[Trial], spec: StudySpec) -> list[PastTrial]:
-    """The trials that the optimiser may learn from.
+def history(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None) -> list[PastTrial]:
+    """The trials that the optimiser may learn from. `cases` are those of the spec, if they are known already.
 
     A rerun or baseline with other fixed settings is excluded: its score would be attributed to the searched ones.
     """
-    comparable = [trial for trial in trials if trial.state in _REPORTED_AS and _comparable(trial, spec)]
+    cases = cases or Cases(spec.search, spec.fixed)
+    comparable = [trial for trial in trials if trial.state in _REPORTED_AS and _comparable(trial, cases)]
     return [PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec)) for trial in comparable]
 
 
-def tried(trials: Sequence[Trial], spec: StudySpec) -> list[dict[str, Any]]:
+def tried(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None) -> list[dict[str, Any]]:
     """Parameter sets that are not learned from but not proposed again: they crashed or were stopped by a user."""
+    cases = cases or Cases(spec.search, spec.fixed)
     begun = [trial for trial in trials if trial.state not in _REPORTED_AS and trial.started_at is not None]
-    return [trial.params for trial in begun if _comparable(trial, spec)]
+    return [trial.params for trial in begun if _comparable(trial, cases)]
 
 
-def _comparable(trial: Trial, spec: StudySpec) -> bool:
+def _comparable(trial: Trial, cases: Cases) -> bool:
     """Whether its settings are those that the study derives from its parameters."""
-    given = vars(resolve(spec.search, trial.params, spec.fixed))
+    given = cases.settings(trial.params)
+    if given == trial.settings:
+        return True
     return all(given[name] == value for name, value in trial.settings.items() if name in given)
 
 
 def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
     found = {**trial.known, **trial.metrics}
-    return tuple(found.get(objective.metric) for objective in spec.objectives)
+    return tuple([found.get(objective.metric) for objective in spec.objectives])
 
 
 @dataclass
@@ -82,25 +86,28 @@ class Record:
         if mark != self._mark:
             fresh = Record(self.study_id, self.spec)
             self.__dict__.update(vars(fresh) | {"_mark": mark})
+        cases = Cases(self.spec.search, self.spec.fixed)
         for trial in reads.trials_by_id(session, self._open):
-            self._take(trial)
+            self._take(trial, cases)
         for trial in reads.trials_after(session, self.study_id, self._last):
-            self._take(trial)
+            self._take(trial, cases)
             self._sampled += trial.origin == "sampler"
             self._last = trial.id
 
-    def _take(self, trial: Trial) -> None:
+    def _take(self, trial: Trial, cases: Cases) -> None:
         self._open.discard(trial.id)
         if trial.state in (TrialState.WAITING, TrialState.RUNNING):
             self._open.add(trial.id)
         self._told.pop(trial.id, None)
-        if past := history([trial], self.spec):
+        if past := history([trial], self.spec, cases):
             self._told[trial.id] = past[0]
-        elif begun := tried([trial], self.spec):
+        elif begun := tried([trial], self.spec, cases):
             self._tried[trial.id] = begun[0]
 
     def next_proposal(self, facts: Prepared) -> Proposal:
         """What to try next; raises SpaceExhausted if a finite space holds nothing new."""
+        from bertdistill.engine.search.optimiser import propose  # loads optuna, in the thread of the proposals
+
         spec = self.spec
 
         def known(params: dict[str, Any]) -> dict[str, float]:
@@ -108,6 +115,9 @@ class Record:
 
         def effect(params: Mapping[str, Any]) -> Hashable:
             return student.effect(spec, facts, resolve(spec.search, params, spec.fixed))
+
+        def effective(params: Mapping[str, Any]) -> frozenset[str]:
+            return student.effective(spec, facts, resolve(spec.search, params, spec.fixed))
 
         return propose(
             [self._told[trial_id] for trial_id in sorted(self._told)],
@@ -121,6 +131,7 @@ class Record:
             fixed=spec.fixed,
             within=spec.proposable,
             effect=effect,
+            effective=effective,
             tried=list(self._tried.values()),
             memory=self.memory,
         )

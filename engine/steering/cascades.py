@@ -57,7 +57,8 @@ def promote_cascade(
             if TEACHER in (joined.small.name, joined.large.name):
                 _refuse_teacher(found)
             members = [_member(session, found, one) for one in (joined.small, joined.large)]
-            trial, checkpoint = next(one for one in members if one is not None)
+            trials = [one for one in members if one is not None]
+            trial, checkpoint = trials[0]
             version = writes.create_model_version(
                 session,
                 name=name,
@@ -67,6 +68,7 @@ def promote_cascade(
                 now=time.time(),
                 note=note,
                 forced=force,
+                second=(trials[1][0].id, trials[1][1].id) if len(trials) == 2 else None,
             )
             refuse_existing(workspace, version)
             orders = [one and _order(session, workspace, *one, version, alias) for one in members]

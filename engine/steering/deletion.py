@@ -147,23 +147,27 @@ def _trial(session: Reading, study: Study, trial: Trial) -> Deletion:
 
 
 def _versions(session: Reading, trial_ids: set[int]) -> list[ModelVersion]:
-    """Versions of these trials that nothing depends on; ActionRefused when one is verified or being verified."""
-    found = [one for one in reads.model_versions(session) if one.trial_id in trial_ids]
-    if living := [one for one in found if one.state in LIVING]:
+    """Versions of these trials that nothing depends on; ActionRefused when one is verified or being verified.
+
+    A cascade belongs to its first trial, but needs the second one as well.
+    """
+    versions = reads.model_versions(session)
+    if living := [one for one in versions if one.state in LIVING and not trial_ids.isdisjoint(one.trial_ids)]:
         names = ", ".join(f"{one.name}:{one.version}" for one in living)
         first = f"{living[0].name}:{living[0].version}"
         verb = "is being verified" if living[0].state == "verifying" else "was promoted from it"
         raise ActionRefused(
             f"model {names} {verb}", hint=f"Delete the model first: bertdistill-tui engine delete {first}"
         )
-    return found
+    return [one for one in versions if one.trial_id in trial_ids]
 
 
 def _refuse_ancestor(session: Reading, study: Study, trial: Trial, name: str) -> None:
     """A promoted model records the trials that its own trial is a rerun of."""
     parents = {one.id: one.parent_id for one in reads.trials(session, study.id)}
-    for version in reads.model_versions(session):
-        ancestor = parents.get(version.trial_id) if version.state in LIVING else None
+    living = [one for one in reads.model_versions(session) if one.state in LIVING]
+    for version, member in [(one, member) for one in living for member in one.trial_ids]:
+        ancestor = parents.get(member)
         while ancestor is not None and ancestor != trial.id:
             ancestor = parents.get(ancestor)
         if ancestor is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -22,14 +22,14 @@ class Demo:
     file: str
     folder: str
     """Of its data, in the workspace."""
-    names: tuple[str, str]
-    """The training and the report file in it."""
+    names: Mapping[str, str]
+    """The files in it, by dotted key of the study file."""
     write: Callable[[Path], object]
 
     def data_paths(self, workspace: Workspace) -> dict[str, str]:
         """Paths of the data files, by dotted key."""
         folder = workspace.path / self.folder
-        return dict(zip(("data.train", "data.report"), (str(folder / name) for name in self.names), strict=True))
+        return {key: str(folder / name) for key, name in self.names.items()}
 
     def write_data(self, workspace: Workspace) -> Path:
         """Generate the data, the same bytes each time, in about half a second; returns their folder."""
@@ -64,8 +64,18 @@ def _write_reviews(folder: Path) -> None:
     write_reviews(folder)
 
 
-QUESTIONS = Demo("demo.toml", "demo-data", ("train.json", "report.json"), _write_questions)
-REVIEWS = Demo("demo-classify.toml", "demo-reviews", ("train.tsv", "report.tsv"), _write_reviews)
+QUESTIONS = Demo("demo.toml", "demo-data", {"data.train": "train.json", "data.report": "report.json"}, _write_questions)
+REVIEWS = Demo(
+    "demo-classify.toml",
+    "demo-reviews",
+    {
+        "data.train": "train.tsv",
+        "data.report": "report.tsv",
+        "teacher.outputs": "teacher.jsonl",
+        "transfer.0.path": "unlabelled.txt",
+    },
+    _write_reviews,
+)
 DEMOS = {demo.file: demo for demo in (QUESTIONS, REVIEWS)}
 """By the name of the shipped file."""
 

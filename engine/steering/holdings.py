@@ -71,7 +71,7 @@ def who_holds_what(session: Reading, workspace: Workspace) -> Report:
 
 
 def _runs(session: Reading, workspace: Workspace, sizes: Sizes) -> Iterator[Holding]:
-    kept = {one.checkpoint_id for one in reads.model_versions(session)}
+    kept = {checkpoint for one in reads.model_versions(session) for checkpoint in one.checkpoint_ids}
     for study in reads.studies(session):
         numbers = {one.id: one.number for one in reads.trials(session, study.id)}
         promoted = {one.trial_id for one in reads.checkpoints(session, study_id=study.id) if one.id in kept}

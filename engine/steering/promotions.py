@@ -10,11 +10,12 @@ import dataclasses
 import time
 from pathlib import Path
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ActionRefused, LaunchError
 from bertdistill.engine.contract.events import ENDED, RESULT, STARTED, first_event
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, read_object
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace, checked
 from bertdistill.engine.launch.devices import cores
 from bertdistill.engine.launch.launchers import make_launcher

@@ -15,7 +15,7 @@ from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.family_checks import apart, place, selected
+from bertdistill.engine.study.family_checks import apart, selected, table_and_key
 from bertdistill.engine.study.file_paths import with_absolute_paths
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
@@ -198,7 +198,7 @@ def _read_search(raw: Any) -> tuple[Space | None, list[Problem]]:
     if not isinstance(raw, Mapping):
         return None, [not_a_table("search")]
     space, problems = read_search(raw)
-    return (None if problems else space), [Problem(*place(name), text) for name, text in problems]
+    return (None if problems else space), [Problem(*table_and_key(name), text) for name, text in problems]
 
 
 def _read_baseline(raw: Any) -> tuple[dict[str, Any] | None, list[Problem]]:

@@ -45,7 +45,7 @@ def apart(parts: Parts) -> frozenset[str]:
     return frozenset(own | idle)
 
 
-def place(parameter: str) -> tuple[str, str]:
+def table_and_key(parameter: str) -> tuple[str, str]:
     """(table, key) of a parameter in the study file: `[search.layers]`, or `[search.mlp] hidden_size`."""
     family, dot, key = parameter.partition(".")
     return f"search.{family}", key if dot else ""
@@ -60,7 +60,7 @@ def family_problems(parts: Parts) -> Iterator[Problem]:
     for one in parts.search:
         families = tuple(name for name in selected(parts) if name in one.when.get("family", (name,)))
         if text := _idle_in(parts, one.family, one.key) if one.family else _without_effect(parts, one.key, families):
-            yield Problem(*place(one.name), text)
+            yield Problem(*table_and_key(one.name), text)
     for family, key, value in _given(parts):
         plain = "" if family else _without_effect(parts, key, selected(parts)) or _impossible(parts, key)
         text = _idle_in(parts, family, key) if family else plain

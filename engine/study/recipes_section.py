@@ -12,7 +12,7 @@ from typing import Any
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.study.family_checks import idle_keys, place, selected
+from bertdistill.engine.study.family_checks import idle_keys, selected, table_and_key
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.scopes import uses
 from bertdistill.engine.study.sections import Problem, did_you_mean, not_a_table, one_of, read_dataclass, shown
@@ -87,7 +87,7 @@ def recipe_problems(parts: Parts) -> Iterator[Problem]:
     for one in parts.search:
         if one.recipes and not {*one.recipes} & {*chosen}:
             held = "the recipe sets it" if len(chosen) == 1 else "every recipe sets it"
-            yield Problem(*place(one.name), f"has no effect: {held}; remove it here or there")
+            yield Problem(*table_and_key(one.name), f"has no effect: {held}; remove it here or there")
 
 
 def _missing(parts: Parts) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.table import FAMILIES, unused
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
@@ -80,8 +81,17 @@ def effect(spec: StudySpec, facts: Prepared, settings: Settings) -> Hashable:
     Raises ConfigError if no student can be built from them.
     """
     student = planned_student(spec, facts, settings)
-    idle = FAMILIES[settings.family].idle(settings, student) | unused(settings)
-    return student, tuple(value for name, value in vars(settings).items() if name not in idle)
+    names = _effective(settings, student)
+    return student, tuple((name, value) for name, value in vars(settings).items() if name in names)
+
+
+def effective(spec: StudySpec, facts: Prepared, settings: Settings) -> frozenset[str]:
+    """The settings that affect training; those of equal `effect` agree in all of them. Raises as `effect` does."""
+    return _effective(settings, planned_student(spec, facts, settings))
+
+
+def _effective(settings: Settings, student: Student) -> frozenset[str]:
+    return frozenset(vars(settings)) - FAMILIES[settings.family].idle(settings, student) - unused(settings)
 
 
 def wanted_signals(spec: StudySpec) -> list[str]:
@@ -155,3 +165,15 @@ def measured(spec: StudySpec) -> list[str]:
 def prunes_by_importance(spec: StudySpec) -> bool:
     """Whether any trial of the study may choose heads by importance."""
     return "importance" in possible(spec, "head_choice") and any(possible(spec, "heads"))
+
+
+def may_cut(spec: StudySpec, key: str) -> bool:
+    """Whether any student of the study may be cut from a model and get a size by this key that is not the model's."""
+    cut = TRANSFORMER.name
+    baseline = None if spec.baseline is None else spec.fixed.baseline(spec.baseline)
+    values = [spec.fixed.value(key, cut)] if cut in proposed(spec, "family") else []
+    values += [getattr(baseline, key)] if baseline is not None and baseline.family == cut else []
+    for one in spec.search:
+        values += (one.choices or (one.low, one.high)) if one.key == key and one.applies(cut) else ()
+    values += [own[key] for own in spec.recipes.values() if key in own and own.get("family", cut) == cut]
+    return spec.student.init != SCRATCH and any(values)

@@ -12,7 +12,7 @@ from typing import Any
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.family_checks import family_problems, place, selected
+from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.pruning_checks import pointless, pruning_problems
 from bertdistill.engine.study.recipes_section import recipe_problems
@@ -244,7 +244,7 @@ def _transfer(parts: Parts) -> Iterator[Problem]:
     if not parts.transfer:
         text = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
         yield from (Problem(table, SHARE, text) for table, share, _ in named if share)
-        yield from (Problem(*place(one.name), text) for one in searched)
+        yield from (Problem(*table_and_key(one.name), text) for one in searched)
     elif not wrong and not named and not searched:
         yield Problem(
             "transfer", "", "has no effect: no trial draws from it; set or search transfer_share, or remove it"
@@ -296,7 +296,7 @@ def _without_effect(parts: Parts) -> Iterator[Problem]:
     for one in parts.search:
         reasons = [_pointless(parts, one.key, family) for family in selected(parts) if one.applies(family)]
         if reasons and all(reasons):
-            yield Problem(*place(one.name), f"has no effect {reasons[0]}")
+            yield Problem(*table_and_key(one.name), f"has no effect {reasons[0]}")
 
 
 def _pointless(parts: Parts, key: str, family: str) -> str:
@@ -306,6 +306,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return 'unless head_choice = "random"; set or search head_choice'
         case "head_choice" if parts.values("heads", family) == (0,):
             return "with heads = 0, which keeps all; set or search heads"
+        case "ffn_choice" if parts.values("ffn_size", family) == (0,):
+            return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
         case "transfer_share" if parts.values("alpha", family) == (0.0,):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except NotToml as error:
         raise ConfigError(
             f"{path}: not valid TOML: {error}", hint="quote strings; numbers and booleans take no quotes"
         ) from None
@@ -50,18 +49,24 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
 
 
+class NotToml(ValueError):
+    """The text has a syntax error; the message says where."""
+
+
 class TooLarge(ValueError):
     """The text exceeds the limits of a study file."""
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises TOMLDecodeError for syntax errors, TooLarge beyond the limits."""
+    """The tables of a TOML text. Raises NotToml for syntax errors, TooLarge beyond the limits."""
+    import tomllib  # not at the top: the app reads studies from the database
+
     if problem := limits.text_problem(text):
         raise TooLarge(problem)
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
+    except tomllib.TOMLDecodeError as error:
+        raise NotToml(str(error)) from None
     except RecursionError:
         raise TooLarge("its brackets are nested too deeply for a study file") from None
     except ValueError:  # Python's own limit, 4,300 digits
@@ -102,7 +107,7 @@ def _parse_value(value: str, text: str) -> Any:
         return None
     try:
         parsed = parse_toml(f"value = {value}")
-    except tomllib.TOMLDecodeError as error:
+    except NotToml as error:
         if value[0] in "[{\"'":
             reason = str(error).split(" (at ")[0]
             raise ConfigError(

@@ -7,6 +7,7 @@ classes, are shuffled, and the share that is still correct is measured. Pure: it
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ class Shuffling:
 
     ngram: int = 1
     """Words that stay together."""
-    shuffles: int = 10
+    shuffles: int = 3
     examples: int = 300
     """At most so many examples, over all classes; 0 uses every one."""
     seed: int = 0
@@ -44,7 +45,7 @@ class WordOrder:
     still_right: float
     """Percent of the examples that are still classified correctly, mean over the shuffles."""
     spread: float | None
-    """Standard deviation over the shuffles, in percent; None of a single one."""
+    """Standard deviation of one shuffle, in percent; None of a single one."""
     examples: int
     classes: int
     shuffling: Shuffling = field(default_factory=Shuffling)
@@ -53,6 +54,11 @@ class WordOrder:
     notes: tuple[str, ...] = ()
     cpu_seconds: float = 0.0
     """CPU time of the model's passes over the original and the shuffled texts."""
+
+    @property
+    def error(self) -> float | None:
+        """Standard error over the shuffles of `still_right`, which is the mean of them all."""
+        return None if self.spread is None else self.spread / math.sqrt(self.shuffling.shuffles)
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kept import Kept, new_db
 
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.config import dump, study_from_dict
@@ -95,13 +97,21 @@ def spec(raw_spec: dict[str, Any]) -> StudySpec:
     return study_from_dict(raw_spec, where="test")
 
 
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """The sample workspace, made once, because filling it takes its time."""
+    folder = tmp_path_factory.mktemp("sample")
+    workspace = Workspace(folder / "runs")
+    with closing(new_db(workspace.path)) as db:
+        fill(db, study_from_dict(spec_dict(squad_file(folder / "train.json")), where="test"))
+        return Kept(workspace, db, folder)
+
+
 @pytest.fixture
-def ws(tmp_path: Path, spec: StudySpec) -> Workspace:
-    """The sample workspace, closed."""
+def ws(tmp_path: Path, raw_spec: dict[str, Any], sample: Kept) -> Workspace:
+    """The sample workspace, closed; its study is `raw_spec`."""
     found = Workspace(tmp_path / "runs")
-    db = open_db(found.path)
-    fill(db, spec)
-    db.close()
+    sample.restore(found, tmp_path)
     return found
 
 

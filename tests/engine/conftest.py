@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, fake_environment, study_spec, wait_for
+from tests.fakes import Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.engine.launch import process
 from bertdistill.engine.steering import actions
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., House]]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Workbench]]:
     """A workspace whose workers are fakes, also in runners that actions start."""
-    made: list[House] = []
+    made: list[Workbench] = []
 
-    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
+    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> Workbench:
         for name, value in fake_environment(tmp_path, **behaviour).items():
             monkeypatch.setenv(name, value)
-        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour))
+        made.append(Workbench(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour))
         actions.start_study(made[-1].workspace, made[-1].spec, who="ada")
         return made[-1]
 

@@ -17,8 +17,8 @@ def matrices_of(net: nn.Module, *, embeddings: bool) -> dict[str, nn.Parameter]:
     """By their names in the encoder `net`: weights of the linear layers in its layers, and the word embeddings."""
     inside = {id(one.weight) for one in standalone.layers_of(net).modules() if isinstance(one, nn.Linear)}
     if embeddings:
-        table: nn.Embedding = net.get_input_embeddings()  # type: ignore[operator]  # of transformers' models
-        inside.add(id(table.weight))
+        table: nn.Module = net.get_input_embeddings()  # type: ignore[operator]  # of transformers' models
+        inside.add(id(table.factors.weight if isinstance(table, standalone.LowRankEmbedding) else table.weight))
     return {name: weight for name, weight in net.named_parameters() if id(weight) in inside}
 
 

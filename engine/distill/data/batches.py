@@ -119,11 +119,6 @@ def _pooled(order: IntArray, lengths: IntArray, batch_size: int) -> list[IntArra
     return [b for part in ordered for b in np.split(part, range(batch_size, len(part), batch_size))]
 
 
-def transfer_rows(batch_size: int, share: float) -> int:
-    """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
-    return min(round(batch_size * share), batch_size - 1)
-
-
 def _stream(count: int, start: int, wanted: int, seed: int) -> IntArray:
     """Part of an endless stream of permutations of `count` rows."""
     first, last = start // count, (start + wanted - 1) // count

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec
+from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.data.columns import find_columns, half_read, text_cells
 from bertdistill.engine.data.files import Part, source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.examples import QAExample, search_examples
 from bertdistill.store.errors import BertDistillError
 

@@ -38,7 +38,7 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import MEASURABLE, measure_model
@@ -186,7 +186,7 @@ def _load(run: Run, part: Part, found: Found) -> Loaded:
         if file_sha256(weights) != part.sha256:
             found.problems.append(f"{weights} is not the recorded file (its SHA-256 differs)")
         model = load_model(part.checkpoint)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     return Loaded(part, model, open_tokenizer(run.spec, model), precision)
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.cascade import Part, Router
 from bertdistill.engine.contract.folder import sync_folder
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec
 from bertdistill.engine.distill.data.caches import sync_files
 from bertdistill.engine.distill.export import standalone_cascade
 from bertdistill.engine.distill.export.card import INDEX_NAMES, CardFacts, cell, number, table

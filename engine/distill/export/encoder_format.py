@@ -1,11 +1,11 @@
-"""The family `transformer` in an export: plain transformers format, or `modeling.py` if heads were removed."""
+"""The family `transformer` in an export: plain transformers format, or `modeling.py` where that cannot express it."""
 
 from __future__ import annotations
 
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from bertdistill.engine.distill.export.card import CardFacts, Description
+from bertdistill.engine.distill.export.onnx_file import trace
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
-from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.families.transformer import EMBEDDING_RANK, FFN_SIZES, KEPT_WIDTH, Shape
 from bertdistill.engine.tasks.table import TASKS
 
 
@@ -34,7 +35,9 @@ class EncoderFormat:
 
     @property
     def pruned(self) -> bool:
-        return is_pruned(self.model, self.kept_heads)
+        """Whether plain transformers cannot load it, as its config does not describe sizes that were cut."""
+        own = ffn_sizes(self.model) or kept_width(self.model) or embedding_rank(self.model)
+        return is_pruned(self.model, self.kept_heads) or bool(own)
 
     @property
     def modeling(self) -> str:
@@ -42,14 +45,16 @@ class EncoderFormat:
 
     def config(self) -> dict[str, Any]:
         plain = {key: value for key, value in self._config.items() if key != KEPT_HEADS}
-        return plain | ({KEPT_HEADS: [list(kept) for kept in self.kept_heads]} if self.pruned else {})
+        return plain | (
+            {KEPT_HEADS: [list(kept) for kept in self.kept_heads]} if is_pruned(self.model, self.kept_heads) else {}
+        )
 
     def tokenizer(self, tokenizer: Any) -> Any:
         own = copy.deepcopy(tokenizer)
         if not accepts_token_types(self.model):
             own.model_input_names = [name for name in own.model_input_names if name != "token_type_ids"]
             own.init_kwargs["model_input_names"] = own.model_input_names
-        shape = Shape.from_config({**self.model.config.to_dict(), KEPT_HEADS: None})
+        shape = unpruned(self.model)
         own.model_max_length = min(own.model_max_length, shape.longest_input)
         return own
 
@@ -62,19 +67,27 @@ class EncoderFormat:
     def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return _logits(standalone.load(folder), inputs)
 
-    def traceable(self) -> nn.Module:
-        return _Positional(self.model, list(self.probe(1, 2))).eval()
+    def write_onnx(self, path: Path) -> None:
+        inputs = self.probe(2, 9)
+        trace(_Positional(self.model, list(inputs)), inputs, self.outputs, path)
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config = self.model.config
-        left = ", ".join(str(len(kept)) for kept in self.kept_heads) if self.pruned else config.num_attention_heads
+        pruned, sizes = is_pruned(self.model, self.kept_heads), ffn_sizes(self.model)
+        left = ", ".join(str(len(kept)) for kept in self.kept_heads) if pruned else config.num_attention_heads
+        widths = f", feed-forward sizes {', '.join(map(str, sizes))} (by layer)" if sizes else ""
         return Description(
             f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
-            f"{config.hidden_size} and {left} attention heads{' (by layer)' if self.pruned else ''}",
+            f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads{' (by layer)' if pruned else ''}",
             _load_code(facts, type(self.model).__name__, pruned=self.pruned, onnx=onnx),
-            _settings_rows(facts, self.model, pruned=self.pruned),
+            _settings_rows(facts, self.model, pruned=pruned),
             "pytorch" if self.pruned else "transformers",
-            ("pruned-heads",) if self.pruned else (),
+            (
+                *["pruned-heads"] * pruned,
+                *["pruned-feed-forward"] * bool(sizes),
+                *["projected"] * bool(kept_width(self.model)),
+                *["low-rank-embeddings"] * bool(embedding_rank(self.model)),
+            ),
         )
 
 
@@ -83,14 +96,42 @@ def is_pruned(model: Any, kept_heads: Sequence[Sequence[int]]) -> bool:
     return any(len(kept) < model.config.num_attention_heads for kept in kept_heads)
 
 
+def ffn_sizes(model: Any) -> list[int]:
+    """Feed-forward size of every layer; empty if all have the same."""
+    return list(getattr(model.config, FFN_SIZES, None) or ())
+
+
+def unpruned(model: Any) -> Shape:
+    """The shape that its config describes, without what was removed from single layers."""
+    own = dict.fromkeys((KEPT_HEADS, FFN_SIZES, KEPT_WIDTH, EMBEDDING_RANK))
+    shape = Shape.from_config({**model.config.to_dict(), **own})
+    return replace(shape, hidden_size=kept_width(model) or shape.hidden_size)
+
+
+def embedding_rank(model: Any) -> int:
+    """Rank of its word embeddings; 0 for a whole table."""
+    return int(getattr(model.config, EMBEDDING_RANK, None) or 0)
+
+
+def kept_width(model: Any) -> int:
+    """Size of its hidden states if it is not that of its config, else 0."""
+    return int(getattr(model.config, KEPT_WIDTH, None) or 0)
+
+
 def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, Any]:
     """The effective settings: sizes are those of the model, and settings without effect are omitted."""
     rows, settings, config = asdict(facts.settings), facts.settings, model.config
-    shape = Shape.from_config({**config.to_dict(), KEPT_HEADS: None})
+    shape = unpruned(model)
     kept = getattr(config, KEPT_HEADS, None)
     rows |= {"layers": shape.layers, "heads": [len(layer) for layer in kept] if pruned and kept else shape.heads}
-    rows |= {"hidden_size": shape.hidden_size, "ffn_size": shape.ffn_size, "head_size": shape.head_size}
-    idle = {"layer_choice"} if not facts.init else set()
+    rows |= {
+        "hidden_size": shape.hidden_size,
+        "ffn_size": ffn_sizes(model) or shape.ffn_size,
+        "head_size": shape.head_size,
+    }
+    idle = {"layer_choice", "ffn_choice"} if not facts.init else set()
+    idle |= {"ffn_choice"} if not settings.ffn_size else set()
+    idle |= {"embedding_rank"} if not settings.embedding_rank else set()
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()
     idle |= {"head_seed"} if not pruned or settings.head_choice != "random" else set()
@@ -146,9 +187,11 @@ def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -
     text = "\n".join(lines)
     if pruned:
         text = (
-            "Attention heads were removed from this model, which the plain format cannot express. `from_pretrained` of "
-            "transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random weights), so "
-            "`modeling.py` next to this file builds it. It needs torch, transformers and safetensors.\n\n" + text
+            "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden "
+            "states are smaller than its heads together, or its word embeddings are of low rank, which the plain "
+            "format cannot express. `from_pretrained` of transformers refuses it (and with "
+            "`ignore_mismatched_sizes` would fill it with random weights), so `modeling.py` next to this file "
+            "builds it. It needs torch, transformers and safetensors.\n\n" + text
         )
     return text + (
         "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""

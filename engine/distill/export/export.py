@@ -6,16 +6,12 @@ It scores nothing and changes no weights: model.safetensors is copied byte for b
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
@@ -23,12 +19,11 @@ from bertdistill.engine.contract.folder import sync_folder
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts, model_card
 from bertdistill.engine.distill.export.format import Format
 from bertdistill.engine.distill.export.formats import open_format
+from bertdistill.engine.distill.export.onnx_file import write_checked
 from bertdistill.engine.tasks.table import TASKS
 
 READING = "bertdistill"
 """Our extra key in an exported config.json: what `answer` needs to tokenise a text as in training."""
-ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-ONNX_TOLERANCE = 1e-3
 COPY_TOLERANCE = 1e-4
 """Not 0: the same weights at different memory addresses may round the last bit differently."""
 MODELING = "modeling.py"
@@ -60,7 +55,7 @@ def export_model(
     try:
         _write_files(model, student_folder, temporary, card_facts)
         model.tokenizer(tokenizer).save_pretrained(temporary)
-        written = _write_onnx(model, temporary / "model.onnx", say or _ignore) if onnx else False
+        written = write_checked(model, temporary / "model.onnx", say or _ignore) if onnx else False
         card = model_card(card_facts, model.describe(card_facts, onnx=written))
         (temporary / "README.md").write_text(card, encoding="utf-8")
         _check_copy(model, temporary)
@@ -109,75 +104,3 @@ def _finish(temporary: Path, target: Path) -> None:
         shutil.rmtree(target)
     temporary.rename(target)
     sync_folder(target.parent)
-
-
-# ----------------------------------------------------------------------------------------------------------------- ONNX
-
-
-def missing_for_onnx() -> list[str]:
-    """Packages of the extra `onnx` that are not installed."""
-    return [name for name in ONNX_PACKAGES if find_spec(name) is None]
-
-
-def _write_onnx(model: Format, path: Path, say: Callable[[str], None]) -> bool:
-    """Write and check the ONNX file; reports the reason if there is none."""
-    traceable, missing = model.traceable(), missing_for_onnx()
-    if traceable is None:
-        say("No ONNX file: a model of this family cannot be written as ONNX.")
-        return False
-    if missing:
-        say(
-            f"No ONNX file: {', '.join(missing)} not installed. Install the extra: pip install 'bertdistill-tui[onnx]'."
-        )
-        return False
-    inputs = model.probe(2, 9)
-    free = tuple({0: "batch", 1: "length"} for _ in inputs)
-    with _only_errors("torch.onnx"):
-        torch.onnx.export(
-            traceable,
-            tuple(inputs.values()),
-            path,
-            input_names=list(inputs),
-            output_names=list(model.outputs),
-            dynamic_shapes=(free,),  # one entry for *inputs
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-    difference = _onnx_difference(model, path)
-    if difference < ONNX_TOLERANCE:
-        return True
-    path.unlink()
-    say(f"No ONNX file: its outputs differ from the model's by {difference:.2g}, more than {ONNX_TOLERANCE}.")
-    return False
-
-
-def _onnx_difference(model: Format, path: Path) -> float:
-    """Largest difference of any logit over two shapes other than the traced one."""
-    import onnxruntime  # part of the extra
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    largest = 0.0
-    for batch, length in ((1, 5), (3, 17)):
-        inputs = model.probe(batch, length)
-        got = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
-        with torch.inference_mode():
-            wanted = model.logits(inputs)
-        seen = inputs.get("attention_mask", torch.ones(())).bool().numpy()  # outputs at padding are never read
-        for mine, other in zip(wanted, got, strict=True):
-            gap = np.abs(mine.numpy() - other)
-            largest = max(largest, float(gap[seen].max() if gap.shape == seen.shape else gap.max()))
-    return largest
-
-
-@contextmanager
-def _only_errors(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from bertdistill.engine.distill.export.card import CardFacts, Description
 
@@ -47,8 +47,8 @@ class Format(Protocol):
         """The outputs of the exported copy in `folder`, loaded as its users load it."""
         ...
 
-    def traceable(self) -> nn.Module | None:
-        """The same function as `forward(*inputs)` of the tensors of `probe`, for the ONNX exporter, or None."""
+    def write_onnx(self, path: Path) -> None:
+        """Write the model with the inputs of `probe` and `outputs`, of any batch size and length."""
         ...
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:

@@ -10,12 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertdistill.engine.distill.export import linear_onnx
 from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.export.tiny_format import LOADING, UNITS, whole_texts
 from bertdistill.engine.distill.families import linear_net
 from bertdistill.engine.distill.families.linear import LinearModel
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.families.table import unused
+
+ONNX = """
+
+`model.onnx` holds the same model for ONNX Runtime: `input_ids` and `attention_mask` (batch, length) to `logits`. It
+fills a row of {features:,} floats for each text, so it is slower and needs more memory than `modeling.py`."""
 
 
 class LinearFormat:
@@ -36,8 +42,15 @@ class LinearFormat:
         return whole_texts(tokenizer)
 
     def probe(self, batch: int, length: int) -> dict[str, Tensor]:
-        ids = torch.arange(batch * length).reshape(batch, length) * 7 % self._config["tokenizer_size"]
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        """Its own n-grams one after another, the longest first: other ids would be no features."""
+        known = torch.cat([one.flatten() for one in reversed(linear_onnx.spelt(self.net))]) % self.net.ngrams.base
+        ids = known[torch.arange(batch * length) % len(known)].reshape(batch, length)
+        mask = torch.ones_like(ids)
+        if self._config["texts"] == 2 and length > 2:
+            ids[:, length // 2] = self._config["separator_id"]
+        if batch > 1 and length > 2:
+            mask[-1, -2:] = 0
+        return {"input_ids": ids, "attention_mask": mask}
 
     def logits(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return (self.net(inputs["input_ids"], inputs["attention_mask"]),)
@@ -45,8 +58,8 @@ class LinearFormat:
     def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return (linear_net.load(folder).net(inputs["input_ids"], inputs["attention_mask"]),)
 
-    def traceable(self) -> None:
-        """ONNX has no operator that looks up sorted keys."""
+    def write_onnx(self, path: Path) -> None:
+        linear_onnx.write(self.net, path)
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config = self._config
@@ -56,7 +69,7 @@ class LinearFormat:
         return Description(
             f"TF-IDF and logistic regression for {facts.task} over {len(self.net.keys):,} n-grams{longest} of "
             f"{UNITS.get(config['units'], config['units'])}",
-            LOADING.format(texts=texts),
+            LOADING.format(texts=texts) + (ONNX.format(features=len(self.net.keys)) if onnx else ""),
             {name: value for name, value in asdict(facts.settings).items() if name not in left_out},
             tags=("tf-idf", "logistic-regression"),
         )

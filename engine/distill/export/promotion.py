@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
+from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.distill.compression.table import pruned_zeros
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
@@ -37,7 +38,7 @@ from bertdistill.engine.distill.export.scoring import (
 )
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
-from bertdistill.engine.distill.run import Run, open_device, place
+from bertdistill.engine.distill.run import Run, open_device, to_device
 from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
@@ -117,7 +118,7 @@ def verify(
     _check_weights(order, found, paths)
     model = load_model(order.checkpoint)
     params = sum(parameter.numel() for parameter in model.net.parameters())
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     tokenizer = open_tokenizer(spec, model)
     threshold = order.recorded.get(NULL_THRESHOLD)
 

@@ -27,7 +27,7 @@ from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.train import choose_precision
 
 FOLDER, SCORES = "reports", "scores.json"
@@ -51,7 +51,7 @@ def score_models(run: Run) -> dict[str, Any]:
 
 def _scores(run: Run, order: ReportOrder, examples: Examples) -> dict[str, Any]:
     model = _load(run, order)
-    place(model.net, run.device)
+    to_device(model.net, run.device)
     features = report_features(run, examples, open_tokenizer(run.spec, model))
     threshold = math.inf if order.threshold is None else order.threshold
     precision = choose_precision(order.precision, run.device)

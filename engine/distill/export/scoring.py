@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
-from bertdistill.engine.contract.spec import AttemptSpec
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, load_examples
 from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.families.model import Model

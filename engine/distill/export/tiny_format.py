@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bertdistill.engine.distill.export.card import CardFacts, Description
+from bertdistill.engine.distill.export.onnx_file import trace
 from bertdistill.engine.distill.families import tiny_net
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.tiny import TinyModel
@@ -75,8 +76,9 @@ class TinyFormat:
     def exported(self, folder: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return (tiny_net.load(folder).net(inputs["input_ids"]),)
 
-    def traceable(self) -> nn.Module:
-        return _Positional(_Unpacked(self.net) if isinstance(self.net, BiLstm) else self.net).eval()
+    def write_onnx(self, path: Path) -> None:
+        net = _Unpacked(self.net) if isinstance(self.net, BiLstm) else self.net
+        trace(_Positional(net), self.probe(2, 9), self.outputs, path)
 
     def describe(self, facts: CardFacts, *, onnx: bool) -> Description:
         config, pair = self._config, self._config["texts"] == 2

@@ -1,7 +1,8 @@
 """Measure the word order sensitivity of a classifier on the validation split of a study.
 
 As a program, `python -P -m bertdistill.engine.distill.export.word_order SPEC.json`, it reads one JSON request from
-stdin, `{"folder", "teacher", "shuffling"}`, and prints the result as JSON. It changes nothing on disk.
+stdin, `{"folder", "teacher", "outputs", "shuffling", "by_example"}`, and prints the result as JSON. `outputs` is a file
+of logits that the model has given the split, which saves a pass. It changes nothing on disk.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ import numpy.typing as npt
 import torch
 from transformers import AutoTokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import AttemptSpec
-from bertdistill.engine.distill.data.examples import Examples, search_examples
+from bertdistill.engine.contract.folder import open_regular
+from bertdistill.engine.distill.data.examples import Examples, TextExample, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model, Servable
@@ -39,6 +41,8 @@ from bertdistill.store.errors import BertDistillError
 
 CPU = torch.device("cpu")
 
+Classes = npt.NDArray[np.int64]
+
 
 @dataclass
 class Reader:
@@ -49,30 +53,36 @@ class Reader:
     spec: AttemptSpec
     cpu_seconds: float = 0.0
 
-    def read(self, examples: Examples) -> tuple[Features, npt.NDArray[np.int64]]:
-        """The features of the examples, and the class given to each."""
+    def tokenised(self, examples: Examples) -> Features:
         with tempfile.TemporaryDirectory() as scratch:
-            features = build_features(
+            return build_features(
                 examples,
                 self.tokenizer,
                 self.spec.data,
                 folder=Path(scratch) / "features",
                 progress=lambda done, total: None,
             )
-            began = time.process_time()
-            fitting = features_for(self.model, features)
-            outputs = predict(self.model, fitting, device=CPU, pad_id=padding_id(self.tokenizer))
-            self.cpu_seconds += time.process_time() - began
-        return features, outputs.argmax(axis=1)
+
+    def classes(self, features: Features) -> Classes:
+        """The class given to each text."""
+        began = time.process_time()
+        fitting = features_for(self.model, features)
+        found: Classes = predict(self.model, fitting, device=CPU, pad_id=padding_id(self.tokenizer)).argmax(axis=1)
+        self.cpu_seconds += time.process_time() - began
+        return found
 
 
-def measure(spec: AttemptSpec, model: Servable, tokenizer: Any, shuffling: Shuffling) -> WordOrder:
+def measure(
+    spec: AttemptSpec, model: Servable, tokenizer: Any, shuffling: Shuffling, known: Classes | None = None
+) -> WordOrder:
     """The word order sensitivity of a model that reads the tokens of this tokenizer.
 
-    Raises ConfigError if fewer than two classes have an example that is classified correctly and can be shuffled.
+    `known` are the classes that it has given the validation split, in any precision. Raises ConfigError if fewer than
+    two classes have an example that is classified correctly and can be shuffled.
     """
     examples, reader = search_examples(spec), Reader(model, tokenizer, spec)
-    features, chosen = reader.read(examples)
+    features = reader.tokenised(examples)
+    chosen = reader.classes(features) if known is None else known
     reasons = _reasons(examples, features.lengths < spec.data.max_length, chosen, shuffling.ngram)
     labels, draw = [row.label for row in examples.rows], random.Random(shuffling.seed)
     usable = [index for index, reason in enumerate(reasons) if not reason]
@@ -95,6 +105,21 @@ def measure(spec: AttemptSpec, model: Servable, tokenizer: Any, shuffling: Shuff
     )
 
 
+def hard(spec: AttemptSpec, model: Servable, tokenizer: Any, shuffling: Shuffling, known: Classes) -> list[bool]:
+    """For each validation example whether the class in `known` is lost when its words are shuffled once.
+
+    What cannot be shuffled, because it is short or the same in any order, is not hard.
+    """
+    examples, reader, draw = search_examples(spec), Reader(model, tokenizer, spec), random.Random(shuffling.seed)
+    rows = [
+        row if word_order.left_out(row.text, shuffling.ngram) else _shuffled(row, shuffling, draw)
+        for row in examples.rows
+    ]
+    moved = np.array([row is not old for row, old in zip(rows, examples.rows, strict=True)])
+    chosen = reader.classes(reader.tokenised(replace(examples, rows=rows)))
+    return [bool(one) for one in moved & (chosen != known)]
+
+
 def _reasons(examples: Examples, whole: Iterable[Any], chosen: Iterable[Any], ngram: int) -> list[str]:
     """Why each example is left out, else ""."""
     return [
@@ -108,12 +133,27 @@ def _counted(reasons: Sequence[str]) -> str:
 
 
 def _still_right(reader: Reader, kept: Examples, shuffling: Shuffling, draw: random.Random) -> list[float]:
-    """Percent of the examples still right after each shuffle. Of a pair, only the first sentence is shuffled."""
-    times = range(shuffling.shuffles)
-    rows = [replace(row, text=word_order.shuffled(row.text, shuffling.ngram, draw)) for _ in times for row in kept.rows]
-    _, chosen = reader.read(replace(kept, rows=rows))
-    right = chosen == np.array([row.label for row in rows])
-    return [100 * float(share) for share in right.reshape(shuffling.shuffles, -1).mean(axis=1)]
+    """Percent of the examples still right after each shuffle, of those that are right in this arithmetic as well."""
+    shuffles = [[_shuffled(row, shuffling, draw) for row in kept.rows] for _ in range(shuffling.shuffles)]
+    rows = [row for part in (kept.rows, *shuffles) for row in part]
+    chosen = reader.classes(reader.tokenised(replace(kept, rows=rows)))
+    right = (chosen == np.array([row.label for row in rows])).reshape(-1, len(kept))
+    return [100 * float(share) for share in right[1:, right[0]].mean(axis=1)]
+
+
+def _shuffled(row: TextExample, shuffling: Shuffling, draw: random.Random) -> TextExample:
+    """Of a pair, only the first sentence is shuffled."""
+    return replace(row, text=word_order.shuffled(row.text, shuffling.ngram, draw))
+
+
+def _known(path: str, spec: AttemptSpec) -> Classes | None:
+    """The classes of stored logits; None if there are none of this split."""
+    if not path or not Path(path).is_file():
+        return None
+    with open(open_regular(Path(path)), "rb") as file:  # noqa: PTH123 - a descriptor
+        logits = np.lib.format.read_array(file, allow_pickle=False)
+    wanted = (spec.prepared.search_examples, len(spec.prepared.labels))
+    return logits.argmax(axis=1) if logits.shape == wanted else None
 
 
 def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Model:
@@ -122,11 +162,17 @@ def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Model:
     return load_model(folder)
 
 
-def _answer(spec: AttemptSpec, request: Any) -> WordOrder:
+def _answer(spec: AttemptSpec, request: Any) -> dict[str, Any]:
     model = _model(spec, Path(request["folder"]), teacher=bool(request["teacher"]))
     folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    return measure(spec, model, tokenizer, Shuffling(**request["shuffling"]))
+    shuffling, known = Shuffling(**request["shuffling"]), _known(request.get("outputs", ""), spec)
+    if not request.get("by_example"):
+        return measure(spec, model, tokenizer, shuffling, known).to_dict()
+    if known is None:
+        reader = Reader(model, tokenizer, spec)
+        known = reader.classes(reader.tokenised(search_examples(spec)))
+    return {"hard": hard(spec, model, tokenizer, shuffling, known)}
 
 
 def main(arguments: list[str]) -> int:
@@ -143,7 +189,7 @@ def main(arguments: list[str]) -> int:
         hint = getattr(error, "hint", "")
         sys.stderr.write(" ".join(f"{error}{f' ({hint})' if hint else ''}".split()) + "\n")
         return 1
-    results.write(json.dumps(found.to_dict()) + "\n")
+    results.write(json.dumps(found) + "\n")
     return 0
 
 

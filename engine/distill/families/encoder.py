@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import INIT_UNITS
-from bertdistill.engine.contract.spec import SCRATCH, AttemptSpec
-from bertdistill.engine.distill.families.importance import load_importance
+from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.distill.families.first_position import first_position
+from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
+from bertdistill.engine.distill.families.projection import Projection
 from bertdistill.engine.distill.families.transformer import (
     accepts_token_types,
     build_student,
@@ -57,7 +61,8 @@ class Encoder:
             inputs["output_hidden_states"] = True
         if attentions:
             inputs["output_attentions"] = True
-        result = self.net(**inputs)
+        with nullcontext() if hidden or attentions else first_position(self.net):
+            result = self.net(**inputs)
         logits = result.logits if "logits" in result else torch.stack((result.start_logits, result.end_logits), dim=-1)
         states, weights = result.get("hidden_states"), result.get("attentions")
         return Outputs(logits, states or (), weights or ())
@@ -76,14 +81,16 @@ class Encoders:
 
     def build(self, spec: AttemptSpec) -> Encoder:
         facts, scratch = spec.prepared, spec.student.init == SCRATCH
-        importance = load_importance(Path(facts.importance)) if facts.importance else None
+        folder = Path(facts.importance) if facts.importance else None
         net, kept = build_student(
             SCRATCH if scratch else facts.init_folder,
             spec.settings,
             task=spec.task,
             labels=facts.labels,
             shape=Shape.from_dict((facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape),
-            importance=importance,
+            importance=load_importance(folder) if folder else None,
+            neurons=load_neurons(folder) if folder and facts.ffn_importance else None,
+            projection=Projection.load(Path(facts.projection)) if facts.projection else None,
         )
         if INIT_UNITS in facts.units:
             setattr(net.config, UNITS, INIT_UNITS)

@@ -18,8 +18,9 @@ import torch
 from safetensors import SafetensorError
 from scipy.sparse import csr_array
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import AttemptSpec, Settings
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS, transfer_share
 from bertdistill.engine.distill.data.batches import Batch, collate, pad_edges
 from bertdistill.engine.distill.families import linear_net

@@ -91,7 +91,10 @@ class Linear(nn.Module):
         rows, feature, value = self.features(input_ids, attention_mask)
         starts = torch.searchsorted(rows, torch.arange(len(input_ids), device=rows.device))
         summed = functional.embedding_bag(feature, self.weight, starts, mode="sum", per_sample_weights=value)
-        scores = summed + self.bias
+        return self.logits(summed + self.bias)
+
+    def logits(self, scores: Tensor) -> Tensor:
+        """(batch, labels): two labels have one score, the log odds of the second."""
         return scores if self.labels != 2 else torch.cat((-scores / 2, scores / 2), dim=1)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from bertdistill.engine.contract.spec import AttemptSpec, Settings
+from bertdistill.engine.contract.attempt import AttemptSpec
+from bertdistill.engine.contract.spec import Settings
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch

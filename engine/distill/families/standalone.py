@@ -1,4 +1,4 @@
-"""Build a student with pruned heads from its folder; exports include this file as `modeling.py`.
+"""Build a student with pruned heads or changed widths from its folder; exports include this file as `modeling.py`.
 
 It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
 
@@ -8,9 +8,10 @@ It imports only torch, transformers and safetensors, because it must also run wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import transformers
@@ -21,24 +22,49 @@ from transformers.initialization import no_init_weights
 from transformers.pytorch_utils import prune_linear_layer
 
 
-class Names(NamedTuple):
-    """The names of an architecture's layers and, in each of them, the parts of the attention."""
+@dataclass(frozen=True)
+class Names:
+    """The names of an architecture's layers and, in each of them, the parts of attention and feed-forward network."""
 
     layers: str
     attention: str
     projections: tuple[str, str, str]
     output: tuple[str, str]
     heads: str
+    feed_forward: tuple[tuple[str, str], tuple[str, str]]
+    """The linears before and after the activation."""
+    ffn_size: str
+    """Its size in the config."""
+    norms: tuple[tuple[str, str], tuple[str, str]]
+    """The LayerNorms after attention and after the feed-forward network."""
+    head: tuple[tuple[str, str], tuple[str, str]]
+    """The linears of the classification head, seen from the whole model: a dense one, and that of the classes."""
 
 
 _BERT = Names(
-    "encoder.layer", "attention.self", ("query", "key", "value"), ("attention.output", "dense"), "num_attention_heads"
+    "encoder.layer",
+    "attention.self",
+    ("query", "key", "value"),
+    ("attention.output", "dense"),
+    "num_attention_heads",
+    (("intermediate", "dense"), ("output", "dense")),
+    "intermediate_size",
+    (("attention.output", "LayerNorm"), ("output", "LayerNorm")),
+    (("bert.pooler", "dense"), ("", "classifier")),
 )
 NAMES = {
     "bert": _BERT,
-    "roberta": _BERT,
+    "roberta": replace(_BERT, head=(("classifier", "dense"), ("classifier", "out_proj"))),
     "distilbert": Names(
-        "transformer.layer", "attention", ("q_lin", "k_lin", "v_lin"), ("attention", "out_lin"), "n_heads"
+        "transformer.layer",
+        "attention",
+        ("q_lin", "k_lin", "v_lin"),
+        ("attention", "out_lin"),
+        "n_heads",
+        (("ffn", "lin1"), ("ffn", "lin2")),
+        "hidden_dim",
+        (("", "sa_layer_norm"), ("", "output_layer_norm")),
+        (("", "pre_classifier"), ("", "classifier")),
     ),
 }
 
@@ -50,6 +76,12 @@ def load(folder: str | Path) -> Any:
         model = getattr(transformers, config.architectures[0])(config)
         if getattr(config, "kept_heads", None):
             prune_heads(model, config.kept_heads)
+        if getattr(config, "ffn_sizes", None):
+            prune_neurons(model, [range(size) for size in config.ffn_sizes])
+        if getattr(config, "kept_width", None):
+            narrow(model, config.kept_width)
+        if getattr(config, "embedding_rank", None):
+            factorise(model, config.embedding_rank)
     model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
     return model.eval()
 
@@ -72,6 +104,94 @@ def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:
         setattr(attention, names.heads, len(kept))
         if hasattr(attention, "all_head_size"):
             attention.all_head_size = len(index)
+
+
+def prune_neurons(model: Any, kept: Sequence[Sequence[int]]) -> None:
+    """Keep only these feed-forward neurons of each layer: rows of the first linear, columns of the second.
+
+    The config says their number; if it is not the same in all layers, as a list in the key `ffn_sizes`.
+    """
+    names, sizes = NAMES[model.config.model_type], [len(layer) for layer in kept]
+    for layer, neurons in zip(layers_of(model), kept, strict=True):
+        for dim, (path, name) in enumerate(names.feed_forward):
+            owner = layer.get_submodule(path)
+            linear = getattr(owner, name)
+            index: Any = torch.tensor(list(neurons), dtype=torch.long)
+            if len(index) != linear.weight.shape[dim]:
+                setattr(owner, name, prune_linear_layer(linear, index, dim=dim))
+    setattr(model.config, names.ffn_size, max(sizes))
+    if len(set(sizes)) > 1:
+        model.config.ffn_sizes = sizes
+
+
+def narrow(model: Any, width: int) -> None:
+    """Give the hidden states this size, with new weights; the config says so in the key `kept_width`.
+
+    Its own hidden size stays, because it says how large an attention head is.
+    """
+    for owner, name, kind in list(stream_of(model)):
+        setattr(owner, name, _narrowed(getattr(owner, name), kind, width))
+    model.config.kept_width = width
+
+
+class LowRankEmbedding(nn.Module):
+    """Embeddings as a table of (rows, rank) times a matrix: (batch, length) to (batch, length, width)."""
+
+    def __init__(self, rows: int, rank: int, width: int, padding_idx: int | None) -> None:
+        super().__init__()
+        self.factors = nn.Embedding(rows, rank, padding_idx=padding_idx)
+        self.projection = nn.Linear(rank, width, bias=False)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.projection(self.factors(ids))
+        return found
+
+
+def factorise(model: Any, rank: int) -> LowRankEmbedding:
+    """Give the model word embeddings of this rank with new weights; the config says so in the key `embedding_rank`."""
+    embeddings = model.base_model.embeddings
+    table = embeddings.word_embeddings
+    low = LowRankEmbedding(table.num_embeddings, rank, table.embedding_dim, table.padding_idx)
+    embeddings.word_embeddings = low
+    model.config.embedding_rank = rank
+    return low
+
+
+def stream_of(model: Any) -> Iterator[tuple[Any, str, str]]:
+    """(owner, name, kind) of every module on the hidden states, in the order of the computation.
+
+    embeds, norm; reads, writes: linears whose inputs or outputs are hidden states; pools, classifies: the linears of a
+    classification head.
+    """
+    names, embeddings = NAMES[model.config.model_type], model.base_model.embeddings
+    yield from ((embeddings, name, "embeds") for name, one in embeddings.named_children() if type(one) is nn.Embedding)
+    yield embeddings, "LayerNorm", "norm"
+    for layer in layers_of(model):
+        attention = layer.get_submodule(names.attention)
+        yield from ((attention, name, "reads") for name in names.projections)
+        for (path, name), kind in (
+            (names.output, "writes"),
+            (names.norms[0], "norm"),
+            (names.feed_forward[0], "reads"),
+            (names.feed_forward[1], "writes"),
+            (names.norms[1], "norm"),
+        ):
+            yield layer.get_submodule(path), name, kind
+    if hasattr(model, "qa_outputs"):
+        yield model, "qa_outputs", "reads"
+    else:
+        for (path, name), kind in zip(names.head, ("pools", "classifies"), strict=True):
+            yield model.get_submodule(path), name, kind
+
+
+def _narrowed(module: Any, kind: str, width: int) -> nn.Module:
+    match kind:
+        case "embeds":
+            return nn.Embedding(module.num_embeddings, width, padding_idx=module.padding_idx)
+        case "norm":
+            return nn.LayerNorm(width, eps=module.eps)
+    inputs = module.in_features if kind == "writes" else width
+    return nn.Linear(inputs, width if kind in ("writes", "pools") else module.out_features)
 
 
 def layers_of(model: Any) -> nn.ModuleList:

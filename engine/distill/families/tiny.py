@@ -15,8 +15,9 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.spec import RANDOM, AttemptSpec
+from bertdistill.engine.contract.spec import RANDOM
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.families.model import Outputs
 from bertdistill.engine.distill.families.saving import save_net

@@ -9,14 +9,11 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -34,16 +31,18 @@ from transformers.utils import logging as transformers_logging
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.low_rank import factorise
+from bertdistill.engine.distill.families.projection import Projection, project
+from bertdistill.engine.distill.families.selection import Importance, choose_heads, choose_neurons
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
 from bertdistill.engine.families.transformer import ARCHITECTURES, NEW_LAYER, Plan, Shape, plan_student
+from bertdistill.engine.families.widths import importance_blocks
 from bertdistill.engine.tasks.table import TASKS
 
 CLASSES: dict[bool, Any] = {True: AutoModelForQuestionAnswering, False: AutoModelForSequenceClassification}
 """By `Task.spans`: the class that loads an encoder with its head."""
 KEPT_HEADS = "kept_heads"
 """Our extra key in config.json: for every layer, the indices of the kept heads among the original ones."""
-
-Importance = npt.NDArray[np.floating[Any]]
 
 
 def build_student(
@@ -54,17 +53,21 @@ def build_student(
     labels: Sequence[str],
     shape: Shape,
     importance: Importance | None = None,
+    neurons: Importance | None = None,
+    projection: Projection | None = None,
     revision: str = "",
 ) -> tuple[PreTrainedModel, list[list[int]]]:
     """The student that `settings` describe, and the heads kept in each of its layers.
 
     `init` is a folder or Hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
-    from scratch. `importance` is (layers, heads) of `init`. New weights depend only on `settings.seed`; torch's
+    from scratch. `importance` is (layers, heads) of `init`, `neurons` (layers, feed-forward size), `projection` of its
+    hidden states; each is needed only where something is cut by it. New weights depend only on `settings.seed`; torch's
     global random state is unchanged. Raises ConfigError if the settings do not fit the initial model.
     """
     scratch = init is None or init == SCRATCH
-    plan = plan_student(shape, settings, scratch=scratch)
-    kept_heads = choose_heads(plan, settings, importance)
+    blocks = [] if neurons is None else [importance_blocks(layer) for layer in neurons.tolist()]
+    plan = plan_student(shape, settings, scratch=scratch, ffn_importance=blocks)
+    kept_heads, kept_neurons = choose_heads(plan, settings, importance), choose_neurons(plan, neurons)
     with seeded(settings.seed):
         if scratch:
             model = _new_model(plan.shape, task, labels, _overrides(plan.shape.architecture, settings))
@@ -73,8 +76,25 @@ def build_student(
             model, _ = _load_with_head(str(init), task, labels, revision, overrides)
             _keep_layers(model, plan)
         standalone.prune_heads(model, kept_heads)
+        standalone.prune_neurons(model, kept_neurons)
+        if plan.projected:
+            _narrow(model, plan, projection)
+        if plan.embedding_rank:
+            factorise(model, plan.embedding_rank, scratch=scratch)
     _drop_before_head(model)
     return model, kept_heads
+
+
+def _narrow(model: PreTrainedModel, plan: Plan, projection: Projection | None) -> None:
+    width = plan.shape.hidden_size
+    if projection is None:
+        raise ConfigError(
+            f"settings.hidden_size is {width}, but no projection of the initial model's hidden states is known",
+            hint="prepare the study again",
+        )
+    if len(projection.basis) != plan.shape.heads * plan.shape.head_size:
+        raise ConfigError(f"a projection of width {len(projection.basis)} does not fit the initial model")
+    project(model, projection, width, plan.kept_layers)
 
 
 def new_encoder(
@@ -155,44 +175,6 @@ def read_any_shape(model_id: str | Path, *, revision: str = "") -> Shape:
         head_size=max(1, hidden // heads),
         pad_id=size("pad_token_id", 0),
     )
-
-
-# --------------------------------------------------------------------------------------------------------------- heads
-
-
-def choose_heads(plan: Plan, settings: Settings, importance: Importance | None) -> list[list[int]]:
-    """Indices of the heads kept in each layer, ascending.
-
-    random: the removed heads are drawn layer by layer from one generator, as in the original experiment. importance:
-    the highest are kept; ties, and heads of new layers, by index.
-    """
-    total = plan.shape.heads
-    if not plan.pruned:
-        return [list(range(total)) for _ in plan.kept_layers]
-    if settings.head_choice == "random":
-        draw = random.Random(settings.head_seed)
-        gone = [draw.sample(range(total), total - left) for left in plan.heads_left]
-        return [[head for head in range(total) if head not in lost] for lost in gone]
-    rows = [_importance_row(importance, origin, total) for origin in plan.kept_layers]
-    return [_highest(row, left) for row, left in zip(rows, plan.heads_left, strict=True)]
-
-
-def _highest(row: Sequence[float], left: int) -> list[int]:
-    ranked = sorted(range(len(row)), key=lambda head: (-row[head], head))
-    return sorted(ranked[:left])
-
-
-def _importance_row(importance: Importance | None, origin: int, total: int) -> list[float]:
-    if origin == NEW_LAYER:
-        return [0.0] * total
-    if importance is None:
-        raise ConfigError(
-            'settings.head_choice is "importance", but no importance was computed for the initial model',
-            hint='prepare the study again, or set head_choice = "random"',
-        )
-    if importance.shape[0] <= origin or importance.shape[1] != total:
-        raise ConfigError(f"head importance of shape {importance.shape} does not fit layer {origin} with {total} heads")
-    return [float(value) for value in importance[origin]]
 
 
 # -------------------------------------------------------------------------------------------------------- save and load

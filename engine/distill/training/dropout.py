@@ -61,8 +61,8 @@ def attention(
 ) -> Tensor:
     """Softmax attention whose weights are dropped at `rate`.
 
-    `query`, `key`, `value`: (batch, heads, length, size); `mask`: (batch, 1, 1, length), true on tokens. Returns
-    (batch, length, heads, size).
+    `query`: (batch, heads, positions, size); `key`, `value`: (batch, heads, length, size); `mask`: (batch, 1, 1,
+    length), true on tokens. Returns (batch, positions, heads, size).
     """
     result: Tensor = _Attention.apply(query, key, value, mask, rate, scale)  # type: ignore[no-untyped-call]  # as above
     return result
@@ -130,17 +130,18 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rate: float, scale: float
     ) -> Tensor:
-        batch, heads, length, size = query.shape
+        batch, heads, positions, size = query.shape
+        length = key.shape[2]
         bias = None if mask is None else torch.zeros(mask.shape).masked_fill_(~mask, torch.finfo(torch.float32).min)
         bits = _Bits(rate) if rate else None
-        weights = query.new_empty(batch, heads * length * length)
+        weights = query.new_empty(batch, heads * positions * length)
         dropped = torch.empty_like(weights) if bits else weights
-        out = query.new_empty(batch, length, heads, size)
-        for part in _chunks(batch, heads * length * length):
+        out = query.new_empty(batch, positions, heads, size)
+        for part in _chunks(batch, heads * positions * length):
             q, k, v = (_flat(tensor[part]) for tensor in (query, key, value))
-            shape = (len(q), length, length)
+            shape = (len(q), positions, length)
             w, d = weights[part].view(shape), dropped[part].view(shape)
-            scores = torch.bmm(q, k.transpose(1, 2)).float().view(-1, heads, length, length)
+            scores = torch.bmm(q, k.transpose(1, 2)).float().view(-1, heads, positions, length)
             if bias is None:
                 scores.mul_(scale)
             else:
@@ -149,7 +150,7 @@ class _Attention(torch.autograd.Function):
             if bits:
                 _masked(w, bits.draw(w), out=d)
                 v = v * bits.scale
-            out[part] = torch.bmm(d, v).view(-1, heads, length, size).transpose(1, 2)
+            out[part] = torch.bmm(d, v).view(-1, heads, positions, size).transpose(1, 2)
         ctx.save_for_backward(query, key, value, weights, dropped, out)
         ctx.scale, ctx.kept_scale = scale, bits.scale if bits else 1.0
         return out
@@ -157,13 +158,14 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, weights, dropped, out = ctx.saved_tensors
-        batch, heads, length, size = query.shape
+        batch, heads, positions, size = query.shape
+        length = key.shape[2]
         # In the layout of the projections, so that the next operation copies nothing.
-        results = [query.new_empty(batch, length, heads, size).transpose(1, 2) for _ in range(3)]
-        for part in _chunks(batch, heads * length * length):
+        results = [query.new_empty(batch, n, heads, size).transpose(1, 2) for n in (positions, length, length)]
+        for part in _chunks(batch, heads * positions * length):
             q, k, v = (_flat(tensor[part]) for tensor in (query, key, value))
             o, grad = (_flat(tensor[part].transpose(1, 2)) for tensor in (out, gradients[0]))
-            shape = (len(q), length, length)
+            shape = (len(q), positions, length)
             w, d = weights[part].view(shape), dropped[part].view(shape)
             sums = (grad.float() * o.float()).sum(-1, keepdim=True).neg_().to(w.dtype)
             scores = torch.bmm(grad, v.transpose(1, 2).mul(ctx.kept_scale)).mul_(d).addcmul_(w, sums)
@@ -173,7 +175,7 @@ class _Attention(torch.autograd.Function):
                 torch.bmm(d.transpose(1, 2), grad).mul_(ctx.kept_scale),
             )
             for result, tensor in zip(results, found, strict=True):
-                result[part] = tensor.view(-1, heads, length, size)
+                result[part] = tensor.view(-1, heads, result.shape[2], size)
         return (*results, None, None, None)
 
 

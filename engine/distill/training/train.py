@@ -21,7 +21,7 @@ from torch import Tensor
 from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.contract.terms import transfer_share
+from bertdistill.engine.contract.terms import transfer_rows, transfer_share
 from bertdistill.engine.distill.compression.passes import Moment, Pass
 from bertdistill.engine.distill.data.batches import (
     Batch,
@@ -31,7 +31,6 @@ from bertdistill.engine.distill.data.batches import (
     collate,
     epoch_order,
     pad_edges,
-    transfer_rows,
 )
 from bertdistill.engine.distill.families.model import Model, Outputs, Servable
 from bertdistill.engine.distill.run import Stopped

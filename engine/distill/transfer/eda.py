@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.data.unlabelled import WORD, Text
 from bertdistill.engine.distill.data.examples import TextExample
-from bertdistill.engine.distill.transfer.material import WORD, Material, Text, edited, rebuilt
+from bertdistill.engine.distill.transfer.material import Material, edited, rebuilt
 
 
 def texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:

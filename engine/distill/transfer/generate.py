@@ -19,11 +19,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import write_json
 from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.data.unlabelled import Text
 from bertdistill.engine.distill.data.caches import build_once, cache_key
 from bertdistill.engine.distill.families.resolve import resolve
-from bertdistill.engine.distill.run import Run, place
+from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import model_sha256
-from bertdistill.engine.distill.transfer.material import Material, Text
+from bertdistill.engine.distill.transfer.material import Material
 
 BATCH = 16
 """Texts of one optimiser step."""
@@ -103,7 +104,7 @@ class _Language:
         self.end = self.tokenizer.eos_token_id
         if self.end is None:
             raise ConfigError(f"{named}.model: its tokenizer has no end-of-text token", hint="use another model")
-        place(self.net, run.device)
+        to_device(self.net, run.device)
         positions = getattr(self.net.config, "max_position_embeddings", None) or run.spec.data.max_length
         self.longest = min(run.spec.data.max_length, positions - 1)
 

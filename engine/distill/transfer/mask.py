@@ -9,7 +9,8 @@ import random
 from collections.abc import Iterator
 
 from bertdistill.engine.contract.spec import TransferSpec
-from bertdistill.engine.distill.transfer.material import Material, Text, edited
+from bertdistill.engine.data.unlabelled import Text
+from bertdistill.engine.distill.transfer.material import Material, edited
 
 
 def texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:

@@ -9,16 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bertdistill.engine.data.unlabelled import WORD, Text
 from bertdistill.engine.distill.data.examples import TextExample
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.run import Run
-
-WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
-"""A word, with its apostrophe, or one mark of punctuation."""
-
-Text = tuple[str, str | None]
-"""One or two sentences."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +55,6 @@ class Material:
     def beside(self, draw: random.Random, text: str) -> Text:
         """`text` alone, or in the place of one sentence of a random pair."""
         return self.one_side(draw, lambda old, row: text)
-
-
-def normal(text: Text) -> Text:
-    """The form in which texts are compared: case and white space do not count."""
-    first, second = text
-    return " ".join(first.casefold().split()), None if second is None else " ".join(second.casefold().split())
 
 
 def edited(text: str, draw: random.Random, share: float, change: Callable[[str], str]) -> str:

@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 
 from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.data.unlabelled import WORD, Text
 from bertdistill.engine.distill.data.examples import TextExample
-from bertdistill.engine.distill.transfer.material import WORD, Material, Text
+from bertdistill.engine.distill.transfer.material import Material
 
 
 def texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:

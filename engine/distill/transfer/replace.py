@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from bertdistill.engine.contract.spec import TransferSpec
-from bertdistill.engine.distill.transfer.material import Material, Text, edited
+from bertdistill.engine.data.unlabelled import Text
+from bertdistill.engine.distill.transfer.material import Material, edited
 
 SUFFIXES = (
     *("ing", "ed", "ly", "tion", "sion", "ness", "ment", "ity", "able", "ible", "ful", "less", "ous", "ive", "al"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from bertdistill.engine.data.unlabelled import Text, normal
 from bertdistill.engine.distill.data.examples import NO_LABEL, Examples, TextExample, cut, load_examples
 from bertdistill.engine.distill.run import Run
-from bertdistill.engine.distill.transfer.material import Material, Text, normal
+from bertdistill.engine.distill.transfer.material import Material
 from bertdistill.engine.distill.transfer.table import transfer_texts
 
 

@@ -11,8 +11,9 @@ from itertools import islice
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.data.unlabelled import Text, normal
 from bertdistill.engine.distill.transfer import eda, files, generate, mask, ngrams, replace, words
-from bertdistill.engine.distill.transfer.material import Material, Text, normal
+from bertdistill.engine.distill.transfer.material import Material
 
 Kind = Callable[[TransferSpec, Material, str], Iterator[Text]]
 """(table, training texts, how messages name the table) to texts, at least as many as wanted where that is possible."""

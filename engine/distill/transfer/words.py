@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 
 from bertdistill.engine.contract.spec import TransferSpec
-from bertdistill.engine.distill.transfer.material import Material, Text
+from bertdistill.engine.data.unlabelled import Text
+from bertdistill.engine.distill.transfer.material import Material
 
 
 def texts(spec: TransferSpec, material: Material, named: str) -> Iterator[Text]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stored import best_checkpoint
 
 from bertdistill.app.cli import main
 from bertdistill.app.report.analysis_text import (
@@ -53,14 +54,14 @@ from bertdistill.engine.analysis.error_analysis import Classified, Question, con
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.transfer import TransferGain
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.search.importances import Importances, Weight
 from bertdistill.engine.steering.changes import set_threshold
-from bertdistill.store import writes
 from bertdistill.store.db import Database, open_db
 
 PAGE = Page()
@@ -402,27 +403,7 @@ def add_predictions(ws: Workspace, train: Path) -> None:
     ).write(RunPaths(folder.parents[1]).spec)
     trial = view.trials[0]
     with db.write() as session:
-        attempt = writes.create_attempt(
-            session,
-            study_id=trial.study_id,
-            trial_id=trial.id,
-            kind="trial",
-            folder="runs/demo/0000-1",
-            slot="cpu0",
-            now=1.0,
-        )
-        writes.add_checkpoint(
-            session,
-            trial_id=trial.id,
-            attempt_id=attempt.id,
-            role="best",
-            step=1,
-            folder=ws.relative(folder),
-            sha256="0",
-            size_bytes=1,
-            metrics={},
-            now=1.0,
-        )
+        best_checkpoint(session, trial, "runs/demo/0000-1", ws.relative(folder))
     db.close()
 
 

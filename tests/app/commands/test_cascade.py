@@ -121,6 +121,19 @@ def test_promote_says_what_a_cascade_needs(run: Any, words: tuple[str, ...], mes
     assert (2, True) == (code, message in err), err
 
 
+def test_a_share_among_equal_confidences_is_not_passed_over_in_silence(run: Any, study: JoinedStudy) -> None:
+    """A model that is equally sure of everything has no threshold for a fifth; promoting one would route nothing."""
+    sides = np.load(study.folder(0) / CLASS_LOGITS).argmax(1)
+    np.save(study.folder(0) / CLASS_LOGITS, np.eye(2, dtype=np.float32)[sides])
+    words = "no threshold passes on 20.0%: 100.0% of the examples have the same confidence, and the nearest shares are"
+    code, out, _ = run("cascade", "toy", "0", "teacher", "--share", "0.2")
+    assert (0, True) == (code, f"note: {words} 0.0% and 100.0%" in out)
+    assert words in json.loads(run("cascade", "toy", "0", "teacher", "--share", "0.2", "--json")[1])["note"]
+    assert "" == json.loads(run("cascade", "toy", "1", "teacher", "--share", "0.2", "--json")[1])["note"]
+    code, _, err = run("promote", "--study", "toy", "--cascade", "0", "teacher", "both", "--share", "0.2")
+    assert (1, True) == (code, words in err)
+
+
 def test_trials_without_stored_outputs_are_named(run: Any, study: JoinedStudy) -> None:
     """With the remedy; pairs without them still work."""
     (study.folder(1) / CLASS_LOGITS).unlink()

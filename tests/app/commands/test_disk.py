@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.fakes import House, fake_environment, study_spec
+from tests.fakes import Workbench, fake_environment, study_spec
 
 from bertdistill.app.cli import main
 from bertdistill.store import reads, writes
@@ -18,11 +18,11 @@ Type = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
     """A complete study of four trials, a teacher that it needs, one that nobody needs, and a broken-off training."""
     for name, value in fake_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    made = House(tmp_path, study_spec(tmp_path, budget={"trials": 4}), checkpoint_bytes=200_000).start().run()
+    made = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 4}), checkpoint_bytes=200_000).start().finish()
     (made.workspace.caches / "reports" / "scored").mkdir(parents=True)
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(made.workspace.path))
     for key, size in (("used", 300_000), ("unused", 500_000), ("broken.training", 700_000)):
@@ -40,7 +40,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 @pytest.fixture
-def engine(house: House, capsys: pytest.CaptureFixture[str]) -> Type:
+def engine(bench: Workbench, capsys: pytest.CaptureFixture[str]) -> Type:
     """Type a command of the engine: exit status, stdout, stderr."""
 
     def run(*words: str) -> tuple[int, str, str]:
@@ -54,7 +54,7 @@ def engine(house: House, capsys: pytest.CaptureFixture[str]) -> Type:
     return run
 
 
-def test_disk_tells_who_holds_what(house: House, engine: Type) -> None:
+def test_disk_tells_who_holds_what(bench: Workbench, engine: Type) -> None:
     """Every byte once, with who needs it; a hard link counts once, and what nothing needs is marked."""
     found = json.loads(engine("disk", "--json")[1])
     by_name = {one["name"]: one for one in found["holdings"]}
@@ -63,7 +63,7 @@ def test_disk_tells_who_holds_what(house: House, engine: Type) -> None:
     assert (False, False) == (by_name["unused"]["needed"], by_name["caches/teachers/broken.training"]["needed"])
     assert 300_000 <= by_name["used"]["size_bytes"] < 400_000
     assert by_name["toy/1"]["checkpoint_bytes"] >= 200_000
-    inodes = {status.st_ino: status for status in (path.lstat() for path in house.workspace.path.rglob("*"))}
+    inodes = {status.st_ino: status for status in (path.lstat() for path in bench.workspace.path.rglob("*"))}
     disk = sum(status.st_blocks * 512 for status in inodes.values())
     assert found["size_bytes"] == sum(one["size_bytes"] for one in found["holdings"])
     assert abs(found["size_bytes"] - disk) < 100_000  # the write-ahead log moves meanwhile
@@ -71,67 +71,67 @@ def test_disk_tells_who_holds_what(house: House, engine: Type) -> None:
     assert ("no study needs it" in text, "toy/1" in text) == (True, True)
 
 
-def test_a_script_must_say_yes(house: House, engine: Type) -> None:
+def test_a_script_must_say_yes(bench: Workbench, engine: Type) -> None:
     """Without a terminal nothing is deleted; a dry run says what would be."""
     status, out, err = engine("delete", "toy/1")
     assert (2, True, True) == (status, "trial toy/1" in out, "Add --yes" in err)
     assert 0 == engine("delete", "toy/1", "--dry-run")[0]
     assert 2 == engine("prune")[0]
-    assert [0, 1, 2, 3] == [one.number for one in house.trials()]
+    assert [0, 1, 2, 3] == [one.number for one in bench.trials()]
 
 
-def test_delete_and_undo(house: House, engine: Type) -> None:
+def test_delete_and_undo(bench: Workbench, engine: Type) -> None:
     """It names the command that brings it back; the newest deletion needs no name."""
     status, out, err = engine("delete", "toy", "--yes")
     assert (0, True, True) == (status, "study toy: 4 trials" in out, "its caches" in out)
     assert "undo 1" in err
     assert "there is no study" in engine("trials")[2]
     status, out, _ = engine("undo")
-    assert (0, "#2 undo #1: delete study toy\n", 4) == (status, out, len(house.trials()))
+    assert (0, "#2 undo #1: delete study toy\n", 4) == (status, out, len(bench.trials()))
     [told] = json.loads(engine("delete", "toy/1", "--json", "--dry-run")[1])
     assert ("trial", "toy/1") == (told["what"], told["name"])
 
 
-def test_prune_takes_what_nothing_needs(house: House, engine: Type) -> None:
+def test_prune_takes_what_nothing_needs(bench: Workbench, engine: Type) -> None:
     """Checkpoints of dominated trials, the unused teacher and the broken training; undo brings all of it back.
 
     Scores on the report split stay: without its checkpoint, a trial is not scored again.
     """
-    teachers = house.workspace.caches / "teachers"
+    teachers = bench.workspace.caches / "teachers"
     planned = json.loads(engine("prune", "--dry-run", "--json")[1])
     assert ["caches/teachers/unused"] == planned["paths"]["caches"]
     assert ["caches/teachers/broken.training"] == planned["paths"]["leftovers"]
-    with house.db.read() as session:
+    with bench.db.read() as session:
         before = reads.checkpoints(session, study_id=1)
     status, _, err = engine("prune", "--yes")
     assert (0, True) == (status, "undo 1" in err)
-    with house.db.read() as session:
+    with bench.db.read() as session:
         kept = reads.checkpoints(session, study_id=1)
     assert planned["parts"]["checkpoints"]["count"] == len(before) - len(kept) > 0
     assert {"used"} == {path.name for path in teachers.iterdir()}
     assert 0 == engine("undo")[0]
-    with house.db.read() as session:
+    with bench.db.read() as session:
         assert before == reads.checkpoints(session, study_id=1)
     assert {"used", "unused", "broken.training"} == {path.name for path in teachers.iterdir()}
-    assert all(house.workspace.absolute(one.folder).is_dir() for one in before)
+    assert all(bench.workspace.absolute(one.folder).is_dir() for one in before)
     assert 0 == engine("prune", "--yes", "--keep-days", "0")[0]
-    assert [] == list(house.workspace.bin.iterdir())
+    assert [] == list(bench.workspace.bin.iterdir())
     assert "nothing to prune" in engine("prune", "--yes")[1]
     assert "--only 'x' is not a part" in engine("prune", "--only", "x")[2]
 
 
-def test_caches_stay_while_something_is_prepared(house: House, engine: Type) -> None:
+def test_caches_stay_while_something_is_prepared(bench: Workbench, engine: Type) -> None:
     """What it will need is written nowhere yet; a stopped preparation goes on from its training."""
-    with house.db.write() as session:
+    with bench.db.write() as session:
         study = writes.create_study(session, name="new", task="t", spec={}, now=1.0)
     assert "caches and leftovers are kept while study new is being prepared" in engine("prune", "--dry-run")[1]
-    with house.db.write() as session:
+    with bench.db.write() as session:
         session.change(type(study), study.id, state=type(study.state).STOPPED)
     out = engine("prune", "--dry-run")[1]
     assert ("study new would resume from it" in out, "caches   " in out) == (True, True)
 
 
-def test_backup_while_the_runner_works(house: House, engine: Type, tmp_path: Path) -> None:
+def test_backup_while_the_runner_works(bench: Workbench, engine: Type, tmp_path: Path) -> None:
     """All rows, those in the write-ahead log included; what is not a backup is never replaced."""
     copy = tmp_path / "copy.db"
     for _ in range(2):
@@ -144,7 +144,7 @@ def test_backup_while_the_runner_works(house: House, engine: Type, tmp_path: Pat
     db.close()
     other = tmp_path / "letter.txt"
     other.write_text("dear")
-    for target in (other, house.workspace.database, tmp_path, tmp_path / "none" / "x.db"):
+    for target in (other, bench.workspace.database, tmp_path, tmp_path / "none" / "x.db"):
         status, _, err = engine("backup", str(target))
         assert (1, True) == (status, "hint: " in err)
     assert "dear" == other.read_text()

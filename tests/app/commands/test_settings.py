@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, fake_environment, study_spec, wait_for
+from tests.fakes import Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.app.cli import main
 from bertdistill.app.report.records import SHAPES
@@ -21,8 +21,8 @@ from bertdistill.engine.steering import actions
 class Shell:
     """A person's shell beside a workspace with one study that is complete."""
 
-    def __init__(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
-        self.house, self.capsys = house, capsys
+    def __init__(self, bench: Workbench, capsys: pytest.CaptureFixture[str]) -> None:
+        self.bench, self.capsys = bench, capsys
 
     def type(self, *words: str) -> tuple[int, str, str]:
         """Exit status, stdout and stderr of one command."""
@@ -49,13 +49,13 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """A complete study of two trials; workers are fakes."""
     for name, value in fake_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 2}, note="first try"))
-    monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(house.workspace.path))
-    actions.start_study(house.workspace, house.spec, who="ada")
-    house.run()
-    yield Shell(house, capsys)
-    wait_for(lambda: not process.held(house.workspace.runner_lock), "runners to leave")
-    house.close()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 2}, note="first try"))
+    monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(bench.workspace.path))
+    actions.start_study(bench.workspace, bench.spec, who="ada")
+    bench.finish()
+    yield Shell(bench, capsys)
+    wait_for(lambda: not process.held(bench.workspace.runner_lock), "runners to leave")
+    bench.close()
 
 
 def test_set_tells_each_change(shell: Shell) -> None:

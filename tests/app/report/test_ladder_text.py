@@ -107,6 +107,18 @@ def test_no_family_near_the_teacher_in_words() -> None:
     assert "No student can be compared with the teacher on the validation split." == nearest_words(nothing)
 
 
+def test_a_weak_teacher_in_words() -> None:
+    """In every format, with what to do; JSON reads it back. A strong one is not mentioned."""
+    rival = Rung("linear", "plain", (4,), {VALIDATION: Score(88.9, gap=-0.1, gap_interval=(-1.5, 1.25))})
+    weak = dataclasses.replace(FOUND, rungs=(rival, *FOUND.rungs), rival=rival)
+    words = "The teacher is weak: on the validation split it is not clearly better than linear, plain (#4)"
+    for text in (ladder_text(weak, Page()), ladder_markdown(weak), ladders_html([weak])):
+        assert words in text
+        assert "0.10 below, 95 % interval -1.50 to +1.25" in text
+    assert weak == read_row(ladder_row(weak))
+    assert "weak" not in ladder_text(FOUND, Page())
+
+
 def test_what_distillation_brought_in_words() -> None:
     """A tie is called a tie."""
     [effect] = FOUND.effects

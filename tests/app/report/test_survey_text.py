@@ -8,7 +8,7 @@ import json
 from tests.app.hostile import HOSTILE
 from tests.app.report.test_ladder_text import Parsed
 
-from bertdistill.app.draw.charts import Look
+from bertdistill.app.draw.canvas import Look
 from bertdistill.app.report.summary import Page
 from bertdistill.app.report.survey_text import (
     best_table,

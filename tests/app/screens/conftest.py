@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, fake_environment, study_spec, wait_for
+from tests.fakes import Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
@@ -71,14 +71,14 @@ def asked(ws: Workspace) -> Callable[[], list[Request]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., House]]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Workbench]]:
     """A study `toy` that was run by fake workers, which also work for runners and promotions that the app starts."""
-    made: list[House] = []
+    made: list[Workbench] = []
 
-    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
+    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> Workbench:
         for name, value in fake_environment(tmp_path, **behaviour).items():
             monkeypatch.setenv(name, value)
-        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().run())
+        made.append(Workbench(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start().finish())
         return made[-1]
 
     yield make

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from tests.app.screens.driving import SIZES, control_codes, playing, shown, told, words_on
-from tests.joined_study import JoinedStudy, make
+from tests.joined_study import COUNT, JoinedStudy, make
 
 from bertdistill.app.keymap import of
+from bertdistill.app.screens import cascade
 from bertdistill.app.screens.cascade import CascadeScreen, CutTable
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
+from bertdistill.engine.analysis import difficulty
 from bertdistill.engine.contract.folder import CLASS_LOGITS
 from bertdistill.engine.steering import cascades
 
@@ -96,6 +98,28 @@ async def test_a_name_starts_the_promotion_of_the_threshold_under_the_cursor(
         await pilot.press("backspace", "m", "enter")
         await told(pilot, "m:1 is being verified")
         assert [("toy", 0, 2, "m")] == asked
+
+
+async def test_the_shuffle_oracle_is_measured_on_request(study: JoinedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process of its own, once; then its figures stand above the chart, for any pair."""
+    stored: list[list[bool] | None] = [None]
+    asked: list[tuple[str, int]] = []
+
+    async def ask(_: Any, name: str, number: int) -> None:
+        asked.append((name, number))
+        stored[0] = [n % 4 == 0 for n in range(COUNT)]
+
+    monkeypatch.setattr(difficulty, "read_hard", lambda *_: stored[0])
+    monkeypatch.setattr(cascade, "ask_oracle", ask)
+    async with playing(study.workspace, CascadeScreen("toy", 0)) as pilot:
+        await shown(pilot, "20.0% passed on")
+        await pilot.press("o")
+        await shown(pilot, "shuffle oracle: 25.0% passed on")
+        await pilot.press("right_square_bracket")
+        await shown(pilot, "shuffle oracle: 25.0% passed on")
+        await pilot.press("o")
+        await told(pilot, "was measured")
+    assert [("toy", 0)] == asked
 
 
 @pytest.mark.parametrize("size", SIZES)

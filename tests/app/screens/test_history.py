@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
-from tests.fakes import House
+from tests.fakes import Workbench
 
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.dialogues import Confirm
@@ -71,9 +71,9 @@ async def test_what_cannot_be_undone_says_why(ws: Workspace, asked: Asked) -> No
         assert 2 == len(asked())
 
 
-async def test_a_trial_that_has_run_says_what_to_do_instead(house: Callable[..., House]) -> None:
+async def test_a_trial_that_has_run_says_what_to_do_instead(bench: Callable[..., Workbench]) -> None:
     """Before anything is asked, and in the words of u as well."""
-    of = house({"budget": {"trials": 1}})
+    of = bench({"budget": {"trials": 1}})
     actions.rerun(of.workspace, "toy", 0, "layers", 2, who="ada")
     of.run()
     async with playing(of.workspace, HistoryScreen("toy"), (120, 24)) as pilot:

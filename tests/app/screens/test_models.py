@@ -22,7 +22,7 @@ from tests.app.screens.driving import (
     until,
     words_on,
 )
-from tests.fakes import House, behave, wait_for
+from tests.fakes import Workbench, behave, wait_for
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
@@ -39,7 +39,7 @@ from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion
 from bertdistill.store.writing import Writing
 
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 Edit = Callable[[Callable[[Writing], Any]], Any]
 ONE = {"budget": {"trials": 1}}
 CODE = 'folder = "."  # here\nload(folder)'
@@ -65,7 +65,7 @@ for line in sys.stdin:
 """Answers as the real one does, without torch: a classifier, or a reader that answers with the whole passage."""
 
 
-def promoted(of: House, name: str = "model", **more: Any) -> ModelVersion:
+def promoted(of: Workbench, name: str = "model", **more: Any) -> ModelVersion:
     """One more version, when its verification has ended."""
     made = actions.promote(of.workspace, "toy", 0, name, who="ada", **more)
 
@@ -79,12 +79,12 @@ def promoted(of: House, name: str = "model", **more: Any) -> ModelVersion:
     return version
 
 
-def aliases(of: House) -> dict[str, int]:
+def aliases(of: Workbench) -> dict[str, int]:
     with of.db.read() as session:
         return {one.alias: one.version_id for one in reads.aliases(session)}
 
 
-def with_teacher(of: House) -> None:
+def with_teacher(of: Workbench) -> None:
     """The fake preparation names a folder that nobody wrote."""
     folder = Path((of.study().prepared or {})["teacher_folder"])
     folder.mkdir(parents=True)
@@ -101,9 +101,9 @@ def trying(model: str) -> TryScreen:
 # --------------------------------------------------------------------------------------------------------------- models
 
 
-async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> None:
+async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> None:
     """Newest first, each with state, aliases and score; the report and the card of the chosen one beside them."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of, alias="prod", note="the first")
     behave(tmp_path, worse=3.0)
     promoted(of)
@@ -134,9 +134,9 @@ async def test_versions_with_report_and_card(house: Make, tmp_path: Path) -> Non
         )
 
 
-async def test_an_alias_is_set_and_undone(house: Make) -> None:
+async def test_an_alias_is_set_and_undone(bench: Make) -> None:
     """`a` asks for the word and checks it while it is typed; `U` asks, then goes back to the version before."""
-    of = house(ONE)
+    of = bench(ONE)
     first, second = promoted(of, alias="prod"), promoted(of)
     screen = ModelsScreen()
     async with playing(of.workspace, screen) as pilot:
@@ -160,9 +160,9 @@ async def test_an_alias_is_set_and_undone(house: Make) -> None:
         assert {"prod": first.id} == aliases(of)
 
 
-async def test_of_several_aliases_one_is_chosen(house: Make) -> None:
+async def test_of_several_aliases_one_is_chosen(bench: Make) -> None:
     """The question names each with where it would go; one that pointed to nothing before is removed."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of, alias="prod")
     actions.set_alias(of.workspace, "model", "best", 1, who="ada")
     async with playing(of.workspace, ModelsScreen()) as pilot:
@@ -175,11 +175,11 @@ async def test_of_several_aliases_one_is_chosen(house: Make) -> None:
         assert ["prod"] == list(aliases(of))
 
 
-async def test_one_that_is_being_verified_settles_itself(house: Make, tmp_path: Path) -> None:
+async def test_one_that_is_being_verified_settles_itself(bench: Make, tmp_path: Path) -> None:
     """The list follows a verification to its end, whoever started it."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house(ONE)
+    of = bench(ONE)
     behave(tmp_path, hold_promotion=str(hold))
     actions.promote(of.workspace, "toy", 0, "model", who="ada")
     async with playing(of.workspace, ModelsScreen()) as pilot:
@@ -188,9 +188,9 @@ async def test_one_that_is_being_verified_settles_itself(house: Make, tmp_path: 
         await shown(pilot, "✓ verified")
 
 
-async def test_o_opens_its_trial(house: Make) -> None:
+async def test_o_opens_its_trial(bench: Make) -> None:
     """The way back from a model to where it came from."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     async with playing(of.workspace, ModelsScreen()) as pilot:
         await pilot.press("o")
@@ -207,9 +207,9 @@ async def test_without_a_model_it_says_how(tmp_path: Path, ws: Workspace) -> Non
             await shown(pilot, "No model yet.")
 
 
-async def test_hostile_text_is_harmless(house: Make) -> None:
+async def test_hostile_text_is_harmless(bench: Make) -> None:
     """Notes, remarks, details and the card come from people and files."""
-    of = house(ONE)
+    of = bench(ONE)
     made = promoted(of, note=HOSTILE)
     (of.workspace.path / made.folder / "README.md").write_text(f"# {HOSTILE}\n")
     with of.db.write() as session:
@@ -222,9 +222,9 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
+async def test_usable_at_every_size(bench: Make, size: tuple[int, int]) -> None:
     """The list is on screen; 2 shows the report, 1 the list again, also where only one of them fits."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     async with playing(of.workspace, ModelsScreen(), size, marker="ascii") as pilot:
         await shown(pilot, "model:1")
@@ -245,9 +245,9 @@ async def ask(pilot: Pilot[None], screen: TryScreen, text: str) -> None:
     await pilot.pause()
 
 
-async def test_student_and_teacher_answer_side_by_side(house: Make) -> None:
+async def test_student_and_teacher_answer_side_by_side(bench: Make) -> None:
     """Both answers with probabilities and latency; what they have in common is said; the child ends with the screen."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     with_teacher(of)
     screen = trying("model:1")
@@ -286,9 +286,9 @@ def alive(pid: int) -> bool:
     return True
 
 
-async def test_enter_in_the_list_tries_the_model(house: Make) -> None:
+async def test_enter_in_the_list_tries_the_model(bench: Make) -> None:
     """The way in; nothing is asked before something is typed."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     async with playing(of.workspace, ModelsScreen()) as pilot:
         await pilot.press("enter")
@@ -301,9 +301,9 @@ async def test_enter_in_the_list_tries_the_model(house: Make) -> None:
         assert ({}, []) == (pilot.app.screen.replies, toasts(pilot))  # type: ignore[attr-defined]  # a TryScreen
 
 
-async def test_an_answer_never_stands_beside_another_question(house: Make) -> None:
+async def test_an_answer_never_stands_beside_another_question(bench: Make) -> None:
     """What is typed over makes the answers those of before; typed back, or asked again, they are of now."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     with_teacher(of)
     screen = trying("model:1")
@@ -322,9 +322,9 @@ async def test_an_answer_never_stands_beside_another_question(house: Make) -> No
         assert "Before: " not in words_on(pilot)
 
 
-async def test_a_teacher_that_is_gone_is_said(house: Make) -> None:
+async def test_a_teacher_that_is_gone_is_said(bench: Make) -> None:
     """The student answers alone."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     screen = trying("model:1")
     async with playing(of.workspace, screen) as pilot:
@@ -335,9 +335,9 @@ async def test_a_teacher_that_is_gone_is_said(house: Make) -> None:
         assert ["student"] == list(screen.replies)
 
 
-async def test_errors_and_a_dead_child_are_told(house: Make) -> None:
+async def test_errors_and_a_dead_child_are_told(bench: Make) -> None:
     """An error stands in place of the answer; a child that died is started again by the next question."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     with_teacher(of)
     screen = trying("model:1")
@@ -351,9 +351,9 @@ async def test_errors_and_a_dead_child_are_told(house: Make) -> None:
         assert set() == control_codes(pilot)
 
 
-async def test_hostile_answers_are_harmless(house: Make) -> None:
+async def test_hostile_answers_are_harmless(bench: Make) -> None:
     """Labels and pasted texts drive no terminal and are no markup."""
-    of = house(ONE)
+    of = bench(ONE)
     promoted(of)
     with_teacher(of)
     screen = trying("model:1")

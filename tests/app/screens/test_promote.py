@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.app.screens.driving import HOSTILE, SIZES, control_codes, playing, shown, toasts, told, until, words_on
-from tests.fakes import House, behave, wait_for
+from tests.fakes import Workbench, behave, wait_for
 from textual.events import Paste
 from textual.widgets import Input
 
@@ -23,11 +23,11 @@ from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import ModelVersion, Study
 
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 ONE = {"budget": {"trials": 1}}
 
 
-def version(of: House, number: int = 0) -> ModelVersion:
+def version(of: Workbench, number: int = 0) -> ModelVersion:
     with of.db.read() as session:
         return reads.model_versions(session)[number]
 
@@ -37,11 +37,11 @@ def state_of(screen: PromoteScreen) -> str:
     return followed.version.state if followed else ""
 
 
-async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) -> None:
+async def test_from_the_form_to_a_verified_model(bench: Make, tmp_path: Path) -> None:
     """Name, alias and note are typed; each step is shown; at the end stand the scores, the folder and what to do."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house(ONE)
+    of = bench(ONE)
     behave(tmp_path, hold_promotion=str(hold))
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
@@ -67,9 +67,9 @@ async def test_from_the_form_to_a_verified_model(house: Make, tmp_path: Path) ->
         assert ["prod"] == [one.alias for one in reads.aliases(session)]
 
 
-async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: Path) -> None:
+async def test_a_mismatch_is_refused_and_taken_by_force(bench: Make, tmp_path: Path) -> None:
     """The numbers are shown; F asks, y promotes it once more by force, and the new version says so."""
-    of = house(ONE)
+    of = bench(ONE)
     behave(tmp_path, worse=3.0)
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
@@ -94,11 +94,11 @@ async def test_a_mismatch_is_refused_and_taken_by_force(house: Make, tmp_path: P
         assert ["prod"] == [one.alias for one in reads.aliases(session)]
 
 
-async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
+async def test_leaving_stops_nothing(bench: Make, tmp_path: Path) -> None:
     """Escape says that it continues; reopening shows how far it is; n starts over."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house(ONE)
+    of = bench(ONE)
     behave(tmp_path, hold_promotion=str(hold))
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
         await pilot.press("f5")
@@ -118,11 +118,11 @@ async def test_leaving_stops_nothing(house: Make, tmp_path: Path) -> None:
         await shown(pilot, "Promoted before: toy:1 verified")
 
 
-async def test_an_app_that_was_killed_finds_the_truth(house: Make, tmp_path: Path) -> None:
+async def test_an_app_that_was_killed_finds_the_truth(bench: Make, tmp_path: Path) -> None:
     """A verification that ended, or died, while no app was open is settled by the next look."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house(ONE)
+    of = bench(ONE)
     behave(tmp_path, hold_promotion=str(hold))
     made = actions.promote(of.workspace, "toy", 0, "model", who="ada")
     paths = RunPaths(of.workspace.absolute(made.attempt_folder))
@@ -138,9 +138,9 @@ async def test_an_app_that_was_killed_finds_the_truth(house: Make, tmp_path: Pat
     assert "failed" == version(of).state
 
 
-async def test_what_cannot_be_promoted_says_why(house: Make) -> None:
+async def test_what_cannot_be_promoted_says_why(bench: Make) -> None:
     """A name or alias that is none is told while it is typed; enter starts nothing."""
-    of = house(ONE)
+    of = bench(ONE)
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await pilot.press(*"/..")
@@ -154,9 +154,9 @@ async def test_what_cannot_be_promoted_says_why(house: Make) -> None:
         assert [] == reads.model_versions(session)
 
 
-async def test_a_form_that_cannot_be_written_is_not_lost(house: Make) -> None:
+async def test_a_form_that_cannot_be_written_is_not_lost(bench: Make) -> None:
     """The study is gone when it is to be started: the reason is told, name and note stand there still."""
-    of = house(ONE)
+    of = bench(ONE)
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         screen.query_one("#note", Input).value = "the best so far"
@@ -178,9 +178,9 @@ async def test_a_running_trial_waits(ws: Workspace) -> None:
         await shown(pilot, "No checkpoint is on disk: none was written")
 
 
-async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
+async def test_the_last_checkpoint_can_be_chosen(bench: Make) -> None:
     """Both roles are listed with their scores; the chosen one is promoted."""
-    of = house(ONE)
+    of = bench(ONE)
     with of.db.write() as session:
         best = reads.checkpoints(session, trial_id=1)[-1]
         writes.add_checkpoint(
@@ -208,9 +208,9 @@ async def test_the_last_checkpoint_can_be_chosen(house: Make) -> None:
         await shown(pilot, "Verify the last checkpoint of #0 (accuracy 11.00)")
 
 
-async def test_an_alias_that_moves_says_from_where(house: Make) -> None:
+async def test_an_alias_that_moves_says_from_where(bench: Make) -> None:
     """Promoting under an alias in use names the version that loses it."""
-    of = house(ONE)
+    of = bench(ONE)
     made = actions.promote(of.workspace, "toy", 0, "toy", alias="prod", who="ada")
     wait_for(lambda: actions.settle_promotion(of.workspace, made.id).state == "verified", "the verdict")
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
@@ -218,9 +218,9 @@ async def test_an_alias_that_moves_says_from_where(house: Make) -> None:
         await shown(pilot, "prod moves to it from toy:1")
 
 
-async def test_hostile_text_is_harmless(house: Make) -> None:
+async def test_hostile_text_is_harmless(bench: Make) -> None:
     """A pasted name, and the note and the report of a refused version, drive no terminal and are no markup."""
-    of = house(ONE)
+    of = bench(ONE)
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         screen.query_one("#note", Input).post_message(Paste(HOSTILE))
@@ -244,9 +244,9 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
+async def test_usable_at_every_size(bench: Make, size: tuple[int, int]) -> None:
     """All fields and the verdict are on screen; the copy is the command."""
-    of = house(ONE)
+    of = bench(ONE)
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen, size, marker="ascii") as pilot:
         words = words_on(pilot)
@@ -267,9 +267,9 @@ def test_steps_follow_the_phases() -> None:
     assert "" == steps(("bootstrap",), {"phase": "report split"}, base)[4].note
 
 
-def test_a_damaged_run_folder_is_no_error(house: Make) -> None:
+def test_a_damaged_run_folder_is_no_error(bench: Make) -> None:
     """Without spec and log the steps that are known are shown, and the order is empty."""
-    of = house(ONE)
+    of = bench(ONE)
     made = actions.promote(of.workspace, "toy", 0, "model", who="ada")
     paths = RunPaths(of.workspace.absolute(made.attempt_folder))
     wait_for(lambda: not process.held(paths.lock), "its end")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
-from tests.fakes import House
+from tests.fakes import Workbench
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -227,9 +227,9 @@ async def test_values_that_cannot_be_queued_are_not_lost(
         assert 0.005 == asked()[-1].arguments["learning_rate"]
 
 
-async def test_without_a_baseline_there_is_none_to_take(house: Callable[..., House]) -> None:
+async def test_without_a_baseline_there_is_none_to_take(bench: Callable[..., Workbench]) -> None:
     """No column of values that are called so, and the key says how to get one."""
-    of = house({"baseline": None, "budget": {"trials": 2}})
+    of = bench({"baseline": None, "budget": {"trials": 2}})
     async with playing(of.workspace, QueueTrialScreen("toy")) as pilot:
         await shown(pilot, "learning_rate")
         await pilot.press("b")

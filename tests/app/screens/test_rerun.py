@@ -18,7 +18,7 @@ from tests.app.screens.driving import (
     until,
     words_on,
 )
-from tests.fakes import House
+from tests.fakes import Workbench
 from textual.events import Key, Paste
 from textual.keys import key_to_character
 from textual.pilot import Pilot
@@ -38,12 +38,12 @@ from bertdistill.store import reads
 from bertdistill.store.rows import Study, TrialState
 from bertdistill.store.writing import Writing
 
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 Edit = Callable[[Callable[[Writing], Any]], Any]
 SPACE = {"budget": {"trials": 3}}
 
 
-def view_of(of: House) -> StudyView:
+def view_of(of: Workbench) -> StudyView:
     return Reader(of.workspace).view("toy")
 
 
@@ -61,9 +61,9 @@ async def choose(pilot: Pilot[None], screen: RerunScreen, key: str, value: str) 
     await pilot.pause()
 
 
-async def test_a_change_is_forecast_and_started(house: Make) -> None:
+async def test_a_change_is_forecast_and_started(bench: Make) -> None:
     """Diff, exact size, time, where it lands; enter asks, y starts it, and the new trial is shown."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "layers", "3")
@@ -87,9 +87,9 @@ async def test_a_change_is_forecast_and_started(house: Make) -> None:
     assert TrialState.COMPLETE == of.trial(3).state
 
 
-async def test_the_safe_answer_starts_nothing(house: Make) -> None:
+async def test_the_safe_answer_starts_nothing(bench: Make) -> None:
     """The question has the safe answer focused: enter twice is no."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "layers", "2")
@@ -100,9 +100,9 @@ async def test_the_safe_answer_starts_nothing(house: Make) -> None:
     assert 3 == len(of.trials())
 
 
-async def test_a_value_that_cannot_be_written_is_not_lost(house: Make) -> None:
+async def test_a_value_that_cannot_be_written_is_not_lost(bench: Make) -> None:
     """The study is gone when it is to be started: the reason is told and the value stands there still."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "layers", "3")
@@ -115,9 +115,9 @@ async def test_a_value_that_cannot_be_written_is_not_lost(house: Make) -> None:
         assert (screen, "3") == (pilot.app.screen, screen.query_one(Input).value)
 
 
-async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
+async def test_a_trial_that_ran_is_opened_instead(bench: Make) -> None:
     """The same settings again name the trial that has them; y opens it, and so does o from the list."""
-    of = house(SPACE)
+    of = bench(SPACE)
     actions.rerun(of.workspace, "toy", 0, "layers", 2, who="ada")
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
@@ -147,9 +147,9 @@ async def test_a_trial_that_ran_is_opened_instead(house: Make) -> None:
         ("precision", "fp64", 'precision = "fp64" is not valid; use auto, fp32 or bf16. For example fp32 or bf16.'),
     ],
 )
-async def test_refused_values_say_why(house: Make, key: str, value: str, words: str) -> None:
+async def test_refused_values_say_why(bench: Make, key: str, value: str, words: str) -> None:
     """The reason with values that are taken, below the value and nowhere else; enter starts nothing."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, key, value)
@@ -163,9 +163,9 @@ async def test_refused_values_say_why(house: Make, key: str, value: str, words: 
     assert 3 == len(of.trials())
 
 
-async def test_a_long_reason_has_room_in_a_narrow_window(house: Make) -> None:
+async def test_a_long_reason_has_room_in_a_narrow_window(bench: Make) -> None:
     """The values that would be taken stand at its end."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen, SIZES[1]) as pilot:
         await choose(pilot, screen, "layers", "9999999999")
@@ -173,13 +173,13 @@ async def test_a_long_reason_has_room_in_a_narrow_window(house: Make) -> None:
         await shown(pilot, "2 or 3.")
 
 
-async def test_what_a_threshold_excludes_is_refused(house: Make) -> None:
+async def test_what_a_threshold_excludes_is_refused(bench: Make) -> None:
     """A size known to break a threshold needs no run."""
     objectives = [
         {"metric": "accuracy", "direction": "maximize"},
         {"metric": "params", "direction": "minimize", "threshold": 130_000},
     ]
-    of = house({**SPACE, "objectives": objectives, "baseline": {"layers": 1}})
+    of = bench({**SPACE, "objectives": objectives, "baseline": {"layers": 1}})
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "layers", "4")
@@ -190,9 +190,9 @@ async def test_what_a_threshold_excludes_is_refused(house: Make) -> None:
         assert ([], True) == (toasts(pilot), pilot.app.screen is screen)
 
 
-async def test_fixed_settings_may_change_too(house: Make) -> None:
+async def test_fixed_settings_may_change_too(bench: Make) -> None:
     """A setting that the study does not search has its own limits, and its score is not guessed."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "batch_size", "8")
@@ -203,9 +203,9 @@ async def test_fixed_settings_may_change_too(house: Make) -> None:
         assert "1 to 4096" in words_on(pilot)
 
 
-async def test_words_of_a_setting_are_completed(house: Make) -> None:
+async def test_words_of_a_setting_are_completed(bench: Make) -> None:
     """A few letters and the arrow are the whole word."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "precision", "fp")
@@ -215,9 +215,9 @@ async def test_words_of_a_setting_are_completed(house: Make) -> None:
         assert "fp32" == field.value
 
 
-async def test_arrows_change_the_setting_while_typing(house: Make) -> None:
+async def test_arrows_change_the_setting_while_typing(bench: Make) -> None:
     """Up and down go through the settings from the line of the value; escape goes to the list, then back."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await pilot.press("enter", "down")
@@ -231,9 +231,9 @@ async def test_arrows_change_the_setting_while_typing(house: Make) -> None:
         await until(pilot, lambda: pilot.app.screen is not screen, "the screen before")
 
 
-async def test_the_point_lies_at_its_exact_size(house: Make) -> None:
+async def test_the_point_lies_at_its_exact_size(bench: Make) -> None:
     """The guess is drawn at the known size, a line goes up there, and the copy is the command."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await choose(pilot, screen, "layers", "1")
@@ -248,9 +248,9 @@ async def test_the_point_lies_at_its_exact_size(house: Make) -> None:
         assert any("rerun toy/0 --set layers=1" in text for _, text in screen.copies())
 
 
-async def test_hostile_text_is_harmless(house: Make) -> None:
+async def test_hostile_text_is_harmless(bench: Make) -> None:
     """What is pasted comes back in the reason; it drives no terminal and is no markup."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
         await pilot.press("enter")
@@ -262,9 +262,9 @@ async def test_hostile_text_is_harmless(house: Make) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_usable_at_every_size(house: Make, size: tuple[int, int]) -> None:
+async def test_usable_at_every_size(bench: Make, size: tuple[int, int]) -> None:
     """The list, the line and the verdict are on screen, without glyphs if those are not wanted."""
-    of = house(SPACE)
+    of = bench(SPACE)
     screen = RerunScreen("toy", 0)
     async with playing(of.workspace, screen, size, marker="ascii") as pilot:
         await choose(pilot, screen, "layers", "3")
@@ -287,17 +287,17 @@ async def test_a_study_that_is_not_prepared_says_so(ws: Workspace, edit: Edit) -
         await shown(pilot, "is not prepared yet")
 
 
-async def test_a_value_typed_in_a_burst_is_the_one_that_is_asked_about(house: Make) -> None:
+async def test_a_value_typed_in_a_burst_is_the_one_that_is_asked_about(bench: Make) -> None:
     """Opened, typed and confirmed at once: the forecast waits in a thread, and `y` means the question after it."""
-    of = house()
+    of = bench()
     async with playing(of.workspace, StudyScreen("toy")) as pilot:
         for key in ("g", "r", "down", "enter", *["backspace"] * 12, *"0.0002", "enter", "y"):
             pilot.app.post_message(Key(key, key_to_character(key)))
         await until(pilot, lambda: of.trials()[-1].params.get("learning_rate") == 0.0002, "the rerun")
 
 
-async def test_without_a_baseline_nothing_is_called_one(house: Make) -> None:
+async def test_without_a_baseline_nothing_is_called_one(bench: Make) -> None:
     """No column of somebody else's values and no marks."""
-    of = house({"baseline": None, "budget": {"trials": 1}})
+    of = bench({"baseline": None, "budget": {"trials": 1}})
     view = view_of(of)
     assert {""} == {one.baseline for one in rerun_outlook.choices(view, view.trials[0])}

@@ -12,7 +12,7 @@ import pytest
 from bertdistill.app.views.plan import make_plan, plan_text
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.families.transformer import bert_shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import changed, load_study, study_from_dict
@@ -149,6 +149,22 @@ def test_conditions_are_honoured(spec: StudySpec) -> None:
     part = changed(spec, "search.ffn_size", {"choices": [64, 4096], "when": {"layers": [2]}})
     sizes = make_plan(part, say=lambda text: None)["sizes"]
     assert (9, size(spec, layers=2, hidden_size=64, ffn_size=4096)) == (sizes["students"], sizes["largest"])
+
+
+def test_cuts_of_the_initial_model_are_sized(raw_spec: dict[str, Any], tmp_path: Path) -> None:
+    """Fewer neurons, smaller hidden states and word embeddings of low rank, alone and together."""
+    raw_spec["teacher"] = {"model": str(saved_model(tmp_path / "teacher"))}
+    raw_spec |= {"student": {"init": "teacher"}, "settings": {}, "baseline": {}}
+    cuts = {"ffn_size": 40, "hidden_size": 33, "embedding_rank": 9}
+    raw_spec["search"] = {key: {"choices": [0, value]} for key, value in cuts.items()}
+    spec = study_from_dict(raw_spec, where="test")
+    smallest, largest = (
+        known_metrics(SHAPE, Settings(**one), scratch=False, task=spec.task, labels=2, mean_length=64)["params"]
+        for one in (cuts, {})
+    )
+    sizes = make_plan(spec, say=lambda text: None)["sizes"]
+    assert (8, 0) == (sizes["students"], sizes["refused"])
+    assert (smallest, largest) == (sizes["smallest"], sizes["largest"])
 
 
 def test_impossible_architectures_are_counted(raw_spec: dict[str, Any], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from bertdistill.app.views.plan_time import measured_time, time_text
+from bertdistill.app.views.plan_time import measured_time, passes, time_text
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.db import Database, open_db
@@ -38,5 +38,9 @@ def test_the_median_of_trials_on_the_same_data(ws: Workspace, spec: StudySpec) -
     assert {"trial_seconds": 60.0, "seconds": None, "study": "demo", "trials": 6} == one
     assert {"trial_seconds": 120.0, "seconds": 480.0, "study": "demo", "trials": 6} == both
     assert none is None
+    assert [2.0, 4.0, 2.0] == [
+        passes({"epochs": 2.0, "batch_size": 8, "alpha": alpha, "transfer_share": share})
+        for alpha, share in ((0.5, 0.0), (0.5, 0.5), (0.0, 0.5))
+    ]
     assert both is not None
     assert "about 8m 00s in 2 slots, a trial about 2m 00s (median of 6 trials of demo)" == time_text(twice, both)

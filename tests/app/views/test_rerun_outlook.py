@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 from tests.paper_family import PaperFamily
 
 from bertdistill.app.screens.queue_trial import first_values, look_ahead
@@ -21,7 +21,7 @@ from bertdistill.store.rows import Trial, TrialState
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
     """A study over two families with trials of both."""
     monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
     spec = study_spec(
@@ -37,14 +37,14 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         budget={"trials": 8},
         sampler={"kind": "random"},
     )
-    one = House(tmp_path, spec)
-    yield one.start().run()
+    one = Workbench(tmp_path, spec)
+    yield one.start().finish()
     one.close()
 
 
 @pytest.fixture
-def view(house: House) -> StudyView:
-    return read_view(house.db, "toy")
+def view(bench: Workbench) -> StudyView:
+    return read_view(bench.db, "toy")
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def test_only_keys_of_the_family_can_be_changed(view: StudyView, paper: Trial) -
     assert view.baseline is not None
     base = {one.key for one in rerun_outlook.choices(view, view.baseline)}
     assert "layers" in base
-    assert "hidden_size" not in base  # these transformers are cut from a trained model
+    assert "head_size" not in base  # these transformers are cut from a trained model
 
 
-def test_another_family_says_what_becomes_of_the_other_keys(house: House, view: StudyView, paper: Trial) -> None:
+def test_another_family_says_what_becomes_of_the_other_keys(bench: Workbench, view: StudyView, paper: Trial) -> None:
     """The estimate is made from the nearest trials of the whole study."""
-    forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "family", "transformer")
+    forecast = actions.forecast_rerun(bench.workspace, "toy", paper.number, "family", "transformer")
     outlook = rerun_outlook.look_ahead(view, paper, "transformer", forecast)
     words = dict(rerun_outlook.lines(view, paper, outlook))
     assert (
@@ -77,14 +77,14 @@ def test_another_family_says_what_becomes_of_the_other_keys(house: House, view: 
         == words["change"]
     )
     assert outlook.neighbours
-    forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "paper.hidden_size", "32")
+    forecast = actions.forecast_rerun(bench.workspace, "toy", paper.number, "paper.hidden_size", "32")
     assert "hidden_size" == forecast.key
 
 
-def test_costs_are_judged_by_trials_of_the_same_family(house: House, view: StudyView, paper: Trial) -> None:
+def test_costs_are_judged_by_trials_of_the_same_family(bench: Workbench, view: StudyView, paper: Trial) -> None:
     """The pace of a bag of words says nothing about an encoder."""
     transformers = [t for t in view.trials if t.params["family"] == "transformer" and t.state == TrialState.COMPLETE]
-    forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "family", "transformer")
+    forecast = actions.forecast_rerun(bench.workspace, "toy", paper.number, "family", "transformer")
     assert len(transformers) == forecast.judged_by > 0
     alone = replace(forecast, minutes=None, memory_mb=None)
     assert "no complete trial of its family to estimate time and memory from" == rerun_outlook.cost(alone)
@@ -100,10 +100,10 @@ def test_costs_are_judged_by_trials_of_the_same_family(house: House, view: Study
     ],
 )
 def test_a_much_larger_size_is_a_multiple(
-    house: House, view: StudyView, paper: Trial, after: float, words: str
+    bench: Workbench, view: StudyView, paper: Trial, after: float, words: str
 ) -> None:
     """Percents with seven digits are not read."""
-    forecast = actions.forecast_rerun(house.workspace, "toy", paper.number, "family", "transformer")
+    forecast = actions.forecast_rerun(bench.workspace, "toy", paper.number, "family", "transformer")
     forecast = replace(forecast, known={"params": after}, parent_known={"params": 100.0})
     outlook = rerun_outlook.look_ahead(view, paper, "transformer", forecast)
     assert dict(rerun_outlook.lines(view, paper, outlook))["size"].startswith(words)

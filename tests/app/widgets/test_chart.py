@@ -12,7 +12,9 @@ from textual.color import Color
 from textual.geometry import Region
 from textual.screen import Screen
 
-from bertdistill.app.draw.charts import Axis, Curve, Drawing, Look, Point, curves_drawing, frontier_drawing
+from bertdistill.app.draw.axes import Axis
+from bertdistill.app.draw.canvas import Drawing, Look
+from bertdistill.app.draw.charts import Curve, Point, curves_drawing, frontier_drawing
 from bertdistill.app.widgets.chart import Chart, palette
 
 X, Y = Axis("", "minimize"), Axis("", "maximize")

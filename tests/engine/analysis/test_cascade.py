@@ -180,8 +180,10 @@ def test_equal_confidences_go_together() -> None:
     cascade = join(small, Member("#2", np.eye(2)[truth], 1.0, {"gflops": 2.0}), truth, SCORES)
     assert [0.0, 0.25, 0.75, 1.0] == [one.share for one in cascade.curve()]
     for wanted in (0.4, 0.5, 0.6):
+        assert (0.25, 0.75) == cascade.reachable(wanted)
         cut = cascade.at_share(wanted)
         assert cut.share == (confidence(logits, 1.0) < cut.threshold).mean() != 0.5
+    assert [None] * 4 == [cascade.reachable(share) for share in (0.0, 0.3, 0.75, 1.0)]
 
 
 def test_points_of_the_frontier_are_cascades_that_nothing_beats() -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.order_child import stay_here
 from tests.order_study import order_workspace
 
 from bertdistill.engine.analysis import difficulty
-from bertdistill.engine.analysis.difficulty import family_scores, observed, predicted, read_word_order
+from bertdistill.engine.analysis.difficulty import family_scores, observed, predicted, read_hard, read_word_order
 from bertdistill.engine.analysis.outcomes import Outcome
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
+from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.tasks.word_order import Shuffling
+from bertdistill.store import reads, writes
+from bertdistill.store.db import open_db
 
 THREE = Shuffling(shuffles=3)
 
@@ -25,12 +31,14 @@ def _ws(tmp_path: Path) -> Workspace:
 
 def test_a_second_look_costs_no_pass(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process for the teacher and one for a trial; then the same numbers without any, unless something differs."""
-    first, trial = read_word_order(ws, "order", None, THREE), read_word_order(ws, "order", 0, THREE)
+    first = read_word_order(ws, "order", None, THREE)
+    stay_here(monkeypatch)
+    trial = read_word_order(ws, "order", 0, THREE)
     assert (False, False) == (first.cached, trial.cached)
     assert 0 < first.found.wos < 1
     assert dataclasses.replace(first.found, cpu_seconds=0) == dataclasses.replace(trial.found, cpu_seconds=0)
     assert 2 == len(list((ws.caches / "word-order").glob("*.json")))
-    monkeypatch.setattr(difficulty, "MODULE", "nothing.that.could.run")
+    monkeypatch.setattr(difficulty.subprocess, "run", fail)
     assert dataclasses.replace(first, cached=True) == read_word_order(ws, "order", None, THREE)
     assert dataclasses.replace(trial, cached=True) == read_word_order(ws, "order", 0, THREE)
     with pytest.raises(WorkerFailed):
@@ -41,6 +49,16 @@ def test_a_second_look_costs_no_pass(ws: Workspace, tmp_path: Path, monkeypatch:
         read_word_order(ws, "order", None, THREE)
 
 
+def test_hard_examples_are_stored_by_example(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing before they are measured; then one flag for each validation example, without another pass."""
+    assert None is read_hard(ws, "order")
+    found = read_hard(ws, "order", measure=True)
+    assert found is not None
+    assert 0 < sum(found) < len(found)
+    monkeypatch.setattr(difficulty, "MODULE", "nothing.that.could.run")
+    assert found == read_hard(ws, "order") == read_hard(ws, "order", measure=True)
+
+
 def test_what_has_no_model_is_refused(ws: Workspace, tmp_path: Path) -> None:
     """A trial that was never evaluated, and a teacher that is gone; each with what to do."""
     with pytest.raises(ActionRefused, match="order/1 is waiting and has no best checkpoint") as raised:
@@ -49,10 +67,34 @@ def test_what_has_no_model_is_refused(ws: Workspace, tmp_path: Path) -> None:
     (tmp_path / "teacher").rename(tmp_path / "elsewhere")
     with pytest.raises(ActionRefused, match=r"the teacher's folder is gone: .*teacher"):
         read_word_order(ws, "order", None, THREE)
+    assert None is read_hard(ws, "order")
+    with pytest.raises(ActionRefused, match="is gone"):
+        read_hard(ws, "order", measure=True)
 
 
-def test_changed_data_are_reported_by_the_child(ws: Workspace, tmp_path: Path) -> None:
+def test_a_teacher_that_is_a_file_reads_no_shuffled_texts(ws: Workspace) -> None:
+    """Its students do."""
+    db = open_db(ws.path)
+    with db.write() as session:
+        facts = Prepared.from_dict(reads.study(session, "order").prepared)
+        units = {"": Units(tokenizer=facts.teacher_folder)}
+        writes.set_prepared(session, 1, dataclasses.replace(facts, teacher_folder="", units=units).to_dict())
+    db.close()
+    with pytest.raises(ActionRefused, match="its teacher is a file") as raised:
+        read_word_order(ws, "order", None, THREE)
+    assert "--trial" in raised.value.hint
+    assert None is read_hard(ws, "order")
+    assert 0 < read_word_order(ws, "order", 0, THREE).found.wos < 1
+
+
+def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """A child that cannot run."""
+    return subprocess.CompletedProcess(command, 1, "", "")
+
+
+def test_changed_data_are_reported_by_the_child(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its words, not as a traceback."""
+    stay_here(monkeypatch)
     path = tmp_path / "train.tsv"
     path.write_text(path.read_text().replace("film", "story"))
     with pytest.raises(WorkerFailed, match="changed since the study was prepared"):

@@ -132,6 +132,19 @@ def test_the_report_split_decides_once_every_row_is_scored_there() -> None:
     assert {VALIDATION: 1000, REPORT: 1000} == found.examples
 
 
+@pytest.mark.parametrize(("teacher", "weak"), [(89.2, False), (82.1, True), (81.0, True)])
+@pytest.mark.parametrize("predicted", [True, False])
+def test_a_teacher_no_better_than_a_plain_student_is_weak(teacher: float, weak: bool, predicted: bool) -> None:
+    """The best one is named; an encoder, which starts from the teacher, and what is distilled do not count."""
+    scores = {one.number: float(one.values["accuracy"] or 0.0) for one in TRIALS} | {TEACHER: teacher}
+    splits = {VALIDATION: known(scores, predicted=predicted)}
+    rival = ladder(choose(TRIALS, "accuracy"), Frame("toy", "accuracy", "params", splits)).rival
+    if predicted or teacher != 82.1:  # without predictions there is no interval, and 0.1 below is below
+        assert ("linear" if weak else None) == (rival and rival.family)
+    else:
+        assert rival is None
+
+
 def test_a_ladder_without_predictions() -> None:
     """No interval of a difference, and so no certainty."""
     scores = {one.number: float(one.values["accuracy"] or 0.0) for one in TRIALS} | {TEACHER: 89.2}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 
 from bertdistill.engine.analysis.outcomes import Difference, difference, size_and_score, teacher_sizes
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.facts import Member, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.transformer import bert_shape, known_metrics
 from bertdistill.engine.pareto.frontier import Objective
@@ -76,3 +79,19 @@ def test_the_teacher_is_as_large_as_a_student_that_keeps_everything() -> None:
     assert kept == teacher_sizes(facts, "text-classification")
     assert kept["params"] > kept["encoder_params"] > 0
     assert {} == teacher_sizes(Prepared(), "text-classification")
+
+
+def test_an_ensemble_is_as_large_as_all_its_models() -> None:
+    """A file has no size; what is not known of one model is not known of them all."""
+    shape = bert_shape(vocab_size=500, positions=512, hidden_size=64, ffn_size=128, layers=2, head_size=16).to_dict()
+    facts = Prepared(teacher_shape=shape, labels=("a", "b"), mean_length=40.0)
+    one = teacher_sizes(facts, "text-classification")
+    twice = teacher_sizes(dataclasses.replace(facts, ensemble=(Member(shape, 1, 40.0),)), "text-classification")
+    assert twice == {name: 2 * (value or 0) for name, value in one.items()}
+    longer = teacher_sizes(dataclasses.replace(facts, ensemble=(Member(shape, 1, 80.0),)), "text-classification")
+    assert (longer["params"], True) == (twice["params"], (longer["gflops"] or 0) > (twice["gflops"] or 0))
+    other = dataclasses.replace(facts, ensemble=(Member(dict(shape) | {"architecture": "electra"}, 9, 40.0),))
+    assert {"params", "size_mb"} == set(teacher_sizes(other, "text-classification"))
+    file = dataclasses.replace(facts, teacher_shape={}, ensemble=(Member(shape, 1, 40.0),))
+    assert one == teacher_sizes(file, "text-classification")
+    assert other == Prepared.from_dict(json.loads(json.dumps(other.to_dict())))

@@ -12,10 +12,11 @@ from tests.fakes import study_spec
 from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import joined, read_predictions
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, Device
+from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.study.config import dump

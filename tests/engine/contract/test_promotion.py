@@ -9,16 +9,10 @@ from typing import Any
 
 import pytest
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
-    Settings,
-    StudentSpec,
-    TeacherSpec,
-)
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 
 ORDER = Promotion(Path("/c/best"), "ab", Path("/m/v2"), "qa", 2, {"f1": 61.5}, alias="production", note="n")
 SPEC = AttemptSpec(

@@ -22,8 +22,7 @@ from bertdistill.engine.contract.spec import (
     TeacherSpec,
     TransferSpec,
 )
-from bertdistill.engine.distill import labelling
-from bertdistill.engine.distill import prepare as preparing
+from bertdistill.engine.distill import labelling, weighing
 from bertdistill.engine.distill import teacher as teaching
 from bertdistill.engine.distill.data.examples import NO_LABEL
 from bertdistill.engine.distill.data.features import open_features
@@ -32,6 +31,7 @@ from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.evaluate import Evaluator
 from bertdistill.engine.families.tiny import plan_reading
+from bertdistill.engine.families.widths import importance_blocks
 
 
 def test_a_teacher_without_tokenizer_files_is_refused(tmp_path: Path) -> None:
@@ -181,19 +181,31 @@ def test_a_stop_is_heard_while_heads_are_weighed(tmp_path: Path, monkeypatch: py
     """The phase takes minutes on a large model; what was made before it is kept."""
     teacher = TeacherSpec(model=str(make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)))
     run = make_run(tmp_path / "run", teacher, init="teacher", importance=True)
-    weigh = preparing.head_importance
+    weigh = weighing.importance_of
 
-    def stopped_at_its_start(*given: Any) -> Any:
+    def stopped_at_its_start(*given: Any, **more: Any) -> Any:
         run.stop.set()
-        return weigh(*given)
+        return weigh(*given, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(preparing, "head_importance", stopped_at_its_start)
+        patched.setattr(weighing, "importance_of", stopped_at_its_start)
         with pytest.raises(Stopped):
             prepare(run)
     assert ([], 2) == (caches(tmp_path, "importance"), len(caches(tmp_path, "outputs")))
     run.stop.clear()
-    assert Path(prepare(run).importance).name in caches(tmp_path, "importance")
+    facts = prepare(run)
+    assert [Path(facts.importance).name] == caches(tmp_path, "importance")
+    # Neurons are computed only for a study that may cut them, with the heads and beside an older cache of heads alone.
+    assert ((), ["importance.npy"]) == (facts.ffn_importance, arrays(facts))
+    more = prepare(dataclasses.replace(run, spec=dataclasses.replace(run.spec, importance=False, neurons=True)))
+    neurons = np.load(Path(more.importance) / "neurons.npy")
+    assert (["importance.npy", "neurons.npy"], 2) == (arrays(more), len(caches(tmp_path, "importance")))
+    assert tuple(map(importance_blocks, neurons.tolist())) == more.ffn_importance
+    assert more == Prepared.from_dict(json.loads(json.dumps(more.to_dict())))
+
+
+def arrays(facts: Prepared) -> list[str]:
+    return sorted(path.name for path in Path(facts.importance).glob("*.npy"))
 
 
 def test_a_damaged_checkpoint_of_the_teacher_costs_time_and_not_the_study(

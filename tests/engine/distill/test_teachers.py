@@ -17,6 +17,7 @@ from tests.tiny import make_checkpoint
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, Settings, TeacherSpec, TransferSpec
 from bertdistill.engine.distill import labelling
 from bertdistill.engine.distill.data.features import open_features
@@ -224,6 +225,30 @@ def test_a_transfer_set_needs_rows_of_the_file(tmp_path: Path, outputs: Write) -
     assert 34 == prepare(same).transfer_features
 
 
+@pytest.mark.parametrize("flips", [True, False])
+def test_labels_are_made_in_the_arithmetic_that_flips_few_predictions(
+    tmp_path: Path, flips: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In fp32 if too many predictions of a sample differ from it, which is said once; else in the fast one."""
+    used: list[torch.dtype] = []
+    real = labelling.predict
+
+    def predict(*given: Any, precision: torch.dtype, **more: Any) -> Any:
+        used.append(precision)
+        found = real(*given, precision=torch.float32, **more)
+        return -found if flips and precision == torch.bfloat16 else found
+
+    monkeypatch.setattr(labelling, "predict", predict)
+    monkeypatch.setattr(labelling, "choose_precision", lambda *given: torch.bfloat16)
+    teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)
+    run = with_family(make_run(tmp_path / "run", TeacherSpec(model=str(teacher)), labels=("neg", "pos")), "mlp")
+    prepare(run)
+    first, wanted = used[2], torch.float32 if flips else torch.bfloat16
+    assert ([torch.bfloat16, torch.float32], {wanted}) == (used[:2], {first, *used[2:]})
+    [said] = [line for line in run.paths.events.read_text().splitlines() if "the teacher labels in" in line]
+    assert ("float32: in bfloat16, " in said) == flips
+
+
 # ------------------------------------------------------------------------------------------------------------- several
 
 
@@ -232,9 +257,11 @@ def test_probabilities_of_several_teachers_are_averaged(tmp_path: Path, outputs:
     first = make_checkpoint(tmp_path / "first", "bert", head="cls", texts=LINES)
     second = make_foreign(tmp_path / "second", "electra", LINES)
     given = ("neg", "pos")
+    prepared: dict[str, Prepared] = {}
 
     def mean_of(name: str, teacher: TeacherSpec) -> Any:
-        facts = prepare(with_family(make_run(tmp_path / name, teacher, labels=given), "mlp"))
+        run = with_family(make_run(tmp_path / name, teacher, labels=given), "mlp", measure=["latency_cpu_ms"])
+        facts = prepared[name] = prepare(run)
         return np.load(Path(facts.outputs) / "outputs.npy").astype(np.float64)
 
     def softmax(logits: Any) -> Any:
@@ -250,6 +277,12 @@ def test_probabilities_of_several_teachers_are_averaged(tmp_path: Path, outputs:
             ("c", TeacherSpec(outputs=str(outputs()))),
         )
     ]
+    facts = prepared["all"]
+    assert (1, True) == (len(facts.ensemble), facts.ensemble[0].params > 0)  # a file costs nothing
+    alone, both = prepared["a"].teacher_costs, facts.teacher_costs
+    assert both["latency_cpu_ms"] > 0
+    assert (True, False) == (both["latency_ratio"] > 1, "latency_ratio" in alone)
+    assert {} == prepared["c"].teacher_costs
     expected = (1 * each[0] + 2 * each[1] + 5 * each[2]) / 8
     assert np.abs(np.exp(found) - expected).max() < 5e-3
 

@@ -12,10 +12,11 @@ import torch
 from tests.preparing import LINES, make_run
 from tests.tiny import make_checkpoint
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.spec import Settings, TeacherSpec
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.promotion import verify
 from bertdistill.engine.distill.prepare import prepare

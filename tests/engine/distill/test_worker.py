@@ -14,32 +14,26 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
+from tests.workers import work
 
 from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract import terms
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import LATENCIES
-from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
-    FineTuneSpec,
-    Settings,
-    StudentSpec,
-    TeacherSpec,
-)
+from bertdistill.engine.contract.spec import DataSpec, Device, FineTuneSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill import trial, worker
-from bertdistill.engine.distill.families import linear, tiny, transformer
+from bertdistill.engine.distill.families import linear, selection, tiny, transformer
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import train
 from bertdistill.engine.distill.training.terms import soft_loss
 from bertdistill.engine.distill.training.train import Diverged
-from bertdistill.engine.families import bilstm, mlp, sparsity
+from bertdistill.engine.families import bilstm, mlp, sparsity, widths
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
 from bertdistill.engine.families.transformer import plan_student
@@ -71,10 +65,6 @@ def start(folder: Path, spec: AttemptSpec) -> subprocess.Popen[str]:
             text=True,
             env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
         )
-
-
-def finish(folder: Path, spec: AttemptSpec) -> int:
-    return start(folder, spec).wait(DEADLINE)
 
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:
@@ -113,7 +103,7 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSp
         device=Device(threads=1),
         caches=str(root / "caches"),
     )
-    code = finish(root / "prepare", spec)
+    code = start(root / "prepare", spec).wait(DEADLINE)
     assert ev.EXIT_COMPLETE == code, RunPaths(root / "prepare").log.read_text()
     facts = events(root / "prepare", ev.RESULT)[0]["facts"]
     return root, dataclasses.replace(spec, kind="trial", trial=0, prepared=Prepared.from_dict(facts))
@@ -134,7 +124,7 @@ def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> N
     root, spec = prepared
     before = sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
     again = root / "prepare-again"
-    assert ev.EXIT_COMPLETE == finish(again, dataclasses.replace(spec, kind="prepare", prepared=Prepared()))
+    assert ev.EXIT_COMPLETE == work(again, dataclasses.replace(spec, kind="prepare", prepared=Prepared()))
     assert before == sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
     assert spec.prepared.to_dict() == events(again, ev.RESULT)[0]["facts"]
     assert not [event for event in events(again, ev.PROGRESS) if event["phase"] == "teacher"]
@@ -149,7 +139,7 @@ def test_a_trial_refuses_a_damaged_cache(prepared: tuple[Path, AttemptSpec]) -> 
     content[-1] ^= 1
     (damaged / "outputs.npy").write_bytes(bytes(content))
     facts = dataclasses.replace(spec.prepared, outputs=str(damaged))
-    assert ev.EXIT_REFUSED == finish(root / "refused", dataclasses.replace(spec, prepared=facts))
+    assert ev.EXIT_REFUSED == work(root / "refused", dataclasses.replace(spec, prepared=facts))
     assert f"{damaged / 'outputs.npy'} is damaged" in events(root / "refused", ev.ENDED)[-1]["detail"]
 
 
@@ -157,7 +147,7 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     """SIGTERM, then a second attempt from the checkpoint: the best and last numbers are those of an undisturbed run."""
     root, spec = prepared
     whole, first, second = root / "whole", root / "first", root / "second"
-    assert ev.EXIT_COMPLETE == finish(whole, dataclasses.replace(spec, measure=["latency_ratio", "throughput"]))
+    assert ev.EXIT_COMPLETE == work(whole, dataclasses.replace(spec, measure=["latency_ratio", "throughput"]))
     process = start(first, spec)
     deadline = time.monotonic() + DEADLINE
     while not events(first, ev.METRICS_LOGGED):
@@ -167,7 +157,7 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     assert ev.EXIT_STOPPED == process.wait(DEADLINE)
     assert "stopped" == events(first, ev.ENDED)[-1]["status"]
     resume = str(RunPaths(first).last.resolve())
-    assert ev.EXIT_COMPLETE == finish(second, dataclasses.replace(spec, attempt=2, resume_from=resume))
+    assert ev.EXIT_COMPLETE == work(second, dataclasses.replace(spec, attempt=2, resume_from=resume))
     scores, repeated = (events(folder, ev.RESULT)[0]["metrics"] for folder in (whole, second))
     assert scores["search_loss"] == repeated["search_loss"]
     assert scores["exact"] == repeated["exact"]
@@ -187,7 +177,7 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
 def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:
     """The size on the screen is the size of the model, or the trial does not run."""
     root, spec = prepared
-    assert ev.EXIT_REFUSED == finish(root / "size", dataclasses.replace(spec, expected_params=1))
+    assert ev.EXIT_REFUSED == work(root / "size", dataclasses.replace(spec, expected_params=1))
     assert "but 1 were expected" in events(root / "size", ev.ENDED)[0]["detail"]
 
 
@@ -195,7 +185,7 @@ def test_data_that_changed_after_the_preparation_is_refused(prepared: tuple[Path
     """Scores on other questions would not be comparable."""
     root, spec = prepared
     data = dataclasses.replace(spec.data, search_fraction=0.3)
-    assert ev.EXIT_REFUSED == finish(root / "changed", dataclasses.replace(spec, data=data))
+    assert ev.EXIT_REFUSED == work(root / "changed", dataclasses.replace(spec, data=data))
     assert "changed since" in events(root / "changed", ev.ENDED)[0]["detail"]
 
 
@@ -219,7 +209,6 @@ def test_every_end_has_its_exit_code_and_event(
         raise error
 
     monkeypatch.setitem(worker.WORK, "trial", fail)
-    before = signal.getsignal(signal.SIGTERM)
     spec = AttemptSpec(
         kind="trial",
         study="s",
@@ -231,12 +220,8 @@ def test_every_end_has_its_exit_code_and_event(
         device=Device(),
         caches=str(tmp_path),
     )
-    spec.write(RunPaths(tmp_path).spec)
-    try:
-        assert code == worker.main([str(tmp_path)])
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    ended = events(tmp_path, ev.ENDED)[0]
+    assert code == work(tmp_path / "run", spec)
+    ended = events(tmp_path / "run", ev.ENDED)[0]
     assert (status, reason) == (ended["status"], ended["reason"])
 
 
@@ -257,26 +242,13 @@ def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str
 
 def test_every_setting_is_read_by_the_worker() -> None:
     """The original experiment searched two betas that nothing used; here that fails a test."""
-    modules = [
-        train,
-        transformer,
-        trial,
-        soft_loss,
-        tiny,
-        tiny_sizes,
-        mlp,
-        bilstm,
-        linear,
-        linear_sizes,
-        terms,
-        sparsity,
-    ]
-    sources = [inspect.getsource(module) for module in modules]
+    modules = [train, transformer, trial, soft_loss, tiny, tiny_sizes, mlp, bilstm, linear, linear_sizes, terms]
+    sources = [inspect.getsource(module) for module in (*modules, selection, widths, sparsity)]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}
     unread = {field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text}
-    assert set() == unread - weights
+    assert {"recipe"} == unread - weights  # a name for other settings
 
 
 def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path, AttemptSpec], tmp_path: Path) -> None:
@@ -286,7 +258,7 @@ def test_a_damaged_checkpoint_costs_time_and_not_the_trial(prepared: tuple[Path,
     broken.mkdir()
     (broken / "model.safetensors").write_bytes(b"not what was written")
     (broken / "state.json").write_text(json.dumps({"position": {"step": 3}, "sha256": "0" * 64}))
-    code = finish(root / "damaged", dataclasses.replace(spec, attempt=2, resume_from=str(broken)))
+    code = work(root / "damaged", dataclasses.replace(spec, attempt=2, resume_from=str(broken)))
     assert ev.EXIT_COMPLETE == code
     said = [event["text"] for event in events(root / "damaged", ev.NOTICE)]
     assert any("Training restarts" in text for text in said)

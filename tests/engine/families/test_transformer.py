@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, DistilBertConfig, RobertaConfig
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.distill.families.standalone import prune_heads
+from bertdistill.engine.distill.families.first_position import first_position
+from bertdistill.engine.distill.families.standalone import factorise, narrow, prune_heads, prune_neurons
 from bertdistill.engine.families.transformer import (
     NEW_LAYER,
+    TRANSFORMER,
     Plan,
     Shape,
     bert_shape,
@@ -24,7 +29,9 @@ from bertdistill.engine.families.transformer import (
     plan_metrics,
     plan_student,
 )
+from bertdistill.engine.families.widths import BLOCKS
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
 QA, CLASSIFY = QUESTION_ANSWERING, TEXT_CLASSIFICATION
@@ -44,6 +51,7 @@ CONFIGS: dict[str, Any] = {
 
 def build(config: Any, task: str, labels: int, attention: str | None = None) -> Any:
     """The model on the meta device: every shape, no memory."""
+    config = copy.deepcopy(config)  # removing neurons changes it
     config.num_labels = 2 if task == QA else labels
     with torch.device("meta"):
         head = "qa" if task == QA else "cls"
@@ -97,9 +105,13 @@ def test_parameters_equal_the_built_model(name: str, task: str, labels: int) -> 
     config = CONFIGS[name]
     shape = Shape.from_config(config.to_dict())
     for left in {shape.heads, shape.heads - 1, 1}:
-        plan = plan_student(shape, Settings(heads=left), scratch=False)
+        width = shape.hidden_size - left  # which no number of heads divides
+        settings = Settings(heads=left, ffn_size=shape.ffn_size - left, hidden_size=width)
+        plan = plan_student(shape, settings, scratch=False)
         model = build(config, task, labels)
         prune_heads(model, [range(left)] * shape.layers)
+        prune_neurons(model, [range(shape.ffn_size - left)] * shape.layers)
+        narrow(model, width)
         known = plan_metrics(plan, task=task, labels=labels, mean_length=100)
         assert count(model) == known["params"]
         layers = model.base_model.transformer if name == "distilbert" else model.base_model.encoder
@@ -114,11 +126,35 @@ def test_flops_equal_the_counted_matrix_products(name: str, task: str, labels: i
     shape, length = Shape.from_config(config.to_dict()), 24
     model = build(config, task, labels, attention="eager")
     prune_heads(model, [range(2)] * shape.layers)
-    plan = plan_student(shape, Settings(heads=2), scratch=False)
+    # Unequal layers: the first ones lose what the last one keeps.
+    blocks = [[1.0 + layer] * BLOCKS for layer in range(shape.layers)]
+    settings = Settings(heads=2, ffn_size=shape.ffn_size // 2, ffn_choice="global", hidden_size=40, embedding_rank=7)
+    plan = plan_student(shape, settings, scratch=False, ffn_importance=blocks)
+    assert plan.ffn_left[0] < plan.ffn_left[-1]
+    prune_neurons(model, [range(width) for width in plan.ffn_left])
+    narrow(model, 40)
+    factorise(model, 7)
     with FlopCounterMode(display=False) as counter:
+        model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
+    whole = plan_metrics(plan, task=task, labels=labels, mean_length=length, first_position=False)
+    assert counter.get_total_flops() == pytest.approx(whole["gflops"] * 1e9)
+    with FlopCounterMode(display=False) as counter, first_position(model):
         model(input_ids=torch.ones(1, length, dtype=torch.long, device="meta"))
     known = plan_metrics(plan, task=task, labels=labels, mean_length=length)
     assert counter.get_total_flops() == pytest.approx(known["gflops"] * 1e9)
+    assert (task == CLASSIFY) == (known["gflops"] < whole["gflops"])
+
+
+def test_gflops_keep_their_meaning_within_a_study() -> None:
+    """A study that was prepared when the last layer was computed whole counts it so in all of its trials."""
+    facts = Prepared(init_shape=DISTILBERT.to_dict(), labels=("a", "b"), mean_length=24)
+    plan = TRANSFORMER.plan(facts, Settings(), scratch=False)
+    older = replace(facts, features={"train": "/somewhere"})
+    now = replace(older, first_position=True)
+    first, old, new = (TRANSFORMER.known(plan, TASKS[CLASSIFY], one)["gflops"] for one in (facts, older, now))
+    assert first == new < old
+    spans = {TRANSFORMER.known(plan, TASKS[QA], one)["gflops"] for one in (facts, older, now)}
+    assert 1 == len(spans)
 
 
 def test_config_without_defaults() -> None:
@@ -143,6 +179,9 @@ def test_shape_survives_json() -> None:
         ({"model_type": "bert", "num_attention_heads": 0}, "0 heads"),
         ({"model_type": "bert", "pruned_heads": {"0": [1]}}, "with all heads"),
         ({"model_type": "bert", "kept_heads": [[0, 1]] * 12}, "with all heads"),
+        ({"model_type": "bert", "ffn_sizes": [3072, 1]}, "different sizes"),
+        ({"model_type": "bert", "kept_width": 500}, "already projected"),
+        ({"model_type": "bert", "embedding_rank": 64}, "factorised"),
     ],
 )
 def test_unsupported_checkpoints_are_refused(config: dict[str, Any], words: str) -> None:
@@ -196,8 +235,11 @@ def test_even_layers_of_twelve() -> None:
     ("settings", "words"),
     [
         (Settings(heads=13), "settings.heads is 13"),
-        (Settings(hidden_size=512), "settings.hidden_size is 512"),
-        (Settings(ffn_size=512), "settings.ffn_size is 512"),
+        (Settings(hidden_size=769), "settings.hidden_size is 769, but the initial model has 768"),
+        (
+            Settings(ffn_size=3073),
+            "settings.ffn_size is 3073, but the feed-forward layers of the initial model have 3072",
+        ),
         (Settings(layers=7, layer_choice="even"), "settings.layers is 7"),
         (Settings(layer_choice="list"), "settings.layer_list is []"),
         (Settings(layer_choice="list", layer_list=[6]), "layers 0 to 5"),
@@ -213,8 +255,8 @@ def test_settings_that_do_not_fit_the_initial_model(settings: Settings, words: s
 def test_sizes_of_the_initial_model_may_be_repeated() -> None:
     """A width that is what the model has anyway is no contradiction; head_size concerns students from scratch only."""
     plan = plan_student(DISTILBERT, Settings(hidden_size=768, ffn_size=3072, head_size=7), scratch=False)
-    assert Plan(DISTILBERT, (0, 1, 2, 3, 4, 5), (12,) * 6) == plan
-    assert not plan.pruned
+    assert Plan(DISTILBERT, (0, 1, 2, 3, 4, 5), (12,) * 6, (3072,) * 6) == plan
+    assert (False, False, False) == (plan.pruned, plan.narrowed, plan.projected)
 
 
 def test_scratch_student() -> None:

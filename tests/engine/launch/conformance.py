@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from tests.fakes import CPU, wait_for
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.launch.protocol import Handle, Launcher
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.engine.launch.child_launcher import ChildLauncher
 from tests.engine.launch.conformance import Conformance
-from tests.fakes import House, fake_environment, study_spec
+from tests.fakes import Workbench, fake_environment, study_spec
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.launch.inline import InlineLauncher
@@ -33,17 +33,17 @@ class TestChildLauncher(Conformance):
 def test_a_study_runs_on_a_new_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a row in the table and its name in the environment, from the preparation to the last trial."""
     monkeypatch.setitem(LAUNCHERS, "child", lambda environ: ChildLauncher(environ))
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 3}))
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 3}))
     launcher = make_launcher(fake_environment(tmp_path) | {VARIABLE: "child"})
     assert isinstance(launcher, ChildLauncher)
-    house.launcher = launcher
-    house.renew()
+    bench.launcher = launcher
+    bench.renew()
     try:
-        done = house.start().run()
+        done = bench.start().run()
         assert (StudyState.COMPLETE, 3) == (done.study().state, len(done.trials()))
         assert {"elsewhere0", "elsewhere1"} >= {attempt.slot for attempt in done.attempts()}
     finally:
-        house.close()
+        bench.close()
 
 
 def test_the_environment_chooses() -> None:

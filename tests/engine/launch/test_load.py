@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from tests.fakes import wait_for
 
@@ -63,6 +64,7 @@ def test_the_load_is_within_its_limits() -> None:
     assert 0 <= found.cpu_percent <= 100
     assert found.cores >= 1
     assert 0 < found.memory_used < found.memory_total
+    assert psutil.virtual_memory().total == found.memory_total
 
 
 def test_a_gpu_tells_load_memory_and_processes() -> None:
@@ -85,7 +87,7 @@ def test_a_worker_s_memory_is_that_of_its_process(tmp_path: Path) -> None:
     gpus = tuple(GpuLoad(n, f"GPU-{n}", "Toy", 1.0, 1, 2, {os.getpid(): 20}) for n in range(2))
     resident, on_gpus = worker_memory(paths, gpus)
     assert resident is not None
-    assert resident > 1e6
+    assert resident == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
     assert 40 == on_gpus
     assert None is worker_memory(paths)[1]
 
@@ -116,7 +118,7 @@ def test_a_worker_that_a_signal_stopped_is_frozen(tmp_path: Path) -> None:
 
 
 def test_the_processor_is_measured_across_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look comes from a new thread of a pool; psutil's own measure begins with 0 % in every one."""
+    """Each look comes from a new thread of a pool."""
     seconds = iter([(10.0, 100.0), (12.0, 104.0), (12.01, 104.01), (12.0, 108.0)])
     monkeypatch.setattr(load, "_cpu_seconds", lambda: next(seconds))
     processor, found = Processor(), []
@@ -125,6 +127,15 @@ def test_the_processor_is_measured_across_threads(monkeypatch: pytest.MonkeyPatc
         thread.start()
         thread.join()
     assert [50.0, 50.0, 0.0] == found
+
+
+def test_busy_and_total_seconds_are_those_that_psutil_counts() -> None:
+    """Of all cores, without idle time and without counting guests twice."""
+    busy, total = load._cpu_seconds()
+    times = psutil.cpu_times()
+    expected = sum(times) - times.guest - times.guest_nice
+    assert total == pytest.approx(expected, rel=1e-3)
+    assert busy == pytest.approx(expected - times.idle - times.iowait, rel=1e-2)
 
 
 def test_the_first_load_of_a_process_is_one() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.runner import bin, retention
 from bertdistill.engine.runner.bin import Item
@@ -17,14 +17,14 @@ LATER = 10.0**10
 
 
 @pytest.fixture
-def done(tmp_path: Path) -> Iterator[House]:
+def done(tmp_path: Path) -> Iterator[Workbench]:
     """A complete study of two trials."""
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 2})).start().run()
-    yield house
-    house.close()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 2})).start().finish()
+    yield bench
+    bench.close()
 
 
-def put(of: House, *items: Item, expires_at: float = LATER) -> list[Binned]:
+def put(of: Workbench, *items: Item, expires_at: float = LATER) -> list[Binned]:
     """Mark items as a person's request does, and nothing more: as if the process had died then."""
     with of.db.write() as session:
         request = writes.add_request(session, who="ada", verb="prune", now=1.0, handled=True)
@@ -32,19 +32,19 @@ def put(of: House, *items: Item, expires_at: float = LATER) -> list[Binned]:
     return rows(of)
 
 
-def rows(of: House) -> list[Binned]:
+def rows(of: Workbench) -> list[Binned]:
     with of.db.read() as session:
         return reads.binned(session)
 
 
-def cache(of: House, kind: str = "features", key: str = "abc") -> Path:
+def cache(of: Workbench, kind: str = "features", key: str = "abc") -> Path:
     folder = of.workspace.caches / kind / key
     folder.mkdir(parents=True)
     (folder / "ids.npy").write_bytes(b"x" * 5000)
     return folder
 
 
-def test_what_was_marked_is_moved_and_removed_in_its_time(done: House) -> None:
+def test_what_was_marked_is_moved_and_removed_in_its_time(done: Workbench) -> None:
     """A runner that starts makes good what broke off, and empties what has expired."""
     folder = cache(done)
     [one] = put(done, Item("cache", "caches/features/abc", 5000), expires_at=100.0)
@@ -54,7 +54,7 @@ def test_what_was_marked_is_moved_and_removed_in_its_time(done: House) -> None:
     assert ([], [BinState.GONE]) == (list(done.workspace.bin.iterdir()), [one.state for one in rows(done)])
 
 
-def test_a_cache_that_a_study_needs_again_stays(done: House) -> None:
+def test_a_cache_that_a_study_needs_again_stays(done: Workbench) -> None:
     """Between the mark and the move a study was prepared with it, or is being prepared."""
     folder = cache(done)
     put(done, Item("cache", "caches/features/abc"))
@@ -71,7 +71,7 @@ def test_a_cache_that_a_study_needs_again_stays(done: House) -> None:
     assert [True, BinState.HOME] == [folder.exists(), rows(done)[1].state]
 
 
-def test_a_folder_that_is_in_use_again_stays(done: House) -> None:
+def test_a_folder_that_is_in_use_again_stays(done: Workbench) -> None:
     """A new study of the same name got the folder that a deleted one had."""
     folder = done.attempts(0)[0].folder
     put(done, Item("attempt", folder))
@@ -82,7 +82,7 @@ def test_a_folder_that_is_in_use_again_stays(done: House) -> None:
     assert (True, BinState.HOME) == (done.workspace.absolute(folder).exists(), rows(done)[0].state)
 
 
-def test_a_folder_on_another_disk_stays_until_it_expires(done: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_on_another_disk_stays_until_it_expires(done: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot be renamed into the bin, but it is removed in its time."""
     folder = cache(done)
 
@@ -97,7 +97,7 @@ def test_a_folder_on_another_disk_stays_until_it_expires(done: House, monkeypatc
     assert (False, BinState.GONE) == (folder.exists(), rows(done)[0].state)
 
 
-def test_a_full_disk_empties_the_bin_before_checkpoints_go(done: House) -> None:
+def test_a_full_disk_empties_the_bin_before_checkpoints_go(done: Workbench) -> None:
     """What was deleted anyway is the first to go, and a notice says that it cannot be undone."""
     cache(done)
     put(done, Item("cache", "caches/features/abc", 5000))
@@ -108,7 +108,7 @@ def test_a_full_disk_empties_the_bin_before_checkpoints_go(done: House) -> None:
     assert any("the bin was emptied" in text for text in done.notices())
 
 
-def test_nothing_else_is_removed_with_what_left_the_bin(done: House) -> None:
+def test_nothing_else_is_removed_with_what_left_the_bin(done: Workbench) -> None:
     """A death after the removal, and a new folder under the old name: only the place in the bin is looked at again."""
     folder = cache(done)
     [one] = put(done, Item("model", "caches/features/abc"))

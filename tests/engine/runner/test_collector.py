@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.protocol import Handle
@@ -22,39 +22,39 @@ def test_a_trial_can_be_stopped_at_once(tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     spec = study_spec(tmp_path, runner={"slots": 1, "grace_seconds": 600.0})
-    house = House(tmp_path, spec, hold=str(hold), ignore_term=True).start()
+    bench = Workbench(tmp_path, spec, hold=str(hold), ignore_term=True).start()
     try:
-        house.tick_until(lambda: house.at_half(1), "a worker at half of its steps")
-        number = next(trial.number for trial in house.trials() if trial.state == TrialState.RUNNING)
-        house.ask("stop_trial", study_id=house.study().id, trial_id=house.trial(number).id)
-        house.tick_until(lambda: house.live()[0].stop_reason == "trial", "the polite stop to be asked")
-        assert house.launcher.alive(house.paths(house.live()[0]), Handle.from_dict(house.live()[0].handle))
-        house.ask("stop_trial", study_id=house.study().id, trial_id=house.trial(number).id, arguments={"now": True})
-        house.tick_until(lambda: house.trial(number).state != TrialState.RUNNING, "the worker to be gone")
-        assert (TrialState.STOPPED, "trial") == (house.trial(number).state, house.trial(number).reason)
-        assert "without a checkpoint, as requested" == house.trial(number).detail
-        assert "killed_by_signal_9" == house.attempts(number)[0].exit_class
-        assert 0 == house.trial(number).failures
+        bench.tick_until(lambda: bench.at_half(1), "a worker at half of its steps")
+        number = next(trial.number for trial in bench.trials() if trial.state == TrialState.RUNNING)
+        bench.ask("stop_trial", study_id=bench.study().id, trial_id=bench.trial(number).id)
+        bench.tick_until(lambda: bench.live()[0].stop_reason == "trial", "the polite stop to be asked")
+        assert bench.launcher.alive(bench.paths(bench.live()[0]), Handle.from_dict(bench.live()[0].handle))
+        bench.ask("stop_trial", study_id=bench.study().id, trial_id=bench.trial(number).id, arguments={"now": True})
+        bench.tick_until(lambda: bench.trial(number).state != TrialState.RUNNING, "the worker to be gone")
+        assert (TrialState.STOPPED, "trial") == (bench.trial(number).state, bench.trial(number).reason)
+        assert "without a checkpoint, as requested" == bench.trial(number).detail
+        assert "killed_by_signal_9" == bench.attempts(number)[0].exit_class
+        assert 0 == bench.trial(number).failures
     finally:
-        house.close()
+        bench.close()
 
 
 def test_stopping_at_once_is_a_request_with_a_record(tmp_path: Path) -> None:
     """A trial that waits is stopped in the same way; who asked for what is kept."""
-    house = House(tmp_path, study_spec(tmp_path)).start()
+    bench = Workbench(tmp_path, study_spec(tmp_path)).start()
     try:
-        with house.db.write() as session:
+        with bench.db.write() as session:
             writes.create_trial(
-                session, study_id=house.study().id, origin="queued", params={}, settings={}, known={}, now=1.0
+                session, study_id=bench.study().id, origin="queued", params={}, settings={}, known={}, now=1.0
             )
-        actions.stop_trial(house.workspace, "toy", 0, at_once=True, who="ada")
-        with house.db.read() as session:
+        actions.stop_trial(bench.workspace, "toy", 0, at_once=True, who="ada")
+        with bench.db.read() as session:
             request = reads.requests(session)[-1]
         assert ("ada", "stop_trial", {"now": True}) == (request.who, request.verb, request.arguments)
         assert "stopped before it ran" == request.outcome
-        assert TrialState.STOPPED == house.trial(0).state
+        assert TrialState.STOPPED == bench.trial(0).state
     finally:
-        house.close()
+        bench.close()
 
 
 def _fifo(paths: RunPaths, outside: Path) -> None:
@@ -82,35 +82,36 @@ def test_a_damaged_folder_stops_no_runner(tmp_path: Path, damage: Callable[[RunP
     """What a worker does to its own folder costs its own trial at most: rounds go on, and the others complete."""
     hold = tmp_path / "hold"
     hold.touch()
-    house = House(tmp_path, study_spec(tmp_path, runner={"retries": 0}, budget={"trials": 3}), hold=str(hold)).start()
+    spec = study_spec(tmp_path, runner={"retries": 0}, budget={"trials": 3})
+    bench = Workbench(tmp_path, spec, hold=str(hold)).start()
     try:
-        house.tick_until(lambda: house.at_half(2), "two workers at half of their steps")
-        sick = house.live()[0]
-        damage(house.paths(sick), tmp_path / "outside")
+        bench.tick_until(lambda: bench.at_half(2), "two workers at half of their steps")
+        sick = bench.live()[0]
+        damage(bench.paths(sick), tmp_path / "outside")
         for _ in range(3):
-            house.runner.tick()
-        assert [sick.id] == [one.id for one in house.live() if one.id == sick.id]  # its processes live
+            bench.runner.tick()
+        assert [sick.id] == [one.id for one in bench.live() if one.id == sick.id]  # its processes live
         hold.unlink()
-        house.run()
-        assert StudyState.COMPLETE == house.study().state
-        assert [TrialState.COMPLETE] * 2 == [house.trial(number).state for number in (1, 2)]
+        bench.run()
+        assert StudyState.COMPLETE == bench.study().state
+        assert [TrialState.COMPLETE] * 2 == [bench.trial(number).state for number in (1, 2)]
     finally:
-        house.close()
+        bench.close()
 
 
 def test_checkpoints_behind_a_link_are_never_removed(tmp_path: Path) -> None:
     """A worker that lets its folder of checkpoints lead elsewhere has nothing of that swept away."""
     hold = tmp_path / "hold"
     hold.touch()
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 1}), hold=str(hold)).start()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 1}), hold=str(hold)).start()
     try:
-        house.tick_until(lambda: house.at_half(1), "a worker at half of its steps")
-        paths, precious = house.paths(house.live()[0]), tmp_path / "precious"
+        bench.tick_until(lambda: bench.at_half(1), "a worker at half of its steps")
+        paths, precious = bench.paths(bench.live()[0]), tmp_path / "precious"
         shutil.move(paths.checkpoints, precious)
         (precious / "thesis").mkdir()
         paths.checkpoints.symlink_to(precious, target_is_directory=True)
         hold.unlink()
-        house.run()
+        bench.run()
         assert (precious / "thesis").is_dir()
     finally:
-        house.close()
+        bench.close()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fakes import House, fake_environment, study_spec, wait_for
+from tests.fakes import Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner import lease, requests
@@ -30,13 +30,13 @@ class Held:
     def __init__(self, tmp_path: Path) -> None:
         self.hold = tmp_path / "hold"
         self.hold.touch()
-        self.house = House(tmp_path, study_spec(tmp_path, budget={"trials": 1}), hold=str(self.hold)).start()
+        self.bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 1}), hold=str(self.hold)).start()
         self.environ = fake_environment(tmp_path, hold=str(self.hold))
         self.runner = self.spawn()
-        wait_for(lambda: self.house.at_half(1), "a worker at half of its steps")
+        wait_for(lambda: self.bench.at_half(1), "a worker at half of its steps")
 
     def spawn(self, workspace: Path | None = None) -> subprocess.Popen[bytes]:
-        place = str(workspace or self.house.workspace.path)
+        place = str(workspace or self.bench.workspace.path)
         command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", place]
         return subprocess.Popen(command, env=self.environ, stderr=subprocess.DEVNULL)
 
@@ -53,29 +53,29 @@ def held(tmp_path: Path) -> Iterator[Held]:
     one = Held(tmp_path)
     yield one
     one.close()
-    one.house.db.close()
+    one.bench.db.close()
 
 
 def test_a_runner_leaves_when_its_database_is_deleted(held: Held) -> None:
     """Its worker continues and its lock is free."""
-    held.house.workspace.database.unlink()
+    held.bench.workspace.database.unlink()
     assert held.runner.wait(30) == 0
-    assert not process.held(held.house.workspace.runner_lock)
-    assert "was removed, replaced or moved" in held.house.workspace.runner_log.read_text()
+    assert not process.held(held.bench.workspace.runner_lock)
+    assert "was removed, replaced or moved" in held.bench.workspace.runner_log.read_text()
 
 
 def test_a_runner_leaves_when_its_database_is_replaced(held: Held, tmp_path: Path) -> None:
     """By a copy, as when a backup is put back."""
-    shutil.copy(held.house.workspace.database, tmp_path / "copy.db")
-    (tmp_path / "copy.db").replace(held.house.workspace.database)
+    shutil.copy(held.bench.workspace.database, tmp_path / "copy.db")
+    (tmp_path / "copy.db").replace(held.bench.workspace.database)
     assert held.runner.wait(30) == 0
 
 
 def test_a_moved_workspace_gets_a_runner_of_its_own(held: Held, tmp_path: Path) -> None:
     """The old one leaves, the truth is told of the new place, and the study ends there."""
-    held.house.db.close()
-    moved = dataclasses.replace(held.house.workspace, path=tmp_path / "moved")
-    held.house.workspace.path.rename(moved.path)
+    held.bench.db.close()
+    moved = dataclasses.replace(held.bench.workspace, path=tmp_path / "moved")
+    held.bench.workspace.path.rename(moved.path)
     assert held.runner.wait(30) == 0
     assert not runner_status(moved).alive
     held.hold.unlink()
@@ -93,50 +93,50 @@ def test_a_moved_workspace_gets_a_runner_of_its_own(held: Held, tmp_path: Path) 
 
 def test_a_deleted_runner_lock_is_taken_again(held: Held) -> None:
     """So that no second runner works beside the first for longer than a moment."""
-    held.house.workspace.runner_lock.unlink()
-    wait_for(lambda: process.held(held.house.workspace.runner_lock), "the lock to be taken again")
+    held.bench.workspace.runner_lock.unlink()
+    wait_for(lambda: process.held(held.bench.workspace.runner_lock), "the lock to be taken again")
     assert held.spawn().wait(30) == 75
     assert held.runner.poll() is None
 
 
 def test_a_runner_whose_lock_another_took_leaves(tmp_path: Path) -> None:
     """The newer one stays."""
-    house = House(tmp_path, study_spec(tmp_path))
-    with lease.hold(house.workspace, house.db, time.time) as first:
+    bench = Workbench(tmp_path, study_spec(tmp_path))
+    with lease.hold(bench.workspace, bench.db, time.time) as first:
         assert first is not None
         assert first.lost() == ""
-        house.workspace.runner_lock.unlink()
-        other = process.try_lock(house.workspace.runner_lock)
+        bench.workspace.runner_lock.unlink()
+        other = process.try_lock(bench.workspace.runner_lock)
         assert other is not None
         assert "another runner took its place" in first.lost()
         os.close(other)
         assert first.lost() == ""
-    house.close()
+    bench.close()
 
 
 def test_a_stop_that_was_meant_for_an_earlier_runner_stops_no_later_one(tmp_path: Path) -> None:
     """It died before it read the request; who starts a runner afterwards wants it to work."""
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 1})).start()
-    with house.db.write() as session:
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 1})).start()
+    with bench.db.write() as session:
         writes.take_lease(session, host="here", pid=1, start_time=1, boot_id="", now=2.0)
         writes.add_request(session, who="ada", verb="stop_runner", now=1.5, arguments={"since": 1.0})
-    house.run()
-    assert (StudyState.COMPLETE, False) == (house.study().state, house.runner.draining)
-    with house.db.read() as session:
+    bench.run()
+    assert (StudyState.COMPLETE, False) == (bench.study().state, bench.runner.draining)
+    with bench.db.read() as session:
         assert requests.LEFT_BEFORE == reads.requests(session)[-1].outcome
-    house.close()
+    bench.close()
 
 
 def test_a_silent_runner_is_not_said_to_have_answered(held: Held) -> None:
     """SIGSTOP, as a debugger or a suspended terminal does: the request stays open, and people are told since when."""
     held.runner.send_signal(signal.SIGSTOP)
-    with held.house.db.write() as session:
+    with held.bench.db.write() as session:
         writes.beat_lease(session, now=time.time() - 45)
-    status = runner_status(held.house.workspace)
+    status = runner_status(held.bench.workspace)
     assert status.silence is not None
-    assert "has not answered for 4" in actions.pause_study(held.house.workspace, "toy", who="ada")
-    assert "has not answered for 4" in actions.stop_study(held.house.workspace, "toy", who="ada")
-    assert StudyState.RUNNING == held.house.study().state
+    assert "has not answered for 4" in actions.pause_study(held.bench.workspace, "toy", who="ada")
+    assert "has not answered for 4" in actions.stop_study(held.bench.workspace, "toy", who="ada")
+    assert StudyState.RUNNING == held.bench.study().state
 
 
 @pytest.mark.parametrize(
@@ -149,16 +149,16 @@ def test_silence_begins_after_thirty_seconds(alive: bool, age: float | None, sil
 
 def test_the_database_is_whole_when_the_runner_has_left(tmp_path: Path) -> None:
     """Others may read it meanwhile: its write-ahead log is empty, and the file alone has every trial."""
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 2})).start()
-    command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(house.workspace.path)]
-    with house.db.read():
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 2})).start()
+    command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(bench.workspace.path)]
+    with bench.db.read():
         pass  # a connection that stays open, as that of an attached `run`
     assert subprocess.run(command, env=fake_environment(tmp_path), check=False).returncode == 0
     (tmp_path / "copy").mkdir()
-    shutil.copy(house.workspace.database, tmp_path / "copy" / "tracker.db")
+    shutil.copy(bench.workspace.database, tmp_path / "copy" / "tracker.db")
     db = open_db(tmp_path / "copy", read_only=True)
     with db.read() as session:
         study = reads.study(session, "toy")
         assert (StudyState.COMPLETE, 2) == (study.state, len(reads.trials(session, study.id)))
     db.close()
-    house.close()
+    bench.close()

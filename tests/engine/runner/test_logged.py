@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, wait_for
+from tests.fakes import Workbench, wait_for
 
 import bertdistill
 from bertdistill.engine.contract.events import parse_event
@@ -347,9 +347,9 @@ def test_its_checkpoints_are_never_removed(place: Place) -> None:
 # ------------------------------------------------------------------------------------------------------------- a runner
 
 
-def test_a_runner_stores_them_beside_its_search(house: Callable[..., House]) -> None:
+def test_a_runner_stores_them_beside_its_search(bench: Callable[..., Workbench]) -> None:
     """It takes no slot, is asked to stop by nobody, and the runner leaves while it still runs."""
-    made = house(budget={"trials": 1})
+    made = bench(budget={"trials": 1})
     run = bertdistill.start("mine", workspace=made.workspace.path)
     run.log({"x": 1.0})
     actions.ensure_runner(made.workspace)

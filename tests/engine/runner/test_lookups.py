@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.runner.rules import UNDONE
 from bertdistill.store import writes
@@ -13,18 +13,18 @@ from bertdistill.store.rows import TrialState
 
 def test_used_trials_are_counted_once(tmp_path: Path) -> None:
     """New ones are added; reruns come on top of the budget; an undo, which is a request, starts the count anew."""
-    house = House(tmp_path, study_spec(tmp_path)).start()
-    lookups, study_id = house.runner._lookups, house.study().id
+    bench = Workbench(tmp_path, study_spec(tmp_path)).start()
+    lookups, study_id = bench.runner._lookups, bench.study().id
 
     def add(origin: str) -> int:
-        with house.db.write() as session:
+        with bench.db.write() as session:
             trial = writes.create_trial(
                 session, study_id=study_id, origin=origin, params={}, settings={}, known={}, now=1.0
             )
         return trial.id
 
     def used() -> int:
-        with house.db.read() as session:
+        with bench.db.read() as session:
             return lookups.used(session, study_id)
 
     assert 0 == used()
@@ -32,9 +32,9 @@ def test_used_trials_are_counted_once(tmp_path: Path) -> None:
     assert (3, 3) == (used(), used())
     add("sampler")
     assert 4 == used()
-    with house.db.write() as session:
+    with bench.db.write() as session:
         writes.set_trial_state(session, queued, TrialState.STOPPED, now=2.0, reason=UNDONE)
         writes.add_request(session, who="ada", verb="undo", now=2.0, study_id=study_id, handled=True)
     assert 3 == used()
-    assert [0, 1, 2, 4] == [trial.number for trial in lookups.waiting(house.study())]
-    house.close()
+    assert [0, 1, 2, 4] == [trial.number for trial in lookups.waiting(bench.study())]
+    bench.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.runner import retention
 from bertdistill.store import reads, writes
@@ -14,29 +14,29 @@ from bertdistill.store.rows import StudyState, TrialState
 
 
 @pytest.fixture
-def done(tmp_path: Path) -> Iterator[House]:
+def done(tmp_path: Path) -> Iterator[Workbench]:
     """Six complete trials."""
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 6})).start().run()
-    yield house
-    house.close()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 6})).start().finish()
+    yield bench
+    bench.close()
 
 
-def kept(of: House, number: int) -> set[str]:
+def kept(of: Workbench, number: int) -> set[str]:
     """Names of the checkpoint folders of a trial."""
     return {path.name for one in of.attempts(number) for path in of.paths(one).checkpoints.iterdir()}
 
 
-def best_rows(of: House) -> set[int]:
+def best_rows(of: Workbench) -> set[int]:
     with of.db.read() as session:
         return {reads.trial_by_id(session, c.trial_id).number for c in reads.checkpoints(session, study_id=1)}
 
 
-def frontier(of: House) -> set[int]:
+def frontier(of: Workbench) -> set[int]:
     places = retention.worth(of.trials(), of.spec.objectives)
     return {trial.number for trial in of.trials() if trial.id not in places and trial.origin != "baseline"}
 
 
-def test_a_finished_trial_keeps_only_its_best(done: House) -> None:
+def test_a_finished_trial_keeps_only_its_best(done: Workbench) -> None:
     """The last checkpoint goes, in the rows and on disk; nothing else is there."""
     assert [{"best-000006"}] * 6 == [kept(done, trial.number) for trial in done.trials()]
     with done.db.read() as session:
@@ -45,14 +45,14 @@ def test_a_finished_trial_keeps_only_its_best(done: House) -> None:
 
 def test_older_attempts_are_swept(tmp_path: Path) -> None:
     """What a crashed attempt left goes when the trial has finished."""
-    house = House(tmp_path, study_spec(tmp_path, budget={"trials": 1}), crash_once=[0]).start().run()
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 1}), crash_once=[0]).start().run()
     assert [set(), {"best-000006"}] == [
-        {path.name for path in house.paths(one).checkpoints.iterdir()} for one in house.attempts(0)
+        {path.name for path in bench.paths(one).checkpoints.iterdir()} for one in bench.attempts(0)
     ]
-    house.close()
+    bench.close()
 
 
-def test_room_is_made_from_the_least_valuable(done: House) -> None:
+def test_room_is_made_from_the_least_valuable(done: Workbench) -> None:
     """Without limit everything goes but frontier and baseline, and a notice says how much."""
     gone = retention.make_room(done.db, done.workspace, 10**9, now=1.0, free=lambda _: 0)
     expected = frontier(done) | {0}
@@ -62,44 +62,56 @@ def test_room_is_made_from_the_least_valuable(done: House) -> None:
     assert any(f"{gone.checkpoints} checkpoints" in text for text in done.notices())
 
 
-def test_no_more_goes_than_needed(done: House) -> None:
+def test_no_more_goes_than_needed(done: Workbench) -> None:
     """It stops as soon as enough is free."""
     free = iter([0, 0, 10**9, 10**9])
     gone = retention.make_room(done.db, done.workspace, 10**9, now=1.0, free=lambda _: next(free))
     assert gone.checkpoints == 2
 
 
-def test_promoted_checkpoints_stay(done: House) -> None:
-    """Whatever its rank, a checkpoint behind a model version is kept."""
+@pytest.mark.parametrize("second", [False, True])
+def test_promoted_checkpoints_stay(done: Workbench, second: bool) -> None:
+    """Whatever its rank, a checkpoint behind a model version is kept, also as the second member of a cascade."""
     spare = next(trial for trial in done.trials() if trial.number not in frontier(done) | {0})
     with done.db.write() as session:
         best = reads.best_checkpoint(session, spare.id)
         assert best is not None
-        given = {"trial_id": spare.id, "checkpoint_id": best.id, "who": "test", "now": 1.0}
-        writes.create_model_version(session, name="m", **given)
+        first = reads.best_checkpoint(session, done.trial(0).id) if second else best
+        assert first is not None
+        writes.create_model_version(
+            session,
+            name="m",
+            trial_id=first.trial_id,
+            checkpoint_id=first.id,
+            who="test",
+            now=1.0,
+            second=(spare.id, best.id) if second else None,
+        )
     retention.make_room(done.db, done.workspace, 10**9, now=1.0, free=lambda _: 0)
     assert spare.number in best_rows(done)
+    with done.db.read() as session:
+        assert best.id not in [one.id for one in retention.dominated(session, reads.study(session, "toy"))]
 
 
 def test_what_changed_since_the_look_stays(tmp_path: Path) -> None:
     """Between the look and the removal a person retries one trial and promotes another: both keep their files."""
     spec = study_spec(tmp_path, budget={"trials": 3}, runner={"retries": 0})
-    house = House(tmp_path, spec, crash=[1]).start().run()
-    with house.db.read() as session:
+    bench = Workbench(tmp_path, spec, crash=[1]).start().run()
+    with bench.db.read() as session:
         seen = reads.checkpoints(session, study_id=1)
-    best = next(one for one in seen if one.trial_id == house.trial(2).id)
-    with house.db.write() as session:
-        writes.set_trial_state(session, house.trial(1).id, TrialState.WAITING, now=1.0)
+    best = next(one for one in seen if one.trial_id == bench.trial(2).id)
+    with bench.db.write() as session:
+        writes.set_trial_state(session, bench.trial(1).id, TrialState.WAITING, now=1.0)
         given = {"trial_id": best.trial_id, "checkpoint_id": best.id, "who": "test", "now": 1.0}
         writes.create_model_version(session, name="m", **given)
     gone = retention.drop(
-        house.db, house.workspace, [one for one in seen if one.trial_id != house.trial(0).id], now=2.0
+        bench.db, bench.workspace, [one for one in seen if one.trial_id != bench.trial(0).id], now=2.0
     )
-    assert (gone.checkpoints, kept(house, 1), kept(house, 2)) == (0, {"best-000002", "last-000002"}, {"best-000006"})
-    house.close()
+    assert (gone.checkpoints, kept(bench, 1), kept(bench, 2)) == (0, {"best-000002", "last-000002"}, {"best-000006"})
+    bench.close()
 
 
-def test_what_a_verification_reads_is_not_swept(done: House) -> None:
+def test_what_a_verification_reads_is_not_swept(done: Workbench) -> None:
     """The trial was resumed meanwhile and has a newer best checkpoint; the older goes when the promotion is over."""
     with done.db.write() as session:
         best = reads.best_checkpoint(session, done.trial(1).id)
@@ -118,27 +130,27 @@ def test_what_a_verification_reads_is_not_swept(done: House) -> None:
 def test_last_checkpoints_go_before_best_ones(tmp_path: Path) -> None:
     """A failed trial may be tried again from its last checkpoint, but that is the first thing to go."""
     spec = study_spec(tmp_path, budget={"trials": 2}, runner={"retries": 0})
-    house = House(tmp_path, spec, crash=[1]).start().run()
-    assert kept(house, 1) == {"best-000002", "last-000002"}
+    bench = Workbench(tmp_path, spec, crash=[1]).start().run()
+    assert kept(bench, 1) == {"best-000002", "last-000002"}
     free = iter([0, 10**9])
-    retention.make_room(house.db, house.workspace, 10**9, now=1.0, free=lambda _: next(free))
-    assert kept(house, 1) == {"best-000002"}
-    house.close()
+    retention.make_room(bench.db, bench.workspace, 10**9, now=1.0, free=lambda _: next(free))
+    assert kept(bench, 1) == {"best-000002"}
+    bench.close()
 
 
 def test_a_full_disk_pauses_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing left to drop, nothing is started; the diagnosis says how much is free and wanted."""
     spec = study_spec(tmp_path, runner={"min_free_gb": 1.0})
-    house = House(tmp_path, spec).start()
+    bench = Workbench(tmp_path, spec).start()
     monkeypatch.setattr(retention, "free_bytes", lambda _: 5 * 10**8)
-    house.run()
-    assert (house.study().state, house.attempts()) == (StudyState.PAUSED, [])
-    assert "Only 0.50 GB are free" in house.study().diagnosis
-    assert "engine resume toy" in house.study().diagnosis
-    house.close()
+    bench.run()
+    assert (bench.study().state, bench.attempts()) == (StudyState.PAUSED, [])
+    assert "Only 0.50 GB are free" in bench.study().diagnosis
+    assert "engine resume toy" in bench.study().diagnosis
+    bench.close()
 
 
-def test_a_death_before_the_clean_up_is_made_good(done: House) -> None:
+def test_a_death_before_the_clean_up_is_made_good(done: Workbench) -> None:
     """Rows of last checkpoints of finished trials are found at the next start."""
     folder = done.paths(done.attempts(1)[0]).checkpoints / "last-000006"
     folder.mkdir()

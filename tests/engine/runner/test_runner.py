@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import CPU, FixedSlots, House, behave, fake_environment, study_dict, study_spec, wait_for
+from tests.fakes import CPU, FixedSlots, Workbench, behave, fake_environment, study_dict, study_spec, wait_for
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
@@ -30,16 +30,16 @@ from bertdistill.store import reads, writes
 from bertdistill.store.errors import StoreUnavailable
 from bertdistill.store.rows import Attempt, StudyState, Trial, TrialState
 
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Make]:
+def bench(tmp_path: Path) -> Iterator[Make]:
     """Make a workspace with a started study; keyword `spec` holds its sections, the rest is how workers behave."""
-    made: list[House] = []
+    made: list[Workbench] = []
 
-    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> House:
-        made.append(House(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start())
+    def make(spec: dict[str, Any] | None = None, **behaviour: Any) -> Workbench:
+        made.append(Workbench(tmp_path, study_spec(tmp_path, **(spec or {})), **behaviour).start())
         return made[-1]
 
     yield make
@@ -47,13 +47,13 @@ def house(tmp_path: Path) -> Iterator[Make]:
         one.close()
 
 
-def states(of: House) -> dict[str, int]:
+def states(of: Workbench) -> dict[str, int]:
     return dict(Counter(trial.state.value for trial in of.trials()))
 
 
-def test_a_study_runs_to_its_end(house: Make) -> None:
+def test_a_study_runs_to_its_end(bench: Make) -> None:
     """Preparation, baseline as trial 0, proposals, exactly the budget, complete; metrics and known sizes are there."""
-    done = house().run()
+    done = bench().run()
     assert done.study().state == StudyState.COMPLETE
     assert ["baseline", "sampler", "sampler", "sampler", "sampler"] == [trial.origin for trial in done.trials()]
     assert states(done) == {"complete": 5}
@@ -63,9 +63,9 @@ def test_a_study_runs_to_its_end(house: Make) -> None:
     assert not done.runner.tick()
 
 
-def test_curves_are_complete(house: Make) -> None:
+def test_curves_are_complete(bench: Make) -> None:
     """Every step that a worker reported is a point."""
-    done = house({"budget": {"trials": 2}}, steps=40).run()
+    done = bench({"budget": {"trials": 2}}, steps=40).run()
     with done.db.read() as session:
         series = reads.series(session, done.study().id)
     assert {(one.name, one.points, one.last_step) for one in series if one.trial_id} == {
@@ -75,11 +75,11 @@ def test_curves_are_complete(house: Make) -> None:
     }
 
 
-def test_parallel_trials_share_the_slots(house: Make, tmp_path: Path) -> None:
+def test_parallel_trials_share_the_slots(bench: Make, tmp_path: Path) -> None:
     """Two slots hold two trials at once, on slots of their own, and never a third."""
     hold = tmp_path / "hold"
     hold.touch()
-    busy = house(hold=str(hold))
+    busy = bench(hold=str(hold))
     busy.tick_until(lambda: states(busy).get("running") == 2, "two running trials")
     for _ in range(5):
         busy.runner.tick()
@@ -90,9 +90,9 @@ def test_parallel_trials_share_the_slots(house: Make, tmp_path: Path) -> None:
     assert states(busy) == {"complete": 5}
 
 
-def test_a_crash_is_retried_from_the_last_checkpoint(house: Make) -> None:
+def test_a_crash_is_retried_from_the_last_checkpoint(bench: Make) -> None:
     """The trial goes on as attempt 2 where attempt 1 wrote its last checkpoint; it is one trial."""
-    done = house({"budget": {"trials": 2}}, crash_once=[1], steps=8).run()
+    done = bench({"budget": {"trials": 2}}, crash_once=[1], steps=8).run()
     first, second = done.attempts(1)
     assert [first.exit_class, second.exit_class] == ["crashed", "complete"]
     resumed = second.folder.replace("-2", "-1") + "/checkpoints/last-000004"
@@ -101,19 +101,19 @@ def test_a_crash_is_retried_from_the_last_checkpoint(house: Make) -> None:
     assert any("started again from its last checkpoint" in text for text in done.notices())
 
 
-def test_retries_end(house: Make) -> None:
+def test_retries_end(bench: Make) -> None:
     """After its retries a trial has failed, with the class and the last line of its log; the study goes on."""
     spec = {"budget": {"trials": 3}, "runner": {"retries": 1, "pause_after_failures": 5}}
-    done = house(spec, crash=[1]).run()
+    done = bench(spec, crash=[1]).run()
     assert (done.trial(1).state, done.trial(1).reason) == (TrialState.FAILED, "crashed")
     assert done.trial(1).detail == "RuntimeError: the fake crashed"
     assert [2, 2] == [len(done.attempts(1)), done.trial(1).failures]
     assert done.study().state == StudyState.COMPLETE
 
 
-def test_what_the_parameters_cause_is_infeasible(house: Make, tmp_path: Path) -> None:
+def test_what_the_parameters_cause_is_infeasible(bench: Make, tmp_path: Path) -> None:
     """A diverged loss and a full GPU are not repeated and end nothing else."""
-    sick = house({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2])
+    sick = bench({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2])
     sick.launcher = FixedSlots(
         environ=fake_environment(tmp_path, diverge=[1], cuda_oom=[2]),
         given=tuple(Slot(f"gpu{n}", Device("cuda", 1, f"GPU-{n}")) for n in range(2)),
@@ -127,17 +127,17 @@ def test_what_the_parameters_cause_is_infeasible(house: Make, tmp_path: Path) ->
     assert done.study().state == StudyState.COMPLETE
 
 
-def test_a_refused_trial_is_not_repeated(house: Make) -> None:
+def test_a_refused_trial_is_not_repeated(bench: Make) -> None:
     """What can never work fails at once, with the worker's own words."""
-    done = house({"budget": {"trials": 2}}, refuse=[1]).run()
+    done = bench({"budget": {"trials": 2}}, refuse=[1]).run()
     assert (done.trial(1).state, done.trial(1).detail) == (TrialState.FAILED, "another size than promised")
     assert len(done.attempts(1)) == 1
 
 
-def test_a_worker_without_a_result_has_failed(house: Make) -> None:
+def test_a_worker_without_a_result_has_failed(bench: Make) -> None:
     """Leaving with code 0 is not enough: the objectives must be there."""
     spec = {"budget": {"trials": 1}, "runner": {"retries": 0}, "objectives": _with_latency()}
-    done = house(spec).run()
+    done = bench(spec).run()
     assert (done.trial(0).state, done.trial(0).reason) == (TrialState.FAILED, "no_result")
     assert "latency_ms" in done.trial(0).detail
 
@@ -149,10 +149,10 @@ def _with_latency() -> list[dict[str, str]]:
     ]
 
 
-def test_failures_in_a_row_pause_the_study(house: Make, tmp_path: Path) -> None:
+def test_failures_in_a_row_pause_the_study(bench: Make, tmp_path: Path) -> None:
     """The diagnosis names class, count, log and remedy; after a resume the earlier failures do not count."""
     spec = {"runner": {"slots": 1, "retries": 0, "pause_after_failures": 2}}
-    sick = house(spec, crash=list(range(9))).run()
+    sick = bench(spec, crash=list(range(9))).run()
     assert sick.study().state == StudyState.PAUSED
     for words in ("2 attempts in a row", "crashed", "the fake crashed", "log.txt", "engine resume toy"):
         assert words in sick.study().diagnosis
@@ -164,68 +164,68 @@ def test_failures_in_a_row_pause_the_study(house: Make, tmp_path: Path) -> None:
     assert states(sick) == {"failed": 2, "complete": 3}
 
 
-def test_a_trial_that_crashed_is_known_as_tried(house: Make) -> None:
+def test_a_trial_that_crashed_is_known_as_tried(bench: Make) -> None:
     """It teaches nothing, so without this the optimiser would want it again; it is remembered beside the history."""
-    done = house({"budget": {"trials": 3}, "runner": {"retries": 0}}, crash=[1]).run()
+    done = bench({"budget": {"trials": 3}, "runner": {"retries": 0}}, crash=[1]).run()
     crashed = done.trial(1).params
     assert [crashed] == proposals.tried(done.trials(), done.spec)
     assert crashed not in [one.params for one in proposals.history(done.trials(), done.spec)]
 
 
-def test_one_trial_that_always_crashes_pauses_nothing(house: Make) -> None:
+def test_one_trial_that_always_crashes_pauses_nothing(bench: Make) -> None:
     """Its retries say nothing about the others, even as the first one on the only slot; it is given up alone."""
     spec = {"runner": {"slots": 1, "retries": 2, "pause_after_failures": 3}}
-    done = house(spec, crash=[0]).run()
+    done = bench(spec, crash=[0]).run()
     assert (done.study().state, done.study().diagnosis) == (StudyState.COMPLETE, "")
     assert (states(done), len(done.attempts(0))) == ({"failed": 1, "complete": 4}, 3)
 
 
-def test_trials_that_all_crash_pause_the_study_before_their_retries_are_used_up(house: Make) -> None:
+def test_trials_that_all_crash_pause_the_study_before_their_retries_are_used_up(bench: Make) -> None:
     """Another trial is tried before one is repeated, so three bad trials show after five attempts at most."""
     spec = {"runner": {"slots": 1, "retries": 2, "pause_after_failures": 3}}
-    sick = house(spec, crash=list(range(9))).run()
+    sick = bench(spec, crash=list(range(9))).run()
     assert (sick.study().state, len(sick.trials())) == (StudyState.PAUSED, 3)
     assert 5 >= sum(attempt.kind == "trial" for attempt in sick.attempts())
 
 
-def test_a_study_of_one_trial_is_paused_by_its_retries(house: Make) -> None:
+def test_a_study_of_one_trial_is_paused_by_its_retries(bench: Make) -> None:
     """There is no other trial to ask, and a study that ends without a result needs a diagnosis."""
     spec = {"budget": {"trials": 1}, "runner": {"slots": 1, "retries": 2, "pause_after_failures": 3}}
-    sick = house(spec, crash=[0]).run()
+    sick = bench(spec, crash=[0]).run()
     assert (sick.study().state, len(sick.attempts(0))) == (StudyState.PAUSED, 3)
 
 
-def test_a_small_space_without_a_result_is_paused(house: Make) -> None:
+def test_a_small_space_without_a_result_is_paused(bench: Make) -> None:
     """The budget has room for others, but there is nothing else to try; a resume ends the study."""
     spec: dict[str, Any] = {"search": {"layers": {"choices": [1, 2]}}, "baseline": None, "budget": {"trials": 9}}
     spec["runner"] = {"slots": 1, "retries": 2, "pause_after_failures": 3}
-    sick = house(spec, crash=[0, 1]).run()
+    sick = bench(spec, crash=[0, 1]).run()
     assert (sick.study().state, states(sick)) == (StudyState.PAUSED, {"failed": 2})
     assert "engine resume toy" in sick.study().diagnosis
     sick.ask("resume", study_id=sick.study().id)
     assert sick.run().study().state == StudyState.COMPLETE
 
 
-def test_a_preparation_is_retried(house: Make) -> None:
+def test_a_preparation_is_retried(bench: Make) -> None:
     """It is prepared in the second attempt, and the trials follow."""
-    done = house({"budget": {"trials": 1}}, crash_prepare=1).run()
+    done = bench({"budget": {"trials": 1}}, crash_prepare=1).run()
     kinds = [(attempt.kind, attempt.number, attempt.exit_class) for attempt in done.attempts()]
     assert [("prepare", 1, "crashed"), ("prepare", 2, "complete"), ("trial", 1, "complete")] == kinds
 
 
-def test_a_refused_preparation_fails_the_study(house: Make) -> None:
+def test_a_refused_preparation_fails_the_study(bench: Make) -> None:
     """The worker's sentence is the diagnosis; a resume tries again."""
-    failed = house(refuse_prepare=True).run()
+    failed = bench(refuse_prepare=True).run()
     assert failed.study().state == StudyState.FAILED
     assert "the teacher has another vocabulary" in failed.study().diagnosis
     assert len(failed.attempts()) == 1
 
 
-def test_stopping_a_study_keeps_the_work(house: Make, tmp_path: Path) -> None:
+def test_stopping_a_study_keeps_the_work(bench: Make, tmp_path: Path) -> None:
     """Workers write a checkpoint and leave, their trials wait; a resume goes on from there."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house({"budget": {"trials": 2}}, hold=str(hold), checkpoint_every=100)
+    held = bench({"budget": {"trials": 2}}, hold=str(hold), checkpoint_every=100)
     held.tick_until(lambda: held.at_half(2), "both at half")
     held.ask("stop_study", study_id=held.study().id)
     held.run()
@@ -244,23 +244,23 @@ def _first_step(paths: RunPaths) -> int:
     return int(line.split('"step":')[1].split(",")[0])
 
 
-def test_a_deaf_worker_is_killed_after_the_grace_time(house: Make, tmp_path: Path) -> None:
+def test_a_deaf_worker_is_killed_after_the_grace_time(bench: Make, tmp_path: Path) -> None:
     """It ignores the stop; the shim kills it and the trial waits all the same."""
     hold = tmp_path / "hold"
     hold.touch()
     spec = {"budget": {"trials": 1}, "runner": {"grace_seconds": 1.0}}
-    deaf = house(spec, hold=str(hold), ignore_term=True)
+    deaf = bench(spec, hold=str(hold), ignore_term=True)
     deaf.tick_until(lambda: deaf.at_half(1), "the trial at half")
     deaf.ask("stop_study", study_id=deaf.study().id)
     deaf.run()
     assert (states(deaf), deaf.attempts(0)[0].exit_class) == ({"waiting": 1}, "stop_timeout")
 
 
-def test_a_stopped_trial_stays_stopped(house: Make, tmp_path: Path) -> None:
+def test_a_stopped_trial_stays_stopped(bench: Make, tmp_path: Path) -> None:
     """Its numbers so far stay, and the study goes on without it."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house({"budget": {"trials": 2}}, hold=str(hold))
+    held = bench({"budget": {"trials": 2}}, hold=str(hold))
     held.tick_until(lambda: held.at_half(2), "both at half")
     held.ask("stop_trial", study_id=held.study().id, trial_id=held.trial(1).id)
     held.tick_until(lambda: held.trial(1).state == TrialState.STOPPED, "the trial to stop")
@@ -270,11 +270,11 @@ def test_a_stopped_trial_stays_stopped(house: Make, tmp_path: Path) -> None:
     assert held.trial(1).metrics["accuracy"] > 0
 
 
-def test_a_trial_can_be_stopped_while_its_study_stops(house: Make, tmp_path: Path) -> None:
+def test_a_trial_can_be_stopped_while_its_study_stops(bench: Make, tmp_path: Path) -> None:
     """The person's second word counts: it does not wait to go on."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house({"budget": {"trials": 2}}, hold=str(hold))
+    held = bench({"budget": {"trials": 2}}, hold=str(hold))
     held.tick_until(lambda: held.at_half(2), "both at half")
     held.ask("stop_study", study_id=held.study().id)
     held.ask("stop_trial", study_id=held.study().id, trial_id=held.trial(1).id)
@@ -282,11 +282,11 @@ def test_a_trial_can_be_stopped_while_its_study_stops(house: Make, tmp_path: Pat
     assert [TrialState.WAITING, TrialState.STOPPED] == [trial.state for trial in held.trials()]
 
 
-def test_a_paused_study_starts_nothing(house: Make, tmp_path: Path) -> None:
+def test_a_paused_study_starts_nothing(bench: Make, tmp_path: Path) -> None:
     """What runs goes on to its end; the runner then has nothing left to do."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house(hold=str(hold))
+    held = bench(hold=str(hold))
     held.tick_until(lambda: states(held).get("running") == 2, "two running trials")
     held.ask("pause", study_id=held.study().id)
     held.runner.tick()
@@ -295,11 +295,11 @@ def test_a_paused_study_starts_nothing(house: Make, tmp_path: Path) -> None:
     assert (held.study().state, states(held)) == (StudyState.PAUSED, {"complete": 2})
 
 
-def test_stopping_the_runner_leaves_the_study_running(house: Make, tmp_path: Path) -> None:
+def test_stopping_the_runner_leaves_the_study_running(bench: Make, tmp_path: Path) -> None:
     """Workers save and leave, then the runner; the next runner goes on from the checkpoints."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house({"budget": {"trials": 2}}, hold=str(hold))
+    held = bench({"budget": {"trials": 2}}, hold=str(hold))
     held.tick_until(lambda: held.at_half(2), "both at half")
     held.ask("stop_runner")
     held.run()
@@ -327,9 +327,9 @@ def test_queued_trials_go_first() -> None:
     assert [3, 0, 2, 4, 1, 5] == [one.number for one in sorted(waiting, key=rules.place_in_queue)]
 
 
-def test_a_baseline_runs_although_a_queued_trial_came_first(house: Make) -> None:
+def test_a_baseline_runs_although_a_queued_trial_came_first(bench: Make) -> None:
     """Someone queued a trial in the moment after the preparation, while the study was paused."""
-    of = house({"budget": {"trials": 3}})
+    of = bench({"budget": {"trials": 3}})
     of.tick_until(lambda: of.live(), "the preparation")
     of.ask("pause", study_id=of.study().id)
     of.run()
@@ -340,9 +340,9 @@ def test_a_baseline_runs_although_a_queued_trial_came_first(house: Make) -> None
     assert states(of) == {"complete": 3}
 
 
-def test_a_budget_raised_at_the_last_moment_counts(house: Make) -> None:
+def test_a_budget_raised_at_the_last_moment_counts(bench: Make) -> None:
     """The runner has just found the budget spent when a person raises it: the study goes on."""
-    of = house({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).run()
     actions.set_budget(of.workspace, "toy", trials=2, who="test")
     old = dataclasses.replace(of.study(), spec=dump(of.spec))
     of.runner._advancer.complete(old, of.spec, [], 1.0)
@@ -351,17 +351,17 @@ def test_a_budget_raised_at_the_last_moment_counts(house: Make) -> None:
     assert states(of) == {"complete": 2}
 
 
-def test_a_finite_space_ends_the_study_early(house: Make) -> None:
+def test_a_finite_space_ends_the_study_early(bench: Make) -> None:
     """When nothing new is left the study is complete, and a notice says so."""
     spec = {"search": {"layers": {"choices": [1, 2]}}, "baseline": None, "budget": {"trials": 9}}
-    done = house(spec).run()
+    done = bench(spec).run()
     assert (done.study().state, states(done)) == (StudyState.COMPLETE, {"complete": 2})
     assert any("after 2 of 9 trials" in text for text in done.notices())
 
 
-def test_hours_end_the_study(house: Make) -> None:
+def test_hours_end_the_study(bench: Make) -> None:
     """No trial starts after the hours are used up; what a person had queued is stopped with the reason."""
-    late = house({"budget": {"trials": 9, "hours": 1.0}})
+    late = bench({"budget": {"trials": 9, "hours": 1.0}})
     late.tick_until(lambda: states(late).get("complete"), "the first trial")
     with late.db.write() as session:
         writes.add_study_seconds(session, late.study().id, 3600.0)
@@ -374,11 +374,11 @@ def test_hours_end_the_study(house: Make) -> None:
     assert (queued.state, queued.reason) == (TrialState.STOPPED, "budget")
 
 
-def test_two_studies_share_the_slots(house: Make, tmp_path: Path) -> None:
+def test_two_studies_share_the_slots(bench: Make, tmp_path: Path) -> None:
     """Each has one of two slots, although the first had the machine to itself."""
     hold = tmp_path / "hold"
     hold.touch()
-    first = house(hold=str(hold))
+    first = bench(hold=str(hold))
     first.tick_until(lambda: len(first.live()) == 2, "the first study on both slots")
     other = study_from_dict(study_dict(tmp_path, name="other"), where="test")
     with first.db.write() as session:
@@ -395,9 +395,9 @@ def test_two_studies_share_the_slots(house: Make, tmp_path: Path) -> None:
     assert set(seen) == {1, 2}
 
 
-def test_busy_slots_are_skipped(house: Make) -> None:
+def test_busy_slots_are_skipped(bench: Make) -> None:
     """A slot that others use is left alone, and a notice says why, once."""
-    wait = house()
+    wait = bench()
     wait.launcher = FixedSlots(given=(Slot("gpu0", CPU),), reasons={"gpu0": "process 7 of someone else holds 3.0 GiB"})
     wait.renew()
     for _ in range(3):
@@ -415,27 +415,27 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return found
 
 
-def on_gpus(of: House) -> list[str]:
+def on_gpus(of: Workbench) -> list[str]:
     return [attempt.handle["device"]["uuid"] for attempt in of.live()]
 
 
-def test_a_busy_gpu_does_not_hide_a_free_one(house: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
+def test_a_busy_gpu_does_not_hide_a_free_one(bench: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
     """Someone uses the first GPU: the worker goes to the second, also when the study has one slot only."""
     gpus["GPU-a"] = "process 7 of someone else holds 3.0 GiB"
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"budget": {"trials": 1}, "runner": {"slots": 1}}, hold=str(hold))
+    of = bench({"budget": {"trials": 1}, "runner": {"slots": 1}}, hold=str(hold))
     of.tick_until(lambda: of.at_half(1), "the trial at half")
     assert on_gpus(of) == ["GPU-b"]
     hold.unlink()
     of.run()
 
 
-def test_studies_of_one_slot_use_all_gpus(house: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
+def test_studies_of_one_slot_use_all_gpus(bench: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
     """The slots of a study are its own limit, not the machine's."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"runner": {"slots": 1}, "budget": {"trials": 1}}, hold=str(hold))
+    of = bench({"runner": {"slots": 1}, "budget": {"trials": 1}}, hold=str(hold))
     other = study_from_dict(study_dict(tmp_path, name="other", runner={"slots": 1}, budget={"trials": 1}), where="test")
     with of.db.write() as session:
         writes.create_study(session, name="other", task=other.task, spec=dump(other), now=1.0)
@@ -445,11 +445,11 @@ def test_studies_of_one_slot_use_all_gpus(house: Make, tmp_path: Path, gpus: dic
     of.run()
 
 
-def test_no_trial_joins_a_promotion_on_its_gpu(house: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
+def test_no_trial_joins_a_promotion_on_its_gpu(bench: Make, tmp_path: Path, gpus: dict[str, str]) -> None:
     """Two whole shares of one memory would make the trial infeasible by no fault of its parameters."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"runner": {"slots": 0}, "budget": {"trials": 2}}, hold=str(hold))
+    of = bench({"runner": {"slots": 0}, "budget": {"trials": 2}}, hold=str(hold))
     of.tick_until(lambda: of.at_half(2), "both at half")
     of.ask("stop_study", study_id=of.study().id)
     of.run()
@@ -473,9 +473,9 @@ def test_no_trial_joins_a_promotion_on_its_gpu(house: Make, tmp_path: Path, gpus
     os.close(lock)
 
 
-def test_an_answer_that_nobody_takes_blocks_no_other_study(house: Make, tmp_path: Path) -> None:
+def test_an_answer_that_nobody_takes_blocks_no_other_study(bench: Make, tmp_path: Path) -> None:
     """A study is paused between question and answer: the others go on asking."""
-    of = house()
+    of = bench()
     of.tick_until(lambda: states(of).get("complete") == 1 or len(of.trials()) > 1, "the first proposals")
     of.tick_until(lambda: not of.runner._proposer.free, "an open question")
     of.ask("pause", study_id=of.study().id)
@@ -487,14 +487,14 @@ def test_an_answer_that_nobody_takes_blocks_no_other_study(house: Make, tmp_path
         assert reads.study(session, "other").state == StudyState.COMPLETE
 
 
-def test_a_machine_that_cannot_start_workers_pauses_the_study(house: Make) -> None:
+def test_a_machine_that_cannot_start_workers_pauses_the_study(bench: Make) -> None:
     """Three launches refused in a row: the diagnosis carries the reason."""
 
     class Broken(FixedSlots):
         def start(self, *_: Any, **__: Any) -> dict[str, Any]:
             raise LaunchError("cannot start a worker: out of processes")
 
-    broken = house()
+    broken = bench()
     broken.tick_until(lambda: broken.study().prepared, "the preparation")
     for attempt in broken.live():
         broken.end(attempt)
@@ -506,7 +506,7 @@ def test_a_machine_that_cannot_start_workers_pauses_the_study(house: Make) -> No
     assert "out of processes" in broken.study().diagnosis
 
 
-def test_early_stopping_prunes(house: Make) -> None:
+def test_early_stopping_prunes(bench: Make) -> None:
     """A trial that cannot reach the frontier at its size is asked to stop, and ends as pruned with the reason."""
     spec = {
         "settings": {"evaluations": 3},
@@ -516,16 +516,16 @@ def test_early_stopping_prunes(house: Make) -> None:
         "budget": {"trials": 10},
         "runner": {"slots": 1},
     }
-    done = house(spec, step_seconds=0.02).run()
+    done = bench(spec, step_seconds=0.02).run()
     pruned = [trial for trial in done.trials() if trial.state == TrialState.PRUNED]
     assert pruned
     assert all("accuracy" in trial.detail and trial.reason == "pruned" for trial in pruned)
     assert done.study().state == StudyState.COMPLETE
 
 
-def test_known_limits_exclude_without_training(house: Make, tmp_path: Path) -> None:
+def test_known_limits_exclude_without_training(bench: Make, tmp_path: Path) -> None:
     """A proposal above a size limit never gets a worker."""
-    limited = house({"objectives": _with_small_limit()})
+    limited = bench({"objectives": _with_small_limit()})
     limited.run()
     assert all(trial.known["params"] <= 150_000 for trial in limited.trials() if limited.attempts(trial.number)[1:])
     assert all(trial.metrics["params"] <= 150_000 for trial in limited.trials() if trial.origin == "sampler")
@@ -538,9 +538,9 @@ def _with_small_limit() -> list[dict[str, Any]]:
     ]
 
 
-def test_a_tick_that_fails_again_and_again_pauses_the_study(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_that_fails_again_and_again_pauses_the_study(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runner does not spin on an error: it pauses the study at hand with the error as the diagnosis."""
-    sick = house()
+    sick = bench()
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a defect")
@@ -552,9 +552,9 @@ def test_a_tick_that_fails_again_and_again_pauses_the_study(house: Make, monkeyp
     assert "ZeroDivisionError: a defect" in sick.study().diagnosis
 
 
-def test_one_sick_study_does_not_stop_the_others(house: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sick_study_does_not_stop_the_others(bench: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect in storing what one study's worker says pauses that study; the other one completes."""
-    of = house({"budget": {"trials": 2}})
+    of = bench({"budget": {"trials": 2}})
     other = study_from_dict(study_dict(tmp_path, name="other", budget={"trials": 2}), where="test")
     with of.db.write() as session:
         writes.create_study(session, name="other", task=other.task, spec=dump(other), now=1.0)
@@ -577,27 +577,27 @@ def test_one_sick_study_does_not_stop_the_others(house: Make, tmp_path: Path, mo
     assert (of.study().state, states(of)) == (StudyState.COMPLETE, {"complete": 2})
 
 
-def test_what_outlives_a_worker_is_ended(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_outlives_a_worker_is_ended(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child in a session of its own would hold lock and slot for ever; after the grace time it is killed."""
     monkeypatch.setattr(collector, "KILL_AFTER_GRACE", 0.0)
-    done = house({"budget": {"trials": 1}, "runner": {"grace_seconds": 1.0}}, linger=600).run()
+    done = bench({"budget": {"trials": 1}, "runner": {"grace_seconds": 1.0}}, linger=600).run()
     assert (done.study().state, states(done)) == (StudyState.COMPLETE, {"complete": 1})
 
 
 # ---------------------------------------------------------------------------------------------- the process, and kills
 
 
-def spawn(of: House) -> subprocess.Popen[bytes]:
+def spawn(of: Workbench) -> subprocess.Popen[bytes]:
     """A runner process on the workspace, with fake workers."""
     command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(of.workspace.path)]
     return subprocess.Popen(command, env=dict(of.launcher.environ), stdin=subprocess.DEVNULL)
 
 
-def leftovers(of: House) -> list[Attempt]:
+def leftovers(of: Workbench) -> list[Attempt]:
     return [attempt for attempt in of.attempts() if list(process.holders(of.paths(attempt).lock))]
 
 
-def check_books(of: House, steps: int) -> None:
+def check_books(of: Workbench, steps: int) -> None:
     """Nothing lost, nothing doubled, nobody left over: each curve has each step once."""
     numbers = [trial.number for trial in of.trials()]
     assert numbers == list(range(len(numbers)))
@@ -611,9 +611,9 @@ def check_books(of: House, steps: int) -> None:
     assert [] == of.db.check()
 
 
-def test_the_process_runs_a_study(house: Make) -> None:
+def test_the_process_runs_a_study(bench: Make) -> None:
     """`python -m bertdistill.engine.runner.runner WORKSPACE` ends with 0 and leaves a released lease and a log."""
-    done = house({"budget": {"trials": 2}})
+    done = bench({"budget": {"trials": 2}})
     assert spawn(done).wait(60) == 0
     assert (done.study().state, states(done)) == (StudyState.COMPLETE, {"complete": 2})
     with done.db.read() as session:
@@ -624,11 +624,11 @@ def test_the_process_runs_a_study(house: Make) -> None:
     assert not process.held(done.workspace.runner_lock)
 
 
-def test_one_runner_a_workspace(house: Make, tmp_path: Path) -> None:
+def test_one_runner_a_workspace(bench: Make, tmp_path: Path) -> None:
     """A second process leaves at once with its own exit code."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house({"budget": {"trials": 1}}, hold=str(hold))
+    held = bench({"budget": {"trials": 1}}, hold=str(hold))
     first = spawn(held)
     wait_for(lambda: process.held(held.workspace.runner_lock), "the first runner")
     assert spawn(held).wait(60) == runner.ANOTHER_RUNS
@@ -636,11 +636,11 @@ def test_one_runner_a_workspace(house: Make, tmp_path: Path) -> None:
     assert first.wait(60) == 0
 
 
-def test_a_runner_that_is_asked_to_leave_leaves_its_workers(house: Make, tmp_path: Path) -> None:
+def test_a_runner_that_is_asked_to_leave_leaves_its_workers(bench: Make, tmp_path: Path) -> None:
     """SIGTERM: the runner goes, the worker stays; the next runner adopts it as the same attempt."""
     hold = tmp_path / "hold"
     hold.touch()
-    held = house({"budget": {"trials": 1}}, hold=str(hold))
+    held = bench({"budget": {"trials": 1}}, hold=str(hold))
     first = spawn(held)
     wait_for(lambda: held.at_half(1), "the trial at half")
     first.send_signal(signal.SIGTERM)
@@ -653,11 +653,11 @@ def test_a_runner_that_is_asked_to_leave_leaves_its_workers(house: Make, tmp_pat
 
 
 @pytest.mark.parametrize("victim", ["runner", "worker", "shim", "all"])
-def test_kill_at_random_moments(house: Make, victim: str) -> None:
+def test_kill_at_random_moments(bench: Make, victim: str) -> None:
     """kill -9 ten times at random moments: every row once, the same trials at the end, no process left."""
     steps, moments = 30, random.Random(victim)
     spec = {"budget": {"trials": 4}, "runner": {"retries": 20, "pause_after_failures": 50}}
-    of = house(spec, steps=steps, step_seconds=0.01, checkpoint_every=5)
+    of = bench(spec, steps=steps, step_seconds=0.01, checkpoint_every=5)
     running = spawn(of)
     for _ in range(10):
         if of.study().state == StudyState.COMPLETE:
@@ -681,7 +681,7 @@ def wait_until_after(seconds: float) -> None:
     signal.sigtimedwait([signal.SIGUSR2], seconds)
 
 
-def kill_one(of: House, victim: str) -> None:
+def kill_one(of: Workbench, victim: str) -> None:
     """SIGKILL the worker, the shim, or both, of every attempt that runs just now."""
     for attempt in of.live():
         try:
@@ -693,18 +693,18 @@ def kill_one(of: House, victim: str) -> None:
             process.send(who, signal.SIGKILL, boot=state["boot_id"])
 
 
-def test_same_history_same_trials(house: Make, tmp_path: Path) -> None:
+def test_same_history_same_trials(bench: Make, tmp_path: Path) -> None:
     """What is proposed follows from seed and history: a second workspace gets the same trials."""
-    expected = [trial.params for trial in house({"runner": {"slots": 1}}).run().trials()]
+    expected = [trial.params for trial in bench({"runner": {"slots": 1}}).run().trials()]
     (tmp_path / "again").mkdir()
-    second = House(tmp_path / "again", study_spec(tmp_path, runner={"slots": 1})).start().run()
+    second = Workbench(tmp_path / "again", study_spec(tmp_path, runner={"slots": 1})).start().run()
     assert expected == [trial.params for trial in second.trials()]
     second.close()
 
 
-def test_files_are_private(house: Make) -> None:
+def test_files_are_private(bench: Make) -> None:
     """The process makes its files readable by this user alone."""
-    done = house({"budget": {"trials": 1}})
+    done = bench({"budget": {"trials": 1}})
     assert spawn(done).wait(60) == 0
     folder = done.workspace.path / "runs"
     open_to_others = [path for path in folder.rglob("*") if path.stat().st_mode & 0o077]
@@ -712,9 +712,9 @@ def test_files_are_private(house: Make) -> None:
     assert done.workspace.runner_log.stat().st_mode & 0o077 == 0
 
 
-def test_sleep_and_jumps_of_the_clock_cost_no_hours(house: Make) -> None:
+def test_sleep_and_jumps_of_the_clock_cost_no_hours(bench: Make) -> None:
     """A closed laptop has not worked: hours are counted by a clock that stops with it and that nobody sets."""
-    of = house({"budget": {"trials": 3, "hours": 1.0}})
+    of = bench({"budget": {"trials": 3, "hours": 1.0}})
     wall, steady = [1e9], [0.0]
     of.runner.clock.wall, of.runner.clock.steady = lambda: wall[0], lambda: steady[0]
     of.runner.tick()
@@ -728,9 +728,9 @@ def test_sleep_and_jumps_of_the_clock_cost_no_hours(house: Make) -> None:
     assert (StudyState.COMPLETE, states(of)) == (StudyState.COMPLETE, {"complete": 3})
 
 
-def test_a_locked_database_is_waited_for(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_is_waited_for(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long another program holds it: nothing is paused, and nothing of what workers write meanwhile is lost."""
-    of, failing = house({"budget": {"trials": 2}}), iter(range(20))
+    of, failing = bench({"budget": {"trials": 2}}), iter(range(20))
     store = collector.ingest_all
 
     def locked(*given: Any) -> Any:
@@ -745,9 +745,9 @@ def test_a_locked_database_is_waited_for(house: Make, monkeypatch: pytest.Monkey
     assert next(failing, None) is None
 
 
-def test_an_error_while_waiting_ends_no_runner(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_waiting_ends_no_runner(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking whether something stirs can fail as a round can."""
-    of, failing = house({"budget": {"trials": 1}}), iter(range(2))
+    of, failing = bench({"budget": {"trials": 1}}), iter(range(2))
     look = of.runner._collector.stirs
 
     def broken() -> bool:

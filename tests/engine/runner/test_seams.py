@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests import two_layers
-from tests.fakes import House, study_dict, study_spec
+from tests.fakes import Workbench, study_dict, study_spec
 from tests.foreign import make_foreign
 from tests.paper_family import PaperFamily
 
@@ -33,19 +33,19 @@ from bertdistill.engine.tasks.task import Task
 from bertdistill.store import reads
 from bertdistill.store.rows import StudyState, TrialState
 
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 LINES = "".join(
     f"a {word} film of {n} minutes;{label}\n" for n in range(20) for word, label in (("good", "yes"), ("bad", "no"))
 )
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Make]:
+def bench(tmp_path: Path) -> Iterator[Make]:
     """A study of tiny models whose workers, the real ones, run in this process."""
-    made: list[House] = []
+    made: list[Workbench] = []
     handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
 
-    def make(whole: dict[str, Any] | None = None, **sections: Any) -> House:
+    def make(whole: dict[str, Any] | None = None, **sections: Any) -> Workbench:
         """The study with sections changed, and others replaced as a `whole`."""
         defaults: dict[str, Any] = {
             "teacher": {
@@ -66,7 +66,7 @@ def house(tmp_path: Path) -> Iterator[Make]:
         spec = study_from_dict(raw, where="test")
         for path in (spec.data.train, spec.data.report):
             Path(path).write_text(LINES)
-        one = House(tmp_path, spec)
+        one = Workbench(tmp_path, spec)
         one.launcher = InlineLauncher()  # type: ignore[assignment]  # whatever launches
         one.renew()
         made.append(one.start())
@@ -79,12 +79,12 @@ def house(tmp_path: Path) -> Iterator[Make]:
     torch.set_num_threads(threads)
 
 
-def test_a_second_family_is_searched_beside_the_first(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_family_is_searched_beside_the_first(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes known before training are those of what is built; each checkpoint is loaded by its own family."""
     monkeypatch.setitem(FAMILIES, two_layers.NAME, two_layers.TwoLayers())
     monkeypatch.setitem(BUILDERS, two_layers.NAME, two_layers.Builder())
     search = {"family": {"choices": ["transformer", two_layers.NAME]}, "hidden_size": {"choices": [8, 16]}}
-    done = house(search=search, sampler={"kind": "grid"}).run()
+    done = bench(search=search, sampler={"kind": "grid"}).run()
     assert (StudyState.COMPLETE, 4) == (done.study().state, len(done.trials()))
     assert {"transformer", two_layers.NAME} == {trial.settings["family"] for trial in done.trials()}
     assert all(trial.known["params"] == trial.metrics["params"] > 0 for trial in done.trials())
@@ -95,7 +95,7 @@ def test_a_second_family_is_searched_beside_the_first(house: Make, monkeypatch: 
         assert trial.metrics["params"] == sum(weight.numel() for weight in model.net.parameters())
 
 
-def test_keys_of_one_family_in_a_mixed_study(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_of_one_family_in_a_mixed_study(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each family is trained with its own values, fixed or searched, and records its own parameters alone."""
     monkeypatch.setitem(FAMILIES, two_layers.NAME, two_layers.TwoLayers())
     monkeypatch.setitem(BUILDERS, two_layers.NAME, two_layers.Builder())
@@ -107,7 +107,7 @@ def test_keys_of_one_family_in_a_mixed_study(house: Make, monkeypatch: pytest.Mo
         two_layers.NAME: {"hidden_size": {"choices": [8, 16]}, "learning_rate": {"choices": [0.01, 0.1]}},
     }
     settings = {"head_size": 8, "epochs": 1.0, "evaluations": 1, "precision": "fp32", two_layers.NAME: {"epochs": 2.0}}
-    done = house(search=search, settings=settings, sampler={"kind": "tpe", "startup_trials": 2}, budget={"trials": 8})
+    done = bench(search=search, settings=settings, sampler={"kind": "tpe", "startup_trials": 2}, budget={"trials": 8})
     trials = done.run().trials()
     assert (StudyState.COMPLETE, [TrialState.COMPLETE] * 8) == (done.study().state, [trial.state for trial in trials])
     own = {f"{two_layers.NAME}.hidden_size", f"{two_layers.NAME}.learning_rate"}
@@ -140,7 +140,7 @@ def test_a_mixed_study_ends_with_every_sampler(tmp_path: Path, monkeypatch: pyte
         budget={"trials": 9},
         sampler={"kind": kind, "startup_trials": 4},
     )
-    one = House(tmp_path, spec)
+    one = Workbench(tmp_path, spec)
     try:
         trials = one.start().run().trials()
         assert (StudyState.COMPLETE, 9) == (one.study().state, len(trials))
@@ -153,7 +153,7 @@ def test_a_mixed_study_ends_with_every_sampler(tmp_path: Path, monkeypatch: pyte
         one.close()
 
 
-def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:
+def test_tiny_families_are_searched_beside_transformers(bench: Make) -> None:
     """In the teacher's units and in words: sizes are known before training, and each trial reads its own units."""
     search = {"family": {"choices": ["transformer", "mlp", "bilstm"]}, "units": {"choices": ["teacher", "words"]}}
     settings = {
@@ -168,7 +168,7 @@ def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:
         "precision": "fp32",
     }
     metrics, grid, budget = {"stored": ["latency_ratio"]}, {"kind": "grid"}, {"trials": 6}
-    done = house(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics, budget=budget).run()
+    done = bench(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics, budget=budget).run()
     assert StudyState.COMPLETE == done.study().state
     trials = {(trial.settings["family"], trial.settings["units"]): trial for trial in done.trials()}
     assert {("mlp", "teacher"), ("mlp", "words"), ("bilstm", "teacher"), ("bilstm", "words")} <= set(trials)
@@ -182,12 +182,12 @@ def test_tiny_families_are_searched_beside_transformers(house: Make) -> None:
     assert {"train/words", "search/words"} < set((done.study().prepared or {})["features"])
 
 
-def test_a_fitted_family_is_searched_like_any_other(house: Make) -> None:
+def test_a_fitted_family_is_searched_like_any_other(bench: Make) -> None:
     """With labels and with the teacher, over words and over its pieces: known sizes, scores, losses and checkpoints."""
     search = {"alpha": {"choices": [0.0, 0.5]}, "units": {"choices": ["auto", "teacher"]}}
     settings = {"family": "linear", "ngrams": 2, "min_count": 2, "C": 100.0}
     metrics, grid = {"stored": ["latency_ratio"]}, {"kind": "grid"}
-    done = house(
+    done = bench(
         search=search,
         settings=settings,
         baseline={"layers": None, "learning_rate": None},
@@ -210,9 +210,9 @@ def test_a_fitted_family_is_searched_like_any_other(house: Make) -> None:
         assert ("train/soft_loss" in names) == bool(trial.settings["alpha"])
 
 
-def test_a_fitted_family_with_and_without_a_transfer_set(house: Make) -> None:
+def test_a_fitted_family_with_and_without_a_transfer_set(bench: Make) -> None:
     """Without it, the teacher's outputs for its texts are left alone; with it, its n-grams count too."""
-    done = house(
+    done = bench(
         {"baseline": None},
         transfer=[{"kind": "ngrams", "rows": 30}],
         search={"transfer_share": {"choices": [0.0, 0.5]}},
@@ -224,7 +224,7 @@ def test_a_fitted_family_with_and_without_a_transfer_set(house: Make) -> None:
     assert with_set.metrics["params"] >= without.metrics["params"] > 0
 
 
-def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_task_is_scored_by_its_own_metric(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its score is an objective, picks the best checkpoint and is what the teacher is measured by."""
     hits = Metric("hits", "share of topics that were found", "maximize", "%")
     monkeypatch.setitem(TASKS, "topics", Task("topics", (hits,), spans=False))
@@ -238,7 +238,7 @@ def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pyte
     objectives = [{"metric": "hits"}, {"metric": "params"}]
     search = {"layers": {"choices": [1, 2]}}
     settings = {"hidden_size": 8, "head_size": 8, "epochs": 1.0, "evaluations": 1, "precision": "fp32"}
-    done = house(
+    done = bench(
         task="topics", objectives=objectives, search=search, settings=settings, baseline={}, budget={"trials": 2}
     ).run()
     assert (StudyState.COMPLETE, 2) == (done.study().state, len(done.trials()))
@@ -246,9 +246,9 @@ def test_a_third_task_is_scored_by_its_own_metric(house: Make, monkeypatch: pyte
     assert "hits" in (done.study().prepared or {})["teacher_metrics"]
 
 
-def test_students_with_and_without_a_transfer_set(house: Make) -> None:
+def test_students_with_and_without_a_transfer_set(bench: Make) -> None:
     """The teacher labels more texts; a share of 0 trains on the labelled ones alone."""
-    done = house(
+    done = bench(
         transfer=[{"kind": "words"}, {"kind": "ngrams", "rows": 30}],
         search={"transfer_share": {"choices": [0.0, 0.5]}, "soft_loss": {"choices": ["kl", "mse"]}},
         settings={
@@ -280,10 +280,10 @@ def test_students_with_and_without_a_transfer_set(house: Make) -> None:
 TINY = {"family": "mlp", "epochs": 1.0, "evaluations": 1, "precision": "fp32", "learning_rate": 1e-2, "batch_size": 8}
 
 
-def test_tiny_students_of_a_teacher_of_another_architecture(house: Make, tmp_path: Path) -> None:
+def test_tiny_students_of_a_teacher_of_another_architecture(bench: Make, tmp_path: Path) -> None:
     """With another tokenizer, and fine-tuned here; its size is known for the chart."""
     folder = make_foreign(tmp_path / "teacher", "deberta-v2", LINES.splitlines(), ("no", "yes"))
-    done = house(
+    done = bench(
         {"settings": TINY},
         teacher={"model": str(folder)},
         search={"units": {"choices": ["teacher", "words"]}},
@@ -298,14 +298,14 @@ def test_tiny_students_of_a_teacher_of_another_architecture(house: Make, tmp_pat
     assert teacher_sizes(facts, done.spec.task)["params"] == facts.teacher_params > 0
 
 
-def test_students_of_a_file(house: Make, tmp_path: Path) -> None:
+def test_students_of_a_file(bench: Make, tmp_path: Path) -> None:
     """No model labels anything, and none is needed: neither for tiny students nor for encoders from scratch."""
     rows = [line.rsplit(";", 1) for line in LINES.splitlines()]
     lines = [{"text": text, "probabilities": [0.9, 0.1] if label == "no" else [0.1, 0.9]} for text, label in rows]
     (tmp_path / "llm.jsonl").write_text("\n".join(map(json.dumps, lines)))
     teacher = {"outputs": str(tmp_path / "llm.jsonl"), "hidden_size": 16, "head_size": 8, "layers": 1, "ffn_size": 16}
     settings = {key: value for key, value in TINY.items() if key != "family"} | {"head_size": 8, "layers": 1}
-    done = house(
+    done = bench(
         {"teacher": teacher, "settings": settings},
         search={"family": {"choices": ["mlp", "transformer"]}},
         baseline={"layers": 1, "learning_rate": 1e-2},

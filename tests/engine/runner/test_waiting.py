@@ -51,8 +51,8 @@ class Desk:
         return StudyNow(study, study_spec(self.tmp_path, **self.sections), list(self.trials))
 
     def items(self, *live: Attempt, capacity: Capacity = FREE, alive: bool = True, going: bool = False) -> list[Any]:
-        house = Shared(live, capacity, alive, going)
-        return [(w.item, w.trial, w.place, w.reason) for w in waiting.waiting([self.now()], house)]
+        bench = Shared(live, capacity, alive, going)
+        return [(w.item, w.trial, w.position, w.reason) for w in waiting.waiting([self.now()], bench)]
 
     def why(self, *live: Attempt, capacity: Capacity = FREE, alive: bool = True) -> list[str]:
         return [f"{w.why}; {w.note}" for w in waiting.waiting([self.now()], Shared(live, capacity, alive))]

@@ -30,7 +30,7 @@ from bertdistill.engine.search.importances import (
     read_importances,
     study_importances,
 )
-from bertdistill.engine.search.optimiser import PastTrial
+from bertdistill.engine.search.past import PastTrial
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import Value

@@ -19,21 +19,20 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, non_dominated
-from bertdistill.engine.search.memory import Memory
 from bertdistill.engine.search.optimiser import (
     FIRST_GP,
     GP_TRIALS,
     POPULATION,
-    PastTrial,
-    Proposal,
-    SpaceExhausted,
     _Search,
     choose_kind,
     derive_seed,
     propose,
     rounded,
 )
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
+from bertdistill.engine.search.seen import Seen
 from bertdistill.engine.study.ranges import inside, narrow, present, typed
+from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.search_section import with_families
 from bertdistill.engine.study.space import Parameter, Space, active, check, count
 
@@ -198,6 +197,49 @@ def test_sets_of_one_effect_are_tried_once(kind: str) -> None:
     with pytest.raises(SpaceExhausted):
         ask(history, kind, space=space, startup_trials=2, effect=effect)
     assert sorted([(0.0, 0.0), (0.5, 1.0), (0.5, 2.0), (0.5, 4.0)]) == sorted(effect(one.params) for one in history)
+
+
+def test_few_questions_compute_few_keys() -> None:
+    """And have the answers of a comparison with every key: values may be rounded, out of range, idle or missing."""
+    raw = {
+        "alpha": {"choices": [0.0, 0.5, 1.0]},
+        "temperature": {"low": 1.0, "high": 4.0},
+        "learning_rate": {"low": 1e-4, "high": 1e-3, "log": True},
+        "weight_decay": {"low": 0.0, "high": 0.1, "step": 0.05},
+        "head_choice": {"choices": ["random", "importance"]},
+        "head_seed": {"low": 1, "high": 2, "when": {"head_choice": ["random"]}},
+    }
+    space, dice, computed = parse_search(raw), random.Random(2), []
+
+    def effective(params: Mapping[str, Any]) -> set[str]:
+        idle = {"temperature"} if not params.get("alpha") else set()
+        return {p.key for p in space if p.key in params} - idle
+
+    def effect(params: Mapping[str, Any]) -> tuple[Any, ...]:
+        computed.append(params)
+        return tuple((name, value) for name, value in params.items() if name in effective(params))
+
+    def drawn() -> dict[str, Any]:
+        near = dice.choice([0.0, 1e-9, 4e-5, 6e-4])
+        every = {
+            "alpha": dice.choice([0.0, 0.5, 1.0]),
+            "temperature": dice.choice([0.5, 1.0, 2.0, 5.0]) + near,
+            "learning_rate": dice.choice([1e-5, 1e-4, 1.2345e-4]) * (1 + near),
+            "weight_decay": dice.choice([0.0, 0.05]) + near,
+            "head_choice": dice.choice(["random", "importance"]),
+            "head_seed": dice.choice([1, 2]),
+        }
+        return {name: value for name, value in every.items() if name == "alpha" or dice.random() < 0.95}
+
+    past = [drawn() for _ in range(2_000)]
+    search = _Search(space, space, FREE, Fixed(), None, "tpe", 1, effect, effective)
+    every = {search.key(one) for one in past}
+    computed.clear()
+    asked = [drawn() for _ in range(30)]
+    assert [search.key(one) in every for one in asked] == [
+        Seen(past, search.key, search.like, Memory()).holds(one) for one in asked
+    ]
+    assert len(computed) < 30 * len(past) / 4
 
 
 def test_a_grid_is_weighed_as_far_as_the_first_new_set() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, behave, wait_for
+from tests.fakes import Workbench, behave, wait_for
 from tests.paper_family import PaperFamily
 
 from bertdistill.engine.contract.errors import ActionRefused, BertDistillError, ConfigError, InvalidRequest
@@ -25,15 +25,15 @@ from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import ModelVersion, StudyState, Trial, TrialState
 
 WHO = {"who": "ada"}
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 
 
-def verbs(of: House) -> list[str]:
+def verbs(of: Workbench) -> list[str]:
     with of.db.read() as session:
         return [request.verb for request in reads.requests(session, 1)]
 
 
-def newest(of: House) -> dict[str, Any]:
+def newest(of: Workbench) -> dict[str, Any]:
     with of.db.read() as session:
         request = reads.requests(session, 1)[-1]
     return {"who": request.who, "verb": request.verb, "arguments": request.arguments, "before": request.before}
@@ -42,18 +42,18 @@ def newest(of: House) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------------- studies
 
 
-def test_starting_twice_is_starting_once(house: Make) -> None:
+def test_starting_twice_is_starting_once(bench: Make) -> None:
     """The same file again is the same study; another file under its name is refused with the first difference."""
-    of = house({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).finish()
     assert actions.start_study(of.workspace, of.spec, **WHO).id == of.study().id
     other = changed(of.spec, "settings.batch_size", 99)
     with pytest.raises(ActionRefused, match=r"settings\.batch_size is 16 in the study and 99 in the file"):
         actions.start_study(of.workspace, other, **WHO)
 
 
-def test_a_file_with_a_larger_budget_goes_on(house: Make) -> None:
+def test_a_file_with_a_larger_budget_goes_on(bench: Make) -> None:
     """Budget and runner say nothing about what a trial is, so a complete study takes them over and continues."""
-    of = house({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).finish()
     assert of.study().state == StudyState.COMPLETE
     actions.start_study(of.workspace, changed(of.spec, "budget.trials", 3), **WHO)
     assert of.study().state == StudyState.RUNNING
@@ -61,9 +61,9 @@ def test_a_file_with_a_larger_budget_goes_on(house: Make) -> None:
     assert len(of.run().trials()) == 3
 
 
-def test_the_report_data_may_change_until_a_trial_is_promoted(house: Make, tmp_path: Path) -> None:
+def test_the_report_data_may_change_until_a_trial_is_promoted(bench: Make, tmp_path: Path) -> None:
     """Only a promotion reads it, so a report without labels must not cost a whole study; a score on it binds."""
-    of = house({"budget": {"trials": 1}}).run()
+    of = bench({"budget": {"trials": 1}}).finish()
     other = changed(of.spec, "data.report", str(tmp_path / "other.tsv"))
     actions.start_study(of.workspace, other, **WHO)
     assert str(tmp_path / "other.tsv") == of.study().spec["data"]["report"]
@@ -76,18 +76,18 @@ def test_the_report_data_may_change_until_a_trial_is_promoted(house: Make, tmp_p
     actions.start_study(of.workspace, other, **WHO)
 
 
-def test_a_larger_budget_and_a_retry_go_on_by_themselves(house: Make, tmp_path: Path) -> None:
+def test_a_larger_budget_and_a_retry_go_on_by_themselves(bench: Make, tmp_path: Path) -> None:
     """The budget has set the study running already, so there is nothing to resume."""
-    of = house({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1]).run()
+    of = bench({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1]).run()
     behave(tmp_path)
     actions.start_study(of.workspace, changed(of.spec, "budget.trials", 3), retry_failed=True, **WHO)
     assert of.study().state == StudyState.RUNNING
     assert verbs(of)[-2:] == ["settings", "retry"]
 
 
-def test_a_study_that_never_began_takes_the_mended_file(house: Make) -> None:
+def test_a_study_that_never_began_takes_the_mended_file(bench: Make) -> None:
     """A typo in a path must not use up the name of the study."""
-    of = house(refuse_prepare=True).run()
+    of = bench(refuse_prepare=True).run()
     assert of.study().state == StudyState.FAILED
     mended = changed(of.spec, "settings.batch_size", 8)
     actions.start_study(of.workspace, mended, **WHO)
@@ -95,9 +95,9 @@ def test_a_study_that_never_began_takes_the_mended_file(house: Make) -> None:
     assert of.study().state == StudyState.RUNNING
 
 
-def test_a_runner_is_started_and_outlives_us(house: Make) -> None:
+def test_a_runner_is_started_and_outlives_us(bench: Make) -> None:
     """It runs the study to its end by itself; a second call finds the first runner."""
-    of = house({"budget": {"trials": 1}})
+    of = bench({"budget": {"trials": 1}})
     first = actions.ensure_runner(of.workspace)
     assert first.alive
     assert actions.ensure_runner(of.workspace).pid == first.pid
@@ -105,9 +105,9 @@ def test_a_runner_is_started_and_outlives_us(house: Make) -> None:
     wait_for(lambda: not actions.runner_status(of.workspace).alive, "the runner to leave")
 
 
-def test_pause_and_resume_without_a_runner(house: Make) -> None:
+def test_pause_and_resume_without_a_runner(bench: Make) -> None:
     """Nobody has to be started for what only changes a row."""
-    of = house()
+    of = bench()
     actions.pause_study(of.workspace, "toy", **WHO)
     assert of.study().state == StudyState.PAUSED
     with pytest.raises(ActionRefused, match="is paused"):
@@ -118,9 +118,9 @@ def test_pause_and_resume_without_a_runner(house: Make) -> None:
     assert verbs(of) == ["start", "pause", "resume"]
 
 
-def test_two_commands_without_a_runner_leave_nothing_behind(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_commands_without_a_runner_leave_nothing_behind(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second takes the first, which holds the lock just then, for the runner and leaves its request to it."""
-    of = house()
+    of = bench()
     honour = requests.honour_all
 
     def and_meanwhile(*given: Any, **more: Any) -> Any:
@@ -136,22 +136,22 @@ def test_two_commands_without_a_runner_leave_nothing_behind(house: Make, monkeyp
     assert of.study().state == StudyState.RUNNING
 
 
-def test_stop_reaches_workers_without_a_runner(house: Make, tmp_path: Path) -> None:
+def test_stop_reaches_workers_without_a_runner(bench: Make, tmp_path: Path) -> None:
     """The runner is gone, a worker runs: stopping starts a runner that stops it and leaves."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"budget": {"trials": 1}}, hold=str(hold))
+    of = bench({"budget": {"trials": 1}}, hold=str(hold))
     of.tick_until(lambda: of.at_half(1), "the trial at half")
     actions.stop_study(of.workspace, "toy", **WHO)
     wait_for(lambda: not of.live(), "the worker to leave")
     assert (of.study().state, of.trial(0).state) == (StudyState.STOPPED, TrialState.WAITING)
 
 
-def test_stopping_the_runner(house: Make, tmp_path: Path) -> None:
+def test_stopping_the_runner(bench: Make, tmp_path: Path) -> None:
     """Refused when there is none; else workers save, the runner leaves and the study stays running."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"budget": {"trials": 1}}, hold=str(hold))
+    of = bench({"budget": {"trials": 1}}, hold=str(hold))
     with pytest.raises(ActionRefused, match="no runner and no workers"):
         actions.stop_runner(of.workspace, **WHO)
     actions.ensure_runner(of.workspace)
@@ -161,10 +161,9 @@ def test_stopping_the_runner(house: Make, tmp_path: Path) -> None:
     assert (of.study().state, of.trial(0).state) == (StudyState.RUNNING, TrialState.WAITING)
 
 
-def test_failed_trials_are_retried_on_request(house: Make, tmp_path: Path) -> None:
+def test_failed_trials_are_retried_on_request(bench: Make, tmp_path: Path) -> None:
     """`retry_failed` lets them wait again, and a complete study goes on."""
-    of = house({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1])
-    of.run()
+    of = bench({"budget": {"trials": 2}, "runner": {"retries": 0}}, crash=[1]).finish()
     assert of.trial(1).state == TrialState.FAILED
     behave(tmp_path)
     with pytest.raises(ActionRefused, match="is complete"):
@@ -174,9 +173,9 @@ def test_failed_trials_are_retried_on_request(house: Make, tmp_path: Path) -> No
     assert (of.study().state, of.trial(1).state) == (StudyState.COMPLETE, TrialState.COMPLETE)
 
 
-def test_threshold_budget_and_slots_keep_what_was(house: Make) -> None:
+def test_threshold_budget_and_slots_keep_what_was(bench: Make) -> None:
     """Each change is recorded with its author and the value before; the spec in force is valid."""
-    of = house()
+    of = bench()
     actions.set_threshold(of.workspace, "toy", "accuracy", 80.0, **WHO)
     expected = {"metric": "accuracy", "threshold": None}
     assert newest(of) == {**WHO, "verb": "threshold", "arguments": {**expected, "threshold": 80.0}, "before": expected}
@@ -194,10 +193,9 @@ def test_threshold_budget_and_slots_keep_what_was(house: Make) -> None:
         actions.set_budget(of.workspace, "toy", trials=0, **WHO)
 
 
-def test_a_larger_budget_goes_on(house: Make) -> None:
+def test_a_larger_budget_goes_on(bench: Make) -> None:
     """A complete study runs again when there is room."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.set_budget(of.workspace, "toy", trials=2, **WHO)
     assert of.study().state == StudyState.RUNNING
     of.run()
@@ -207,10 +205,9 @@ def test_a_larger_budget_goes_on(house: Make) -> None:
 # --------------------------------------------------------------------------------------------------------------- trials
 
 
-def test_a_rerun_changes_one_setting(house: Make) -> None:
+def test_a_rerun_changes_one_setting(bench: Make) -> None:
     """It keeps its parent, comes on top of the budget, sets a finished study running and ends complete."""
-    of = house({"budget": {"trials": 2}})
-    of.run()
+    of = bench({"budget": {"trials": 2}}).finish()
     made = actions.rerun(of.workspace, "toy", 0, "layers", "3", **WHO)
     assert (made.number, made.origin, made.parent_id) == (2, "rerun", of.trial(0).id)
     differing = {key for key in made.settings if made.settings[key] != of.trial(0).settings[key]}
@@ -223,10 +220,9 @@ def test_a_rerun_changes_one_setting(house: Make) -> None:
     assert newest(of)["before"] == {"layers": 4}
 
 
-def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
+def test_a_fixed_setting_can_be_rerun_too(bench: Make) -> None:
     """It is checked against the range of its key."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     made = actions.rerun(of.workspace, "toy", 0, "dropout", "0.2", **WHO)
     assert (made.settings["dropout"], made.params) == (0.2, of.trial(0).params)
     with pytest.raises(InvalidRequest, match=r"dropout = 7 is above 0\.9"):
@@ -240,24 +236,22 @@ def test_a_fixed_setting_can_be_rerun_too(house: Make) -> None:
         ("layers", "9", "outside the search space"),
         ("layers", "many", "not a whole number; allowed: 1 to 4"),
         ("batch_size", "", "batch_size is empty; allowed: 1 to 4096"),
-        ("hidden_size", "64", "does not apply to students from a trained model"),
+        ("head_size", "32", "does not apply to students from a trained model"),
         ("layer", "2", "not a setting"),
         ("name", "x", "not a setting"),
     ],
 )
-def test_a_rerun_that_makes_no_sense_is_refused(house: Make, key: str, value: str, words: str) -> None:
+def test_a_rerun_that_makes_no_sense_is_refused(bench: Make, key: str, value: str, words: str) -> None:
     """Nothing is created."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     with pytest.raises(ActionRefused, match=words):
         actions.rerun(of.workspace, "toy", 0, key, value, **WHO)
     assert len(of.trials()) == 1
 
 
-def test_a_rerun_of_what_ran_is_refused_with_its_number(house: Make) -> None:
+def test_a_rerun_of_what_ran_is_refused_with_its_number(bench: Make) -> None:
     """The second rerun with the same change, and the way back to the parent."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
     with pytest.raises(ActionRefused, match="trial 1 "):
         actions.rerun(of.workspace, "toy", 0, "layers", "2", **WHO)
@@ -277,10 +271,9 @@ CONDITIONAL = {
 }
 
 
-def test_a_rerun_knows_conditions(house: Make) -> None:
+def test_a_rerun_knows_conditions(bench: Make) -> None:
     """What has no effect is refused; what a change makes inactive takes the fixed setting, so equal trials are seen."""
-    of = house(CONDITIONAL | {"baseline": {"layers": 4, "head_choice": "random", "head_seed": 7}})
-    of.run()
+    of = bench(CONDITIONAL | {"baseline": {"layers": 4, "head_choice": "random", "head_seed": 7}}).finish()
     made = actions.rerun(of.workspace, "toy", 0, "head_choice", "importance", **WHO)
     assert (made.params, made.settings["head_seed"]) == ({"layers": 4, "head_choice": "importance"}, 1)
     with pytest.raises(ActionRefused, match="head_seed has no effect in trial 1"):
@@ -298,9 +291,9 @@ RECIPES = {
 }
 
 
-def test_a_rerun_with_another_recipe_or_with_one_of_its_values_changed(house: Make) -> None:
+def test_a_rerun_with_another_recipe_or_with_one_of_its_values_changed(bench: Make) -> None:
     """The first has the settings of the other recipe; the second no longer is of this recipe."""
-    of = house(RECIPES).run()
+    of = bench(RECIPES).run()
     first = of.trial(0)
     assert ({"recipe": "short"}, 2, 4.0) == (first.params, first.settings["layers"], first.settings["temperature"])
     other = actions.rerun(of.workspace, "toy", 0, "recipe", "plain", **WHO)
@@ -326,13 +319,13 @@ MIXED = {
 
 
 @pytest.fixture
-def mixed(house: Make, monkeypatch: pytest.MonkeyPatch) -> House:
+def mixed(bench: Make, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """A study over two families with a baseline of the second."""
     monkeypatch.setitem(FAMILIES, "paper", PaperFamily())
-    return house(MIXED).run()
+    return bench(MIXED).finish()
 
 
-def test_a_baseline_has_the_settings_of_its_family(mixed: House) -> None:
+def test_a_baseline_has_the_settings_of_its_family(mixed: Workbench) -> None:
     """Its table first, then what [baseline] says; its parameters are those of the family alone."""
     first = mixed.trial(0)
     assert {"family": "paper", "alpha": 0.5, "paper.hidden_size": 16, "paper.batch_size": 2} == first.params
@@ -340,7 +333,7 @@ def test_a_baseline_has_the_settings_of_its_family(mixed: House) -> None:
     assert wanted == Settings(**first.settings)
 
 
-def test_a_rerun_names_a_key_with_or_without_its_family(mixed: House) -> None:
+def test_a_rerun_names_a_key_with_or_without_its_family(mixed: Workbench) -> None:
     """The record holds the setting; a key of another family, or that this one does not use, is refused."""
     made = actions.rerun(mixed.workspace, "toy", 0, "paper.hidden_size", "32", **WHO)
     assert (32, 32) == (made.params["paper.hidden_size"], made.settings["hidden_size"])
@@ -354,7 +347,7 @@ def test_a_rerun_names_a_key_with_or_without_its_family(mixed: House) -> None:
     assert 0.1 == actions.rerun(mixed.workspace, "toy", 0, "dropout", "0.1", **WHO).settings["dropout"]
 
 
-def test_a_rerun_with_another_family(mixed: House) -> None:
+def test_a_rerun_with_another_family(mixed: Workbench) -> None:
     """Keys of both families stay; all others, and those with a table, take the fixed settings of the new family."""
     varied = actions.rerun(mixed.workspace, "toy", 0, "alpha", "1", **WHO)
     made = actions.rerun(mixed.workspace, "toy", varied.number, "family", "transformer", **WHO)
@@ -368,7 +361,7 @@ def test_a_rerun_with_another_family(mixed: House) -> None:
         actions.rerun(mixed.workspace, "toy", back.number, "hidden_size", 16, **WHO)
 
 
-def test_a_rerun_keeps_what_was_changed_besides_the_search(mixed: House) -> None:
+def test_a_rerun_keeps_what_was_changed_besides_the_search(mixed: Workbench) -> None:
     """The width of a transformer is searched for the other family only, so it is not reset."""
     other = actions.rerun(mixed.workspace, "toy", 0, "family", "transformer", **WHO)
     dropped = actions.rerun(mixed.workspace, "toy", other.number, "batch_size", "7", **WHO)
@@ -376,7 +369,7 @@ def test_a_rerun_keeps_what_was_changed_besides_the_search(mixed: House) -> None
     assert (7, 2) == (made.settings["batch_size"], made.settings["layers"])
 
 
-def test_queued_trials_of_a_family(mixed: House) -> None:
+def test_queued_trials_of_a_family(mixed: Workbench) -> None:
     """Missing values are filled in for its family; values of the other have no effect and are refused."""
     actions.set_budget(mixed.workspace, "toy", trials=9, **WHO)
     made = actions.queue_trial(mixed.workspace, "toy", {"family": "transformer", "layers": "2"}, **WHO)
@@ -389,7 +382,7 @@ def test_queued_trials_of_a_family(mixed: House) -> None:
         actions.queue_trial(mixed.workspace, "toy", {"layers": 3}, **WHO)
 
 
-def test_the_range_of_a_family_changes_and_comes_back(mixed: House) -> None:
+def test_the_range_of_a_family_changes_and_comes_back(mixed: Workbench) -> None:
     """It is named as in the study file, kept in its table, and undone like any other."""
     actions.set_range(mixed.workspace, "toy", "paper.hidden_size", "8,16", **WHO)
     assert {"paper": {"hidden_size": {"choices": [8, 16]}}} == mixed.study().spec["ranges"]
@@ -399,20 +392,18 @@ def test_the_range_of_a_family_changes_and_comes_back(mixed: House) -> None:
         actions.set_range(mixed.workspace, "toy", "hidden_size", "8", **WHO)
 
 
-def test_a_rerun_of_a_fixed_setting_teaches_the_optimiser_nothing(house: Make) -> None:
+def test_a_rerun_of_a_fixed_setting_teaches_the_optimiser_nothing(bench: Make) -> None:
     """Its score came from more epochs, not from its parameters; a rerun of a searched one is told."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.rerun(of.workspace, "toy", 0, "epochs", 9, **WHO)
     actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
     told = [trial.params["layers"] for trial in proposals.history(of.trials(), of.spec)]
     assert told == [4, 2]
 
 
-def test_a_rerun_is_forecast(house: Make) -> None:
+def test_a_rerun_is_forecast(bench: Make) -> None:
     """Exact size; minutes in proportion to work; the trial that has the settings already."""
-    of = house({"budget": {"trials": 2}})
-    of.run()
+    of = bench({"budget": {"trials": 2}}).finish()
     found = actions.forecast_rerun(of.workspace, "toy", 0, "layers", "2")
     assert (found.before, found.after, found.judged_by) == (4, 2, 2)
     assert found.known["params"] < found.parent_known["params"]
@@ -421,9 +412,9 @@ def test_a_rerun_is_forecast(house: Make) -> None:
     assert (found.memory_mb, found.repeats, len(of.trials())) == (None, None, 2)
 
 
-def test_queued_trials_count_and_are_checked(house: Make) -> None:
+def test_queued_trials_count_and_are_checked(bench: Make) -> None:
     """Inside the space, new, within the budget, and not before the study is prepared."""
-    of = house({"budget": {"trials": 2}})
+    of = bench({"budget": {"trials": 2}})
     queue: Callable[..., Trial] = lambda **params: actions.queue_trial(of.workspace, "toy", params, **WHO)  # noqa: E731
     with pytest.raises(ActionRefused, match="not prepared"):
         queue(layers=1, learning_rate=1e-4)
@@ -441,10 +432,9 @@ def test_queued_trials_count_and_are_checked(house: Make) -> None:
     assert len(of.trials()) == 2
 
 
-def test_a_stopped_trial_is_gone_before_it_runs(house: Make) -> None:
+def test_a_stopped_trial_is_gone_before_it_runs(bench: Make) -> None:
     """A waiting trial is stopped at once; a trial that has ended cannot be stopped."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.rerun(of.workspace, "toy", 0, "layers", 1, **WHO)
     actions.stop_trial(of.workspace, "toy", 1, **WHO)
     assert of.trial(1).state == TrialState.STOPPED
@@ -452,10 +442,9 @@ def test_a_stopped_trial_is_gone_before_it_runs(house: Make) -> None:
         actions.stop_trial(of.workspace, "toy", 0, **WHO)
 
 
-def test_notes_keep_what_was(house: Make) -> None:
+def test_notes_keep_what_was(bench: Make) -> None:
     """Note and tags change, archived stays; the request holds the values before."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.annotate(of.workspace, "toy", 0, note="good", tags=["a"], **WHO)
     actions.annotate(of.workspace, "toy", 0, note="better", **WHO)
     assert (of.trial(0).note, of.trial(0).tags, of.trial(0).archived) == ("better", ["a"], False)
@@ -463,9 +452,9 @@ def test_notes_keep_what_was(house: Make) -> None:
 
 
 @pytest.mark.parametrize("action", [actions.stop_study, actions.pause_study, actions.resume_study])
-def test_unknown_studies_are_named(house: Make, action: Callable[..., Any]) -> None:
+def test_unknown_studies_are_named(bench: Make, action: Callable[..., Any]) -> None:
     """The error offers the nearest name."""
-    of = house()
+    of = bench()
     with pytest.raises(NotFound) as found:
         action(of.workspace, "tyo", **WHO)
     assert "toy" in found.value.hint
@@ -474,7 +463,7 @@ def test_unknown_studies_are_named(house: Make, action: Callable[..., Any]) -> N
 # ----------------------------------------------------------------------------------------------------------- promotions
 
 
-def promoted(of: House, name: str = "model", **more: Any) -> ModelVersion:
+def promoted(of: Workbench, name: str = "model", **more: Any) -> ModelVersion:
     """Promote trial 0 and wait for the verdict."""
     made = actions.promote(of.workspace, "toy", 0, name, **WHO, **more)
     assert made.state in ("verifying", "verified")
@@ -487,10 +476,9 @@ def promoted(of: House, name: str = "model", **more: Any) -> ModelVersion:
     return version
 
 
-def test_a_promotion_is_verified_and_exported(house: Make) -> None:
+def test_a_promotion_is_verified_and_exported(bench: Make) -> None:
     """The version has folder, hash and numbers; the alias follows it; versions count up."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     first = promoted(of, alias="production", note="first")
     assert (first.state, first.version, first.folder) == ("verified", 1, "models/model/v1")
     assert (of.workspace.path / first.folder / "model.safetensors").is_file()
@@ -505,10 +493,9 @@ def test_a_promotion_is_verified_and_exported(house: Make) -> None:
         assert reads.model_version(session, "model@production").version == 1
 
 
-def test_a_mismatch_is_refused_unless_forced(house: Make, tmp_path: Path) -> None:
+def test_a_mismatch_is_refused_unless_forced(bench: Make, tmp_path: Path) -> None:
     """The worker's sentence is kept; an alias never points to a refused version."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     behave(tmp_path, worse=3.0)
     refused = promoted(of, alias="production")
     assert (refused.state, refused.folder) == ("refused", "")
@@ -520,10 +507,9 @@ def test_a_mismatch_is_refused_unless_forced(house: Make, tmp_path: Path) -> Non
     assert promoted(of, force=True).state == "verified"
 
 
-def test_a_promotion_that_dies_has_failed(house: Make) -> None:
+def test_a_promotion_that_dies_has_failed(bench: Make) -> None:
     """Its worker was killed: settled once, with the class of its end."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     checkpoint = next((of.paths(of.attempts(0)[0]).checkpoints).iterdir())
     (checkpoint / "model.safetensors").unlink()
     failed = promoted(of)
@@ -532,11 +518,11 @@ def test_a_promotion_that_dies_has_failed(house: Make) -> None:
     assert actions.settle_promotion(of.workspace, failed.id).finished_at == failed.finished_at
 
 
-def test_what_cannot_be_promoted(house: Make, tmp_path: Path) -> None:
+def test_what_cannot_be_promoted(bench: Make, tmp_path: Path) -> None:
     """Hostile names, a trial that still runs, a checkpoint that is gone."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"budget": {"trials": 1}}, hold=str(hold))
+    of = bench({"budget": {"trials": 1}}, hold=str(hold))
     of.tick_until(lambda: of.at_half(1), "the trial at half")
     with pytest.raises(BertDistillError):
         actions.promote(of.workspace, "toy", 0, "../up", **WHO)
@@ -550,10 +536,9 @@ def test_what_cannot_be_promoted(house: Make, tmp_path: Path) -> None:
         assert reads.model_versions(session) == []
 
 
-def test_a_model_that_the_database_forgot_is_not_overwritten(house: Make) -> None:
+def test_a_model_that_the_database_forgot_is_not_overwritten(bench: Make) -> None:
     """A new database in an old workspace counts versions from 1 again."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     old = of.workspace.models_folder("model", 1)
     old.mkdir(parents=True)
     with pytest.raises(ActionRefused, match="already exists"):
@@ -562,10 +547,9 @@ def test_a_model_that_the_database_forgot_is_not_overwritten(house: Make) -> Non
         assert reads.model_versions(session) == []
 
 
-def test_the_order_says_what_was_recorded(house: Make) -> None:
+def test_the_order_says_what_was_recorded(bench: Make) -> None:
     """Hash, scores and device of the checkpoint are in the spec of the verifying worker."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     version = promoted(of, note="n")
     spec = json.loads((of.workspace.absolute(version.attempt_folder) / "spec.json").read_text())
     with of.db.read() as session:

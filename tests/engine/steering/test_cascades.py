@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests import two_layers
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 
 from bertdistill.app.cli import main
 from bertdistill.engine.analysis.cascade import Cascade, Cut
@@ -58,7 +58,7 @@ def lines(seed: int, count: int = 160) -> str:
 class Done:
     """A finished study of two families."""
 
-    house: House
+    bench: Workbench
     small: int
     """A trial of two layers."""
     encoder: int
@@ -68,22 +68,22 @@ class Done:
 
     @property
     def trials(self) -> dict[int, Trial]:
-        return {trial.number: trial for trial in self.house.trials()}
+        return {trial.number: trial for trial in self.bench.trials()}
 
     def folder(self, number: int) -> Path:
-        with self.house.db.read() as session:
+        with self.bench.db.read() as session:
             found = reads.best_checkpoint(session, self.trials[number].id)
         assert found is not None
-        return self.house.workspace.absolute(found.folder)
+        return self.bench.workspace.absolute(found.folder)
 
     def promote(self, first: int, second: int | None, share: float = 0.25, **more: Any) -> ModelVersion:
         def choose(found: Cascade) -> Cut:
             return found.at_share(share)
 
         version = promote_cascade(
-            self.house.workspace, "toy", first, second, "both", choose, who="ada", launcher=InlineLauncher(), **more
+            self.bench.workspace, "toy", first, second, "both", choose, who="ada", launcher=InlineLauncher(), **more
         )
-        return settle_promotion(self.house.workspace, version.id)
+        return settle_promotion(self.bench.workspace, version.id)
 
 
 @pytest.fixture(scope="module")
@@ -117,21 +117,21 @@ def done(patched: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
     )
     Path(spec.data.train).write_text(lines(1))
     Path(spec.data.report).write_text(lines(2))
-    house = House(root, spec)
-    house.launcher = InlineLauncher()
-    house.renew()
-    house.start().run()
-    assert StudyState.COMPLETE == house.study().state
-    families = {trial.settings["family"]: trial.number for trial in house.trials()}
-    yield Done(house, families[two_layers.NAME], families["transformer"], families["mlp"])
-    house.close()
+    bench = Workbench(root, spec)
+    bench.launcher = InlineLauncher()
+    bench.renew()
+    bench.start().run()
+    assert StudyState.COMPLETE == bench.study().state
+    families = {trial.settings["family"]: trial.number for trial in bench.trials()}
+    yield Done(bench, families[two_layers.NAME], families["transformer"], families["mlp"])
+    bench.close()
     signal.signal(signal.SIGTERM, handler)
     torch.set_num_threads(threads)
 
 
 def test_a_curve_of_two_families_follows_from_what_was_stored(done: Done) -> None:
     """Its ends are the recorded scores of the two trials; no model runs. Measured costs, tokenizer included."""
-    found = read_cascade(done.house.workspace, "toy", done.encoder, done.small)
+    found = read_cascade(done.bench.workspace, "toy", done.encoder, done.small)
     assert (f"#{done.small}", f"#{done.encoder}") == (found.small.name, found.large.name)
     curve = found.curve()
     for cut, number in ((curve[0], done.small), (curve[-1], done.encoder)):
@@ -140,8 +140,8 @@ def test_a_curve_of_two_families_follows_from_what_was_stored(done: Done) -> Non
     assert found.cost.small == done.trials[done.small].metrics["latency_cpu_ms"] < found.cost.large
     assert found.cost.tokenizer > 0
     assert ("accuracy", "macro_f1", "matthews") == found.scores
-    teacher = read_cascade(done.house.workspace, "toy", done.small, None)
-    prepared = done.house.study().prepared or {}
+    teacher = read_cascade(done.bench.workspace, "toy", done.small, None)
+    prepared = done.bench.study().prepared or {}
     assert prepared["teacher_metrics"]["accuracy"] == pytest.approx(teacher.curve()[-1].scores["accuracy"])
     assert prepared["teacher_costs"]["latency_cpu_ms"] == teacher.cost.large
 
@@ -153,18 +153,18 @@ def names(points: list[Joined]) -> set[str]:
 
 def test_points_of_all_pairs_leave_out_trials_without_outputs(done: Done) -> None:
     """One that was trained by an older version costs its own pairs only."""
-    with done.house.db.read() as session:
-        every = points_in(session, done.house.workspace, done.house.study(), list(done.trials.values()))
+    with done.bench.db.read() as session:
+        every = points_in(session, done.bench.workspace, done.bench.study(), list(done.trials.values()))
     assert {"teacher", f"#{done.small}", f"#{done.encoder}"} <= names(every)
     logits = done.folder(done.small) / CLASS_LOGITS
     kept = logits.read_bytes()
     logits.unlink()
     try:
-        with done.house.db.read() as session:
-            rest = points_in(session, done.house.workspace, done.house.study(), list(done.trials.values()))
+        with done.bench.db.read() as session:
+            rest = points_in(session, done.bench.workspace, done.bench.study(), list(done.trials.values()))
         assert names(every) - {f"#{done.small}"} == names(rest)
         with pytest.raises(ActionRefused, match="stored no logits of the validation split") as no:
-            read_cascade(done.house.workspace, "toy", done.small, None)
+            read_cascade(done.bench.workspace, "toy", done.small, None)
         assert "rerun" in no.value.hint.lower()
     finally:
         logits.write_bytes(kept)
@@ -183,18 +183,18 @@ def test_damaged_outputs_are_refused(done: Done, wrong: Any) -> None:
         else:
             np.save(path, made[wrong], allow_pickle=True)
         with pytest.raises(ActionRefused, match=r"cannot be read|is damaged"):
-            read_cascade(done.house.workspace, "toy", done.small, None)
+            read_cascade(done.bench.workspace, "toy", done.small, None)
     finally:
         path.write_bytes(kept)
 
 
 def test_older_preparations_and_other_tasks_are_refused(done: Done) -> None:
     """Each with what to do about it."""
-    ws, study = done.house.workspace, done.house.study()
+    ws, study = done.bench.workspace, done.bench.study()
     with pytest.raises(ActionRefused, match="joined with itself"):
         read_cascade(ws, "toy", done.small, done.small)
     older = replace(study, prepared={**(study.prepared or {}), "search_outputs": ""})
-    with done.house.db.read() as session:
+    with done.bench.db.read() as session:
         with pytest.raises(ActionRefused, match="stored no teacher outputs") as no:
             cascade_in(session, ws, older, done.small, None)
         assert "another name" in no.value.hint
@@ -207,14 +207,14 @@ def test_older_preparations_and_other_tasks_are_refused(done: Done) -> None:
 
 def test_a_teacher_that_is_not_one_model_cannot_be_promoted(done: Done) -> None:
     """Its curve can be shown, but there is nothing to export; two trials of the same study can be joined."""
-    study, db = done.house.study(), done.house.db
+    study, db = done.bench.study(), done.bench.db
     with db.write() as session:
         writes.set_prepared(session, study.id, {**(study.prepared or {}), "teacher_folder": ""})
     try:
         with pytest.raises(ActionRefused, match="is a file, not one model") as no:
             done.promote(done.encoder, None)
         assert "join two trials" in no.value.hint
-        assert read_cascade(done.house.workspace, "toy", done.encoder, None).curve()
+        assert read_cascade(done.bench.workspace, "toy", done.encoder, None).curve()
     finally:
         with db.write() as session:
             writes.set_prepared(session, study.id, study.prepared or {})
@@ -228,7 +228,7 @@ def test_a_promoted_cascade_is_verified_and_asked_in_a_clean_process(
     first, other = getattr(done, small), getattr(done, second) if second else None
     version = done.promote(first, other, alias="now", note="for the phone")
     assert ("verified", "") == (version.state, version.detail)
-    folder = done.house.workspace.absolute(version.folder)
+    folder = done.bench.workspace.absolute(version.folder)
     report = version.report
     facts = report["cascade"]
     assert 0.25 == pytest.approx(facts["validation_share"], abs=0.03)
@@ -240,7 +240,7 @@ def test_a_promoted_cascade_is_verified_and_asked_in_a_clean_process(
     assert {f"#{first}", f"#{other}" if second else "teacher"} == {rule["small"]["name"], rule["large"]["name"]}
     card = (folder / "README.md").read_text()
     assert all(words in card for words in ("random routing", "for the phone", "Guo et al.", f"{rule['threshold']:.4f}"))
-    assert "" == changed(done.house.workspace, version)
+    assert "" == changed(done.bench.workspace, version)
 
     text = "a good and fine and warm film"
     found = ask(folder, {"text": text})
@@ -256,7 +256,7 @@ def test_a_promoted_cascade_is_verified_and_asked_in_a_clean_process(
 
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
-        main(["engine", "ask", "both@now", text, "-w", str(done.house.workspace.path)])
+        main(["engine", "ask", "both@now", text, "-w", str(done.bench.workspace.path)])
     said = capsys.readouterr().out
     assert (0, True) == (ended.value.code, f"answered by  {found['answered_by']}" in said)
 
@@ -268,11 +268,11 @@ def _weights(folder: Path) -> list[torch.Tensor]:
 def test_every_part_of_a_promoted_folder_is_watched(done: Done) -> None:
     """A changed weight of a member, and code that was added to it, are noticed like those of a single model."""
     version = done.promote(done.encoder, None)
-    folder = done.house.workspace.absolute(version.folder)
+    folder = done.bench.workspace.absolute(version.folder)
     weights = folder / "large" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     (folder / "small" / "evil.py").write_text("")
-    words = changed(done.house.workspace, version)
+    words = changed(done.bench.workspace, version)
     assert "large/model.safetensors changed" in words
     assert "small/evil.py added" in words
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, behave, wait_for
+from tests.fakes import Workbench, behave, wait_for
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.runner.rules import used
 from bertdistill.engine.search import proposals
-from bertdistill.engine.search.optimiser import Proposal
+from bertdistill.engine.search.past import Proposal
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.actions import Entry
 from bertdistill.engine.study.config import changed, dump, study_from_dict
@@ -20,33 +20,33 @@ from bertdistill.store import reads, writes
 from bertdistill.store.rows import StudyState, TrialState
 
 WHO = {"who": "ada"}
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 
 
-def entries(of: House) -> list[Entry]:
+def entries(of: Workbench) -> list[Entry]:
     return actions.history(of.db, "toy")
 
 
-def change(of: House, **changes: Any) -> list[int]:
+def change(of: Workbench, **changes: Any) -> list[int]:
     """Change the study; dots are written as double underscores. The ids of the requests."""
     given = {key.replace("__", "."): value for key, value in changes.items()}
     return [one.id for one in actions.change_study(of.workspace, "toy", given, **WHO)]
 
 
-def undo(of: House, request: int | None = None) -> Entry:
+def undo(of: Workbench, request: int | None = None) -> Entry:
     return actions.undo(of.workspace, "toy", request, who="bob")
 
 
-def spec_of(of: House) -> Any:
+def spec_of(of: Workbench) -> Any:
     return study_from_dict(of.study().spec, where="test")
 
 
 # -------------------------------------------------------------------------------------------------------------- changes
 
 
-def test_the_report_file_can_be_set_and_taken_back(house: Make, tmp_path: Path) -> None:
+def test_the_report_file_can_be_set_and_taken_back(bench: Make, tmp_path: Path) -> None:
     """As `engine set STUDY data.report=FILE`; a file that is not there is refused."""
-    of = house()
+    of = bench()
     before, report = spec_of(of).data.report, tmp_path / "other.tsv"
     with pytest.raises(InvalidRequest, match=r"data\.report = .* is not a file"):
         change(of, data__report=str(report))
@@ -61,9 +61,9 @@ def test_the_report_file_can_be_set_and_taken_back(house: Make, tmp_path: Path) 
     assert before == spec_of(of).data.report
 
 
-def test_several_changes_are_one(house: Make) -> None:
+def test_several_changes_are_one(bench: Make) -> None:
     """Each is recorded with who and what it replaced; one that is wrong leaves all undone."""
-    of = house()
+    of = bench()
     change(of, threshold__accuracy=60, range__layers="2..3", budget__hours=2, runner__slots=1, note="hm")
     spec = spec_of(of)
     assert (60.0, 2.0, 1, "hm") == (spec.objectives[0].threshold, spec.budget.hours, spec.runner.slots, spec.note)
@@ -81,9 +81,9 @@ def test_several_changes_are_one(house: Make) -> None:
 
 
 @pytest.mark.parametrize(("typed", "value"), [("60M", 60e6), ("40k", 40e3), ("0.5G", 5e8), ("1.5b", 1.5e9)])
-def test_a_threshold_may_have_a_unit(house: Make, typed: str, value: float) -> None:
+def test_a_threshold_may_have_a_unit(bench: Make, typed: str, value: float) -> None:
     """As the app prints numbers, and the filter takes them; the same number in digits is no change."""
-    of = house()
+    of = bench()
     change(of, threshold__params=typed)
     assert value == next(one.threshold for one in spec_of(of).objectives if one.metric == "params")
     assert [] == change(of, threshold__params=value)
@@ -92,17 +92,17 @@ def test_a_threshold_may_have_a_unit(house: Make, typed: str, value: float) -> N
 @pytest.mark.parametrize(
     ("metric", "example"), [("params", "threshold.params=60M"), ("accuracy", "threshold.accuracy=60")]
 )
-def test_a_threshold_that_is_no_number_names_metric_and_example(house: Make, metric: str, example: str) -> None:
+def test_a_threshold_that_is_no_number_names_metric_and_example(bench: Make, metric: str, example: str) -> None:
     """With what to type instead."""
-    of = house()
+    of = bench()
     with pytest.raises(InvalidRequest, match=f"threshold.{metric} = '60 bits' is not a number") as caught:
         change(of, **{f"threshold__{metric}": "60 bits"})
     assert example in caught.value.hint
 
 
-def test_what_is_in_force_is_not_recorded(house: Make) -> None:
+def test_what_is_in_force_is_not_recorded(bench: Make) -> None:
     """A second click changes nothing, and neither does a range that is the whole one."""
-    of = house()
+    of = bench()
     assert [] == change(of, budget__trials=5, range__layers="1..4", threshold__accuracy=None)
 
 
@@ -116,9 +116,9 @@ def test_what_is_in_force_is_not_recorded(house: Make) -> None:
         ("range.dropout", 0.1, "not searched"),
     ],
 )
-def test_unknown_keys_are_misuse(house: Make, key: str, value: Any, words: str) -> None:
+def test_unknown_keys_are_misuse(bench: Make, key: str, value: Any, words: str) -> None:
     """They name what there is."""
-    of = house()
+    of = bench()
     with pytest.raises(InvalidRequest, match=words) as caught:
         actions.change_study(of.workspace, "toy", {key: value}, **WHO)
     assert caught.value.hint
@@ -134,18 +134,17 @@ def test_unknown_keys_are_misuse(house: Make, key: str, value: Any, words: str) 
         ("runner.slots", "two", "whole number"),
     ],
 )
-def test_wrong_values_are_refused_as_in_a_file(house: Make, key: str, value: Any, words: str) -> None:
+def test_wrong_values_are_refused_as_in_a_file(bench: Make, key: str, value: Any, words: str) -> None:
     """The same checks, the same words."""
-    of = house()
+    of = bench()
     with pytest.raises(ConfigError, match=words):
         actions.change_study(of.workspace, "toy", {key: value}, **WHO)
     assert ["start"] == [one.verb for one in entries(of)]
 
 
-def test_later_proposals_keep_to_a_narrowed_range(house: Make) -> None:
+def test_later_proposals_keep_to_a_narrowed_range(bench: Make) -> None:
     """Earlier trials stay and are told to the optimiser; reruns and queued trials use the whole range."""
-    of = house({"budget": {"trials": 3}})
-    of.run()
+    of = bench({"budget": {"trials": 3}}).finish()
     actions.set_range(of.workspace, "toy", "layers", 2, **WHO)
     actions.set_range(of.workspace, "toy", "learning_rate", "1e-4..2e-4", **WHO)
     actions.set_budget(of.workspace, "toy", trials=7, **WHO)
@@ -162,9 +161,9 @@ def test_later_proposals_keep_to_a_narrowed_range(house: Make) -> None:
     of.run()
 
 
-def test_a_proposal_from_before_the_narrowing_is_dropped(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proposal_from_before_the_narrowing_is_dropped(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was asked for with the old range and is asked for again."""
-    of = house({"budget": {"trials": 2}})
+    of = bench({"budget": {"trials": 2}})
     of.tick_until(lambda: of.trials(), "the baseline")
     actions.set_range(of.workspace, "toy", "layers", 1, **WHO)
     honest = proposals.Record.next_proposal
@@ -174,10 +173,10 @@ def test_a_proposal_from_before_the_narrowing_is_dropped(house: Make, monkeypatc
     assert ([], [4, 1]) == (answers, [trial.params["layers"] for trial in of.trials()])
 
 
-def test_a_study_that_ran_out_of_space_goes_on_when_a_range_widens(house: Make) -> None:
+def test_a_study_that_ran_out_of_space_goes_on_when_a_range_widens(bench: Make) -> None:
     """Narrowing can exhaust a finite space; widening is the way on."""
     search = {"layers": {"low": 1, "high": 4}, "batch_size": {"choices": [8, 16]}}
-    of = house({"search": search, "baseline": {"layers": 4, "batch_size": 8}, "budget": {"trials": 6}})
+    of = bench({"search": search, "baseline": {"layers": 4, "batch_size": 8}, "budget": {"trials": 6}})
     of.tick_until(lambda: of.trials(), "the baseline")
     change(of, range__layers=2, range__batch_size=8)
     of.run()
@@ -189,11 +188,11 @@ def test_a_study_that_ran_out_of_space_goes_on_when_a_range_widens(house: Make) 
     assert [2] == [trial.params["layers"] for trial in of.trials()[before:]]
 
 
-def test_fewer_slots_stop_the_newest_when_asked(house: Make, tmp_path: Path) -> None:
+def test_fewer_slots_stop_the_newest_when_asked(bench: Make, tmp_path: Path) -> None:
     """Its trial waits with its checkpoint and goes on later; without asking, what runs goes on."""
     hold = tmp_path / "hold"
     hold.touch()
-    of = house({"budget": {"trials": 2}}, hold=str(hold))
+    of = bench({"budget": {"trials": 2}}, hold=str(hold))
     of.tick_until(lambda: of.at_half(2), "two trials at half")
     actions.set_slots(of.workspace, "toy", 1, **WHO)
     of.runner.tick()
@@ -211,10 +210,9 @@ def test_fewer_slots_stop_the_newest_when_asked(house: Make, tmp_path: Path) -> 
     assert "slots" == of.attempts(1)[0].stop_reason
 
 
-def test_tags_are_words(house: Make) -> None:
+def test_tags_are_words(bench: Make) -> None:
     """Added once, taken off by name; what is no word is refused."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.tag_trial(of.workspace, "toy", 0, add=["keep", "v1.0", "keep"], **WHO)
     assert ["v1.0"] == actions.tag_trial(of.workspace, "toy", 0, remove=["keep"], **WHO).tags
     assert ["v1.0"] == of.trial(0).tags
@@ -225,9 +223,9 @@ def test_tags_are_words(house: Make) -> None:
         actions.tag_trial(of.workspace, "toy", 0, remove=["keep"], **WHO)
 
 
-def test_archiving(house: Make) -> None:
+def test_archiving(bench: Make) -> None:
     """A trial and a study go and come back; a study that runs cannot go."""
-    of = house({"budget": {"trials": 1}})
+    of = bench({"budget": {"trials": 1}})
     with pytest.raises(ActionRefused, match="is running"):
         actions.archive_study(of.workspace, "toy", **WHO)
     of.run()
@@ -244,7 +242,7 @@ def test_archiving(house: Make) -> None:
         assert (set(), False) == (reads.archived_studies(session), of.trial(0).archived)
 
 
-def test_queued_trials_take_the_rest_from_baseline_or_middle(house: Make) -> None:
+def test_queued_trials_take_the_rest_from_baseline_or_middle(bench: Make) -> None:
     """Typed words become values; what has no effect or a wrong value is refused."""
     search = {
         "layers": {"low": 1, "high": 4},
@@ -253,7 +251,7 @@ def test_queued_trials_take_the_rest_from_baseline_or_middle(house: Make) -> Non
         "head_seed": {"low": 1, "high": 9, "when": {"head_choice": ["random"]}},
     }
     more = {"settings": {"heads": 2}, "student": {"init": "some/model"}, "baseline": {"layers": 4}}
-    of = house({"search": search, "budget": {"trials": 4}, **more})
+    of = bench({"search": search, "budget": {"trials": 4}, **more})
     of.tick_until(lambda: of.trials(), "the baseline")
     made = actions.queue_trial(of.workspace, "toy", {"layers": "2"}, **WHO)
     assert {"layers": 2, "learning_rate": 1e-4, "head_choice": "importance"} == made.params
@@ -270,10 +268,9 @@ def test_queued_trials_take_the_rest_from_baseline_or_middle(house: Make) -> Non
     of.run()
 
 
-def test_a_rerun_that_breaks_a_size_limit_is_refused(house: Make) -> None:
+def test_a_rerun_that_breaks_a_size_limit_is_refused(bench: Make) -> None:
     """Its size is known, so it costs no training; the forecast says it before."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     limit = of.trial(0).known["params"] - 1
     actions.rerun(of.workspace, "toy", 0, "layers", 2, **WHO)
     change(of, threshold__params=limit)
@@ -287,9 +284,9 @@ def test_a_rerun_that_breaks_a_size_limit_is_refused(house: Make) -> None:
 # ----------------------------------------------------------------------------------------------------------------- undo
 
 
-def test_undo_takes_back_the_newest_first(house: Make) -> None:
+def test_undo_takes_back_the_newest_first(bench: Make) -> None:
     """Each time one more, past what is undone already; then nothing is left."""
-    of = house()
+    of = bench()
     spec = of.study().spec
     first, second = change(of, budget__trials=9, range__layers=3)
     assert f"undo #{second}: range.layers 3 -> whole range" == undo(of).words
@@ -301,9 +298,9 @@ def test_undo_takes_back_the_newest_first(house: Make) -> None:
     assert ["ada", "ada", "bob", "bob"] == [one.who for one in entries(of)[1:]]
 
 
-def test_the_undo_of_an_undo_is_a_redo(house: Make) -> None:
+def test_the_undo_of_an_undo_is_a_redo(bench: Make) -> None:
     """By its number; then the change can be undone again."""
-    of = house()
+    of = bench()
     [made] = change(of, threshold__accuracy=60)
     back = undo(of)
     again = undo(of, back.id)
@@ -315,9 +312,9 @@ def test_the_undo_of_an_undo_is_a_redo(house: Make) -> None:
         undo(of, made)
 
 
-def test_a_later_change_of_the_same_thing_stands_over(house: Make) -> None:
+def test_a_later_change_of_the_same_thing_stands_over(bench: Make) -> None:
     """It is named; another thing does not matter, and neither do two that cancel each other."""
-    of = house()
+    of = bench()
     [first] = change(of, budget__trials=9)
     change(of, budget__hours=1.0)
     [second] = change(of, budget__trials=12)
@@ -334,19 +331,18 @@ def test_a_later_change_of_the_same_thing_stands_over(house: Make) -> None:
     assert 12 == spec_of(of).budget.trials
 
 
-def test_a_study_file_stands_over_what_it_replaced(house: Make) -> None:
+def test_a_study_file_stands_over_what_it_replaced(bench: Make) -> None:
     """What the file changed since cannot be undone by an older change of the same section."""
-    of = house()
+    of = bench()
     [made] = change(of, budget__trials=9)
     actions.start_study(of.workspace, changed(of.spec, "budget.trials", 12), **WHO)
     with pytest.raises(ActionRefused, match=r"overrides it: #\d+ \(settings\)"):
         undo(of, made)
 
 
-def test_trial_notes_tags_and_archiving_are_undone(house: Make) -> None:
+def test_trial_notes_tags_and_archiving_are_undone(bench: Make) -> None:
     """Field by field: an older note can be undone under a newer tag."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.annotate(of.workspace, "toy", 0, note="good", **WHO)
     actions.tag_trial(of.workspace, "toy", 0, add=["a"], **WHO)
     actions.archive_trial(of.workspace, "toy", 0, **WHO)
@@ -358,10 +354,9 @@ def test_trial_notes_tags_and_archiving_are_undone(house: Make) -> None:
     assert ([], False) == (of.trial(0).tags, of.trial(0).archived)
 
 
-def test_archiving_a_study_is_undone(house: Make) -> None:
+def test_archiving_a_study_is_undone(bench: Make) -> None:
     """And redone; the state follows from the requests alone."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     actions.archive_study(of.workspace, "toy", **WHO)
     back = undo(of)
     with of.db.read() as session:
@@ -371,9 +366,9 @@ def test_archiving_a_study_is_undone(house: Make) -> None:
         assert {of.study().id} == reads.archived_studies(session)
 
 
-def test_a_pause_is_undone(house: Make) -> None:
+def test_a_pause_is_undone(bench: Make) -> None:
     """Unless something else has changed the state since."""
-    of = house()
+    of = bench()
     actions.pause_study(of.workspace, "toy", **WHO)
     back = undo(of)
     assert (StudyState.RUNNING, "undo #2: state paused -> running") == (of.study().state, back.words)
@@ -384,9 +379,9 @@ def test_a_pause_is_undone(house: Make) -> None:
         undo(of, 2)
 
 
-def test_a_trial_that_waits_is_taken_out_of_the_queue(house: Make) -> None:
+def test_a_trial_that_waits_is_taken_out_of_the_queue(bench: Make) -> None:
     """It counts against no budget, is not retried, may be queued again, and comes back by a redo."""
-    of = house({"budget": {"trials": 2}})
+    of = bench({"budget": {"trials": 2}})
     of.tick_until(lambda: of.trials(), "the baseline")
     actions.pause_study(of.workspace, "toy", **WHO)
     of.run()
@@ -409,9 +404,9 @@ def test_a_trial_that_waits_is_taken_out_of_the_queue(house: Make) -> None:
         undo(of, made.id)
 
 
-def test_a_trial_that_has_begun_is_not_taken_back(house: Make) -> None:
+def test_a_trial_that_has_begun_is_not_taken_back(bench: Make) -> None:
     """Neither while it runs nor while it waits to go on: it can be stopped, and the history says so before."""
-    of = house({"budget": {"trials": 3}})
+    of = bench({"budget": {"trials": 3}})
     of.tick_until(lambda: of.trials(), "the baseline")
     made = actions.queue_trial(of.workspace, "toy", {"layers": 2}, **WHO)
     assert "" == entries(of)[-1].obstacle
@@ -426,10 +421,9 @@ def test_a_trial_that_has_begun_is_not_taken_back(house: Make) -> None:
             undo(of)
 
 
-def test_an_alias_is_undone(house: Make, tmp_path: Path) -> None:
+def test_an_alias_is_undone(bench: Make, tmp_path: Path) -> None:
     """To where it was, or away; a promotion with that alias overrides it."""
-    of = house({"budget": {"trials": 1}})
-    of.run()
+    of = bench({"budget": {"trials": 1}}).finish()
     for _ in range(2):
         made = actions.promote(of.workspace, "toy", 0, "model", **WHO)
         wait_for(lambda: actions.settle_promotion(of.workspace, made.id).state == "verified", "a version")  # noqa: B023 - used at once
@@ -455,9 +449,9 @@ def test_an_alias_is_undone(house: Make, tmp_path: Path) -> None:
         undo(of, first)
 
 
-def test_what_cannot_be_undone_says_what_to_do(house: Make) -> None:
+def test_what_cannot_be_undone_says_what_to_do(bench: Make) -> None:
     """Starts, stops and what changed nothing; unknown numbers too."""
-    of = house({"budget": {"trials": 1}})
+    of = bench({"budget": {"trials": 1}})
     actions.stop_study(of.workspace, "toy", **WHO)
     for number, words in ((1, "start cannot be undone"), (2, "stop_study cannot be undone")):
         with pytest.raises(ActionRefused, match=words) as caught:
@@ -476,9 +470,9 @@ def test_what_cannot_be_undone_says_what_to_do(house: Make) -> None:
 # ------------------------------------------------------------------------------------------------- the file, run again
 
 
-def test_running_the_same_file_again_keeps_the_changes(house: Make) -> None:
+def test_running_the_same_file_again_keeps_the_changes(bench: Make) -> None:
     """It attaches; only what has changed in the file since is taken over."""
-    of = house()
+    of = bench()
     change(of, threshold__accuracy=60, budget__trials=9, range__layers=3, note="running")
     before = of.study().spec
     actions.start_study(of.workspace, of.spec, **WHO)
@@ -495,9 +489,9 @@ def test_running_the_same_file_again_keeps_the_changes(house: Make) -> None:
     assert [3] == [one["layers"] for one in [dump(spec_of(of))["ranges"]]]
 
 
-def test_an_exported_file_with_ranges_is_the_same_study(house: Make) -> None:
+def test_an_exported_file_with_ranges_is_the_same_study(bench: Make) -> None:
     """What is in force, run again, takes nothing back."""
-    of = house()
+    of = bench()
     change(of, range__layers=3, threshold__accuracy=60)
     before = of.study().spec
     actions.start_study(of.workspace, spec_of(of), **WHO)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import House, behave
+from tests.fakes import Workbench, behave
 
 from bertdistill.engine.contract.errors import ActionRefused, InvalidRequest
 from bertdistill.engine.runner import bin
@@ -22,41 +22,41 @@ from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import Binned, BinState, StudyState
 
 WHO = {"who": "ada"}
-Make = Callable[..., House]
+Make = Callable[..., Workbench]
 STEPS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "sqlite3.connect")
 """What the system is asked for while something is deleted; a death before any of these is tried."""
 
 
 @pytest.fixture
-def done(house: Make) -> House:
+def done(bench: Make) -> Workbench:
     """A complete study of five trials."""
-    return house().run()
+    return bench().finish()
 
 
-def files(of: House) -> set[str]:
+def files(of: Workbench) -> set[str]:
     """All that is in the workspace, the bin and the database's own files left out."""
     root = of.workspace.path
     found = {str(path.relative_to(root)) for path in root.rglob("*")}
     return {name for name in found if not name.startswith(("bin", "tracker.db", "runner."))}
 
 
-def plan(of: House, target: str) -> list[Deletion]:
+def plan(of: Workbench, target: str) -> list[Deletion]:
     with of.db.read() as session:
         return actions.plan_delete(session, of.workspace, target)
 
 
-def binned(of: House) -> list[Binned]:
+def binned(of: Workbench) -> list[Binned]:
     with of.db.read() as session:
         return reads.binned(session)
 
 
-def promoted(of: House, number: int, *, state: str = "verified") -> str:
+def promoted(of: Workbench, number: int, *, state: str = "verified", second: tuple[int, int] | None = None) -> str:
     """A model version of a trial, as its row; its folder is made."""
     with of.db.write() as session:
         best = reads.best_checkpoint(session, of.trial(number).id)
         assert best is not None
         given = {"trial_id": best.trial_id, "checkpoint_id": best.id, "who": "ada", "now": 1.0}
-        version = writes.create_model_version(session, name="m", **given)
+        version = writes.create_model_version(session, name="m", second=second, **given)
         folder = of.workspace.models_folder("m", version.version)
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_bytes(b"w" * 4000)
@@ -69,7 +69,7 @@ def promoted(of: House, number: int, *, state: str = "verified") -> str:
 # --------------------------------------------------------------------------------------------------------------- delete
 
 
-def test_a_deleted_study_is_gone_and_comes_back_exactly(done: House) -> None:
+def test_a_deleted_study_is_gone_and_comes_back_exactly(done: Workbench) -> None:
     """Rows, files and places in the lists; meanwhile its name is free."""
     before, trials, study = files(done), done.trials(), done.study()
     [told] = plan(done, "toy")
@@ -86,7 +86,7 @@ def test_a_deleted_study_is_gone_and_comes_back_exactly(done: House) -> None:
     assert (before, trials, study) == (files(done), done.trials(), done.study())
 
 
-def test_a_deleted_trial_counts_nowhere(done: House) -> None:
+def test_a_deleted_trial_counts_nowhere(done: Workbench) -> None:
     """Not in lists, counts, budget or rank; its number is not given again."""
     actions.delete(done.workspace, ["toy/3"], **WHO)
     assert [0, 1, 2, 4] == [one.number for one in done.trials()]
@@ -102,7 +102,7 @@ def test_a_deleted_trial_counts_nowhere(done: House) -> None:
     assert [0, 1, 2, 4, 5] == [one.number for one in done.trials()]
 
 
-def test_a_deleted_name_can_be_used_again(done: House, tmp_path: Path) -> None:
+def test_a_deleted_name_can_be_used_again(done: Workbench, tmp_path: Path) -> None:
     """Then the old study stays in the bin, and the message says why."""
     actions.delete(done.workspace, ["toy"], **WHO)
     actions.start_study(done.workspace, done.spec, **WHO)
@@ -125,14 +125,14 @@ def test_a_deleted_name_can_be_used_again(done: House, tmp_path: Path) -> None:
         ("m:1", NotFound, "model 'm' does not exist"),
     ],
 )
-def test_what_cannot_be_deleted_says_why(done: House, target: str, error: type[Exception], words: str) -> None:
+def test_what_cannot_be_deleted_says_why(done: Workbench, target: str, error: type[Exception], words: str) -> None:
     """And with it nothing else of the same command is."""
     with pytest.raises(error, match=words):
         actions.delete(done.workspace, ["toy/1", target], **WHO)
     assert (5, []) == (len(done.trials()), binned(done))
 
 
-def test_what_a_promoted_model_rests_on_stays(done: House) -> None:
+def test_what_a_promoted_model_rests_on_stays(done: Workbench) -> None:
     """Its trial, the trials that it is a rerun of, the study; until the model is deleted, which an alias forbids."""
     model = promoted(done, 2)
     with done.db.write() as session:
@@ -156,8 +156,24 @@ def test_what_a_promoted_model_rests_on_stays(done: House) -> None:
     assert (folder / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("state", ["verifying", "verified"])
+def test_the_second_member_of_a_cascade_stays_as_well(done: Workbench, state: str) -> None:
+    """While it is verified, because the worker reads its checkpoint, and afterwards as the first one does."""
+    with done.db.write() as session:
+        best = reads.best_checkpoint(session, done.trial(2).id)
+    assert best is not None
+    promoted(done, 3, state=state, second=(best.trial_id, best.id))
+    words = "is being verified" if state == "verifying" else "was promoted from it"
+    with pytest.raises(ActionRefused, match=f"model m:1 {words}"):
+        actions.delete(done.workspace, ["toy/2"], **WHO)
+    with done.db.read() as session:
+        assert (best.trial_id, best.id) == tuple(
+            ids[1] for one in reads.model_versions(session) for ids in (one.trial_ids, one.checkpoint_ids)
+        )
+
+
 @pytest.mark.parametrize("state", ["verifying", "refused"])
-def test_a_version_that_failed_goes_with_its_trial(done: House, state: str) -> None:
+def test_a_version_that_failed_goes_with_its_trial(done: Workbench, state: str) -> None:
     """One that is being verified does not."""
     promoted(done, 2, state=state)
     if state == "verifying":
@@ -172,7 +188,7 @@ def test_a_version_that_failed_goes_with_its_trial(done: House, state: str) -> N
         assert ["m"] == [one.name for one in reads.model_versions(session)]
 
 
-def test_a_change_of_what_was_deleted_is_not_undone(done: House) -> None:
+def test_a_change_of_what_was_deleted_is_not_undone(done: Workbench) -> None:
     """The deletion overrides it; when that is undone, so can it be."""
     actions.annotate(done.workspace, "toy", 2, note="hm", **WHO)
     actions.delete(done.workspace, ["toy/2"], **WHO)
@@ -185,7 +201,7 @@ def test_a_change_of_what_was_deleted_is_not_undone(done: House) -> None:
         actions.undo(done.workspace, request_id=4, **WHO)
 
 
-def test_what_left_the_bin_cannot_be_undone(done: House) -> None:
+def test_what_left_the_bin_cannot_be_undone(done: Workbench) -> None:
     """Its curves and folders are gone then; the history says so before anybody tries."""
     actions.delete(done.workspace, ["toy/2"], keep_days=0, **WHO)
     with done.db.read() as session:
@@ -196,7 +212,7 @@ def test_what_left_the_bin_cannot_be_undone(done: House) -> None:
     assert any(reads_series(done, one.id) for one in done.trials())
 
 
-def reads_series(of: House, trial_id: int) -> int:
+def reads_series(of: Workbench, trial_id: int) -> int:
     with of.db.read() as session:
         return len(reads.series(session, 1, trial_id))
 
@@ -204,9 +220,9 @@ def reads_series(of: House, trial_id: int) -> int:
 # --------------------------------------------------------------------------------------------------- beside a runner
 
 
-def test_what_runs_is_refused_and_a_runner_works_on(house: Make) -> None:
+def test_what_runs_is_refused_and_a_runner_works_on(bench: Make) -> None:
     """A study that runs, a running and a waiting trial; a finished one goes while the runner works."""
-    of = house({"budget": {"trials": 2}}).run()
+    of = bench({"budget": {"trials": 2}}).finish()
     gate = of.tmp_path / "gate"
     gate.touch()
     behave(of.tmp_path, hold=str(gate))
@@ -221,9 +237,9 @@ def test_what_runs_is_refused_and_a_runner_works_on(house: Make) -> None:
     assert ([0, 2, 3, 4], StudyState.COMPLETE) == ([one.number for one in of.trials()], of.study().state)
 
 
-def test_a_late_request_does_not_wake_a_deleted_study(house: Make) -> None:
+def test_a_late_request_does_not_wake_a_deleted_study(bench: Make) -> None:
     """It was left while the runner was away; the study stays deleted and stopped."""
-    of = house().run()
+    of = bench().finish()
     of.ask("resume", study_id=of.study().id)
     actions.delete(of.workspace, ["toy"], **WHO)
     of.runner.tick()
@@ -256,7 +272,7 @@ def dies(at: int, work: Callable[[], Any]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def consistent(of: House, before: set[str]) -> None:
+def consistent(of: Workbench, before: set[str]) -> None:
     """What is listed has all its files; what is not has none."""
     db = open_db(of.workspace.path)
     bin.settle(db, of.workspace)
@@ -266,7 +282,7 @@ def consistent(of: House, before: set[str]) -> None:
     assert before == files(of) if listed else not any(name.startswith("runs/toy/") for name in files(of))
 
 
-def test_a_death_at_any_instant_leaves_all_or_nothing(done: House) -> None:
+def test_a_death_at_any_instant_leaves_all_or_nothing(done: Workbench) -> None:
     """Deleting and undoing are tried again and again, each time killed one step later."""
     before = files(done)
     for work in (

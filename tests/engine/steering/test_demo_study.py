@@ -23,7 +23,9 @@ def test_a_demo_is_led_to_its_data(tmp_path: Path, demo: Demo) -> None:
     assert not demo.has_data(ws)
     spec = demo.load(ws, ["budget.trials=2"])
     assert demo.has_data(ws)
-    assert (list(demo.data_paths(ws).values()), 2) == ([spec.data.train, spec.data.report], spec.budget.trials)
+    wanted = [spec.data.train, spec.data.report]
+    wanted += [spec.teacher.outputs, spec.transfer[0].path] if spec.transfer else []
+    assert (list(demo.data_paths(ws).values()), 2) == (wanted, spec.budget.trials)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests import two_layers
-from tests.fakes import House, study_spec
+from tests.fakes import Workbench, study_spec
 from tests.ladders import Climbed
 
 from bertdistill.engine.analysis.ladder_evidence import read_known, report_split, scorable
@@ -30,7 +30,7 @@ NUMBERS = (0, 1)
 
 
 @pytest.fixture
-def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
     """A complete study of a transformer and another family; the report split differs from the training data."""
     monkeypatch.setitem(FAMILIES, two_layers.NAME, two_layers.TwoLayers())
     monkeypatch.setitem(BUILDERS, two_layers.NAME, two_layers.Builder())
@@ -49,23 +49,23 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     )
     Path(spec.data.train).write_text("".join(LINES))
     Path(spec.data.report).write_text("".join(LINES[:REPORT_ROWS]))
-    house = House(tmp_path, spec)
-    house.launcher = InlineLauncher()
-    house.renew()
-    yield house.start().run()
-    house.close()
+    bench = Workbench(tmp_path, spec)
+    bench.launcher = InlineLauncher()
+    bench.renew()
+    yield bench.start().finish()
+    bench.close()
     signal.signal(signal.SIGTERM, handler)
     torch.set_num_threads(threads)
 
 
-def report(house: House) -> Split:
+def report(bench: Workbench) -> Split:
     """What is known of the report split."""
-    known = read_known(house.workspace, "toy", NUMBERS)
-    facts = Prepared.from_dict(house.study().prepared)
-    return report_split(house.workspace, known, scorable(house.workspace, known, house.spec, facts), "accuracy")
+    known = read_known(bench.workspace, "toy", NUMBERS)
+    facts = Prepared.from_dict(bench.study().prepared)
+    return report_split(bench.workspace, known, scorable(bench.workspace, known, bench.spec, facts), "accuracy")
 
 
-def test_every_model_is_scored_once(done: House) -> None:
+def test_every_model_is_scored_once(done: Workbench) -> None:
     """The teacher and students of any family, with predictions; only caches are stored, and no run folder stays."""
     told: list[str] = []
     before = sorted(path.name for path in (done.workspace.path / "runs/toy").iterdir())
@@ -83,7 +83,7 @@ def test_every_model_is_scored_once(done: House) -> None:
     assert ReportRun(now=0, before=3, gone=()) == again
 
 
-def test_a_changed_checkpoint_is_refused(done: House) -> None:
+def test_a_changed_checkpoint_is_refused(done: Workbench) -> None:
     """The message names the file; the models before it keep their results, and a removed checkpoint is reported."""
     with done.db.read() as session:
         bests = {one.trial_id: one for one in reads.checkpoints(session) if one.role == "best"}

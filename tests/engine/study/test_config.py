@@ -178,11 +178,13 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"settings": {"batch_size": 8.0}}, "[settings] batch_size = 8 must be a whole number"),
         ({"settings": {"alpha": True}}, "[settings] alpha = true must be a number"),
         ({"settings": {"alpha": float("nan")}}, "[settings] alpha = nan must be a finite number"),
-        ({"settings": {"hidden_size": 64}}, '[settings] hidden_size needs [student] init = "scratch"'),
-        ({"search": {"hidden_size": {"low": 16, "high": 64}}}, 'needs [student] init = "scratch"'),
+        ({"settings": {"head_size": 32}}, '[settings] head_size needs [student] init = "scratch"'),
+        ({"search": {"head_size": {"low": 16, "high": 64}}}, 'needs [student] init = "scratch"'),
         ({"search": 3}, "[search] must be a table"),
         ({"search": {"head_seed": {"choices": [1, 2]}}, "settings": {}}, "has no effect unless head_choice"),
         ({"search": {"head_choice": {"choices": ["random", "importance"]}}}, "has no effect with heads = 0"),
+        ({"search": {"ffn_choice": {"choices": ["even", "global"]}}}, "has no effect with ffn_size = 0"),
+        ({"search": {"embedding_rank": {"low": 0, "high": 64}}}, "[search.embedding_rank]"),
         ({"search": {"layer_choice": {"choices": ["first", "even"]}}}, "has no effect with layers = 0"),
         ({"baseline": {"layer": 3}}, "[baseline] layer is not a setting; did you mean layers?"),
         ({"baseline": {"layers": 90}}, "[baseline] layers = 90 is above 48"),
@@ -424,7 +426,11 @@ def numbers_for(draw: st.DrawFn, name: str) -> Any:
 @st.composite
 def studies(draw: st.DrawFn) -> dict[str, Any]:
     """Raw studies that are valid: ranges or choices for some numbers, fixed values for others."""
-    numeric = [n for n in SEARCHABLE if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size")]
+    numeric = [
+        n
+        for n in SEARCHABLE
+        if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size", "embedding_rank")
+    ]
     numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share")]
     numeric = [n for n in numeric if n in FAMILIES["transformer"].settings - sparsity.KEYS]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))

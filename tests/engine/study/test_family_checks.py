@@ -38,14 +38,14 @@ def problems(folder: Path, **sections: Any) -> list[str]:
 
 
 def test_plain_keys_apply_to_every_family_that_uses_them(tmp_path: Path) -> None:
-    """A pretrained transformer has no free width, the paper family no layers, and its alpha is fixed by its table."""
-    search = {"family": BOTH, "layers": LAYERS, "hidden_size": WIDTHS, "seed": WIDTHS, "alpha": {"low": 0, "high": 1}}
+    """A pretrained transformer has no free head size, the paper family no layers, and its table fixes alpha."""
+    search = {"family": BOTH, "layers": LAYERS, "head_size": WIDTHS, "seed": WIDTHS, "alpha": {"low": 0, "high": 1}}
     spec = study(tmp_path, search=search, settings={"paper": {"alpha": 0.0}})
     families = {one.name: one.families for one in spec.search}
     transformer, own = ("transformer",), ("paper",)
-    assert {"family": (), "layers": transformer, "hidden_size": own, "seed": (), "alpha": transformer} == families
-    scratch = study(tmp_path, search=search, settings={"head_size": 16}, student={"init": "scratch"})
-    assert () == next(one.families for one in scratch.search if one.name == "hidden_size")
+    assert {"family": (), "layers": transformer, "head_size": own, "seed": (), "alpha": transformer} == families
+    scratch = study(tmp_path, search=search, settings={}, student={"init": "scratch"})
+    assert () == next(one.families for one in scratch.search if one.name == "head_size")
 
 
 def test_a_study_of_one_family_has_no_conditions(tmp_path: Path) -> None:
@@ -110,20 +110,20 @@ def test_overrides_reach_the_table_of_a_family(tmp_path: Path) -> None:
             "[settings] layers has no effect: paper does not use it; remove it",
         ),
         (
-            {"search": {"family": BOTH, "hidden_size": WIDTHS, "paper": {"hidden_size": {"choices": [8, 64]}}}},
-            "[search.hidden_size] has no effect: paper has its own value in a table; remove one of them",
+            {"search": {"family": BOTH, "head_size": WIDTHS, "paper": {"head_size": {"choices": [8, 64]}}}},
+            "[search.head_size] has no effect: paper has its own value in a table; remove one of them",
         ),
         (
-            {"search": {"family": BOTH, "seed": WIDTHS}, "settings": {"hidden_size": 16}},
-            '[settings] hidden_size needs [student] init = "scratch" for transformer; move it to [settings.paper]',
+            {"search": {"family": BOTH, "seed": WIDTHS}, "settings": {"head_size": 16}},
+            '[settings] head_size needs [student] init = "scratch" for transformer; move it to [settings.paper]',
         ),
         (
-            {"search": {"family": BOTH, "seed": WIDTHS}, "settings": {"transformer": {"hidden_size": 16}}},
-            '[settings.transformer] hidden_size needs [student] init = "scratch"; remove it',
+            {"search": {"family": BOTH, "seed": WIDTHS}, "settings": {"transformer": {"head_size": 16}}},
+            '[settings.transformer] head_size needs [student] init = "scratch"; remove it',
         ),
         (
-            {"search": {"family": BOTH, "transformer": {"hidden_size": WIDTHS}}},
-            '[search.transformer] hidden_size needs [student] init = "scratch"; remove it',
+            {"search": {"family": BOTH, "transformer": {"head_size": WIDTHS}}},
+            '[search.transformer] head_size needs [student] init = "scratch"; remove it',
         ),
         (
             {"search": {"family": BOTH, "paper": {"seed": WIDTHS}}, "settings": {"paper": {"seed": 1}}},

@@ -114,7 +114,7 @@ def test_a_table_of_a_family_holds_its_own_parameters() -> None:
         (
             {"layers": {"low": 1, "high": 2}},
             "paper.layers",
-            "is not used by paper; remove it. paper uses hidden_size, dropout and the keys of training",
+            "is not used by paper; remove it. paper uses hidden_size, head_size, dropout and the keys of training",
         ),
         ({"hiden_size": {"choices": [8, 16]}}, "paper.hiden_size", "is not a setting; did you mean hidden_size?"),
         ({"family": {"choices": ["paper"]}}, "paper.family", "selects the table, so it cannot be inside"),

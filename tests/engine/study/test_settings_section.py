@@ -32,8 +32,8 @@ def test_a_table_holds_only_what_it_names() -> None:
         ({"paper": 3}, "[settings.paper] must be a table of keys and values"),
         (
             {"paper": {"layers": 2}},
-            "[settings.paper] layers is not used by paper; remove it. paper uses hidden_size, dropout and the keys of "
-            "training",
+            "[settings.paper] layers is not used by paper; remove it. paper uses hidden_size, head_size, dropout and "
+            "the keys of training",
         ),
         ({"paper": {"dropuot": 2}}, "[settings.paper] dropuot is not a setting; did you mean dropout?"),
         ({"paper": {"dropout": 2}}, "[settings.paper] dropout = 2 is above 0.9; use 0 to 0.9"),

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification, DistilBertCo
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.masks import lowest, matrices_of
 from bertdistill.engine.distill.compression.table import passes_of, pruned_zeros
-from bertdistill.engine.distill.families.standalone import prune_heads
+from bertdistill.engine.distill.families.standalone import factorise, prune_heads
 from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student, prunable
 
 
@@ -38,14 +38,16 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize("scope", ["linears", "embeddings"])
-def test_nonzero_parameters_are_known_before_and_equal_those_of_the_network(kind: str, scope: str) -> None:
-    """To the last weight, with pruned heads, although 0.37 of these sizes are no whole numbers."""
+@pytest.mark.parametrize(("scope", "rank"), [("linears", 0), ("embeddings", 0), ("embeddings", 5)])
+def test_nonzero_parameters_are_known_before_and_equal_those_of_the_network(kind: str, scope: str, rank: int) -> None:
+    """To the last weight, with pruned heads and factorised embeddings, although 0.37 of these sizes is not whole."""
     from transformers import AutoModelForSequenceClassification
 
-    settings = Settings(pruning="magnitude", sparsity=0.37, pruning_scope=scope, heads=2)
+    settings = Settings(pruning="magnitude", sparsity=0.37, pruning_scope=scope, heads=2, embedding_rank=rank)
     net = AutoModelForSequenceClassification.from_config(CONFIGS[kind])
     prune_heads(net, [[0, 2], [0, 1]])
+    if rank:
+        factorise(net, rank)
     plan = plan_student(Shape.from_config(CONFIGS[kind].to_dict()), settings, scratch=False)
     matrices = matrices_of(net, embeddings=scope == "embeddings")
     assert sorted(prunable(plan)) == sorted(weight.numel() for weight in matrices.values())

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertdistill.engine.contract.terms import LOGITS
+from bertdistill.engine.contract.terms import LOGITS, transfer_rows
 from bertdistill.engine.distill.data.batches import (
     EDGES,
     MULTIPLE,
@@ -17,7 +17,6 @@ from bertdistill.engine.distill.data.batches import (
     collate,
     epoch_order,
     pad_edges,
-    transfer_rows,
 )
 from bertdistill.engine.distill.data.features import Features
 

@@ -13,22 +13,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
 from tests.closeness import assert_fp32_equal
 from tests.tiny import Kind, make_checkpoint
+from torch import Tensor
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
 from bertdistill.engine.contract.spec import DataSpec, Settings
-from bertdistill.engine.distill.export import encoder_format, export
+from bertdistill.engine.distill.export import encoder_format, onnx_file
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
-from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
-from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
+from bertdistill.engine.distill.export.export import export_model
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
+from bertdistill.engine.distill.families.projection import projection_of
+from bertdistill.engine.distill.families.transformer import (
+    build_student,
+    load_encoder,
+    load_student,
+    read_shape,
+    save_student,
+)
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -70,11 +80,24 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
-def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0) -> tuple[Path, Any]:
+def read(model: Any, ids: Tensor) -> Tensor:
+    """Run the model; all are tokens."""
+    model(input_ids=ids)
+    return torch.ones_like(ids)
+
+
+UNEQUAL = {"ffn_size": 40, "ffn_choice": "global"}
+NEURONS = np.outer([1, 2], np.arange(64, dtype=np.float32))
+
+
+def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 0, **more: Any) -> tuple[Path, Any]:
     init = make_checkpoint(tmp_path / "init", kind, seed=seed)
-    settings = Settings(heads=heads, head_choice="random", initializer_range=0.3)
+    settings = Settings(heads=heads, head_choice="random", initializer_range=0.3, **more)
     labels = () if task == QA else LABELS
-    model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init))
+    cuts: dict[str, Any] = {"neurons": NEURONS}
+    if settings.hidden_size:
+        cuts["projection"] = projection_of(load_encoder(init, task, labels), [torch.tensor(IDS)], read)
+    model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init), **cuts)
     save_student(model, kept, tmp_path / "student")
     return tmp_path / "student", AutoTokenizer.from_pretrained(init)
 
@@ -99,38 +122,58 @@ def card_of(told: CardFacts, student: Path, *, onnx: bool = False) -> str:
 
 
 def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Path) -> None:
-    """Plain transformers loads a whole student, `modeling.py` one with pruned heads; the logits are the student's."""
+    """Plain transformers loads a student with equal layers, `modeling.py` one with pruned heads or unequal layers."""
     expected = {}
     kinds: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
-    for kind, task, heads in itertools.product(kinds, TASKS, (0, 3)):
-        target = tmp_path / "out" / f"{kind}-{task}-{heads}"
-        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads)
+    cuts: list[tuple[int, dict[str, Any]]] = [
+        (0, {"ffn_size": 24}),
+        (3, {}),
+        (0, UNEQUAL),
+        (0, {"hidden_size": 27, "embedding_rank": 9}),
+    ]
+    for kind, task, (heads, more) in itertools.product(kinds, TASKS, cuts):
+        target = tmp_path / "out" / f"{kind}-{task}-{heads}-{'-'.join(more)}"
+        student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, **more)
         files = export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        assert PLAIN | ({"modeling.py"} if heads else set()) == set(files)
+        assert PLAIN | ({"modeling.py"} if more.keys() != {"ffn_size"} else set()) == set(files)
         assert files == sorted(file.name for file in target.iterdir())
         assert file_sha256(student / "model.safetensors") == file_sha256(target / "model.safetensors")
         with torch.no_grad():
             expected[str(target)] = load_student(student)[0](input_ids=torch.tensor(IDS)).to_tuple()
     found = json.loads(run(hostile, "-c", STRANGER, json.dumps(IDS), *expected))
-    assert len(kinds) * 4 == len(found)
+    assert len(kinds) * 8 == len(found)
     for folder, logits in expected.items():
         for mine, other in zip(logits, found[folder], strict=True):
             assert_fp32_equal(mine, other)
 
 
-def test_the_code_in_the_card_runs(tmp_path: Path, hostile: Path) -> None:
-    """What the model card tells people to type works as it stands, from another folder and without this project."""
-    programs = []
-    for task, heads in ((QA, 3), (CLASSIFY, 0)):
-        student, tokenizer = make_student(tmp_path / task, "distilbert", task, heads)
-        target = tmp_path / task / "v1"
-        export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
-        assert 'folder = "."' in code
-        programs.append(code.replace('folder = "."', f"folder = {str(target)!r}"))
+def test_the_code_in_the_card_answers_as_the_model_was_scored(tmp_path: Path, hostile: Path) -> None:
+    """What the model card tells people to type works as it stands, from another folder and without this project. It
+    abstains by the threshold, and its span lies in the passage: the answer is that of `ask`.
+    """
+    programs, expected = [], []
+    for number, threshold in ((0, None), (0, -1e3), (0, 1e3), (3, None)):
+        student, tokenizer = make_student(tmp_path / f"{number}{threshold}", "distilbert", QA, number)
+        target = tmp_path / f"{number}{threshold}" / "v1"
+        export_model(student, target, card_facts=facts(null_threshold=threshold), tokenizer=tokenizer, onnx=False)
+        programs.append(code_of(target))
+        expected.append(answer(target, question="Who wrote it?", context="Ada wrote it."))
+    assert [False, True, False, False] == [found["abstained"] for found in expected]
+    student, tokenizer = make_student(tmp_path / "classes", "distilbert", CLASSIFY, 0)
+    target = tmp_path / "classes" / "v1"
+    export_model(student, target, card_facts=facts(CLASSIFY), tokenizer=tokenizer, onnx=False)
+    programs.append(code_of(target))
     printed = run(hostile, "-c", "import sys; sys.modules['bertdistill'] = None\n" + "\n".join(programs))
-    _, classes, end = printed.split("\n")  # the answer of a random model may be any text of the passage, or none
+    *answers, classes, end = printed.split("\n")
+    assert [found["answer"] for found in expected] == answers
     assert (set(LABELS), "") == (set(ast.literal_eval(classes)), end)
+
+
+def code_of(folder: Path) -> str:
+    """The program in the card, for another folder than its own."""
+    (code,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    assert 'folder = "."' in code
+    return str(code.replace('folder = "."', f"folder = {str(folder)!r}"))
 
 
 def test_modeling_file_imports_nothing_of_this_project(tmp_path: Path) -> None:
@@ -219,7 +262,7 @@ def test_onnx_is_checked_or_its_absence_is_told(tmp_path: Path) -> None:
 
 def test_absent_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names what is missing, and the export itself succeeds."""
-    monkeypatch.setattr(export, "ONNX_PACKAGES", ("torch", "no_such_package"))
+    monkeypatch.setattr(onnx_file, "PACKAGES", ("torch", "no_such_package"))
     student, tokenizer = make_student(tmp_path, "bert", QA, 0)
     said: list[str] = []
     assert PLAIN == set(
@@ -283,25 +326,29 @@ def test_the_card_shows_sizes_as_they_are(tmp_path: Path, heads: int, left: str)
     assert ["", "", ""] == [setting(text, name) for name in ("layer_list", "vocab_size", "class_weight")]
 
 
+def test_the_card_names_the_sizes_of_unequal_layers(tmp_path: Path) -> None:
+    """In words, in the settings and in the metadata; nothing in it claims that heads were removed."""
+    student, _ = make_student(tmp_path, "bert", QA, 0, **UNEQUAL)
+    told = replace(facts(init="org/teacher"), settings=Settings(ffn_size=40, ffn_choice="global"))
+    text = card_of(told, student)
+    assert "with 2 layers of width 32, feed-forward sizes 32, 48 (by layer) and 4 attention heads" in text
+    assert ("`32, 48`", "`global`", "`4`") == tuple(setting(text, key) for key in ("ffn_size", "ffn_choice", "heads"))
+    tags = ModelCard(text).data.tags
+    assert (True, False) == ("pruned-feed-forward" in tags, "pruned-heads" in tags)
+
+
+def test_the_card_names_the_width_of_projected_hidden_states(tmp_path: Path) -> None:
+    """Not that of the config, which says how large a head is."""
+    student, _ = make_student(tmp_path, "distilbert", CLASSIFY, 0, hidden_size=27)
+    text = card_of(facts(CLASSIFY, init="org/teacher"), student)
+    assert "with 2 layers of width 27 and 4 attention heads" in text
+    assert ("`27`", "`8`") == (setting(text, "hidden_size"), setting(text, "head_size"))
+
+
 def setting(card: str, name: str) -> str:
     """The value of a row of the card, empty when there is none."""
     found = re.search(rf"^\| {name} \| (.*) \|$", card, re.M)
     return found[1] if found else ""
-
-
-@pytest.mark.parametrize("threshold", [None, -1e3, 1e3])
-def test_the_code_in_the_card_answers_as_the_model_was_scored(
-    tmp_path: Path, hostile: Path, threshold: float | None
-) -> None:
-    """It abstains by the threshold, and its span lies in the passage: the answer is that of `ask`."""
-    student, tokenizer = make_student(tmp_path, "bert", QA, 0)
-    target = tmp_path / "v1"
-    export_model(student, target, card_facts=facts(null_threshold=threshold), tokenizer=tokenizer, onnx=False)
-    (code,) = re.findall(r"```python\n(.*?)```", (target / "README.md").read_text(), re.S)
-    expected = answer(target, question="Who wrote it?", context="Ada wrote it.")
-    assert (threshold == -1e3) == expected["abstained"]
-    printed = run(hostile, "-c", code.replace('folder = "."', f"folder = {str(target)!r}"))
-    assert expected["answer"] == printed.removesuffix("\n")
 
 
 def test_the_card_names_the_library_that_loads_the_folder(tmp_path: Path) -> None:

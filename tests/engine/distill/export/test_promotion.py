@@ -17,7 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.tiny import make_checkpoint
+from tests.workers import work
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import (
     CHECKPOINT,
@@ -31,7 +33,7 @@ from bertdistill.engine.contract.events import (
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
 from bertdistill.engine.distill.export.promotion import (
@@ -307,22 +309,28 @@ def test_disagreements() -> None:
 
 
 def test_in_a_clean_process(tmp_path: Path, questions: Trained) -> None:
-    """The worker verifies: exit code and events say how it went, for a good checkpoint and for a wrong record."""
-    wrong = questions.metrics | {"exact": 101.0}
-    for name, spec, code in (
-        ("good", questions.order(tmp_path / "good-model"), EXIT_COMPLETE),
-        ("wrong", questions.order(tmp_path / "wrong-model", recorded=wrong), EXIT_REFUSED),
-    ):
-        paths = RunPaths(tmp_path / name)
-        paths.folder.mkdir()
-        spec.write(paths.spec)
-        command = [sys.executable, "-P", "-m", "bertdistill.engine.distill.worker", str(paths.folder)]
-        done = subprocess.run(command, cwd=paths.folder, capture_output=True, text=True, check=False, timeout=300)
-        assert code == done.returncode, done.stderr
-        events = [event for line in paths.events.read_bytes().splitlines() if (event := parse_event(line))]
-        assert {EXIT_COMPLETE: "complete", EXIT_REFUSED: "refused"}[code] == events[-1]["status"]
-        assert ENDED == events[-1]["k"]
-        results = [event for event in events if event["k"] == RESULT]
-        assert (code == EXIT_COMPLETE) == bool(results) == (tmp_path / f"{name}-model").is_dir()
-    assert "recorded as 101.00" in events[-1]["detail"]
-    assert promotion.Mismatch.__name__ == events[-1]["reason"]
+    """The worker verifies: exit code and events say how it went, and the model is there."""
+    paths = RunPaths(tmp_path / "run")
+    paths.folder.mkdir()
+    questions.order(tmp_path / "model").write(paths.spec)
+    command = [sys.executable, "-P", "-m", "bertdistill.engine.distill.worker", str(paths.folder)]
+    done = subprocess.run(command, cwd=paths.folder, capture_output=True, text=True, check=False, timeout=300)
+    assert EXIT_COMPLETE == done.returncode, done.stderr
+    assert ("complete", 1, True) == (*ended(paths)[:2], (tmp_path / "model").is_dir())
+
+
+def test_a_worker_says_why_it_refuses(tmp_path: Path, questions: Trained) -> None:
+    """For a wrong record; nothing is exported."""
+    spec = questions.order(tmp_path / "model", recorded=questions.metrics | {"exact": 101.0})
+    assert EXIT_REFUSED == work(tmp_path / "run", spec)
+    status, results, last = ended(RunPaths(tmp_path / "run"))
+    assert ("refused", 0, False) == (status, results, (tmp_path / "model").exists())
+    assert "recorded as 101.00" in last["detail"]
+    assert promotion.Mismatch.__name__ == last["reason"]
+
+
+def ended(paths: RunPaths) -> tuple[str, int, dict[str, Any]]:
+    """How a worker ended, how many results it reported, and its last event."""
+    events = [event for line in paths.events.read_bytes().splitlines() if (event := parse_event(line))]
+    assert ENDED == events[-1]["k"]
+    return events[-1]["status"], sum(event["k"] == RESULT for event in events), events[-1]

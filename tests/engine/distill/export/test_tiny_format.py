@@ -12,16 +12,18 @@ import pytest
 import torch
 from tests.tiny import make_tokenizer
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data.examples import Examples, TextExample
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.card import CardFacts
-from bertdistill.engine.distill.export.export import export_model, missing_for_onnx
+from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.formats import FORMATS
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
 from bertdistill.engine.distill.export.tiny_format import TinyFormat
 from bertdistill.engine.distill.families.table import BUILDERS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests import order_study, two_layers
@@ -16,9 +17,10 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.export import word_order
 from bertdistill.engine.distill.export.word_order import main, measure
-from bertdistill.engine.tasks.word_order import CUT, SHORT, WRONG, Shuffling
+from bertdistill.engine.tasks.word_order import CUT, SHORT, WRONG, Shuffling, left_out
 
 FIVE = Shuffling(shuffles=5, examples=0)
 
@@ -66,6 +68,46 @@ def test_an_encoder_reads_order(tmp_path: Path, folder: Path, tokenizer: Any) ->
     again = measure(spec, model, tokenizer, FIVE)
     assert found == dataclasses.replace(again, cpu_seconds=found.cpu_seconds)
     assert found.still_right != measure(spec, model, tokenizer, dataclasses.replace(FIVE, seed=1)).still_right
+
+
+def test_stored_answers_save_a_pass(
+    tmp_path: Path, folder: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same result; what only the stored answer has right, being of another arithmetic, does not count."""
+    model = encoder(folder)
+    spec = study_spec(tmp_path, folder, model, tokenizer)
+    examples = search_examples(spec)
+    known = np.array([row.label for row in examples.rows])
+    found = measure(spec, model, tokenizer, FIVE)
+    sizes: list[int] = []
+    classes = word_order.Reader.classes
+
+    def counted(reader: Any, features: Any) -> Any:
+        sizes.append(len(features))
+        return classes(reader, features)
+
+    monkeypatch.setattr(word_order.Reader, "classes", counted)
+    again = measure(spec, model, tokenizer, FIVE, known)
+    assert found == dataclasses.replace(again, cpu_seconds=found.cpu_seconds)
+    assert [6 * found.examples] == sizes
+    with torch.no_grad():
+        model.net.classifier.bias.copy_(torch.tensor([100.0, -100.0]))
+    assert 100.0 == measure(spec, model, tokenizer, FIVE, known).still_right
+
+
+def test_hard_examples_are_those_whose_answer_is_lost(tmp_path: Path, folder: Path, tokenizer: Any) -> None:
+    """None for a bag of words, some for an encoder; what has no other order is not hard, whatever its answer."""
+    model = encoder(folder)
+    spec = study_spec(tmp_path, folder, model, tokenizer)
+    known = np.array([row.label for row in search_examples(spec).rows])
+    found = word_order.hard(spec, model, tokenizer, FIVE, known)
+    assert 0 < sum(found) < len(found) == len(known)
+    short = [one is False for one, row in zip(found, search_examples(spec).rows, strict=True) if left_out(row.text, 1)]
+    assert all(short)
+    bag = bag_of_words(tokenizer)
+    labelled = study_spec(tmp_path, folder, bag, tokenizer)
+    known = np.array([row.label for row in search_examples(labelled).rows])
+    assert not any(word_order.hard(labelled, bag, tokenizer, FIVE, known))
 
 
 def test_what_cannot_be_used_is_counted(tmp_path: Path, folder: Path, tokenizer: Any) -> None:

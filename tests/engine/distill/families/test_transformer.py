@@ -31,7 +31,8 @@ from bertdistill.engine.distill.families.transformer import (
     same_vocabulary,
     save_student,
 )
-from bertdistill.engine.families.transformer import known_metrics
+from bertdistill.engine.families.transformer import known_metrics, plan_metrics, plan_student
+from bertdistill.engine.families.widths import importance_blocks
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -81,6 +82,51 @@ def test_pruned_student_equals_silenced_heads(tmp_path: Path, kind: Kind, task: 
     assert_fp32_equal(outputs(whole), outputs(pruned))
     assert_fp32_equal(outputs(whole, attention_mask=mask), outputs(pruned, attention_mask=mask))
     assert (8 * 2, 32) == (attention_output(pruned, 0).in_features, attention_output(pruned, 0).out_features)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("choice", ["even", "global"])
+def test_narrowed_student_equals_silenced_neurons(tmp_path: Path, kind: Kind, task: str, choice: str) -> None:
+    """Neurons that are gone give the outputs of a whole model in which they say nothing, with heads and layers gone.
+
+    It comes back from disk: as a plain transformers folder if its layers are equal.
+    """
+    folder = make_checkpoint(tmp_path / "init", kind, layers=3)
+    settings = Settings(layers=2, layer_choice="even", heads=3, head_choice="random", ffn_size=24, ffn_choice=choice)
+    neurons = np.random.default_rng(1).random((3, 64), np.float32) * [[1], [9], [2]]
+    small, kept = student(folder, settings, task=task, neurons=neurons)
+    whole, _ = student(folder, replace(settings, ffn_size=0), task=task)
+    widths = [contraction(small, layer).in_features for layer in range(2)]
+    assert (48, choice == "even") == (sum(widths), widths[0] == widths[1])
+    for layer, origin in enumerate([0, 2]):
+        gone = np.argsort(-neurons[origin])[widths[layer] :]
+        contraction(whole, layer).weight.data[:, gone.tolist()] = 0
+    assert_fp32_equal(outputs(whole), outputs(small))
+    save_student(small, kept, tmp_path / "saved")
+    assert torch.equal(outputs(small), outputs(load_student(tmp_path / "saved")[0]))
+    shape, labels = read_shape(folder), () if task == QA else LABELS
+    plan = plan_student(shape, settings, scratch=False, ffn_importance=[*map(importance_blocks, neurons.tolist())])
+    known = plan_metrics(plan, task=task, labels=len(labels), mean_length=9)
+    assert (tuple(widths), known["params"]) == (plan.ffn_left, sum(p.numel() for p in small.parameters()))
+
+
+def contraction(model: Any, layer: int) -> nn.Linear:
+    path, name = NAMES[model.config.model_type].feed_forward[1]
+    linear: nn.Linear = getattr(layers_of(model)[layer].get_submodule(path), name)
+    return linear
+
+
+def test_neurons_are_needed_where_some_go(tmp_path: Path) -> None:
+    """Without their importance, or with that of another model, nothing is guessed; a new layer keeps the first."""
+    folder = make_checkpoint(tmp_path / "init", "bert")
+    with pytest.raises(ConfigError, match="importance is not known"):
+        student(folder, Settings(ffn_size=8))
+    with pytest.raises(ConfigError, match="does not fit"):
+        student(folder, Settings(ffn_size=8), neurons=np.ones((2, 65), np.float32))
+    model, _ = student(folder, Settings(layers=3, ffn_size=8), neurons=np.ones((2, 64), np.float32))
+    assert [8, 8, 8] == [contraction(model, layer).in_features for layer in range(3)]
+    assert 8 == model.config.intermediate_size
 
 
 @pytest.mark.parametrize("kind", KINDS)

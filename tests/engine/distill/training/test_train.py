@@ -22,6 +22,7 @@ from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.compression.passes import Moment
 from bertdistill.engine.distill.compression.table import passes_of
 from bertdistill.engine.distill.data.features import Features
+from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import read_position
@@ -103,6 +104,17 @@ def make_model(dropout: float = 0.1) -> Encoder:
     return Encoder(BertForQuestionAnswering(config))
 
 
+def cut_model() -> Encoder:
+    """The same with unequal layers, smaller hidden states and word embeddings of low rank."""
+    model = make_model()
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        standalone.prune_neurons(model.net, [range(20), range(9)])
+        standalone.narrow(model.net, 13)
+        standalone.factorise(model.net, 5)
+    return model
+
+
 def make_job(folder: Path, **changes: Any) -> Job:
     """A tiny distillation with dropout, so that a lost random state would show."""
     folder.mkdir(exist_ok=True)
@@ -135,15 +147,15 @@ def events(job: Job, kind: str) -> list[dict[str, Any]]:
     return [event for event in parsed if event and event["k"] == kind]
 
 
-@pytest.mark.parametrize("asks", [1, 4, 9])
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int) -> None:
+@pytest.mark.parametrize(("asks", "make"), [(1, make_model), (4, make_model), (9, make_model), (5, cut_model)])
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int, make: Callable[[], Encoder]) -> None:
     """Killed in the middle and resumed, in another process's place, the weights are equal to the last bit."""
-    whole = make_job(tmp_path / "whole")
+    whole = make_job(tmp_path / "whole", model=make())
     train(whole)
-    first = make_job(tmp_path / "first", stop=StopAfter(asks))
+    first = make_job(tmp_path / "first", stop=StopAfter(asks), model=make())
     with pytest.raises(Stopped):
         train(first)
-    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    second = make_job(tmp_path / "second", resume_from=first.paths.last.resolve(), model=make())
     torch.manual_seed(99)  # whatever the new process did before must not matter
     train(second)
     assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())

@@ -10,17 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import (
-    AttemptSpec,
-    DataSpec,
-    Device,
-    Settings,
-    StudentSpec,
-    TeacherSpec,
-    TransferSpec,
-)
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec, TransferSpec
 from bertdistill.engine.distill.data.examples import TextExample
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.transfer.material import Material

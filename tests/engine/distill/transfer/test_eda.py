@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from bertdistill.engine.contract.spec import TransferSpec
-from bertdistill.engine.distill.transfer.material import WORD, Material
+from bertdistill.engine.data.unlabelled import WORD
+from bertdistill.engine.distill.transfer.material import Material
 from bertdistill.engine.distill.transfer.table import transfer_texts
 
 Make = Callable[..., Material]

@@ -93,6 +93,30 @@ def test_columns_of_the_training_data_are_those_of_other_texts(material: Make, t
     assert [("a fine day", None), ("so it is", None)] == transfer_texts(material(spec, **data), {})
 
 
+def test_a_dataset_is_loaded_as_from_the_hub(material: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the real loader, from a folder with a file for each split: no network. The report split is refused, and a
+    split that is not there is named with the keys to check.
+    """
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "train.csv").write_text("id,sentence,other\n1,a fine day,x y\n2,so it is,z\n3,a fine day,w\n")
+    (folder / "test.csv").write_text("id,sentence,other\n4,a held back day,x\n")
+    spec = TransferSpec(kind="hub", hub=str(folder))
+    assert [("a fine day", None), ("so it is", None)] == transfer_texts(material(spec), {})
+    assert [("so it is", None)] == transfer_texts(material(spec), {"report": {("a fine day", None)}})
+    pairs = TransferSpec(kind="hub", hub=str(folder), text_column="sentence", text_pair_column="other", rows=2)
+    assert 2 == len(
+        set(transfer_texts(material(pairs, paired=True), {}))
+        & {("a fine day", "x y"), ("so it is", "z"), ("a fine day", "w")}
+    )
+    held = {"hub": str(folder), "report_split": "test"}
+    with pytest.raises(ConfigError, match=r"split 'test' is the report split \(data\.report_split\)"):
+        transfer_texts(material(TransferSpec(kind="hub", hub=str(folder), split="test"), **held), {})
+    with pytest.raises(ConfigError, match=r"cannot be loaded: .*Check transfer\.0\.hub, transfer\.0\.split"):
+        transfer_texts(material(TransferSpec(kind="hub", hub=str(folder), split="dev")), {})
+
+
 def test_a_file_without_texts_is_named(material: Make, tmp_path: Path) -> None:
     (tmp_path / "none.txt").write_text("\n \n")
     with pytest.raises(ConfigError, match=r"transfer\.0 \(file\) .*none\.txt: no row is left; there are no texts"):

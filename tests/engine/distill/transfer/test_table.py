@@ -10,7 +10,8 @@ import pytest
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import TRANSFER_KINDS, TransferSpec
-from bertdistill.engine.distill.transfer.material import WORD, Material, normal
+from bertdistill.engine.data.unlabelled import WORD, normal
+from bertdistill.engine.distill.transfer.material import Material
 from bertdistill.engine.distill.transfer.table import ENDLESS, KINDS, transfer_texts
 
 Make = Callable[..., Material]

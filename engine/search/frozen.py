@@ -1,47 +1,25 @@
-"""Results that are reused from one proposal of a study to the next, and the part of a long history that a sampler gets.
+"""The part of a long history that a sampler gets, and past trials as optuna's.
 
-It knows no spaces and no samplers, only past trials as values and optuna's trials.
+It knows no spaces and no samplers.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-if TYPE_CHECKING:
-    from bertdistill.engine.search.optimiser import PastTrial
-
-Thing = TypeVar("Thing")
-Result = TypeVar("Result")
+from bertdistill.engine.search.past import PastTrial
 
 MAX_HISTORY = {"gp": 500, "tpe": 5_000, "nsga2": 5_000}
 """Maximum number of past trials passed to a sampler: each proposal takes longer the more there are."""
 _JUDGES = 300
 """Number of trials that each is compared with."""
 _THEN = datetime.datetime(2000, 1, 1)
-
-
-class Memory:
-    """A cache of results about past trials under one study's spec.
-
-    It goes by identity: the caller keeps the values that it asks about.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[object, object, Any]] = {}
-
-    def of(self, what: str, about: Thing, work: Callable[[Thing], Result], mark: object = None) -> Result:
-        """The result of `work`, computed once per thing, and again if `mark` has changed."""
-        found = self._known.get((what, id(about)))
-        if found is None or found[1] != mark:
-            found = self._known[what, id(about)] = (about, mark, work(about))  # held, or its id might be reused
-        result: Result = found[2]
-        return result
 
 
 def most_informative(
@@ -66,12 +44,15 @@ def most_informative(
     return chosen
 
 
-class _Shallow(dict[str, Any]):
-    """A dict whose deep copy shares the values. Optuna copies every trial, spending three quarters of the time
-    on distributions, which are never changed."""
+class _SharedTrial(FrozenTrial):
+    """A trial whose deep copy shares what is never changed. Optuna copies every trial that is added to a study, and
+    would spend most of the time on parameters and distributions."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return dict(self)
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        copied = object.__new__(FrozenTrial)
+        copied.__dict__.update(self.__dict__)
+        copied.user_attrs, copied.system_attrs = dict(self.user_attrs), dict(self.system_attrs)
+        return copied
 
 
 def optuna_trial(
@@ -81,7 +62,7 @@ def optuna_trial(
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
     """Like `optuna.trial.create_trial`, without its copies."""
-    return FrozenTrial(
+    return _SharedTrial(
         number=-1,
         trial_id=-1,
         state=state,
@@ -89,8 +70,8 @@ def optuna_trial(
         values=values,
         datetime_start=_THEN,
         datetime_complete=_THEN if state == TrialState.COMPLETE else None,
-        params=_Shallow(params),
-        distributions=_Shallow(distributions),
+        params=dict(params),
+        distributions=dict(distributions),
         user_attrs={},
         system_attrs={},
         intermediate_values={},

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from bertdistill.engine.search.memory import most_informative
-from bertdistill.engine.search.optimiser import PastTrial
+import copy
+
+from optuna.distributions import IntDistribution
+from optuna.trial import TrialState
+
+from bertdistill.engine.search.frozen import most_informative, optuna_trial
+from bertdistill.engine.search.past import PastTrial
 
 
 def test_the_most_informative_trials() -> None:
@@ -28,3 +33,16 @@ def test_a_long_history_without_a_result_is_its_newest_part() -> None:
     told = [PastTrial({}, "infeasible") for _ in range(50)]
     chosen = most_informative(told, lambda trial: trial.values, 10)
     assert list(range(40, 50)) == [place for place in range(50) if place in chosen]
+
+
+def test_a_copy_of_a_trial_shares_what_never_changes() -> None:
+    """Optuna copies each trial that is added to a study, and numbers and marks the copy."""
+    shape = {"layers": IntDistribution(1, 6)}
+    made = optuna_trial(TrialState.COMPLETE, [1.0], {"layers": 2}, shape)
+    made.set_constraint("size", 0.5)
+    copied = copy.deepcopy(made)
+    copied.number = 7
+    copied.set_constraint("runs", -1.0)
+    copied.set_user_attr("seen", True)
+    assert (-1, {"size": 0.5}, {}) == (made.number, made.constraints, made.user_attrs)
+    assert copied.distributions["layers"] is shape["layers"]

@@ -1,0 +1,245 @@
+"""The canvas that all charts are drawn on, and the values that they share; the only importer of plotext.
+
+plotext 5 has one figure for the whole process, so each chart is drawn in one locked block. It fails on infinities, so
+values that cannot be drawn are taken out first and counted. Everything is handed to it as a share of the axis and each
+label has its cell chosen here, so marks, labels and lines never depend on how plotext rounds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from bertdistill.app.draw.axes import Scale
+from bertdistill.app.draw.dots import DOTS, Dot, Marker, characters, dashed, trace
+from bertdistill.app.draw.sparks import PLAIN, narrowed
+
+_FIGURE = threading.Lock()
+
+Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference", "cascade"]
+Colour = int | tuple[int, int, int]
+"""A palette index, which the terminal's own theme shades, or red, green and blue."""
+
+GLYPHS: dict[str, tuple[str, str]] = {
+    "infeasible": ("×", "x"),
+    "dominated": ("·", "."),
+    "running": ("▷", ">"),
+    "reference": ("○", "o"),
+    "cascade": ("◇", "+"),
+    "baseline": ("◆", "B"),
+    "frontier": ("★", "*"),
+}
+"""Marker of each kind, and the one for ASCII; later ones are drawn over earlier ones."""
+
+COLOURS: dict[str, Colour] = {
+    "infeasible": 8,
+    "dominated": 7,
+    "running": 14,
+    "reference": 13,
+    "cascade": 12,
+    "baseline": 11,
+    "frontier": 10,
+    "line": 8,
+    **{f"series{i}": 9 + i for i in range(6)},
+}
+"""What is coloured, with the palette index of each: kinds of points, lines across, and curves by their place."""
+
+ACROSS, UP = ("┄", "-"), ("┆", "|")
+"""What lines across and up are drawn with, and in ASCII."""
+
+LEAST = (20, 6)
+"""Columns and rows below which there is no room for a chart."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Size in cells and what the terminal can show."""
+
+    width: int = 78
+    height: int = 18
+    colour: bool = False
+    ascii_only: bool = False
+    marker: Marker = "braille"
+    palette: Mapping[str, Colour] | None = None
+    """Replaces entries of COLOURS."""
+    frame: bool = True
+    """Titles and a closed box; without it the owner names the axes and the canvas gains their cells."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether every character must be ASCII."""
+        return self.ascii_only or self.marker == "ascii"
+
+    @property
+    def dots(self) -> tuple[int, int]:
+        return DOTS["ascii" if self.plain else self.marker]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart: `text` of at most the requested height, and what its owner shows around it."""
+
+    text: str
+    legend: tuple[str, ...] = ()
+    hidden: int = 0
+    """Points that could not be drawn."""
+    readings: tuple[tuple[str, float | None], ...] = ()
+    """Names and values under the cursor or the crosshair."""
+    drawn: bool = True
+    """False where `text` is a sentence that says why there is no chart."""
+
+
+@dataclass
+class Canvas:
+    """plotext's figure inside the axes, with the occupied cells. Only valid inside `canvas_of`."""
+
+    figure: Any
+    look: Look
+    x: Scale
+    y: Scale
+    columns: int
+    rows: int
+    spare: float = 0.0
+    """Share of the width kept free at the right for labels."""
+    taken: set[tuple[int, int]] = field(default_factory=set)
+
+    def share(self, x: float) -> float:
+        return self.x.share(x) * (1 - self.spare)
+
+    def column(self, x: float) -> int:
+        """Column of cells, from 0 on the left."""
+        return int(0.5 + (self.columns - 1) * self.share(x))
+
+    def row(self, y: float) -> int:
+        """Row of cells, from 0 at the bottom."""
+        return int(0.5 + (self.rows - 1) * self.y.share(y))
+
+    def dots(self, pairs: Sequence[tuple[float, float]]) -> list[Dot]:
+        """The dot of each pair of values; a cell holds `look.dots` of them."""
+        across, up = self.look.dots
+        wide, high = (self.columns * across - 1) * (1 - self.spare), self.rows * up - 1
+        xs, ys = self.x.shares(a for a, _ in pairs), self.y.shares(b for _, b in pairs)
+        return [(int(0.5 + wide * a), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
+
+    def near_end(self, column: int) -> bool:
+        """Whether labels go to the left of their marks here, towards the inside."""
+        return column > 0.8 * self.columns
+
+    def middle(self, x: float, y: float) -> tuple[int, int]:
+        """The dot in the middle of a mark's cell, so that lines meet their marks."""
+        across, up = self.look.dots
+        return self.column(x) * across + across // 2, self.row(y) * up + up // 2
+
+    def paint(self, key: str) -> Colour | str:
+        if not self.look.colour:
+            return "default"
+        return (self.look.palette or {}).get(key, COLOURS[key])
+
+    def line(self, xs: list[float], ys: list[float], glyph: str, key: str) -> None:
+        """A straight line of one glyph; its ends are shares of the axes."""
+        self.figure.plot(xs, ys, marker=glyph, color=self.paint(key))
+
+    def scatter(self, places: Sequence[tuple[float, float]], glyph: str, key: str, *, bold: bool = False) -> None:
+        if places:
+            xs, ys = [a for a, _ in places], [b for _, b in places]
+            self.figure.scatter(xs, ys, marker=glyph, color=self.paint(key), style="bold" if bold else "default")
+
+    def dotted(self, corners: Sequence[Dot], letter: str, key: str, dashes: tuple[int, ...]) -> None:
+        """A line of dots with the pattern of `dashes`; of letters if the marker is ASCII."""
+        marker: Marker = "ascii" if self.look.plain else self.look.marker
+        cells = characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter)
+        wide, high = max(1, self.columns - 1), max(1, self.rows - 1)
+        xs, ys = [column / wide for column, _ in cells], [row / high for _, row in cells]
+        if cells:
+            self.figure.scatter(xs, ys, marker=list(cells.values()), color=self.paint(key))
+
+    def take(self, column: int, row: int, length: int) -> None:
+        self.taken.update((column + i, row) for i in range(length))
+
+    def put(self, text: str, column: int, row: int, key: str, *, bold: bool = False) -> None:
+        """Write text starting at a cell, over whatever is there."""
+        self.take(column, row, len(text))
+        x, y = column / max(1, self.columns - 1), row / max(1, self.rows - 1)
+        style = "bold" if bold else "default"
+        self.figure.text(text, x=x, y=y, alignment="left", color=self.paint(key), style=style)
+
+    def write(self, text: str, key: str, places: Sequence[tuple[int, int, str]]) -> bool:
+        """Write a label at the first free position (column, row, side of the column); False if there is none."""
+        label = cells(text, self.look)
+        for column, row, side in places:
+            start = column if side == "left" else column - len(label) + 1
+            free = all((start + i, row) not in self.taken for i in range(len(label)))
+            if free and start >= 0 and start + len(label) <= self.columns and 0 <= row < self.rows:
+                self.put(label, start, row, key)
+                return True
+        return False
+
+    def text(self) -> str:
+        drawn: str = self.figure.build().rstrip("\n")
+        if not self.look.colour:
+            drawn = self.figure.uncolorize(drawn)
+        if self.look.plain:
+            drawn = drawn.translate(PLAIN)
+        return "\n".join(line.rstrip() for line in drawn.split("\n"))
+
+
+@contextmanager
+def canvas_of(look: Look, x: Scale, y: Scale, *, spare: int = 0, bare: bool = False) -> Iterator[Canvas]:
+    """plotext's single figure, locked and cleared, with axes and ticks; `spare` cells stay free on the right."""
+    import plotext  # not at the top: commands without a chart need not wait 26 ms
+
+    across = [] if bare else x.ticks(max(2, look.width // 12))
+    up = [] if bare else y.ticks(max(2, look.height // 3))
+    names = [cells(y.text(v), look, look.width // 3) for v in up]
+    titled = look.frame and not bare
+    sides = 0 if bare else 2 if look.frame else 1
+    columns = look.width - sides - max(map(len, names), default=0)
+    rows = look.height - sides - (bool(across)) - (titled and bool(y.axis.title)) - (titled and bool(x.axis.title))
+    free = spare / (columns - 1) if spare and columns >= 3 * spare else 0.0
+    with _FIGURE:
+        plotext.clear_figure()  # including what an error left behind
+        plotext.limit_size(False, False)  # else the size is limited to that of the terminal, 80×24 in a pipe
+        plotext.plotsize(look.width, look.height)
+        plotext.theme("clear")
+        plotext.canvas_color("default")
+        plotext.axes_color("default")
+        plotext.ticks_color("default")
+        plotext.xaxes(not bare, look.frame and not bare)
+        plotext.yaxes(not bare, look.frame and not bare)
+        plotext.xlim(0, 1)
+        plotext.ylim(0, 1)
+        canvas = Canvas(plotext, look, x, y, columns, rows, free)
+        plotext.scatter([0.0], [0.0], marker=" ", color="default")  # without data there are no axes
+        plotext.xticks([canvas.share(v) for v in across], [cells(x.text(v), look) for v in across])
+        plotext.yticks([y.share(v) for v in up], names)
+        if titled and x.axis.title:
+            plotext.xlabel(cells(x.axis.title, look, look.width))
+        if titled and y.axis.title:
+            plotext.title(cells(y.axis.title, look, look.width))
+        yield canvas
+
+
+def cells(text: str, look: Look, limit: int = 40) -> str:
+    """A label in characters that take one cell each: plotext counts characters, not cells."""
+    return narrowed(text, limit, ascii_only=look.plain)
+
+
+def roomy(look: Look) -> Look:
+    return replace(look, width=max(LEAST[0], look.width), height=max(LEAST[1], look.height))
+
+
+def too_small(look: Look) -> bool:
+    return look.width < LEAST[0] or look.height < LEAST[1]
+
+
+def sorry(look: Look, hidden: int) -> Drawing:
+    return Drawing(f"a chart needs {LEAST[0]} by {LEAST[1]} cells"[: max(0, look.width)], hidden=hidden, drawn=False)
+
+
+def kind_words(kinds: Iterable[Kind], look: Look) -> list[str]:
+    """The legend of these kinds, the most important first."""
+    found = set(kinds)
+    return [f"{glyphs[look.plain]} {kind}" for kind, glyphs in reversed(GLYPHS.items()) if kind in found]
