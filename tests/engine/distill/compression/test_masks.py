@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,7 @@ def test_nonzero_parameters_are_known_before_and_equal_those_of_the_network(kind
     from transformers import AutoModelForSequenceClassification
 
     settings = Settings(pruning="magnitude", sparsity=0.37, pruning_scope=scope, heads=2, embedding_rank=rank)
-    net = AutoModelForSequenceClassification.from_config(CONFIGS[kind])
+    net = AutoModelForSequenceClassification.from_config(copy.deepcopy(CONFIGS[kind]))
     prune_heads(net, [[0, 2], [0, 1]])
     if rank:
         factorise(net, rank)
