@@ -38,6 +38,8 @@ def costs(metric: str) -> bool:
 GENERAL = (
     Metric("search_loss", "mean hard loss on the validation split", "minimize", "", 4),
     Metric("params", "parameters of the whole student, embeddings and head included", "minimize", "", 0, True),
+    Metric("nonzero_params", "parameters that pruning has not set to 0; sizes follow params", "minimize", "", 0,
+           True),
     Metric("encoder_params", "parameters of the encoder layers, without embeddings and head", "minimize", "", 0, True),
     Metric("size_mb", "parameters as fp32, in 10^6 bytes, whatever settings.weights", "minimize", "MB", 1, True),
     Metric("bytes", "size of model.safetensors without its header, which names the tensors", "minimize", "B", 0, True),
@@ -56,5 +58,7 @@ GENERAL = (
     Metric("peak_memory_mb", "peak memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
 )  # fmt: skip
 """Metrics of any student, whatever its task."""
+COUNTS = ("params", "nonzero_params", "encoder_params")
+"""Metrics that count parameters."""
 LATENCIES = tuple(metric.name for metric in GENERAL if metric.name.startswith("latency_"))
 """All are measured together: a latency says little without its spread and the load at the time."""

@@ -17,6 +17,7 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.terms import online, signals, transfer_share
+from bertdistill.engine.distill.compression.table import passes_of
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
@@ -55,6 +56,7 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
+    passes = passes_of(spec.settings, model.net)
     pad_id = facts.units_of(model.units).pad_id
     every = open_features(Path(facts.features_of("train", model.units)))
     transfer = facts.transfer_features if transfer_share(spec.settings) else 0
@@ -105,10 +107,16 @@ def run_trial(run: Run) -> dict[str, float]:
             teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
             layerwise=compared,
+            passes=passes,
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )
-    known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
+    nonzero = params - sum(one.zeros() for one in passes)
+    known = {
+        "nonzero_params": nonzero,
+        "train_minutes": position.seconds / 60,
+        "peak_memory_mb": peak_memory_mb(run.device),
+    }
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
     if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
         measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]

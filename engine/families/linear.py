@@ -84,7 +84,13 @@ class Linear:
         params = (student.features + 1) * outputs
         read = facts.units_of(student.units).mean_length * student.ngrams
         size_mb = params * BYTES_PER_WEIGHT / 1e6
-        return {"params": params, "encoder_params": 0, "size_mb": size_mb, "gflops": 2 * read * outputs / 1e9}
+        return {
+            "params": params,
+            "encoder_params": 0,
+            "size_mb": size_mb,
+            "gflops": 2 * read * outputs / 1e9,
+            "nonzero_params": params,
+        }
 
     def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
         assert isinstance(student, LinearPlan)

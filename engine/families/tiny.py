@@ -125,4 +125,10 @@ def metrics(reading: Reading, encoder: int, head: int, flops: float) -> dict[str
     """Size and cost by the names of the contract, from the parameters outside the embeddings and operations."""
     params = reading.embedding_params + encoder + head
     size_mb = params * BYTES_PER_WEIGHT / 1e6
-    return {"params": params, "encoder_params": encoder, "size_mb": size_mb, "gflops": flops / 1e9}
+    return {
+        "params": params,
+        "encoder_params": encoder,
+        "size_mb": size_mb,
+        "gflops": flops / 1e9,
+        "nonzero_params": params,
+    }

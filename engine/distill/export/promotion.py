@@ -23,6 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH
+from bertdistill.engine.distill.compression.table import pruned_zeros
 from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
@@ -145,7 +146,8 @@ def verify(
     threshold = scored.metrics.get(NULL_THRESHOLD) if threshold is None else threshold
 
     reported = _score_report(run, model, tokenizer, precision, threshold, order.samples, found)
-    found.measured = {"params": params, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    nonzero = params - pruned_zeros(spec.settings, model.net)
+    found.measured = {"params": params, "nonzero_params": nonzero, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
     found.measured |= _file_size(order, spec)
     found.measured |= measure(run, order.checkpoint, features, MEASURED, spec.prepared)
     _export(run, order, tokenizer, threshold, found, reported)

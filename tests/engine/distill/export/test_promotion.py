@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.tiny import make_checkpoint
 from tests.workers import work
 
@@ -48,6 +49,7 @@ from bertdistill.engine.distill.export.promotion import (
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.trial import run_trial
+from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -212,6 +214,34 @@ def test_verified_model(tmp_path: Path, trained: Trained) -> None:
     request = {"question": "Where does ada sleep?", "passage": " ".join(SENTENCES[:4])}
     answer = ask(folder, request if task == QA else {"text": "a good ada story"})
     assert answer["best_span"] in request["passage"] if task == QA else answer["label"] in ("neg", "pos")
+
+
+def test_a_pruned_model_keeps_its_zeros(tmp_path: Path, trained: Trained) -> None:
+    """From the trial through the export, counted beside the dense size, and it answers as before."""
+    settings = replace(trained.spec.settings, pruning="gradual", sparsity=0.5, epochs=1.0)
+    run = attempt(replace(trained.spec, settings=settings), tmp_path / "trial")
+    metrics = run_trial(run)
+    best = [event for event in events_of(run, CHECKPOINT) if event["role"] == "best"][-1]
+    found = promote(Trained(run.spec, metrics, best).order(tmp_path / "v1"), tmp_path / "run")
+    assert "" == found["report"]["problem"]
+    stored = load_file(tmp_path / "v1" / "model.safetensors")
+    linears = [tensor for name, tensor in stored.items() if ".layer." in name and tensor.ndim == 2]
+    zeros = sum(int((tensor == 0).sum()) for tensor in linears)
+    assert zeros == sum(round(0.5 * tensor.numel()) for tensor in linears) > 0
+    known = plan_metrics(
+        plan_student(Shape.from_dict(run.spec.prepared.init_shape), settings, scratch=False),
+        task=run.spec.task,
+        labels=2,
+        mean_length=9.0,
+    )
+    for place in (metrics, found["metrics"], known):
+        assert (trained.metrics["params"], trained.metrics["params"] - zeros) == (
+            place["params"],
+            place["nonzero_params"],
+        )
+    assert "parameters that pruning has not set to 0" in (tmp_path / "v1" / "README.md").read_text()
+    if run.spec.task == CLASSIFY:
+        assert ask(tmp_path / "v1", {"text": "a good ada story"})["label"] in ("neg", "pos")
 
 
 def test_threshold_is_that_of_the_search_split(tmp_path: Path, questions: Trained) -> None:
