@@ -32,6 +32,13 @@ def test_aims_that_point_one_way_take_the_parts_in_their_order() -> None:
     assert ("exact", "throughput") == size_and_score([EXACT, Objective("throughput", "maximize")])
 
 
+def test_compression_is_a_size_although_more_is_better() -> None:
+    """Whatever the order."""
+    compression = Objective("compression", "maximize")
+    assert ("compression", "exact") == size_and_score([EXACT, compression])
+    assert ("compression", "exact") == size_and_score([compression, EXACT])
+
+
 def test_a_named_part_is_kept() -> None:
     """The other one is chosen around it."""
     assert ("latency_ms", "exact") == size_and_score([EXACT, PARAMS], size="latency_ms")
@@ -76,6 +83,7 @@ def test_the_teacher_is_as_large_as_a_student_that_keeps_everything() -> None:
     kept = known_metrics(
         shape, Settings(), scratch=False, task="text-classification", labels=2, mean_length=facts.mean_length
     )
+    kept |= {"bytes": 4 * kept["params"], "compression": 1.0}
     assert kept == teacher_sizes(facts, "text-classification")
     assert kept["params"] > kept["encoder_params"] > 0
     assert {} == teacher_sizes(Prepared(), "text-classification")
