@@ -95,11 +95,11 @@ def test_an_ensemble_is_as_large_as_all_its_models() -> None:
     facts = Prepared(teacher_shape=shape, labels=("a", "b"), mean_length=40.0)
     one = teacher_sizes(facts, "text-classification")
     twice = teacher_sizes(dataclasses.replace(facts, ensemble=(Member(shape, 1, 40.0),)), "text-classification")
-    assert twice == {name: 2 * (value or 0) for name, value in one.items()}
+    assert twice == {name: 2 * (value or 0) for name, value in one.items()} | {"compression": 1.0}
     longer = teacher_sizes(dataclasses.replace(facts, ensemble=(Member(shape, 1, 80.0),)), "text-classification")
     assert (longer["params"], True) == (twice["params"], (longer["gflops"] or 0) > (twice["gflops"] or 0))
     other = dataclasses.replace(facts, ensemble=(Member(dict(shape) | {"architecture": "electra"}, 9, 40.0),))
-    assert {"params", "size_mb"} == set(teacher_sizes(other, "text-classification"))
+    assert {"params", "size_mb", "bytes", "compression"} == set(teacher_sizes(other, "text-classification"))
     file = dataclasses.replace(facts, teacher_shape={}, ensemble=(Member(shape, 1, 40.0),))
     assert one == teacher_sizes(file, "text-classification")
     assert other == Prepared.from_dict(json.loads(json.dumps(other.to_dict())))

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import AttemptSpec, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.export import onnx_int8
 from bertdistill.engine.distill.export.onnx_int8 import NAME, Int8, OnnxModel, needs_seven_bits, verified
