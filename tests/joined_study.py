@@ -44,8 +44,10 @@ class JoinedStudy:
         return self.workspace.path / f"runs/toy/{number:04d}-1/checkpoints/best-00000003"
 
 
-def make(root: Path, families: Mapping[int, str] | None = None, **facts: Any) -> JoinedStudy:
-    """Write the workspace; `facts` replace some of the preparation, `families` those of some trials."""
+def make(
+    root: Path, families: Mapping[int, str] | None = None, own: Mapping[str, Any] | None = None, **facts: Any
+) -> JoinedStudy:
+    """Write the workspace; `facts` replace some of the preparation; `families` and `own` those of trials."""
     spec = study_spec(root, objectives=[{"metric": "accuracy"}, {"metric": "latency_cpu_ms"}], baseline={})
     workspace = Workspace((root / "ws").resolve())
     workspace.make()
@@ -73,7 +75,7 @@ def make(root: Path, families: Mapping[int, str] | None = None, **facts: Any) ->
         study = writes.create_study(session, name="toy", task=spec.task, spec=dump(spec), now=0.0)
         writes.set_prepared(session, study.id, prepared)
         for number, skill in SKILLS.items():
-            settings = {"family": families[number]} if families and number in families else {}
+            settings = {"family": families[number], **(own or {})} if families and number in families else {}
             _add_trial(session, made, study.id, number, skill, settings)
     db.close()
     return made

@@ -32,7 +32,15 @@ from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, 
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
-from bertdistill.engine.study.student import known, possible, proposed, wanted_families, wanted_signals, wanted_terms
+from bertdistill.engine.study.student import (
+    known,
+    possible,
+    proposed,
+    wanted_families,
+    wanted_signals,
+    wanted_terms,
+    wanted_vocabularies,
+)
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
@@ -55,6 +63,11 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     inputs = read_inputs(spec)
     for notice in inputs.notices:
         say(f"warning: {notice}")
+    if TASKS[spec.task].spans and wanted_vocabularies(spec):
+        say(
+            "note: in a smaller vocabulary the teacher's windows can get longer than data.max_length and lose their "
+            "ends; the log of each trial counts the answers that are lost"
+        )
     amounts = _amounts(spec, facts, inputs, say)
     examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)
@@ -63,8 +76,14 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         say("note: two labels are assumed; list data.labels to make the sizes exact")
     if any(objective.metric in WALL_TIMES for objective in optimised(spec.objectives)):
         say("note: this study optimises wall time, which other work on the machine increases; use latency_ratio")
-    if counted := [name for name in dict.fromkeys(possible(spec, "family")) if "units" in FAMILIES[name].settings]:
-        say(f"note: sizes of {', '.join(counted)} are upper limits until the preparation has counted words and n-grams")
+    families = list(dict.fromkeys(possible(spec, "family")))
+    counted = [name for name in families if "units" in FAMILIES[name].settings]
+    counted += [TRANSFORMER.name] * bool(wanted_vocabularies(spec))
+    if counted:
+        say(
+            f"note: sizes of {', '.join(counted)} are upper limits until the preparation has counted pieces, words and "
+            "n-grams"
+        )
     baseline = _baseline(spec)
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     teacher = _teacher_shape(spec, shape, say)

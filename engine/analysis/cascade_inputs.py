@@ -197,7 +197,8 @@ def _member(split: Split, name: str, folder: Path, values: Mapping[str, Any], un
         )
     numbers = {key: finite(value) for key, value in values.items() if isinstance(value, (int, float))}
     temperature = fit_temperature(logits, split.truth)
-    return Member(name, logits, temperature, numbers, units, split.facts.tokenizer_ms.get(units))
+    own = numbers.get("tokenizer_ms")  # of a trial with its own vocabulary
+    return Member(name, logits, temperature, numbers, units, own or split.facts.tokenizer_ms.get(units))
 
 
 def _cached(workspace: Workspace, told: str) -> Path:

@@ -60,6 +60,8 @@ class AttemptSpec:
     """By the value of `embedding_init`, the most units whose embeddings trials may start from."""
     units: list[str] = field(default_factory=list)
     """Units other than the teacher's that trials may read, such as words; the preparation tokenises for each."""
+    vocabularies: dict[str, list[int]] = field(default_factory=dict)
+    """By the value of `settings.vocabulary`, sizes that trials may have; the preparation counts tokens in them."""
     ngrams: dict[str, int] = field(default_factory=dict)
     """By the name of units, the longest n-grams of them that trials may ask for; the preparation counts them."""
     families: list[str] = field(default_factory=list)

@@ -6,7 +6,8 @@ Standard library only. It reads no files. `Study.prepared` and `prepared` in spe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,42 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """The pieces that a smaller vocabulary is made of, the first `vocab_size` of them, and how long texts get."""
+
+    least: int = 0
+    """The smallest vocabulary: special tokens and characters, without which words would become unknown."""
+    labelled: int = 0
+    """The largest one for training on the labelled texts: every piece that they hold."""
+    whole: int = 0
+    """The same with the transfer set."""
+    lengths: tuple[tuple[int, float], ...] = ()
+    """(entries, mean number of tokens per training input), ascending; the last is the largest vocabulary."""
+
+    def mean_length(self, entries: int) -> float:
+        """Mean number of tokens per training input: exact where it was counted, else interpolated."""
+        return _interpolated(self.lengths, entries)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The vocabulary of the model that transformers start from, and the smaller ones that trials may have instead."""
+
+    size: int = 0
+    """Its entries; 0 if an older version prepared the study, for which `vocab_size` meant nothing to transformers."""
+    tokenizer: str = ""
+    """Folder of its tokenizer."""
+    refused: str = ""
+    """Why it cannot be made smaller; empty if it can."""
+    kinds: Mapping[str, Pieces] = field(default_factory=dict)
+    """By the value of `settings.vocabulary`; only those that trials may ask for."""
+    pieces: str = ""
+    """Folder of these pieces; see `distill.data.pieces`."""
+    transfer: str = ""
+    """Folder of the texts of the transfer set, which trials tokenise again."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
@@ -111,6 +148,8 @@ class Prepared:
     """Folders of the tokenised splits: `train`, `search`, and `<split>/<units>` for units other than the teacher's."""
     units: Mapping[str, Units] = field(default_factory=dict)
     """By name; "" are the teacher's. Only where answers are labels."""
+    vocabulary: Vocabulary = Vocabulary()
+    """Of the model that transformers start from."""
     outputs: str = ""
     """Folder of the teacher's logits for the training inputs."""
     states: str = ""
@@ -146,8 +185,9 @@ class Prepared:
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
-        lists = {"labels": list(self.labels), "signals": list(self.signals)}
-        return dataclasses.asdict(self) | lists | {"ffn_importance": list(map(list, self.ffn_importance))}
+        found = dataclasses.asdict(self)
+        lists = {name: list(found[name]) for name in ("labels", "signals", "ensemble")}
+        return found | lists | {"ffn_importance": list(map(list, self.ffn_importance))}
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any] | None) -> Prepared:
@@ -158,12 +198,35 @@ class Prepared:
         lists["ffn_importance"] = tuple(map(tuple, values.get("ffn_importance", ())))
         units = {name: _units(one) for name, one in values.get("units", {}).items()}
         members = tuple(Member(**one) for one in values.get("ensemble", ()))
-        return Prepared(**values | lists | {"units": units, "ensemble": members})
+        vocabulary = _vocabulary(values.get("vocabulary", {}))
+        return Prepared(**values | lists | {"units": units, "ensemble": members, "vocabulary": vocabulary})
+
+
+def _interpolated(points: Sequence[tuple[int, float]], at: int) -> float:
+    """The value at `at`, linear between the logarithms of neighbouring points and constant beyond them; 0 of none."""
+    below = [point for point in points if point[0] <= at] or list(points[:1])
+    above = [point for point in points if point[0] >= at] or list(points[-1:])
+    if not points:
+        return 0.0
+    (low, first), (high, second) = below[-1], above[0]
+    share = (math.log(at) - math.log(low)) / (math.log(high) - math.log(low)) if low < high else 0.0
+    return first + share * (second - first)
+
+
+def _known(cls: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in dataclasses.fields(cls)}
+    return {name: value for name, value in raw.items() if name in names}
+
+
+def _vocabulary(raw: Mapping[str, Any]) -> Vocabulary:
+    values = _known(Vocabulary, raw)
+    kinds = {name: _known(Pieces, one) for name, one in values.get("kinds", {}).items()}
+    found = {name: Pieces(**one | {"lengths": tuple(map(tuple, one["lengths"]))}) for name, one in kinds.items()}
+    return Vocabulary(**values | {"kinds": found})
 
 
 def _units(raw: Mapping[str, Any]) -> Units:
-    known = {f.name for f in dataclasses.fields(Units)}
-    values = {name: value for name, value in raw.items() if name in known}
+    values = _known(Units, raw)
     found: dict[str, Any] = {"special_ids": tuple(values.get("special_ids", ()))}
     for name in ("ngrams", "whole_ngrams"):
         counts = values.get(name, {})

@@ -44,6 +44,7 @@ from bertdistill.engine.distill.teachers import INIT, base_model, check_length, 
 from bertdistill.engine.distill.training.evaluate import Evaluator
 from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.transfer.rows import with_transfer
+from bertdistill.engine.distill.vocabularies import count_vocabulary
 from bertdistill.engine.distill.weighing import Weighing, blocks_in
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import Shape, bert_shape
@@ -102,6 +103,14 @@ def prepare(run: Run) -> Prepared:
     pairs = any(getattr(row, "pair", None) is not None for row in search.rows)
     units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
+    vocabulary = count_vocabulary(
+        run,
+        *tokenizers[own],
+        init_shape.architecture,
+        train_examples,
+        all_examples,
+        open_features(Path(features[f"train/{own}"])) if own else every,
+    )
     known = teacher if teacher and not spec.teacher.outputs else ""
     units = {name: teacher_vectors(run, name, one, tokenizer, known) for name, one in units.items()}
     weighing = Weighing(
@@ -131,6 +140,7 @@ def prepare(run: Run) -> Prepared:
         init_folder=init,
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
+        vocabulary=vocabulary,
         outputs=str(outputs),
         search_outputs=search_outputs,
         states=states,

@@ -11,10 +11,14 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AUTO_UNITS, RANDOM, TEACHER_UNITS, Settings
 from bertdistill.engine.contract.terms import transfer_share
+from bertdistill.engine.families.stored import Contents, Size
 
 BYTES_PER_WEIGHT = 4
+BYTES_PER_ID = 4
 RESERVED = 2
 """The first rows of the embeddings: padding, and all units that have no row of their own."""
+ROWS = 5000
+"""In place of `vocab_size` 0."""
 READING = frozenset({"units", "vocab_size", "embedding_size", "embedding_init", "initializer_range", "word_dropout"})
 """Keys of `Settings` that decide what is read and embedded."""
 PLANNED = frozenset({"units", "vocab_size", "embedding_size"})
@@ -62,7 +66,13 @@ def plan_reading(facts: Prepared, settings: Settings) -> Reading:
     found = checked_units(facts, name)
     _check_vectors(found, settings)
     known = found.whole_vocabulary if transfer_share(settings) else found.vocabulary
-    rows = min(settings.vocab_size, known) if known else settings.vocab_size
+    wanted = settings.vocab_size or ROWS
+    if wanted <= RESERVED:
+        raise ConfigError(
+            f"settings.vocab_size is {wanted}, which leaves no row for units",
+            hint=f"use {RESERVED + 1} or more, or 0 for {ROWS}",
+        )
+    rows = min(wanted, known) if known else wanted
     return Reading(name, rows, settings.embedding_size, 2 if facts.pairs else 1)
 
 
@@ -105,8 +115,20 @@ def pooling(settings: Settings, family: str, choices: tuple[str, ...]) -> str:
     return choices[0] if settings.pooling == AUTO else settings.pooling
 
 
+def contents(reading: Reading, layers: tuple[Size, ...], biases: int) -> Contents:
+    """The tensors of a model file: the embeddings and the ids that have a row of their own, `layers`, `biases`."""
+    embeddings = (reading.rows, reading.embedding_size)
+    return Contents(layers, (embeddings,), biases, (reading.rows - RESERVED) * BYTES_PER_ID)
+
+
 def metrics(reading: Reading, encoder: int, head: int, flops: float) -> dict[str, float]:
     """Size and cost by the names of the contract, from the parameters outside the embeddings and operations."""
     params = reading.embedding_params + encoder + head
     size_mb = params * BYTES_PER_WEIGHT / 1e6
-    return {"params": params, "encoder_params": encoder, "size_mb": size_mb, "gflops": flops / 1e9}
+    return {
+        "params": params,
+        "encoder_params": encoder,
+        "size_mb": size_mb,
+        "gflops": flops / 1e9,
+        "nonzero_params": params,
+    }

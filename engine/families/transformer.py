@@ -6,15 +6,19 @@ Standard library only, because the runner sizes thousands of proposals: it build
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.layer_pairs import check_layers
+from bertdistill.engine.families.sparsity import Pruning, pruning_of
+from bertdistill.engine.families.stored import Contents, Size
+from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS, Task
@@ -147,6 +151,10 @@ class Plan:
     ffn_left: tuple[int, ...]
     embedding_rank: int = 0
     """Of the word embeddings; 0 is a whole table."""
+    vocabulary: str = ""
+    """Where the entries of a smaller vocabulary come from; empty if it is the whole one of the initial model."""
+    pruning: Pruning | None = None
+    """Of single weights."""
 
     @property
     def pruned(self) -> bool:
@@ -183,7 +191,8 @@ def plan_student(
             f"settings.embedding_rank is {rank}, but the hidden size is only {shape.hidden_size}",
             hint=f"use 1 to {shape.hidden_size - 1}, or 0 for a whole table",
         )
-    return Plan(dataclasses.replace(shape, layers=len(kept)), kept, (left,) * len(kept), widths, rank)
+    cut = dataclasses.replace(shape, layers=len(kept))
+    return Plan(cut, kept, (left,) * len(kept), widths, rank, pruning=pruning_of(settings))
 
 
 def _checked_shape(init: Shape, settings: Settings) -> Shape:
@@ -278,7 +287,8 @@ def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[
 def known_metrics(
     init: Shape, settings: Settings, *, scratch: bool, task: str, labels: int, mean_length: float
 ) -> dict[str, float]:
-    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops. Raises like plan_student.
+    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops and, unless training decides
+    it, nonzero_params. Raises like plan_student.
 
     `labels` is the number of classes of text classification; `mean_length` is in tokens.
     """
@@ -294,11 +304,13 @@ def plan_metrics(
     params = (
         embedding_params(plan.shape, plan.embedding_rank) + encoder + head_params(plan.shape, task=task, labels=labels)
     )
+    zeros = plan.pruning.zeros(prunable(plan)) if plan.pruning else 0
     return {
         "params": params,
         "encoder_params": encoder,
         "size_mb": params * BYTES_PER_WEIGHT / 1e6,
         "gflops": flops(plan, task=task, labels=labels, length=mean_length, first_position=first_position) / 1e9,
+        **({} if zeros is None else {"nonzero_params": params - zeros}),
     }
 
 
@@ -322,12 +334,41 @@ def layer_params(shape: Shape, heads_left: int, ffn: int) -> int:
     return projections + feed_forward + 4 * hidden
 
 
+def prunable(plan: Plan) -> Iterator[int]:
+    """Sizes of the matrices in the scope of the pruning of single weights: linear layers, then word embeddings."""
+    hidden = plan.shape.hidden_size
+    for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True):
+        yield from (hidden * heads * plan.shape.head_size,) * 4
+        yield from (hidden * ffn,) * 2
+    if plan.pruning and plan.pruning.embeddings:
+        yield plan.shape.vocab_size * (plan.embedding_rank or hidden)
+
+
 def head_params(shape: Shape, *, task: str, labels: int) -> int:
     """The task head: two span logits, or a dense layer (pooler, pre_classifier, dense) and `labels` classes."""
     hidden = shape.hidden_size
     if TASKS[task].spans:
         return hidden * SPAN_LOGITS + SPAN_LOGITS
     return (hidden * hidden + hidden) + (hidden * labels + labels)
+
+
+def contents(plan: Plan, *, task: str, labels: int) -> Contents:
+    """The tensors of its model file; together they are the parameters."""
+    shape, hidden, rank = plan.shape, plan.shape.hidden_size, plan.embedding_rank
+    words = (shape.vocab_size, rank or hidden)
+    embeddings = [words, *((rows, hidden) for rows in (shape.positions, shape.types) if rows)]
+    layers = zip(plan.heads_left, plan.ffn_left, strict=True)
+    matrices = [size for heads, ffn in layers for size in _layer_matrices(shape, heads, ffn)]
+    matrices += [(SPAN_LOGITS, hidden)] if TASKS[task].spans else [(hidden, hidden), (labels, hidden)]
+    biases = sum(rows for rows, _ in matrices)  # every linear layer but that of the factors has one for each output
+    norms = 2 * hidden * (1 + 2 * len(plan.heads_left))
+    factors = ((hidden, rank),) if rank else ()
+    return Contents((*matrices, *factors), tuple(embeddings), biases + norms)
+
+
+def _layer_matrices(shape: Shape, heads_left: int, ffn: int) -> list[Size]:
+    hidden, attention = shape.hidden_size, heads_left * shape.head_size
+    return [*[(attention, hidden)] * 3, (hidden, attention), (ffn, hidden), (hidden, ffn)]
 
 
 def flops(plan: Plan, *, task: str, labels: int, length: float, first_position: bool = True) -> float:
@@ -362,9 +403,11 @@ class Transformer:
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
             *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "head_size", "initializer_range"),
+            *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
             *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
             *("relation_weight", "relation_heads", "relation_layer"),
+            *sparsity.KEYS,
         }
     )
 
@@ -375,7 +418,8 @@ class Transformer:
         return NEED_PRETRAINED if scratch else NEED_SCRATCH
 
     def units(self, facts: Prepared, settings: Settings) -> str:
-        return _units(facts)
+        size = entries(facts, settings)
+        return units_name(settings.vocabulary, size) if size else _units(facts)
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
         shape = (facts.init_shape or facts.teacher_shape) if scratch else facts.init_shape
@@ -384,7 +428,8 @@ class Transformer:
                 "the preparation of this study did not report the shapes of its models",
                 hint="Start the study again under another name; its caches are reused.",
             )
-        plan = plan_student(Shape.from_dict(shape), settings, scratch=scratch, ffn_importance=facts.ffn_importance)
+        whole, size = Shape.from_dict(shape), entries(facts, settings)
+        plan = plan_student(whole, settings, scratch=scratch, ffn_importance=facts.ffn_importance)
         if plan.narrowed and facts.features and not facts.ffn_importance:
             raise ConfigError(
                 f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
@@ -397,24 +442,30 @@ class Transformer:
                 "projection of the initial model's hidden states",
                 hint="Start a new study that fixes or searches hidden_size from the beginning.",
             )
+        if size:
+            smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
+            plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
         if facts.teacher_shape:
-            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=_units(facts))
+            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=self.units(facts, settings))
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        mean_length = facts.units_of(_units(facts)).mean_length
         return plan_metrics(
             student,
             task=task.name,
             labels=len(facts.labels),
-            mean_length=mean_length,
+            mean_length=mean_length(facts, student.vocabulary, student.shape.vocab_size, _units(facts)),
             first_position=facts.first_position or not facts.features,
         )
 
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, Plan)
+        return contents(student, task=task.name, labels=len(facts.labels))
+
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
-        planned = {
+        planned = PLANNED | {
             "layers",
             "layer_choice",
             "layer_list",
@@ -424,6 +475,7 @@ class Transformer:
             "ffn_choice",
             "embedding_rank",
             "head_size",
+            *sparsity.KEYS,
         }
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})

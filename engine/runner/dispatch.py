@@ -30,6 +30,7 @@ from bertdistill.engine.study.student import (
     wanted_transfer,
     wanted_units,
     wanted_vectors,
+    wanted_vocabularies,
 )
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -73,6 +74,7 @@ def attempt_spec(
         transfer=wanted_transfer(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
+        vocabularies=wanted_vocabularies(spec),
         ngrams=wanted_ngrams(spec),
         vectors=wanted_vectors(spec),
         families=wanted_families(spec),

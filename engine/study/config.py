@@ -17,6 +17,7 @@ from bertdistill.engine.contract.spec import TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import apart, selected, table_and_key
 from bertdistill.engine.study.file_paths import with_absolute_paths
+from bertdistill.engine.study.older import modern
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
 from bertdistill.engine.study.recipes_section import chosen_recipes, read_recipes, with_recipes
@@ -105,7 +106,7 @@ def _related(problem: str, override: str) -> bool:
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The keyword arguments of StudySpec, and all problems."""
-    raw = _moved(raw)
+    raw = modern(raw)
     problems = [*_endless_numbers(raw), *unknown_keys(raw, KEYS, "")]
     if problems and any("finite" in problem.text for problem in problems):
         return {}, problems
@@ -147,15 +148,6 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
         problems += wrong
     return found, problems + cross_problems(parts)
-
-
-def _moved(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`[student] family`, found in older files and stored studies, is now a setting."""
-    student, settings = raw.get("student"), raw.get("settings", {})
-    if not isinstance(student, Mapping) or "family" not in student or not isinstance(settings, Mapping):
-        return raw
-    rest = {key: value for key, value in student.items() if key != "family"}
-    return {**raw, "student": rest, "settings": {"family": student["family"], **settings}}
 
 
 def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:

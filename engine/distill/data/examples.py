@@ -32,6 +32,7 @@ __all__ = [
     "digest",
     "load_examples",
     "search_examples",
+    "split_examples",
     "texts_of",
 ]
 
@@ -169,14 +170,19 @@ def split_notices(**parts: Examples) -> tuple[str, ...]:
 
 def search_examples(spec: AttemptSpec) -> Examples:
     """The validation split, verified to be the one that was prepared."""
+    return split_examples(spec)[1]
+
+
+def split_examples(spec: AttemptSpec) -> tuple[Examples, Examples]:
+    """The training and the validation split; the latter is verified to be the one that was prepared."""
     examples = load_examples(spec.data, spec.task, "train", labels=spec.prepared.labels)
-    _, search = cut(examples, spec.data)
+    train, search = cut(examples, spec.data)
     if digest(search) != spec.prepared.search_digest:
         raise ConfigError(
             f"{spec.data.train or spec.data.hub}: the training data has changed since the study was prepared",
             hint="restore the file, or start a new study",
         )
-    return search
+    return train, search
 
 
 def _order(seed: int, *texts: str) -> bytes:

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -160,7 +160,7 @@ def open_features(folder: Path) -> Features:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Part:
     """The features of some examples: arrays named as in Features, with lengths instead of offsets."""
 
     arrays: dict[str, Array]
@@ -178,19 +178,29 @@ def _fast(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 def _write(examples: Examples, tokenizer: Any, data: DataSpec, folder: Path, progress: Progress) -> None:
     span = TASKS[examples.task].spans
-    rows = _cut_questions(examples.rows, tokenizer, data) if span else examples.rows
+    rows = cut_questions(examples.rows, tokenizer, data) if span else examples.rows
     _check_lengths(rows if span else [], tokenizer, data)
+    starts = range(0, len(rows), BATCH)
+    make = _windows if span else _sentences
+    write_parts(
+        folder,
+        (make(rows[first : first + BATCH], first, tokenizer, data) for first in starts),
+        lambda parts: progress(min(parts * BATCH, len(rows)), len(rows)),
+    )
+
+
+def write_parts(folder: Path, parts: Iterable[Part], progress: Callable[[int], None]) -> None:
+    """Write the arrays of `Features` from those of its parts; `progress` is called with the number of parts written."""
     files: dict[str, _ArrayFile] = {}
     lengths: list[Array] = []
     try:
-        for first in range(0, len(rows), BATCH):
-            batch = (_windows if span else _sentences)(rows[first : first + BATCH], first, tokenizer, data)
+        for done, batch in enumerate(parts, 1):
             for name, values in batch.arrays.items():
                 if name not in files:
                     files[name] = _ArrayFile(folder / f"{name}.npy", values.dtype, values.shape[1:])
                 files[name].append(values)
             lengths.append(batch.lengths)
-            progress(min(first + BATCH, len(rows)), len(rows))
+            progress(done)
         files["offsets"] = _ArrayFile(folder / "offsets.npy", np.int64, ())
         files["offsets"].append(np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
     finally:
@@ -198,7 +208,7 @@ def _write(examples: Examples, tokenizer: Any, data: DataSpec, folder: Path, pro
             file.close()
 
 
-def _cut_questions(rows: Sequence[QAExample], tokenizer: Any, data: DataSpec) -> list[tuple[str, QAExample]]:
+def cut_questions(rows: Sequence[QAExample], tokenizer: Any, data: DataSpec) -> list[tuple[str, QAExample]]:
     """Every example with its question stripped and truncated to `max_question_length` tokens."""
     questions = [row.question.strip() for row in rows]
     cut: list[tuple[str, QAExample]] = []
@@ -237,7 +247,7 @@ def _check_lengths(rows: Sequence[tuple[str, QAExample]], tokenizer: Any, data: 
         )
 
 
-def _windows(rows: Sequence[tuple[str, QAExample]], first: int, tokenizer: Any, data: DataSpec) -> _Batch:
+def _windows(rows: Sequence[tuple[str, QAExample]], first: int, tokenizer: Any, data: DataSpec) -> Part:
     encoded = tokenizer(
         [question for question, _ in rows],
         [row.context for _, row in rows],
@@ -260,21 +270,22 @@ def _windows(rows: Sequence[tuple[str, QAExample]], first: int, tokenizer: Any, 
             f"the tokenizer of {tokenizer.name_or_path!r} puts no special token first, but unanswerable questions "
             "point to it. Choose a BERT or RoBERTa model as teacher.model."
         )
-    answers = np.array([_answer(row) for _, row in rows], np.int32)[example]
+    answers = np.array([answer_of(row) for _, row in rows], np.int32)[example]
     arrays = {
-        **_token_arrays(encodings, lengths, tokenizer),
+        **token_arrays([e.ids for e in encodings], [e.type_ids for e in encodings], tokenizer),
         "example_index": (example + first).astype(np.int32),
-        "targets": _targets(spans, starts, answers),
+        "targets": answer_tokens(spans, starts, answers),
         "char_spans": spans,
     }
-    return _Batch(arrays, lengths)
+    return Part(arrays, lengths)
 
 
-def _answer(row: QAExample) -> tuple[int, int]:
+def answer_of(row: QAExample) -> tuple[int, int]:
+    """The characters of its first answer, from and up to; (-1, -1) without one."""
     return (-1, -1) if row.impossible else (row.starts[0], row.starts[0] + len(row.answers[0]))
 
 
-def _targets(spans: Array, starts: Array, answers: Array) -> Array:
+def answer_tokens(spans: Array, starts: Array, answers: Array) -> Array:
     """(n, 2): first and last answer token, in windows that contain the whole answer; (0, 0) elsewhere."""
     targets = np.zeros((len(answers), 2), np.int32)
     for window, (begin, end) in enumerate(answers):
@@ -289,7 +300,7 @@ def _targets(spans: Array, starts: Array, answers: Array) -> Array:
     return targets
 
 
-def _sentences(rows: Sequence[Any], first: int, tokenizer: Any, data: DataSpec) -> _Batch:
+def _sentences(rows: Sequence[Any], first: int, tokenizer: Any, data: DataSpec) -> Part:
     paired = any(row.pair is not None for row in rows)
     encodings = tokenizer(
         [row.text for row in rows],
@@ -299,21 +310,21 @@ def _sentences(rows: Sequence[Any], first: int, tokenizer: Any, data: DataSpec) 
     ).encodings
     lengths = np.array([len(encoding.ids) for encoding in encodings])
     arrays = {
-        **_token_arrays(encodings, lengths, tokenizer),
+        **token_arrays([e.ids for e in encodings], [e.type_ids for e in encodings], tokenizer),
         "example_index": np.arange(first, first + len(rows), dtype=np.int32),
         "targets": np.array([row.label for row in rows], np.int32),
     }
-    return _Batch(arrays, lengths)
+    return Part(arrays, lengths)
 
 
-def _token_arrays(encodings: Sequence[Any], lengths: Array, tokenizer: Any) -> dict[str, Array]:
-    total = int(lengths.sum())
+def token_arrays(ids: Sequence[Any], types: Sequence[Any], tokenizer: Any) -> dict[str, Array]:
+    """Numbers and segment types of the tokens of some inputs, as `Features` has them."""
+    total = sum(map(len, ids))
     small = len(tokenizer) <= 1 << 16
-    ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.uint16 if small else np.int32, total)
-    if "token_type_ids" not in tokenizer.model_input_names:
-        return {"input_ids": ids}
-    types = np.fromiter(chain.from_iterable(e.type_ids for e in encodings), np.uint8, total)
-    return {"input_ids": ids, "token_types": types}
+    found = {"input_ids": np.fromiter(chain.from_iterable(ids), np.uint16 if small else np.int32, total)}
+    if "token_type_ids" in tokenizer.model_input_names:
+        found["token_types"] = np.fromiter(chain.from_iterable(types), np.uint8, total)
+    return found
 
 
 class _ArrayFile:

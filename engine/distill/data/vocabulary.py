@@ -1,9 +1,12 @@
-"""A WordPiece vocabulary trained on the data, for a teacher from scratch. It reads no files and loads no models."""
+"""WordPiece vocabularies trained on the data, for a teacher from scratch or a smaller student.
+
+It reads no files and loads no models.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -41,6 +44,26 @@ def _train(texts: Iterable[str], size: int, folder: Path) -> None:
     )
     tokenizer.train_from_iterator(kept, trainer)
     BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=True).save_pretrained(folder)
+
+
+def learn_pieces(words: Mapping[str, int], given: Sequence[str], size: int, prefix: str) -> list[str]:
+    """At most `size` pieces of words with their numbers of occurrence: the `given` ones, then as they are learnt.
+
+    A smaller size gives the first of the same pieces. `given` must hold every character of the words in both forms.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", continuing_subword_prefix=prefix))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=list(given),
+        show_progress=False,
+        continuing_subword_prefix=prefix,
+    )
+    lines = (" ".join([word] * count) for word, count in sorted(words.items()))
+    tokenizer.train_from_iterator(lines, trainer)
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
 def _given(texts: Iterable[str], size: int) -> list[str]:

@@ -29,6 +29,7 @@ from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.train import choose_precision
+from bertdistill.engine.distill.vocabularies import for_models
 
 FOLDER, SCORES = "reports", "scores.json"
 
@@ -52,6 +53,7 @@ def score_models(run: Run) -> dict[str, Any]:
 def _scores(run: Run, order: ReportOrder, examples: Examples) -> dict[str, Any]:
     model = _load(run, order)
     to_device(model.net, run.device)
+    run = for_models(run, [model])
     features = report_features(run, examples, open_tokenizer(run.spec, model))
     threshold = math.inf if order.threshold is None else order.threshold
     precision = choose_precision(order.precision, run.device)

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.distill.data.examples import Examples, load_examples
 from bertdistill.engine.distill.data.features import Features
-from bertdistill.engine.distill.families.model import Model
+from bertdistill.engine.distill.families.model import Model, own_tokenizer
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.tasks import SCORERS, Scored
@@ -23,6 +23,8 @@ from bertdistill.engine.tasks.table import TASKS
 
 def open_tokenizer(spec: AttemptSpec, model: Model) -> Any:
     """The tokenizer of the units that a model reads."""
+    if own := own_tokenizer(model):
+        return own
     folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 

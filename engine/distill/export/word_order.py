@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import open_regular
 from bertdistill.engine.distill.data.examples import Examples, TextExample, search_examples
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
+from bertdistill.engine.distill.export.scoring import open_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model, Servable
 from bertdistill.engine.distill.families.table import load_model
@@ -164,8 +164,7 @@ def _model(spec: AttemptSpec, folder: Path, *, teacher: bool) -> Model:
 
 def _answer(spec: AttemptSpec, request: Any) -> dict[str, Any]:
     model = _model(spec, Path(request["folder"]), teacher=bool(request["teacher"]))
-    folder = spec.prepared.units_of(model.units).tokenizer or spec.prepared.teacher_folder
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = open_tokenizer(spec, model)
     shuffling, known = Shuffling(**request["shuffling"]), _known(request.get("outputs", ""), spec)
     if not request.get("by_example"):
         return measure(spec, model, tokenizer, shuffling, known).to_dict()

@@ -13,8 +13,8 @@ import torch
 from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.attempt import AttemptSpec
-from bertdistill.engine.contract.facts import INIT_UNITS
 from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.distill.families.embeddings import open_tokenizer, replace_embeddings
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
@@ -26,7 +26,8 @@ from bertdistill.engine.distill.families.transformer import (
     save_student,
     save_whole,
 )
-from bertdistill.engine.families.transformer import ARCHITECTURES, Shape
+from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape
+from bertdistill.engine.families.vocabulary import size_of
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
@@ -42,10 +43,9 @@ class Encoder:
     net: PreTrainedModel
     kept_heads: Sequence[Sequence[int]] = field(default_factory=list)
     """For every layer, the indices of the kept heads; empty if all are kept."""
-
-    @property
-    def units(self) -> str:
-        return str(getattr(self.net.config, UNITS, ""))
+    units: str = ""
+    tokenizer: Any | None = None
+    """Its own, which is saved with it; None if the preparation has it."""
 
     @property
     def inputs(self) -> AbstractSet[str]:
@@ -69,6 +69,9 @@ class Encoder:
 
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         config: Any = self.net.config
+        tokenizer = tokenizer or self.tokenizer
+        if self.units or hasattr(config, UNITS):  # a student of another study may have been the initial model
+            setattr(config, UNITS, self.units)
         if config.model_type not in ARCHITECTURES:
             save_whole(self.net, folder, tokenizer)
             return
@@ -82,6 +85,10 @@ class Encoders:
     def build(self, spec: AttemptSpec) -> Encoder:
         facts, scratch = spec.prepared, spec.student.init == SCRATCH
         folder = Path(facts.importance) if facts.importance else None
+        units, tokenizer = TRANSFORMER.units(facts, spec.settings), None
+        if size_of(units)[1]:
+            tokenizer = open_tokenizer(facts.units_of(units).tokenizer)
+            before = open_tokenizer(facts.vocabulary.tokenizer)
         net, kept = build_student(
             SCRATCH if scratch else facts.init_folder,
             spec.settings,
@@ -91,13 +98,14 @@ class Encoders:
             importance=load_importance(folder) if folder else None,
             neurons=load_neurons(folder) if folder and facts.ffn_importance else None,
             projection=Projection.load(Path(facts.projection)) if facts.projection else None,
+            embed=(lambda model: replace_embeddings(model, before, tokenizer)) if tokenizer else None,
         )
-        if INIT_UNITS in facts.units:
-            setattr(net.config, UNITS, INIT_UNITS)
-        return Encoder(net, kept)
+        return Encoder(net, kept, units, tokenizer)
 
     def load(self, folder: Path) -> Encoder:
-        return Encoder(*load_student(folder))
+        net, kept = load_student(folder)
+        units = str(getattr(net.config, UNITS, ""))
+        return Encoder(net, kept, units, open_tokenizer(folder) if size_of(units)[1] else None)
 
 
 ENCODERS = Encoders()

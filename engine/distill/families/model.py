@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FAMILY = "bertdistill_family"
 """Key of config.json that names the family of the network; without it, it is a transformer."""
+FORM = "bertdistill_weights"
+"""Key of config.json that names the number format of the file, see `settings.weights`; without it, it is fp32."""
 TOKEN_TYPES = "token_types"
 """Input: segment ids."""
 
@@ -79,6 +81,11 @@ class Model(Servable, Protocol):
     def save(self, folder: Path, tokenizer: Any | None = None) -> None:
         """Write config.json, model.safetensors and optionally the tokenizer into `folder`."""
         ...
+
+
+def own_tokenizer(model: Model) -> Any | None:
+    """The tokenizer of a model that no preparation has, such as one with a smaller vocabulary."""
+    return getattr(model, "tokenizer", None)
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,16 @@ def build_student(
     importance: Importance | None = None,
     neurons: Importance | None = None,
     projection: Projection | None = None,
+    embed: Callable[[PreTrainedModel], None] | None = None,
     revision: str = "",
 ) -> tuple[PreTrainedModel, list[list[int]]]:
     """The student that `settings` describe, and the heads kept in each of its layers.
 
     `init` is a folder or Hub id, or None or "scratch" for random weights; `shape` is that of `init`, or of the teacher
     from scratch. `importance` is (layers, heads) of `init`, `neurons` (layers, feed-forward size), `projection` of its
-    hidden states; each is needed only where something is cut by it. New weights depend only on `settings.seed`; torch's
-    global random state is unchanged. Raises ConfigError if the settings do not fit the initial model.
+    hidden states; each is needed only where something is cut by it. `embed` replaces the word embeddings, before they
+    are factorised. New weights depend only on `settings.seed`; torch's global random state is unchanged. Raises
+    ConfigError if the settings do not fit the initial model.
     """
     scratch = init is None or init == SCRATCH
     blocks = [] if neurons is None else [importance_blocks(layer) for layer in neurons.tolist()]
@@ -77,6 +79,8 @@ def build_student(
             _keep_layers(model, plan)
         standalone.prune_heads(model, kept_heads)
         standalone.prune_neurons(model, kept_neurons)
+        if embed is not None:
+            embed(model)
         if plan.projected:
             _narrow(model, plan, projection)
         if plan.embedding_rank:

@@ -32,4 +32,6 @@ def value(step: Step) -> Tensor:
     """The term of one step, a scalar."""
     if step.settings.soft_loss == "mse":
         return logits_loss(step.logits, step.teacher_logits)
-    return soft_loss(step.logits, step.teacher_logits, step.settings.temperature)
+    # A token that the teacher does not have is no choice in its softmax, so it is none in the student's either.
+    student = step.logits.masked_fill(step.teacher_logits <= MASKED / 2, MASKED)
+    return soft_loss(student, step.teacher_logits, step.settings.temperature)

@@ -57,6 +57,26 @@ def test_the_soft_loss_is_chosen_by_a_setting() -> None:
     assert "temperature" not in idle(Settings())
 
 
+def test_tokens_that_the_teacher_does_not_have_are_no_choices() -> None:
+    """The softmax of the student is over the others, as if these did not exist, and they get no gradient."""
+    outputs = torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True)
+    teacher, targets = torch.randn(2, 4, 2), torch.tensor([[1, 0], [3, 3]])
+    teacher[0, 2, 0] = teacher[1, 1, 1] = teacher[1, 2, 1] = MASKED
+    total = losses_of(step(outputs, targets, teacher, alpha=1.0, temperature=1.5)).total
+    expected = 0.0
+    for row in range(2):
+        for side in range(2):
+            there = [i for i in range(4) if teacher[row, i, side] > MASKED / 2]
+            p = [math.exp(teacher[row, i, side].item() / 1.5) for i in there]
+            q = [math.exp(outputs[row, i, side].item() / 1.5) for i in there]
+            p, q = ([one / sum(all_of) for one in all_of] for all_of in (p, q))
+            expected += 1.5**2 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) / 4
+    assert expected == pytest.approx(total.item(), rel=1e-5)
+    total.backward()
+    assert outputs.grad is not None
+    assert torch.equal(outputs.grad == 0, teacher <= MASKED / 2)
+
+
 def test_rows_without_a_label_have_no_hard_loss() -> None:
     """The mean is over those with a label; the soft loss sees all rows."""
     logits, teacher = torch.randn(4, 3), torch.randn(4, 3)
