@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.tasks.task import Task
 
 NAME = "paper"
@@ -36,6 +37,10 @@ class PaperFamily:
         assert isinstance(student, int)
         params = 1000.0 * student
         return {"params": params, "encoder_params": params, "size_mb": params * 4 / 1e6, "gflops": params / 1e6}
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, int)
+        return Contents(((student, 1000),), (), 0)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         return frozenset({"hidden_size", "head_size"})

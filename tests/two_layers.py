@@ -17,7 +17,9 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.model import FAMILY, Outputs
+from bertdistill.engine.distill.families.tiny_net import unpacked
 from bertdistill.engine.families.family import TRAINING
+from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.tasks.task import Task
 
 NAME = "two-layers"
@@ -55,6 +57,11 @@ class TwoLayers:
         params = student.vocabulary * hidden + encoder + hidden * labels + labels
         gflops = 2 * (hidden * hidden + hidden * labels) / 1e9
         return {"params": params, "encoder_params": encoder, "size_mb": params * 4 / 1e6, "gflops": gflops}
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, Sizes)
+        hidden, labels = student.hidden, task.logits(len(facts.labels))
+        return Contents(((hidden, hidden), (labels, hidden)), ((student.vocabulary, hidden),), hidden + labels)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         return self.settings - TRAINING
@@ -105,6 +112,6 @@ class Builder:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         sizes = {key: config[key] for key in ("vocabulary", "hidden", "labels")}
         model = Model(Net(**sizes), sizes)
-        model.net.load_state_dict(load_file(folder / "model.safetensors"))
+        model.net.load_state_dict(unpacked(load_file(folder / "model.safetensors")))
         model.net.eval()
         return model

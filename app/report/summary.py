@@ -26,6 +26,7 @@ from bertdistill.app.views.view import (
     remark,
 )
 from bertdistill.engine.analysis.joined import Joined
+from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.study.scopes import split, uses
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Trial, TrialState
@@ -152,7 +153,7 @@ def _metrics_table(view: StudyView, trial: Trial) -> str:
     other = all_metrics(baseline) if baseline and baseline.id != trial.id else {}
     rows = []
     for name, value in values.items():
-        if name in ("params", "encoder_params") and value is not None:
+        if name in COUNTS and value is not None:
             text, against = fmt.exact(value), fmt.exact(other.get(name))
         else:
             text, against = fmt.metric(name, value, unit=True), fmt.metric(name, other.get(name))

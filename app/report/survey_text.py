@@ -42,6 +42,7 @@ def percent(value: float | None) -> str:
 def entries_table(found: Survey) -> Table:
     """Every configuration, the largest model first, then the teacher."""
     costs = [name for name in COSTS if any(one.costs.get(name) is not None for one in found.entries)]
+    costs = [name for name in costs if name != "nonzero_params" or _pruned(found)]
     splits = [split for split in (VALIDATION, REPORT) if any(split in one.scores for one in found.entries)]
     columns = [Column("method", False), Column("trial"), Column("compression")]
     for split in splits:
@@ -56,6 +57,12 @@ def entries_table(found: Survey) -> Table:
         rows.append(["teacher", "", "1×", *cells, "", "", "100 %", *("" for _ in costs)])
         kinds.append("teacher")
     return Table(tuple(columns), tuple(map(tuple, rows)), tuple(kinds))
+
+
+def _pruned(found: Survey) -> bool:
+    """Whether any student has fewer non-zero parameters than parameters."""
+    pairs = [(one.costs.get("nonzero_params"), one.costs.get("params")) for one in found.entries]
+    return any(nonzero is not None and params is not None and nonzero < params for nonzero, params in pairs)
 
 
 def _entry_row(found: Survey, one: Entry, splits: Sequence[str], costs: Sequence[str]) -> list[str]:
@@ -170,7 +177,7 @@ def _notes(found: Survey, data: str) -> Iterator[str]:
         yield f"Scores kept and ties are on the report split ({found.examples.get(REPORT, 0):,} examples)."
     else:
         yield "Not every row is scored on the report split; `engine survey --verify` scores them."
-    if any("nonzero_params" in one.costs and one.costs["nonzero_params"] for one in found.entries):
+    if _pruned(found):
         yield "Pruned weights are zeros in a model of full size: they change nonzero_params, not compression."
     if data:
         yield (

@@ -19,7 +19,7 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe_line
-from bertdistill.app.views.rerun_outlook import as_typed, cost, size
+from bertdistill.app.views.rerun_outlook import as_typed, cost, size, sizes
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
@@ -268,7 +268,7 @@ def outlook_text(view: StudyView, outlook: Outlook) -> Text:
         left = view.spec.budget.trials - used(view.trials)
         text.append(f"Q queues it; {left} of {view.spec.budget.trials} trials of the budget are left.", "bold")
     if (forecast := outlook.forecast) is not None:
-        params, *others = forecast.known.items()
+        params, *others = sizes(forecast.known).items()
         text.append(f"\n{size(*params)}{_against(view, forecast)}, {', '.join(size(*one) for one in others)}")
         text.append(f"\n{cost(forecast)}")
     return text

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.tasks.table import METRICS
 
 NONE = "–"
@@ -64,8 +65,10 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
     """A metric's value with the digits that mean something; counts of parameters are shortened."""
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return NONE
-    if name in ("params", "encoder_params"):
+    if name in COUNTS:
         return count(value)
+    if name == "bytes":
+        return size(value)
     known = METRICS.get(name)
     if known is None:
         return setting(value)

@@ -6,15 +6,16 @@ It opens no database: the engine forecasts, this finds the trials to compare wit
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.app.draw.charts import Point
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.view import COUNTS, StudyView, chart_axes, chart_trials
+from bertdistill.app.views.view import StudyView, chart_axes, chart_trials
 from bertdistill.engine.analysis.neighbours import Neighbour, expected, nearest
+from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import dominates, feasible, has_all, oriented
 from bertdistill.engine.steering.actions import Forecast
@@ -162,10 +163,15 @@ def lines(view: StudyView, parent: Trial, outlook: Outlook) -> list[tuple[str, s
 
 def _sizes(forecast: Forecast) -> str:
     words = []
-    for name, value in forecast.known.items():
+    for name, value in sizes(forecast.known).items():
         before = forecast.parent_known.get(name)
         words.append(f"{size(name, value)}{_change(before, value)}")
     return ", ".join(words)
+
+
+def sizes(known: Mapping[str, float]) -> dict[str, float]:
+    """What is known before training, without what repeats the number of parameters of a student that is not pruned."""
+    return {name: value for name, value in known.items() if name != "nonzero_params" or value != known.get("params")}
 
 
 def _change(before: float | None, value: float) -> str:

@@ -19,6 +19,7 @@ from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, is_wide, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
 from bertdistill.engine.study.observed import observed_space
@@ -30,7 +31,7 @@ from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
 
-COUNTS = ("params", "encoder_params")
+WHOLE = (*COUNTS, "bytes")
 """Metrics that are whole numbers."""
 
 
@@ -214,7 +215,7 @@ def all_metrics(trial: Trial) -> dict[str, float | None]:
     """Metrics known before training, then those measured; what is not a finite number is None."""
     merged: dict[str, Any] = {**trial.known, **trial.metrics}
     values = {name: value_of(merged, name) for name in merged}
-    return values | {name: round(value) for name in COUNTS if (value := values.get(name)) is not None}
+    return values | {name: round(value) for name in WHOLE if (value := values.get(name)) is not None}
 
 
 def columns(view: StudyView) -> list[str]:
@@ -300,7 +301,7 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
 
 
 def _tick(name: str, value: float) -> str:
-    return metric(name, value) if name in ("params", "encoder_params") else f"{value:.4g}"
+    return metric(name, value) if name in WHOLE else f"{value:.4g}"
 
 
 def _kind(view: StudyView, trial: Trial) -> Kind:

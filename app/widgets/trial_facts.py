@@ -193,7 +193,7 @@ def _metrics(
 
 
 def _metric(name: str, value: float | None) -> str:
-    return fmt.exact(value) if name == "params" and value is not None else fmt.metric(name, value)
+    return fmt.exact(value) if name in ("params", "nonzero_params") and value is not None else fmt.metric(name, value)
 
 
 def _against(name: str, mine: float | None, theirs: float | None) -> str:

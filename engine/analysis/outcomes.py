@@ -5,16 +5,12 @@ Pure: it reads no database and ranks nothing.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.space import Value
 from bertdistill.engine.tasks.table import METRICS, TASKS
@@ -83,43 +79,20 @@ def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None
 def size_and_score(objectives: Sequence[Objective], size: str = "", score: str = "") -> tuple[str, str]:
     """The metrics used as size (x axis) and score (y axis): the first minimised and the first maximised objective.
 
-    If all objectives have one direction, the first two are used in order. An explicit `size` or `score` is kept.
+    If all objectives have one direction, one that is known before training, such as compression, is the size; else
+    the first two are used in order. An explicit `size` or `score` is kept.
     """
     wanted = optimised(objectives)
     names = [objective.metric for objective in wanted]
     down = [objective.metric for objective in wanted if objective.direction == "minimize"]
     up = [objective.metric for objective in wanted if objective.direction == "maximize"]
-    first = size or next((name for name in [*down, *names] if name != score), names[0])
+    before = [name for name in names if name in METRICS and METRICS[name].known_before]
+    first = size or next((name for name in [*down, *before, *names] if name != score), names[0])
     return first, score or next((name for name in [*up, *names] if name != first), names[-1])
 
 
 def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
-    """Size and cost of the teacher, counted as for students, from the facts of the preparation; empty before it.
+    """Size and cost of the teacher, counted as for students; empty before the preparation or if it is a file."""
+    from bertdistill.engine.study.student import teacher_known  # imported here: the app's first screen needs no sizes
 
-    Those of an ensemble are sums, as far as they are known of each model: all of them answer every text.
-    """
-    first = [facts] if facts.teacher_shape else []
-    others = [
-        dataclasses.replace(facts, teacher_shape=one.shape, teacher_params=one.params, mean_length=one.mean_length)
-        for one in facts.ensemble
-    ]
-    found = [_model_sizes(one, task) for one in (*first, *others)]
-    if len(found) < 2:
-        return found[0] if found else {}
-    common = [name for name in found[0] if all(one.get(name) is not None for one in found)]
-    return {name: math.fsum(one[name] or 0.0 for one in found) for name in common}
-
-
-def _model_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
-    """A student that keeps everything is as large as its teacher."""
-    from bertdistill.engine.families.transformer import (
-        BYTES_PER_WEIGHT,
-        TRANSFORMER,  # imported here because the app's first screen does not need it
-    )
-
-    kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
-    try:
-        return dict(TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), TASKS[task], facts))
-    except ConfigError:  # an architecture whose costs are not computed
-        count = facts.teacher_params
-        return {"params": count, "size_mb": count * BYTES_PER_WEIGHT / 1e6} if count else {}
+    return dict(teacher_known(facts, TASKS[task]))

@@ -188,8 +188,9 @@ class Prepared:
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""
-        lists = {"labels": list(self.labels), "signals": list(self.signals)}
-        return dataclasses.asdict(self) | lists | {"ffn_importance": list(map(list, self.ffn_importance))}
+        found = dataclasses.asdict(self)
+        lists = {name: list(found[name]) for name in ("labels", "signals", "ensemble")}
+        return found | lists | {"ffn_importance": list(map(list, self.ffn_importance))}
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any] | None) -> Prepared:

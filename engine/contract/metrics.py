@@ -38,8 +38,12 @@ def costs(metric: str) -> bool:
 GENERAL = (
     Metric("search_loss", "mean hard loss on the validation split", "minimize", "", 4),
     Metric("params", "parameters of the whole student, embeddings and head included", "minimize", "", 0, True),
+    Metric("nonzero_params", "parameters that pruning has not set to 0; sizes follow params", "minimize", "", 0,
+           True),
     Metric("encoder_params", "parameters of the encoder layers, without embeddings and head", "minimize", "", 0, True),
-    Metric("size_mb", "weights in fp32, in 10^6 bytes", "minimize", "MB", 1, True),
+    Metric("size_mb", "parameters as fp32, in 10^6 bytes, whatever settings.weights", "minimize", "MB", 1, True),
+    Metric("bytes", "size of model.safetensors without its header, which names the tensors", "minimize", "B", 0, True),
+    Metric("compression", "the teacher's parameters as fp32, in bytes, over these bytes", "maximize", "x", 1, True),
     Metric("gflops", "10^9 floating point operations for one example of mean length", "minimize", "GFLOP", 3, True),
     Metric("gflops_cached", "the same with a passage that separate layers read before; without them gflops", "minimize",
            "GFLOP", 3, True),
@@ -57,6 +61,8 @@ GENERAL = (
     Metric("peak_memory_mb", "peak memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
 )  # fmt: skip
 """Metrics of any student, whatever its task."""
+COUNTS = ("params", "nonzero_params", "encoder_params")
+"""Metrics that count parameters."""
 LATENCY_CACHED = "latency_cached_ms"
 LATENCIES = tuple(
     metric.name for metric in GENERAL if metric.name.startswith("latency_") and metric.name != LATENCY_CACHED

@@ -22,6 +22,8 @@ TEACHER_UNITS = "teacher"
 """Value of `settings.units`: the pieces of the teacher's tokenizer. Elsewhere these units are named ""."""
 AUTO_UNITS = "auto"
 """Value of `settings.units`: what suits the family best."""
+FP32, FP16, INT8, INT4 = WEIGHTS = ("fp32", "fp16", "int8", "int4-embeddings")
+"""Values of `settings.weights`."""
 CUT_VOCABULARY, NEW_VOCABULARY = "cut", "new"
 """Values of `settings.vocabulary`."""
 MOST_NGRAM, MOST_COUNT = 3, 100
@@ -279,6 +281,39 @@ class Settings:
     initializer_range: float = key(
         0.02, help="Standard deviation of new weights; mlp, bilstm: of the embeddings.", low=1e-4, high=1
     )
+    pruning: str = key(
+        "none",
+        help="Which weights become 0. magnitude: the smallest; random: any, as a control; gradual: the smallest, more "
+        "with every step; iterative: in rounds with training between them (NIP); movement: those that training moves "
+        "towards 0; proximal: those that a reweighted l1 norm makes 0 (RPP). Bytes and times stay as they are.",
+        choices=("none", "magnitude", "random", "gradual", "iterative", "movement", "proximal"),
+    )
+    sparsity: float = key(0.5, help="Share of zeros in every matrix that is pruned.", low=0, high=0.99)
+    pruning_scope: str = key(
+        "linears",
+        help="What is pruned: the linear layers of the encoder, or also its word embeddings (not by movement).",
+        choices=("linears", "embeddings"),
+    )
+    pruning_when: str = key(
+        "before",
+        help="magnitude, random: before the training, which leaves the zeros alone; during it, like gradual; or after "
+        "it.",
+        choices=("before", "during", "after"),
+    )
+    pruning_begin: float = key(0.0, help="Share of the training after which pruning during it begins.", low=0, high=1)
+    pruning_end: float = key(
+        0.6, help="Share of the training after which pruning during it has reached the sparsity.", low=0, high=1
+    )
+    pruning_rounds: int = key(
+        10, help="iterative: rounds of pruning; proximal: how often the norm is reweighted.", low=1, high=100_000
+    )
+    pruning_strength: float = key(
+        0.0,
+        help="proximal: weight gamma of the norm; 0 adjusts it so that about the sparsity is reached.",
+        low=0,
+        high=100,
+    )
+    pruning_learning_rate: float = key(0.01, help="movement: peak learning rate of the scores.", low=1e-8, high=10)
     alpha: float = key(0.5, help="Weight of the soft loss; the hard loss gets 1 - alpha.", low=0, high=1)
     soft_loss: str = key(
         "kl",
@@ -352,6 +387,13 @@ class Settings:
     seed: int = key(42, help="Seed of data order, dropout and new weights.", low=0)
     precision: str = key(
         "auto", help="Training precision; auto uses bf16 if supported.", choices=("auto", "fp32", "bf16")
+    )
+    weights: str = key(
+        FP32,
+        help="Number format of the stored weights. int8: 8 bits with a scale for each output channel and each row of "
+        "embeddings, vectors in fp16; int4-embeddings: the same with embeddings in 4 bits, a scale for each 32. "
+        "Training is not affected; every evaluation uses the rounded weights.",
+        choices=WEIGHTS,
     )
     evaluations: int = key(4, help="Evaluations on the validation split, evenly spaced.", low=1, high=1000)
     checkpoint_minutes: float = key(

@@ -5,6 +5,7 @@ No teacher runs here, and nothing is decided about the search.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
 from bertdistill.engine.contract.terms import online, signals, transfer_share
+from bertdistill.engine.distill.compression.table import passes_of
+from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import search_examples
@@ -32,8 +35,9 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
-from bertdistill.engine.distill.training.train import Job, choose_precision, schedule, train
+from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
 from bertdistill.engine.distill.vocabularies import for_trial
+from bertdistill.engine.families.table import weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
@@ -53,6 +57,7 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.net.parameters())
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
+    passes = passes_of(spec.settings, model.net)
     pad_id = facts.units_of(model.units).pad_id
     every = open_features(Path(facts.features_of("train", model.units)))
     transfer = facts.transfer_features if transfer_share(spec.settings) else 0
@@ -81,6 +86,12 @@ def run_trial(run: Run) -> dict[str, float]:
         examples=plan.examples(plan.steps),
         precision=str(precision).removeprefix("torch."),
     )
+    form = weights_of(spec.settings)
+
+    def evaluate() -> Evaluation:
+        with rounded(model.net, form):
+            return evaluator.evaluate(model, run, precision)
+
     position = (fit if fitted else train)(
         Job(
             model=model,
@@ -92,14 +103,21 @@ def run_trial(run: Run) -> dict[str, float]:
             device=run.device,
             precision=precision,
             pad_id=pad_id,
-            evaluate=lambda: evaluator.evaluate(model, run, precision),
+            evaluate=evaluate,
+            save_best=partial(save_packed, model, form),
             teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
             layerwise=compared,
+            passes=passes,
             resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
         )
     )
-    known = {"train_minutes": position.seconds / 60, "peak_memory_mb": peak_memory_mb(run.device)}
+    nonzero = params - sum(one.zeros() for one in passes)
+    known = {
+        "nonzero_params": nonzero,
+        "train_minutes": position.seconds / 60,
+        "peak_memory_mb": peak_memory_mb(run.device),
+    }
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
     if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
         measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]

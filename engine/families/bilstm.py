@@ -12,7 +12,17 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
-from bertdistill.engine.families.tiny import PLANNED, READING, Reading, metrics, plan_reading, pooling, units_of
+from bertdistill.engine.families.stored import Contents, Size
+from bertdistill.engine.families.tiny import (
+    PLANNED,
+    READING,
+    Reading,
+    contents,
+    metrics,
+    plan_reading,
+    pooling,
+    units_of,
+)
 from bertdistill.engine.tasks.task import Task
 
 POOLINGS = ("last", "max")
@@ -38,10 +48,21 @@ class BiLstmPlan:
         return self.reading.joined(2 * self.hidden_size)
 
     @property
+    def recurrent(self) -> tuple[Size, ...]:
+        """The matrices of all layers, each of which every unit passes once: of both directions, input and state."""
+        gates, inner = 4 * self.hidden_size, (2 * self.hidden_size,) * (self.layers - 1)
+        inputs = (self.reading.embedding_size, *inner)
+        return tuple((gates, size) for read in inputs for size in 2 * (read, self.hidden_size))
+
+    @property
     def gates(self) -> int:
-        """Weights of the matrices of all layers, each of which every unit passes once."""
-        inputs = (self.reading.embedding_size, *(2 * self.hidden_size for _ in range(self.layers - 1)))
-        return sum(2 * 4 * self.hidden_size * (size + self.hidden_size) for size in inputs)
+        """Their weights."""
+        return sum(rows * columns for rows, columns in self.recurrent)
+
+    @property
+    def biases(self) -> int:
+        """Those of the recurrent layers; torch has two for every gate."""
+        return self.layers * 2 * 2 * 4 * self.hidden_size
 
 
 @dataclass(frozen=True)
@@ -78,11 +99,16 @@ class BiLstm:
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, BiLstmPlan)
         labels, ffn = task.logits(len(facts.labels)), student.ffn_size
-        biases = student.layers * 2 * 2 * 4 * student.hidden_size  # torch has two for every gate
-        encoder = student.gates + biases + student.width * ffn + ffn
+        encoder = student.gates + student.biases + student.width * ffn + ffn
         units = facts.units_of(student.reading.units).mean_length
         flops = 2 * (units * student.gates + student.width * ffn + ffn * labels)
         return metrics(student.reading, encoder, ffn * labels + labels, flops)
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, BiLstmPlan)
+        labels, ffn = task.logits(len(facts.labels)), student.ffn_size
+        layers = (*student.recurrent, (ffn, student.width), (labels, ffn))
+        return contents(student.reading, layers, student.biases + ffn + labels)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         return PLANNED | SHAPE

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.tasks.task import Task
 
 TRAINING = frozenset(
@@ -27,7 +28,7 @@ TRAINING = frozenset(
             "adam_epsilon",
             "weight_decay",
         ),
-        *("warmup_fraction", "max_grad_norm", "batch_size", "accumulation", "epochs", "seed", "precision"),
+        *("warmup_fraction", "max_grad_norm", "batch_size", "accumulation", "epochs", "seed", "precision", "weights"),
         *("evaluations", "checkpoint_minutes"),
     }
 )
@@ -68,6 +69,10 @@ class Family(Protocol):
 
     def known(self, student: Student, task: Task, facts: Prepared) -> dict[str, float]:
         """Metrics that follow from the plan (params, size_mb, gflops …), exactly as for the built model."""
+        ...
+
+    def contents(self, student: Student, task: Task, facts: Prepared) -> Contents:
+        """The tensors of its model file, exactly as for the built model."""
         ...
 
     def idle(self, settings: Settings, student: Student) -> frozenset[str]:

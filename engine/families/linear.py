@@ -12,9 +12,12 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import NGramCounts, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import transfer_share
+from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.families.tiny import BYTES_PER_WEIGHT, WORDS, checked_units, units_of
 from bertdistill.engine.tasks.task import Task
 
+BYTES_PER_KEY = 8
+"""Of an n-gram."""
 SELECTING = frozenset({"units", "ngrams", "min_count", "max_features"})
 """Keys of `Settings` that decide which n-grams are features."""
 FITTING = frozenset({"alpha", "soft_loss", "temperature", "transfer_share", "C", "class_weight", "term_frequency"})
@@ -81,7 +84,19 @@ class Linear:
         params = (student.features + 1) * outputs
         read = facts.units_of(student.units).mean_length * student.ngrams
         size_mb = params * BYTES_PER_WEIGHT / 1e6
-        return {"params": params, "encoder_params": 0, "size_mb": size_mb, "gflops": 2 * read * outputs / 1e9}
+        return {
+            "params": params,
+            "encoder_params": 0,
+            "size_mb": size_mb,
+            "gflops": 2 * read * outputs / 1e9,
+            "nonzero_params": params,
+        }
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, LinearPlan)
+        outputs = columns(task.logits(len(facts.labels)))
+        idf, keys = student.features, student.features * BYTES_PER_KEY
+        return Contents(((student.features, outputs),), (), idf + outputs, keys)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         return SELECTING | {"seed"}  # the fit is deterministic

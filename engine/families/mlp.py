@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.family import TRAINING
-from bertdistill.engine.families.tiny import PLANNED, READING, Reading, metrics, plan_reading, pooling, units_of
+from bertdistill.engine.families.stored import Contents
+from bertdistill.engine.families.tiny import (
+    PLANNED,
+    READING,
+    Reading,
+    contents,
+    metrics,
+    plan_reading,
+    pooling,
+    units_of,
+)
 from bertdistill.engine.tasks.task import Task
 
 POOLINGS = ("mean", "attention")
@@ -62,6 +72,12 @@ class Mlp:
         units = facts.units_of(student.reading.units).mean_length
         flops = 2 * (attention * units + student.width * hidden + hidden * labels)
         return metrics(student.reading, encoder, hidden * labels + labels, flops)
+
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, MlpPlan)
+        hidden, labels = student.hidden_size, task.logits(len(facts.labels))
+        attention = ((1, student.reading.embedding_size),) if student.pooling == "attention" else ()
+        return contents(student.reading, (*attention, (hidden, student.width), (labels, hidden)), hidden + labels)
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         return PLANNED | {"pooling", "hidden_size"}

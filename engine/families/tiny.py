@@ -11,8 +11,10 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
 from bertdistill.engine.contract.spec import AUTO_UNITS, RANDOM, TEACHER_UNITS, Settings
 from bertdistill.engine.contract.terms import transfer_share
+from bertdistill.engine.families.stored import Contents, Size
 
 BYTES_PER_WEIGHT = 4
+BYTES_PER_ID = 4
 RESERVED = 2
 """The first rows of the embeddings: padding, and all units that have no row of their own."""
 ROWS = 5000
@@ -113,8 +115,20 @@ def pooling(settings: Settings, family: str, choices: tuple[str, ...]) -> str:
     return choices[0] if settings.pooling == AUTO else settings.pooling
 
 
+def contents(reading: Reading, layers: tuple[Size, ...], biases: int) -> Contents:
+    """The tensors of a model file: the embeddings and the ids that have a row of their own, `layers`, `biases`."""
+    embeddings = (reading.rows, reading.embedding_size)
+    return Contents(layers, (embeddings,), biases, (reading.rows - RESERVED) * BYTES_PER_ID)
+
+
 def metrics(reading: Reading, encoder: int, head: int, flops: float) -> dict[str, float]:
     """Size and cost by the names of the contract, from the parameters outside the embeddings and operations."""
     params = reading.embedding_params + encoder + head
     size_mb = params * BYTES_PER_WEIGHT / 1e6
-    return {"params": params, "encoder_params": encoder, "size_mb": size_mb, "gflops": flops / 1e9}
+    return {
+        "params": params,
+        "encoder_params": encoder,
+        "size_mb": size_mb,
+        "gflops": flops / 1e9,
+        "nonzero_params": params,
+    }

@@ -6,16 +6,19 @@ Standard library only, because the runner sizes thousands of proposals: it build
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.layer_pairs import check_layers
 from bertdistill.engine.families.separate import check_layers_apart, check_segments
+from bertdistill.engine.families.sparsity import Pruning, pruning_of
+from bertdistill.engine.families.stored import Contents, Size
 from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.families.widths import ffn_widths
 from bertdistill.engine.tasks.table import TASKS
@@ -167,6 +170,8 @@ class Plan:
     """The lower layers in which the two segments of an input attend only to themselves."""
     vocabulary: str = ""
     """Where the entries of a smaller vocabulary come from; empty if it is the whole one of the initial model."""
+    pruning: Pruning | None = None
+    """Of single weights."""
 
     @property
     def pruned(self) -> bool:
@@ -204,13 +209,15 @@ def plan_student(
             hint=f"use 1 to {shape.hidden_size - 1}, or 0 for a whole table",
         )
     check_layers_apart(settings.separate_layers, len(kept), architecture=shape.architecture, types=shape.types)
+    cut = dataclasses.replace(shape, layers=len(kept))
     return Plan(
-        dataclasses.replace(shape, layers=len(kept)),
+        cut,
         kept,
         (left,) * len(kept),
         widths,
         embedding_rank=rank,
         separate=settings.separate_layers,
+        pruning=pruning_of(settings),
     )
 
 
@@ -306,7 +313,8 @@ def _listed_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[
 def known_metrics(
     init: Shape, settings: Settings, *, scratch: bool, task: str, labels: int, mean_length: float
 ) -> dict[str, float]:
-    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops. Raises like plan_student.
+    """Metrics that follow from the settings alone: params, encoder_params, size_mb, gflops and, unless training decides
+    it, nonzero_params. Raises like plan_student.
 
     `labels` is the number of classes of text classification; `mean_length` is in tokens.
     """
@@ -322,6 +330,7 @@ def plan_metrics(
     params = (
         embedding_params(plan.shape, plan.embedding_rank) + encoder + head_params(plan.shape, task=task, labels=labels)
     )
+    zeros = plan.pruning.zeros(prunable(plan)) if plan.pruning else 0
     return {
         "params": params,
         "encoder_params": encoder,
@@ -336,6 +345,7 @@ def plan_metrics(
             below=first_length if plan.separate and first_length else None,
         )
         / 1e9,
+        **({} if zeros is None else {"nonzero_params": params - zeros}),
     }
 
 
@@ -359,12 +369,41 @@ def layer_params(shape: Shape, heads_left: int, ffn: int) -> int:
     return projections + feed_forward + 4 * hidden
 
 
+def prunable(plan: Plan) -> Iterator[int]:
+    """Sizes of the matrices in the scope of the pruning of single weights: linear layers, then word embeddings."""
+    hidden = plan.shape.hidden_size
+    for heads, ffn in zip(plan.heads_left, plan.ffn_left, strict=True):
+        yield from (hidden * heads * plan.shape.head_size,) * 4
+        yield from (hidden * ffn,) * 2
+    if plan.pruning and plan.pruning.embeddings:
+        yield plan.shape.vocab_size * (plan.embedding_rank or hidden)
+
+
 def head_params(shape: Shape, *, task: str, labels: int) -> int:
     """The task head: two span logits, or a dense layer (pooler, pre_classifier, dense) and `labels` classes."""
     hidden = shape.hidden_size
     if TASKS[task].spans:
         return hidden * SPAN_LOGITS + SPAN_LOGITS
     return (hidden * hidden + hidden) + (hidden * labels + labels)
+
+
+def contents(plan: Plan, *, task: str, labels: int) -> Contents:
+    """The tensors of its model file; together they are the parameters."""
+    shape, hidden, rank = plan.shape, plan.shape.hidden_size, plan.embedding_rank
+    words = (shape.vocab_size, rank or hidden)
+    embeddings = [words, *((rows, hidden) for rows in (shape.positions, shape.types) if rows)]
+    layers = zip(plan.heads_left, plan.ffn_left, strict=True)
+    matrices = [size for heads, ffn in layers for size in _layer_matrices(shape, heads, ffn)]
+    matrices += [(SPAN_LOGITS, hidden)] if TASKS[task].spans else [(hidden, hidden), (labels, hidden)]
+    biases = sum(rows for rows, _ in matrices)  # every linear layer but that of the factors has one for each output
+    norms = 2 * hidden * (1 + 2 * len(plan.heads_left))
+    factors = ((hidden, rank),) if rank else ()
+    return Contents((*matrices, *factors), tuple(embeddings), biases + norms)
+
+
+def _layer_matrices(shape: Shape, heads_left: int, ffn: int) -> list[Size]:
+    hidden, attention = shape.hidden_size, heads_left * shape.head_size
+    return [*[(attention, hidden)] * 3, (hidden, attention), (ffn, hidden), (hidden, ffn)]
 
 
 def flops(
@@ -410,6 +449,7 @@ class Transformer:
             *("dropout", "attention_dropout", "classifier_dropout"),
             *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
             *("relation_weight", "relation_heads", "relation_layer"),
+            *sparsity.KEYS,
         }
     )
 
@@ -448,7 +488,7 @@ class Transformer:
             smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
             plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
         if facts.teacher_shape:
-            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=_units(facts))
+            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=self.units(facts, settings))
         if plan.separate and facts.features:
             check_segments(facts)
         return plan
@@ -466,6 +506,10 @@ class Transformer:
             first_length=facts.first_length * length / whole if whole else 0.0,  # both in the same proportion
         )
 
+    def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
+        assert isinstance(student, Plan)
+        return contents(student, task=task.name, labels=len(facts.labels))
+
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
         assert isinstance(student, Plan)
         planned = PLANNED | {
@@ -479,6 +523,7 @@ class Transformer:
             "embedding_rank",
             "separate_layers",
             "head_size",
+            *sparsity.KEYS,
         }
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})

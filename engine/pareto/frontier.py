@@ -18,7 +18,16 @@ from typing import Generic, Literal, TypeVar
 Point = tuple[float, ...]
 Key = TypeVar("Key")
 
-SIZES = ("params", "encoder_params", "size_mb", "gflops", "peak_memory_mb")
+SIZES = (
+    "params",
+    "nonzero_params",
+    "encoder_params",
+    "size_mb",
+    "bytes",
+    "compression",
+    "gflops",
+    "peak_memory_mb",
+)
 TIMES = ("latency_cpu_ms", "latency_ratio", "latency_ms", "latency_p95_ms", "throughput", "train_minutes")
 LOG_SCALED = frozenset(SIZES + TIMES)
 """Metrics for which ratios matter rather than differences; all are positive."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 import warnings
@@ -161,7 +162,8 @@ def study_importances(trials: Sequence[Trial], spec: StudySpec, facts: Prepared,
 
 
 Formula = Callable[[Mapping[str, Value]], float | None]
-"""Maps a parameter set to a metric that is known before training; None if no student can be built."""
+"""Maps a parameter set to a metric that is known before training; None if no student can be built, NaN if the training
+of this one decides it."""
 
 
 def _formula(metric: str, spec: StudySpec, facts: Prepared) -> Formula | None:
@@ -173,7 +175,7 @@ def _formula(metric: str, spec: StudySpec, facts: Prepared) -> Formula | None:
 
     def value(params: Mapping[str, Value]) -> float | None:
         try:
-            return plan(spec, facts, params).known.get(metric)
+            return plan(spec, facts, params).known.get(metric, math.nan)
         except ConfigError:
             return None
 
@@ -269,8 +271,9 @@ def _without_effect(formula: Formula, trials: Sequence[PastTrial], space: Space,
 def _moves(formula: Formula, params: Mapping[str, Value], parameter: Parameter, space: Space, fixed: Fixed) -> bool:
     if parameter.name not in active(space, params, fixed):
         return False
-    found = {formula({**params, parameter.name: value}) for value in _probes(parameter)} - {None}
-    return len(found) > 1
+    probed = [formula({**params, parameter.name: value}) for value in _probes(parameter)]
+    found = {value for value in probed if value is not None}
+    return len(found) > 1 or any(map(math.isnan, found))
 
 
 def _probes(parameter: Parameter) -> Sequence[Value]:

@@ -6,6 +6,7 @@ Pure: it starts nothing and reads no database.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,15 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
 from bertdistill.engine.families.family import Student
-from bertdistill.engine.families.table import FAMILIES, unused
+from bertdistill.engine.families.stored import Contents
+from bertdistill.engine.families.table import FAMILIES, unused, weights_of
 from bertdistill.engine.families.tiny import ROWS
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT, TRANSFORMER
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
+from bertdistill.engine.tasks.task import Task
 
 RANGE_POINTS = 7
 """Into so many parts a range of sizes is divided where the lengths of texts are counted."""
@@ -56,9 +59,42 @@ def params_of(space: Space, settings: Settings) -> dict[str, Any]:
 
 def known(spec: StudySpec, facts: Prepared, settings: Settings) -> dict[str, float]:
     """Size and cost that follow from the settings and the facts of the preparation."""
+    family, task = FAMILIES[settings.family], TASKS[spec.task]
     student = planned_student(spec, facts, settings)
-    found = FAMILIES[settings.family].known(student, TASKS[spec.task], facts)
+    found = family.known(student, task, facts) | _stored(family.contents(student, task, facts), settings, facts, task)
     return {"gflops_cached": found["gflops"]} | found  # most families compute nothing of a passage on its own
+
+
+def _stored(contents: Contents, settings: Settings, facts: Prepared, task: Task) -> dict[str, float]:
+    size, teacher = contents.bytes(weights_of(settings)), teacher_known(facts, task).get("bytes")
+    return {"bytes": size} | ({"compression": teacher / size} if teacher else {})
+
+
+def teacher_known(facts: Prepared, task: Task) -> dict[str, float]:
+    """Size and cost of the teacher, counted as for students; empty before the preparation or if it is a file.
+
+    Those of an ensemble are sums, as far as they are known of each model: all of them answer every text.
+    """
+    first = [facts] if facts.teacher_shape else []
+    others = [
+        dataclasses.replace(facts, teacher_shape=one.shape, teacher_params=one.params, mean_length=one.mean_length)
+        for one in facts.ensemble
+    ]
+    found = [_model_known(one, task) for one in (*first, *others)]
+    common = [name for name in (found or [{}])[0] if all(name in one for one in found)]
+    known = {name: math.fsum(one[name] for one in found) for name in common}
+    return known | {"compression": 1.0} if "bytes" in known else known
+
+
+def _model_known(facts: Prepared, task: Task) -> dict[str, float]:
+    """A student that keeps everything is as large as its teacher."""
+    kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
+    try:
+        found = TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), task, facts)
+    except ConfigError:  # an architecture whose costs are not computed
+        found = {"params": float(facts.teacher_params)} if facts.teacher_params else {}
+    size = found.get("params", 0) * BYTES_PER_WEIGHT
+    return found | {"size_mb": size / 1e6, "bytes": size} if size else {}
 
 
 def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Student:

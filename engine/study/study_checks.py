@@ -11,10 +11,12 @@ from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
 from bertdistill.engine.contract.terms import TERMS
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
 from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
 from bertdistill.engine.study.parts import Parts
+from bertdistill.engine.study.pruning_checks import pointless, pruning_problems
 from bertdistill.engine.study.recipes_section import recipe_problems
 from bertdistill.engine.study.sections import (
     Problem,
@@ -52,6 +54,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _student,
         transformer_problems,
         vocabulary_problems,
+        pruning_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]
@@ -230,10 +233,11 @@ def _outputs(parts: Parts, teacher: TeacherSpec) -> Iterator[Problem]:
     if not teacher.model and parts.student is not None and parts.student.init == "teacher":
         text = '= "teacher", but teacher.outputs is a file, not a model; use "scratch", a Hub id or a folder'
         yield Problem("student", "init", text)
-    if "latency_ratio" in (*(one.metric for one in parts.objectives or ()), *parts.stored):
-        yield Problem(
-            "teacher", "outputs", "is a file without a latency, so there is no latency_ratio; use latency_cpu_ms"
-        )
+    wanted = {*(one.metric for one in parts.objectives or ()), *parts.stored}
+    for missing, of, instead in (("latency_ratio", "latency", "latency_cpu_ms"), ("compression", "size", "bytes")):
+        if missing in wanted:
+            text = f"is a file without a {of}, so there is no {missing}; use {instead}"
+            yield Problem("teacher", "outputs", text)
 
 
 def _transfer(parts: Parts) -> Iterator[Problem]:
@@ -316,6 +320,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):
             return 'with soft_loss = "mse"; remove it'
+        case _ if key in sparsity.KEYS:
+            return pointless(parts, key, family)
     weight = weightless(parts, key, family)
     return f"with {weight} = 0; set or search {weight}" if weight else ""
 

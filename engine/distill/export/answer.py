@@ -176,7 +176,7 @@ def _classified(opened: Opened | OpenedCascade, text: str, pair: str | None) -> 
         answered, who = _classify(opened.large, text, pair)[0], LARGE
         seconds += answered.seconds
     name = str((rule.get(who) or {}).get("name", who))
-    routed = {"answered_by": f"{who} ({name})", "confidence": round(sure, 4), "threshold": rule["threshold"]}
+    routed = {"answered_by": f"{who} ({name})", "confidence": sure, "threshold": rule["threshold"]}
     return Answered(answered.found | routed, seconds)
 
 

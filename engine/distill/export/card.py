@@ -47,6 +47,8 @@ class CardFacts:
     """The teacher's own scores on the validation split."""
     measured: Mapping[str, float] = field(default_factory=dict)
     null_threshold: float | None = None
+    onnx_int8: Mapping[str, str] = field(default_factory=dict)
+    """Measures of `model-int8.onnx`, if there is one."""
     note: str = ""
     """The note of the user who promoted it."""
     remarks: Sequence[str] = ()
@@ -84,6 +86,7 @@ def model_card(facts: CardFacts, described: Description) -> str:
             ("measure", "value"),
             [(METRICS[name].help, number(name, value)) for name, value in facts.measured.items() if name in METRICS],
         ),
+        *_int8_lines(facts),
         "## Training",
         table(("setting", "value"), code_rows(described.settings)),
         "## Data",
@@ -130,6 +133,16 @@ def _threshold_lines(facts: CardFacts) -> list[str]:
         f"It leaves a question unanswered if the null score exceeds that of the best span by more than "
         f"{facts.null_threshold:.4g} (`null_threshold` in config.json, tuned on the validation split)."
     ]
+
+
+def _int8_lines(facts: CardFacts) -> list[str]:
+    if not facts.onnx_int8:
+        return []
+    text = (
+        "`model-int8.onnx` is `model.onnx` with weights and activations in 8 bits, by the dynamic quantisation of ONNX "
+        "Runtime. Activations are rounded as well, so its scores are its own:"
+    )
+    return ["## ONNX in 8 bits", text, table(("measure", "value"), list(facts.onnx_int8.items()))]
 
 
 def _data_rows(data: DataSpec) -> dict[str, Any]:

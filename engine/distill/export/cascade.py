@@ -22,6 +22,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
+from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.data.caches import refuse_damage
 from bertdistill.engine.distill.data.examples import Examples, search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
@@ -243,18 +244,26 @@ def _only(scores: Mapping[str, float], names: tuple[str, ...]) -> dict[str, floa
 
 
 def _measured(run: Run, members: tuple[Loaded, Loaded], splits: list[Features], share: float) -> dict[str, float]:
-    """Parameters and megabytes of both, mean times of one example; `mean_cost_ms` counts the tokenizers as well."""
+    """Parameters and bytes of both, mean times of one example; `mean_cost_ms` counts the tokenizers as well."""
     params = sum(weight.numel() for one in members for weight in one.model.net.parameters())
     facts, wanted = run.spec.prepared, set(LATENCIES) - {"latency_ratio"}
     small, large = (
         measure_model(run, one.model, split, wanted, facts) for one, split in zip(members, splits, strict=True)
     )
     result = {"params": float(params), "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    result["bytes"] = float(sum(map(_bytes, members)))
     result |= {name: small[name] + share * large[name] for name in TIMES}
     first, second = (one.model.units for one in members)
     tokenizer = facts.tokenizer_ms.get(first, 0.0)
     tokenizer += 0.0 if first == second else share * facts.tokenizer_ms.get(second, 0.0)
     return result | {"mean_cost_ms": result["latency_cpu_ms"] + tokenizer, "large_ms": large["latency_cpu_ms"]}
+
+
+def _bytes(one: Loaded) -> int:
+    """Of its weights as they are exported; those of the teacher in fp32."""
+    if one.part.checkpoint is None:
+        return sum(weight.numel() for weight in one.model.net.parameters()) * BYTES_PER_WEIGHT
+    return tensor_bytes(one.part.checkpoint / "model.safetensors")
 
 
 def _remarks(

@@ -155,7 +155,7 @@ def _card(facts: Exported) -> str:
     return str(ModelCard(f"---\n{_metadata(facts).to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"))
 
 
-SIZES = ("params", "size_mb", "latency_cpu_ms", "latency_ms")
+SIZES = ("params", "size_mb", "bytes", "latency_cpu_ms", "latency_ms")
 _LOAD = """```python
 folder = "."  # the folder of this file
 

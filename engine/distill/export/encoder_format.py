@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8
 from bertdistill.engine.distill.export.card import CardFacts, Description
 from bertdistill.engine.distill.export.onnx_file import trace
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import UNITS
+from bertdistill.engine.distill.families.model import FORM
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
 from bertdistill.engine.families.table import unused
 from bertdistill.engine.families.transformer import (
@@ -49,8 +51,18 @@ class EncoderFormat:
         return is_pruned(self.model, self.kept_heads) or bool(ffn_sizes(self.model)) or own
 
     @property
+    def form(self) -> str:
+        """Number format of the weights in the file."""
+        return str(self._config.get(FORM, FP32))
+
+    @property
+    def plain(self) -> bool:
+        """Whether transformers can load it."""
+        return not self.pruned and self.form in (FP32, FP16)
+
+    @property
     def modeling(self) -> str:
-        return standalone.__file__ if self.pruned else ""
+        return "" if self.plain else standalone.__file__
 
     def config(self) -> dict[str, Any]:
         plain = {key: value for key, value in self._config.items() if key != KEPT_HEADS}
@@ -91,17 +103,25 @@ class EncoderFormat:
             f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
             f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads"
             f"{' (by layer)' if pruned else ''}{apart}",
-            _load_code(facts, type(self.model).__name__, pruned=self.pruned, onnx=onnx),
+            self._loading(facts, onnx=onnx),
             _settings_rows(facts, self.model, pruned=pruned),
-            "pytorch" if self.pruned else "transformers",
+            "transformers" if self.plain else "pytorch",
             (
                 *["pruned-heads"] * pruned,
                 *["pruned-feed-forward"] * bool(sizes),
                 *["projected"] * bool(size_in(self.model, KEPT_WIDTH)),
                 *["low-rank-embeddings"] * bool(size_in(self.model, EMBEDDING_RANK)),
                 *["separate-layers"] * bool(separate),
+                *[self.form] * (self.form != FP32),
             ),
         )
+
+    def _loading(self, facts: CardFacts, *, onnx: bool) -> str:
+        why = [_PRUNED] if self.pruned else []
+        why += [_PACKED[self.form]] if self.form in _PACKED else []
+        code = _load_code(facts, "" if why else type(self.model).__name__)
+        parts = [*why, _OWN, code] if why else [code]
+        return "\n\n".join([*parts, *([_ONNX] if onnx else [])])
 
 
 def is_pruned(model: Any, kept_heads: Sequence[Sequence[int]]) -> bool:
@@ -182,30 +202,35 @@ def _ask_code(facts: CardFacts) -> list[str]:
     return [f"{code}print(answer)"]
 
 
-def _load_code(facts: CardFacts, class_name: str, *, pruned: bool, onnx: bool) -> str:
+_PRUNED = (
+    "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden states are "
+    "smaller than its heads together, its word embeddings are of low rank, or its lower layers read the two segments "
+    "of an input separately, which the plain format cannot express. `from_pretrained` of transformers refuses what was "
+    "removed (and with `ignore_mismatched_sizes` would fill it with random weights), and ignores that layers are "
+    "separate."
+)
+_PACKED = {
+    INT8: "Its weights are packed: 8 bits with a scale for each row, vectors in fp16.",
+    INT4: "Its weights are packed: embeddings in 4 bits with a scale for each 32, other matrices in 8 bits with a "
+    "scale for each row, vectors in fp16.",
+}
+_OWN = "`modeling.py` next to this file builds it, in fp32. It needs torch, transformers and safetensors."
+_ONNX = "`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic."
+
+
+def _load_code(facts: CardFacts, class_name: str) -> str:
+    """Code that loads the model by that class of transformers, or without one by `modeling.py`, and asks it."""
     lines = ["```python", 'folder = "."  # the folder of this file', ""]
-    lines += ["import sys", ""] if pruned else []
-    lines += ["import torch"] if TASKS[facts.task].spans else []
-    if pruned:
+    lines += [] if class_name else ["import sys", ""]
+    lines += ["import torch"] if TASKS[facts.task].spans or class_name else []
+    if class_name:
+        lines += [f"from transformers import AutoTokenizer, {class_name}", ""]
+        lines += [f"model = {class_name}.from_pretrained(folder, dtype=torch.float32).eval()"]
+    else:
         lines += ["from transformers import AutoTokenizer", "", "sys.path.insert(0, folder)"]
         lines += ["from modeling import load", "", "model = load(folder)"]
-    else:
-        lines += [f"from transformers import AutoTokenizer, {class_name}", ""]
-        lines += [f"model = {class_name}.from_pretrained(folder).eval()"]
     lines += ["tokenizer = AutoTokenizer.from_pretrained(folder)", *_ask_code(facts), "```"]
-    text = "\n".join(lines)
-    if pruned:
-        text = (
-            "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden "
-            "states are smaller than its heads together, its word embeddings are of low rank, or its lower layers read "
-            "the two segments of an input separately, which the plain format cannot express. `from_pretrained` of "
-            "transformers refuses what was cut (and with `ignore_mismatched_sizes` would fill it with random weights) "
-            "and ignores that layers are separate (and would give other answers), so `modeling.py` next to this file "
-            "builds it. It needs torch, transformers and safetensors.\n\n" + text
-        )
-    return text + (
-        "\n\n`model.onnx` holds the same model for ONNX Runtime; batch size and length are dynamic." if onnx else ""
-    )
+    return "\n".join(lines)
 
 
 def _probe(model: Any, batch: int, length: int) -> dict[str, Tensor]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,14 @@ def export_model(
     onnx: bool = True,
     replace: bool = False,
     say: Callable[[str], None] | None = None,
+    int8: Callable[[Path], Mapping[str, str]] | None = None,
 ) -> list[str]:
     """Build `target`, complete or not at all, and return its file names.
 
     Its files are those of the `Format` of its family; a model that transformers cannot load comes with `modeling.py`.
-    ONNX is written if its packages are installed; otherwise `say` is called with the reason. Raises ActionRefused if
-    `target` exists and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
+    ONNX is written if its packages are installed; otherwise `say` is called with the reason. `int8` then writes a file
+    in 8 bits beside the one it is given and returns what the card says of it. Raises ActionRefused if `target` exists
+    and `replace` is off, WorkerFailed if the copy's outputs differ from the student's.
     """
     if target.exists() and not replace:
         raise ActionRefused(f"{target} already exists", hint="choose a folder that does not exist yet")
@@ -56,6 +59,8 @@ def export_model(
         _write_files(model, student_folder, temporary, card_facts)
         model.tokenizer(tokenizer).save_pretrained(temporary)
         written = write_checked(model, temporary / "model.onnx", say or _ignore) if onnx else False
+        if written and int8:
+            card_facts = replaced(card_facts, onnx_int8=int8(temporary / "model.onnx"))
         card = model_card(card_facts, model.describe(card_facts, onnx=written))
         (temporary / "README.md").write_text(card, encoding="utf-8")
         _check_copy(model, temporary)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,14 @@ from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH
+from bertdistill.engine.distill.compression.table import pruned_zeros
+from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
+from bertdistill.engine.distill.export.onnx_int8 import Reported, verified
 from bertdistill.engine.distill.export.scoring import (
     judged,
     open_tokenizer,
@@ -41,7 +44,9 @@ from bertdistill.engine.distill.run import Run, open_device, to_device
 from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.distill.vocabularies import for_models
+from bertdistill.engine.families.table import weights_of
 from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.engine.study.student import teacher_known
 from bertdistill.engine.tasks.intervals import bootstrap, statistic
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
@@ -72,6 +77,7 @@ class Findings:
     report: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
+    onnx_int8: dict[str, float] = field(default_factory=dict)
     report_examples: int = 0
     resamples: int = 0
     files: list[str] = field(default_factory=list)
@@ -85,6 +91,7 @@ class Findings:
         for name, (low, high) in self.intervals.items():
             flat[f"{name}_interval"] = f"{low:.2f} to {high:.2f}"
         flat |= {"report_examples": self.report_examples, "resamples": self.resamples}
+        flat |= self.onnx_int8
         flat["problem"] = "; ".join(self.problems)
         details = {"intervals": {name: list(bounds) for name, bounds in self.intervals.items()}}
         return flat | details | {"files": self.files, "remarks": self.remarks}
@@ -138,10 +145,12 @@ def verify(
     _refuse_unless_forced(order, found, paths)
     threshold = scored.metrics.get(NULL_THRESHOLD) if threshold is None else threshold
 
-    _score_report(run, model, tokenizer, precision, threshold, order.samples, found)
-    found.measured = {"params": params, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    reported = _score_report(run, model, tokenizer, precision, threshold, order.samples, found)
+    nonzero = params - pruned_zeros(spec.settings, model.net)
+    found.measured = {"params": params, "nonzero_params": nonzero, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    found.measured |= _file_size(order, spec)
     found.measured |= measure(run, order.checkpoint, features, MEASURED, spec.prepared)
-    _export(run, order, tokenizer, threshold, found)
+    _export(run, order, tokenizer, threshold, found, reported)
     report = found.as_report()
     write_json(paths.folder / REPORT, report)
     return {"metrics": {**found.report, **found.measured}, "report": report}
@@ -188,7 +197,7 @@ def _score_report(
     threshold: float | None,
     samples: int,
     found: Findings,
-) -> None:
+) -> Reported:
     """Score the report split once, with intervals; without a threshold the model never abstains."""
     examples = report_examples(run)
     features = report_features(run, examples, tokenizer)
@@ -201,9 +210,31 @@ def _score_report(
     found.intervals = bootstrap(
         statistic(judged(examples, scored)), len(examples), samples=samples, seed=BOOTSTRAP_SEED
     )
+    return Reported(examples, features, scored, fixed, model.units)
 
 
-def _export(run: Run, order: Promotion, tokenizer: Any, threshold: float | None, found: Findings) -> None:
+def _file_size(order: Promotion, spec: AttemptSpec) -> dict[str, float]:
+    size, teacher = tensor_bytes(order.checkpoint / "model.safetensors"), teacher_known(spec.prepared, TASKS[spec.task])
+    return {"bytes": size} | ({"compression": teacher["bytes"] / size} if teacher else {})
+
+
+def _int8(run: Run, reported: Reported, found: Findings, notices: list[str]) -> Callable[[Path], Mapping[str, str]]:
+    """What `export_model` calls for a file in 8 bits."""
+
+    def write(source: Path) -> Mapping[str, str]:
+        made = verified(run, source, reported)
+        if isinstance(made, str):
+            notices.append(made)
+            return {}
+        found.onnx_int8 = made.facts()
+        return made.rows()
+
+    return write
+
+
+def _export(
+    run: Run, order: Promotion, tokenizer: Any, threshold: float | None, found: Findings, reported: Reported
+) -> None:
     spec = run.spec
     init = {"teacher": spec.teacher.model, SCRATCH: ""}.get(spec.student.init, spec.student.init)
     if found.problems:
@@ -230,7 +261,13 @@ def _export(run: Run, order: Promotion, tokenizer: Any, threshold: float | None,
     run.progress("export", "files")
     notices: list[str] = []
     files: Sequence[str] = export_model(
-        order.checkpoint, order.target, card_facts=facts, tokenizer=tokenizer, replace=True, say=notices.append
+        order.checkpoint,
+        order.target,
+        card_facts=facts,
+        tokenizer=tokenizer,
+        replace=True,
+        say=notices.append,
+        int8=_int8(run, reported, found, notices) if weights_of(spec.settings) in (INT8, INT4) else None,
     )
     for text in notices:
         run.notice("info", text)

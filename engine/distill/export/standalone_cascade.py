@@ -35,7 +35,8 @@ class Member:
             loaded = module.load(folder)
             self.model = getattr(loaded, "net", loaded)
         else:
-            self.model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False).eval()
+            kind, fp32 = AutoModelForSequenceClassification, torch.float32  # the file may hold fp16
+            self.model = kind.from_pretrained(folder, dtype=fp32, trust_remote_code=False).eval()
 
     def logits(self, text: str, pair: str | None) -> torch.Tensor:
         """(labels,)."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FAMILY = "bertdistill_family"
 """Key of config.json that names the family of the network; without it, it is a transformer."""
+FORM = "bertdistill_weights"
+"""Key of config.json that names the number format of the file, see `settings.weights`; without it, it is fp32."""
 TOKEN_TYPES = "token_types"
 """Input: segment ids."""
 

@@ -1,6 +1,4 @@
-"""Build a student with pruned heads, changed widths or separate layers from its folder.
-
-Exports include this file as `modeling.py`.
+"""Build a student that was cut, separated or packed from its folder; the `modeling.py` of exports.
 
 It imports only torch, transformers and safetensors, because it must also run where this project is not installed.
 
@@ -10,7 +8,7 @@ It imports only torch, transformers and safetensors, because it must also run wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import torch
 import transformers
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig
 from transformers.initialization import no_init_weights
 from transformers.pytorch_utils import prune_linear_layer
@@ -86,8 +84,24 @@ def load(folder: str | Path) -> Any:
             factorise(model, config.embedding_rank)
         if getattr(config, "separate_layers", None):
             separate(model, config.separate_layers)
-    model.load_state_dict(load_file(Path(folder) / "model.safetensors"), strict=True)
+    model.load_state_dict(unpacked(load_file(Path(folder) / "model.safetensors")), strict=True)
     return model.eval()
+
+
+def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a file. In 8 bits a row has one scale; in 4 bits, two to a byte and 8 is zero, 32 columns have."""
+    found = {}
+    for name, tensor in tensors.items():
+        base, _, form = name.rpartition(".")
+        if form == "int8":
+            found[base] = tensor.float() * tensors[f"{base}.scales"].float()
+        elif form == "int4":
+            steps = torch.stack((tensor & 15, tensor >> 4), dim=2).flatten(1).float() - 8
+            scales = tensors[f"{base}.scales"].float().repeat_interleave(32, dim=1)
+            found[base] = steps * scales[:, : steps.shape[1]]
+        elif form != "scales":
+            found[name] = tensor
+    return found
 
 
 def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:

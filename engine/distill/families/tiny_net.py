@@ -142,10 +142,26 @@ class BiLstm(nn.Module):
 NETS: dict[str, type[Mlp | BiLstm]] = {"mlp": Mlp, "bilstm": BiLstm}
 
 
+def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a file. In 8 bits a row has one scale; in 4 bits, two to a byte and 8 is zero, 32 columns have."""
+    found = {}
+    for name, tensor in tensors.items():
+        base, _, form = name.rpartition(".")
+        if form == "int8":
+            found[base] = tensor.float() * tensors[f"{base}.scales"].float()
+        elif form == "int4":
+            steps = torch.stack((tensor & 15, tensor >> 4), dim=2).flatten(1).float() - 8
+            scales = tensors[f"{base}.scales"].float().repeat_interleave(32, dim=1)
+            found[base] = steps * scales[:, : steps.shape[1]]
+        elif form != "scales":
+            found[name] = tensor
+    return found
+
+
 def load_net(folder: str | Path) -> Mlp | BiLstm:
     """The network in `folder` (config.json, model.safetensors), ready for inference; every weight must be there."""
     config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
-    tensors = load_file(Path(folder, "model.safetensors"))
+    tensors = unpacked(load_file(Path(folder, "model.safetensors")))
     net = NETS[config[FAMILY]](config, tensors["embedder.kept"])
     net.load_state_dict(tensors, strict=True)
     return net.eval()

@@ -14,7 +14,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, sync_folder
+from bertdistill.engine.distill.compression.passes import Pass
 from bertdistill.engine.distill.data.caches import sync_files
 
 TRAINER = "trainer.safetensors"
@@ -64,13 +65,15 @@ def save(
     *,
     optimizer: torch.optim.Optimizer | None = None,
     helpers: torch.nn.Module | None = None,
+    passes: Sequence[Pass] = (),
     extra: Mapping[str, str | bytes] | None = None,
     keep: str = "",
 ) -> Saved:
     """Write one checkpoint and make it the current one of its role; older ones of that role are then removed.
 
     `write_model` writes config and weights into the given folder; `helpers` were trained beside the model and are kept
-    with the optimiser; `extra` maps file names to contents; `keep` is an older folder to keep.
+    with the optimiser, as is the state of `passes`; `extra` maps file names to contents; `keep` is an older folder to
+    keep.
     """
     paths.checkpoints.mkdir(exist_ok=True)
     target = _free(paths.checkpoints / f"{role}-{position.step:08d}")
@@ -81,7 +84,7 @@ def save(
     sha256 = file_sha256(temporary / "model.safetensors")
     state = {"position": asdict(position), "sha256": sha256}
     if optimizer is not None:
-        save_file(_trainer_tensors(optimizer, helpers), temporary / TRAINER)
+        save_file(_trainer_tensors(optimizer, helpers, passes), temporary / TRAINER)
         state["trainer_sha256"] = file_sha256(temporary / TRAINER)
     (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
     for name, content in (extra or {}).items():
@@ -136,9 +139,13 @@ def resumable(folder: Path, notice: Callable[[str, str], None]) -> Path | None:
 
 
 def restore(
-    folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, helpers: torch.nn.Module | None = None
+    folder: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    helpers: torch.nn.Module | None = None,
+    passes: Sequence[Pass] = (),
 ) -> None:
-    """Load weights, optimiser and random state in place. Shapes must match: settings are the same."""
+    """Load weights, optimiser, passes and random state in place. Shapes must match: settings are the same."""
     device = next(model.parameters()).device
     model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)), strict=True)
     tensors = load_file(folder / TRAINER)
@@ -151,6 +158,9 @@ def restore(
             _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for number, one in enumerate(passes):
+        start = f"pass.{number}."
+        one.restore({name.removeprefix(start): found for name, found in tensors.items() if name.startswith(start)})
     torch.set_rng_state(tensors["rng.cpu"])
     if device.type == "cuda" and "rng.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["rng.cuda"], device)
@@ -168,13 +178,17 @@ def model_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
 
-def _trainer_tensors(optimizer: torch.optim.Optimizer, helpers: torch.nn.Module | None) -> dict[str, Tensor]:
+def _trainer_tensors(
+    optimizer: torch.optim.Optimizer, helpers: torch.nn.Module | None, passes: Sequence[Pass]
+) -> dict[str, Tensor]:
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     tensors = {
         f"optimizer.{i}.{key}": torch.as_tensor(value) for i, slot in state.items() for key, value in slot.items()
     }
     if helpers is not None:
         tensors |= {f"{HELPER}{name}": tensor.cpu() for name, tensor in helpers.state_dict().items()}
+    for number, one in enumerate(passes):
+        tensors |= {f"pass.{number}.{name}": tensor for name, tensor in one.state().items()}
     tensors["rng.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()

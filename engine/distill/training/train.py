@@ -22,7 +22,7 @@ from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import transfer_rows, transfer_share
-from bertdistill.engine.distill.compression.passes import Pass
+from bertdistill.engine.distill.compression.passes import Moment, Pass
 from bertdistill.engine.distill.data.batches import (
     Batch,
     IntArray,
@@ -94,6 +94,8 @@ class Job:
     """Given if the loss compares layers."""
     passes: Sequence[Pass] = ()
     """Changes to the network during training."""
+    save_best: Callable[[Path], None] | None = None
+    """Writes a best checkpoint; if None, as `model.save` writes the last one."""
     resume_from: Path | None = None
     phase: str = "train"
 
@@ -175,12 +177,16 @@ def learning_rate(step: int, plan: Schedule, peak: float) -> float:
     return peak * (plan.steps - step) / max(1, plan.steps - plan.warmup)
 
 
-def make_optimizer(model: torch.nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """Fused AdamW with the betas of the settings; no weight decay for bias and LayerNorm."""
+def make_optimizer(model: torch.nn.Module, settings: Settings, passes: Sequence[Pass] = ()) -> torch.optim.AdamW:
+    """Fused AdamW with the betas of the settings; no weight decay for bias and LayerNorm.
+
+    The groups of `passes` follow the two of the model.
+    """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     plain = [p for name, p in named if p.ndim < 2 or "norm" in name.lower()]
     decayed = [p for name, p in named if not (p.ndim < 2 or "norm" in name.lower())]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups += [group for one in passes for group in one.groups()]
     return torch.optim.AdamW(
         groups,
         lr=settings.learning_rate,
@@ -197,12 +203,15 @@ def train(job: Job) -> Position:
     """
     settings, net = job.settings, job.model.net
     plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
-    optimizer = make_optimizer(job.trained, settings)
+    optimizer = make_optimizer(job.trained, settings, job.passes)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    extra = [weight for group in optimizer.param_groups[2:] for weight in group["params"]]
+    trained = [*job.trained.parameters(), *extra]
     position = Position()
     checkpoints.seed_everything(settings.seed)
     if job.resume_from is not None:
         position = checkpoints.read_position(job.resume_from)
-        checkpoints.restore(job.resume_from, net, optimizer, job.helpers)
+        checkpoints.restore(job.resume_from, net, optimizer, job.helpers, job.passes)
     batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
     edges = pad_edges(job.features.lengths)
     log = _Log(job, plan)
@@ -215,7 +224,7 @@ def train(job: Job) -> Position:
     while True:
         if position.step == plan.steps:
             for one in job.passes:
-                one.at_end(job.model)
+                one.at_end()
         due = plan.evaluation_due(position)
         if due:
             try:
@@ -232,11 +241,11 @@ def train(job: Job) -> Position:
         if stopping:
             raise Stopped
         net.train()
+        now = Moment(position.step, plan.steps, lambda step: learning_rate(step, plan, settings.learning_rate))
         for one in job.passes:
-            one.before_step(job.model, position.step, plan.steps)
-        rate = learning_rate(position.step, plan, settings.learning_rate)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+            one.before_step(now)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = learning_rate(now.step, plan, peak)
         parts = list(itertools.islice(batches, plan.passes_of(position.step)))
         examples = sum(map(len, parts))
         for rows in parts:
@@ -244,12 +253,16 @@ def train(job: Job) -> Position:
             losses = losses_of(_step(job, batch))
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
-        norm = torch.nn.utils.clip_grad_norm_(job.trained.parameters(), settings.max_grad_norm or math.inf)
+        for one in job.passes:
+            one.before_update()
+        norm = torch.nn.utils.clip_grad_norm_(trained, settings.max_grad_norm or math.inf)
         optimizer.step()
+        for one in job.passes:
+            one.after_step(now)
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
         if position.step % plan.log_every == 0 or position.step == plan.steps:
-            log.flush(position.step, norm, rate)
+            log.flush(position.step, norm, now.rate(now.step))
 
 
 def _step(job: Job, batch: Batch) -> Step:
@@ -264,21 +277,29 @@ def _step(job: Job, batch: Batch) -> Step:
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
-    """Score the model at this position and save it if it is the best so far; the position with what is best."""
+    """Score the model at this position and save it if it is the best so far; the position with what is best.
+
+    While a pass has not settled, a model is scored but not the best: it is another one than was asked for.
+    """
     evaluation = job.evaluate()
     scores = {f"search/{name}": value for name, value in evaluation.metrics.items()}
     job.events.metrics(position.step, {"examples": plan.examples(position.step), **scores})
+    if not all(one.settled(position.step, plan.steps) for one in job.passes):
+        return position
     if position.best_score is not None and not evaluation.score > position.best_score:
         return position
     before = position.best_folder  # `last` still refers to it: a resumed run may need it
     position = replace(position, best_score=evaluation.score, best_metrics=evaluation.metrics)
-    saved = checkpoints.save(job.paths, "best", position, job.model.save, extra=evaluation.files, keep=before)
+    write = job.save_best or job.model.save
+    saved = checkpoints.save(job.paths, "best", position, write, extra=evaluation.files, keep=before)
     _report(job, "best", position, saved, evaluation.metrics)
     return replace(position, best_folder=str(saved.folder))
 
 
 def _save_last(job: Job, position: Position, optimizer: torch.optim.Optimizer) -> None:
-    saved = checkpoints.save(job.paths, "last", position, job.model.save, optimizer=optimizer, helpers=job.helpers)
+    saved = checkpoints.save(
+        job.paths, "last", position, job.model.save, optimizer=optimizer, helpers=job.helpers, passes=job.passes
+    )
     checkpoints.discard(job.paths, "best", keep=(position.best_folder,))
     _report(job, "last", position, saved, {})
 
@@ -343,6 +364,8 @@ class _Log:
         seen, total_examples = self._plan.examples(step), self._plan.examples(self._plan.steps)
         speed = self._examples / max(now - self._since, 1e-9)
         values |= {"learning_rate": rate, "gradient_norm": norm_value, "examples_per_second": speed}
+        for one in self._job.passes:
+            values |= one.series()
         self._job.events.metrics(step, {"examples": seen, **{f"train/{name}": value for name, value in values.items()}})
         if now - self._said >= PROGRESS_SECONDS or seen == total_examples:
             self._job.events.emit(

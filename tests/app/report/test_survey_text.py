@@ -97,3 +97,11 @@ def test_hostile_names_stay_words() -> None:
 def test_the_cursor_of_the_chart() -> None:
     drawing = survey_drawing(FOUND, "SST-2", Look(80, 20), chosen=NARROW)
     assert (("compression", 5.5), ("% of the teacher's accuracy", 98.876)) == drawing.readings
+
+
+def test_nonzero_parameters_are_shown_beside_params_only_where_weights_were_pruned() -> None:
+    """Of dense students they repeat params."""
+    dense, pruned = ({**NARROW.costs, "nonzero_params": count} for count in (4e6, 3e6))
+    for costs, shown in ((dense, False), (pruned, True)):
+        found = dataclasses.replace(FOUND, entries=(dataclasses.replace(NARROW, costs=costs), TINY))
+        assert shown == ("nonzero_params" in survey_markdown(found, ""))

@@ -32,6 +32,13 @@ def test_aims_that_point_one_way_take_the_parts_in_their_order() -> None:
     assert ("exact", "throughput") == size_and_score([EXACT, Objective("throughput", "maximize")])
 
 
+def test_compression_is_a_size_although_more_is_better() -> None:
+    """Whatever the order."""
+    compression = Objective("compression", "maximize")
+    assert ("compression", "exact") == size_and_score([EXACT, compression])
+    assert ("compression", "exact") == size_and_score([compression, EXACT])
+
+
 def test_a_named_part_is_kept() -> None:
     """The other one is chosen around it."""
     assert ("latency_ms", "exact") == size_and_score([EXACT, PARAMS], size="latency_ms")
@@ -76,6 +83,7 @@ def test_the_teacher_is_as_large_as_a_student_that_keeps_everything() -> None:
     kept = known_metrics(
         shape, Settings(), scratch=False, task="text-classification", labels=2, mean_length=facts.mean_length
     )
+    kept |= {"bytes": 4 * kept["params"], "compression": 1.0}
     assert kept == teacher_sizes(facts, "text-classification")
     assert kept["params"] > kept["encoder_params"] > 0
     assert {} == teacher_sizes(Prepared(), "text-classification")
@@ -87,11 +95,11 @@ def test_an_ensemble_is_as_large_as_all_its_models() -> None:
     facts = Prepared(teacher_shape=shape, labels=("a", "b"), mean_length=40.0)
     one = teacher_sizes(facts, "text-classification")
     twice = teacher_sizes(dataclasses.replace(facts, ensemble=(Member(shape, 1, 40.0),)), "text-classification")
-    assert twice == {name: 2 * (value or 0) for name, value in one.items()}
+    assert twice == {name: 2 * (value or 0) for name, value in one.items()} | {"compression": 1.0}
     longer = teacher_sizes(dataclasses.replace(facts, ensemble=(Member(shape, 1, 80.0),)), "text-classification")
     assert (longer["params"], True) == (twice["params"], (longer["gflops"] or 0) > (twice["gflops"] or 0))
     other = dataclasses.replace(facts, ensemble=(Member(dict(shape) | {"architecture": "electra"}, 9, 40.0),))
-    assert {"params", "size_mb"} == set(teacher_sizes(other, "text-classification"))
+    assert {"params", "size_mb", "bytes", "compression"} == set(teacher_sizes(other, "text-classification"))
     file = dataclasses.replace(facts, teacher_shape={}, ensemble=(Member(shape, 1, 40.0),))
     assert one == teacher_sizes(file, "text-classification")
     assert other == Prepared.from_dict(json.loads(json.dumps(other.to_dict())))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.preparing import LINES, make_run
@@ -14,13 +16,16 @@ from tests.tiny import make_checkpoint
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import Settings, TeacherSpec
+from bertdistill.engine.contract.spec import FP32, INT4, INT8, Settings, TeacherSpec
+from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.promotion import verify
+from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
+from bertdistill.engine.distill.training.train import predict
 from bertdistill.engine.distill.trial import run_trial
 
 CPU = torch.device("cpu")
@@ -36,9 +41,9 @@ COMMON: dict[str, Any] = {
 }
 STUDENTS: list[dict[str, Any]] = [
     {"family": "mlp", "units": "words", "embedding_init": "teacher-output"},
-    {"family": "mlp", "pooling": "attention", "embedding_init": "teacher", "embedding_size": 8},
+    {"family": "mlp", "pooling": "attention", "embedding_init": "teacher", "embedding_size": 8, "weights": INT4},
     {"family": "bilstm", "units": "words", "embedding_init": "teacher", "layers": 2, "dropout": 0.3},
-    {"family": "bilstm", "pooling": "max"},
+    {"family": "bilstm", "pooling": "max", "weights": INT8},
 ]
 
 
@@ -121,8 +126,28 @@ def test_a_resumed_student_has_the_same_weights(
     assert 0 < len(list(stopped.paths.checkpoints.glob("last-*")))
     resumed = attempt(dataclasses.replace(spec, resume_from=str(stopped.paths.last.resolve())), tmp_path / "resumed")
     run_trial(resumed)
-    first, second = (run.paths.last.resolve() / "model.safetensors" for run in (whole, resumed))
-    assert first.read_bytes() == second.read_bytes()
+    for one, other in ((whole.paths.last, resumed.paths.last), (whole.paths.best, resumed.paths.best)):
+        assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+
+
+def test_rounded_weights_are_scored_and_others_trained(prepared: tuple[Path, AttemptSpec], tmp_path: Path) -> None:
+    """The recorded logits are those of the stored file, bit for bit; the last checkpoint is that of an fp32 trial."""
+    runs = {}
+    for form in (FP32, INT4):
+        settings = Settings(alpha=0.0, **COMMON, family="mlp", units="words", weights=form)
+        runs[form] = attempt(dataclasses.replace(prepared[1], settings=settings), tmp_path / form)
+        run_trial(runs[form])
+    packed, whole = runs[INT4].paths, runs[FP32].paths
+    assert (packed.last / "model.safetensors").read_bytes() == (whole.last / "model.safetensors").read_bytes()
+    assert [INT4, None] == [
+        json.loads((folder / "config.json").read_text()).get("bertdistill_weights")
+        for folder in (packed.best, packed.last)
+    ]
+    facts = prepared[1].prepared
+    features = open_features(Path(facts.features_of("search", "words")))
+    found = predict(load_model(packed.best), features, device=CPU, pad_id=facts.units_of("words").pad_id)
+    assert np.array_equal(found, np.load(packed.best / CLASS_LOGITS))
+    assert not np.array_equal(found, np.load(whole.best / CLASS_LOGITS))
 
 
 @pytest.mark.parametrize("family", ["mlp", "bilstm"])

@@ -33,7 +33,7 @@ from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import train
 from bertdistill.engine.distill.training.terms import hidden_loss, soft_loss
 from bertdistill.engine.distill.training.train import Diverged
-from bertdistill.engine.families import bilstm, layer_pairs, mlp, widths
+from bertdistill.engine.families import bilstm, layer_pairs, mlp, sparsity, table, widths
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
 from bertdistill.engine.families.transformer import plan_student
@@ -256,9 +256,10 @@ def test_every_setting_is_read_by_the_worker() -> None:
             linear,
             linear_sizes,
             terms,
+            table,
         )
     ]
-    sources += [inspect.getsource(module) for module in (selection, widths, hidden_loss, layer_pairs)]
+    sources += [inspect.getsource(module) for module in (selection, widths, hidden_loss, layer_pairs, sparsity)]
     sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}

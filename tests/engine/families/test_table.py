@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from tests.texts import made_features
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared, Units
-from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import WEIGHTS, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.distill.compression.weights import rounded, save_packed, tensor_bytes
 from bertdistill.engine.distill.data import units as units_module
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
-from bertdistill.engine.families.table import FAMILIES, foreign
+from bertdistill.engine.families.table import FAMILIES, foreign, weights_of
 from bertdistill.engine.families.transformer import bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
@@ -145,6 +147,21 @@ class TestFamily:
             model = BUILDERS[family].build(spec)
             assert known["params"] == sum(weight.numel() for weight in model.net.parameters()), changes
             assert tuple(model(batch(2, 7)).logits.shape) == (2, 3)
+
+    @pytest.mark.parametrize("pairs", [False, True])
+    def test_known_bytes_are_those_of_the_file(self, family: str, pairs: bool, tmp_path: Path) -> None:
+        """To the last byte, in every number format; a family without that setting has fp32. And it is loaded again."""
+        facts, task = dataclasses.replace(FACTS, pairs=pairs), TASKS["text-classification"]
+        for changes, form in itertools.product([{}, *VARIANTS.get(family, [])], WEIGHTS):
+            spec = spec_of(family, "text-classification", facts=facts, weights=form, **changes)
+            row, used = FAMILIES[family], weights_of(spec.settings)
+            contents = row.contents(row.plan(facts, spec.settings, scratch=True), task, facts)
+            model = BUILDERS[family].build(spec)
+            save_packed(model, used, tmp_path)
+            assert contents.bytes(used) == tensor_bytes(tmp_path / "model.safetensors"), (changes, form)
+            again = load_model(tmp_path)
+            with rounded(model.net.eval(), used):
+                assert_fp32_equal(again(batch(2, 7)).logits, model(batch(2, 7)).logits)
 
     def test_first_weights_follow_from_the_seed_alone(self, family: str) -> None:
         """And torch's own random state is left as it was. A student that is fitted has none, and no use for a seed."""

@@ -24,6 +24,7 @@ from bertdistill.engine.families.transformer import (
     Plan,
     Shape,
     bert_shape,
+    contents,
     even_layers,
     known_metrics,
     plan_metrics,
@@ -116,6 +117,26 @@ def test_parameters_equal_the_built_model(name: str, task: str, labels: int) -> 
         assert count(model) == known["params"]
         layers = model.base_model.transformer if name == "distilbert" else model.base_model.encoder
         assert count(layers) == known["encoder_params"]
+        held = contents(plan, task=task, labels=labels)
+        matrices = sorted(tuple(one.shape) for one in model.parameters() if one.ndim == 2)
+        assert matrices == sorted((*held.matrices, *held.embeddings))
+        assert sum(one.numel() for one in model.parameters() if one.ndim == 1) == held.vectors
+        assert known["params"] == held.weights
+
+
+def test_a_model_file_holds_both_factors_of_the_embeddings() -> None:
+    """And unequal layers as they are."""
+    config = CONFIGS["narrow"]
+    shape = Shape.from_config(config.to_dict())
+    settings = Settings(ffn_size=50, ffn_choice="global", embedding_rank=7)
+    plan = plan_student(shape, settings, scratch=False, ffn_importance=[[1.0 + n] * BLOCKS for n in range(2)])
+    model = build(config, CLASSIFY, 3)
+    prune_neurons(model, [range(width) for width in plan.ffn_left])
+    factorise(model, 7)
+    held = contents(plan, task=CLASSIFY, labels=3)
+    sizes = sorted(tuple(one.shape) for one in model.parameters() if one.ndim == 2)
+    assert (sizes, count(model)) == (sorted((*held.matrices, *held.embeddings)), held.weights)
+    assert {(99, 7), (512, 48), (2, 48)} == set(held.embeddings)
 
 
 @pytest.mark.parametrize("name", ["distilbert", "minilm", "roberta", "narrow"])

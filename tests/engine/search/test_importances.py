@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import subprocess
 import sys
@@ -185,6 +186,21 @@ def test_a_formula_decides_which_parameters_can_matter() -> None:
     found = importances(trials, SPACE, PARAMS, formula=size)
     assert [("layers", 1.0)] == [(weight.parameter, weight.share) for weight in found.weights]
     assert ("learning_rate", "layer_choice") == found.without_effect
+
+
+def test_where_training_decides_the_metric_every_parameter_can_matter() -> None:
+    """The formula does not know how many zeros a norm makes, only those of students that are pruned to a number."""
+
+    def nonzero(params: Mapping[str, Value]) -> float:
+        return math.nan if params["layer_choice"] == "even" else 1e6 * float(params["layers"])
+
+    sets: list[dict[str, Value]] = [
+        {"layers": n, "learning_rate": 1e-5 * n, "layer_choice": choice}
+        for n in (1, 2, 3)
+        for choice in ("first", "even")
+    ]
+    trials = [PastTrial(params, "complete", (1e6 * n,)) for n, params in enumerate(sets, 1)]
+    assert () == importances(trials, SPACE, PARAMS, formula=nonzero).without_effect
 
 
 def test_trials_outside_of_the_space_are_left_out() -> None:

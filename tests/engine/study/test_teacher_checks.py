@@ -32,6 +32,11 @@ def read(tmp_path: Path, teacher: dict[str, Any], **more: Any) -> StudySpec:
             {"student": {"init": "scratch"}, "metrics": {"stored": ["latency_ratio"]}},
             "outputs is a file without a latency",
         ),
+        (
+            FILE,
+            {"student": {"init": "scratch"}, "objectives": [{"metric": "accuracy"}, {"metric": "compression"}]},
+            "outputs is a file without a size, so there is no compression; use bytes",
+        ),
         ({"model": "x", "ensemble": [{"weight": 2.0}]}, {}, "[teacher.ensemble.0] needs either model or outputs"),
         ({"model": "x", "ensemble": [{"model": "y", "wieght": 1}]}, {}, "[teacher.ensemble.0] wieght is not a known"),
         ({"model": "x", "ensemble": [{"model": "y", "weight": 0}]}, {}, "[teacher.ensemble.0] weight = 0 is below"),

@@ -24,21 +24,17 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, WorkerFailed
 from bertdistill.engine.contract.folder import file_sha256
-from bertdistill.engine.contract.spec import DataSpec, Settings
+from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8, DataSpec, Settings
+from bertdistill.engine.distill.compression.weights import save_packed
 from bertdistill.engine.distill.export import encoder_format, onnx_file
 from bertdistill.engine.distill.export.answer import answer
 from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
+from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.projection import projection_of
-from bertdistill.engine.distill.families.transformer import (
-    build_student,
-    load_encoder,
-    load_student,
-    read_shape,
-    save_student,
-)
+from bertdistill.engine.distill.families.transformer import build_student, load_encoder, load_student, read_shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -63,7 +59,7 @@ for folder in sys.argv[2:]:
     else:
         name = json.loads(pathlib.Path(folder, "config.json").read_text())["architectures"][0]
         auto = getattr(transformers, "AutoModelFor" + name.split("For")[1])
-        model = auto.from_pretrained(folder).eval()
+        model = auto.from_pretrained(folder, dtype=torch.float32).eval()
     found = model(input_ids=torch.tensor(json.loads(sys.argv[1])))
     logits[folder] = [value.tolist() for value in found.to_tuple()]
 print(json.dumps(logits))
@@ -98,7 +94,7 @@ def make_student(tmp_path: Path, kind: Kind, task: str, heads: int, seed: int = 
     if settings.hidden_size:
         cuts["projection"] = projection_of(load_encoder(init, task, labels), [torch.tensor(IDS)], read)
     model, kept = build_student(init, settings, task=task, labels=labels, shape=read_shape(init), **cuts)
-    save_student(model, kept, tmp_path / "student")
+    save_packed(Encoder(model, kept), settings.weights, tmp_path / "student")
     return tmp_path / "student", AutoTokenizer.from_pretrained(init)
 
 
@@ -122,7 +118,7 @@ def card_of(told: CardFacts, student: Path, *, onnx: bool = False) -> str:
 
 
 def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Path) -> None:
-    """Plain transformers loads a student with equal layers, `modeling.py` one with pruned heads or unequal layers."""
+    """Plain transformers loads a student with equal layers in fp32 or fp16, `modeling.py` any other."""
     expected = {}
     kinds: tuple[Kind, ...] = ("bert", "distilbert", "roberta")
     cuts: list[tuple[int, dict[str, Any]]] = [
@@ -131,17 +127,21 @@ def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Pat
         (0, UNEQUAL),
         (0, {"hidden_size": 27, "embedding_rank": 9}),
     ]
-    for kind, task, (heads, more) in itertools.product(kinds, TASKS, cuts):
+    cases: list[tuple[Kind, str, tuple[int, dict[str, Any]]]] = list(itertools.product(kinds, TASKS, cuts))
+    cases += [("bert", CLASSIFY, (0, {"weights": FP16})), ("roberta", QA, (0, {"weights": INT8}))]
+    cases += [("distilbert", CLASSIFY, (0, {"embedding_rank": 8, "weights": INT4}))]
+    plain: tuple[dict[str, Any], ...] = ({"ffn_size": 24}, {"weights": FP16})
+    for kind, task, (heads, more) in cases:
         target = tmp_path / "out" / f"{kind}-{task}-{heads}-{'-'.join(more)}"
         student, tokenizer = make_student(tmp_path / target.name, kind, task, heads, **more)
         files = export_model(student, target, card_facts=facts(task), tokenizer=tokenizer, onnx=False)
-        assert PLAIN | ({"modeling.py"} if more.keys() != {"ffn_size"} else set()) == set(files)
+        assert PLAIN | ({"modeling.py"} if more not in plain else set()) == set(files)
         assert files == sorted(file.name for file in target.iterdir())
         assert file_sha256(student / "model.safetensors") == file_sha256(target / "model.safetensors")
         with torch.no_grad():
             expected[str(target)] = load_student(student)[0](input_ids=torch.tensor(IDS)).to_tuple()
     found = json.loads(run(hostile, "-c", STRANGER, json.dumps(IDS), *expected))
-    assert len(kinds) * 8 == len(found)
+    assert len(cases) == len(found)
     for folder, logits in expected.items():
         for mine, other in zip(logits, found[folder], strict=True):
             assert_fp32_equal(mine, other)
@@ -153,13 +153,15 @@ def test_the_code_in_the_card_answers_as_the_model_was_scored(tmp_path: Path, ho
     """
     programs, expected = [], []
     for number, threshold in ((0, None), (0, -1e3), (0, 1e3), (3, None)):
-        student, tokenizer = make_student(tmp_path / f"{number}{threshold}", "distilbert", QA, number)
+        student, tokenizer = make_student(
+            tmp_path / f"{number}{threshold}", "distilbert", QA, number, weights=INT8 if number else FP32
+        )
         target = tmp_path / f"{number}{threshold}" / "v1"
         export_model(student, target, card_facts=facts(null_threshold=threshold), tokenizer=tokenizer, onnx=False)
         programs.append(code_of(target))
         expected.append(answer(target, question="Who wrote it?", context="Ada wrote it."))
     assert [False, True, False, False] == [found["abstained"] for found in expected]
-    student, tokenizer = make_student(tmp_path / "classes", "distilbert", CLASSIFY, 0)
+    student, tokenizer = make_student(tmp_path / "classes", "distilbert", CLASSIFY, 0, weights=FP16)
     target = tmp_path / "classes" / "v1"
     export_model(student, target, card_facts=facts(CLASSIFY), tokenizer=tokenizer, onnx=False)
     programs.append(code_of(target))
@@ -182,7 +184,7 @@ def test_modeling_file_imports_nothing_of_this_project(tmp_path: Path) -> None:
     export_model(student, tmp_path / "v1", card_facts=facts(), tokenizer=tokenizer, onnx=False)
     text = (tmp_path / "v1" / "modeling.py").read_text()
     imported = set(re.findall(r"^(?:from|import) (\w+)", text, re.M))
-    assert {"__future__", "collections", "pathlib", "typing", "torch", "transformers", "safetensors"} == imported
+    assert {"torch", "transformers", "safetensors"} == imported - sys.stdlib_module_names
 
 
 def test_config_says_how_to_read(tmp_path: Path) -> None:

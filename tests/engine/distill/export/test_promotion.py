@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.tiny import make_checkpoint
 from tests.workers import work
 
@@ -32,9 +33,12 @@ from bertdistill.engine.contract.events import (
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import FP32, INT4, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.export import promotion
 from bertdistill.engine.distill.export.answer import ask
+from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
+from bertdistill.engine.distill.export.onnx_int8 import NAME, wide_matrices
 from bertdistill.engine.distill.export.promotion import (
     LOOSE_TOLERANCE,
     TOLERANCE,
@@ -45,6 +49,7 @@ from bertdistill.engine.distill.export.promotion import (
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.trial import run_trial
+from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -136,7 +141,14 @@ def train(root: Path, task: str) -> Trained:
         teacher=TeacherSpec(model=str(teacher)),
         student=StudentSpec(importance_examples=8),
         settings=Settings(
-            layers=1, heads=3, batch_size=4, epochs=4.0, learning_rate=3e-3, evaluations=1, precision="fp32"
+            layers=1,
+            heads=3,
+            batch_size=4,
+            epochs=4.0,
+            learning_rate=3e-3,
+            evaluations=1,
+            precision="fp32",
+            weights=FP32 if task == QA else INT4,
         ),
         device=Device(),
         caches=str(root / "caches"),
@@ -165,6 +177,19 @@ def promote(spec: AttemptSpec, folder: Path) -> dict[str, Any]:
     return verify(run.spec, run.events, run.paths, stop=run.stop, device=CPU)
 
 
+def check_int8(report: dict[str, Any], folder: Path) -> None:
+    """The file in 8 bits has scores of its own, in the report and in the card; without the packages there is none."""
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    if missing_for_onnx():
+        assert "ONNX in 8 bits" not in card
+        assert "onnx_int8_accuracy" not in report
+        return
+    assert (folder / NAME).stat().st_size == report["onnx_int8_bytes"]
+    assert 0 <= report["onnx_int8_changed"] <= report["report_examples"]
+    assert f"{report['onnx_int8_changed']:,} of {report['report_examples']:,}" in card
+    assert [] == wide_matrices(folder / NAME, small=200)
+
+
 def test_verified_model(tmp_path: Path, trained: Trained) -> None:
     """The recorded score is repeated, the report split scored with intervals around it, and the export answers."""
     task, first = trained.spec.task, TASKS[trained.spec.task].scores[0]
@@ -180,11 +205,44 @@ def test_verified_model(tmp_path: Path, trained: Trained) -> None:
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
     assert len(json.loads((tmp_path / "run" / "predictions.json").read_text())) == report["report_examples"]
     folder = tmp_path / "models" / "v3"
+    assert tensor_bytes(folder / "model.safetensors") == metrics["bytes"]
+    assert metrics["compression"] == pytest.approx(4 * trained.spec.prepared.teacher_params / metrics["bytes"])
+    if task == CLASSIFY:
+        check_int8(report, folder)
     assert report["files"] == sorted(file.name for file in folder.iterdir())
     assert {"modeling.py", "model.safetensors", "README.md"} <= set(report["files"])
     request = {"question": "Where does ada sleep?", "passage": " ".join(SENTENCES[:4])}
     answer = ask(folder, request if task == QA else {"text": "a good ada story"})
     assert answer["best_span"] in request["passage"] if task == QA else answer["label"] in ("neg", "pos")
+
+
+def test_a_pruned_model_keeps_its_zeros(tmp_path: Path, trained: Trained) -> None:
+    """From the trial through the export, counted beside the dense size, and it answers as before."""
+    settings = replace(trained.spec.settings, pruning="gradual", sparsity=0.5, epochs=1.0)
+    run = attempt(replace(trained.spec, settings=settings), tmp_path / "trial")
+    metrics = run_trial(run)
+    best = [event for event in events_of(run, CHECKPOINT) if event["role"] == "best"][-1]
+    found = promote(Trained(run.spec, metrics, best).order(tmp_path / "v1"), tmp_path / "run")
+    assert "" == found["report"]["problem"]
+    stored = load_file(tmp_path / "v1" / "model.safetensors")
+    named = {name: tensor for name, tensor in stored.items() if ".layer." in name and tensor.ndim == 2}
+    linears = [tensor for name, tensor in named.items() if not name.endswith(".scales")]
+    zeros = sum(int((tensor == 0).sum()) for tensor in linears)
+    assert zeros == sum(round(0.5 * tensor.numel()) for tensor in linears) > 0
+    known = plan_metrics(
+        plan_student(Shape.from_dict(run.spec.prepared.init_shape), settings, scratch=False),
+        task=run.spec.task,
+        labels=2,
+        mean_length=9.0,
+    )
+    for place in (metrics, found["metrics"], known):
+        assert (trained.metrics["params"], trained.metrics["params"] - zeros) == (
+            place["params"],
+            place["nonzero_params"],
+        )
+    assert "parameters that pruning has not set to 0" in (tmp_path / "v1" / "README.md").read_text()
+    if run.spec.task == CLASSIFY:
+        assert ask(tmp_path / "v1", {"text": "a good ada story"})["label"] in ("neg", "pos")
 
 
 def test_threshold_is_that_of_the_search_split(tmp_path: Path, questions: Trained) -> None:

@@ -14,7 +14,8 @@ from tests.tiny import make_tokenizer
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import INT4, INT8, DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.distill.compression.weights import save_packed
 from bertdistill.engine.distill.data.examples import Examples, TextExample
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.data.units import count_units
@@ -31,9 +32,9 @@ from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 TEXTS = ("A good film!", "a bad , sad and very long story about nothing", "good", "It 's the film I 'll see")
 CASES: list[tuple[str, str, bool, dict[str, Any]]] = [
     ("mlp", "words", False, {}),
-    ("mlp", "teacher", True, {"pooling": "attention"}),
+    ("mlp", "teacher", True, {"pooling": "attention", "weights": INT4}),
     ("bilstm", "teacher", False, {"layers": 2}),
-    ("bilstm", "words", True, {"pooling": "max"}),
+    ("bilstm", "words", True, {"pooling": "max", "weights": INT8}),
     ("bilstm", "words", False, {"pooling": "max", "layers": 2}),
     ("bilstm", "teacher", True, {}),
 ]
@@ -78,7 +79,7 @@ def make_student(folder: Path, family: str, units: str, pairs: bool, changes: di
         caches="",
         prepared=facts,
     )
-    BUILDERS[family].build(spec).save(folder / "student")
+    save_packed(BUILDERS[family].build(spec), settings.weights, folder / "student")
     return folder / "student", tokenizer
 
 

@@ -17,6 +17,7 @@ from bertdistill.engine.contract.events import METRICS_LOGGED
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import CLS
 from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
 from bertdistill.engine.distill.run import Stopped
@@ -131,3 +132,12 @@ def test_equal_widths_need_no_projection() -> None:
     assert found.teacher is None
     assert layerwise(make_model(), Settings(), TEACHER, teacher_net) is None
     assert layerwise(make_model(), Settings(hidden_weight=1.0, family="mlp"), TEACHER, teacher_net) is None
+
+
+def test_the_projection_of_a_narrowed_student_starts_from_its_own_width() -> None:
+    """Its config still names the width of the initial model."""
+    model = make_model()
+    standalone.narrow(model.net, 13)
+    found = layerwise(model, Settings(hidden_weight=1.0), TEACHER | {"hidden_size": 16}, teacher_net)
+    assert found is not None
+    assert (16, 13) == tuple(found.helpers["hidden_loss"].weight.shape)

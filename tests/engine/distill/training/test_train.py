@@ -1,7 +1,7 @@
 """The training loop: schedule, exact resume, stopping, divergence, and the loss that it really minimises."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,16 @@ from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGRESS
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.compression.passes import Moment
+from bertdistill.engine.distill.compression.table import passes_of
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
-from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import read_position
 from bertdistill.engine.distill.training.train import (
     Diverged,
     Evaluation,
+    Job,
     choose_precision,
     learning_rate,
     make_optimizer,
@@ -331,20 +333,44 @@ def test_a_second_stop_at_one_step_keeps_the_checkpoint_until_the_next_is_whole(
 
 
 class Noting:
-    """A pass that notes when it is called, and whether the network is being trained then."""
+    """A pass that notes when it is called."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, int, bool]] = []
+        self.calls: list[tuple[str, int]] = []
 
-    def before_step(self, model: Model, step: int, steps: int) -> None:
-        self.calls.append(("step", step, model.net.training))
-        assert 0 <= step < steps
+    def groups(self) -> list[dict[str, Any]]:
+        return []
 
-    def at_end(self, model: Model) -> None:
-        self.calls.append(("end", -1, model.net.training))
+    def before_step(self, now: Moment) -> None:
+        self.calls.append(("before", now.step))
+        assert 0 <= now.step < now.steps
+
+    def before_update(self) -> None:
+        self.calls.append(("update", -1))
+
+    def after_step(self, now: Moment) -> None:
+        self.calls.append(("after", now.step))
+
+    def at_end(self) -> None:
+        self.calls.append(("end", -1))
+
+    def settled(self, step: int, steps: int) -> bool:
+        return True
+
+    def zeros(self) -> int:
+        return 0
+
+    def series(self) -> dict[str, float]:
+        return {}
+
+    def state(self) -> Mapping[str, torch.Tensor]:
+        return {}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        assert {} == state
 
 
-def test_a_pass_is_called_before_every_step_and_before_the_last_evaluation(tmp_path: Path) -> None:
+def test_a_pass_is_called_around_every_step_and_before_the_last_evaluation(tmp_path: Path) -> None:
     """What is scored last has been through the end of the pass; a resumed run calls it again at the same step."""
     whole, seen = Noting(), list[int]()
 
@@ -353,7 +379,8 @@ def test_a_pass_is_called_before_every_step_and_before_the_last_evaluation(tmp_p
         return Evaluation(1.0, {"exact": 1.0}, {})
 
     position = train(make_job(tmp_path / "whole", passes=(whole,), evaluate=evaluate))
-    assert [*(("step", n, True) for n in range(position.step)), ("end", -1, True)] == whole.calls
+    around = [(("before", n), ("update", -1), ("after", n)) for n in range(position.step)]
+    assert [*(call for step in around for call in step), ("end", -1)] == whole.calls
     assert len(whole.calls) == seen[-1]
     first, rest = Noting(), Noting()
     stopped = make_job(tmp_path / "first", passes=(first,), stop=StopAfter(4))
@@ -361,3 +388,79 @@ def test_a_pass_is_called_before_every_step_and_before_the_last_evaluation(tmp_p
         train(stopped)
     train(make_job(tmp_path / "rest", passes=(rest,), resume_from=stopped.paths.last.resolve()))
     assert whole.calls == [*first.calls, *rest.calls]
+
+
+def pruned_job(folder: Path, pruning: str, **changes: Any) -> Job:
+    """12 steps, of which 1 to 6 prune, with dropout, weight decay and accumulation."""
+    settings = Settings(
+        batch_size=8,
+        epochs=3,
+        evaluations=3,
+        learning_rate=3e-3,
+        weight_decay=0.1,
+        accumulation=2,
+        pruning=pruning,
+        sparsity=0.6,
+        pruning_begin=0.1,
+        pruning_end=0.6,
+        pruning_rounds=3,
+        pruning_scope=scope_of(pruning),
+        pruning_when=changes.pop("when", "before"),
+    )
+    model = make_model()
+    return make_job(folder, model=model, settings=settings, passes=passes_of(settings, model.net), **changes)
+
+
+PRUNED = [(name, "before") for name in ("magnitude", "gradual", "iterative", "movement", "proximal")]
+PRUNED += [("random", "during"), ("random", "after")]
+
+
+@pytest.mark.parametrize(("pruning", "when"), PRUNED)
+def test_a_pruning_resumes_to_the_same_weights(tmp_path: Path, pruning: str, when: str) -> None:
+    """Masks, scores, weights behind masks and the weights of the norm survive, within the schedule and after it."""
+    whole = pruned_job(tmp_path / "whole", pruning, when=when)
+    train(whole)
+    zeros = whole.passes[0].zeros()
+    assert zeros == sum(int((weight == 0).sum()) for weight in pruned_weights(whole, pruning))
+    assert zeros > 0
+    for asks in (3, 9):
+        first = pruned_job(tmp_path / f"first-{asks}", pruning, when=when, stop=StopAfter(asks))
+        with pytest.raises(Stopped):
+            train(first)
+        second = pruned_job(tmp_path / f"second-{asks}", pruning, when=when, resume_from=first.paths.last.resolve())
+        with torch.no_grad():
+            for weight in pruned_weights(second, pruning):  # whatever was there must not matter
+                weight.fill_(0.5)
+        train(second)
+        assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items()), asks
+        assert zeros == second.passes[0].zeros()
+
+
+def scope_of(pruning: str) -> str:
+    """The row of padding is 0 without pruning, so zeros that are drawn are not all zeros of the table."""
+    return "linears" if pruning in ("random", "movement") else "embeddings"
+
+
+def pruned_weights(job: Job, pruning: str) -> list[torch.nn.Parameter]:
+    """The matrices in scope."""
+    named = job.model.net.named_parameters()
+    found = {name: weight for name, weight in named if weight.ndim == 2 and ".layer." in name}
+    table = [job.model.net.bert.embeddings.word_embeddings.weight]  # type: ignore[union-attr]  # of BERT
+    return [*found.values(), *(table if scope_of(pruning) == "embeddings" else [])]  # type: ignore[list-item]  # of an Embedding
+
+
+@pytest.mark.parametrize(("pruning", "when"), PRUNED)
+def test_only_what_is_pruned_as_asked_is_the_best(tmp_path: Path, pruning: str, when: str) -> None:
+    """The first of three evaluations, at step 4, is within the schedule, and scores highest."""
+    scores = iter([3.0, 2.0, 1.0])
+    job = pruned_job(tmp_path / "run", pruning, when=when)
+    position = train(replace(job, evaluate=lambda: Evaluation((score := next(scores)), {"exact": score}, {})))
+    expected = {"before": 3.0, "during": 2.0, "after": 1.0}[when if pruning in ("magnitude", "random") else "during"]
+    assert expected == position.best_score
+    stored = load_file(Path(position.best_folder) / "model.safetensors")
+    named = {id(weight): name for name, weight in job.model.net.named_parameters()}
+    kept = [stored[named[id(weight)]] for weight in pruned_weights(job, pruning)]
+    assert job.passes[0].zeros() == sum(int((weight == 0).sum()) for weight in kept)
+    curve = [e["values"]["train/sparsity"] for e in events(job, METRICS_LOGGED) if "train/sparsity" in e["values"]]
+    assert len(curve) == 12
+    assert curve == sorted(curve)
