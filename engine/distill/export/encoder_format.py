@@ -46,9 +46,14 @@ class EncoderFormat:
 
     @property
     def pruned(self) -> bool:
-        """Whether plain transformers cannot load it, as its config does not describe what was cut or separated."""
-        own = any(size_in(self.model, key) for key in (KEPT_WIDTH, EMBEDDING_RANK, SEPARATE_LAYERS))
-        return is_pruned(self.model, self.kept_heads) or bool(ffn_sizes(self.model)) or own
+        """Whether plain transformers cannot load it, as its config does not describe sizes that were cut."""
+        own = ffn_sizes(self.model) or size_in(self.model, KEPT_WIDTH) or size_in(self.model, EMBEDDING_RANK)
+        return is_pruned(self.model, self.kept_heads) or bool(own)
+
+    @property
+    def separate(self) -> int:
+        """The number of its layers that read the segments of an input separately, which transformers does not know."""
+        return size_in(self.model, SEPARATE_LAYERS)
 
     @property
     def form(self) -> str:
@@ -58,7 +63,7 @@ class EncoderFormat:
     @property
     def plain(self) -> bool:
         """Whether transformers can load it."""
-        return not self.pruned and self.form in (FP32, FP16)
+        return not self.pruned and not self.separate and self.form in (FP32, FP16)
 
     @property
     def modeling(self) -> str:
@@ -97,8 +102,7 @@ class EncoderFormat:
         pruned, sizes = is_pruned(self.model, self.kept_heads), ffn_sizes(self.model)
         left = ", ".join(str(len(kept)) for kept in self.kept_heads) if pruned else config.num_attention_heads
         widths = f", feed-forward sizes {', '.join(map(str, sizes))} (by layer)" if sizes else ""
-        separate = size_in(self.model, SEPARATE_LAYERS)
-        apart = f"; its lower {separate} layers read the two segments of an input separately" if separate else ""
+        apart = f", the lower {self.separate} layers read question and passage separately" if self.separate else ""
         return Description(
             f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
             f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads"
@@ -111,13 +115,13 @@ class EncoderFormat:
                 *["pruned-feed-forward"] * bool(sizes),
                 *["projected"] * bool(size_in(self.model, KEPT_WIDTH)),
                 *["low-rank-embeddings"] * bool(size_in(self.model, EMBEDDING_RANK)),
-                *["separate-layers"] * bool(separate),
+                *["separate-layers"] * bool(self.separate),
                 *[self.form] * (self.form != FP32),
             ),
         )
 
     def _loading(self, facts: CardFacts, *, onnx: bool) -> str:
-        why = [_PRUNED] if self.pruned else []
+        why = [*[_PRUNED] * self.pruned, *[_APART] * bool(self.separate)]
         why += [_PACKED[self.form]] if self.form in _PACKED else []
         code = _load_code(facts, "" if why else type(self.model).__name__)
         parts = [*why, _OWN, code] if why else [code]
@@ -204,10 +208,13 @@ def _ask_code(facts: CardFacts) -> list[str]:
 
 _PRUNED = (
     "Attention heads were removed from this model, its layers have different feed-forward sizes, its hidden states are "
-    "smaller than its heads together, its word embeddings are of low rank, or its lower layers read the two segments "
-    "of an input separately, which the plain format cannot express. `from_pretrained` of transformers refuses what was "
-    "removed (and with `ignore_mismatched_sizes` would fill it with random weights), and ignores that layers are "
-    "separate."
+    "smaller than its heads together, or its word embeddings are of low rank, which the plain format cannot express. "
+    "`from_pretrained` of transformers refuses it (and with `ignore_mismatched_sizes` would fill it with random "
+    "weights)."
+)
+_APART = (
+    "The lower layers of this model read the two segments of an input separately, each with positions from 0, which "
+    "the plain format cannot express: `from_pretrained` of transformers would load it and give other answers."
 )
 _PACKED = {
     INT8: "Its weights are packed: 8 bits with a scale for each row, vectors in fp16.",

@@ -73,6 +73,15 @@ def test_a_report_that_cannot_be_scored_is_refused_before_the_search(
         prepare(dataclasses.replace(run, spec=spec))
 
 
+def test_separate_layers_need_two_segments(tmp_path: Path) -> None:
+    """Nothing can be separated in single sentences: said before a teacher is trained. A bag of words ignores it."""
+    run = make_run(tmp_path / "run", TeacherSpec(model="scratch", fine_tune=FineTuneSpec()))
+    spec = dataclasses.replace(run.spec, settings=Settings(separate_layers=1), families=["transformer", "mlp"])
+    with pytest.raises(ConfigError, match="single sentences: there is nothing to separate") as no:
+        prepare(dataclasses.replace(run, spec=spec))
+    assert "data.text_pair_column" in no.value.hint
+
+
 def test_tokens_without_embeddings_are_refused(tmp_path: Path) -> None:
     """Tokens were added and the model was not resized: the look-up would crash, on a GPU with an assertion."""
     teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=LINES)

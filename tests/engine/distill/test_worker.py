@@ -117,6 +117,7 @@ def test_a_preparation_reports_what_trials_need(prepared: tuple[Path, AttemptSpe
     assert facts.train_features >= facts.train_examples > facts.search_examples > 0
     assert 0 <= facts.teacher_metrics["exact"] <= 100
     assert 20 < facts.chance["exact"] < 50
+    assert 5 < facts.first_length < facts.mean_length / 2
 
 
 def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> None:
@@ -172,6 +173,17 @@ def test_a_trial_killed_in_the_middle_ends_with_the_same_weights(prepared: tuple
     assert spec.prepared.search_examples == len(predictions)
     starts = json.loads((RunPaths(whole).best / "starts.json").read_text())
     assert {key for key, text in predictions.items() if text} == set(starts)
+
+
+def test_a_trial_with_separate_layers(prepared: tuple[Path, AttemptSpec]) -> None:
+    """It says how long an example takes with a passage that it has read before, and what it saved keeps the layers."""
+    root, spec = prepared
+    settings = dataclasses.replace(spec.settings, layers=3, separate_layers=2, epochs=0.1, evaluations=1)
+    spec = dataclasses.replace(spec, settings=settings, measure=["latency_cpu_ms", "latency_cached_ms"])
+    assert ev.EXIT_COMPLETE == work(root / "separate", spec)
+    scores = events(root / "separate", ev.RESULT)[0]["metrics"]
+    assert 0 < scores["latency_cached_ms"]
+    assert 2 == json.loads((RunPaths(root / "separate").best / "config.json").read_text())["separate_layers"]
 
 
 def test_a_promised_size_that_is_not_met_is_refused(prepared: tuple[Path, AttemptSpec]) -> None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.closeness import assert_fp32_equal
 from tests.tiny import make_checkpoint
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.data.batches import Batch
+from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.first_position import first_position
+from bertdistill.engine.distill.families.separate import with_passage
 from bertdistill.engine.distill.families.standalone import layers_of, separate
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
 from bertdistill.engine.distill.training.dropout import cheap_dropout
-from bertdistill.engine.families.transformer import Shape, plan_student
+from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING as QA
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION as CLASSIFY
 
@@ -135,6 +141,35 @@ def test_saved_loaded_and_copied(initial: Path, tmp_path: Path) -> None:
         assert torch.equal(expected, one(**inputs).start_logits)
     with pytest.raises(ConfigError, match="read the two segments of an input separately"):
         read_shape(tmp_path / "student")
+
+
+@pytest.mark.parametrize("task", [QA, CLASSIFY])
+def test_with_a_passage_read_before(initial: Path, task: str) -> None:
+    """The same logits as of the whole input; what is computed is what the plan says, with and without the passage."""
+    model, shape = student(initial, task, embedding_rank=9), read_shape(initial)
+    batch = Batch(np.arange(1), False, IDS[:1], MASK[:1], TYPES[:1], torch.zeros(1, dtype=torch.long))
+    encoder = Encoder(model)
+    served = with_passage(encoder, batch)
+    assert (served is not encoder, model) == (True, served.net)
+    with torch.inference_mode():
+        assert_fp32_equal(served(batch).logits, encoder(batch).logits, 16)
+    plan = plan_student(shape, Settings(separate_layers=3, heads=3, embedding_rank=9), scratch=False)
+    known = plan_metrics(plan, task=task, labels=3, mean_length=9, first_length=4)
+    model.set_attn_implementation("eager")
+    for one, name in ((encoder, "gflops"), (served, "gflops_cached")):
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            one(batch)
+        assert counter.get_total_flops() == pytest.approx(known[name] * 1e9), name
+    assert known["gflops_cached"] < known["gflops"]
+
+
+def test_a_model_that_reads_both_at_once_has_read_no_passage(initial: Path) -> None:
+    """It is measured as it is, and so is a separate one without a second segment."""
+    batch = Batch(np.arange(1), False, IDS[:1], MASK[:1], TYPES[:1], torch.zeros(1, dtype=torch.long))
+    plain = Encoder(student(initial, separate_layers=0))
+    assert plain is with_passage(plain, batch)
+    separated = Encoder(student(initial))
+    assert separated is with_passage(separated, replace(batch, token_types=torch.zeros_like(TYPES[:1])))
 
 
 def test_segments_are_needed(initial: Path) -> None:

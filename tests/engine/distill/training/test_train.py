@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -72,6 +73,28 @@ def cut_model() -> Encoder:
         standalone.narrow(model.net, 13)
         standalone.factorise(model.net, 5)
     return model
+
+
+def separate_job(folder: Path, **changes: Any) -> Job:
+    """A model whose first layer is separate, and inputs of two segments."""
+    model, features = make_model(), make_features()
+    standalone.separate(model.net, 1)
+    within = np.concatenate([np.arange(length) for length in features.lengths])
+    return make_job(
+        folder, model=model, features=replace(features, token_types=(within > 2).astype(np.uint8)), **changes
+    )
+
+
+def test_a_run_with_separate_layers_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """Their masks hold no state."""
+    whole, first = separate_job(tmp_path / "whole"), separate_job(tmp_path / "first", stop=StopAfter(5))
+    train(whole)
+    with pytest.raises(Stopped):
+        train(first)
+    second = separate_job(tmp_path / "second", resume_from=first.paths.last.resolve())
+    train(second)
+    assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())
+    assert 1 == json.loads((first.paths.last / "config.json").read_text())["separate_layers"]
 
 
 @pytest.mark.parametrize(("asks", "make"), [(1, make_model), (4, make_model), (9, make_model), (5, cut_model)])
