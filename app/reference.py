@@ -94,6 +94,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
   score) and `published` (`data`, `points`). With `--csv` a row per entry.
 - `score`: the scores under the names of the official script.
+- `passages`: `build`: `folder`, `model` (digest), `passages`, `windows`, `tokens`, `width`, `numbers`, `bytes`,
+  `bytes_per_passage`, `separate_layers`, `cpu_seconds`. `ask`: as `ask`, with `passage` (its number, from 1),
+  `windows`, `latency_cached_ms` and, with `--compare`, `latency_cpu_ms` and `largest_difference` of the logits.
 - `ask`: what the model answers; of a cascade also `answered_by`, `confidence` and `threshold`.
 """
 
