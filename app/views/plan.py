@@ -220,7 +220,7 @@ def _sizes(
 
 def _students(spec: StudySpec) -> Iterator[Settings]:
     """Every architecture of the space; of a long range only the ends, because size grows with each of them."""
-    wanted = set(SIZE_KEYS)
+    wanted = {*SIZE_KEYS, "recipe"}  # a recipe may set any of them
     for parameter in spec.search:  # what a condition asks about must be in the grid as well
         wanted |= set(space.conditions(parameter)) if parameter.key in SIZE_KEYS else set()
     part = tuple(_ends_of_long(p) for p in spec.search if p.key in wanted)

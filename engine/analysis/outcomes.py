@@ -93,6 +93,8 @@ def size_and_score(objectives: Sequence[Objective], size: str = "", score: str =
 
 def teacher_sizes(facts: Prepared, task: str) -> dict[str, float | None]:
     """Size and cost of the teacher, counted as for students; empty before the preparation or if it is a file."""
+    if task not in TASKS:  # logged runs
+        return {}
     from bertdistill.engine.study.student import teacher_known  # imported here: the app's first screen needs no sizes
 
     return dict(teacher_known(facts, TASKS[task]))

@@ -167,6 +167,19 @@ def test_cuts_of_the_initial_model_are_sized(raw_spec: dict[str, Any], tmp_path:
     assert (smallest, largest) == (sizes["smallest"], sizes["largest"])
 
 
+def test_sizes_that_recipes_set_are_counted(raw_spec: dict[str, Any]) -> None:
+    """A recipe may set what no parameter searches."""
+    raw = raw_spec | {"recipes": {"one": {"layers": 1}, "two": {"layers": 2}}, "baseline": None}
+    raw["search"] = {"recipe": {"choices": ["one", "two"]}}
+    spec = study_from_dict(raw, where="test")
+    width = spec.settings.hidden_size or 64
+    sizes = make_plan(spec, say=lambda text: None)["sizes"]
+    assert (size(spec, layers=1, hidden_size=width), size(spec, layers=2, hidden_size=width)) == (
+        sizes["smallest"],
+        sizes["largest"],
+    )
+
+
 def test_impossible_architectures_are_counted(raw_spec: dict[str, Any], tmp_path: Path) -> None:
     """Evenly spaced layers that the initial model does not have are named, not hidden."""
     raw_spec["teacher"] = {"model": str(saved_model(tmp_path / "teacher"))}
