@@ -42,7 +42,7 @@ def passages(
         int, typer.Option("--passage", metavar="N", min=0, help="ask: only this passage, from 1; 0 asks about all.")
     ] = 0,
     compare: Annotated[
-        bool, typer.Option("--compare", help="ask: also read the passages anew; both CPU times.")
+        bool, typer.Option("--compare", help="ask: also read the passages again; both CPU times.")
     ] = False,
     where: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -88,7 +88,7 @@ def asked_text(found: Mapping[str, Any]) -> str:
     rest = {name: value for name, value in found.items() if not name.startswith("latency_")}
     times = f"CPU time: {cached:.1f} ms for {found['windows']:,} windows"
     if whole is not None:
-        times += f", {whole:.1f} ms if they are read anew ({whole / cached:.2f} times as long)"
+        times += f", {whole:.1f} ms if they are read again ({whole / cached:.2f} times as long)"
     return f"{answer_text(rest)}\n{times}"
 
 

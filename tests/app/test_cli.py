@@ -361,6 +361,7 @@ MISUSES = (
     ("rerun", "toy/0", "--set", "layers"),
     ("ask", "model"),
     ("ask", "model", "--question", "why"),
+    ("passages", "build", "model", "file"),
     ("models", "--set-alias", "production=1"),
     ("models", "small", "--set-alias", "production=²"),
     ("unheard-of",),

@@ -49,6 +49,7 @@ MISTAKES: tuple[tuple[str, ...], ...] = (
     ("config", HOSTILE),
     ("plan", HOSTILE),
     ("ask", HOSTILE, "--question", "a"),
+    ("passages", "ask", HOSTILE, "folder", "a"),
 )
 SCREENS: dict[str, Callable[[], Screen[Any]]] = {
     "studies": StudiesScreen,

@@ -69,4 +69,4 @@ def test_in_words() -> None:
     lines = asked_text(ASKED).splitlines()
     assert ("Ada", "CPU time: 10.0 ms for 3 windows") == (lines[0], lines[-1])
     both = asked_text(ASKED | {"latency_cpu_ms": 26.0, "largest_difference": 0.001})
-    assert both.endswith("CPU time: 10.0 ms for 3 windows, 26.0 ms if they are read anew (2.60 times as long)")
+    assert both.endswith("CPU time: 10.0 ms for 3 windows, 26.0 ms if they are read again (2.60 times as long)")
