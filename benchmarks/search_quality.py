@@ -27,7 +27,8 @@ from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.transformer import Shape, known_metrics
+from bertdistill.engine.families.encoder_plan import Shape
+from bertdistill.engine.families.encoder_sizes import known_metrics
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.optimiser import propose
 from bertdistill.engine.search.past import PastTrial

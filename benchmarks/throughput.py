@@ -202,7 +202,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     from bertdistill.engine.distill.families.encoder import Encoder
     from bertdistill.engine.distill.families.transformer import load_encoder, new_encoder
     from bertdistill.engine.distill.training.train import choose_precision, predict
-    from bertdistill.engine.families.transformer import Shape
+    from bertdistill.engine.families.encoder_plan import Shape
 
     torch.set_num_threads(options.threads)
     count = options.examples

@@ -25,10 +25,11 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import CLS, WITH_LAYERS, transfer_rows, transfer_share
+from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape, bert_shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml

@@ -8,7 +8,7 @@ from typing import Any
 from bertdistill.app.text import format as fmt
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.families.transformer import Shape
+from bertdistill.engine.families.encoder_plan import Shape
 from bertdistill.engine.study.student import wanted_terms
 from bertdistill.engine.study.study_spec import StudySpec
 

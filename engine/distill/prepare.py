@@ -46,9 +46,10 @@ from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.distill.transfer.rows import with_transfer
 from bertdistill.engine.distill.vocabularies import count_vocabulary
 from bertdistill.engine.distill.weighing import Weighing, blocks_in
+from bertdistill.engine.families.encoder_plan import Shape, bert_shape
 from bertdistill.engine.families.separate import check_segments
 from bertdistill.engine.families.table import FAMILIES
-from bertdistill.engine.families.transformer import TRANSFORMER, Shape, bert_shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.tasks.table import TASKS
 
 WORDS_VERSION = 1

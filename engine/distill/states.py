@@ -20,8 +20,8 @@ from bertdistill.engine.distill.labelling import Labels, ModelLabels, Texts
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape
 from bertdistill.engine.families.layer_pairs import states_bytes
-from bertdistill.engine.families.transformer import ARCHITECTURES, Shape
 
 KEY = "settings.hidden_weight"
 REMEDY = "set hidden_weight = 0"

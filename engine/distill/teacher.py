@@ -31,8 +31,8 @@ from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import Job, choose_precision, train
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.folders import read_config
-from bertdistill.engine.families.transformer import bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
 ELSEWHERE = ("outputs", "weight", "ensemble")

@@ -30,7 +30,8 @@ from bertdistill.engine.distill.families.model import Model, own_tokenizer
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import PARTS, tokenised
 from bertdistill.engine.distill.training.measure import tokenizer_ms
-from bertdistill.engine.families.transformer import OFFSET, TRANSFORMER
+from bertdistill.engine.families.encoder_plan import OFFSET
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import entries, size_of, units_name
 from bertdistill.engine.tasks.table import TASKS
 

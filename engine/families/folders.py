@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.families.transformer import (
+from bertdistill.engine.families.encoder_plan import (
     ARCHITECTURES,
     EMBEDDING_RANK,
     FFN_SIZES,
@@ -21,9 +21,8 @@ from bertdistill.engine.families.transformer import (
     OWN_KEYS,
     SEPARATE_LAYERS,
     Shape,
-    embedding_params,
-    layer_params,
 )
+from bertdistill.engine.families.encoder_sizes import embedding_params, layer_params
 
 READ = (".json", ".txt", ".model", ".safetensors", ".jinja")
 """Suffixes of the files that a library may open in a model folder."""

@@ -13,7 +13,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 
 if TYPE_CHECKING:
-    from bertdistill.engine.families.transformer import Plan, Shape
+    from bertdistill.engine.families.encoder_plan import Plan, Shape
 
 Pairs = tuple[tuple[int, int], ...]
 """(layer of the student, layer of the teacher)."""

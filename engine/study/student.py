@@ -15,11 +15,12 @@ from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
+from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
 from bertdistill.engine.families.family import Student
 from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.families.table import FAMILIES, unused, weights_of
 from bertdistill.engine.families.tiny import ROWS
-from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT, TRANSFORMER
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec

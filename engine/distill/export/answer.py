@@ -37,7 +37,7 @@ from bertdistill.engine.distill.families.transformer import load_encoder, read_a
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
-from bertdistill.engine.families.transformer import ARCHITECTURES, unpruned_shape
+from bertdistill.engine.families.encoder_plan import ARCHITECTURES, unpruned_shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.routing import confidence, passed_on
 from bertdistill.engine.tasks.table import TASKS

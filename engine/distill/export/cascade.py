@@ -45,7 +45,7 @@ from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import choose_precision, predict
 from bertdistill.engine.distill.trial import measure_model
 from bertdistill.engine.distill.vocabularies import for_models
-from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
+from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
 from bertdistill.engine.tasks.intervals import Array, bootstrap, class_scores
 from bertdistill.engine.tasks.routing import confidence, mixed, passed_on, table_of, table_scores
 from bertdistill.engine.tasks.table import TASKS

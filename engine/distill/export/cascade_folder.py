@@ -25,7 +25,7 @@ from bertdistill.engine.distill.export.card import INDEX_NAMES, CardFacts, cell,
 from bertdistill.engine.distill.export.export import MODELING, READING, export_model
 from bertdistill.engine.distill.families.model import FAMILY, Model
 from bertdistill.engine.distill.run import Run
-from bertdistill.engine.families.transformer import ARCHITECTURES
+from bertdistill.engine.families.encoder_plan import ARCHITECTURES
 from bertdistill.engine.tasks.table import METRICS
 
 ROUTER = "router.json"

@@ -19,8 +19,7 @@ from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import UNITS
 from bertdistill.engine.distill.families.model import FORM
 from bertdistill.engine.distill.families.transformer import KEPT_HEADS, accepts_token_types, load_student
-from bertdistill.engine.families.table import unused
-from bertdistill.engine.families.transformer import (
+from bertdistill.engine.families.encoder_plan import (
     EMBEDDING_RANK,
     FFN_SIZES,
     KEPT_WIDTH,
@@ -28,6 +27,7 @@ from bertdistill.engine.families.transformer import (
     Shape,
     unpruned_shape,
 )
+from bertdistill.engine.families.table import unused
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 

@@ -44,8 +44,8 @@ from bertdistill.engine.distill.run import Run, open_device, to_device
 from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.distill.vocabularies import for_models
+from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
 from bertdistill.engine.families.table import weights_of
-from bertdistill.engine.families.transformer import BYTES_PER_WEIGHT
 from bertdistill.engine.study.student import teacher_known
 from bertdistill.engine.tasks.intervals import bootstrap, statistic
 from bertdistill.engine.tasks.table import TASKS

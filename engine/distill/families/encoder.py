@@ -26,7 +26,8 @@ from bertdistill.engine.distill.families.transformer import (
     save_student,
     save_whole,
 )
-from bertdistill.engine.families.transformer import ARCHITECTURES, TRANSFORMER, Shape
+from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import size_of
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bertdistill.engine.distill.families import standalone
-from bertdistill.engine.families.transformer import NEW_LAYER
+from bertdistill.engine.families.encoder_plan import NEW_LAYER
 
 FILE = "projection.safetensors"
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.transformer import NEW_LAYER, Plan
+from bertdistill.engine.families.encoder_plan import NEW_LAYER, Plan
 
 Importance = npt.NDArray[np.floating[Any]]
 

@@ -16,7 +16,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.model import Outputs, Servable
 from bertdistill.engine.distill.families.standalone import layers_of
-from bertdistill.engine.families.transformer import SEPARATE_LAYERS
+from bertdistill.engine.families.encoder_plan import SEPARATE_LAYERS
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch

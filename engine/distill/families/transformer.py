@@ -34,8 +34,8 @@ from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.low_rank import factorise
 from bertdistill.engine.distill.families.projection import Projection, project
 from bertdistill.engine.distill.families.selection import Importance, choose_heads, choose_neurons
+from bertdistill.engine.families.encoder_plan import ARCHITECTURES, NEW_LAYER, Plan, Shape, plan_student
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
-from bertdistill.engine.families.transformer import ARCHITECTURES, NEW_LAYER, Plan, Shape, plan_student
 from bertdistill.engine.families.widths import importance_blocks
 from bertdistill.engine.tasks.table import TASKS
 

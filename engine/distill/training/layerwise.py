@@ -18,8 +18,8 @@ from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Output
 from bertdistill.engine.distill.families.taps import tapped
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.families.encoder_plan import KEPT_WIDTH
 from bertdistill.engine.families.layer_pairs import even_pairs, relation_layer
-from bertdistill.engine.families.transformer import KEPT_WIDTH
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch

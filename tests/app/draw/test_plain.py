@@ -14,7 +14,7 @@ from textual.widgets import Input
 from bertdistill.app.draw.plain import PlainLines, plain
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.store import writes
 from bertdistill.store.db import open_db
 

@@ -18,7 +18,7 @@ from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, Study, StudyState, Trial

@@ -40,7 +40,7 @@ from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes

@@ -13,7 +13,8 @@ from bertdistill.app.views.plan import make_plan, plan_text
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings, StudentSpec, TeacherSpec
-from bertdistill.engine.families.transformer import bert_shape, known_metrics
+from bertdistill.engine.families.encoder_plan import bert_shape
+from bertdistill.engine.families.encoder_sizes import known_metrics
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import changed, load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec

@@ -8,7 +8,8 @@ import pytest
 from tests.fakes import study_spec
 
 from bertdistill.app.views.step_plan import step_words, teacher_in_step
-from bertdistill.engine.families.transformer import bert_shape, known_metrics
+from bertdistill.engine.families.encoder_plan import bert_shape
+from bertdistill.engine.families.encoder_sizes import known_metrics
 
 SHAPE = bert_shape(vocab_size=500, positions=64, hidden_size=64, ffn_size=128, layers=4, head_size=16)
 

@@ -11,7 +11,8 @@ from bertdistill.engine.analysis.outcomes import Difference, difference, size_an
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.facts import Member, Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.transformer import bert_shape, known_metrics
+from bertdistill.engine.families.encoder_plan import bert_shape
+from bertdistill.engine.families.encoder_sizes import known_metrics
 from bertdistill.engine.pareto.frontier import Objective
 
 EXACT = Objective("exact", "maximize")

@@ -36,7 +36,7 @@ from bertdistill.engine.distill.training.train import Diverged
 from bertdistill.engine.families import bilstm, layer_pairs, mlp, sparsity, table, widths
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
-from bertdistill.engine.families.transformer import plan_student
+from bertdistill.engine.families.encoder_plan import plan_student
 
 SETTINGS = Settings(
     layers=1,

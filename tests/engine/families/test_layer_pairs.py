@@ -10,8 +10,9 @@ import pytest
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.layer_pairs import even_pairs, hidden_pairs, states_bytes
-from bertdistill.engine.families.transformer import TRANSFORMER, bert_shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 
 SIZES: dict[str, Any] = {"vocab_size": 100, "positions": 64, "hidden_size": 32, "ffn_size": 64, "head_size": 8}
 

@@ -12,7 +12,8 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.transformer import TRANSFORMER, Shape
+from bertdistill.engine.families.encoder_plan import Shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.student import known
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING

@@ -24,8 +24,8 @@ from bertdistill.engine.distill.data import units as units_module
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.table import FAMILIES, foreign, weights_of
-from bertdistill.engine.families.transformer import bert_shape
 from bertdistill.engine.tasks.table import TASKS
 
 SHAPE = bert_shape(vocab_size=60, positions=32, hidden_size=16, ffn_size=32, layers=2, head_size=8).to_dict()

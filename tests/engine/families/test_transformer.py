@@ -18,18 +18,9 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.standalone import factorise, narrow, prune_heads, prune_neurons
-from bertdistill.engine.families.transformer import (
-    NEW_LAYER,
-    TRANSFORMER,
-    Plan,
-    Shape,
-    bert_shape,
-    contents,
-    even_layers,
-    known_metrics,
-    plan_metrics,
-    plan_student,
-)
+from bertdistill.engine.families.encoder_plan import NEW_LAYER, Plan, Shape, bert_shape, even_layers, plan_student
+from bertdistill.engine.families.encoder_sizes import contents, known_metrics, plan_metrics
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.widths import BLOCKS
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS

@@ -8,8 +8,9 @@ import pytest
 
 from bertdistill.engine.contract.facts import Pieces, Prepared, Vocabulary
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.mlp import MLP
-from bertdistill.engine.families.transformer import TRANSFORMER, bert_shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import entries, size_of, units_name
 
 SHAPE = bert_shape(vocab_size=900, positions=64, hidden_size=8, ffn_size=16, layers=2, head_size=4).to_dict()

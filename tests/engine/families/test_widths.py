@@ -9,7 +9,8 @@ import pytest
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.transformer import NEW_LAYER, TRANSFORMER, bert_shape
+from bertdistill.engine.families.encoder_plan import NEW_LAYER, bert_shape
+from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.widths import BLOCKS, ffn_widths, importance_blocks
 
 SHAPE = bert_shape(vocab_size=60, positions=32, hidden_size=16, ffn_size=256, layers=3, head_size=8)

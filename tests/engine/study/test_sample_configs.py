@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bertdistill.engine.families.transformer import Shape, known_metrics
+from bertdistill.engine.families.encoder_plan import Shape
+from bertdistill.engine.families.encoder_sizes import known_metrics
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
 from bertdistill.engine.study.space import resolve
 from bertdistill.engine.study.study_spec import StudySpec

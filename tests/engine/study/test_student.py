@@ -11,7 +11,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8, WEIGHTS, Settings
-from bertdistill.engine.families.transformer import bert_shape
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.student import known, wanted_units, wanted_vectors
 

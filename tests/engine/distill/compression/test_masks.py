@@ -13,7 +13,8 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.masks import lowest, matrices_of
 from bertdistill.engine.distill.compression.table import passes_of, pruned_zeros
 from bertdistill.engine.distill.families.standalone import factorise, prune_heads
-from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student, prunable
+from bertdistill.engine.families.encoder_plan import Shape, plan_student
+from bertdistill.engine.families.encoder_sizes import plan_metrics, prunable
 
 
 @pytest.mark.parametrize("kth", [False, True])

@@ -49,7 +49,8 @@ from bertdistill.engine.distill.export.promotion import (
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.trial import run_trial
-from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student
+from bertdistill.engine.families.encoder_plan import Shape, plan_student
+from bertdistill.engine.families.encoder_sizes import plan_metrics
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION

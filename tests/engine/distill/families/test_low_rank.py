@@ -15,7 +15,8 @@ from torch import Tensor
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
-from bertdistill.engine.families.transformer import plan_metrics, plan_student
+from bertdistill.engine.families.encoder_plan import plan_student
+from bertdistill.engine.families.encoder_sizes import plan_metrics
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
 LABELS = ("a", "b")

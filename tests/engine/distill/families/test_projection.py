@@ -23,7 +23,8 @@ from bertdistill.engine.distill.families.transformer import (
     read_shape,
     save_student,
 )
-from bertdistill.engine.families.transformer import plan_metrics, plan_student
+from bertdistill.engine.families.encoder_plan import plan_student
+from bertdistill.engine.families.encoder_sizes import plan_metrics
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION

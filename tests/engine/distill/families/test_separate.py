@@ -25,7 +25,8 @@ from bertdistill.engine.distill.families.separate import with_passage
 from bertdistill.engine.distill.families.standalone import layers_of, separate
 from bertdistill.engine.distill.families.transformer import build_student, load_student, read_shape, save_student
 from bertdistill.engine.distill.training.dropout import cheap_dropout
-from bertdistill.engine.families.transformer import Shape, plan_metrics, plan_student
+from bertdistill.engine.families.encoder_plan import Shape, plan_student
+from bertdistill.engine.families.encoder_sizes import plan_metrics
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING as QA
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION as CLASSIFY
 

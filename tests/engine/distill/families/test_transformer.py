@@ -31,7 +31,8 @@ from bertdistill.engine.distill.families.transformer import (
     same_vocabulary,
     save_student,
 )
-from bertdistill.engine.families.transformer import known_metrics, plan_metrics, plan_student
+from bertdistill.engine.families.encoder_plan import plan_student
+from bertdistill.engine.families.encoder_sizes import known_metrics, plan_metrics
 from bertdistill.engine.families.widths import importance_blocks
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.table import TASKS
