@@ -37,6 +37,7 @@ from bertdistill.engine.families import bilstm, layer_pairs, mlp, sparsity, tabl
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
 from bertdistill.engine.families.encoder_plan import plan_student
+from bertdistill.engine.families.transformer import Transformer
 
 SETTINGS = Settings(
     layers=1,
@@ -272,7 +273,7 @@ def test_every_setting_is_read_by_the_worker() -> None:
         )
     ]
     sources += [inspect.getsource(module) for module in (selection, widths, hidden_loss, layer_pairs, sparsity)]
-    sources.append(inspect.getsource(sys.modules[plan_student.__module__]))
+    sources += [inspect.getsource(sys.modules[one.__module__]) for one in (plan_student, Transformer)]
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}
     unread = {field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text}
