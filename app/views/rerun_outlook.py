@@ -170,8 +170,9 @@ def _sizes(forecast: Forecast) -> str:
 
 
 def sizes(known: Mapping[str, float]) -> dict[str, float]:
-    """What is known before training, without what repeats the number of parameters of a student that is not pruned."""
-    return {name: value for name, value in known.items() if name != "nonzero_params" or value != known.get("params")}
+    """What is known before training, without what repeats another size: without pruning, or without separate layers."""
+    repeats = {"nonzero_params": "params", "gflops_cached": "gflops"}
+    return {name: value for name, value in known.items() if value != known.get(repeats.get(name, ""))}
 
 
 def _change(before: float | None, value: float) -> str:

@@ -117,6 +117,7 @@ class LineTable(ScrollView, can_focus=True):
         self._index: dict[Hashable, int] = {}
         self._cursor = 0
         self._first = 0
+        self._height = 0
         self._empty = ""
         self._laid_out: tuple[int, Layout] = (-1, Layout())
         self._styles: dict[str, Style] = {}
@@ -216,6 +217,13 @@ class LineTable(ScrollView, can_focus=True):
         self._bring_into_view()
         if self._cursor != old:
             self.post_message(self.Moved(self, self._rows[self._cursor].key))
+
+    def on_resize(self) -> None:
+        """A cursor that was in view stays there when the table becomes lower."""
+        seen = 0 <= self._cursor - self.scroll_offset.y < self._height - 1
+        self._height = self.size.height
+        if seen:
+            self._bring_into_view()
 
     def _cursor_in_view(self) -> bool:
         return 0 <= self._cursor - self.scroll_offset.y < self.size.height - 1

@@ -199,6 +199,19 @@ async def test_a_cursor_in_view_stays_in_view() -> None:
         assert 10 == app.table.scroll_offset.y
 
 
+async def test_a_lower_table_keeps_its_cursor_in_view() -> None:
+    """Something that grows below it must not hide the row that it is about."""
+    app = Bench()
+    async with app.run_test(size=(50, 10)) as pilot:
+        app.table.show(COLUMNS, [row(n) for n in range(100)])
+        await pilot.pause()
+        app.table.move_to(row(8).key)
+        await pilot.pause()
+        app.table.styles.height = 4
+        await pilot.pause()
+        assert "›" in [line[0] for line in app.lines()]
+
+
 async def test_only_changed_cells_are_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
     """One cell is its own span, a mark is a line, nothing is nothing."""
     app = Bench()

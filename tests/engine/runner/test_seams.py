@@ -160,12 +160,13 @@ def test_tiny_families_are_searched_beside_transformers(bench: Make) -> None:
         "layers": 1,
         "hidden_size": 8,
         "head_size": 8,
-        "vocab_size": 30,
         "epochs": 2.0,
         "batch_size": 8,
         "learning_rate": 1e-2,
         "evaluations": 1,
         "precision": "fp32",
+        "mlp": {"vocab_size": 30},
+        "bilstm": {"vocab_size": 30},
     }
     metrics, grid, budget = {"stored": ["latency_ratio"]}, {"kind": "grid"}, {"trials": 6}
     done = bench(search=search, settings=settings, baseline={}, sampler=grid, metrics=metrics, budget=budget).run()
