@@ -40,7 +40,7 @@ class Advancer:
     pause: Callable[[Study, str, float], None]
     failed: set[int]
     """Studies with a failure that has not been diagnosed yet; shared with the collector."""
-    _exhausted: dict[int, tuple[int, StudySpec]] = field(default_factory=dict)
+    _exhausted: dict[int, tuple[int, StudySpec, str]] = field(default_factory=dict)
     _looked_into: set[int] = field(default_factory=set)
 
     def advance(self, study: Study, live: Sequence[Attempt], now: float, *, draining: bool) -> None:
@@ -84,8 +84,8 @@ class Advancer:
     def _take_answer(self, study: Study, spec: StudySpec, now: float) -> None:
         try:
             proposal = self.proposer.take(study.id)
-        except SpaceExhausted:
-            self._exhausted[study.id] = (self._last_number(study), spec)
+        except SpaceExhausted as error:
+            self._exhausted[study.id] = (self._last_number(study), spec, str(error))
             return
         if proposal is None or not inside(spec.proposable, proposal.params):
             return  # a user narrowed a range meanwhile; the sampler is asked again
@@ -135,7 +135,7 @@ class Advancer:
         with self.db.read() as session:
             if self.lookups.used(session, study.id) >= spec.budget.trials or out_of_hours(study, spec):
                 return True
-        last, asked_of = self._exhausted.get(study.id, (None, spec))
+        last, asked_of, _ = self._exhausted.get(study.id, (None, spec, ""))
         return last is not None and last == self._last_number(study) and asked_of is spec
 
     def _last_number(self, study: Study) -> int:
@@ -167,7 +167,8 @@ class Advancer:
                 state = TrialState.STOPPED
                 writes.set_trial_state(session, trial.id, state, now=now, reason="budget", detail=detail)
             if used < spec.budget.trials:
-                cause = "its hours are used up" if out_of_hours(study, spec) else "the search space holds nothing new"
+                why = self._exhausted[study.id][2] if study.id in self._exhausted else "nothing new is left"
+                cause = "its hours are used up" if out_of_hours(study, spec) else why
                 text = f"The study is complete after {used} of {spec.budget.trials} trials: {cause}."
                 writes.add_notice(session, level="info", text=text, now=now, study_id=study.id)
             if not reads.trials(session, study.id, states=(TrialState.WAITING,)):

@@ -245,16 +245,28 @@ class _Search:
             raise ConfigError("sampler grid needs choices or a step for every parameter; use another sampler")
         every = list(grid(self.within, self.fixed))
         random.Random(seed).shuffle(every)
-        refused = 0
+        refused, impossible = 0, list[str]()
         for params in every:  # lazily, because computing the effect of a whole grid takes seconds
             if seen.holds(params):
                 continue
             if self.allowed(params):
                 return params
-            refused += 1
-        left = f"the thresholds exclude the other {refused:,}" if refused else "all were tried"
+            reason = self.obstacle(params)
+            refused, impossible = refused + (not reason), [*impossible, *([reason] if reason else [])]
+        left = [f"the thresholds exclude {'the other ' if not impossible else ''}{refused:,}"] if refused else []
+        left += [f"{len(impossible):,} cannot be built, the first because {impossible[0]}"] if impossible else []
         hint = "widen [search]" if self.within == self.space else "widen a range again"
-        raise SpaceExhausted(f"the space has {total:,} parameter sets and {left}", hint=hint)
+        said = f"the space has {total:,} parameter sets and {' and '.join(left) or 'all were tried'}"
+        raise SpaceExhausted(said, hint=hint)
+
+    def obstacle(self, params: Mapping[str, Value]) -> str:
+        """Why the student cannot be built; empty if it can."""
+        try:
+            if self.known is not None:
+                self.known(dict(params))
+        except ConfigError as error:
+            return str(error)
+        return ""
 
     # -------------------------------------------------------------------------------- with a model
 

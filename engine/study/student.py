@@ -190,7 +190,8 @@ def of_family(spec: StudySpec, key: str, family: str) -> list[Any]:
     searched = [one for one in spec.search if one.key == key and one.applies(family)]
     for one in searched:
         found += one.choices or (one.low, one.high)
-    always = any(not one.when for one in searched)
+    found += [own[key] for own in spec.recipes.values() if key in own and own.get("family", family) == family]
+    always = any(not (one.when or one.recipes) for one in searched)
     return found if always else [*found, spec.fixed.value(key, family)]
 
 

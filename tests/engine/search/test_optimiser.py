@@ -261,6 +261,20 @@ def test_an_empty_space_has_one_set() -> None:
         ask([PastTrial({}, "running")], "auto", space=(), objectives=FREE)
 
 
+def test_students_that_cannot_be_built_are_counted_with_a_reason() -> None:
+    """Else a study that lacks something ends as if everything had been tried."""
+
+    def known(params: Mapping[str, Any]) -> dict[str, float]:
+        if params["layers"] > 1:
+            raise ConfigError(f"{params['layers']} layers are too many")
+        return {"params": 1.0}
+
+    space = (Parameter("layers", "choice", choices=(1, 2, 3)),)
+    tried = [PastTrial({"layers": 1}, "complete", (50.0, 1.0))]
+    with pytest.raises(SpaceExhausted, match=r"3 parameter sets and 2 cannot be built, the first because [23] layers"):
+        ask(tried, "grid", space=space, objectives=FREE, known=known)
+
+
 @pytest.mark.parametrize("kind", [*MODELS, "auto"])
 def test_thresholds_on_known_sizes_cost_nothing(kind: str) -> None:
     """No student beyond the limit is proposed, although most of the space lies beyond it."""

@@ -85,6 +85,14 @@ def test_the_preparation_hears_what_recipes_ask_for(tmp_path: Path) -> None:
     assert 2 in student.possible(spec, "layers")
 
 
+def test_the_preparation_counts_vocabularies_of_recipes(tmp_path: Path) -> None:
+    """Those of transformers alone: another family's vocabulary is no cut of the teacher's."""
+    recipes = {"small": {"vocab_size": 900}, "new": {"vocab_size": 700, "vocabulary": "new"}}
+    other = {"mlp": {"family": "mlp", "vocab_size": 50}}
+    spec = study(tmp_path, search={"recipe": {"choices": ["small", "new", "mlp"]}}, recipes=recipes | other)
+    assert {"cut": [700, 900], "new": [700, 900]} == student.wanted_vocabularies(spec)
+
+
 def test_files_and_dumps_round_trip(tmp_path: Path) -> None:
     spec = study(tmp_path, search={"recipe": NAMES, "layers": LAYERS})
     assert spec == study_from_dict(dump(spec), where="dump")
