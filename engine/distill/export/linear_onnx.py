@@ -19,7 +19,7 @@ OPSET, IR = 18, 10
 INT64 = 7
 """`onnx.TensorProto.INT64`."""
 NOTHING = -1
-"""Stands where there is no text; no n-gram contains it."""
+"""Marks a place without text; no n-gram contains it."""
 LEAST = 1e-30
 """Length of the vector of a text without any feature, which stays 0."""
 
