@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from bertdistill.engine.contract.workspace import Workspace
 
 FORMATS = ("text", "md", "html", "json", "csv")
+VerifyOption = Annotated[
+    bool, typer.Option("--verify", help="First score every row and the teacher on the report split.")
+]
+FormatOption = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, md, html, json or csv.")]
+HtmlOption = Annotated[bool, typer.Option("--html", help="Print a self-contained HTML page to stdout.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; default: stdout.")
+]
 
 
 def ladder(
@@ -24,16 +32,12 @@ def ladder(
         list[str] | None, typer.Argument(metavar="[STUDY]...", help="Names of studies; default: the newest.")
     ] = None,
     where: WorkspaceOption = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="First score every row and the teacher on the report split.")
-    ] = False,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, md, html, json or csv.")] = "",
+    verify: VerifyOption = False,
+    kind: FormatOption = "",
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
-    as_html: Annotated[bool, typer.Option("--html", help="Print a self-contained HTML page to stdout.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; default: stdout.")
-    ] = None,
+    as_html: HtmlOption = False,
+    output: OutputOption = None,
 ) -> None:
     """The best student of every family, plain and distilled, beside the teacher and published models.
 
@@ -49,8 +53,13 @@ def ladder(
         for name in names:
             _verify(ws, name)
     text = _printed([_ladder(ws, name) for name in names], chosen)
+    deliver(text, output, coloured=chosen == "text")
+
+
+def deliver(text: str, output: Path | None, *, coloured: bool) -> None:
+    """Print the text, or write it into a file and say so."""
     if output is None:
-        show(text, coloured=chosen == "text" and colour_ok())
+        show(text, coloured=coloured and colour_ok())
     else:
         output.write_text(text + "\n", encoding="utf-8")
         say(f"wrote {output}")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.ladder import chosen_format, verify_trials
+from bertdistill.app.commands.ladder import (
+    FormatOption,
+    HtmlOption,
+    OutputOption,
+    VerifyOption,
+    chosen_format,
+    deliver,
+    verify_trials,
+)
 from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, find_study, reading, workspace
 from bertdistill.app.commands.studies import page_of_output
-from bertdistill.app.terminal.streams import colour_ok, say, show
+from bertdistill.app.terminal.streams import say
 
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.survey import Survey
@@ -20,19 +27,15 @@ if TYPE_CHECKING:
 def survey(
     study: Annotated[str, typer.Argument(metavar="[STUDY]", help="Name of a study; default: the newest.")] = "",
     where: WorkspaceOption = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="First score every row and the teacher on the report split.")
-    ] = False,
+    verify: VerifyOption = False,
     published: Annotated[
         str, typer.Option("--published", metavar="DATA", help="Published points of this data set; none omits them.")
     ] = "",
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, md, html, json or csv.")] = "",
+    kind: FormatOption = "",
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
-    as_html: Annotated[bool, typer.Option("--html", help="Print a self-contained HTML page to stdout.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; default: stdout.")
-    ] = None,
+    as_html: HtmlOption = False,
+    output: OutputOption = None,
 ) -> None:
     """Which small model is the best: every method's score against its compression, beside published points.
 
@@ -48,11 +51,7 @@ def survey(
     if verify:
         verify_trials(ws, name, _numbers(ws, name))
     text = _printed(*_survey(ws, name, published), chosen)
-    if output is None:
-        show(text, coloured=chosen == "text" and colour_ok())
-    else:
-        output.write_text(text + "\n", encoding="utf-8")
-        say(f"wrote {output}")
+    deliver(text, output, coloured=chosen == "text")
 
 
 def _numbers(ws: Workspace, name: str) -> list[int]:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.app.commands.typing_words import Type, typist
 from tests.ladders import REPORTED, Climbed
-
-from bertdistill.app.cli import main
-
-Type = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -26,16 +22,7 @@ def climbed(tmp_path: Path) -> Climbed:
 def typing(climbed: Climbed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
     """Type a command: exit status, stdout, stderr."""
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(climbed.workspace.path))
-
-    def type_(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["engine", "ladder", *words])
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
-
-    return type_
+    return typist(capsys, "ladder")
 
 
 def test_the_ladder_of_the_newest_study(type_: Type) -> None:

@@ -62,6 +62,19 @@ class StopAfter(threading.Event):
         return self.left < 0
 
 
+def promotion_of(best: dict[str, Any], metrics: dict[str, float], target: Path) -> Promotion:
+    """Verify this checkpoint and export it."""
+    return Promotion(
+        checkpoint=Path(best["folder"]),
+        sha256=best["sha256"],
+        target=target,
+        name="tiny",
+        version=1,
+        recorded=metrics,
+        samples=20,
+    )
+
+
 @pytest.fixture(scope="module", name="study")
 def _study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AttemptSpec]:
     """Its teacher knows words that the data does not have; its transfer set has another one of them."""
@@ -189,15 +202,7 @@ def test_a_student_is_verified_and_answers_with_its_own_tokenizer(
     best = events(run, CHECKPOINT)[-2 if events(run, CHECKPOINT)[-1]["role"] == "last" else -1]
     assert metrics["params"] == known(spec)["params"]
     assert metrics["tokenizer_ms"] > 0
-    order = Promotion(
-        checkpoint=Path(best["folder"]),
-        sha256=best["sha256"],
-        target=tmp_path / "v1",
-        name="tiny",
-        version=1,
-        recorded=metrics,
-        samples=20,
-    )
+    order = promotion_of(best, metrics, tmp_path / "v1")
     promoted = dataclasses.replace(spec, kind="promote", promote=order)
     again = attempt(promoted, tmp_path / "verification")
     found = verify(promoted, again.events, again.paths, stop=again.stop, device=CPU)
@@ -317,15 +322,7 @@ def test_a_student_of_questions_has_windows_of_its_own_tokens(questions: Attempt
     )
     assert any("fill max_length = 64" in one["text"] for one in events(run, NOTICE))
     best = next(one for one in reversed(events(run, CHECKPOINT)) if one["role"] == "best")
-    order = Promotion(
-        checkpoint=Path(best["folder"]),
-        sha256=best["sha256"],
-        target=tmp_path / "v1",
-        name="tiny",
-        version=1,
-        recorded=metrics,
-        samples=20,
-    )
+    order = promotion_of(best, metrics, tmp_path / "v1")
     promoted = dataclasses.replace(spec, kind="promote", promote=order)
     again = attempt(promoted, tmp_path / "verification")
     assert "" == verify(promoted, again.events, again.paths, stop=again.stop, device=CPU)["report"]["problem"]
