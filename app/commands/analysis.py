@@ -16,10 +16,11 @@ from bertdistill.app.commands.session import (
     WorkspaceOption,
     find_study,
     find_trial,
+    page_of_output,
     reading,
     workspace,
 )
-from bertdistill.app.commands.studies import AnyStudy, page_of_output
+from bertdistill.app.commands.studies import AnyStudy
 from bertdistill.app.commands.trials import TrialArgument
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, say, show

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import JsonOption, WorkspaceOption, find_study, parse_trial, reading, workspace
-from bertdistill.app.commands.studies import AnyStudy, page_of_output
+from bertdistill.app.commands.session import (
+    JsonOption,
+    WorkspaceOption,
+    find_study,
+    page_of_output,
+    parse_trial,
+    reading,
+    workspace,
+)
+from bertdistill.app.commands.studies import AnyStudy
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, say, show
 from bertdistill.app.text.command_line import command_line

@@ -26,7 +26,7 @@ def disk(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
 
     Sizes are measured; a file with several hard links counts once. JSON lists every folder.
     """
-    from bertdistill.app.commands.studies import page_of_output
+    from bertdistill.app.commands.session import page_of_output
     from bertdistill.app.report.disk import disk_object, disk_text
     from bertdistill.app.text.tables import json_text
     from bertdistill.engine.steering.holdings import who_holds_what

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, find_study, reading, workspace
-from bertdistill.app.commands.studies import page_of_output
+from bertdistill.app.commands.session import (
+    CsvOption,
+    JsonOption,
+    WorkspaceOption,
+    find_study,
+    page_of_output,
+    reading,
+    workspace,
+)
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, say, show
 

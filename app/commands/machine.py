@@ -19,7 +19,7 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
     """Slots and their workers, the load of this machine, and why each waiting item waits."""
     import time
 
-    from bertdistill.app.commands.studies import page_of_output
+    from bertdistill.app.commands.session import page_of_output
     from bertdistill.app.report.workers import (
         gather,
         look_at_slots,

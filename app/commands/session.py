@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertdistill.app.errors import UsageError
-from bertdistill.app.terminal.streams import say
+from bertdistill.app.terminal.streams import colour_ok, columns, say, unicode_ok
 from bertdistill.app.text.command_line import PROGRAM
 
 if TYPE_CHECKING:
+    from bertdistill.app.report.summary import Page
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.store.db import Database
     from bertdistill.store.rows import Study
@@ -146,3 +147,10 @@ def find_study(db: Database, name: str) -> Study:
     if not studies:
         raise NotFound("there is no study in this workspace", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
     return max(studies, key=lambda s: (s.created_at, s.id))
+
+
+def page_of_output() -> Page:
+    """What stdout can show."""
+    from bertdistill.app.report.summary import Page
+
+    return Page(columns(), not unicode_ok(), colour_ok())

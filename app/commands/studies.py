@@ -16,17 +16,17 @@ from bertdistill.app.commands.session import (
     SetOption,
     WorkspaceOption,
     find_study,
+    page_of_output,
     reading,
     workspace,
 )
-from bertdistill.app.terminal.streams import colour_ok, columns, say, show, show_rows, unicode_ok, who
+from bertdistill.app.terminal.streams import colour_ok, say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line
 from bertdistill.engine.contract.facts import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bertdistill.app.report.summary import Page
     from bertdistill.app.views.view import StudyView
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.study.study_spec import StudySpec
@@ -379,13 +379,6 @@ def watch(
     with _detaching(ws, name):
         view = _follow(ws, name, plain, interval)
     _conclude(ws, view, False, False)
-
-
-def page_of_output() -> Page:
-    """What stdout can show."""
-    from bertdistill.app.report.summary import Page
-
-    return Page(columns(), not unicode_ok(), colour_ok())
 
 
 COMMANDS: dict[str, Any] = {

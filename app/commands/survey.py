@@ -15,8 +15,15 @@ from bertdistill.app.commands.ladder import (
     deliver,
     verify_trials,
 )
-from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, find_study, reading, workspace
-from bertdistill.app.commands.studies import page_of_output
+from bertdistill.app.commands.session import (
+    CsvOption,
+    JsonOption,
+    WorkspaceOption,
+    find_study,
+    page_of_output,
+    reading,
+    workspace,
+)
 from bertdistill.app.terminal.streams import say
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from bertdistill.app.commands.session import (
     WorkspaceOption,
     find_study,
     find_trial,
+    page_of_output,
     reading,
     workspace,
 )
-from bertdistill.app.commands.studies import AnyStudy, StudyName, page_of_output
+from bertdistill.app.commands.studies import AnyStudy, StudyName
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,14 @@ from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
+from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
 from bertdistill.app.views.step_plan import step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
-from bertdistill.engine.contract.terms import CLS, WITH_LAYERS, transfer_rows, transfer_share
+from bertdistill.engine.contract.terms import CLS, transfer_rows, transfer_share
 from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
@@ -34,7 +34,6 @@ from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.student import (
-    known,
     possible,
     proposed,
     wanted_families,
@@ -45,13 +44,7 @@ from bertdistill.engine.study.student import (
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
-SIZE_KEYS = (
-    *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "embedding_rank", "head_size"),
-    "separate_layers",
-    *("vocab_size", "embedding_size", "max_features"),
-)
 STEP_KEYS = ("batch_size", "accumulation", "epochs", "transfer_share")
-MOST_STUDENTS = 20_000
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
@@ -91,7 +84,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     teacher = _teacher_shape(spec, shape, say)
     gflops: list[float] = []
     if shape is not None:
-        of_students, gflops = _sizes(spec, shape, teacher, baseline, labels)
+        of_students, gflops = student_sizes(spec, shape, teacher, baseline, labels)
         sizes |= of_students
     return {
         "study": spec.name,
@@ -187,57 +180,6 @@ def _steps_text(steps: Mapping[str, int | None]) -> str:
 def _baseline(spec: StudySpec) -> Settings:
     """The settings of trial 0; without a [baseline] the fixed settings, which are not shown as a baseline."""
     return spec.fixed.baseline(spec.baseline or {})
-
-
-def _sizes(
-    spec: StudySpec, shape: Shape, teacher: Shape | None, baseline: Settings, labels: int
-) -> tuple[dict[str, Any], list[float]]:
-    """Parameters of the students, and the gflops of those with layers."""
-    facts = Prepared(
-        labels=("",) * labels,
-        mean_length=float(spec.data.max_length),
-        init_shape=shape.to_dict(),
-        teacher_shape=teacher.to_dict() if teacher else {},
-    )
-    found, gflops, refused = [], [], 0
-    for settings in _students(spec):
-        try:
-            metrics = known(spec, facts, settings)
-        except ConfigError:
-            refused += 1
-            continue
-        found.append(int(metrics["params"]))
-        if settings.family in WITH_LAYERS:
-            gflops.append(metrics["gflops"])
-    sizes = {
-        "baseline": int(known(spec, facts, baseline)["params"]) if spec.baseline is not None else None,
-        "smallest": min(found, default=None),
-        "largest": max(found, default=None),
-        "refused": refused,
-        "students": len(found) + refused,
-    }
-    return sizes, gflops
-
-
-def _students(spec: StudySpec) -> Iterator[Settings]:
-    """Every architecture of the space; of a long range only the ends, because size grows with each of them."""
-    wanted = {*SIZE_KEYS, "recipe"}  # a recipe may set any of them
-    for parameter in spec.search:  # what a condition asks about must be in the grid as well
-        wanted |= set(space.conditions(parameter)) if parameter.key in SIZE_KEYS else set()
-    part = tuple(_ends_of_long(p) for p in spec.search if p.key in wanted)
-    for params in islice(space.grid(part, spec.fixed), MOST_STUDENTS):
-        yield space.resolve(part, params, spec.fixed)
-
-
-def _ends_of_long(parameter: space.Parameter) -> space.Parameter:
-    if parameter.kind == "choice":
-        return parameter
-    values = space.points(parameter)
-    if values is not None and len(values) <= 16:
-        return parameter
-    low, high = parameter.low or 0, parameter.high or 0
-    ends = (int(low), int(high)) if parameter.kind == "int" else (low, high)
-    return space.of_choices(parameter, ends)
 
 
 def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:

@@ -54,7 +54,8 @@ def published_data(view: StudyView) -> str:
     """The published data set most like that of the study."""
     task, score = view.study.task, score_and_size(view)[0]
     if task == "question-answering":
-        return "SQuAD 2.0" if "no_answer_f1" in view.measured.get(0, {}) else "SQuAD 1.1"
+        abstains = any(scores.get("no_answer_f1") is not None for scores in view.measured.values())
+        return "SQuAD 2.0" if abstains else "SQuAD 1.1"
     if score == "matthews":
         return "CoLA"
     return "MNLI-m" if view.facts.pairs else "SST-2"
