@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bertdistill.engine.contract.spec import Settings
 
@@ -15,9 +16,21 @@ LOGITS = "logits"
 CLS = "cls"
 """Teacher signal: its hidden state of the first token after every layer but the last. Cached if a trial can use it."""
 HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_loss", "relation_loss"
+MAP, MAP_MEAN, MAP_VARIANCE = "map_loss", "map_mean_loss", "map_variance_loss"
+ATTENTION_MAP = "attention_map_loss"
 """Terms that compare layers."""
-WITH_LAYERS = frozenset({"transformer"})
+WITH_LAYERS = frozenset({"transformer", "bottleneck"})
 """Families whose layers can be compared with the teacher's."""
+TOGETHER, FIRST, PROGRESSIVE = "together", "first", "progressive"
+"""Values of `settings.layerwise`."""
+WHEN = frozenset({"layerwise", "layerwise_share"})
+"""Settings of all terms that compare layers: in which steps they count, see `families.stages`."""
+LAYER_KEYS = WHEN | {
+    *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+    *("relation_weight", "relation_heads", "relation_layer"),
+    *("map_weight", "map_mean_weight", "map_variance_weight", "attention_map_weight"),
+}
+"""All settings of these terms."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Term:
     """Whether the teacher must run during training because its signals are too large to cache."""
     families: frozenset[str] = frozenset()
     """Families that it applies to; others have weight 0. Empty for all of them."""
+    layered: bool = False
+    """Whether it compares layers of student and teacher."""
     watched: bool = False
     """Computed and logged even with weight 0."""
 
@@ -53,22 +68,23 @@ class Term:
         return self.online or bool(self.needs)
 
 
+def _layered(name: str, key: str, settings: frozenset[str] = frozenset(), **more: Any) -> Term:
+    return Term(name, key, float, settings | WHEN, families=WITH_LAYERS, layered=True, **more)
+
+
 TERMS: dict[str, Term] = {
     term.name: term
     for term in (
         Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
-        Term(HIDDEN, "hidden_weight", float, frozenset({"hidden_map"}), frozenset({CLS}), families=WITH_LAYERS),
-        Term(STATES, "states_weight", float, online=True, families=WITH_LAYERS),
-        Term(ATTENTION, "attention_weight", float, online=True, families=WITH_LAYERS),
-        Term(
-            RELATION,
-            "relation_weight",
-            float,
-            frozenset({"relation_heads", "relation_layer"}),
-            online=True,
-            families=WITH_LAYERS,
-        ),
+        _layered(HIDDEN, "hidden_weight", frozenset({"hidden_map"}), needs=frozenset({CLS})),
+        _layered(STATES, "states_weight", online=True),
+        _layered(ATTENTION, "attention_weight", online=True),
+        _layered(RELATION, "relation_weight", frozenset({"relation_heads", "relation_layer"}), online=True),
+        _layered(MAP, "map_weight", online=True),
+        _layered(MAP_MEAN, "map_mean_weight", online=True),
+        _layered(MAP_VARIANCE, "map_variance_weight", online=True),
+        _layered(ATTENTION_MAP, "attention_map_weight", online=True),
     )
 }
 
@@ -83,6 +99,8 @@ def idle(settings: Settings) -> frozenset[str]:
     used = frozenset[str]().union(*(term.settings for term in active(settings)))
     if settings.soft_loss == "mse":
         used -= {"temperature"}
+    if settings.layerwise == TOGETHER:
+        used -= {"layerwise_share"}
     return frozenset({"transfer_share"} if not taught(settings) else ()).union(
         *(term.settings - used for term in TERMS.values())
     )

@@ -77,7 +77,8 @@ def run_trial(run: Run) -> dict[str, float]:
     fitted = isinstance(model, Fitted)
     compared = layerwise(model, spec.settings, facts.teacher_shape, lambda: _load_teacher(run, facts))
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
-    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
+    layers = compared.compared if compared else ()
+    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer, layers)
     run.events.emit(
         STARTED,
         device=str(run.device),

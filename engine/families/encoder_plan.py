@@ -18,6 +18,9 @@ from bertdistill.engine.families.widths import ffn_widths
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 """Those whose sizes are computed before training, and that students can be cut from. A teacher may be of others."""
+MOBILE = "mobilebert"
+COMPARABLE = (*ARCHITECTURES, MOBILE)
+"""Those whose hidden states and attention can be compared with a student's."""
 OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text", "ibert", "roberta-prelayernorm")
 """Architectures that count positions from pad_id + 1."""
 NEW_LAYER = -1
@@ -72,6 +75,11 @@ class Shape:
     def divisible(self) -> bool:
         """Whether students can be cut from it."""
         return self.architecture in ARCHITECTURES
+
+    @property
+    def comparable(self) -> bool:
+        """Whether students can learn from its layers."""
+        return self.architecture in COMPARABLE
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -160,6 +168,10 @@ class Plan:
     """Where the entries of a smaller vocabulary come from; empty if it is the whole one of the initial model."""
     pruning: Pruning | None = None
     """Of single weights."""
+
+    @property
+    def head_size(self) -> int:
+        return self.shape.head_size
 
     @property
     def pruned(self) -> bool:

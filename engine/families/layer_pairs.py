@@ -6,17 +6,36 @@ Layers are counted from 1, so that 0 are the embeddings.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 
 if TYPE_CHECKING:
-    from bertdistill.engine.families.encoder_plan import Plan, Shape
+    from bertdistill.engine.families.encoder_plan import Shape
 
 Pairs = tuple[tuple[int, int], ...]
 """(layer of the student, layer of the teacher)."""
+
+
+class Layered(Protocol):
+    """The plan of a student, as far as its layers are compared."""
+
+    @property
+    def kept_layers(self) -> tuple[int, ...]:
+        """One entry for each layer."""
+        ...
+
+    @property
+    def heads_left(self) -> tuple[int, ...]:
+        """Heads in each layer."""
+        ...
+
+    @property
+    def head_size(self) -> int:
+        """Width of one of them."""
+        ...
 
 
 def hidden_pairs(student: int, teacher: int, how: str) -> Pairs:
@@ -38,6 +57,17 @@ def even_pairs(student: int, teacher: int) -> Pairs:
     return tuple((layer, layer * teacher // student) for layer in range(student + 1))
 
 
+def compared_layers(settings: Settings, student: int, teacher: int) -> tuple[int, ...]:
+    """The student's layers that the terms of the loss compare, without the embeddings."""
+    names = {term.name for term in terms.active(settings) if term.layered}
+    found = {student} if terms.RELATION in names else set[int]()
+    if terms.HIDDEN in names:
+        found |= {layer for layer, _ in hidden_pairs(student, teacher, settings.hidden_map)}
+    if names - {terms.RELATION, terms.HIDDEN}:
+        found |= {layer for layer, _ in even_pairs(student, teacher)[1:]}
+    return tuple(sorted(found))
+
+
 def states_bytes(features: int, layers: int, hidden_size: int) -> int:
     """Size of the cached states of a teacher with so many layers: one vector a layer but the last, in fp16."""
     return features * (layers - 1) * hidden_size * 2
@@ -53,24 +83,24 @@ def relation_layer(settings: Settings, teacher_layers: int) -> int:
     return settings.relation_layer or teacher_layers
 
 
-def check_layers(plan: Plan, teacher: Shape, settings: Settings, *, units: str = "") -> None:
+def check_layers(plan: Layered, teacher: Shape, settings: Settings, *, units: str = "") -> None:
     """ConfigError if a term of the loss compares what this student or the teacher does not have.
 
     `units` is what the student reads, "" for the teacher's tokens.
     """
     for term in terms.active(settings):
-        if not term.families:
+        if not term.layered:
             continue
         for reason, remedy in _obstacles(term, plan, teacher, settings, units):
             raise ConfigError(f"settings.{term.key} = {getattr(settings, term.key):g}: {reason}", hint=remedy)
 
 
 def _obstacles(
-    term: terms.Term, plan: Plan, teacher: Shape, settings: Settings, units: str
+    term: terms.Term, plan: Layered, teacher: Shape, settings: Settings, units: str
 ) -> Iterator[tuple[str, str]]:
     """(reason, remedy) of everything that makes the term impossible."""
     off, layers = f"{term.key} = 0", len(plan.kept_layers)
-    if not teacher.divisible:
+    if not teacher.comparable:
         yield (
             f"the layers of a teacher of the architecture {teacher.architecture} are not known",
             f"use another teacher, or {off}",
@@ -87,7 +117,7 @@ def _obstacles(
         )
     if term.name == terms.HIDDEN and layers == 1:
         yield "it compares all layers but the last, and this student has one layer", f"use 2 or more layers, or {off}"
-    if term.name == terms.ATTENTION and set(plan.heads_left) != {teacher.heads}:
+    if term.name in (terms.ATTENTION, terms.ATTENTION_MAP) and set(plan.heads_left) != {teacher.heads}:
         yield (
             f"it compares heads one by one, and the student has {max(plan.heads_left)} where the teacher has "
             f"{teacher.heads}",
@@ -97,14 +127,14 @@ def _obstacles(
         yield from _of_relations(plan, teacher, settings)
 
 
-def _of_relations(plan: Plan, teacher: Shape, settings: Settings) -> Iterator[tuple[str, str]]:
+def _of_relations(plan: Layered, teacher: Shape, settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.relation_layer > teacher.layers:
         yield (
             f"relation_layer is {settings.relation_layer}, and the teacher has {teacher.layers} layers",
             f"use 1 to {teacher.layers}, or 0 for the last",
         )
     heads = relation_heads(settings, teacher.heads)
-    widths = {"student": plan.heads_left[-1] * plan.shape.head_size, "teacher": teacher.heads * teacher.head_size}
+    widths = {"student": plan.heads_left[-1] * plan.head_size, "teacher": teacher.heads * teacher.head_size}
     for who, width in widths.items():
         if width % heads:
             yield (

@@ -15,16 +15,18 @@ from torch import nn
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Outputs, Servable
+from bertdistill.engine.distill.families.standalone import layers_of
 from bertdistill.engine.distill.families.taps import tapped
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.families.encoder_plan import KEPT_WIDTH
-from bertdistill.engine.families.layer_pairs import even_pairs, relation_layer
+from bertdistill.engine.families.layer_pairs import compared_layers, even_pairs, relation_layer
+from bertdistill.engine.families.stages import Stage
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
 
-PROJECTED = frozenset({terms.HIDDEN, terms.STATES})
+PROJECTED = frozenset({terms.HIDDEN, terms.STATES, terms.MAP, terms.MAP_MEAN, terms.MAP_VARIANCE})
 """Terms that compare vectors of the student's width with those of the teacher's."""
 
 
@@ -38,6 +40,8 @@ class Layerwise:
     """In evaluation mode and without gradients; None if what is compared is cached."""
     taps: tuple[tuple[int, int], ...] = ()
     """Pairs of layers (student, teacher) whose queries, keys and values are compared."""
+    compared: tuple[int, ...] = ()
+    """The student's layers that any term compares."""
 
     def student(self, model: Servable, batch: Batch, precision: torch.dtype) -> Outputs:
         """The student's outputs with everything that the terms read."""
@@ -52,19 +56,23 @@ class Layerwise:
 
 
 def _outputs(model: Servable, batch: Batch, precision: torch.dtype, layers: set[int]) -> Outputs:
-    # One of the two may read segment ids where the other refuses them.
-    seen = batch if TOKEN_TYPES in model.inputs else replace(batch, token_types=None)
+    seen = readable(model, batch)
     if not layers:
         return forward(model, seen, precision=precision, hidden=True)
     with tapped(model.net, layers) as projections:
         return replace(forward(model, seen, precision=precision, hidden=True), projections=projections)
 
 
+def readable(model: Servable, batch: Batch) -> Batch:
+    """The batch without segment ids if the model refuses them: of student and teacher only one may read them."""
+    return batch if TOKEN_TYPES in model.inputs else replace(batch, token_types=None)
+
+
 def layerwise(
     model: Model, settings: Settings, teacher_shape: Mapping[str, Any], load_teacher: Callable[[], Servable]
 ) -> Layerwise | None:
     """What the terms of these settings need, on the device of the model; None if none of them compares layers."""
-    compared = [term.name for term in terms.active(settings) if term.families]
+    compared = [term.name for term in terms.active(settings) if term.layered]
     if not compared:
         return None
     config: Any = model.net.config
@@ -78,10 +86,24 @@ def layerwise(
         teacher = load_teacher()
         teacher.net.eval().requires_grad_(False)
         nn.Module.to(teacher.net, device)
-    taps = _taps(compared, settings, config.num_hidden_layers, teacher_shape["layers"])
-    return Layerwise(nn.ModuleDict(linears).to(device), teacher, taps)
+    layers = config.num_hidden_layers, teacher_shape["layers"]
+    taps = _taps(compared, settings, *layers)
+    return Layerwise(nn.ModuleDict(linears).to(device), teacher, taps, compared_layers(settings, *layers))
+
+
+def enter(net: nn.Module, stage: Stage) -> None:
+    """Let gradients reach what this stage trains: everything but the layers below its lowest, and the embeddings.
+
+    AdamW leaves weights without a gradient alone.
+    """
+    net.requires_grad_(True)
+    if stage.lowest > 0:
+        base: Any = net.base_model
+        for below in (base.embeddings, *layers_of(net)[: stage.lowest - 1]):
+            below.requires_grad_(False)
 
 
 def _taps(compared: list[str], settings: Settings, student: int, teacher: int) -> tuple[tuple[int, int], ...]:
-    found = even_pairs(student, teacher)[1:] if terms.ATTENTION in compared else ()
+    by_head = {terms.ATTENTION, terms.ATTENTION_MAP} & {*compared}
+    found = even_pairs(student, teacher)[1:] if by_head else ()
     return (*found, (student, relation_layer(settings, teacher))) if terms.RELATION in compared else found

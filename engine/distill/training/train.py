@@ -38,9 +38,10 @@ from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.dropout import cheap_dropout
 from bertdistill.engine.distill.training.forward import forward
-from bertdistill.engine.distill.training.layerwise import Layerwise
+from bertdistill.engine.distill.training.layerwise import Layerwise, enter, readable
 from bertdistill.engine.distill.training.losses import Losses, losses_of
 from bertdistill.engine.distill.training.terms.step import MASKED, Step
+from bertdistill.engine.families.stages import Stage, stages
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
@@ -124,9 +125,18 @@ class Schedule:
     passes: int
     """Total number of batches. The last step accumulates the remaining ones, so that no run exceeds its epochs."""
     steps: int
-    warmup: int
     evaluate_after: tuple[int, ...]
     log_every: int
+    stages: tuple[Stage, ...]
+    warmup_fraction: float
+
+    def stage_at(self, step: int) -> Stage:
+        """The stage of the step after so many steps."""
+        return next((one for one in self.stages if step < one.end), self.stages[-1])
+
+    def log_due(self, step: int) -> bool:
+        """Whether losses are reported after so many steps. Those of different stages are never averaged."""
+        return step % self.log_every == 0 or any(step == one.end for one in self.stages)
 
     def evaluation_due(self, position: Position) -> bool:
         """Whether an evaluation is due before the next step (it is repeated if it was interrupted)."""
@@ -143,16 +153,20 @@ class Schedule:
         return epochs * self.features + min(passes * self.batch_size, self.features)
 
 
-def schedule(features: int, settings: Settings, transfer: int = 0) -> Schedule:
+def schedule(features: int, settings: Settings, transfer: int = 0, compared: Sequence[int] = ()) -> Schedule:
     """The schedule of `settings` for so many labelled features; at least one step.
 
-    With a transfer set of `transfer` features, an epoch still is one pass over the labelled ones.
+    With a transfer set of `transfer` features, an epoch still is one pass over the labelled ones. `compared` are the
+    layers that the loss compares. Steps that learn from layers alone are not evaluated: nothing teaches the head yet.
     """
     others = transfer_rows(settings.batch_size, transfer_share(settings)) if transfer else 0
     per_epoch = batches_per_epoch(features, settings.batch_size - others)
     passes = max(1, math.ceil(round(per_epoch * settings.epochs, 6)))  # 10 batches, 1.1 epochs: 11 and not 12
     steps = -(-passes // settings.accumulation)
-    marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
+    parts = stages(settings, steps, compared)
+    first = parts[-1].begin
+    shares = [(i + 1) / settings.evaluations for i in range(settings.evaluations)]
+    marks = sorted({first + max(1, round((steps - first) * share)) for share in shares})
     return Schedule(
         features=features + per_epoch * others,
         batch_size=settings.batch_size,
@@ -161,20 +175,24 @@ def schedule(features: int, settings: Settings, transfer: int = 0) -> Schedule:
         passes_per_epoch=per_epoch,
         passes=passes,
         steps=steps,
-        warmup=round(steps * settings.warmup_fraction),
         evaluate_after=tuple(marks),
         log_every=-(-steps // LOGGED_POINTS),
+        stages=parts,
+        warmup_fraction=settings.warmup_fraction,
     )
 
 
 def learning_rate(step: int, plan: Schedule, peak: float) -> float:
     """Linear rise from 0 over the warm-up, then linear decay that would reach 0 one step after the last.
 
-    The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the first step has rate 0.
+    The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the first step has rate 0. Each
+    stage is a training of its own.
     """
-    if step < plan.warmup:
-        return peak * step / plan.warmup
-    return peak * (plan.steps - step) / max(1, plan.steps - plan.warmup)
+    stage = plan.stage_at(step)
+    done, warmup = step - stage.begin, round(stage.steps * plan.warmup_fraction)
+    if done < warmup:
+        return peak * done / warmup
+    return peak * (stage.steps - done) / max(1, stage.steps - warmup)
 
 
 def make_optimizer(model: torch.nn.Module, settings: Settings, passes: Sequence[Pass] = ()) -> torch.optim.AdamW:
@@ -202,7 +220,8 @@ def train(job: Job) -> Position:
     Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
     settings, net = job.settings, job.model.net
-    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
+    compared = job.layerwise.compared if job.layerwise else ()
+    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer, compared)
     optimizer = make_optimizer(job.trained, settings, job.passes)
     peaks = [group["lr"] for group in optimizer.param_groups]
     extra = [weight for group in optimizer.param_groups[2:] for weight in group["params"]]
@@ -217,6 +236,7 @@ def train(job: Job) -> Position:
     log = _Log(job, plan)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
+    entered: Stage | None = None
 
     def here(**changes: Any) -> Position:
         return replace(position, seconds=clock.seconds(), **changes)
@@ -241,6 +261,12 @@ def train(job: Job) -> Position:
         if stopping:
             raise Stopped
         net.train()
+        stage = plan.stage_at(position.step)
+        if stage is not entered and job.layerwise is not None:
+            enter(net, stage)
+        if position.step == stage.begin:
+            optimizer.state.clear()  # moments of another loss would choose the size of the first updates
+        entered = stage
         now = Moment(position.step, plan.steps, lambda step: learning_rate(step, plan, settings.learning_rate))
         for one in job.passes:
             one.before_step(now)
@@ -250,7 +276,7 @@ def train(job: Job) -> Position:
         examples = sum(map(len, parts))
         for rows in parts:
             batch = collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher).to(job.device)
-            losses = losses_of(_step(job, batch))
+            losses = losses_of(_step(job, batch, stage))
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
         for one in job.passes:
@@ -261,19 +287,20 @@ def train(job: Job) -> Position:
             one.after_step(now)
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
-        if position.step % plan.log_every == 0 or position.step == plan.steps:
+        if plan.log_due(position.step):
             log.flush(position.step, norm, now.rate(now.step))
 
 
-def _step(job: Job, batch: Batch) -> Step:
+def _step(job: Job, batch: Batch, stage: Stage) -> Step:
     """The forward passes of one batch."""
-    if job.layerwise is None:
+    if job.layerwise is None or not stage.compares:
         with cheap_dropout(job.model.net, job.device):
-            return Step(forward(job.model, batch, precision=job.precision), batch, job.settings)
+            outputs = forward(job.model, readable(job.model, batch), precision=job.precision)
+        return Step(outputs, batch, job.settings, stage=stage)
     taught = job.layerwise.taught(batch, job.precision)
     with cheap_dropout(job.model.net, job.device):
         outputs = job.layerwise.student(job.model, batch, job.precision)
-    return Step(outputs, batch, job.settings, job.helpers, taught)
+    return Step(outputs, batch, job.settings, job.helpers, taught, stage)
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:

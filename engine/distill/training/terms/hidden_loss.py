@@ -26,6 +26,8 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def value(step: Step) -> Tensor:
     """The term of one step, a scalar. The teacher's states are those of all its layers but the last."""
     teacher = step.batch.teacher[CLS]
-    pairs = hidden_pairs(len(step.out.hidden) - 1, teacher.shape[1] + 1, step.settings.hidden_map)
+    pairs = step.compared(hidden_pairs(len(step.out.hidden) - 1, teacher.shape[1] + 1, step.settings.hidden_map))
+    if not pairs:  # of the last layer alone, which other terms compare
+        return step.logits.new_zeros(())
     student = torch.stack([step.out.hidden[layer][:, 0] for layer, _ in pairs], dim=1).float()
     return hidden_loss(step.projected(HIDDEN, student), teacher[:, [layer - 1 for _, layer in pairs]])

@@ -25,7 +25,7 @@ def value(step: Step) -> Tensor:
     """The term of one step, a scalar: the sum over embeddings and layers of the student."""
     teacher, mask = step.taught.hidden, step.batch.attention_mask
     total = step.logits.new_zeros(())
-    for own, other in even_pairs(len(step.out.hidden) - 1, len(teacher) - 1):
+    for own, other in step.compared(even_pairs(len(step.out.hidden) - 1, len(teacher) - 1)):
         states = step.projected(STATES, step.out.hidden[own].float())
         total = total + states_loss(states, teacher[other].float(), mask)
     return total

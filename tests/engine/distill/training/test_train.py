@@ -270,7 +270,7 @@ def test_learning_rate_is_that_of_transformers(warmup: float) -> None:
     """The same rate at every step as `get_linear_schedule_with_warmup`, so that recipes carry over."""
     plan = schedule(80, Settings(batch_size=8, epochs=2, warmup_fraction=warmup))
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-5)
-    theirs = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
+    theirs = get_linear_schedule_with_warmup(optimizer, round(plan.steps * warmup), plan.steps)
     expected = []
     for _ in range(plan.steps):
         expected.append(optimizer.param_groups[0]["lr"])
