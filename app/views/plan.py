@@ -19,7 +19,7 @@ from bertdistill.app.views.disk_plan import caches_words, disk_bytes
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
-from bertdistill.app.views.step_plan import step_words, teacher_in_step
+from bertdistill.app.views.step_plan import layer_stages, stage_words, step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
@@ -100,6 +100,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
         "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
+        "layer_stages": layer_stages(spec),
         "disk_bytes": _disk(spec, amounts, sizes, labels, teacher),
     }
 
@@ -133,6 +134,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
     if planned["teacher_in_step"]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
+    if planned["layer_stages"]:
+        facts["stages"] = stage_words(planned["layer_stages"])
     if planned.get("time"):
         facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:

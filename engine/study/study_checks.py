@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
-from bertdistill.engine.contract.terms import TERMS
+from bertdistill.engine.contract.terms import TERMS, TOGETHER
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
@@ -316,6 +316,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
+        case "layerwise_share" if parts.values("layerwise", family) == (TOGETHER,):
+            return f'with layerwise = "{TOGETHER}"; set or search layerwise'
         case "transfer_share" if _untaught(parts, family):
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):

@@ -69,7 +69,7 @@ def test_each_stage_logs_its_terms_and_is_scored_when_the_head_learns(tmp_path: 
     """The hard loss is watched everywhere. No evaluation before predictions are trained, so none can be the best."""
     run = job(tmp_path / "run", PROGRESSIVE)
     position = train(run)
-    logged = [one for one in events(run, METRICS_LOGGED)]
+    logged = events(run, METRICS_LOGGED)
     compared = [one["step"] for one in logged if "train/map_loss" in one["values"]]
     predicted = [one["step"] for one in logged if "train/soft_loss" in one["values"]]
     assert (list(range(1, 9)), list(range(9, 17))) == (compared, predicted)
