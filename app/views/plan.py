@@ -25,7 +25,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import CLS, transfer_rows, transfer_share
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
+from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
@@ -200,10 +200,13 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
     try:
         check_config(config, model)
         cut = init != SCRATCH and TRANSFORMER.name in wanted_families(spec)
-        if not cut and config["model_type"] not in ARCHITECTURES:
+        if not cut and config["model_type"] not in COMPARABLE:
             say(f"note: the teacher is a {config['model_type']}; sizes of its students are known once it is prepared")
             return None
-        return Shape.from_config(config)
+        shape = Shape.from_config(config)
+        if cut:
+            TRANSFORMER.plan(Prepared(init_shape=shape.to_dict()), Settings(), scratch=False)
+        return shape
     except ConfigError as error:
         text = str(error) if str(error).startswith(model) else f"{model}: {error}"
         raise ConfigError(text, hint=error.hint) from error
@@ -337,7 +340,7 @@ def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], Non
     if spec.teacher.model == SCRATCH:
         return _scratch_teacher(spec.teacher, spec.data)
     config = _config_json(spec.teacher.model, spec.teacher.revision, say)
-    known = config is not None and config.get("model_type") in ARCHITECTURES
+    known = config is not None and config.get("model_type") in COMPARABLE
     return Shape.from_config(config) if config is not None and known else None
 
 

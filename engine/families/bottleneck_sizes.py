@@ -74,7 +74,8 @@ def flops(plan: Plan, task: Task, labels: int, length: float) -> float:
     and the bottlenecks that they read.
     """
     shape, hidden, narrow = plan.shape, plan.shape.hidden_size, inner(plan.shape)
-    every = (2 if narrow.shared else 1) * hidden * narrow.size + narrow.size**2 + _value_width(shape) * narrow.size
+    read = 2 if narrow.shared and not narrow.narrow_values else 1  # bottlenecks; with both, one has no reader
+    every = read * hidden * narrow.size + narrow.size**2 + _value_width(shape) * narrow.size
     one = 2 * narrow.size**2 + 2 * narrow.size * shape.ffn_size * narrow.ffn_count + narrow.size * hidden
     computed = [length] * (shape.layers - 1) + [length if task.spans else 1.0]
     layers = sum(every * length + (one + 2 * narrow.size * length) * positions for positions in computed)
