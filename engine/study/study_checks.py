@@ -13,6 +13,7 @@ from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
 from bertdistill.engine.contract.terms import TERMS, TOGETHER
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.pareto.frontier import Objective, optimised
+from bertdistill.engine.study.bottleneck_checks import bottleneck_problems
 from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
 from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
 from bertdistill.engine.study.parts import Parts
@@ -53,6 +54,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _search,
         _student,
         transformer_problems,
+        bottleneck_problems,
         vocabulary_problems,
         pruning_problems,
         _references,
