@@ -65,7 +65,9 @@ def _outputs(model: Servable, batch: Batch, precision: torch.dtype, layers: set[
 
 def readable(model: Servable, batch: Batch) -> Batch:
     """The batch without segment ids if the model refuses them: of student and teacher only one may read them."""
-    return batch if TOKEN_TYPES in model.inputs else replace(batch, token_types=None)
+    if batch.token_types is None or TOKEN_TYPES in model.inputs:
+        return batch
+    return replace(batch, token_types=None)
 
 
 def layerwise(

@@ -165,8 +165,8 @@ def schedule(features: int, settings: Settings, transfer: int = 0, compared: Seq
     steps = -(-passes // settings.accumulation)
     parts = stages(settings, steps, compared)
     first = parts[-1].begin
-    shares = [(i + 1) / settings.evaluations for i in range(settings.evaluations)]
-    marks = sorted({first + max(1, round((steps - first) * share)) for share in shares})
+    scored = (round((steps - first) * (i + 1) / settings.evaluations) for i in range(settings.evaluations))
+    marks = sorted({first + max(1, after) for after in scored})
     return Schedule(
         features=features + per_epoch * others,
         batch_size=settings.batch_size,
