@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bertdistill.app.draw.canvas import Look
-from bertdistill.app.draw.charts import frontier_chart
+from bertdistill.app.draw.plane import frontier_chart
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import markdown_table, pairs, text_table

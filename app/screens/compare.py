@@ -85,7 +85,9 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         trials = [trial for number in numbers if (trial := view.trial(number)) is not None]
         comparison = compare([outcome(view, trial) for trial in trials], view.objectives)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
-        curves, names = reader.curves(view, numbers, lambda n: self._curves.wanted(n, len(numbers)), columns)
+        curves, names = reader.curves(
+            view, numbers, lambda n: self._curves.wanted(n, len(numbers), view.scores), columns
+        )
         return CompareNews(view, comparison, curves, names)
 
     def show(self, news: CompareNews) -> None:

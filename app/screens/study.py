@@ -130,7 +130,9 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         numbers = self._drawn(view)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         several = 3 if numbers == (PREPARATION,) else len(numbers)  # a teacher has no soft loss: one curve is enough
-        curves, names = reader.curves(view, numbers, lambda names: self._curves.wanted(names, several), columns)
+        curves, names = reader.curves(
+            view, numbers, lambda names: self._curves.wanted(names, several, view.scores), columns
+        )
         return StudyNews(
             view,
             reader.losses(self.study_name),
@@ -286,6 +288,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def point_moved(self, event: FrontierChart.Moved) -> None:
         self.query_one("#trials", LineTable).move_to(event.number)
         self._select(event.number)
+
+    @on(FrontierChart.Opened)
+    def point_opened(self) -> None:
+        self.action_open()
 
     def _select(self, key: Any) -> None:
         if self._selected == key:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 from textual import on
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.draw.charts import Curve, curves_drawing
+from bertdistill.app.draw.curves import Curve, curves_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.curves import TrialCurve
@@ -34,7 +35,8 @@ class CurvesChart(Chart):
     PLACE = "curves"
     BINDINGS: ClassVar = bindings("curves")
     HELP = """
-Each curve has its own marker and its name at its end. Arrows move the crosshair, whose values stand in the lower
+The score on the validation split comes first, then the losses (`v`). Each curve has its own colour, or its own dashes
+where there is none, and its name at its end. Arrows move the crosshair, whose values stand in the lower
 border; points that are not finite are counted in the title and never drawn.
 """
 
@@ -49,16 +51,17 @@ border; points that are not finite are counted in the title and never drawn.
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
 
-    def wanted(self, names: Sequence[str], trials: int) -> list[str]:
-        """Which of the existing series to read, for this many trials."""
-        sets = self._sets(names, trials)
+    def wanted(self, names: Sequence[str], trials: int, scores: Sequence[str]) -> list[str]:
+        """Which of the existing series to read, for this many trials; those of `scores` come first."""
+        sets = self._sets(names, trials, scores)
         return sets[self._set % len(sets)] if sets else []
 
-    def _sets(self, names: Sequence[str], trials: int) -> list[list[str]]:
-        """Losses, then each score of the validation split, then every other series by itself."""
+    def _sets(self, names: Sequence[str], trials: int, scores: Sequence[str]) -> list[list[str]]:
+        """The scores of the validation split, those of the study first, then losses, then every other series."""
         losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
-        rest = sorted((n for n in names if n not in losses), key=lambda n: (not n.startswith(EVALUATION), n))
-        return [*([losses] if losses else []), *([n] for n in rest)]
+        first = [n for score in scores if (n := f"{EVALUATION}{score}") in names]
+        rest = sorted((n for n in names if n not in (*losses, *first)), key=lambda n: (not n.startswith(EVALUATION), n))
+        return [*([n] for n in first), *([losses] if losses else []), *([n] for n in rest)]
 
     def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
         """Draw these, unless they are drawn already; a frozen chart keeps its curves."""
@@ -101,8 +104,8 @@ border; points that are not finite are counted in the title and never drawn.
         """The values under the crosshair, else what each line is."""
         readings = [f"{name} {fmt.setting(value)}" for name, value in event.drawing.readings]
         # Without the newest values: they change with every refresh, and the whole pane would be repainted.
-        names = [words.rpartition(" ")[0] for words in event.drawing.legend]
-        entitle(self, subtitle="  ".join(readings or names))
+        names = [replace(word, text=word.text.rpartition(" ")[0]) for word in event.drawing.legend]
+        entitle(self, subtitle="  ".join(readings) or self.legend(names))
 
     def action_crosshair(self, by: int) -> None:
         """Move by columns of the chart; beyond either end it is hidden."""

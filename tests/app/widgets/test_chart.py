@@ -14,7 +14,8 @@ from textual.screen import Screen
 
 from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Drawing, Look
-from bertdistill.app.draw.charts import Curve, Point, curves_drawing, frontier_drawing
+from bertdistill.app.draw.curves import Curve, curves_drawing
+from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.widgets.chart import Chart, palette
 
 X, Y = Axis("", "minimize"), Axis("", "maximize")
@@ -75,7 +76,7 @@ async def test_a_chart_fills_its_widget() -> None:
         app.chart.draw(app.recorded(frontier()))
         await pilot.pause()
         assert {60} == {len(line) for line in app.lines()}
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
         assert [(60, 20, False)] == [(look.width, look.height, look.frame) for look in app.looks]
 
 
@@ -85,7 +86,7 @@ async def test_what_was_drawn_before_there_was_room_appears() -> None:
     app.chart.draw(frontier())
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
 
 
 async def test_only_what_differs_is_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +101,7 @@ async def test_only_what_differs_is_repainted(monkeypatch: pytest.MonkeyPatch) -
         app.chart.draw(frontier(Point(40, 35, "dominated")))
         ((region,),) = seen
         assert (1, 1) == region.size
-        assert "·" == app.lines()[region.y][region.x]
+        assert "●" == app.lines()[region.y][region.x]
 
 
 async def test_the_owner_hears_of_changes_only() -> None:
@@ -113,8 +114,8 @@ async def test_the_owner_hears_of_changes_only() -> None:
         app.chart.draw(frontier(Point(40, 35, "dominated")))
         app.chart.draw(frontier(Point(float("nan"), 35, "dominated")))
         await pilot.pause()
-        assert [(("★ frontier",), 0), (("★ frontier", "· dominated"), 0), (("★ frontier",), 1)] == [
-            (d.legend, d.hidden) for d in app.said
+        assert [(("★ frontier",), 0), (("★ frontier", "● dominated"), 0), (("★ frontier",), 1)] == [
+            (tuple(word.text for word in d.legend), d.hidden) for d in app.said
         ]
         assert app.said[-1] == app.chart.drawing
 
@@ -155,7 +156,7 @@ async def test_nothing_to_draw_shows_words() -> None:
         assert "no value to draw yet" == app.lines()[0].strip()
         app.chart.draw(frontier())
         await pilot.pause()
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
 
 
 async def test_colours_follow_the_theme() -> None:
@@ -197,7 +198,7 @@ async def test_no_colour_is_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
         app.chart.draw(app.recorded(frontier()))
         await pilot.pause()
         assert [False] == [look.colour for look in app.looks]
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
 
 
 async def test_the_marker_can_change() -> None:
@@ -209,7 +210,7 @@ async def test_the_marker_can_change() -> None:
         app.chart.marker = "ascii"
         await pilot.pause()
         assert "".join(app.lines()).isascii()
-        assert "*#1" in "".join(app.lines())
+        assert "#1*" in "".join(app.lines())
 
 
 async def test_a_hidden_chart_waits() -> None:
