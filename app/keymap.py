@@ -163,6 +163,7 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
     _pane("pane-curves", "3", "curves", "Loss curves", "study"),
     _pane("pane-log", "4", "log", "Log", "study"),
+    Action("inspector", "i", "inspector", "Show or hide the inspector", ("studies", "study"), "view"),
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial

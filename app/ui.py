@@ -30,6 +30,7 @@ from textual.widgets import Input
 
 from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room, is_typing
 from bertdistill.app.draw.plain import HarmlessLines, PlainLines
+from bertdistill.app.memory import Memory
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Host
@@ -95,6 +96,7 @@ class BertDistill(App[None]):
         self.options = options
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
+        self.memory = Memory(options.workspace)
         self.who = who()
         self.deleted = 0
         self.marker = options.marker

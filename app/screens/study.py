@@ -24,10 +24,12 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.study_log import study_log
+from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import trial_table
 from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.frontier_chart import FrontierChart
+from bertdistill.app.widgets.inspector import Facts
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
+INSPECTOR = "study.inspector"
+"""Remembered: whether it is shown."""
 LEAST_COLUMNS = 60
 """Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
@@ -109,7 +113,9 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="study-body"):
-            yield LineTable(id="trials", classes="pane")
+            with Vertical(id="listed"):
+                yield LineTable(id="trials", classes="pane")
+                yield Facts(id="card", classes="pane")
             with Vertical(id="charts"):
                 yield self._frontier
                 yield self._curves
@@ -117,6 +123,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
+        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
         self.query_one("#trials").focus()
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -186,6 +193,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def _show_charts(self) -> None:
         if self.news is not None:
             self._show_frontier(self.news)
+            self._inspect()
             self._curves.show(self.news.curves, self.news.series)
 
     def _show_log(self, news: StudyNews) -> None:
@@ -226,6 +234,15 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if self._filter_text:  # the numbers first: a narrow border cuts the end
             title = f"{len(rows)} of {len(view.trials)} {title.lower()}: {safe_line(self._filter_text, 60)}"
         entitle(table, title=title, subtitle=self._marked_words())
+
+    def _inspect(self) -> None:
+        """The trial under the cursor in a few facts, below the list."""
+        trial, card = self.selected, self.query_one("#card", Facts)
+        if trial is None or self.news is None:
+            card.tell(())
+            return
+        card.tell(trial_card(self.news.view, trial, ascii_only=self.ui.ascii_only))
+        entitle(card, title=f"#{trial.number}")
 
     def _marked_words(self) -> str:
         """The marked trials in the order of their columns when they are compared; without any, what ranks them."""
@@ -299,6 +316,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self._selected = key
         if self.news is not None:
             self._show_frontier(self.news)
+            self._inspect()
         self.refresh_keys()
         self.ui.look_again()
 
@@ -427,6 +445,11 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             self.action_pane("trials" if self._log.display else "log")
         else:
             self.toggle_class("-log")
+
+    def action_inspector(self) -> None:
+        shown = not self.has_class("-inspected")
+        self.ui.memory.keep(INSPECTOR, shown)
+        self.set_class(shown, "-inspected")
 
     def action_maximise(self) -> None:
         name = self.focused.id if self.focused is not None and self.focused.id in PANES else "trials"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import quantiles
 from typing import Any
 
 from bertdistill.app.draw.canvas import GROUPS
+from bertdistill.app.draw.plane import Point
 from bertdistill.app.text.format import setting
 from bertdistill.app.views.trial_columns import value_of
-from bertdistill.app.views.view import StudyView
+from bertdistill.app.views.view import StudyView, chart_trials
+from bertdistill.store.rows import Trial
 
 MOST = len(GROUPS)
 BANDS = 4
@@ -60,6 +62,17 @@ def colouring(view: StudyView, by: str) -> Colouring:
     names = (*groups, *([OTHERS] if len(counts) > MOST else []))
     places = {word: place for place, word in enumerate(groups)}
     return Colouring(by, names, {number: places.get(word, len(groups)) for number, word in words.items()})
+
+
+def coloured(pairs: Sequence[tuple[Trial | None, Point]], colouring: Colouring) -> list[tuple[Trial | None, Point]]:
+    """The points with the groups of their trials; references keep their own look."""
+    return [(t, p if t is None else replace(p, group=colouring.of(t.number))) for t, p in pairs]
+
+
+def frontier_points(view: StudyView, x: str, y: str) -> tuple[list[Point], tuple[str, ...]]:
+    """Every point of the plane of two metrics as it is usually coloured, and the names of the groups."""
+    usually = colouring(view, usual(view))
+    return [point for _, point in coloured(chart_trials(view, x, y), usually)], usually.groups
 
 
 def _banded(by: str, values: Mapping[int, float]) -> Colouring:

@@ -285,4 +285,6 @@ def _differing(old: Strip, new: Strip) -> tuple[int, int]:
 
 def _cells(strip: Strip) -> list[tuple[str, object]]:
     """Each character with what is seen of its style."""
-    return [(char, style if char != " " else style.bgcolor if style else None) for text, style, _ in strip for char in text]
+    return [
+        (char, style if char != " " else style.bgcolor if style else None) for text, style, _ in strip for char in text
+    ]

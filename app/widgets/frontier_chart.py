@@ -107,9 +107,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         self._trials = self._fitting(self._read_points(view, x, y))
         by = colours.usual(view) if self._by is None else self._by
         colouring = colours.colouring(view, by)
-        self._trials = [
-            (t, p if t is None else dataclasses.replace(p, group=colouring.of(t.number))) for t, p in self._trials
-        ]
+        self._trials = colours.coloured(self._trials, colouring)
         points = [point for _, point in self._trials]
         state = "live" if self._live else "frozen"
         drawn = (points, x, y, state, self._log, self._filter, self._selected, view.outline, self.marker, colouring)
