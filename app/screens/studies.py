@@ -155,7 +155,8 @@ is closed: the runner and its workers are separate processes.
     def _columns(self) -> Sequence[Column]:
         if not self._inspected:
             return COLUMNS
-        return [replace(column, grow=column.key == LISTED[0]) for column in COLUMNS if column.key in LISTED]
+        first, *others = (column for column in COLUMNS if column.key in LISTED)
+        return [replace(first, width=16, grow=True), *others]
 
     @on(LineTable.Moved)
     def _inspect(self) -> None:

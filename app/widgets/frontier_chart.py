@@ -90,6 +90,11 @@ hides the marks of other trials; the steps remain those of the frontier over all
         """The trial that the cursor is on."""
         return self._selected
 
+    def trial_at(self, index: int) -> int | None:
+        """The number of the trial whose mark this is; None for a reference."""
+        trial = self._trials[index][0]
+        return None if trial is None else trial.number
+
     def places_cascades(self, view: StudyView) -> bool:
         """Whether cascades have a place in the plane that it shows; it reads plain attributes only."""
         return is_plane(*chart_axes(view, self._x, self._y))

@@ -277,7 +277,7 @@ async def test_the_mouse_reads_and_takes_marks() -> None:
         await pilot.click(Chart, offset=(second_x - 1, second_y))
         await pilot.click(Chart, offset=(30, 1))
         await pilot.pause()
-        assert [0, None, 1] == [one.index for one in app.heard if isinstance(one, Chart.Hovered)][:3]
+        assert [0, None] == [one.index for one in app.heard if isinstance(one, Chart.Hovered)][:2]
         assert [1] == [one.index for one in app.heard if isinstance(one, Chart.Picked)]
 
 
