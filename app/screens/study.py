@@ -288,6 +288,15 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def moved(self, event: LineTable.Moved) -> None:
         self._select(event.key)
 
+    @on(LineTable.Headed, "#trials")
+    def headed(self, event: LineTable.Headed) -> None:
+        """Sort by that column; again, the other way."""
+        if event.column == self._sort:
+            self._reverse = not self._reverse
+        else:
+            self._sort, self._reverse = event.column, False
+        self._again()
+
     @on(LineTable.Chosen, "#trials")
     def chosen(self, event: LineTable.Chosen) -> None:
         self._select(event.key)

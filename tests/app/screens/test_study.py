@@ -26,6 +26,7 @@ from bertdistill.app.bindings import footer
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
+from bertdistill.app.screens.choose import FilterDialogue
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.history import HistoryScreen
@@ -160,6 +161,20 @@ async def test_a_click_on_a_mark_chooses_its_trial(ws: Workspace) -> None:
         await until(pilot, lambda: chart.selected == 2, "the trial")
         await pilot.click(FrontierChart, offset=(column + 1, line + 1), times=2)
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial's screen")
+
+
+async def test_a_click_on_a_head_sorts_and_one_on_a_key_does_it(ws: Workspace) -> None:
+    """The head twice: the other way round. The footer's keys are buttons."""
+    async with playing(ws) as pilot:
+        await pilot.press("enter")
+        await shown(pilot, "Trials by rank")
+        head = words_on(pilot).splitlines()[2]
+        for words in ("Trials by exact", "Trials by exact, reversed"):
+            await pilot.click("#trials", offset=(head.index("exact"), 1))
+            await shown(pilot, words)
+        keys = words_on(pilot).splitlines()[-1]
+        await pilot.click("#keys", offset=(keys.index("filter"), 0))
+        await until(pilot, lambda: isinstance(pilot.app.screen, FilterDialogue), "the filter")
 
 
 async def test_the_trials_can_be_coloured_by_a_setting(ws: Workspace) -> None:
