@@ -18,6 +18,7 @@ PLACES: dict[str, str] = {
     "study": "Study",
     "trial": "Trial",
     "compare": "Compare",
+    "series": "All series",
     "cascade": "Cascade",
     "analysis": "Analysis",
     "workers": "Workers",
@@ -183,6 +184,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("same-settings", "equals_sign", "same", "Show or hide what is the same", ("compare",), "view", 5, "same"),
     _pane("pane-compared", "1", "table", "Trials side by side", "compare"),
     _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
+    # ---- all series
+    Action("all-series", "V", "all_series", "Every series in small charts", ("study", "trial", "compare"), "view"),
+    Action("maximise-series", "enter", "open", "This chart alone, or all", ("series",), "view", 1, "maximise"),
+    Action("series-right", "right,l", "step(1, 0)", "Chart to the right", ("series",), "view", palette=False),
+    Action("series-left", "left,h", "step(-1, 0)", "Chart to the left", ("series",), "view", palette=False),
+    Action("series-down", "down,j", "step(0, 1)", "Chart below", ("series",), "view", palette=False),
+    Action("series-up", "up,k", "step(0, -1)", "Chart above", ("series",), "view", palette=False),
+    Action("series-page", "right_square_bracket,pagedown", "page(1)", "Next page", ("series",), "view", 2, "page"),
+    Action("series-page-back", "left_square_bracket,pageup", "page(-1)", "Page before", ("series",), "view"),
     # ---- cascade
     Action("threshold-up", "right", "step(1)", "Pass on more", ("cuts",), "view", 1, "threshold", palette=False),
     Action("threshold-down", "left", "step(-1)", "Pass on less", ("cuts",), "view", 1, "threshold", palette=False),

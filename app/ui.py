@@ -440,6 +440,11 @@ class BertDistill(App[None]):
 
         self.push_screen(CompareScreen(study, numbers))
 
+    def open_series(self, study: str, numbers: tuple[int, ...]) -> None:
+        from bertdistill.app.screens.series import SeriesScreen
+
+        self.push_screen(SeriesScreen(study, numbers))
+
     def open_cascade(self, study: str, number: int, other: int | None = None) -> None:
         from bertdistill.app.screens.cascade import CascadeScreen
 

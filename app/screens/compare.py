@@ -149,6 +149,9 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         self.chosen = self.numbers[min(place, len(self.numbers) - 1)]
         self.ui.look_again()
 
+    def action_all_series(self) -> None:
+        self.ui.open_series(self.study_name, self.numbers)
+
     def action_same(self) -> None:
         self._every = not self._every
         self._again()

@@ -396,6 +396,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def action_compare(self) -> None:
         self.ui.open_compare(self.study_name, self._compared())
 
+    def action_all_series(self) -> None:
+        numbers = self.marked or ((self._under_cursor,) if self._under_cursor is not None else ())
+        self.ui.open_series(self.study_name, numbers or (PREPARATION,))
+
     def action_cascade(self) -> None:
         """The two marked trials; else the one marked or under the cursor, and the teacher."""
         first, *rest = self.marked or (self._under_cursor,)

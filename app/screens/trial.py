@@ -251,6 +251,9 @@ mentions another trial opens it, `escape` returns.
         folders = [("folder of attempt", a["attempt"], a["folder"]) for a in self.news.details["attempts"]]
         return found + [(f"{what} {number}", str(ws.absolute(folder))) for what, number, folder in folders]
 
+    def action_all_series(self) -> None:
+        self.ui.open_series(self.study_name, (self.number,))
+
     def action_rerun(self) -> None:
         self.ui.open_rerun(self.study_name, self.number)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.rank_card import place, short_gap
+from bertdistill.app.views.study_card import smaller
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.analysis.outcomes import difference
@@ -39,11 +40,16 @@ def _scores(view: StudyView, trial: Trial) -> Iterator[tuple[str, str]]:
         others.append((f"baseline #{baseline.number}", dict(view.values(baseline))))
     for objective in view.objectives:
         name = objective.metric
-        gaps = [
-            (short_gap(name, difference(name, values.get(name), found.get(name))), other) for other, found in others
-        ]
-        words = [f"{gap} to the {other}" for gap, other in gaps if gap]
-        yield name, "  ".join([fmt.metric(name, values.get(name)), ", ".join(words)]).strip()
+        words = [_against(name, values.get(name), found.get(name), whose) for whose, found in others]
+        yield name, " · ".join(filter(None, [fmt.metric(name, values.get(name)), *words]))
+
+
+def _against(name: str, value: float | None, other: float | None, whose: str) -> str:
+    """`+1.64 to the teacher`, or as a factor where it is less than half."""
+    if times := smaller(name, value, other):
+        return f"{times} than the {whose}"
+    gap = short_gap(name, difference(name, value, other))
+    return f"{gap} to the {whose}" if gap else ""
 
 
 def _settings(view: StudyView, trial: Trial) -> Iterator[tuple[str, str]]:
