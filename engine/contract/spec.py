@@ -347,6 +347,12 @@ class Settings:
         low=0,
         high=1e6,
     )
+    compared_layers: str = key(
+        "all",
+        help="Layers of the student that the hidden, states and attention losses compare: all, or joint: those above "
+        "separate_layers alone, whose tokens see both segments as those of the teacher do (DeFormer).",
+        choices=("all", "joint"),
+    )
     relation_weight: float = key(
         0.0,
         help="Weight of the relation loss (MiniLM v2): divergence of how tokens relate to each other in the queries, "

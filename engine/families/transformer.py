@@ -39,7 +39,7 @@ class Transformer:
             "initializer_range",
             *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
-            *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+            *("hidden_weight", "hidden_map", "states_weight", "attention_weight", "compared_layers"),
             *("relation_weight", "relation_heads", "relation_layer"),
             *sparsity.KEYS,
         }

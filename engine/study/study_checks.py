@@ -316,6 +316,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
+        case "compared_layers" if parts.values("separate_layers", family) == (0,):
+            return "with separate_layers = 0: all layers see both segments; set or search separate_layers"
         case "transfer_share" if _untaught(parts, family):
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):
