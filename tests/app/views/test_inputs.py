@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.fakes import study_dict
 
 from bertdistill.app.views.inputs import missing_inputs, read_inputs
