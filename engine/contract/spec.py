@@ -285,14 +285,21 @@ class Settings:
         "none",
         help="Which weights become 0. magnitude: the smallest; random: any, as a control; gradual: the smallest, more "
         "with every step; iterative: in rounds with training between them (NIP); movement: those that training moves "
-        "towards 0; proximal: those that a reweighted l1 norm makes 0 (RPP). Bytes and times stay as they are.",
+        "towards 0; proximal: those that a reweighted l1 norm makes 0 (RPP). Bytes and times of a model with zeros are "
+        "those of a dense one.",
         choices=("none", "magnitude", "random", "gradual", "iterative", "movement", "proximal"),
     )
-    sparsity: float = key(0.5, help="Share of zeros in every matrix that is pruned.", low=0, high=0.99)
+    sparsity: float = key(
+        0.5,
+        help="Share of zeros in every matrix that is pruned, or of the heads and neurons of every layer.",
+        low=0,
+        high=0.99,
+    )
     pruning_scope: str = key(
         "linears",
-        help="What is pruned: the linear layers of the encoder, or also its word embeddings (not by movement).",
-        choices=("linears", "embeddings"),
+        help="What is pruned: single weights of the linear layers of the encoder, or also of its word embeddings (not "
+        "by movement); or whole attention heads or feed-forward neurons, which are removed (not by proximal).",
+        choices=("linears", "embeddings", "heads", "neurons", "heads-and-neurons"),
     )
     pruning_when: str = key(
         "before",

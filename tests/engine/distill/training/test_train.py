@@ -27,6 +27,7 @@ from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGR
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.passes import Moment
+from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import passes_of
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
@@ -427,7 +428,7 @@ def pruned_job(folder: Path, pruning: str, **changes: Any) -> Job:
         pruning_begin=0.1,
         pruning_end=0.6,
         pruning_rounds=3,
-        pruning_scope=scope_of(pruning),
+        pruning_scope=changes.pop("scope", scope_of(pruning)),
         pruning_when=changes.pop("when", "before"),
     )
     model = make_model()
@@ -457,6 +458,24 @@ def test_a_pruning_resumes_to_the_same_weights(tmp_path: Path, pruning: str, whe
         train(second)
         assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items()), asks
         assert zeros == second.passes[0].zeros()
+
+
+@pytest.mark.parametrize("pruning", ["gradual", "movement"])
+def test_a_pruning_of_heads_and_neurons_resumes_to_the_same_weights(tmp_path: Path, pruning: str) -> None:
+    """Within the schedule, in which masked ones may return; nothing is removed until the model is saved."""
+    whole = pruned_job(tmp_path / "whole", pruning, scope="heads-and-neurons")
+    train(whole)
+    first = pruned_job(tmp_path / "first", pruning, scope="heads-and-neurons", stop=StopAfter(4))
+    with pytest.raises(Stopped):
+        train(first)
+    second = pruned_job(tmp_path / "second", pruning, scope="heads-and-neurons", resume_from=first.paths.last.resolve())
+    train(second)
+    assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())
+    smaller = without_empty(second.model)
+    assert [[1, 1], [32 - 19] * 2] == [
+        [len(kept) for kept in smaller.kept_heads],  # type: ignore[attr-defined]  # of an encoder
+        [layer.output.dense.in_features for layer in standalone.layers_of(smaller.net)],  # type: ignore[union-attr]
+    ]
 
 
 def scope_of(pruning: str) -> str:
