@@ -204,8 +204,13 @@ class Settings:
     ffn_choice: str = key(
         "even",
         help="For ffn_size below the initial model's: as many in each layer (even), or so many on average, the most "
-        "important of all layers (global).",
-        choices=("even", "global"),
+        "important of all layers (global). list: the numbers of ffn_list.",
+        choices=("even", "global", "list"),
+    )
+    ffn_list: list[int] = key(
+        [],
+        help="For ffn_choice = list: feed-forward neurons kept in each layer of the student, the first one first.",
+        searchable=False,
     )
     embedding_rank: int = key(
         0,

@@ -35,6 +35,9 @@ USES: dict[str, frozenset[str]] = {
 }
 """By the value of `settings.pruning`, the other keys that it uses. With `pruning_when` = during, the keys of the span
 count as well. Movement leaves embeddings alone: most of their rows get no gradient, so they have no score."""
+STATE_BYTES = {MAGNITUDE: 1, RANDOM: 1, GRADUAL: 1, ITERATIVE: 1, MOVEMENT: 17, PROXIMAL: 4}
+"""What the last checkpoint keeps for each weight in scope, at most: a mask; with movement also the whole weight, its
+score and the two moments of that; with proximal the weight of the norm, until there is a mask."""
 KEYS = frozenset({"pruning"}).union(_SPAN, *USES.values())
 """Keys of `Settings` about pruning."""
 
