@@ -12,16 +12,22 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.tiny import make_checkpoint
+from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, file_sha256
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.contract.terms import CLS, LOGITS
 from bertdistill.engine.distill.compression.weights import tensor_bytes
+from bertdistill.engine.distill.export import onnx_file
 from bertdistill.engine.distill.export.answer import ask
+from bertdistill.engine.distill.export.promotion import verify
+from bertdistill.engine.distill.families import standalone
+from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.trial import run_trial
@@ -80,7 +86,7 @@ from bertdistill.engine.distill import worker
 from bertdistill.engine.distill.export import onnx_file
 from bertdistill.engine.distill.export.answer import ask
 
-onnx_file.missing_for_onnx = lambda: "the test does without"
+onnx_file.missing_for_onnx = lambda: ["what the test does without"]
 question, found = json.loads(sys.argv[1]), {}
 for name in sys.argv[2:]:
     folder = Path(name)
@@ -196,3 +202,32 @@ def test_promoted_and_asked_in_a_clean_process(done: dict[str, Done], tmp_path: 
         assert "" == report["problem"], name
         assert one.metrics["accuracy"] == report["accuracy_repeated"], name
         assert answer == pytest.approx(ask(tmp_path / f"v{number}", QUESTION)), name
+
+
+def test_a_promotion_removes_what_pruning_of_single_weights_has_emptied(
+    done: dict[str, Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sizes are those of the smaller model, the answers those of the whole one, and the card says so."""
+    monkeypatch.setattr(onnx_file, "missing_for_onnx", lambda: ["what the test does without"])
+    one = done["magnitude"]
+    model = load_model(one.folder)
+    layer: Any = standalone.layers_of(model.net)[0]
+    size = layer.attention.self.attention_head_size
+    with torch.no_grad():
+        layer.attention.output.dense.weight[:, :size] = 0
+        layer.output.dense.weight[:, 3] = 0
+    emptied = tmp_path / "emptied"
+    model.save(emptied, AutoTokenizer.from_pretrained(one.spec.prepared.teacher_folder))
+    order = Promotion(emptied, file_sha256(emptied / "model.safetensors"), tmp_path / "v1", "tiny", 1, {}, samples=5)
+    run = attempt(dataclasses.replace(one.spec, kind="promote", promote=order), tmp_path / "run")
+    found = verify(run.spec, run.events, run.paths, device=CPU)["metrics"]
+    smaller = load_file(tmp_path / "v1" / "model.safetensors")
+    assert found["params"] == sum(tensor.numel() for tensor in smaller.values())
+    width = model.net.config.hidden_size  # type: ignore[union-attr]  # of transformers
+    assert found["params"] == one.metrics["params"] - (3 * size * (width + 1) + size * width) - (2 * width + 1)
+    linears = [tensor for name, tensor in smaller.items() if ".layer." in name and tensor.ndim == 2]
+    assert found["nonzero_params"] == found["params"] - sum(int((tensor == 0).sum()) for tensor in linears)
+    card = (tmp_path / "v1" / "README.md").read_text(encoding="utf-8")
+    assert "neurons that pruning left without effect were removed" in card
+    answers = [ask(folder, QUESTION)["probabilities"] for folder in (emptied, tmp_path / "v1")]
+    assert answers[0] == pytest.approx(answers[1], abs=1e-6)
