@@ -312,7 +312,12 @@ class Settings:
         "it.",
         choices=("before", "during", "after"),
     )
-    pruning_begin: float = key(0.0, help="Share of the training after which pruning during it begins.", low=0, high=1)
+    pruning_begin: float = key(
+        0.0,
+        help="Share of the training after which pruning during it begins; movement: after the warm-up at the earliest.",
+        low=0,
+        high=1,
+    )
     pruning_end: float = key(
         0.6, help="Share of the training after which pruning during it has reached the sparsity.", low=0, high=1
     )

@@ -127,10 +127,10 @@ def pruning_of(settings: Settings) -> Pruning | None:
         return None
     if settings.pruning == NONE:
         return None
-    if keys >= _SPAN and settings.pruning_begin >= settings.pruning_end:
+    begin, key = _begin(settings)
+    if keys >= _SPAN and begin >= settings.pruning_end:
         raise ConfigError(
-            f"settings.pruning_begin is {settings.pruning_begin:g}, which is not before pruning_end = "
-            f"{settings.pruning_end:g}",
+            f"settings.{key} is {begin:g}, which is not before pruning_end = {settings.pruning_end:g}",
             hint="Let pruning begin earlier or end later.",
         )
     structures = STRUCTURES.get(settings.pruning_scope, ()) if "pruning_scope" in keys else ()
@@ -143,12 +143,22 @@ def pruning_of(settings: Settings) -> Pruning | None:
         when=DURING if during else settings.pruning_when,
         embeddings="pruning_scope" in keys and settings.pruning_scope == EMBEDDINGS,
         structures=structures,
-        begin=settings.pruning_begin if during else 0.0,
+        begin=begin if during else 0.0,
         end=settings.pruning_end if during else 1.0,
         rounds=settings.pruning_rounds if "pruning_rounds" in keys else 0,
         strength=settings.pruning_strength if "pruning_strength" in keys else 0.0,
         learning_rate=settings.pruning_learning_rate if "pruning_learning_rate" in keys else 0.0,
     )
+
+
+def _begin(settings: Settings) -> tuple[float, str]:
+    """When pruning begins, and the key that says so. Movement waits for the warm-up, as in the authors' schedule.
+
+    Until then its scores have hardly moved from 0, and of equal scores the first would be pruned.
+    """
+    if settings.pruning == MOVEMENT and settings.warmup_fraction > settings.pruning_begin:
+        return settings.warmup_fraction, "warmup_fraction"
+    return settings.pruning_begin, "pruning_begin"
 
 
 def used(settings: Settings) -> frozenset[str]:
