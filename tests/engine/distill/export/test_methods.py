@@ -192,7 +192,7 @@ def test_promoted_and_asked_in_a_clean_process(done: dict[str, Done], tmp_path: 
         dataclasses.replace(one.spec, kind="promote", promote=order).write(paths.spec)
         folders[name] = paths.folder
     command = [sys.executable, "-P", "-c", PROMOTE_ALL, json.dumps(QUESTION), *map(str, folders.values())]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert 0 == ran.returncode, ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
     for number, (name, one) in enumerate(done.items()):
