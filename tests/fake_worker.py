@@ -110,7 +110,7 @@ def checkpoint(
         ev.CHECKPOINT,
         role=role,
         step=step,
-        folder=str(folder.resolve()),
+        folder=str(folder.relative_to(paths.folder)),
         sha256=sha,
         size_bytes=len(weights),
         metrics=metrics,
@@ -129,7 +129,7 @@ def prepare(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int:
     if spec.attempt <= how["crash_prepare"]:
         sys.stderr.write("RuntimeError: preparation broke" + "\n")
         return int(ev.EXIT_CRASHED)
-    caches = Path(spec.caches)
+    caches = Path(spec.paths.get(spec.caches, spec.caches))
     facts = {
         "train_examples": 100,
         "search_examples": 10,
