@@ -17,6 +17,7 @@ from bertdistill.engine.launch import process, slots
 from bertdistill.engine.launch.load import Load, worker_frozen, worker_memory
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slots import Capacity, SlotState
+from bertdistill.engine.runner.rules import slot_settings
 from bertdistill.engine.runner.waiting import Shared, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.steering.actions import RunnerStatus
 from bertdistill.store import reads
@@ -83,8 +84,7 @@ def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequenc
     """The slots here, or what is known of them when the runner is on another machine, `host`."""
     if host and host != process.host():
         return slots.on_other_host(host, live)
-    settings = [(one.spec.runner.slots, one.spec.runner.slots_per_gpu) for one in studies]
-    return slots.look(launcher, settings, live)
+    return slots.look(launcher, [slot_settings(one.spec) for one in studies], live)
 
 
 def gather(

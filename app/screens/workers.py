@@ -38,9 +38,11 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine.launch.fleet import Fleet, onlooker
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.launch.slots import Capacity
+from bertdistill.engine.runner.rules import slot_settings
 from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads
@@ -109,12 +111,19 @@ not. Workers and runner are separate processes: closing this app does not stop t
             )
 
     def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
-        mark = (host, *((s.spec.runner.slots, s.spec.runner.slots_per_gpu) for s in studies), *(a.id for a in live))
+        mark = (host, *(slot_settings(s.spec) for s in studies), *(a.id for a in live))
         kept = self._capacity
         if kept is None or kept[0] != mark or time.monotonic() - kept[1] > SLOTS_SECONDS:
-            kept = (mark, time.monotonic(), look_at_slots(make_launcher(), studies, live, host))
+            kept = (
+                mark,
+                time.monotonic(),
+                look_at_slots(self._machines(), studies, live, host),
+            )
             self._capacity = kept
         return kept[2]
+
+    def _machines(self) -> Fleet:
+        return onlooker(self.ui.workspace.path, make_launcher())
 
     # ---------------------------------------------------------------------------------------------------- showing
 

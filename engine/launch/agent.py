@@ -202,7 +202,7 @@ class Agent:
         """Bytes of a file."""
         path = self._inside(name)
         try:
-            with open(open_regular(path), "rb") as file:
+            with os.fdopen(open_regular(path), "rb") as file:
                 file.seek(offset)
                 return None, [file.read(min(size, ALL_BYTES))]
         except OSError as error:
@@ -323,7 +323,7 @@ def _size(path: Path) -> int:
 def _read(path: Path, offset: int, most: int) -> tuple[int, bytes]:
     """The size of a regular file, and its bytes after `offset`; (0, b"") if it is not one."""
     try:
-        with open(open_regular(path), "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(offset)
             return size, file.read(min(most, max(0, size - offset)))
@@ -344,7 +344,9 @@ def serve(agent: Agent, source: BinaryIO, sink: BinaryIO) -> None:
             value, answers = verb(*head["args"], *blobs)
             answer = pack({"value": value}, answers)
         except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
-            answer = pack({"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"})
+            answer = pack(
+                {"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"}
+            )
         sink.write(answer)
         sink.flush()
 

@@ -1,4 +1,4 @@
-"""Workers on this machine and on those of workspace.toml, as one launcher. An attempt belongs to one machine for life."""
+"""Workers on this machine and on those of workspace.toml, as one launcher. An attempt stays on its machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from bertdistill.engine.contract.errors import ConfigError, LaunchError
 from bertdistill.engine.contract.folder import RunPaths, read_object
 from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch.attempts import read_exit
 from bertdistill.engine.launch.machines import FILE, LOCAL, Machine, Machines, read_machines
 from bertdistill.engine.launch.protocol import Exit, Handle, Launcher, Slot
 from bertdistill.engine.launch.remote import RemoteLauncher, busy_on, slots_on, whole_of
@@ -140,6 +141,8 @@ class _Gone:
         return False
 
     def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
+        if paths.exit.exists():
+            return read_exit(paths, handle)
         return Exit("node_lost", log_tail=f"{self.name} is not a machine of this workspace any more")
 
     def stop(self, paths: RunPaths, handle: Handle) -> None:

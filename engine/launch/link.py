@@ -37,7 +37,8 @@ _SSH = (
     *("-o", "ForwardX11=no"),
     *("-o", "ClearAllForwardings=yes"),
 )
-"""Keys, users, ports and jump hosts come from the user's own configuration. It asks for nothing: no terminal is there."""
+"""Keys, users, ports and jump hosts come from the user's own configuration. It asks for no password: there is no
+terminal."""
 
 
 class Unreachable(LaunchError):

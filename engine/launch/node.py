@@ -69,6 +69,8 @@ class Node:
     workspace: Path
     connect: Callable[[], Link]
     clock: Callable[[], float] = time.monotonic
+    threaded: bool = True
+    """False if the caller does every `turn`."""
     sighting: Sighting = field(init=False)
     """What is known of the machine; replaced, never changed."""
     _link: Link | None = None
@@ -141,7 +143,7 @@ class Node:
         self.wake()
 
     def wake(self) -> None:
-        if self._thread is None and not self._closed:
+        if self.threaded and self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self.run, name=f"machine {self.machine.name}", daemon=True)
             self._thread.start()
         self._wake.set()
@@ -305,6 +307,8 @@ class Node:
             one.missing_since = None
             mirror.keep_only(state["checkpoints"])
             return
+        if state["checkpoints"]:
+            mirror.keep_only(state["checkpoints"])
         self._ended(one, Exit(**state["exit"]), raw)
 
     def _ended(self, one: Followed, found: Exit, raw: bytes) -> None:
