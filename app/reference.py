@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +107,18 @@ def commands_page() -> str:
 
     group = command_line(["engine"]).commands["engine"]
     parts = [COMMANDS_HEAD, _group_options(group)]
-    parts += [_command(name, command) for name, command in group.commands.items()]
+    parts += [_command(name, command) for name, command in _flat(group)]
     parts += [SHAPES_HEAD, *(_shape(name, keys) for name, keys in SHAPES.items())]
     return "\n".join(parts)
+
+
+def _flat(group: Any) -> Iterator[tuple[str, Any]]:
+    """Commands by the words that call them, those of a group after its name."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {inner}", one) for inner, one in _flat(command))
+        else:
+            yield name, command
 
 
 def _group_options(group: Any) -> str:

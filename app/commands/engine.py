@@ -15,6 +15,7 @@ from bertdistill.app.commands import (
     disk,
     ladder,
     machine,
+    machines,
     models,
     passages,
     settings,
@@ -45,6 +46,7 @@ PANELS = (
     disk.COMMANDS,
     machine.COMMANDS,
 )
+engine.add_typer(machines.group, name="machines")
 for commands in PANELS:
     for name, function in commands.items():
         engine.command(name)(function)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import integrity
 from bertdistill.engine.study.ranges import dump_range
 from bertdistill.store.rows import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
@@ -69,6 +70,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "trial": "trial number, or null for the preparation of a study",
         "state": "running or ended",
         "slot": "where it runs",
+        "machine": "the machine it runs on; empty for that of the runner",
         "phase": "what it is doing",
         "done": "units done in this phase",
         "total": "units in this phase",
@@ -311,6 +313,12 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
     }
 
 
+def node_of(attempt: Attempt) -> str:
+    """Name of the machine that an attempt ran on; empty for the runner's own."""
+    device = Handle.from_dict(attempt.handle).device
+    return device.node if device is not None else ""
+
+
 def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str, Any]:
     """One process run; `trial` is the number of its trial."""
     return {
@@ -319,6 +327,7 @@ def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str,
         "trial": trial,
         "state": str(attempt.state.value),
         "slot": attempt.slot,
+        "machine": node_of(attempt),
         "phase": attempt.phase,
         "done": attempt.done,
         "total": attempt.total,

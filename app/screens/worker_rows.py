@@ -23,7 +23,7 @@ from bertdistill.engine.launch.slots import SlotState
 from bertdistill.engine.runner.waiting import Waiting
 
 SLOT_COLUMNS = (
-    Column("slot", "slot", 7),
+    Column("slot", "slot", 10),
     Column("worker", "worker", 14),
     Column("progress", "progress", BAR + 5),
     Column("state", "state", 10),

@@ -18,6 +18,7 @@ from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
+from bertdistill.app.report.machines import MachineNow, machine_line
 from bertdistill.app.report.workers import (
     Worker,
     WorkersNow,
@@ -131,7 +132,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self.news = news
         ascii_only = self.ui.ascii_only
         self.header(self._header(news))
-        self._show_load(news.load)
+        self._show_load(news.load, news.machines)
         slots, queue = self._table("slots"), self._table("queue")
         slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
         queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
@@ -151,8 +152,8 @@ not. Workers and runner are separate processes: closing this app does not stop t
         text.append(f"   {'  '.join(load_words(news.load))}")
         return text
 
-    def _show_load(self, load: Load) -> None:
-        """A line each for the processor and every GPU, with its recent load."""
+    def _show_load(self, load: Load, machines: Sequence[MachineNow]) -> None:
+        """A line each for the processor and every GPU, with its recent load, and for every other machine."""
         percents: list[float | None] = [load.cpu_percent, *(gpu.percent for gpu in load.gpus)]
         names = ["cpu", *(gpu.uuid for gpu in load.gpus)]
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -162,6 +163,11 @@ not. Workers and runner are separate processes: closing this app does not stop t
             text.append("\n" if text else "")
             text.append(f"{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
             text.append(line)
+        for one in machines:
+            samples = self._samples.setdefault(f"{one.machine.name}/cpu", deque(maxlen=SAMPLES))
+            samples.append(one.seen.load.cpu_percent if one.seen.load else None)
+            text.append(f"\n{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
+            text.append(machine_line(one), "yellow" if one.problem else "")
         self.query_one("#load", Static).update(text)
         self.query_one("#load").border_title = Text("Load")
 

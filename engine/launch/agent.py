@@ -60,6 +60,7 @@ class Agent:
         return {
             "protocol": PROTOCOL,
             "version": package_version(),
+            "torch": installed("torch"),
             "python": platform.python_version(),
             "host": process.host(),
             "boot_id": process.boot_id(),
@@ -259,10 +260,15 @@ VERBS = (
 
 def package_version() -> str:
     """Of this program as it is installed here."""
+    return installed("bertdistill-tui") or "unknown"
+
+
+def installed(package: str) -> str:
+    """The version of a package, which is not imported; empty if it is not here."""
     try:
-        return version("bertdistill-tui")
+        return version(package)
     except PackageNotFoundError:
-        return "unknown"
+        return ""
 
 
 def kills_user_processes() -> bool | None:

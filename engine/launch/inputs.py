@@ -41,9 +41,12 @@ class Input:
 
 def inputs_of(spec: AttemptSpec, workspace: Path) -> list[Input]:
     """Everything that the attempt reads. LaunchError if something of it is gone."""
+    asked = (spec.data.train, spec.resume_from)
     wanted: dict[str, bool] = {}  # by path: whether only its light files are read
     for path, light in _prepare(spec) if spec.kind == "prepare" else _trial(spec, f"{workspace}/"):
-        if path.startswith("/"):  # else it is a name on the hub, or nothing
+        if not path.startswith("/"):
+            continue  # a name on the hub, or nothing
+        if path in asked or Path(path).exists():  # a trial says itself which fact it misses
             wanted[path] = wanted.get(path, True) and light
     return [_input(Path(path), workspace, light=light) for path, light in wanted.items()]
 

@@ -64,10 +64,11 @@ def agent_command(python: str, folder: str) -> list[str]:
     return [python, "-P", "-m", AGENT_MODULE, folder]
 
 
-def ssh_command(host: str, python: str, folder: str) -> list[str]:
+def ssh_command(host: str, python: str, folder: str, environ: Mapping[str, str] | None = None) -> list[str]:
     """What starts an agent on another machine. The far side's shell sees quoted words only."""
-    words = " ".join(_quoted(word) for word in agent_command(python, folder))
-    return [*_SSH, "--", host, f"exec {words}"]
+    words = [_quoted(word) for word in agent_command(python, folder)]
+    variables = [f"{name}={shlex.quote(value)}" for name, value in (environ or {}).items()]
+    return [*_SSH, "--", host, " ".join(("exec", *(("env", *variables) if variables else ()), *words))]
 
 
 def _quoted(word: str) -> str:

@@ -36,6 +36,11 @@ def slot_settings(spec: StudySpec) -> SlotSettings:
     return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, tuple(spec.runner.machines))
 
 
+def preparation_slots(spec: StudySpec) -> SlotSettings:
+    """Which slots its preparation may use."""
+    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, (spec.runner.prepare_on,))
+
+
 def runs_alone(trial: Trial) -> bool:
     """Whether the trial must run alone: it ran out of main memory, perhaps because of other trials."""
     return trial.reason == HOST_OOM and trial.state in (TrialState.WAITING, TrialState.RUNNING)
