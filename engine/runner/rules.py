@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bertdistill.engine.launch.machines import LOCAL
 from bertdistill.engine.launch.slots import SlotSettings
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
@@ -38,7 +39,8 @@ def slot_settings(spec: StudySpec) -> SlotSettings:
 
 def preparation_slots(spec: StudySpec) -> SlotSettings:
     """Which slots its preparation may use."""
-    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, (spec.runner.prepare_on,))
+    place = spec.runner.prepare_on
+    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, () if place == LOCAL else (place,))
 
 
 def runs_alone(trial: Trial) -> bool:
