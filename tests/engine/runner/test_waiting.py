@@ -181,7 +181,7 @@ def test_cpu_slots_are_shares_of_the_cores() -> None:
     launcher = LocalLauncher(environ={"CUDA_VISIBLE_DEVICES": ""})
     capacity = look(launcher, [SlotSettings(2), SlotSettings(1)], [attempt(7, slot="cpu1"), attempt(8, slot="cpu5")])
     assert [("cpu0", None), ("cpu1", 7), ("cpu5", 8)] == [(place.slot.name, place.attempt) for place in capacity.slots]
-    assert ({(2, 1): 2, (1, 1): 1}, 2) == (capacity.own, capacity.most)
+    assert ({SlotSettings(2): 2, SlotSettings(1): 1}, 2) == (capacity.own, capacity.most)
     assert ["cpu0"] == [place.slot.name for place in look(launcher, [], []).slots]
 
 
