@@ -73,11 +73,9 @@ class Land:
 
     def processes(self, name: str, who: str) -> list[int]:
         """Shims or workers of the attempts that run on a machine."""
-        found = []
-        for state in self.far(name).glob("runs/*/*/state.json"):
-            if not (state.parent / "exit.json").exists():
-                found.append(int(json.loads(state.read_text())[who]["pid"]))
-        return [pid for pid in found if psutil.pid_exists(pid)]
+        states = [one for one in self.far(name).glob("runs/*/*/state.json") if not one.with_name("exit.json").exists()]
+        pids = [int(json.loads(state.read_text())[who]["pid"]) for state in states]
+        return [pid for pid in pids if psutil.pid_exists(pid)]
 
     def kill(self, victim: str, name: str) -> int:
         """How many processes were killed."""
