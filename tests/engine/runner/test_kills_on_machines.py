@@ -1,4 +1,4 @@
-"""The kill test on two machines, each a folder with an agent of its own: marked `machines`, as it takes minutes.
+"""The kill test on two machines, as folders and by a real sshd each: marked `machines`, as it takes minutes.
 
 SIGKILL for runners, agents, shims, workers and whole machines at random moments; nothing is lost, nothing doubled, and
 the study ends with the scores of one that was left alone.
@@ -10,7 +10,9 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,19 +42,29 @@ class Land:
     """A workspace with two machines that can be switched off."""
 
     def __init__(self, root: Path, spec: StudySpec, environ: dict[str, str]) -> None:
-        root.mkdir()
+        workspace = root / "ws"
+        workspace.mkdir(parents=True)
         self.root, self.environ = root, environ
-        self.off = {name: root / f"{name}.off" for name in ("a", "b")}
-        for name, flag in self.off.items():
-            python = root / f"python-{name}"
-            python.write_text(f'#!/bin/sh\n[ -e {flag} ] && exit 1\nexec {sys.executable} "$@"\n')
-            python.chmod(0o700)
-            workspace = root / "ws"
-            workspace.mkdir(exist_ok=True)
-            add(workspace, Machine(name, "", str(python), str(root / f"far-{name}"), lost_after=LOST_AFTER))
+        for name in ("a", "b"):
+            add(workspace, self.machine(name))
         there = dump(spec)
         there["runner"] = {**there["runner"], "machines": ["a", "b"], "slots": 1}
         self.ward = Ward(workspace, study_from_dict(there, where="test"))
+
+    def machine(self, name: str) -> Machine:
+        """It cannot be reached while a file is there."""
+        python = self.root / f"python-{name}"
+        python.write_text(f'#!/bin/sh\n[ -e {self.root}/{name}.off ] && exit 1\nexec {sys.executable} "$@"\n')
+        python.chmod(0o700)
+        return Machine(name, "", str(python), str(self.root / f"far-{name}"), lost_after=LOST_AFTER)
+
+    def switch(self, name: str, *, on: bool) -> None:
+        flag = self.root / f"{name}.off"
+        flag.unlink() if on else flag.touch()
+
+    def connections(self, name: str) -> list[int]:
+        """What carries the connection, besides the agent."""
+        return []
 
     def far(self, name: str) -> Path:
         found = read_machines(self.root / "ws")
@@ -80,15 +92,77 @@ class Land:
     def kill(self, victim: str, name: str) -> int:
         """How many processes were killed."""
         pids = {
-            "agent": lambda: self.agents(name),
-            "shim": lambda: self.processes(name, "shim"),
-            "worker": lambda: self.processes(name, "worker"),
-            "machine": lambda: self.agents(name) + self.processes(name, "shim") + self.processes(name, "worker"),
-        }[victim]()
-        for pid in pids:
+            "agent": [*(self.connections(name) or self.agents(name))],
+            "shim": self.processes(name, "shim"),
+            "worker": self.processes(name, "worker"),
+        }
+        pids["machine"] = [*self.connections(name), *self.agents(name), *pids["shim"], *pids["worker"]]
+        for pid in pids[victim]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return len(pids)
+        return len(pids[victim])
+
+
+SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
+needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no sshd: apt-get install openssh-server")
+
+
+class SshLand(Land):
+    """The same by ssh: two servers on high ports of the loopback, with keys and a configuration of their own."""
+
+    def __init__(self, root: Path, spec: StudySpec, environ: dict[str, str]) -> None:
+        root.mkdir()
+        self.root, self.servers = root, dict[str, subprocess.Popen[bytes]]()
+        for key in ("user", "host"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(root / key)], check=True)
+        Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
+        self.ports = {name: _free_port() for name in ("a", "b")}
+        for name, port in self.ports.items():
+            lines = [f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {root}/host", "UsePAM no", "StrictModes no"]
+            lines += [f"AuthorizedKeysFile {root}/user.pub", "PasswordAuthentication no", f"PidFile {root}/{name}.pid"]
+            wanted = ("BERTDISTILL_FAKE", "BERTDISTILL_WORKER", "CUDA_VISIBLE_DEVICES")
+            lines += ["SetEnv " + " ".join(f'{key}="{environ[key]}"' for key in wanted if key in environ)]
+            (root / f"sshd-{name}").write_text("\n".join(lines) + "\n")
+        hosts = [f"Host {name}\n  Port {port}\n" for name, port in self.ports.items()]
+        shared = f"Host *\n  HostName 127.0.0.1\n  IdentityFile {root}/user\n  StrictHostKeyChecking no\n"
+        (root / "config").write_text("".join(hosts) + shared + f"  UserKnownHostsFile {root}/known\n  LogLevel ERROR\n")
+        (root / "bin").mkdir()
+        ssh = root / "bin" / "ssh"  # what a user has in ~/.ssh/config
+        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {root}/config "$@"\n')
+        ssh.chmod(0o700)
+        for name in self.ports:
+            self.switch(name, on=True)
+        super().__init__(root / "land", spec, {**environ, "PATH": f"{root / 'bin'}:{environ['PATH']}"})
+
+    def machine(self, name: str) -> Machine:
+        return Machine(name, name, sys.executable, str(self.root / f"far-{name}"), lost_after=LOST_AFTER)
+
+    def switch(self, name: str, *, on: bool) -> None:
+        base = self.root if (self.root / "config").exists() else self.root.parent
+        if on:
+            command = [SSHD, "-D", "-f", str(base / f"sshd-{name}"), "-E", str(base / f"{name}.log")]
+            self.servers[name] = subprocess.Popen(command)
+        else:
+            self.servers[name].kill()
+            self.servers[name].wait()
+
+    def connections(self, name: str) -> list[int]:
+        """The server's process of each session."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [one.pid for one in psutil.Process(self.servers[name].pid).children()]
+        return []
+
+    def close(self) -> None:
+        for name in self.servers:
+            for pid in self.connections(name):
+                os.kill(pid, signal.SIGKILL)
+            self.switch(name, on=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def same_bytes(land: Land) -> tuple[int, int]:
@@ -126,10 +200,10 @@ def endure(land: Land, dice: random.Random, pause: tuple[float, float]) -> dict[
             runner.kill()
             kills["runner"] += 1
         elif victim == "machine":
-            land.off[name].touch()
+            land.switch(name, on=False)
             kills[victim] += bool(land.kill(victim, name))
             signal.sigtimedwait([signal.SIGUSR2], LOST_AFTER * 1.5)
-            land.off[name].unlink()
+            land.switch(name, on=True)
         else:
             kills[victim] += bool(land.kill(victim, name))
         if runner.poll() is not None or victim == "runner":
@@ -189,4 +263,33 @@ def test_real_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     calm.run()
     land = Land(tmp_path / "land", spec, {**os.environ, "CUDA_VISIBLE_DEVICES": ""})
     told(endure(land, random.Random(7), (3.0, 15.0)), capsys)
+    assert outcome(calm) == outcome(land.ward)
+
+
+@needs_sshd
+def test_fake_workers_by_ssh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With OpenSSH's client and server; where a folder has its agent killed, here a connection is cut."""
+    environ = fake_environment(tmp_path, steps=60, step_seconds=0.1, checkpoint_every=10, evaluate_every=10)
+    more = {"runner": {"retries": 20, "pause_after_failures": 50}, "budget": {"trials": 8}}
+    spec = study_spec(tmp_path, name="tiny", **more)
+    calm, land = Ward(tmp_path / "calm", spec), SshLand(tmp_path / "land", spec, environ)
+    with_fakes(calm, environ)
+    try:
+        told(endure(land, random.Random(5), (0.5, 4.0)), capsys)
+    finally:
+        land.close()
+    assert scores(calm) == scores(land.ward)
+
+
+@needs_sshd
+def test_real_workers_by_ssh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A real small study by ssh, killed as above."""
+    spec = tiny_study(tmp_path / "data")
+    calm = Ward(tmp_path / "calm", spec)
+    calm.run()
+    land = SshLand(tmp_path / "land", spec, {**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    try:
+        told(endure(land, random.Random(7), (3.0, 15.0)), capsys)
+    finally:
+        land.close()
     assert outcome(calm) == outcome(land.ward)
