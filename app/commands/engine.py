@@ -46,7 +46,10 @@ PANELS = (
     disk.COMMANDS,
     machine.COMMANDS,
 )
-engine.add_typer(machines.group, name="machines")
+GROUPS = {"machines": machines.group}
+"""Commands that have commands of their own."""
+for name, group in GROUPS.items():
+    engine.add_typer(group, name=name)
 for commands in PANELS:
     for name, function in commands.items():
         engine.command(name)(function)

@@ -17,7 +17,7 @@ from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 
 WEIGHTS = (".safetensors", ".bin", ".onnx", ".pt", ".h5", ".msgpack")
-"""Files of a model folder that nobody needs who only reads its tokenizer."""
+"""Files of a model folder that its tokenizer does not need."""
 _OUTSIDE = ("teacher_folder", "init_folder", "tokenizer")
 """Facts that may name a folder outside of the workspace: a model of the user, or of the hub's cache."""
 _LIGHT = ("tokenizer",)
