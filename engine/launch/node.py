@@ -312,7 +312,7 @@ class Node:
         self._ended(one, Exit(**state["exit"]), raw)
 
     def _ended(self, one: Followed, found: Exit, raw: bytes) -> None:
-        """All of its events are here. If it vanished without an end, its machine may be dying and about to fall silent."""
+        """All of its events are here. One that vanished without an end may be the first of a machine that is dying."""
         if found.kind == "lost":
             one.missing_since = one.missing_since or self.clock()
             if self.clock() - one.missing_since < self.machine.lost_after / 4:
