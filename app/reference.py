@@ -56,7 +56,8 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   *attempt* with `study` and `frozen`) and `notices` (list of *notice*). With `--csv`: the studies.
 - `workers`: an object with `workspace`, `runner` (as in `status`, and `leaving`), `load` (`cpu_percent`, `cores`,
   `memory_used` and `memory_total` in bytes, `gpus` with `index`, `uuid`, `name`, `percent` and the same two),
-  `machines` (list of *machine*), `slots` (list of *slot*), `workers` (list of *attempt* with `study`, `memory_bytes`, `gpu_memory_bytes`) and `queue`
+  `machines` (list of *machine*), `slots` (list of *slot*), `workers` (list of *attempt* with `study`,
+  `memory_bytes`, `gpu_memory_bytes`) and `queue`
   (list of *waiting*). With `--csv`: the workers.
 - `models`: a list of *model*; `promote`: one *model*.
 - `history`, `set`, `undo`: a list of *request*; `queue`: one *trial*.

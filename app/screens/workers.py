@@ -34,7 +34,7 @@ from bertdistill.app.report.workers import (
 from bertdistill.app.screens.dialogues import Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.study_header import load_words
-from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, SLOT_COLUMNS, queue_key, queue_row, slot_row, trace
+from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, queue_key, queue_row, slot_columns, slot_row, trace
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
@@ -134,7 +134,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self.header(self._header(news))
         self._show_load(news.load, news.machines)
         slots, queue = self._table("slots"), self._table("queue")
-        slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
+        slots.show(slot_columns(news), [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
         queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
         queue.border_title = Text(f"Queue: {len(news.queue)}")
         self._show_chosen()
