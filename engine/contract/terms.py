@@ -31,6 +31,8 @@ LAYER_KEYS = WHEN | {
     *("map_weight", "map_mean_weight", "map_variance_weight", "attention_map_weight"),
 }
 """All settings of these terms."""
+PAIRED = frozenset({"compared_layers"})
+"""Settings of the terms that compare pairs of layers."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Term:
     weight: Callable[[float], float]
     """Maps the value of that setting to the weight."""
     settings: frozenset[str] = frozenset()
-    """Further settings that only this term uses."""
+    """Further settings that only this term uses, or only some terms do."""
     needs: frozenset[str] = frozenset()
     """Cached teacher signals that it needs."""
     online: bool = False
@@ -77,14 +79,14 @@ TERMS: dict[str, Term] = {
     for term in (
         Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
-        _layered(HIDDEN, "hidden_weight", frozenset({"hidden_map"}), needs=frozenset({CLS})),
-        _layered(STATES, "states_weight", online=True),
-        _layered(ATTENTION, "attention_weight", online=True),
+        _layered(HIDDEN, "hidden_weight", PAIRED | {"hidden_map"}, needs=frozenset({CLS})),
+        _layered(STATES, "states_weight", PAIRED, online=True),
+        _layered(ATTENTION, "attention_weight", PAIRED, online=True),
         _layered(RELATION, "relation_weight", frozenset({"relation_heads", "relation_layer"}), online=True),
-        _layered(MAP, "map_weight", online=True),
-        _layered(MAP_MEAN, "map_mean_weight", online=True),
-        _layered(MAP_VARIANCE, "map_variance_weight", online=True),
-        _layered(ATTENTION_MAP, "attention_map_weight", online=True),
+        _layered(MAP, "map_weight", PAIRED, online=True),
+        _layered(MAP_MEAN, "map_mean_weight", PAIRED, online=True),
+        _layered(MAP_VARIANCE, "map_variance_weight", PAIRED, online=True),
+        _layered(ATTENTION_MAP, "attention_map_weight", PAIRED, online=True),
     )
 }
 
@@ -101,6 +103,8 @@ def idle(settings: Settings) -> frozenset[str]:
         used -= {"temperature"}
     if settings.layerwise == TOGETHER:
         used -= {"layerwise_share"}
+    if not settings.separate_layers:
+        used -= PAIRED
     return frozenset({"transfer_share"} if not taught(settings) else ()).union(
         *(term.settings - used for term in TERMS.values())
     )

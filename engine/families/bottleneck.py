@@ -152,13 +152,19 @@ def _new(facts: Prepared, settings: Settings) -> Plan:
 
 
 def _plan(shape: Shape, kept: tuple[int, ...], settings: Settings) -> Plan:
-    layers = len(kept)
+    layers, pruning = len(kept), pruning_of(settings)
+    if pruning and pruning.structures:
+        raise ConfigError(
+            f"settings.pruning_scope is {settings.pruning_scope}, and nothing is removed from the layers of a "
+            "MobileBERT",
+            hint='use pruning_scope = "linears" or "embeddings", or family = "transformer"',
+        )
     return Plan(
         dataclasses.replace(shape, layers=layers),
         kept,
         (shape.heads,) * layers,
         (shape.ffn_size,) * layers,
-        pruning=pruning_of(settings),
+        pruning=pruning,
     )
 
 

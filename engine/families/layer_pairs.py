@@ -15,6 +15,8 @@ from bertdistill.engine.contract.spec import Settings
 if TYPE_CHECKING:
     from bertdistill.engine.families.encoder_plan import Shape
 
+SEPARATED = "transformer"
+"""The family with `separate_layers`."""
 Pairs = tuple[tuple[int, int], ...]
 """(layer of the student, layer of the teacher)."""
 
@@ -57,14 +59,25 @@ def even_pairs(student: int, teacher: int) -> Pairs:
     return tuple((layer, layer * teacher // student) for layer in range(student + 1))
 
 
+def compared(pairs: Pairs, settings: Settings) -> Pairs:
+    """Those of them that the settings compare: all, or joint: of layers that see both segments.
+
+    Lower layers of a student with `separate_layers` read each segment alone, as no layer of the teacher does. The
+    authors compare the upper ones (Cao et al. 2020, DeFormer, section 3.3: layer-wise representation similarity).
+    """
+    if settings.compared_layers == "all" or not settings.separate_layers or settings.family != SEPARATED:
+        return pairs
+    return tuple(pair for pair in pairs if pair[0] > settings.separate_layers)
+
+
 def compared_layers(settings: Settings, student: int, teacher: int) -> tuple[int, ...]:
     """The student's layers that the terms of the loss compare, without the embeddings."""
     names = {term.name for term in terms.active(settings) if term.layered}
     found = {student} if terms.RELATION in names else set[int]()
     if terms.HIDDEN in names:
-        found |= {layer for layer, _ in hidden_pairs(student, teacher, settings.hidden_map)}
+        found |= {layer for layer, _ in compared(hidden_pairs(student, teacher, settings.hidden_map), settings)}
     if names - {terms.RELATION, terms.HIDDEN}:
-        found |= {layer for layer, _ in even_pairs(student, teacher)[1:]}
+        found |= {layer for layer, _ in compared(even_pairs(student, teacher)[1:], settings)}
     return tuple(sorted(found))
 
 
@@ -117,6 +130,12 @@ def _obstacles(
         )
     if term.name == terms.HIDDEN and layers == 1:
         yield "it compares all layers but the last, and this student has one layer", f"use 2 or more layers, or {off}"
+    elif term.name == terms.HIDDEN and not compared(hidden_pairs(layers, teacher.layers, "skip"), settings):
+        yield (
+            f"compared_layers is joint, and only the last of the {layers} layers is above the "
+            f"{settings.separate_layers} separate ones, which this loss does not compare",
+            f"use fewer separate_layers, states_weight, or {off}",
+        )
     if term.name in (terms.ATTENTION, terms.ATTENTION_MAP) and set(plan.heads_left) != {teacher.heads}:
         yield (
             f"it compares heads one by one, and the student has {max(plan.heads_left)} where the teacher has "

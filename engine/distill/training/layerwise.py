@@ -19,6 +19,7 @@ from bertdistill.engine.distill.families.standalone import layers_of
 from bertdistill.engine.distill.families.taps import tapped
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.families import layer_pairs
 from bertdistill.engine.families.encoder_plan import KEPT_WIDTH
 from bertdistill.engine.families.layer_pairs import compared_layers, even_pairs, relation_layer
 from bertdistill.engine.families.stages import Stage
@@ -107,5 +108,5 @@ def enter(net: nn.Module, stage: Stage) -> None:
 
 def _taps(compared: list[str], settings: Settings, student: int, teacher: int) -> tuple[tuple[int, int], ...]:
     by_head = {terms.ATTENTION, terms.ATTENTION_MAP} & {*compared}
-    found = even_pairs(student, teacher)[1:] if by_head else ()
+    found = layer_pairs.compared(even_pairs(student, teacher)[1:], settings) if by_head else ()
     return (*found, (student, relation_layer(settings, teacher))) if terms.RELATION in compared else found

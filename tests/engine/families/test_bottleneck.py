@@ -140,6 +140,7 @@ def test_layers_of_a_checkpoint_are_chosen() -> None:
         (cut, {"bottleneck_size": 4}, "bottleneck_size is 4, but the initial MobileBERT has 8"),
         (cut, {"normalization": "layer_norm"}, "normalization is layer_norm, but the initial MobileBERT has no_norm"),
         (cut, {"layers": 4}, "layers is 4, but the initial MobileBERT has 3 layers"),
+        (new, {"pruning": "gradual", "pruning_scope": "heads"}, "pruning_scope is heads, and nothing is removed"),
         (new, {"layers": 7, "map_weight": 1.0}, "7 layers, and the teacher only 6"),
         (new, {"heads": 2, "attention_map_weight": 1.0}, "compares heads one by one, and the student has 2"),
     ],

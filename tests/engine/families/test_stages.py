@@ -70,12 +70,14 @@ def test_every_layer_is_compared_once(steps: int) -> None:
         ({"hidden_weight": 1.0}, (1, 2)),
         ({"relation_weight": 1.0}, (3,)),
         ({"hidden_weight": 1.0, "relation_weight": 1.0}, (1, 2, 3)),
+        ({"map_weight": 1.0, "separate_layers": 1, "compared_layers": "joint"}, (2, 3)),
+        ({"map_weight": 1.0, "separate_layers": 1, "compared_layers": "joint", "family": "bottleneck"}, (1, 2, 3)),
         ({}, ()),
     ],
 )
-def test_compared_layers_are_those_of_the_active_terms(weights: dict[str, float], expected: tuple[int, ...]) -> None:
+def test_compared_layers_are_those_of_the_active_terms(weights: dict[str, Any], expected: tuple[int, ...]) -> None:
     """PKD leaves out the last, MiniLM has it alone."""
-    assert expected == compared_layers(Settings(**weights), 3, 6)  # type: ignore[arg-type]
+    assert expected == compared_layers(Settings(**weights), 3, 6)
 
 
 def test_terms_count_in_their_stages() -> None:

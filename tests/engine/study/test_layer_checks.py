@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ WEIGHT = {"hidden_weight": {"low": 0.0, "high": 100.0}}
             {"settings": {"family": "bottleneck", "bottleneck_size": 10, "heads": 4}, "search": {}},
             "[settings] heads = 4 does not divide the width inside a layer, bottleneck_size = 10",
         ),
+        (
+            {
+                "settings": {"states_weight": 1.0},
+                "search": {"compared_layers": {"choices": ["all", "joint"]}},
+                "baseline": None,
+            },
+            "[search.compared_layers] has no effect with separate_layers = 0: all layers see both segments",
+        ),
     ],
 )
 def test_refusals(tmp_path: Path, sections: dict[str, Any], expected: str) -> None:
@@ -109,6 +118,15 @@ def test_without_its_weight_a_key_is_idle() -> None:
     assert {"layerwise_share"} == {"layerwise", "layerwise_share"} & idle(Settings(map_weight=1.0))
     assert not {"layerwise", "layerwise_share"} & idle(Settings(map_weight=1.0, layerwise="first"))
     assert {"layerwise"} <= idle(Settings(map_weight=1.0, layerwise="first", family="mlp"))
+
+
+def test_upper_layers_alone_are_a_choice_only_with_separate_ones_and_a_loss_that_compares_them() -> None:
+    apart = Settings(separate_layers=1, compared_layers="joint")
+    assert "compared_layers" in idle(apart)
+    assert "compared_layers" in idle(Settings(states_weight=1.0))
+    assert "compared_layers" in idle(replace(apart, relation_weight=1.0))
+    for key in ("hidden_weight", "states_weight", "attention_weight"):
+        assert "compared_layers" not in idle(replace(apart, **{key: 1.0}))
 
 
 def test_states_label_a_transfer_set_without_a_soft_loss() -> None:

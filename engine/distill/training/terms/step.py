@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.families.model import Outputs
-from bertdistill.engine.families.layer_pairs import Pairs
+from bertdistill.engine.families.layer_pairs import Pairs, compared
 from bertdistill.engine.families.stages import WHOLE, Stage
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Step:
 
     def compared(self, pairs: Pairs) -> Pairs:
         """Those pairs of layers that are compared in this step."""
-        return tuple(pair for pair in pairs if self.stage.covers(pair[0]))
+        return tuple(pair for pair in compared(pairs, self.settings) if self.stage.covers(pair[0]))
 
     def projected(self, name: str, states: Tensor) -> Tensor:
         """States of the student in the teacher's width, which they have if the term of that name has no projection."""
