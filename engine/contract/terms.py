@@ -26,11 +26,13 @@ TOGETHER, FIRST, PROGRESSIVE = "together", "first", "progressive"
 WHEN = frozenset({"layerwise", "layerwise_share"})
 """Settings of all terms that compare layers: in which steps they count, see `families.stages`."""
 LAYER_KEYS = WHEN | {
-    *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+    *("hidden_weight", "hidden_map", "states_weight", "attention_weight", "compared_layers"),
     *("relation_weight", "relation_heads", "relation_layer"),
     *("map_weight", "map_mean_weight", "map_variance_weight", "attention_map_weight"),
 }
 """All settings of these terms."""
+SEPARATED = "transformer"
+"""The family with `separate_layers`."""
 PAIRED = frozenset({"compared_layers"})
 """Settings of the terms that compare pairs of layers."""
 
@@ -103,7 +105,7 @@ def idle(settings: Settings) -> frozenset[str]:
         used -= {"temperature"}
     if settings.layerwise == TOGETHER:
         used -= {"layerwise_share"}
-    if not settings.separate_layers:
+    if not settings.separate_layers or settings.family != SEPARATED:
         used -= PAIRED
     return frozenset({"transfer_share"} if not taught(settings) else ()).union(
         *(term.settings - used for term in TERMS.values())

@@ -15,8 +15,6 @@ from bertdistill.engine.contract.spec import Settings
 if TYPE_CHECKING:
     from bertdistill.engine.families.encoder_plan import Shape
 
-SEPARATED = "transformer"
-"""The family with `separate_layers`."""
 Pairs = tuple[tuple[int, int], ...]
 """(layer of the student, layer of the teacher)."""
 
@@ -65,7 +63,7 @@ def compared(pairs: Pairs, settings: Settings) -> Pairs:
     Lower layers of a student with `separate_layers` read each segment alone, as no layer of the teacher does. The
     authors compare the upper ones (Cao et al. 2020, DeFormer, section 3.3: layer-wise representation similarity).
     """
-    if settings.compared_layers == "all" or not settings.separate_layers or settings.family != SEPARATED:
+    if settings.compared_layers == "all" or not settings.separate_layers or settings.family != terms.SEPARATED:
         return pairs
     return tuple(pair for pair in pairs if pair[0] > settings.separate_layers)
 

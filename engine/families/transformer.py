@@ -41,7 +41,6 @@ class Transformer:
             *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
             *LAYER_KEYS,
-            "compared_layers",
             *sparsity.KEYS,
         }
     )
