@@ -107,7 +107,7 @@ def start(
     )
     try:
         told = dataclasses.replace(told, promote=order)
-        handle = dispatch.write_and_start(launcher, paths, told, grace=spec.runner.grace_seconds)
+        handle = dispatch.write_and_start(launcher, paths, told, told.device, grace=spec.runner.grace_seconds)
     except LaunchError as error:
         with db.write() as session:
             writes.finish_model_version(

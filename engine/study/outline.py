@@ -19,8 +19,8 @@ from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import usual_direction
 from bertdistill.store.rows import Study
 
-LOG = "log"
-"""`Study.kind` of logged runs; otherwise it is a search."""
+SEARCH, PROGRAM, LOG = "search", "program", "log"
+"""`Study.kind`: a search of students, a search of a program's parameters, and logged runs."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,16 @@ class Outline:
         if self.spec is None:
             raise ConfigError(self.problem or "this study has no study file")
         return self.spec
+
+    @property
+    def distillation(self) -> StudySpec:
+        """The spec for what only students have (models, a teacher, data); ConfigError for a study of a program."""
+        if self.spec is not None and self.spec.program is not None:
+            hint = "Its trials are runs of that program: what they save is theirs."
+            raise ConfigError(
+                f"study {self.spec.name} searches a program, which has no teacher, data or models", hint=hint
+            )
+        return self.whole
 
 
 def outline(study: Study) -> Outline:

@@ -11,6 +11,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import COUNTS
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.student import effect, plan
@@ -81,7 +82,8 @@ def test_the_comparison_of_ways_and_times_is_a_study(tmp_path: Path) -> None:
     assert (None, params) == planned(pruning="proximal")
 
     def of(**params: Any) -> Any:
-        return effect(spec, facts, plan(spec, facts, {"pruning_when": "before", "sparsity": 0.5, **params}).settings)
+        planned = plan(spec, facts, {"pruning_when": "before", "sparsity": 0.5, **params})
+        return effect(spec, facts, Settings(**planned.settings))
 
     assert of(pruning="gradual") == of(pruning="gradual", pruning_when="after")
     assert of(pruning="gradual") == of(pruning="magnitude", pruning_when="during")
