@@ -17,6 +17,7 @@ from bertdistill.app.commands import (
     machine,
     models,
     passages,
+    search,
     settings,
     studies,
     survey,
@@ -33,6 +34,7 @@ engine = typer.Typer(
 
 PANELS = (
     studies.COMMANDS,
+    search.COMMANDS,
     trials.COMMANDS,
     settings.COMMANDS,
     analysis.COMMANDS,

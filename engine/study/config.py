@@ -40,6 +40,7 @@ from bertdistill.engine.study.study_spec import (
     KEYS,
     SECTIONS,
     MetricsSection,
+    ProgramSection,
     ReferencePoint,
     SamplerSection,
     StudySpec,
@@ -65,12 +66,16 @@ T = TypeVar("T")
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+def load_study(path: Path, overrides: Sequence[str] = (), program: ProgramSection | None = None) -> StudySpec:
     """The study in a TOML file with `--set` overrides; raises ConfigError with one problem per line.
 
-    Relative paths are resolved against the working directory, then the file's folder, and made absolute.
+    Relative paths are resolved against the working directory, then the file's folder, and made absolute. A `program`
+    makes it a study of its command, which works in its directory unless the file says another.
     """
     raw = read_toml(path)
+    filed = raw.get(program_section.SECTION, {})
+    if program is not None and isinstance(filed, dict):
+        raw[program_section.SECTION] = {"directory": program.directory, **filed, "command": program.command}
     changes = [parse_override(text) for text in overrides]
     for change in changes:
         raw = apply_override(raw, change)
@@ -130,7 +135,8 @@ def _read_program(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]
 
 def _read_top(raw: Mapping[str, Any], keys: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
     problems = [Problem("", key, text) for key in keys if (text := _top_problem(key, raw))]
-    return {key: raw[key] for key in keys if key in raw}, problems
+    wrong = {problem.key for problem in problems}
+    return {key: raw[key] for key in keys if key in raw and key not in wrong}, problems
 
 
 def _read_distillation(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
