@@ -21,6 +21,8 @@ from bertdistill.store.rows import Study
 
 SEARCH, PROGRAM, LOG = "search", "program", "log"
 """`Study.kind`: a search of students, a search of a program's parameters, and logged runs."""
+PROGRAM_TASK = "a program"
+"""`Study.task` of a study of a program: none of the tasks that a student can have."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,6 @@ class Outline:
         if self.spec is None:
             raise ConfigError(self.problem or "this study has no study file")
         return self.spec
-
-    @property
-    def distillation(self) -> StudySpec:
-        """The spec for what only students have (models, a teacher, data); ConfigError for a study of a program."""
-        if self.spec is not None and self.spec.program is not None:
-            hint = "Its trials are runs of that program: what they save is theirs."
-            raise ConfigError(
-                f"study {self.spec.name} searches a program, which has no teacher, data or models", hint=hint
-            )
-        return self.whole
 
 
 def outline(study: Study) -> Outline:
