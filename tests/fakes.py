@@ -113,9 +113,16 @@ class Workbench:
     def start(self) -> Workbench:
         """Create the study."""
         with self.db.write() as session:
-            writes.create_study(
-                session, name=self.spec.name, task=self.spec.task, spec=dump(self.spec), now=time.time()
+            study = writes.create_study(
+                session,
+                name=self.spec.name,
+                kind=self.spec.kind,
+                task=self.spec.task,
+                spec=dump(self.spec),
+                now=time.time(),
             )
+            if self.spec.program is not None:
+                writes.set_prepared(session, study.id, {})
         return self
 
     def renew(self) -> None:

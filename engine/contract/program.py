@@ -49,7 +49,7 @@ class ProgramOrder:
     """As `contract.spec.Device`; the shim reads its kind."""
     params: Mapping[str, Value] = field(default_factory=dict)
     """Searched and fixed ones."""
-    objectives: Sequence[str] = ()
+    objectives: Sequence[str] = field(default_factory=list)
     """Metrics without which the trial is not complete."""
     environment: Mapping[str, str] = field(default_factory=dict)
     limit_seconds: float = 0.0
