@@ -19,6 +19,7 @@ from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.joined import Joined, is_plane
+from bertdistill.engine.study.outline import LOG
 from bertdistill.store.rows import Trial, TrialState
 
 
@@ -40,6 +41,9 @@ point to point. A filter hides the marks of other trials; the steps remain those
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
+
+    class Axes(Message):
+        """Other metrics are on the axes."""
 
     _view: StudyView | None = None
     _cascades: Sequence[Joined] = ()
@@ -72,6 +76,11 @@ point to point. A filter hides the marks of other trials; the steps remain those
             self._view, self._cascades = view, cascades
         self._selected, self._kept, self._filter = selected, kept, filter_text
         self._draw()
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The metrics that a person put on x and y; empty for those of the study."""
+        return self._x, self._y
 
     @property
     def selected(self) -> int | None:
@@ -158,14 +167,18 @@ point to point. A filter hides the marks of other trials; the steps remain those
         self._x = self._y = ""
         self._log = None
         self._draw()
+        self.post_message(self.Axes())
 
     def action_axis(self, axis: str) -> None:
-        """Another metric on an axis: the objectives first, then whatever was measured."""
+        """Another metric on an axis: the objectives first, then whatever was measured; of logged runs by name, because
+        the axes are their objectives.
+        """
         view = self._view
         if view is None:
             return
         measured = {name for trial in view.trials for name, value in view.values(trial).items() if value is not None}
-        names = list(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
+        first = [] if view.study.kind == LOG else [o.metric for o in view.objectives]
+        names = list(dict.fromkeys([*first, *sorted(measured)]))
         x, y = self._axes()
         here, other = (x, y) if axis == "x" else (y, x)
         after = [n for n in [*names[names.index(here) + 1 :], *names] if n != other] if here in names else names
@@ -174,6 +187,7 @@ point to point. A filter hides the marks of other trials; the steps remain those
         else:
             self._x, self._y = x, after[0]
         self._draw()
+        self.post_message(self.Axes())
 
     def action_log_scale(self) -> None:
         self._log = not self._log_shown
