@@ -30,6 +30,7 @@ from textual.widgets import Input
 
 from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room, is_typing
 from bertdistill.app.draw.plain import HarmlessLines, PlainLines
+from bertdistill.app.memory import Memory
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Host
@@ -95,6 +96,7 @@ class BertDistill(App[None]):
         self.options = options
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
+        self.memory = Memory(options.workspace)
         self.who = who()
         self.deleted = 0
         self.marker = options.marker
@@ -437,6 +439,11 @@ class BertDistill(App[None]):
         from bertdistill.app.screens.compare import CompareScreen
 
         self.push_screen(CompareScreen(study, numbers))
+
+    def open_series(self, study: str, numbers: tuple[int, ...]) -> None:
+        from bertdistill.app.screens.series import SeriesScreen
+
+        self.push_screen(SeriesScreen(study, numbers))
 
     def open_cascade(self, study: str, number: int, other: int | None = None) -> None:
         from bertdistill.app.screens.cascade import CascadeScreen
