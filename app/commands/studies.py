@@ -95,6 +95,8 @@ def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Mapp
     from bertdistill.app.views.plan_time import measured_time
     from bertdistill.store.errors import StoreError
 
+    if spec.program is not None:
+        return None, None
     try:
         with reading(ws) as db:
             return prepared_before(db, spec), measured_time(db, spec)

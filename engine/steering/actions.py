@@ -37,7 +37,7 @@ from bertdistill.engine.steering.pruning import Pruning, plan_prune, prune
 from bertdistill.engine.steering.recording import ask, record, refuse_logged, writing
 from bertdistill.engine.steering.reruns import Forecast, forecast_rerun, queue_trial, rerun
 from bertdistill.engine.study.config import dump, study_from_dict
-from bertdistill.engine.study.outline import PROGRAM_TASK, outline
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
@@ -124,7 +124,7 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
 
 def _create(session: Writing, spec: StudySpec, who: str) -> Study:
     study = writes.create_study(
-        session, name=spec.name, kind=spec.kind, task=spec.task or PROGRAM_TASK, spec=dump(spec), now=time.time()
+        session, name=spec.name, kind=spec.kind, task=spec.task, spec=dump(spec), now=time.time()
     )
     record(session, who, "start", study.id)
     if spec.program is not None:  # it has nothing to prepare

@@ -21,8 +21,6 @@ from bertdistill.store.rows import Study
 
 SEARCH, PROGRAM, LOG = "search", "program", "log"
 """`Study.kind`: a search of students, a search of a program's parameters, and logged runs."""
-PROGRAM_TASK = "a program"
-"""`Study.task` of a study of a program: none of the tasks that a student can have."""
 
 
 @dataclass(frozen=True)

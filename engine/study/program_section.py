@@ -48,6 +48,8 @@ SECTIONS: dict[str, type] = {
     "stopping": StoppingSection,
 }
 """Tables that are read in the same way."""
+TASK = "a program"
+"""`StudySpec.task` and `Study.task`: none of the tasks that a student can have."""
 KEYS = ("name", "note", "objectives", "search", "settings", "baseline", "ranges", "references", *SECTIONS)
 OF_DISTILLATION = ("task", "data", "teacher", "student", "recipes", "transfer")
 RESERVED = ("family", "recipe")
@@ -60,7 +62,7 @@ LARGEST_GRID = 100_000
 def read_program(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The keyword arguments of StudySpec, without name, note and references, and all problems."""
     problems = list(_keys(raw))
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"task": TASK}
     for name, cls in SECTIONS.items():
         found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
