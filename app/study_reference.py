@@ -49,7 +49,7 @@ def study_page() -> str:
     return "\n".join(parts)
 
 
-_PROGRAM = """A study with this section has no `task`, `[data]`, `[teacher]`, `[student]`, `[[transfer]]` and `[recipes]`.
+_PROGRAM = """Such a study has no `task`, `[data]`, `[teacher]`, `[student]`, `[[transfer]]` or `[recipes]`.
 `[search.NAME]` and `[settings]` (fixed values) have parameters of any name, `[[objectives]]` one or more metrics that
 the program gives, in either direction. See [search.md](search.md).
 """

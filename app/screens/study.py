@@ -22,7 +22,6 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
-from bertdistill.app.views.analysis import over
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
@@ -166,6 +165,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if view.study.kind != LOG or not (x and y):
             return view
         kept = self._chosen_axes
+        from bertdistill.app.views.analysis import over  # most studies need none of it
+
         if kept is None or kept[0] is not view or kept[1] != (x, y):
             kept = self._chosen_axes = (view, (x, y), over(view, x, y))
         return kept[2]

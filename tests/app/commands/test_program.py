@@ -180,7 +180,7 @@ class TestSearch:
         """With the remedy; no study is made."""
         status, _, err = engine("search", str(space), "--", *command)
         assert (2, True) == (status, words in err), err
-        assert ["prog"] == [one["name"] for one in json.loads(engine("status", "--json")[1])["studies"]]
+        assert ["prog"] == [one["study"] for one in json.loads(engine("status", "--json")[1])["studies"]]
 
     def test_it_is_planned_started_and_resumed_without_the_command(
         self, space: Path, engine: Type, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
