@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,13 +16,15 @@ from tests.fakes import Workbench
 
 from bertdistill.engine.contract.events import METRICS_LOGGED, parse_event
 from bertdistill.engine.contract.folder import read_object
+from bertdistill.engine.pareto.frontier import ranking
 from bertdistill.engine.runner.stopping_inputs import judged_by
 from bertdistill.engine.steering import actions
-from bertdistill.engine.study.config import study_from_dict
+from bertdistill.engine.study.config import load_study, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
-from bertdistill.store.rows import TrialState
+from bertdistill.store.rows import StudyState, TrialState
 
+SAMPLE = Path(__file__).parents[3] / "sample_configs" / "digits.toml"
 PYTHON = (sys.executable, "-I", "-S")
 
 ENDINGS = """
@@ -226,3 +229,18 @@ def test_what_ends_is_told_to_the_program_by_its_slot(tmp_path: Path, benches: l
         environment["MINE"],
         int(environment["OMP_NUM_THREADS"]) >= 1,
     )
+
+
+def test_the_sample_runs_to_a_frontier(tmp_path: Path, benches: list[Workbench]) -> None:
+    """scikit-learn's digits by small forests: the shipped files as they are, but for the interpreter and the size."""
+    sample = load_study(SAMPLE, [f"program.command.0={sys.executable}", "budget.trials=2", "search.trees.high=4"])
+    bench = Workbench(tmp_path, dataclasses.replace(sample, baseline={**(sample.baseline or {}), "trees": 2}))
+    benches.append(bench)
+    bench.start()
+    bench.tick_until(lambda: bench.study().state == StudyState.COMPLETE, "the end of the study", 300.0)
+    found = [(trial.state, trial.metrics.keys()) for trial in bench.trials()]
+    assert [(TrialState.COMPLETE, {"accuracy", "nodes"})] * 2 == found
+    rows = ranking([(one.number, one.metrics) for one in bench.trials()], sample.objectives)
+    assert any(row.on_frontier for row in rows)
+    assert bench.trial(0).metrics["accuracy"] > 0.5
+    assert [1, 2] == steps(bench)
