@@ -52,6 +52,8 @@ TASK = "a program"
 """`StudySpec.task` and `Study.task`: none of the tasks that a student can have."""
 KEYS = ("name", "note", "objectives", "search", "settings", "baseline", "ranges", "references", *SECTIONS)
 OF_DISTILLATION = ("task", "data", "teacher", "student", "recipes", "transfer")
+HERE = "local"
+"""Name of this machine in `runner.machines`."""
 RESERVED = ("family", "recipe")
 """Elsewhere these select settings."""
 METRIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./ @-]{0,127}")
@@ -199,6 +201,9 @@ def _across(found: Mapping[str, Any]) -> Iterator[Problem]:
     if stopping.metric and stopping.metric not in names:
         text = f"= {shown(stopping.metric)} is not an objective that is optimised; use {one_of(names)}"
         yield Problem("stopping", "metric", text)
+    if others := [name for name in found["runner"].machines if name != HERE]:
+        text = f"has {shown(others[0])}: a program runs on this machine only, where its files are; remove it"
+        yield Problem("runner", "machines", text)
     if metrics.select:
         yield Problem("metrics", "select", "is of a distillation: a program says itself which checkpoint is the best")
 

@@ -119,6 +119,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"sampler": {"kind": "grid"}}, "[sampler] kind = grid needs choices or a step for lr"),
     ({"stopping": {"metric": "acc"}}, '[stopping] metric = "acc" is not an objective'),
     ({"ranges": {"lr": {"low": 5}}}, "[ranges] lr"),
+    ({"runner": {"machines": ["local", "gpu1"]}}, '[runner] machines has "gpu1": a program runs on this machine only'),
     ({"metrics": {"select": "score"}}, "[metrics] select is of a distillation"),
 ]  # fmt: skip
 
