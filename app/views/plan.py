@@ -19,6 +19,7 @@ from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
+from bertdistill.app.views.program_inputs import program_facts, program_notes, program_plan
 from bertdistill.app.views.step_plan import step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
@@ -58,6 +59,10 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
     """
     inputs = read_inputs(spec)
+    if spec.program is not None:
+        for note in program_notes(spec):
+            say(note)
+        return program_plan(spec)
     for notice in inputs.notices:
         say(f"warning: {notice}")
     if TASKS[spec.task].spans and wanted_vocabularies(spec):
@@ -122,6 +127,8 @@ def _file_bytes(path: str) -> int:
 
 def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     """What `make_plan` found, in words by name: trials, sizes, steps, disk, and each searched parameter."""
+    if spec.program is not None:
+        return program_facts(spec, planned)
     sizes, steps, disk = planned["sizes"], planned["steps"], planned["disk_bytes"]
     smallest, largest = sizes["smallest"], sizes["largest"]
     unknown = "unknown until the models and data can be read"
