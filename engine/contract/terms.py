@@ -18,6 +18,10 @@ HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_l
 """Terms that compare what layers compute."""
 PROJECTION, DUAL = "projection_loss", "dual_loss"
 """Terms that need the teacher's network itself: its weights, or what it makes of the student's embeddings."""
+PATENTS = (
+    "Google LLC holds US patents 11,797,862 and 12,260,340 on these methods; have it checked before commercial use"
+)
+"""Said wherever a study uses one of these two."""
 WITH_LAYERS = frozenset({"transformer"})
 """Families whose layers can be compared with the teacher's."""
 

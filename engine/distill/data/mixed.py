@@ -55,7 +55,7 @@ class Mixer:
     """Mixes `plain`, whose special tokens and segments an input keeps, with `other`: row by row the same texts."""
 
     def __init__(self, plain: Division, other: Division, max_length: int) -> None:
-        self._plain, self._other, self._most = plain, other, max_length
+        self.plain, self.other, self._most = plain, other, max_length
         lengths = np.maximum(plain.features.lengths[: len(other.features)], other.features.lengths)
         self._edges = np.unique([*pad_edges(lengths), padded_length(max_length)])
         self.whole = float(np.mean(lengths >= max_length))
@@ -63,10 +63,10 @@ class Mixer:
 
     def mix(self, rows: IntArray, draw: Callable[[int], Bools]) -> Mixed:
         """These rows; `draw(words)` says of each of so many words whether it comes from the other vocabulary."""
-        plain, other = _Words.of(self._plain, rows), _Words.of(self._other, rows)
+        plain, other = _Words.of(self.plain, rows), _Words.of(self.other, rows)
         apart = (plain.words != other.words) | (np.maximum(plain.lengths, other.lengths) >= self._most)
         begins = np.flatnonzero(plain.begins)
-        chosen = draw(len(begins)) & ~self._plain.special[plain.ids[begins]] & ~apart[plain.row[begins]]
+        chosen = draw(len(begins)) & ~self.plain.special[plain.ids[begins]] & ~apart[plain.row[begins]]
         # Of each word of the other, its number among the words of the plain ones; only where there are as many.
         shift = (np.cumsum(plain.words) - plain.words) - (np.cumsum(other.words) - other.words)
         numbers = np.where(apart[other.row], 0, other.number + shift[other.row])
@@ -99,7 +99,7 @@ class Mixer:
             return found
 
         return Mixed(
-            fill(ids, self._plain.pad_id),
+            fill(ids, self.plain.pad_id),
             fill(source, 0).astype(bool),
             mask,
             None if types is None else fill(types, 0),
