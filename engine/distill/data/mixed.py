@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,46 +63,27 @@ class Mixer:
     def mix(self, rows: IntArray, draw: Callable[[int], Bools]) -> Mixed:
         """These rows; `draw(words)` says of each of so many words whether it comes from the other vocabulary."""
         plain, other = _Words.of(self.plain, rows), _Words.of(self.other, rows)
-        apart = (plain.words != other.words) | (np.maximum(plain.lengths, other.lengths) >= self._most)
+        whole = (plain.words != other.words) | (np.maximum(plain.lengths, other.lengths) >= self._most)
+        both = _Both(plain, other, np.where(whole[other.row], -1, _counterparts(plain, other)))
         begins = np.flatnonzero(plain.begins)
-        chosen = draw(len(begins)) & ~self.plain.special[plain.ids[begins]] & ~apart[plain.row[begins]]
-        # Of each word of the other, its number among the words of the plain ones; only where there are as many.
-        shift = (np.cumsum(plain.words) - plain.words) - (np.cumsum(other.words) - other.words)
-        numbers = np.where(apart[other.row], 0, other.number + shift[other.row])
-        long = np.zeros(len(rows), bool)
-        while True:
-            from_plain = ~chosen[plain.number]
-            from_other = chosen[numbers] & ~apart[other.row]
-            row = np.concatenate([plain.row[from_plain], other.row[from_other]])
-            lengths = np.bincount(row, minlength=len(rows))
-            if not (over := lengths > self._most).any():
-                break
-            long |= over
-            chosen &= ~long[plain.row[begins]]
-        order = np.argsort(np.concatenate([plain.number[from_plain], numbers[from_other]]), kind="stable")
-        ids = np.concatenate([plain.ids[from_plain], other.ids[from_other]])[order]
-        source = np.repeat([False, True], [from_plain.sum(), from_other.sum()])[order]
-        types = None
-        if plain.types is not None:
-            of_words = plain.types[begins]
-            types = of_words[np.concatenate([plain.number[from_plain], numbers[from_other]])][order]
-        return self._padded(ids, source, types, lengths)
+        chosen = draw(len(begins)) & ~self.plain.special[plain.ids[begins]] & ~whole[plain.row[begins]]
+        too_long = both.lengths(chosen) > self._most
+        return self._padded(both, chosen & ~too_long[plain.row[begins]])
 
-    def _padded(self, ids: Any, source: Any, types: Any, lengths: Any) -> Mixed:
+    def _padded(self, both: _Both, chosen: Bools) -> Mixed:
+        lengths = both.lengths(chosen)
         width = int(self._edges[np.searchsorted(self._edges, lengths.max())])
         mask = np.arange(width) < lengths[:, None]
 
-        def fill(values: Any, empty: int) -> Any:
+        def fill(values: IntArray, empty: int) -> IntArray:
             found = np.full(mask.shape, empty, np.int64)
             found[mask] = values
             return found
 
-        return Mixed(
-            fill(ids, self.plain.pad_id),
-            fill(source, 0).astype(bool),
-            mask,
-            None if types is None else fill(types, 0),
-        )
+        ids, source, words = both.taken(chosen)
+        types = both.plain.types
+        types = None if types is None else fill(types[both.plain.begins][words], 0)
+        return Mixed(fill(ids, self.plain.pad_id), fill(source, 0).astype(bool), mask, types)
 
 
 @dataclass(frozen=True)
@@ -132,3 +112,37 @@ class _Words:
         types = None if features.token_types is None else features.token_types[places].astype(np.int64)
         words = np.bincount(row[begins], minlength=len(rows))
         return _Words(ids, types, row, begins, np.cumsum(begins) - 1, words, lengths)
+
+
+def _counterparts(plain: _Words, other: _Words) -> IntArray:
+    """For each token of `other`, the number of its word in `plain`, where its input has as many words there."""
+    shift = (np.cumsum(plain.words) - plain.words) - (np.cumsum(other.words) - other.words)
+    found: IntArray = other.number + shift[other.row]
+    return found
+
+
+@dataclass(frozen=True)
+class _Both:
+    """The same inputs twice; `number` is that of the word of each token of `other` in `plain`, -1 without one."""
+
+    plain: _Words
+    other: _Words
+    number: IntArray
+
+    def lengths(self, chosen: Bools) -> IntArray:
+        """Tokens of each input; `chosen` says of each word whether it comes from `other`."""
+        row = np.concatenate([self.plain.row[~chosen[self.plain.number]], self.other.row[self._from_other(chosen)]])
+        return np.bincount(row, minlength=len(self.plain.words))
+
+    def taken(self, chosen: Bools) -> tuple[IntArray, IntArray, IntArray]:
+        """Of each token in order: its id, 1 if it comes from `other`, and the number of its word."""
+        plain, other = ~chosen[self.plain.number], self._from_other(chosen)
+        words = np.concatenate([self.plain.number[plain], self.number[other]])
+        order = np.argsort(words, kind="stable")  # a word comes from one of the two, its pieces in their order
+        ids = np.concatenate([self.plain.ids[plain], self.other.ids[other]])
+        source = np.repeat([0, 1], [plain.sum(), other.sum()])
+        return ids[order], source[order], words[order]
+
+    def _from_other(self, chosen: Bools) -> Bools:
+        found: Bools = (self.number >= 0) & chosen[self.number]
+        return found
