@@ -107,7 +107,8 @@ def beside(spec: AttemptSpec, folder: Path) -> tuple[Run, Encoder, Layerwise, An
 
 def test_a_student_cut_from_its_teacher_begins_as_its_projection(spec: AttemptSpec, tmp_path: Path) -> None:
     """The matrices start as the projection that cut it, so linears agree, and only LayerNorms, fitted, do not."""
-    _, model, found, _ = beside(spec, tmp_path / "trial")
+    fewer = dataclasses.replace(spec, settings=dataclasses.replace(SETTINGS, heads=3))
+    _, model, found, _ = beside(fewer, tmp_path / "trial")
     shared: Any = found.helpers["projection_loss"]
     differences = {"LayerNorm": 0.0, "others": 0.0}
     for one in shared._variables:
@@ -154,6 +155,16 @@ def test_the_teacher_reads_the_students_pieces_by_projected_embeddings(spec: Att
     }
     assert dual.projection.up.grad is not None
     assert all(one.grad is None for one in teacher.parameters())
+
+
+def test_a_student_as_wide_as_its_teacher_needs_no_matrices(spec: AttemptSpec, tmp_path: Path) -> None:
+    """Its embeddings are read as they are."""
+    wide = dataclasses.replace(SETTINGS, hidden_size=0, projection_weight=0.0)
+    _, _, found, _ = beside(dataclasses.replace(spec, settings=wide), tmp_path / "trial")
+    assert not found.helpers
+    assert found.teacher is None  # it reads other tokens, so nothing else is asked of it
+    assert found.dual is not None
+    assert found.dual.projection is None
 
 
 def test_a_trial_is_stopped_resumed_and_exported(spec: AttemptSpec, tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from tests.tiny import Kind, make_checkpoint
+from transformers import AutoModel, BertConfig, BertForSequenceClassification
 
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.distill.families.standalone import layers_of
 from bertdistill.engine.distill.training.shared_projection import SharedProjection, Start
 from bertdistill.engine.distill.training.terms.projection_loss import Pair, projection_loss
 from bertdistill.engine.families.encoder_plan import bert_shape, plan_student
-from bertdistill.engine.families.shared_projection import compared
+from bertdistill.engine.families.shared_projection import SAME, Compared, compared
 
 WIDE, NARROW = 8, 4
 VARIABLES = (
@@ -95,6 +98,22 @@ def test_the_gradient_reaches_the_student_and_the_matrices_alone() -> None:
     assert all(matrix.grad is not None and matrix.grad.abs().sum() > 0 for matrix in (shared.up, shared.down))
     assert all(one.grad is None for one in teacher.parameters())
     assert {"up", "down"} == set(shared.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
+def test_every_weight_of_the_layers_is_compared(kind: Kind, tmp_path: Path) -> None:
+    """Whatever the architecture calls them: nothing differs from itself, and a change of any of them counts."""
+    folder = make_checkpoint(tmp_path, kind, layers=1, hidden=8, ffn=16)
+    one, other = (AutoModel.from_pretrained(folder) for _ in range(2))
+    shared = SharedProjection(8, 8, torch.eye(8))
+    shared.compare(one, other, Start(compared=[Compared(0, 0, SAME, SAME)]), "down")
+    assert 0.0 == shared().item()
+    layer = layers_of(one)[0]
+    weights = sum(parameter.numel() for parameter in layer.parameters())
+    with torch.no_grad():
+        for number, parameter in enumerate(layer.parameters(), start=1):
+            parameter.view(-1)[0] += 2.0
+            assert number * 4.0 / weights == pytest.approx(shared().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("directions", [("down",), ("up",)])
