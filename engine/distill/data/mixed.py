@@ -32,11 +32,11 @@ class Division:
 
     @staticmethod
     def of(features: Features, tokenizer: PreTrainedTokenizerBase) -> Division:
-        mark, count = inner_mark(tokenizer), len(tokenizer)
-        pieces = tokenizer.convert_ids_to_tokens(list(range(count)))
+        mark, numbers = inner_mark(tokenizer), tokenizer.get_vocab()
+        count = max(numbers.values()) + 1  # some vocabularies have gaps
         special = np.isin(np.arange(count), tokenizer.all_special_ids)
-        inside = np.array([piece.startswith(mark) for piece in pieces]) & ~special
-        return Division(features, inside, special, padding_id(tokenizer))
+        within = [number for piece, number in numbers.items() if piece.startswith(mark)]
+        return Division(features, np.isin(np.arange(count), within) & ~special, special, padding_id(tokenizer))
 
 
 @dataclass(frozen=True)

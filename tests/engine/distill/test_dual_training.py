@@ -158,13 +158,18 @@ def test_the_teacher_reads_the_students_pieces_by_projected_embeddings(spec: Att
 
 
 def test_a_student_as_wide_as_its_teacher_needs_no_matrices(spec: AttemptSpec, tmp_path: Path) -> None:
-    """Its embeddings are read as they are."""
-    wide = dataclasses.replace(SETTINGS, hidden_size=0, projection_weight=0.0)
-    _, _, found, _ = beside(dataclasses.replace(spec, settings=wide), tmp_path / "trial")
+    """Its embeddings are read as they are, here those of low rank."""
+    wide = dataclasses.replace(SETTINGS, hidden_size=0, projection_weight=0.0, embedding_rank=8)
+    run, model, found, _ = beside(dataclasses.replace(spec, settings=wide), tmp_path / "trial")
     assert not found.helpers
     assert found.teacher is None  # it reads other tokens, so nothing else is asked of it
     assert found.dual is not None
     assert found.dual.projection is None
+    features = open_features(Path(run.spec.prepared.features_of("train", model.units)))
+    batch = collate(features, np.arange(4), edges=pad_edges(features.lengths), pad_id=0)
+    found.dual.logits(batch, torch.float32).sum().backward()
+    taught = {name for name, one in model.net.named_parameters() if one.grad is not None}
+    assert {f"bert.embeddings.word_embeddings.{name}.weight" for name in ("factors", "projection")} == taught
 
 
 def test_a_trial_is_stopped_resumed_and_exported(spec: AttemptSpec, tmp_path: Path) -> None:
