@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on
+from textual.containers import Horizontal
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
@@ -19,9 +22,12 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.study_card import study_card
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
@@ -41,7 +47,18 @@ COLUMNS = (
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
 )
-EMPTY = "No study yet. Press n to create one; the demo, first in its list, needs no data and no network."
+LISTED = ("study", "state", "progress", "trials")
+"""The columns beside an inspector, which says the rest."""
+WELCOME = (
+    ("demo", "Watch a demo", "questions and a tiny teacher that need no data and no network: about three minutes"),
+    ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
+    ("file", "Open a study file", "your own, or one of the samples that come with the program"),
+)
+"""How to begin, where there is no study yet."""
+WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
+INSPECTOR = "studies.inspector"
+"""Remembered: whether it is shown."""
+NO_POINT = "The first point appears when a trial has both scores."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
@@ -73,11 +90,16 @@ is closed: the runner and its workers are separate processes.
         super().__init__()
         self.news: StudiesNews | None = None
         self._archived = False
+        self._wanted = True
+        """Whether the inspector is shown, once there is a study."""
 
     def body(self) -> Iterable[Widget]:
-        yield LineTable(id="studies", classes="pane")
+        with Horizontal(id="studies-body"):
+            yield LineTable(id="studies", classes="pane")
+            yield Inspector(id="inspector", classes="pane")
 
     def on_mount(self) -> None:
+        self._wanted = self.ui.memory.recall(INSPECTOR, True)
         self.query_one(LineTable).focus()
 
     def read(self, reader: Reader) -> StudiesNews:
@@ -90,11 +112,16 @@ is closed: the runner and its workers are separate processes.
 
     def show(self, news: StudiesNews) -> None:
         self.news = news
+        self.set_class(self._wanted and bool(news.views), "-inspected")
         self.header(self._header(news))
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
-        rows = [self._row(view, news) for view in views]
-        table.show(COLUMNS, rows, empty=ALL_AWAY if news.views else EMPTY)
+        if news.views:
+            table.show(self._columns, [self._row(view, news) for view in views], empty=ALL_AWAY)
+        else:
+            rows = [Row(("begin", key), (Cell(what, "bright"), Cell(about))) for key, what, about in WELCOME]
+            table.show(WELCOME_COLUMNS, rows)
+        self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(views)
         entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
@@ -128,15 +155,49 @@ is closed: the runner and its workers are separate processes.
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
-        return Row(study.name, cells, dim=study.id in news.archived)
+        kept = {column.key for column in self._columns}
+        shown = tuple(cell for column, cell in zip(COLUMNS, cells, strict=True) if column.key in kept)
+        return Row(study.name, shown, dim=study.id in news.archived)
+
+    @property
+    def _inspected(self) -> bool:
+        return self.has_class("-inspected") and self.has_class("-wide")
+
+    @property
+    def _columns(self) -> Sequence[Column]:
+        if not self._inspected:
+            return COLUMNS
+        first, *others = (column for column in COLUMNS if column.key in LISTED)
+        return [replace(first, width=16, grow=True), *others]
+
+    @on(LineTable.Moved)
+    def _inspect(self) -> None:
+        """What the study under the cursor has found."""
+        view = self._view()
+        if view is None or not self._inspected:
+            return
+        x, y = chart_axes(view)
+        across, up = (chart_axis(view, name, ascii_only=self.ui.ascii_only) for name in (x, y))
+        points, groups = frontier_points(view, x, y)
+        make = partial(frontier_drawing, points, across, up, groups=groups)
+        title = f"{view.study.name}: {up.title} over {across.title}"
+        facts = study_card(view, ascii_only=self.ui.ascii_only)
+        self.query_one(Inspector).inspect(title, facts, make, empty=NO_POINT)
 
     # -------------------------------------------------------------------------------------------------------- actions
+
+    def action_inspector(self) -> None:
+        self._wanted = not self._wanted
+        self.ui.memory.keep(INSPECTOR, self._wanted)
+        if self.news is not None:
+            self.show(self.news)
 
     @property
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
         table = next(iter(self.query(LineTable)), None)  # called by the footer of a screen that this one covers
-        return str((table and table.cursor_key) or "")
+        key = table.cursor_key if table is not None else None
+        return key if isinstance(key, str) else ""
 
     def _view(self) -> StudyView | None:
         name = self.study_name
@@ -148,6 +209,8 @@ is closed: the runner and its workers are separate processes.
             return words
         match action:
             case "undo" if self.ui.deleted:
+                return ""
+            case "open" if view is None and self.news is not None and not self.news.views:
                 return ""
             case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
@@ -171,8 +234,22 @@ is closed: the runner and its workers are separate processes.
         self.action_open()
 
     def action_open(self) -> None:
-        if self.study_name:
-            self.ui.open_study(self.study_name)
+        key = self.query_one(LineTable).cursor_key
+        if isinstance(key, str):
+            self.ui.open_study(key)
+        elif isinstance(key, tuple):
+            self._begin(key[1])
+
+    def _begin(self, how: str) -> None:
+        """One of the ways to begin."""
+        if how == "demo":
+            from bertdistill.app.views.configs import demo_file
+
+            self.ui.open_new_study(str(demo_file()))
+        else:
+            from bertdistill.app.screens.new_study import OWN_DATA
+
+            self.ui.open_new_study(OWN_DATA if how == "own" else "")
 
     def action_new_study(self) -> None:
         self.ui.open_new_study()

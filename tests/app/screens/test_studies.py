@@ -25,13 +25,18 @@ Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 
 
-async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path) -> None:
-    """The first words of the app name the key, and no database is made by looking."""
+@pytest.mark.parametrize(("down", "words"), [(0, "demo-data"), (1, "he path of your data"), (2, "Begin from")])
+async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path, down: int, words: str) -> None:
+    """Three ways, in every size of window, and no database is made by looking."""
     ws = Workspace(tmp_path / "empty")
-    async with playing(ws, size=SIZES[2]) as pilot:
-        await shown(pilot, "Press n to create one")
-        await pilot.press("enter", "h", "A", "z", "Z")
+    async with playing(ws, size=SIZES[down]) as pilot:
+        await shown(pilot, "Use my own data")
+        await pilot.press("h", "A", "z", "Z", "u", "i")
         assert isinstance(pilot.app.screen, StudiesScreen)
+        await pilot.press(*["down"] * down, "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, NewStudyScreen), "a new study")
+        if down < 2:
+            await shown(pilot, words)
     assert not ws.database.exists()
 
 
@@ -42,7 +47,34 @@ async def test_what_stands_in_the_list(ws: Workspace, runner_here: None, size: t
         await shown(pilot, "demo")
         await shown(pilot, "▶ running")
         if size[0] > 100:
-            await shown(pilot, "#0 90.00 120k")
+            await shown(pilot, "#0 · 90.00 · 120k")
+
+
+async def test_the_inspector_follows_the_cursor(ws: Workspace, edit: Edit) -> None:
+    """The chart and the facts are those of the study under it; a hostile name does no harm."""
+
+    def another(session: Writing) -> None:
+        spec = reads.study(session, "demo").spec
+        writes.create_study(session, name="other", task="question-answering", spec={**spec, "name": "other"}, now=3e9)
+
+    edit(another)
+    async with playing(ws) as pilot:
+        await shown(pilot, "other: exact ↑ over params ↓")
+        await shown(pilot, "○published")
+        await pilot.press("down")
+        await shown(pilot, "demo: exact ↑ over params ↓")
+        await shown(pilot, "smallest  #2 · 50.00 · 15.0k")
+
+
+async def test_the_inspector_can_be_hidden_and_stays_so(ws: Workspace) -> None:
+    """In this workspace; then the list says more of each study."""
+    async with playing(ws) as pilot:
+        await shown(pilot, "#0 · 90.00 · 120k")
+        await pilot.press("i")
+        await shown(pilot, "#0 90.00 120k")
+    async with playing(ws) as pilot:
+        await shown(pilot, "#0 90.00 120k")
+        assert "teacher 95" not in words_on(pilot)
 
 
 async def test_a_study_without_a_runner(ws: Workspace) -> None:
@@ -90,11 +122,11 @@ async def test_the_way_back_from_a_study_opened_first_ends_here(ws: Workspace) -
 async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace, edit: Edit) -> None:
     """In an empty workspace all of them do; a study that is complete has nothing to stop."""
     async with playing(Workspace(tmp_path / "empty")) as pilot:
-        for key in ("enter", "h", "A", "z", "Z", "u"):
+        for key in ("h", "A", "z", "Z", "u"):
             before = len(toasts(pilot))
             await pilot.press(key)
             await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
-        assert ["There are no studies here yet; press n to create one."] * 5 == toasts(pilot)[:5]
+        assert ["There are no studies here yet; press n to create one."] * 4 == toasts(pilot)[:4]
         await pilot.press("R")
         await told(pilot, "A runner would have nothing to do")
     edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))
