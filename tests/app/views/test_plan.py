@@ -96,7 +96,7 @@ def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
 def test_patents_are_noted(tmp_path: Path, settings: dict[str, Any], named: str) -> None:
     """Only where a study uses what is patented."""
     said: list[str] = []
-    make_plan(study_spec(tmp_path, settings={"hidden_size": 32, "head_size": 16, **settings}), say=said.append)
+    make_plan(study_spec(tmp_path, settings={"hidden_size": 32, **settings}), say=said.append)
     found = [note for note in said if "11,797,862" in note]
     assert bool(named) == len(found)
     assert all(note.startswith(f"note: {named}Google LLC holds US patents") for note in found)
