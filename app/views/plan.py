@@ -25,7 +25,7 @@ from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
-from bertdistill.engine.contract.terms import CLS, transfer_rows, transfer_share
+from bertdistill.engine.contract.terms import CLS, DUAL, PATENTS, PROJECTION, transfer_rows, transfer_share
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
@@ -70,6 +70,8 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
             "note: in a smaller vocabulary the teacher's windows can get longer than data.max_length and lose their "
             "ends; the log of each trial counts the answers that are lost"
         )
+    if patented := [term.key for term in wanted_terms(spec) if term.name in (PROJECTION, DUAL)]:
+        say(f"note: {' and '.join(patented)}: {PATENTS}; see docs/decisions/033-dual-training.md")
     amounts = _amounts(spec, facts, inputs, say)
     examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)

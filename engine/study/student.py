@@ -105,10 +105,10 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
         )
-    if facts.features and not facts.teacher_folder and (online := terms.online(settings)):
+    if facts.features and not facts.teacher_folder and (found := terms.with_network(settings)):
         raise ConfigError(
-            f"settings.{online[0].key} needs a teacher model in every step of training, and this study has none",
-            hint=f"Set {online[0].key} = 0.",
+            f"settings.{found[0].key} needs a teacher model in every step of training, and this study has none",
+            hint=f"Set {found[0].key} = 0.",
         )
     if terms.transfer_share(settings) and facts.features and not facts.transfer_features:
         raise ConfigError(
