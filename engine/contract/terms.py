@@ -18,7 +18,13 @@ CLS = "cls"
 HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_loss", "relation_loss"
 MAP, MAP_MEAN, MAP_VARIANCE = "map_loss", "map_mean_loss", "map_variance_loss"
 ATTENTION_MAP = "attention_map_loss"
-"""Terms that compare layers."""
+"""Terms that compare what layers compute."""
+PROJECTION, DUAL = "projection_loss", "dual_loss"
+"""Terms that need the teacher's network itself: its weights, or what it makes of the student's embeddings."""
+PATENTS = (
+    "Google LLC holds US patents 11,797,862 and 12,260,340 on these methods; have it checked before commercial use"
+)
+"""Said wherever a study uses one of these two."""
 WITH_LAYERS = frozenset({"transformer", "bottleneck"})
 """Families whose layers can be compared with the teacher's."""
 TOGETHER, FIRST, PROGRESSIVE = "together", "first", "progressive"
@@ -32,7 +38,7 @@ LAYER_KEYS = WHEN | {
 }
 """All settings of these terms."""
 SEPARATED = "transformer"
-"""The family with `separate_layers`."""
+"""The family with `separate_layers`, shared projection and dual training."""
 PAIRED = frozenset({"compared_layers"})
 """Settings of the terms that compare pairs of layers."""
 
@@ -53,6 +59,9 @@ class Term:
     """Cached teacher signals that it needs."""
     online: bool = False
     """Whether the teacher must run during training because its signals are too large to cache."""
+    network: bool = False
+    """Whether it needs the teacher's network in every step for another reason, so that any tokens of the student will
+    do."""
     families: frozenset[str] = frozenset()
     """Families that it applies to; others have weight 0. Empty for all of them."""
     layered: bool = False
@@ -89,6 +98,22 @@ TERMS: dict[str, Term] = {
         _layered(MAP_MEAN, "map_mean_weight", PAIRED, online=True),
         _layered(MAP_VARIANCE, "map_variance_weight", PAIRED, online=True),
         _layered(ATTENTION_MAP, "attention_map_weight", PAIRED, online=True),
+        Term(
+            PROJECTION,
+            "projection_weight",
+            float,
+            frozenset({"projection"}),
+            network=True,
+            families=frozenset({SEPARATED}),
+        ),
+        Term(
+            DUAL,
+            "dual_share",
+            lambda share: float(share > 0),
+            needs=frozenset({LOGITS}),
+            network=True,
+            families=frozenset({SEPARATED}),
+        ),
     )
 }
 
@@ -125,6 +150,11 @@ def taught(settings: Settings) -> bool:
 def online(settings: Settings) -> tuple[Term, ...]:
     """The terms for which the teacher must run in every step of training."""
     return tuple(term for term in active(settings) if term.online)
+
+
+def with_network(settings: Settings) -> tuple[Term, ...]:
+    """The terms for which the teacher's network must be there while training."""
+    return tuple(term for term in active(settings) if term.online or term.network)
 
 
 def transfer_rows(batch_size: int, share: float) -> int:

@@ -100,7 +100,7 @@ def check_layers(plan: Layered, teacher: Shape, settings: Settings, *, units: st
     `units` is what the student reads, "" for the teacher's tokens.
     """
     for term in terms.active(settings):
-        if not term.layered:
+        if not term.families:
             continue
         for reason, remedy in _obstacles(term, plan, teacher, settings, units):
             raise ConfigError(f"settings.{term.key} = {getattr(settings, term.key):g}: {reason}", hint=remedy)
@@ -111,7 +111,7 @@ def _obstacles(
 ) -> Iterator[tuple[str, str]]:
     """(reason, remedy) of everything that makes the term impossible."""
     off, layers = f"{term.key} = 0", len(plan.kept_layers)
-    if not teacher.comparable:
+    if not (teacher.comparable if term.layered else teacher.divisible):
         yield (
             f"the layers of a teacher of the architecture {teacher.architecture} are not known",
             f"use another teacher, or {off}",
@@ -121,7 +121,7 @@ def _obstacles(
             "the student reads other tokens than the teacher, so there is nothing to compare token by token",
             f"use a student with the teacher's tokenizer, hidden_weight, or {off}",
         )
-    if term.name != terms.RELATION and layers > teacher.layers:
+    if term.name not in (terms.RELATION, terms.DUAL) and layers > teacher.layers:
         yield (
             f"the student has {layers} layers, and the teacher only {teacher.layers} to compare them with",
             f"use at most {teacher.layers} layers, or {off}",

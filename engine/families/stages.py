@@ -24,7 +24,7 @@ class Stage:
     compares: bool = True
     """Whether terms that compare layers count."""
     predicts: bool = True
-    """Whether the others do."""
+    """Whether the others do: those of predictions, and those of the teacher's network as a whole."""
     lowest: int = 0
     """The lowest layer that is compared and trained; everything below it is frozen."""
     highest: int = 0

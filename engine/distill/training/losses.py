@@ -14,9 +14,11 @@ from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.distill.training.terms import (
     attention_loss,
     attention_map_loss,
+    dual_loss,
     hard_loss,
     hidden_loss,
     map_loss,
+    projection_loss,
     relation_loss,
     soft_loss,
     states_loss,
@@ -34,6 +36,8 @@ VALUES: dict[str, Callable[[Step], Tensor]] = {
     "map_mean_loss": map_loss.mean_value,
     "map_variance_loss": map_loss.variance_value,
     "attention_map_loss": attention_map_loss.value,
+    "projection_loss": projection_loss.value,
+    "dual_loss": dual_loss.value,
 }
 """A test keeps the names in sync with TERMS."""
 

@@ -296,11 +296,13 @@ def _step(job: Job, batch: Batch, stage: Stage) -> Step:
     if job.layerwise is None or not stage.compares:
         with cheap_dropout(job.model.net, job.device):
             outputs = forward(job.model, readable(job.model, batch), precision=job.precision)
-        return Step(outputs, batch, job.settings, stage=stage)
+        mixed = job.layerwise.mixed(batch, job.precision) if job.layerwise else None
+        return Step(outputs, batch, job.settings, job.helpers, mixed=mixed, stage=stage)
     taught = job.layerwise.taught(batch, job.precision)
     with cheap_dropout(job.model.net, job.device):
         outputs = job.layerwise.student(job.model, batch, job.precision)
-    return Step(outputs, batch, job.settings, job.helpers, taught, stage)
+    mixed = job.layerwise.mixed(batch, job.precision) if stage.predicts else None
+    return Step(outputs, batch, job.settings, job.helpers, taught, mixed, stage)
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:

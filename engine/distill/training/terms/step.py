@@ -31,7 +31,7 @@ class Step:
     """The student's outputs for one batch, the batch with the teacher's signals, and the settings.
 
     `helpers` are learned projections by the name of their term; `teacher` are the outputs of a teacher that runs in the
-    step.
+    step; `mixed` its logits for the texts in pieces of both vocabularies, (rows, choices).
     """
 
     out: Outputs
@@ -39,6 +39,7 @@ class Step:
     settings: Settings
     helpers: nn.ModuleDict | None = None
     teacher: Outputs | None = None
+    mixed: Tensor | None = None
     stage: Stage = WHOLE
     """Which terms and layers count."""
 
