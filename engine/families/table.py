@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import FP32, Settings
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
@@ -28,5 +28,6 @@ def weights_of(settings: Settings) -> str:
 
 
 def unused(settings: Settings) -> frozenset[str]:
-    """These, and the keys of terms of the loss with weight 0 and of other ways to prune: no student depends on them."""
-    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings)
+    """These, and the keys of terms of the loss with weight 0, of other ways to prune and of phases that are left out: no
+    student depends on them."""
+    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings) | phases.idle(settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.encoder_plan import Plan, Shape, plan_student
 from bertdistill.engine.families.encoder_sizes import contents, plan_metrics
 from bertdistill.engine.families.family import TRAINING
@@ -42,6 +42,7 @@ class Transformer:
             *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
             *("relation_weight", "relation_heads", "relation_layer"),
             *sparsity.KEYS,
+            *phases.PRETRAINING,
         }
     )
 
