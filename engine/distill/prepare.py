@@ -16,6 +16,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import CLS, LOGITS
+from bertdistill.engine.distill.corpus import collect_corpus
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
@@ -72,6 +73,7 @@ def prepare(run: Run) -> Prepared:
     tokenizer = open_tokenizer(run, train_examples, base, named)
     # Before a teacher is trained for hours: files that cannot be used end the preparation.
     all_examples = with_transfer(run, train_examples, tokenizer) if spec.transfer else train_examples
+    corpus = collect_corpus(run, train_examples, all_examples)
     files = output_files(run, train_examples, all_examples)
     pad_id = padding_id(tokenizer)
     train_features = tokenised(run, train_examples, tokenizer, "train")
@@ -148,6 +150,7 @@ def prepare(run: Run) -> Prepared:
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
         vocabulary=vocabulary,
+        corpus=corpus,
         outputs=str(outputs),
         search_outputs=search_outputs,
         states=states,

@@ -35,7 +35,8 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
-from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
+from bertdistill.engine.distill.training.schedule import schedule
+from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
 from bertdistill.engine.distill.vocabularies import for_trial
 from bertdistill.engine.families.table import weights_of
 from bertdistill.engine.families.vocabulary import size_of

@@ -22,6 +22,11 @@ def foreign(settings: Settings) -> frozenset[str]:
     return frozenset(vars(settings)) - FAMILIES[settings.family].settings
 
 
+def pretrained(settings: Settings) -> bool:
+    """Whether a student with these settings is pre-trained on texts before the task."""
+    return bool(settings.pretrain_epochs) and phases.PRETRAIN_EPOCHS not in foreign(settings)
+
+
 def weights_of(settings: Settings) -> str:
     """The number format that the student is stored in; a family without that setting has fp32."""
     return settings.weights if "weights" in FAMILIES[settings.family].settings else FP32
