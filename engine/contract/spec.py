@@ -177,7 +177,7 @@ REFUSE, DROP = "refuse", "drop"
 
 @dataclass(frozen=True)
 class PretrainSpec:
-    """`[[pretrain]]`: texts on which students are pre-trained as masked language models, if `pretrain_epochs` is above 0.
+    """`[[pretrain]]`: texts for the pre-training of students as masked language models, see `pretrain_epochs`.
 
     Without a table these are the training texts, without their labels. Empty texts and duplicates are dropped.
     """
@@ -191,7 +191,7 @@ class PretrainSpec:
     overlap: str = of(
         "file",
         REFUSE,
-        help="What happens if the file has texts of the validation or the report split: refuse it, or drop these texts.",
+        help="If the file has texts of the validation or the report split: refuse it, or drop these texts.",
         choices=(REFUSE, DROP),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bertdistill.engine.contract.spec import Settings
 
@@ -111,7 +112,7 @@ def transfer_rows(batch_size: int, share: float) -> int:
 
 def untaught(settings: Settings) -> Settings:
     """The settings with the hard loss alone."""
-    zero = {term.key: 0.0 for term in TERMS.values() if term.taught}
+    zero: dict[str, Any] = {term.key: 0.0 for term in TERMS.values() if term.taught}
     return dataclasses.replace(settings, **zero)
 
 

@@ -59,7 +59,8 @@ def form(text: str) -> str:
 def allowed(spec: PretrainSpec, named: str, texts: Sequence[str], held: Mapping[str, Held]) -> list[str]:
     """The texts of a file that are in no split held back.
 
-    ConfigError with their number and the remedy if some are, unless the study file says to drop them, or if none is left.
+    ConfigError if none is left and, with numbers and the remedy, if some are in one and the study file does not say to
+    drop them.
     """
     found = [text for text in texts if not any(form(text) in split.normal for split in held.values())]
     if len(found) < len(texts) and spec.overlap != DROP:
@@ -80,8 +81,8 @@ def _refused(spec: PretrainSpec, named: str, texts: Sequence[str], held: Mapping
         rest = f", {like - exact:,} of them but for case and white space" if like > exact else ""
         counts += [f"{like:,} are in {SPLITS[name]}{rest}"] if like else []
     return ConfigError(
-        f"{spec.path} ({named}.path): of its {len(texts):,} texts, {' and '.join(counts)}; students would be pre-trained "
-        "on what they are scored on",
-        hint=f'use other texts, or set overlap = "{DROP}" in this table to leave these out; the training texts are read '
-        'with kind = "train"',
+        f"{spec.path} ({named}.path): of its {len(texts):,} texts, {' and '.join(counts)}; students would be "
+        "pre-trained on what they are scored on",
+        hint=f'use other texts, or set overlap = "{DROP}" in this table to leave these out; the training texts are '
+        'read with kind = "train"',
     )

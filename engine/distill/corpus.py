@@ -54,8 +54,8 @@ def _texts(
     path, report = Path(table.path), Path(run.spec.data.report)
     if report.is_file() and path.is_file() and path.samefile(report):
         raise ConfigError(
-            f"{table.path} ({named}.path) is the file of {SPLITS['report']} (data.report): students would be pre-trained "
-            "on what they are reported on",
+            f"{table.path} ({named}.path) is the file of {SPLITS['report']} (data.report): students would be "
+            "pre-trained on what they are reported on",
             hint="use other texts",
         )
     texts = corpus_file(table, named, run.spec.data, train.labels)

@@ -36,6 +36,7 @@ from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import read_any_shape, same_vocabulary
 from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
+from bertdistill.engine.distill.pretraining.masking import masking_of
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.states import cls_states
@@ -110,6 +111,8 @@ def prepare(run: Run) -> Prepared:
         tokenizers |= _other_tokenizer(run, tokenizer, init, train_examples)
     units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
+    if corpus.folder:
+        masking_of(tokenizers[own][0], spec.settings.mask_probability)  # a tokenizer without a mask ends it here
     vocabulary = count_vocabulary(
         run,
         *tokenizers[own],

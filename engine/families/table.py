@@ -33,6 +33,8 @@ def weights_of(settings: Settings) -> str:
 
 
 def unused(settings: Settings) -> frozenset[str]:
-    """These, and the keys of terms of the loss with weight 0, of other ways to prune and of phases that are left out: no
-    student depends on them."""
+    """These, and the keys of terms of the loss with weight 0, of other ways to prune and of phases that are left out.
+
+    No student depends on them.
+    """
     return foreign(settings) | terms.idle(settings) | sparsity.idle(settings) | phases.idle(settings)

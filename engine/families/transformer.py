@@ -82,6 +82,7 @@ class Transformer:
             plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
         if facts.teacher_shape:
             check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=self.units(facts, settings))
+        phases.check_length(settings, plan.shape.longest_input)
         if plan.separate and facts.features:
             check_segments(facts)
         return plan

@@ -27,7 +27,9 @@ def phase_problems(parts: Parts) -> Iterator[Problem]:
     wrong = [problem for index, one in enumerate(parts.pretrain) for problem in _table(parts, index, one)]
     yield from wrong
     if parts.pretrain and not wrong and not _pretrains(parts):
-        yield Problem("pretrain", "", f"has no effect: no trial reads it; set or search {PRETRAIN_EPOCHS}, or remove it")
+        yield Problem(
+            "pretrain", "", f"has no effect: no trial reads it; set or search {PRETRAIN_EPOCHS}, or remove it"
+        )
 
 
 def pointless_phase(parts: Parts, key: str, family: str) -> str:
@@ -61,7 +63,7 @@ def _table(parts: Parts, index: int, table: PretrainSpec) -> Iterator[Problem]:
         text = "is the report file: students would be trained on what they are reported on; use other texts"
         yield Problem(name, "path", text, of=table.kind)
     if table.kind == "transfer" and parts.transfer is not None and not parts.transfer:
-        yield Problem(name, "kind", "= \"transfer\", but there is no [[transfer]] table; add one, or use other texts")
+        yield Problem(name, "kind", '= "transfer", but there is no [[transfer]] table; add one, or use other texts')
 
 
 def _given(parts: Parts) -> Iterator[tuple[str, str, Any, tuple[str, ...]]]:

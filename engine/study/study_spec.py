@@ -9,7 +9,15 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import DataSpec, PretrainSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
+from bertdistill.engine.contract.spec import (
+    DataSpec,
+    PretrainSpec,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+    TransferSpec,
+    key,
+)
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.scopes import Fixed

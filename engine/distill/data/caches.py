@@ -43,10 +43,10 @@ def build_once(
     say: Say = lambda text: None,
     waiting: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; other builders wait for the first.
+    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; other builders wait for it.
 
-    A damaged folder is rebuilt, and the damaged file is reported to `say`. `waiting` is called meanwhile again and again;
-    what it raises ends the wait.
+    A damaged folder is rebuilt, and the damaged file is reported to `say`. `waiting` is called again and again while
+    another process builds it; what it raises ends the wait.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(FileLock(lock_of(folder)), waiting):

@@ -1,7 +1,7 @@
 """The course of a training: its phases, and in each of them the steps, the batches and the learning rate.
 
-The main phase trains on the terms of the loss; where settings ask for it, a second one fine-tunes on the labels alone. It
-makes no tensors.
+The main phase trains on the terms of the loss; if settings ask for it, a second one fine-tunes on the labels alone.
+It makes no tensors.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
+from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.passes import Moment, Pass
@@ -25,7 +25,6 @@ from bertdistill.engine.distill.data.batches import (
     Batch,
     by_length,
     collate,
-    epoch_order,
     pad_edges,
 )
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Servable
@@ -59,6 +58,14 @@ class Evaluation:
     files: Mapping[str, str | bytes]
 
 
+class Reporter(Protocol):
+    """Where a training reports to: the events of its attempt."""
+
+    def emit(self, kind: str, **fields: Any) -> None: ...
+
+    def metrics(self, step: int, values: dict[str, float]) -> None: ...
+
+
 class Stop(Protocol):
     """Set by SIGTERM."""
 
@@ -77,7 +84,7 @@ class Job:
     features: Features
     settings: Settings
     paths: RunPaths
-    events: EventWriter
+    events: Reporter
     stop: Stop
     device: torch.device
     precision: torch.dtype
@@ -199,7 +206,7 @@ def train(job: Job) -> Position:
 
 
 def _peaks(peaks: Sequence[float], phase: Phase) -> list[float]:
-    """The peak learning rates of the optimiser's groups: those of the network are the phase's, passes have their own."""
+    """The peak learning rates of the optimiser's groups: the phase's for the network; passes have their own."""
     return [phase.settings.learning_rate] * 2 + [*peaks[2:]]
 
 
