@@ -79,7 +79,7 @@ def _refused(spec: PretrainSpec, named: str, texts: Sequence[str], held: Mapping
         like = sum(form(text) in split.normal for text in texts)
         exact = sum(text in split.exact for text in texts)
         rest = f", {like - exact:,} of them but for case and white space" if like > exact else ""
-        counts += [f"{like:,} are in {SPLITS[name]}{rest}"] if like else []
+        counts += [f"{like:,} {'is' if like == 1 else 'are'} in {SPLITS[name]}{rest}"] if like else []
     return ConfigError(
         f"{spec.path} ({named}.path): of its {len(texts):,} texts, {' and '.join(counts)}; students would be "
         "pre-trained on what they are scored on",
