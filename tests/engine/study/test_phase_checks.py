@@ -116,7 +116,7 @@ def test_a_study_prepared_without_texts_refuses_pretraining(tmp_path: Path) -> N
     shape = bert_shape(vocab_size=500, positions=64, hidden_size=64, ffn_size=128, layers=2, head_size=16)
     facts = Prepared(init_shape=shape.to_dict(), labels=("a", "b"), mean_length=8.0, features={"train": "somewhere"})
     settings = Settings(layers=1, hidden_size=32, head_size=16, pretrain_epochs=1.0, pretrain_max_length=32)
-    spec = study_spec(tmp_path)
+    spec = study_spec(tmp_path, student={"init": "scratch"}, settings={"head_size": 16})
     with pytest.raises(ConfigError, match="the preparation of this study collected no texts for it"):
         planned_student(spec, facts, settings)
     known = Prepared.from_dict({**facts.to_dict(), "corpus": {"folder": "there", "texts": 3, "added_later": 1}})
