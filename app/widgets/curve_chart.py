@@ -19,6 +19,8 @@ from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.terms import TERMS
 
 LOSSES = ("train/loss", *(f"train/{name}" for name in TERMS))
+PRETRAINING = ("train/mlm", "train/mlm_held_out")
+"""Over steps of their own, so in a chart of their own."""
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 """Weights of the past in the moving average; the first means no smoothing."""
 AXES = ("step", "examples", "minutes")
@@ -55,10 +57,16 @@ border; points that are not finite are counted in the title and never drawn.
         return sets[self._set % len(sets)] if sets else []
 
     def _sets(self, names: Sequence[str], trials: int) -> list[list[str]]:
-        """Losses, then each score of the validation split, then every other series by itself."""
-        losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
-        rest = sorted((n for n in names if n not in losses), key=lambda n: (not n.startswith(EVALUATION), n))
-        return [*([losses] if losses else []), *([n] for n in rest)]
+        """Losses, then each score of the validation split, pre-training, and every other series by itself."""
+        losses, before = (
+            [n for n in (some if trials < 3 else some[:1]) if n in names] for some in (LOSSES, PRETRAINING)
+        )
+        rest = sorted(
+            (n for n in names if n not in losses and n not in before), key=lambda n: (not n.startswith(EVALUATION), n)
+        )
+        scores = [n for n in rest if n.startswith(EVALUATION)]
+        sets = [losses, *([n] for n in scores), before, *([n] for n in rest[len(scores) :])]
+        return [one for one in sets if one]
 
     def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
         """Draw these, unless they are drawn already; a frozen chart keeps its curves."""
