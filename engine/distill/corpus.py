@@ -30,7 +30,10 @@ def collect_corpus(run: Run, train: Examples, every: Examples) -> Corpus:
     texts: dict[str, str] = {}
     for index, table in enumerate(run.spec.pretrain):
         found = _texts(run, table, f"pretrain.{index}", train, every, held)
-        fresh = {key: text for text in found if (key := form(text)) and key not in texts}
+        fresh: dict[str, str] = {}
+        for text in found:
+            if (key := form(text)) and key not in texts:
+                fresh.setdefault(key, text)
         named = " ".join(filter(None, (f"pretrain.{index} ({table.kind})", table.path)))
         gone = len(found) - len(fresh)
         left_out = f"; {gone:,} empty or repeated ones are left out" if gone else ""

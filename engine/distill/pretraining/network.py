@@ -68,6 +68,7 @@ class MaskedNetwork(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.train()
 
     def train(self, mode: bool = True) -> MaskedNetwork:
         """Always in evaluation mode: without dropout, students that differ in dropout alone share the result."""

@@ -65,7 +65,7 @@ def _spec(tmp_path_factory: pytest.TempPathFactory) -> AttemptSpec:
     wanted = {
         "pretrain": [PretrainSpec("train")],
         "families": ["transformer"],
-        "vocabularies": {"cut": [60]},
+        "vocabularies": {"cut": [95]},
     }
     spec = dataclasses.replace(run.spec, **wanted)
     facts = prepare(dataclasses.replace(run, spec=spec))
@@ -190,9 +190,10 @@ def test_a_trial_resumes_in_each_phase(
     resumed = attempt(dataclasses.replace(spec, resume_from=last), tmp_path / "resumed")
     run_trial(resumed)
     assert not made(tmp_path)
-    for role in ("last", "best"):
-        one, two = ((run.paths.checkpoints / role / "model.safetensors").read_bytes() for run in (whole, resumed))
-        assert one == two
+    assert curve(whole, "train/loss") == curve(stopped, "train/loss") | curve(resumed, "train/loss")
+    ended = resumed if resumed.paths.best.exists() else stopped
+    one, two = ((run.paths.best / "model.safetensors").read_bytes() for run in (whole, ended))
+    assert one == two
 
 
 def test_a_damaged_result_is_made_again(spec: AttemptSpec, tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_a_damaged_result_is_made_again(spec: AttemptSpec, tmp_path: Path) -> No
         {"pretrain_epochs": 1.0},
         {"pretrain_max_length": 8},
         {"ffn_size": 24},
-        {"vocab_size": 60},
+        {"vocab_size": 95},
     ],
 )
 def test_what_changes_the_result_changes_its_key(spec: AttemptSpec, tmp_path: Path, change: dict[str, Any]) -> None:
@@ -264,7 +265,7 @@ def test_a_disk_without_room_is_refused(spec: AttemptSpec, tmp_path: Path, monke
     assert not made(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{}, {"vocab_size": 60, "ffn_size": 24, "embedding_rank": 8}])
+@pytest.mark.parametrize("change", [{}, {"vocab_size": 95, "ffn_size": 24, "embedding_rank": 8}])
 def test_a_pretrained_student_is_promoted_and_asked(spec: AttemptSpec, tmp_path: Path, change: dict[str, Any]) -> None:
     """As any other: whole, or with its own vocabulary, narrower and with embeddings of low rank."""
     run = attempt(spec, tmp_path / "run", **change)

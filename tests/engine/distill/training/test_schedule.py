@@ -12,9 +12,10 @@ from tests.engine.distill.training.jobs import COUNT, StopAfter, events, make_jo
 
 from bertdistill.engine.contract.events import METRICS_LOGGED, PROGRESS
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import transfer_share
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.schedule import schedule
-from bertdistill.engine.distill.training.train import train
+from bertdistill.engine.distill.training.train import Job, train
 
 SETTINGS = Settings(
     batch_size=8,
@@ -38,9 +39,9 @@ def test_fine_tuning_follows_with_its_own_rate() -> None:
     assert [(0.0, 1), (0.0, 1)] == [(phase.rate(0, 1.0), int(phase.rate(phase.warmup, 1.0))) for phase in plan.phases]
     assert [plan.rate(5), plan.rate(22)] == [1e-3, 4e-3]
     assert 0.0 == plan.rate(20) < plan.rate(19)
-    assert [0, 80, 160, 168, 220] == [plan.examples(step) for step in (0, 10, 20, 21, 28)]
+    assert [0, 80, 160, 168, 224] == [plan.examples(step) for step in (0, 10, 20, 21, 28)]
     assert (9, 19, 28) == plan.evaluate_after
-    assert (0.0, 0.0) == (later.settings.alpha, later.settings.transfer_share)
+    assert (0.0, 0.0) == (later.settings.alpha, transfer_share(later.settings))
 
 
 def test_without_passes_there_is_one_phase() -> None:
@@ -84,14 +85,20 @@ def test_fine_tuning_is_a_training_on_the_labels_alone(tmp_path: Path) -> None:
     alone = dataclasses.replace(both, finetune_epochs=0.0, epochs=4, alpha=0.0, learning_rate=5e-3)
     second = make_job(tmp_path / "second", settings=alone, model=model, teacher={})
     train(second)
-    for name, tensor in weights(whole).items():
-        assert torch.allclose(tensor, weights(second)[name], atol=2e-5)
-    values = {
-        event["step"]: event["values"] for event in events(whole, METRICS_LOGGED) if "train/loss" in event["values"]
-    }
+    values, later = map(losses, (whole, second))
+    # Losses and not weights: AdamW turns the rounding errors of gradients that are 0 into steps of full length.
+    for step in range(1, 5):
+        assert values[3 + step]["train/loss"] == pytest.approx(later[step]["train/loss"], rel=1e-4)
+        assert values[3 + step]["train/learning_rate"] == later[step]["train/learning_rate"]
     assert ["train/soft_loss" in values[step] for step in range(1, 8)] == [True] * 3 + [False] * 4
     assert all(values[step]["train/loss"] == values[step]["train/hard_loss"] for step in range(4, 8))
     assert 7 * COUNT == events(whole, PROGRESS)[-1]["done"] == events(whole, PROGRESS)[-1]["total"]
+
+
+def losses(job: Job) -> dict[int, dict[str, float]]:
+    """What was logged of each step."""
+    logged = events(job, METRICS_LOGGED)
+    return {event["step"]: event["values"] for event in logged if "train/loss" in event["values"]}
 
 
 @pytest.mark.parametrize("asks", [1, 8, 9, 12])
