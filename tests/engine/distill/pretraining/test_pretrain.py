@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from filelock import FileLock
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tests.engine.distill.training.jobs import StopAfter
 from tests.preparing import LINES, make_run, split_report
 from tests.tiny import TEXTS, make_checkpoint
+from transformers import AutoTokenizer, BertConfig, BertForPreTraining
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
@@ -24,15 +26,19 @@ from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, NOTIC
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import PretrainSpec, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import DataSpec, PretrainSpec, Settings, TeacherSpec
+from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill.data.caches import lock_of
+from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.export.answer import classify
 from bertdistill.engine.distill.export.promotion import verify
 from bertdistill.engine.distill.families.encoder import ENCODERS
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.pretraining import pretrain as module
+from bertdistill.engine.distill.pretraining.network import masked_model
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.trial import run_trial
+from bertdistill.engine.distill.vocabularies import for_trial
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.tasks.text_classification import TASK
 
@@ -222,17 +228,9 @@ def test_a_damaged_result_is_made_again(spec: AttemptSpec, tmp_path: Path) -> No
 def test_what_changes_the_result_changes_its_key(spec: AttemptSpec, tmp_path: Path, change: dict[str, Any]) -> None:
     keys = []
     for name, more in (("plain", {}), ("changed", change)):
-        run = attempt(spec, tmp_path / name, **more)
-        run = module_for(run)
+        run = for_trial(attempt(spec, tmp_path / name, **more))
         keys.append(module._wanted(run, ENCODERS.build(run.spec)).key)
     assert keys[0] != keys[1]
-
-
-def module_for(run: Run) -> Run:
-    """The attempt with its own tokens, as a trial reads them."""
-    from bertdistill.engine.distill.vocabularies import for_trial
-
-    return for_trial(run)
 
 
 def test_a_waiting_trial_can_be_stopped(spec: AttemptSpec, tmp_path: Path) -> None:
@@ -292,15 +290,74 @@ def test_a_pretrained_student_is_promoted_and_asked(spec: AttemptSpec, tmp_path:
     assert "finetune_epochs" in card
 
 
-@pytest.mark.parametrize("kind", ["bert", "distilbert"])
-def test_a_cut_student_starts_with_the_head_of_its_checkpoint(tmp_path: Path, kind: Any) -> None:
-    """Texts of one of its layers; a student that is cut from a model is pre-trained further."""
-    folder = make_checkpoint(tmp_path / "teacher", kind, head="cls", texts=LINES)
-    run = split_report(make_run(tmp_path / "run", TeacherSpec(model=str(folder)), init="teacher"))
+def published(folder: Path, texts: list[str]) -> Path:
+    """A checkpoint as the 24 published ones are: TensorFlow's names of LayerNorms, a head, vocab.txt alone."""
+    plain = make_checkpoint(folder, "bert", texts=texts)
+    config = BertConfig.from_pretrained(plain)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        weights = BertForPreTraining(config).state_dict()
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = {}
+    for name, tensor in weights.items():
+        if "decoder" not in name:  # the tied matrix and its bias are stored once
+            new = next((name.replace(now, then) for now, then in old.items() if now in name), name)
+            tensors[new] = tensor + torch.arange(tensor.numel()).view(tensor.shape) * 1e-4
+    save_file(tensors, plain / "model.safetensors", metadata={"format": "pt"})
+    vocabulary = AutoTokenizer.from_pretrained(plain).get_vocab()
+    for path in plain.glob("tokenizer*"):
+        path.unlink()
+    (plain / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.__getitem__)) + "\n")
+    return plain
+
+
+def test_a_published_checkpoint_is_pretrained_further(tmp_path: Path) -> None:
+    """With its own tokens and its own head, whatever its LayerNorms are called."""
+    init = published(tmp_path / "published", [*LINES, *TEXTS])
+    teacher = make_checkpoint(tmp_path / "teacher", "bert", head="cls", texts=[*LINES, *TEXTS])
+    run = split_report(make_run(tmp_path / "run", TeacherSpec(model=str(teacher)), init=str(init)))
     own = dataclasses.replace(run.spec, pretrain=[PretrainSpec("train")], families=["transformer"])
     facts = prepare(dataclasses.replace(run, spec=own))
-    settings = Settings(layers=1, pretrain_epochs=0.5, epochs=0.5, evaluations=1, precision="fp32")
-    trial = dataclasses.replace(
-        own, kind="trial", prepared=facts, select_metric="accuracy", settings=settings, student=StudentSpec("teacher")
-    )
+    settings = Settings(pretrain_epochs=0.5, epochs=0.5, evaluations=1, precision="fp32")
+    trial = dataclasses.replace(own, kind="trial", prepared=facts, select_metric="accuracy", settings=settings)
+    net = masked_model(ENCODERS.build(trial), init, seed=1).net
+    stored = load_file(init / "model.safetensors")
+    norm = "encoder.layer.1.output.LayerNorm"
+    assert torch.equal(stored[f"bert.{norm}.gamma"], net.encoder.state_dict()[f"{norm}.weight"])
+    head = "cls.predictions.transform"
+    theirs = [f"{head}.dense.weight", f"{head}.LayerNorm.gamma", f"{head}.LayerNorm.beta", "cls.predictions.bias"]
+    mine = [net.head.dense.weight, net.head.norm.weight, net.head.norm.bias, net.head.bias]
+    assert all(torch.equal(stored[name], one) for name, one in zip(theirs, mine, strict=True))
     assert 0 <= run_trial(attempt(trial, tmp_path / "trial"))["accuracy"] <= 100
+
+
+def test_a_student_of_questions_with_a_smaller_vocabulary(tmp_path: Path) -> None:
+    """Cut from a DistilBERT without segments, pre-trained on passages and questions in its own pieces."""
+    files = write_demo(tmp_path / "data", articles=3, passages=8)
+    texts = [
+        text
+        for part in (files.train, files.report)
+        for text in re.findall(r'"(?:context|question)": "(.*?)"', part.read_text())
+    ]
+    teacher = make_checkpoint(tmp_path / "teacher", "distilbert", head="qa", texts=[*texts, *TEXTS], positions=96)
+    run = make_run(tmp_path / "run", TeacherSpec(model=str(teacher)), init="teacher", labels=())
+    own = dataclasses.replace(
+        run.spec,
+        task="question-answering",
+        data=DataSpec(train=str(files.train), report=str(files.report), max_length=64, doc_stride=16),
+        families=["transformer"],
+        vocabularies={"cut": [150]},
+        pretrain=[PretrainSpec("train")],
+    )
+    facts = prepare(dataclasses.replace(run, spec=own))
+    settings = Settings(
+        layers=1, vocab_size=150, pretrain_epochs=1, pretrain_max_length=24, epochs=0.5, evaluations=1, precision="fp32"
+    )
+    trial = dataclasses.replace(own, kind="trial", prepared=facts, select_metric="f1", settings=settings)
+    done = attempt(trial, tmp_path / "trial")
+    assert 0 <= run_trial(done)["f1"] <= 100
+    losses = curve(done, "train/mlm")
+    assert losses[max(losses)] < losses[1]
+    (features,) = (open_features(one) for one in (tmp_path / "caches" / "features").glob("pretrain-*"))
+    assert features.lengths.max() == 24
+    assert len(features) > facts.corpus.texts
