@@ -170,7 +170,16 @@ ROOMS = (
     "engine/distill",
     *(
         f"engine/distill/{room}"
-        for room in ("export", "transfer", "training", "training/terms", "compression", "families", "data")
+        for room in (
+            "export",
+            "transfer",
+            "pretraining",
+            "training",
+            "training/terms",
+            "compression",
+            "families",
+            "data",
+        )
     ),
     "store",
     "store/migrations",
