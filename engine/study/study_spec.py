@@ -9,7 +9,15 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
+from bertdistill.engine.contract.spec import (
+    DataSpec,
+    PretrainSpec,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+    TransferSpec,
+    key,
+)
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.scopes import Fixed
@@ -136,6 +144,7 @@ class StudySpec:
     runner: RunnerSection = field(default_factory=RunnerSection)
     stopping: StoppingSection = field(default_factory=StoppingSection)
     transfer: tuple[TransferSpec, ...] = ()
+    pretrain: tuple[PretrainSpec, ...] = ()
     references: tuple[ReferencePoint, ...] = ()
     ranges: Space = ()
     """Narrowed parameters: they apply to proposals; everything else uses `search`."""
