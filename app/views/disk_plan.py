@@ -5,7 +5,7 @@ Estimates; what they rest on stands beside each constant. It reads no file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertdistill.app.text import format as fmt
@@ -57,6 +57,14 @@ def disk_bytes(
         "preparing": None if teacher is None else teacher * TEACHER_TRAINING_COPIES,
         "checkpoints": each * student_params if student_params else None,
     }
+
+
+def sent_words(machines: Sequence[str], disk: Mapping[str, Any], data_bytes: int, unknown: str) -> str:
+    """`a, b: at most about 620 MB to each, once`: the caches and the training file; whole, if they are known."""
+    names = ", ".join(machines)
+    if disk["caches"] is None:
+        return f"{names}: caches and training data, once; their size is {unknown}"
+    return f"{names}: at most about {fmt.size(disk['caches'] + data_bytes)} to each, once"
 
 
 def caches_words(disk: Mapping[str, Any], unknown: str) -> str:

@@ -15,7 +15,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
-from bertdistill.app.views.disk_plan import caches_words, disk_bytes
+from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
@@ -31,6 +31,7 @@ from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.launch.machines import LOCAL
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.study import space
 from bertdistill.engine.study.config import to_toml
@@ -112,6 +113,13 @@ def plan_text(spec: StudySpec, planned: Mapping[str, Any]) -> str:
     return f"# study {spec.name}: valid. Nothing was started.\n{head}\n\n{to_toml(spec).strip()}"
 
 
+def _file_bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size if path else 0
+    except OSError:
+        return 0
+
+
 def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     """What `make_plan` found, in words by name: trials, sizes, steps, disk, and each searched parameter."""
     sizes, steps, disk = planned["sizes"], planned["steps"], planned["disk_bytes"]
@@ -129,6 +137,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "caches": caches_words(disk, unknown),
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
+    if far := [safe_line(name, 64) for name in spec.runner.machines if name != LOCAL]:
+        facts["sent to machines"] = sent_words(far, disk, _file_bytes(spec.data.train), unknown)
     for column in planned["columns"]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:

@@ -429,9 +429,13 @@ SEARCHABLE = tuple(f.name for f in dataclasses.fields(Settings) if f.metadata.ge
 
 @dataclass(frozen=True)
 class Device:
-    """What an attempt may use: CPU threads, or one GPU by UUID and a fraction of its memory."""
+    """What an attempt may use: CPU threads, or one GPU by UUID and a fraction of its memory.
+
+    `node` is the name of the machine that has it; empty for the machine that the runner is on.
+    """
 
     kind: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
     uuid: str = ""
     memory_fraction: float = 1.0
+    node: str = ""
