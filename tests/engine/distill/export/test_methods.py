@@ -124,7 +124,7 @@ def _done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
         lines = ["sentence1,sentence2,label", *(",".join(row) for row in ROWS)]
         (root / f"{part}.csv").write_text("\n".join(lines).replace("film", "film" if part == "train" else "play"))
     texts = [text for row in ROWS for text in row[:2]]
-    teacher = make_checkpoint(root / "teacher", "bert", layers=2, head="cls", texts=[*texts, "words that nobody used"])
+    teacher = make_checkpoint(root / "teacher", "bert", layers=2, head="cls", texts=[*texts, "words without any use"])
     spec = AttemptSpec(
         kind="prepare",
         study="methods",
