@@ -160,7 +160,8 @@ def trial(spec: AttemptSpec, settings: Settings, folder: Path) -> Done:
     metrics = run_trial(run)
     parsed = [parse_event(line) for line in run.paths.events.read_bytes().splitlines()]
     best = [one for one in parsed if one and one["k"] == CHECKPOINT and one["role"] == "best"]
-    return Done(spec, metrics, best[-1])
+    where = run.paths.folder / best[-1]["folder"]  # it is named relative to the folder of the run
+    return Done(spec, metrics, best[-1] | {"folder": str(where)})
 
 
 def known_of(spec: AttemptSpec, settings: Settings) -> dict[str, float]:
