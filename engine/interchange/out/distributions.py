@@ -41,8 +41,10 @@ def distributions(space: Space, params: Sequence[Mapping[str, Any]]) -> dict[str
 
 
 def scalar(value: Any) -> Scalar:
-    """The value as optuna stores one, which keeps numbers as floats: text, a number that a float holds, a truth value or
-    None; anything else becomes text."""
+    """The value as optuna stores one: text, a number that a float holds, a truth value or None.
+
+    Anything else becomes text.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and abs(value) > _LARGEST:

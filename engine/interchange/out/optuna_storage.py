@@ -19,7 +19,7 @@ from bertdistill.engine.interchange.out.distributions import Scalar, distributio
 from bertdistill.engine.interchange.out.outgoing import PREPARATION, Losses, Outgoing, all_metrics
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.tasks.table import usual_direction
-from bertdistill.store.foreign import hurry
+from bertdistill.store.foreign import foreign_errors, hurry
 from bertdistill.store.rows import Trial, TrialState
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write(out: Outgoing, file: Path, losses: Losses) -> None:
     objectives = _objectives(out, losses)
     params = [{name: scalar(value) for name, value in trial.params.items()} for trial in out.trials]
     trials = _Trials(out, objectives, _score(out, objectives), distributions(out.outline.search, params))
-    with _storage(file) as storage:
+    with foreign_errors(file, optuna.exceptions.StorageInternalError), _storage(file) as storage:
         study = optuna.create_study(
             storage=storage, study_name=out.study.name, directions=[one.direction for one in objectives]
         )

@@ -126,8 +126,7 @@ def columns(out: Outgoing) -> list[Column]:
     for name in params:
         values = [row["params"].get(name) for row in rows]
         found.append(_encoded(Column(f"params.{name}", _kind(values), values)))
-    for name in metrics:
-        found.append(Column(f"metrics.{name}", "number", [row["metrics"].get(name) for row in rows]))
+    found += [Column(f"metrics.{name}", "number", [row["metrics"].get(name) for row in rows]) for name in metrics]
     return found + [_encoded(Column(name, kind, [row[name] for row in rows])) for name, kind in AFTER.items()]
 
 
