@@ -47,7 +47,7 @@ class _Progress:
         self.points += count
         if self.clock() - self._said >= EVERY_SECONDS:
             self._said = self.clock()
-            self.say(f"{self.points:,} of {max(self.total, self.points):,} points")
+            self.say(f"exporting: {self.points:,} of {max(self.total, self.points):,} points")
 
 
 def export_study(
