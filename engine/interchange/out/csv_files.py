@@ -29,7 +29,7 @@ def write(out: Outgoing, folder: Path, losses: Losses) -> None:
         points = csv.writer(file, lineterminator="\n")
         points.writerow(POINT_COLUMNS)
         for number, piece in pieces(out):
-            series = _cell(piece.series)
+            series = _cell(piece.name)
             rows = zip(piece.steps, piece.values, piece.times, strict=True)
             points.writerows((number, series, step, value, time) for step, value, time in rows)
 

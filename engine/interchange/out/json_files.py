@@ -18,7 +18,7 @@ def write(out: Outgoing, folder: Path, losses: Losses) -> None:
         file.write("[\n" + ",\n".join(lines) + "\n]\n")
     with (folder / "points.jsonl").open("w", encoding="utf-8") as file:
         for number, piece in pieces(out):
-            start = f'{{"trial": {json.dumps(number)}, "series": {json.dumps(piece.series)}, "step": '
+            start = f'{{"trial": {json.dumps(number)}, "series": {json.dumps(piece.name)}, "step": '
             file.writelines(
                 f'{start}{step}, "value": {"null" if value is None else repr(value)}, "time": {time!r}}}\n'
                 for step, value, time in zip(piece.steps, piece.values, piece.times, strict=True)

@@ -166,7 +166,7 @@ class _Writer:
         latest: dict[str, tuple[int, float | None, float]] = {}
         rows: list[dict[str, Any]] = []
         for piece in self.out.curves(trial_id):
-            key = self.names.of(piece.series)
+            key = self.names.of(piece.name)
             points = list(zip(piece.steps, piece.values, piece.times, strict=True))
             before = [latest[key]] if key in latest else []
             latest[key] = points.pop()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bertdistill.engine.interchange.records import Curve
 from bertdistill.engine.pareto.frontier import RankedRow, ranking
 from bertdistill.engine.study.outline import Outline, outline
 from bertdistill.store import reads
@@ -23,18 +24,6 @@ PREPARATION = 0
 PAGE = 50_000
 """Points of one transaction and of one piece."""
 _BEFORE_ALL = -(2**63)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The next points of one curve, in order of their steps: three columns of equal length."""
-
-    series: str
-    steps: Sequence[int]
-    values: Sequence[float | None]
-    """None is not a finite number; the record does not say which one it was."""
-    times: Sequence[float]
-    """Unix seconds."""
 
 
 @dataclass
@@ -76,12 +65,12 @@ class Outgoing:
         """How many points there were when the study was read; a running study may yield more."""
         return sum(one.points for found in self.series.values() for one in found)
 
-    def curves(self, trial_id: int) -> Iterator[Piece]:
+    def curves(self, trial_id: int) -> Iterator[Curve]:
         """The points of a trial (or of the PREPARATION), curve by curve."""
         for one in self.series.get(trial_id, ()):
             yield from self.curve(one)
 
-    def curve(self, one: Series) -> Iterator[Piece]:
+    def curve(self, one: Series) -> Iterator[Curve]:
         """The points of one curve."""
         after, full = _BEFORE_ALL, True
         while full:
@@ -92,7 +81,7 @@ class Outgoing:
                 steps, values, times = zip(*rows, strict=True)
                 after = steps[-1]
                 self.passed(len(rows))
-                yield Piece(one.name, steps, values, times)
+                yield Curve(one.name, steps, values, times)
 
 
 def read_outgoing(db: Database, name: str, passed: Callable[[int], None] = lambda count: None) -> Outgoing:

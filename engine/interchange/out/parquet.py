@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.interchange.out.outgoing import Losses, Outgoing, Piece
+from bertdistill.engine.interchange.out.outgoing import Losses, Outgoing
 from bertdistill.engine.interchange.out.tables import POINT_COLUMNS, columns, pieces, write_page
+from bertdistill.engine.interchange.records import Curve
 
 ROWS = 122_880
 """Rows of a row group: as many as DuckDB gives to one thread."""
@@ -40,9 +41,9 @@ def write(out: Outgoing, folder: Path, losses: Losses) -> None:
             writer.write_table(pa.concat_tables([_table(number, piece, schema) for number, piece in group]), ROWS)
 
 
-def _groups(found: Iterator[tuple[int | None, Piece]]) -> Iterator[list[tuple[int | None, Piece]]]:
+def _groups(found: Iterator[tuple[int | None, Curve]]) -> Iterator[list[tuple[int | None, Curve]]]:
     """Pieces of at least ROWS points together, so that many short curves share a row group."""
-    group: list[tuple[int | None, Piece]] = []
+    group: list[tuple[int | None, Curve]] = []
     count = 0
     for number, piece in found:
         group.append((number, piece))
@@ -54,12 +55,12 @@ def _groups(found: Iterator[tuple[int | None, Piece]]) -> Iterator[list[tuple[in
         yield group
 
 
-def _table(number: int | None, piece: Piece, schema: Any) -> Any:
+def _table(number: int | None, piece: Curve, schema: Any) -> Any:
     import pyarrow as pa
 
     same = [
         pa.repeat(pa.scalar(one, kind), len(piece.steps))
-        for one, kind in ((number, pa.int64()), (piece.series, pa.string()))
+        for one, kind in ((number, pa.int64()), (piece.name, pa.string()))
     ]
     own = [pa.array(piece.steps, pa.int64()), pa.array(piece.values, pa.float64()), pa.array(piece.times, pa.float64())]
     return pa.table([*same, *own], schema=schema)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.interchange.out.outgoing import PREPARATION, Outgoing, Piece, all_metrics
+from bertdistill.engine.interchange.out.outgoing import PREPARATION, Outgoing, all_metrics
+from bertdistill.engine.interchange.records import Curve
 from bertdistill.store.rows import Trial
 
 Kind = Literal["whole", "number", "truth", "text", "words", "json"]
@@ -147,7 +148,7 @@ def _kind(values: Iterable[Any]) -> Kind:
     return names.get(kinds.pop(), "json") if len(kinds) == 1 else "json"
 
 
-def pieces(out: Outgoing) -> Iterator[tuple[int | None, Piece]]:
+def pieces(out: Outgoing) -> Iterator[tuple[int | None, Curve]]:
     """All points, with the number of the trial, None for the preparation of the study."""
     sources: Sequence[tuple[int | None, int]] = [(None, PREPARATION), *((one.number, one.id) for one in out.trials)]
     for number, trial_id in sources:

@@ -66,7 +66,7 @@ def _write_run(out: Outgoing, folder: Path, started: float, start: bytes, trial_
     with _file(folder, started).open("wb") as file:
         file.write(_head(started) + start)
         for piece in out.curves(trial_id):
-            file.write(records.curve(piece.series, piece.steps, piece.values, piece.times))
+            file.write(records.curve(piece.name, piece.steps, piece.values, piece.times))
         file.write(end)
 
 
