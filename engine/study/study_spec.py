@@ -11,6 +11,7 @@ from typing import Any
 
 from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.study.notify_section import NotifySection
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space
@@ -109,6 +110,7 @@ class StudySpec:
     sampler: SamplerSection = field(default_factory=SamplerSection)
     runner: RunnerSection = field(default_factory=RunnerSection)
     stopping: StoppingSection = field(default_factory=StoppingSection)
+    notify: NotifySection = field(default_factory=NotifySection)
     transfer: tuple[TransferSpec, ...] = ()
     references: tuple[ReferencePoint, ...] = ()
     ranges: Space = ()
@@ -137,5 +139,6 @@ SECTIONS: dict[str, type] = {
     "sampler": SamplerSection,
     "runner": RunnerSection,
     "stopping": StoppingSection,
+    "notify": NotifySection,
 }
 """Tables of keys that are all read in the same way."""
