@@ -16,8 +16,7 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import InvalidRequest
 from bertdistill.engine.interchange.out.mlflow_names import LONGEST_PARAM, LONGEST_TAG, Names, cut
-from bertdistill.engine.interchange.out.outgoing import PREPARATION, Losses, Outgoing, all_metrics
-from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.interchange.out.outgoing import PREPARATION, Losses, Outgoing, all_metrics, study_file
 from bertdistill.store.foreign import foreign_errors, hurry
 from bertdistill.store.rows import StudyState, Trial, TrialState
 
@@ -82,8 +81,9 @@ class _Writer:
         spec = out.outline.spec
         parent = self._run(out.study.name, out.study.started_at or out.study.created_at, {})
         self._tags(parent, {"mlflow.note.content": _about(out), OURS + "kind": out.study.kind})
+        self._experiment_tag("mlflow.experimentKind", "custom_model_development")  # else its page is that of agents
         if spec is not None:
-            self._experiment_tag(OURS + "study_file", to_toml(spec))
+            self._experiment_tag(OURS + "study_file", study_file(spec))
         self._points(parent, PREPARATION)
         self._end(parent, out.study.state, out.study.finished_at, out.study.name)
         for trial in out.trials:

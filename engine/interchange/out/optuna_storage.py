@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.interchange.out.distributions import Scalar, distributions, scalar
-from bertdistill.engine.interchange.out.outgoing import PREPARATION, Losses, Outgoing, all_metrics
+from bertdistill.engine.interchange.out.outgoing import PREPARATION, Losses, Outgoing, all_metrics, study_file
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.tasks.table import usual_direction
 from bertdistill.store.foreign import foreign_errors, hurry
@@ -172,11 +172,9 @@ def _violations(objectives: Sequence[Objective], metrics: Mapping[str, float | N
 
 
 def _study_attributes(out: Outgoing) -> dict[str, Any]:
-    from bertdistill.engine.study.config import to_toml
-
     spec = out.outline.spec
     found = {
-        "study_file": to_toml(spec) if spec is not None else "",
+        "study_file": study_file(spec) if spec is not None else "",
         "task": out.study.task,
         "kind": out.study.kind,
         "state": out.study.state.value,

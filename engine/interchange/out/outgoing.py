@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bertdistill.engine.interchange.records import Curve
 from bertdistill.engine.pareto.frontier import RankedRow, ranking
+from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.study.notify_section import NotifySection
 from bertdistill.engine.study.outline import Outline, outline
+from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Series, Study, Trial, TrialState
@@ -107,6 +110,11 @@ def read_outgoing(db: Database, name: str, passed: Callable[[int], None] = lambd
         {trial_id: tuple(one) for trial_id, one in by_trial.items()},
         passed,
     )
+
+
+def study_file(spec: StudySpec) -> str:
+    """The study file in force, without `[notify]`: an address there may be a secret, and this goes to others."""
+    return to_toml(replace(spec, notify=NotifySection()))
 
 
 def all_metrics(trial: Trial) -> dict[str, float | None]:

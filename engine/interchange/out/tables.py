@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.interchange.out.outgoing import PREPARATION, Outgoing, all_metrics
+from bertdistill.engine.interchange.out.outgoing import PREPARATION, Outgoing, all_metrics, study_file
 from bertdistill.engine.interchange.records import Curve
 from bertdistill.store.rows import Trial
 
@@ -55,8 +55,6 @@ POINT_COLUMNS = ("trial", "series", "step", "value", "time")
 
 def study_page(out: Outgoing) -> dict[str, Any]:
     """The study itself: what it aims at, its search space, its study file."""
-    from bertdistill.engine.study.config import to_toml
-
     spec = out.outline.spec
     return {
         "written_by": f"{WRITTEN_BY} {version(WRITTEN_BY)}",
@@ -69,7 +67,7 @@ def study_page(out: Outgoing) -> dict[str, Any]:
         "finished_at": out.study.finished_at,
         "seconds": out.study.busy_seconds,
         "objectives": [asdict(one) for one in out.outline.objectives],
-        "study_file": to_toml(spec) if spec is not None else None,
+        "study_file": study_file(spec) if spec is not None else None,
         "trials": len(out.trials),
     }
 

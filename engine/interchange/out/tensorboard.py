@@ -5,6 +5,7 @@ It needs no package of TensorBoard: the event files are written in their public 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ def write(out: Outgoing, folder: Path, losses: Losses) -> None:
     metrics = {FINAL + name: name for one in out.trials for name in all_metrics(one)}
     page = records.parameters_page(records.experiment(out.study.name, kinds, metrics), "experiment")
     created = out.study.created_at
-    _file(folder, created).write_bytes(_head(created) + records.record(records.event(created, summary=page)))
+    (folder / _file_name(out, "", created)).write_bytes(
+        _head(created) + records.record(records.event(created, summary=page))
+    )
     if out.series.get(PREPARATION):
         _write_run(out, folder / "preparation", created, b"", PREPARATION, b"")
     for trial in out.trials:
@@ -63,15 +66,17 @@ def _kinds(params: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _write_run(out: Outgoing, folder: Path, started: float, start: bytes, trial_id: int, end: bytes) -> None:
     folder.mkdir()
-    with _file(folder, started).open("wb") as file:
+    with (folder / _file_name(out, folder.name, started)).open("wb") as file:
         file.write(_head(started) + start)
         for piece in out.curves(trial_id):
             file.write(records.curve(piece.name, piece.steps, piece.values, piece.times))
         file.write(end)
 
 
-def _file(folder: Path, time: float) -> Path:
-    return folder / f"events.out.tfevents.{int(time)}.bertdistill"
+def _file_name(out: Outgoing, run: str, time: float) -> str:
+    """As TensorBoard wants it to begin; no two runs of any two studies have the same, as some readers go by it."""
+    study = hashlib.blake2b(f"{out.study.name}/{out.study.created_at}".encode(), digest_size=4).hexdigest()
+    return ".".join(filter(None, ["events.out.tfevents", str(int(time)), "bertdistill", study, run]))
 
 
 def _head(time: float) -> bytes:
