@@ -182,6 +182,8 @@ def _run(
 ) -> None:
     from bertdistill.engine.steering import actions
 
+    if spec.notify.command:
+        say(f"note: [notify] of this study runs {spec.notify.command[0]} at events")
     began = time.time()
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
     with _detaching(ws, study.name):

@@ -100,7 +100,8 @@ def curve(tag: str, steps: Sequence[int], values: Sequence[float | None], times:
 
     Values have 32 bits: TensorBoard's own server shows no curve of doubles.
     """
-    numbers = np.array([np.nan if value is None else value for value in values], dtype="<f4")
+    with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
+        numbers = np.array([np.nan if value is None else value for value in values], dtype="<f4")
     at, seconds = np.array(steps, dtype=np.int64), np.array(times, dtype="<f8")
     value = message(1, tag) + varint(2 << 3 | 5)
     middle = _open(5, _open(1, value, 4), 4)

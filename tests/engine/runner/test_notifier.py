@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bertdistill.engine.study.notify_section import EVENTS
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import writes
 from bertdistill.store.db import Database
-from bertdistill.store.rows import StudyState, TrialState
+from bertdistill.store.rows import Study, StudyState, TrialState
 
 WORKSPACE_TOML = '[notify]\ncommand = ["tell"]\n'
 
@@ -169,8 +170,6 @@ def test_a_restored_study_is_no_news(place: Place) -> None:
     assert ["study-complete None"] == place.look()
     for deleted_at in (place.now, None):
         with place.db.write() as session:
-            from bertdistill.store.models import Study
-
             writes.mark_deleted(session, Study, place.study, deleted_at)
         assert [] == place.look()
 
@@ -202,8 +201,6 @@ def test_a_wrong_workspace_file_is_logged_once(place: Place, caplog: pytest.LogC
 def test_the_runner_tells_before_it_exits(tmp_path: Path) -> None:
     """A whole study: its end is told although the runner has nothing left to do."""
     place = f"open({str(tmp_path / 'told')!r}, 'a').write(__import__('sys').stdin.read() + '\\n')"
-    import sys
-
     notify = {"command": [sys.executable, "-I", "-S", "-c", place], "on": ["study-complete"], "timeout": 60.0}
     bench = Workbench(tmp_path, study_spec(tmp_path, notify=notify, budget={"trials": 1})).start().run()
     bench.runner.close()

@@ -90,7 +90,7 @@ def test_json(toy: Outgoing, written: Written) -> None:
     trials = json.loads((folder / "trials.json").read_text("ascii"))
     assert [dict(one.params) for one in toy.trials] == [row["params"] for row in trials]
     assert [False, True, True] == [row["frontier"] for row in trials[:3]]
-    assert [1, 2, 0] == sorted(range(3), key=lambda number: trials[number]["rank"])
+    assert [2, 1, 0] == sorted(range(3), key=lambda number: trials[number]["rank"])
     assert (0, None) == (trials[2]["parent"], trials[0]["metrics"]["f1"])
 
 
