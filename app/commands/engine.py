@@ -15,6 +15,7 @@ from bertdistill.app.commands import (
     disk,
     ladder,
     machine,
+    machines,
     models,
     passages,
     settings,
@@ -45,6 +46,10 @@ PANELS = (
     disk.COMMANDS,
     machine.COMMANDS,
 )
+GROUPS = {"machines": machines.group}
+"""Commands that have commands of their own."""
+for name, group in GROUPS.items():
+    engine.add_typer(group, name=name)
 for commands in PANELS:
     for name, function in commands.items():
         engine.command(name)(function)
