@@ -123,7 +123,7 @@ class Notifier:
         self._marks = marks
 
     def _forget(self) -> None:
-        """Nobody is told any more; who is later, is not told what happened meanwhile."""
+        """No one is told any more, and whoever is named later is not told what happened meanwhile."""
         self._marks = None
         (self.workspace.path / MARKS_FILE).unlink(missing_ok=True)
 

@@ -114,6 +114,7 @@ class _Trials:
         state = State[_SAME.get(trial.state, "FAIL")]
         if state == State.COMPLETE and len(values) < len(self.objectives):
             state = State.FAIL
+        violations = _violations(self.out.outline.objectives, metrics)
         found = create_trial(
             state=state,
             values=values if state == State.COMPLETE else None,
@@ -121,7 +122,9 @@ class _Trials:
             distributions={name: self.distributions[name] for name in params},
             user_attrs={**metrics, **self._attributes(trial)},
             intermediate_values=self._curve(trial),
-            constraints=_violations(self.out.outline.objectives, metrics),
+            # Twice: named for optuna 5, and as the list of earlier versions, which is what its dashboard reads.
+            constraints=violations,
+            system_attrs={"constraints": list(violations.values())} if violations else None,
         )
         if state != State.WAITING:
             found.datetime_start = datetime.datetime.fromtimestamp(trial.started_at or trial.created_at)

@@ -58,7 +58,7 @@ def test_a_study_comes_back(toy: Outgoing, tmp_path: Path, monkeypatch: pytest.M
         assert {name: str(value) for name, value in trial.params.items()} == run.data.params
         assert runs["toy"].info.run_id == run.data.tags["mlflow.parentRunId"]
         assert trial.state.value == run.data.tags["bertdistill.state"]
-        finals = {name: math.nan if value is None else value for name, value in all_metrics(trial).items()}
+        finals = {name: math.nan if value is None else float(value) for name, value in all_metrics(trial).items()}
         assert str(finals) == str({name: run.data.metrics[name] for name in finals})
     statuses = [runs[f"trial {number}"].info.status for number in range(9)]
     wanted_statuses = ["FINISHED"] * 3 + ["KILLED", "FAILED", "FAILED", "KILLED", "RUNNING", "SCHEDULED"]

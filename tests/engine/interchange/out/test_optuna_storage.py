@@ -40,7 +40,7 @@ def test_trials_come_back(name: str, toy: Outgoing, tmp_path: Path) -> None:
     states = [one.state.name for one in study.trials]
     assert ["COMPLETE"] * 3 + ["PRUNED", "FAIL", "FAIL", "FAIL", "RUNNING", "WAITING"] == states
     first, second, third = study.trials[:3]
-    assert ([55.0, 1000.0], {"accuracy": 5.0}) == (first.values, first.constraints)
+    assert ([55.0, 1000.0], {"0": 5.0, "accuracy": 5.0}) == (first.values, first.constraints)
     assert {10: 50.01, 300: 50.3, 70_000: 120.0} == first.intermediate_values
     assert (["good", HOSTILE], f"=1+1 {HOSTILE}\nsecond line", 1) == tuple(
         second.user_attrs[f"bertdistill.{key}"] for key in ("tags", "note", "seed")

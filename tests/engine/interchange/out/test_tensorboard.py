@@ -79,7 +79,6 @@ def test_the_package_of_tensorboard_reads_it(toy: Outgoing, mine: Outgoing, tmp_
         "tensorboard.backend.event_processing.event_accumulator", reason="tensorboard is not installed"
     )
     from tensorboard.plugins.hparams import plugin_data_pb2
-    from tensorboard.util import tensor_util
 
     for out in (toy, mine):
         folder = tmp_path / out.study.name
@@ -87,13 +86,13 @@ def test_the_package_of_tensorboard_reads_it(toy: Outgoing, mine: Outgoing, tmp_
         for name, trial_id in [("preparation", PREPARATION), *((f"trial-{t.number:04d}", t.id) for t in out.trials)]:
             if not (folder / name).is_dir():
                 continue
-            read = accumulator.EventAccumulator(str(folder / name), size_guidance={"tensors": 0})
+            read = accumulator.EventAccumulator(str(folder / name), size_guidance={"scalars": 0})
             read.Reload()
             for piece in out.curves(trial_id):
                 with np.errstate(over="ignore"):
                     wanted = np.array([math.nan if v is None else v for v in piece.values], dtype=np.float32)
-                found = read.Tensors(piece.name)
-                np.testing.assert_array_equal(wanted, [tensor_util.make_ndarray(one.tensor_proto) for one in found])
+                found = read.Scalars(piece.name)
+                np.testing.assert_array_equal(wanted, [one.value for one in found])
                 assert (list(piece.steps), list(piece.times)) == ([o.step for o in found], [o.wall_time for o in found])
         for trial in out.trials:
             read = accumulator.EventAccumulator(str(folder / f"trial-{trial.number:04d}"))
@@ -112,7 +111,7 @@ def test_the_package_of_tensorboard_reads_it(toy: Outgoing, mine: Outgoing, tmp_
                     end.session_end_info.status
                 )
             for name, value in all_metrics(trial).items():
-                [final] = read.Tensors(f"final/{name}")
+                [final] = read.Scalars(f"final/{name}")
                 wanted = np.float32(math.nan if value is None else value)
-                np.testing.assert_equal(tensor_util.make_ndarray(final.tensor_proto).item(), wanted.item())
+                np.testing.assert_equal(final.value, wanted.item())
         assert out is toy or HOSTILE in told or trial.number == 2
