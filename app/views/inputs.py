@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bertdistill.app.views.program_inputs import program_problems
 from bertdistill.app.views.transfer_inputs import Known, TransferRows, transfer_rows
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
@@ -54,14 +55,16 @@ class Inputs:
 
 
 def missing_inputs(spec: StudySpec) -> list[str]:
-    """A sentence for every local file and folder that is missing or incomplete. It opens no file."""
+    """A sentence for every local file, folder or program that is missing or incomplete. It opens no file."""
+    if spec.program is not None:
+        return list(program_problems(spec))
     return [problem for problem in (*_models(spec), *_outputs(spec), *_files(spec.data), *_transfer(spec)) if problem]
 
 
 def read_inputs(spec: StudySpec) -> Inputs:
     """Read the local files of the study as its preparation will; ConfigError with a line for every problem."""
     problems = missing_inputs(spec)
-    found, more = (Inputs(), []) if problems else _read(spec)
+    found, more = (Inputs(), []) if problems or spec.program is not None else _read(spec)
     if problems or more:
         raise ConfigError("\n".join([*problems, *more]))
     return found

@@ -19,12 +19,13 @@ from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
+from bertdistill.app.views.program_inputs import program_facts, program_notes, program_plan
 from bertdistill.app.views.step_plan import step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
-from bertdistill.engine.contract.terms import CLS, transfer_rows, transfer_share
+from bertdistill.engine.contract.terms import CLS, DUAL, PATENTS, PROJECTION, transfer_rows, transfer_share
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
@@ -58,6 +59,10 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
     """
     inputs = read_inputs(spec)
+    if spec.program is not None:
+        for note in program_notes(spec):
+            say(note)
+        return program_plan(spec)
     for notice in inputs.notices:
         say(f"warning: {notice}")
     if TASKS[spec.task].spans and wanted_vocabularies(spec):
@@ -65,6 +70,8 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
             "note: in a smaller vocabulary the teacher's windows can get longer than data.max_length and lose their "
             "ends; the log of each trial counts the answers that are lost"
         )
+    if patented := [term.key for term in wanted_terms(spec) if term.name in (PROJECTION, DUAL)]:
+        say(f"note: {' and '.join(patented)}: {PATENTS}; see docs/decisions/033-dual-training.md")
     amounts = _amounts(spec, facts, inputs, say)
     examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)
@@ -122,6 +129,8 @@ def _file_bytes(path: str) -> int:
 
 def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     """What `make_plan` found, in words by name: trials, sizes, steps, disk, and each searched parameter."""
+    if spec.program is not None:
+        return program_facts(spec, planned)
     sizes, steps, disk = planned["sizes"], planned["steps"], planned["disk_bytes"]
     smallest, largest = sizes["smallest"], sizes["largest"]
     unknown = "unknown until the models and data can be read"

@@ -386,6 +386,28 @@ class Settings:
     relation_layer: int = key(
         0, help="Layer of the teacher that the relation loss reads, counted from 1; 0: the last.", low=0, high=1000
     )
+    projection_weight: float = key(
+        0.0,
+        help="Weight of the projection loss (shared projection): mean squared difference of the weights of the layers, "
+        "student against teacher, which one pair of learned matrices brings to the same width; needs hidden_size below "
+        "the teacher's; patented in the US, see losses.md; 0: off.",
+        low=0,
+        high=1e9,
+    )
+    projection: str = key(
+        "down",
+        help="What the projection loss compares: the teacher's weights in the student's width (down), the student's in "
+        "the teacher's width (up), or both.",
+        choices=("down", "up", "both"),
+    )
+    dual_share: float = key(
+        0.0,
+        help="With vocab_size: probability that a word reaches the teacher in the student's pieces, whose embeddings "
+        "learn from what the teacher makes of them (dual training); it runs in every step; patented in the US, see "
+        "losses.md; classification only; 0: off.",
+        low=0,
+        high=1,
+    )
     transfer_share: float = key(
         0.0,
         help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "

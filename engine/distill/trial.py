@@ -16,7 +16,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
-from bertdistill.engine.contract.terms import online, signals, transfer_share
+from bertdistill.engine.contract.terms import online, signals, transfer_share, with_network
 from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import passes_of, removed
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
@@ -38,6 +38,7 @@ from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
 from bertdistill.engine.distill.vocabularies import for_trial
+from bertdistill.engine.distill.with_teacher import mixer_of, start_of
 from bertdistill.engine.families.table import weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
@@ -77,7 +78,14 @@ def run_trial(run: Run) -> dict[str, float]:
         pad_id=pad_id,
     )
     fitted = isinstance(model, Fitted)
-    compared = layerwise(model, spec.settings, facts.teacher_shape, lambda: _load_teacher(run, facts))
+    compared = layerwise(
+        model,
+        spec.settings,
+        facts.teacher_shape,
+        lambda: _load_teacher(run, facts),
+        start=start_of(spec, model),
+        mixer=mixer_of(run, model),
+    )
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
     plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
     run.events.emit(
@@ -142,7 +150,7 @@ def _caches(run: Run) -> list[Path]:
         facts.projection,
         facts.init_folder,
     ]
-    if online(run.spec.settings):
+    if with_network(run.spec.settings):
         named.append(facts.teacher_folder)
     named += [facts.vocabulary.pieces, facts.vocabulary.transfer]
     for one in facts.units.values():

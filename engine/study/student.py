@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract import terms
@@ -21,6 +20,7 @@ from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.families.table import FAMILIES, unused, weights_of
 from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.study.planned import Planned, plan_program
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
@@ -31,25 +31,20 @@ RANGE_POINTS = 7
 """Into so many parts a range of sizes is divided where the lengths of texts are counted."""
 
 
-@dataclass(frozen=True)
-class Planned:
-    """One completed parameter set: the active parameters, all settings, and what is known before training."""
-
-    params: dict[str, Any]
-    settings: Settings
-    known: dict[str, float]
-
-
 def plan(spec: StudySpec, facts: Prepared, params: Mapping[str, Any]) -> Planned:
     """Complete a parameter set; raises ConfigError if no student can be built from it."""
+    if spec.program is not None:
+        return plan_program(spec, params)
     settings = resolve(spec.search, params, spec.fixed)
-    return Planned(dict(active(spec.search, params, spec.fixed)), settings, known(spec, facts, settings))
+    return Planned(dict(active(spec.search, params, spec.fixed)), dict(vars(settings)), known(spec, facts, settings))
 
 
 def plan_baseline(spec: StudySpec, facts: Prepared) -> Planned:
     """Trial 0: the fixed settings overridden by `[baseline]`."""
+    if spec.program is not None:
+        return plan_program(spec, spec.baseline or {})
     settings = spec.fixed.baseline(spec.baseline or {})
-    return Planned(params_of(spec.search, settings), settings, known(spec, facts, settings))
+    return Planned(params_of(spec.search, settings), dict(vars(settings)), known(spec, facts, settings))
 
 
 def params_of(space: Space, settings: Settings) -> dict[str, Any]:
@@ -110,10 +105,10 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
         )
-    if facts.features and not facts.teacher_folder and (online := terms.online(settings)):
+    if facts.features and not facts.teacher_folder and (found := terms.with_network(settings)):
         raise ConfigError(
-            f"settings.{online[0].key} needs a teacher model in every step of training, and this study has none",
-            hint=f"Set {online[0].key} = 0.",
+            f"settings.{found[0].key} needs a teacher model in every step of training, and this study has none",
+            hint=f"Set {found[0].key} = 0.",
         )
     if terms.transfer_share(settings) and facts.features and not facts.transfer_features:
         raise ConfigError(

@@ -15,6 +15,7 @@ from bertdistill.engine.families import sparsity
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
 from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
+from bertdistill.engine.study.network_checks import network_problems
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.pruning_checks import pointless, pruning_problems
 from bertdistill.engine.study.recipes_section import recipe_problems
@@ -55,6 +56,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         transformer_problems,
         vocabulary_problems,
         pruning_problems,
+        network_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]

@@ -273,7 +273,7 @@ def _step(job: Job, batch: Batch) -> Step:
     taught = job.layerwise.taught(batch, job.precision)
     with cheap_dropout(job.model.net, job.device):
         outputs = job.layerwise.student(job.model, batch, job.precision)
-    return Step(outputs, batch, job.settings, job.helpers, taught)
+    return Step(outputs, batch, job.settings, job.helpers, taught, job.layerwise.mixed(batch, job.precision))
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:

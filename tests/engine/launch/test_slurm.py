@@ -108,7 +108,7 @@ def test_what_sbatch_refuses_and_where_the_database_must_not_be(
         SlurmLauncher(environ | {OPTIONS: "--bad"}).start(attempt(tmp_path / "a"), CPU, grace=1)
     assert OPTIONS in refused.value.hint
     monkeypatch.setattr(slurm, "network_filesystem", lambda path: "nfs4")
-    with pytest.raises(LaunchError, match="network disk .nfs4."):
+    with pytest.raises(LaunchError, match=r"network disk .nfs4."):
         SlurmLauncher(environ).start(attempt(tmp_path / "b"), CPU, grace=1)
 
 

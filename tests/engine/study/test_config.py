@@ -434,6 +434,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
     ]
     numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share", "vocab_size")]
     numeric = [n for n in numeric if n not in ("relation_heads", "relation_layer")]  # without effect at weight 0
+    numeric = [n for n in numeric if n not in ("projection_weight", "dual_share")]  # need other keys
     numeric = [n for n in numeric if n != "separate_layers"]  # fewer than layers
     numeric = [n for n in numeric if n in FAMILIES["transformer"].settings - sparsity.KEYS]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))
