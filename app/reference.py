@@ -175,8 +175,8 @@ ROOMS = (
     *(f"app/{room}" for room in ("commands", "screens", "widgets", "report", "children", "views", "draw", "terminal")),
     "app/text",
     "engine",
-    *(f"engine/{room}" for room in ("steering", "interchange", "runner", "search", "analysis", "launch")),
-    *(f"engine/{room}" for room in ("program", "study")),
+    *(f"engine/{room}" for room in ("steering", "interchange", "interchange/out", "runner", "search", "analysis")),
+    *(f"engine/{room}" for room in ("launch", "program", "study")),
     *(f"engine/{room}" for room in ("families", "tasks", "data", "demo", "pareto", "contract")),
     "engine/distill",
     *(

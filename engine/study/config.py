@@ -18,6 +18,7 @@ from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study import program_section
 from bertdistill.engine.study.family_checks import apart, selected, table_and_key
 from bertdistill.engine.study.file_paths import with_absolute_paths
+from bertdistill.engine.study.notify_section import dump_notify, read_notify
 from bertdistill.engine.study.older import modern
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
@@ -148,6 +149,8 @@ def _read_distillation(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pro
             continue
         if name == "settings":
             found[name], found["family_settings"], wrong = read_settings(raw.get(name, {}))
+        elif name == "notify":
+            found[name], wrong = read_notify(raw.get(name, {}))
         else:
             found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
@@ -287,6 +290,7 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
+        "notify": dump_notify(spec.notify),
         "recipes": spec.recipes or None,
         "search": _by_family({parameter.name: _dump_parameter(parameter) for parameter in spec.search}),
         "ranges": _by_family({parameter.name: dump_range(parameter) for parameter in spec.ranges}) or None,

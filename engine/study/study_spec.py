@@ -19,6 +19,7 @@ from bertdistill.engine.contract.spec import (
     key,
 )
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.study.notify_section import NotifySection
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space
@@ -143,6 +144,7 @@ class StudySpec:
     sampler: SamplerSection = field(default_factory=SamplerSection)
     runner: RunnerSection = field(default_factory=RunnerSection)
     stopping: StoppingSection = field(default_factory=StoppingSection)
+    notify: NotifySection = field(default_factory=NotifySection)
     transfer: tuple[TransferSpec, ...] = ()
     pretrain: tuple[PretrainSpec, ...] = ()
     references: tuple[ReferencePoint, ...] = ()
@@ -179,5 +181,6 @@ SECTIONS: dict[str, type] = {
     "sampler": SamplerSection,
     "runner": RunnerSection,
     "stopping": StoppingSection,
+    "notify": NotifySection,
 }
 """Tables of keys that are all read in the same way."""
