@@ -13,7 +13,8 @@ from tests.engine.distill.training.test_layerwise import helpers, job
 from bertdistill.engine.contract.events import METRICS_LOGGED
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.run import Stopped
-from bertdistill.engine.distill.training.train import learning_rate, schedule, train
+from bertdistill.engine.distill.training.schedule import schedule
+from bertdistill.engine.distill.training.train import train
 
 LAYERS = {"states_weight": 0.5, "attention_map_weight": 0.5, "map_weight": 0.5}
 FIRST, PROGRESSIVE = ({**LAYERS, "layerwise": how} for how in ("first", "progressive"))
@@ -98,8 +99,8 @@ def test_each_stage_has_a_warm_up_and_a_decay_of_its_own() -> None:
     settings = Settings(batch_size=8, epochs=2, warmup_fraction=0.25, **PROGRESSIVE)
     plan = schedule(64, settings, compared=(1, 2))
     alone = schedule(32, Settings(batch_size=8, epochs=1, warmup_fraction=0.25))
-    rates = [learning_rate(step, plan, 1.0) for step in range(plan.steps)]
-    short = [learning_rate(step, alone, 1.0) for step in range(4)]
+    rates = [plan.phases[0].rate(step, 1.0) for step in range(plan.steps)]
+    short = [alone.phases[0].rate(step, 1.0) for step in range(4)]
     assert [*short, *short] == rates[:8]
     assert [0.0, 0.5, 1.0] == rates[8:11]
     assert max(rates[:4]) == max(rates[4:8]) == 1.0
