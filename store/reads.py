@@ -35,6 +35,7 @@ from bertdistill.store.rows import (
 
 __all__ = [
     "CurvePoint",
+    "KnownRun",
     "aliases",
     "archived_studies",
     "attempt_by_id",
@@ -51,6 +52,7 @@ __all__ = [
     "curve",
     "has_notice",
     "has_origin",
+    "known_runs",
     "last_number",
     "last_values",
     "lease",
@@ -336,6 +338,29 @@ def attempt_folders(session: Reading, below: str) -> dict[str, int | None]:
     """Folders of all attempts ever whose path begins with `below`, with the row id of their trial, oldest first."""
     query = "SELECT folder, trial_id FROM attempt WHERE folder >= ? AND folder < ? ORDER BY id"
     return dict(session.rows(query, below, below + _LAST_CHARACTER))
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """The attempt of a run that was imported, by its folder, and whether its trial was deleted since."""
+
+    folder: str
+    attempt_id: int
+    trial_id: int
+    study_id: int
+    handle: dict[str, Any]
+    deleted: bool
+
+
+def known_runs(session: Reading, below: str) -> list[KnownRun]:
+    """The attempts of trials whose folder begins with `below`, oldest first, without those of deleted studies."""
+    query = (
+        "SELECT attempt.folder, attempt.id, trial.id, attempt.study_id, attempt.handle, trial.deleted_at IS NOT NULL"
+        " FROM attempt JOIN trial ON trial.id = attempt.trial_id JOIN study ON study.id = attempt.study_id"
+        " WHERE attempt.folder >= ? AND attempt.folder < ? AND study.deleted_at IS NULL ORDER BY attempt.id"
+    )
+    found = session.rows(query, below, below + _LAST_CHARACTER)
+    return [KnownRun(*row[:4], json.loads(row[4]), bool(row[5])) for row in found]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:
