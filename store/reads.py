@@ -359,8 +359,12 @@ def known_runs(session: Reading, below: str) -> list[KnownRun]:
         " FROM attempt JOIN trial ON trial.id = attempt.trial_id JOIN study ON study.id = attempt.study_id"
         " WHERE attempt.folder >= ? AND attempt.folder < ? AND study.deleted_at IS NULL ORDER BY attempt.id"
     )
-    found = session.rows(query, below, below + _LAST_CHARACTER)
-    return [KnownRun(*row[:4], json.loads(row[4]), bool(row[5])) for row in found]
+    return [
+        KnownRun(folder, attempt_id, trial_id, study_id, json.loads(handle), bool(deleted))
+        for folder, attempt_id, trial_id, study_id, handle, deleted in session.rows(
+            query, below, below + _LAST_CHARACTER
+        )
+    ]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:

@@ -11,7 +11,7 @@ import re
 from bertdistill.engine.contract.names import name_problem
 
 ROOT = "runs/_imported"
-"""Begins the folder of every imported attempt. Nothing is there: the name tells which run it is. No study can have it."""
+"""Begins the folder of every imported attempt, which is only a name: nothing is there. No study can have that name."""
 LOCK = "import.lock"
 """In the workspace: held while something is imported."""
 IMPORTED = "imported"

@@ -31,7 +31,7 @@ from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.runner.logged import MOST_COLUMNS, TASK
 from bertdistill.engine.study.outline import LOG
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Reading
 from bertdistill.store.errors import ForeignError, NotFound
 from bertdistill.store.metrics import Points
 from bertdistill.store.rows import Study, StudyState
@@ -350,7 +350,7 @@ class _Importer:
             self._study, self.done.study = study.id, study.name
         return self._study
 
-    def _find(self, session: reads.Reading) -> Study | None:
+    def _find(self, session: Reading) -> Study | None:
         studies = reads.studies(session)
         if name := self.wanted.study:
             found = next((one for one in studies if one.name == name), None)
@@ -392,7 +392,7 @@ class _Importer:
         return [name for name, _ in counts.most_common() if name not in without][:MOST_COLUMNS]
 
 
-def _free(name: str, session: reads.Reading) -> str:
+def _free(name: str, session: Reading) -> str:
     """The name, or with a number if another study has it."""
     taken = {one.name for one in reads.studies(session)}
     found, number = name, 2

@@ -1,4 +1,4 @@
-"""CSV files: a row for each run (wide), a row for each point (long), or a folder with both, as `engine export` writes it.
+"""CSV files: a row for each run (wide), a row for each point (long), or a folder with both, as our own export has it.
 
 Columns of a wide table are told apart by their prefix (`params.lr`, `params_lr`, `metrics.acc`), as MLflow, optuna and
 our own export name them; without any prefix a person names the metrics, for a guess would rank runs by a parameter.

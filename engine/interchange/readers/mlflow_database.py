@@ -92,6 +92,7 @@ class MlflowDatabase:
             rows = self._database.rows(_POINTS, run.run_id, after, AT_ONCE)
             full, points = len(rows) == AT_ONCE, Rows()
             add = points.add
-            for after, name, value, at, step, nan in rows:  # noqa: B020, PLW2901 - the last one is where to continue
+            for _, name, value, at, step, nan in rows:
                 add(name, step, None if nan or not -LARGEST < value < LARGEST else value, at / 1000)
+            after = rows[-1][0] if rows else after
             yield Part(record, {"row": after}, points.take())

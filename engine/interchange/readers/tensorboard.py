@@ -70,10 +70,11 @@ class TensorBoard:
 
     def parts(self, study: str, marks: Marks) -> Iterator[Part]:
         for name, files in self._runs.items():
-            mark = marks(files[0].name)
+            key = f"{name}/{files[0].name}"  # names of files hold a time and mostly a host, but not always a process
+            mark = marks(key)
             read = dict(mark.get("read", {}))
             if any(one.stat().st_size != read.get(one.name, 0) for one in files):
-                run = _Run(files[0].name, "" if name == "." else name, mark.get("run", {}))
+                run = _Run(key, "" if name == "." else name, mark.get("run", {}))
                 for one in files:
                     try:
                         yield from _parts(run, one, read)

@@ -1,4 +1,4 @@
-"""TFRecord files (tensorflow/core/lib/io/record_writer.h): length, its checksum, data, its checksum; one after the other.
+"""TFRecord files (tensorflow/core/lib/io/record_writer.h): length, its checksum, data, its checksum, and so on.
 
 A record without its end is still being written: the reading stops before it. A record with a wrong checksum that others
 follow is damage.

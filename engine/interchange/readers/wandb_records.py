@@ -1,5 +1,5 @@
-"""The framing of W&B's `.wandb` files: a header, then LevelDB's log format (github.com/google/leveldb/doc/log_format.md)
-with plain CRC-32 checksums, as wandb/core/pkg/leveldb writes it.
+"""The framing of W&B's `.wandb` files: a header, then the log format of LevelDB (its doc/log_format.md) with checksums
+of plain CRC-32, as wandb/core/pkg/leveldb writes it.
 
 A record without its end is still being written, or the process was killed: the reading stops before it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from bertdistill.store.errors import ForeignError
@@ -54,7 +54,9 @@ def damage(path: Path, offset: int) -> ForeignError:
     return ForeignError(f"{path}: damaged near byte {offset:,}; what precedes it was imported", hint=hint)
 
 
-def _block(path: Path, data: bytes, block: int, position: int, parts: list[bytes]) -> Iterator[tuple[bytes, int]]:
+def _block(
+    path: Path, data: bytes, block: int, position: int, parts: list[bytes]
+) -> Generator[tuple[bytes, int], None, int]:
     """Pieces of one block; `parts` holds those of a record that continues. Returns 0, or -1 - the offset of damage."""
     at = block + (_START if not position and not block else 0)
     end, unpack, crc32 = min(block + _BLOCK, len(data)), _HEAD.unpack_from, zlib.crc32
