@@ -67,6 +67,12 @@ def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) 
     return [*useful[: FOOTER_KEYS - len(out)], *out]
 
 
+def does(screen: Any, word: str) -> tuple[Action, Any] | None:
+    """What a word of the footer does now, with the object that does it; of several keys the first."""
+    found = [(action, target) for action, target in available(screen) if action.footer and action.short == word]
+    return found[0] if found else None
+
+
 def one_pane(screen: Any) -> bool:
     """Whether only one of the panes of a screen is to be seen: the window is narrow, or the pane maximised."""
     panes = [screen.query_one(f"#{widget}") for widget in getattr(screen, "panes", {}).values()]

@@ -18,6 +18,7 @@ PLACES: dict[str, str] = {
     "study": "Study",
     "trial": "Trial",
     "compare": "Compare",
+    "series": "All series",
     "cascade": "Cascade",
     "analysis": "Analysis",
     "workers": "Workers",
@@ -114,7 +115,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export"),
     Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view"),
     Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view"),
-    Action("theme", "f2", "next_theme", "Next theme", (EVERYWHERE,), "view"),
+    Action("theme", "f2", "choose_theme", "Choose a theme", (EVERYWHERE,), "view"),
     Action("marker", "f3", "next_marker", "Next chart marker: braille, hd, ascii", (EVERYWHERE,), "view"),
     Action("screenshot", "f12", "picture", "Write a picture of the screen", (EVERYWHERE,), "export"),
     Action("undo", "u", "undo", "Undo the newest change", (EVERYWHERE,), "study"),
@@ -163,6 +164,7 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
     _pane("pane-curves", "3", "curves", "Loss curves", "study"),
     _pane("pane-log", "4", "log", "Log", "study"),
+    Action("inspector", "i", "inspector", "Show or hide the inspector", ("studies", "study"), "view"),
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial
@@ -182,6 +184,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("same-settings", "equals_sign", "same", "Show or hide what is the same", ("compare",), "view", 5, "same"),
     _pane("pane-compared", "1", "table", "Trials side by side", "compare"),
     _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
+    # ---- all series
+    Action("all-series", "V", "all_series", "Every series in small charts", ("study", "trial", "compare"), "view"),
+    Action("maximise-series", "enter", "open", "This chart alone, or all", ("series",), "view", 1, "maximise"),
+    Action("series-right", "right,l", "step(1, 0)", "Chart to the right", ("series",), "view", palette=False),
+    Action("series-left", "left,h", "step(-1, 0)", "Chart to the left", ("series",), "view", palette=False),
+    Action("series-down", "down,j", "step(0, 1)", "Chart below", ("series",), "view", palette=False),
+    Action("series-up", "up,k", "step(0, -1)", "Chart above", ("series",), "view", palette=False),
+    Action("series-page", "right_square_bracket,pagedown", "page(1)", "Next page", ("series",), "view", 2, "page"),
+    Action("series-page-back", "left_square_bracket,pageup", "page(-1)", "Page before", ("series",), "view"),
     # ---- cascade
     Action("threshold-up", "right", "step(1)", "Pass on more", ("cuts",), "view", 1, "threshold", palette=False),
     Action("threshold-down", "left", "step(-1)", "Pass on less", ("cuts",), "view", 1, "threshold", palette=False),
@@ -217,6 +228,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart", 2, "axes"),
     Action("objectives", "O", "objectives", "The objectives on the axes again", ("frontier",), "chart"),
     Action("frontier-log", "L", "log_scale", "Logarithmic or linear scale", ("frontier", "curves"), "chart", 2, "log"),
+    Action("colour-by", "b", "colour", "Colour by the family or the next setting", ("frontier",), "chart", 3, "colour"),
     Action(
         "point-left",
         "left",

@@ -25,7 +25,7 @@ Colour = int | tuple[int, int, int]
 
 GLYPHS: dict[str, tuple[str, str]] = {
     "infeasible": ("×", "x"),
-    "dominated": ("·", "."),
+    "dominated": ("●", "."),
     "running": ("▷", ">"),
     "reference": ("○", "o"),
     "cascade": ("◇", "+"),
@@ -33,6 +33,12 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "frontier": ("★", "*"),
 }
 """Marker of each kind, and the one for ASCII; later ones are drawn over earlier ones."""
+
+GROUPS = (("●", "a"), ("■", "b"), ("▲", "c"), ("▼", "d"), ("✚", "e"), ("◈", "f"))
+"""Marker of the dominated trials of each group, and the one for ASCII."""
+
+SERIES = 6
+"""Curves, and groups, before colours repeat."""
 
 COLOURS: dict[str, Colour] = {
     "infeasible": 8,
@@ -43,7 +49,7 @@ COLOURS: dict[str, Colour] = {
     "baseline": 11,
     "frontier": 10,
     "line": 8,
-    **{f"series{i}": 9 + i for i in range(6)},
+    **{f"series{i}": 9 + i for i in range(SERIES)},
 }
 """What is coloured, with the palette index of each: kinds of points, lines across, and curves by their place."""
 
@@ -79,17 +85,31 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A part of a legend, and whose colour it explains."""
+
+    text: str
+    key: str = ""
+    line: bool = False
+    """Whether it explains a line across, not marks or curves."""
+
+
+@dataclass(frozen=True)
 class Drawing:
     """A chart: `text` of at most the requested height, and what its owner shows around it."""
 
     text: str
-    legend: tuple[str, ...] = ()
+    legend: tuple[Word, ...] = ()
     hidden: int = 0
     """Points that could not be drawn."""
     readings: tuple[tuple[str, float | None], ...] = ()
     """Names and values under the cursor or the crosshair."""
     drawn: bool = True
     """False where `text` is a sentence that says why there is no chart."""
+    marks: tuple[tuple[int, int, int], ...] = ()
+    """Column and line of `text` where each mark is, and which one it is, by its index in what was drawn."""
+    area: tuple[tuple[int, int, int], ...] = ()
+    """Lines of `text` with the first and last column, half-open, of what the frontier dominates."""
 
 
 @dataclass
@@ -104,7 +124,13 @@ class Canvas:
     rows: int
     spare: float = 0.0
     """Share of the width kept free at the right for labels."""
+    left: int = 0
+    """Cells of the text before the first column."""
+    top: int = 0
+    """Lines of the text above the highest row."""
     taken: set[tuple[int, int]] = field(default_factory=set)
+    crossed: set[tuple[int, int]] = field(default_factory=set)
+    """Where lines are: labels cover them only where there is no other room."""
 
     def share(self, x: float) -> float:
         return self.x.share(x) * (1 - self.spare)
@@ -117,6 +143,17 @@ class Canvas:
         """Row of cells, from 0 at the bottom."""
         return int(0.5 + (self.rows - 1) * self.y.share(y))
 
+    def cell(self, x: float, y: float) -> tuple[int, int]:
+        return self.column(x), self.row(y)
+
+    def place(self, x: float, y: float) -> tuple[int, int]:
+        """Column and line of the text."""
+        return self.left + self.column(x), self.top + self.rows - 1 - self.row(y)
+
+    def below(self, spans: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
+        """Rows with their first and last column, as lines of the text."""
+        return tuple((self.top + self.rows - 1 - row, self.left + start, self.left + end) for row, start, end in spans)
+
     def dots(self, pairs: Sequence[tuple[float, float]]) -> list[Dot]:
         """The dot of each pair of values; a cell holds `look.dots` of them."""
         across, up = self.look.dots
@@ -127,11 +164,6 @@ class Canvas:
     def near_end(self, column: int) -> bool:
         """Whether labels go to the left of their marks here, towards the inside."""
         return column > 0.8 * self.columns
-
-    def middle(self, x: float, y: float) -> tuple[int, int]:
-        """The dot in the middle of a mark's cell, so that lines meet their marks."""
-        across, up = self.look.dots
-        return self.column(x) * across + across // 2, self.row(y) * up + up // 2
 
     def paint(self, key: str) -> Colour | str:
         if not self.look.colour:
@@ -150,11 +182,22 @@ class Canvas:
     def dotted(self, corners: Sequence[Dot], letter: str, key: str, dashes: tuple[int, ...]) -> None:
         """A line of dots with the pattern of `dashes`; of letters if the marker is ASCII."""
         marker: Marker = "ascii" if self.look.plain else self.look.marker
-        cells = characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter)
+        self.scatter_cells(characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter), key)
+
+    def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str) -> None:
+        """A line as the character of each of its cells."""
         wide, high = max(1, self.columns - 1), max(1, self.rows - 1)
-        xs, ys = [column / wide for column, _ in cells], [row / high for _, row in cells]
-        if cells:
-            self.figure.scatter(xs, ys, marker=list(cells.values()), color=self.paint(key))
+        xs, ys = [column / wide for column, _ in characters], [row / high for _, row in characters]
+        self.crossed.update(characters)
+        if characters:
+            self.figure.scatter(xs, ys, marker=list(characters.values()), color=self.paint(key))
+
+    def name_axes(self) -> None:
+        """The titles in the corners, where the owner's frame does not hold them."""
+        if not self.look.frame:
+            right = self.columns - 1
+            self.write(self.y.axis.title, "line", [(1, self.rows - 1, "left"), (1, self.rows - 2, "left")])
+            self.write(self.x.axis.title, "line", [(right, 0, "right"), (right, 1, "right")])
 
     def take(self, column: int, row: int, length: int) -> None:
         self.taken.update((column + i, row) for i in range(length))
@@ -166,15 +209,16 @@ class Canvas:
         style = "bold" if bold else "default"
         self.figure.text(text, x=x, y=y, alignment="left", color=self.paint(key), style=style)
 
-    def write(self, text: str, key: str, places: Sequence[tuple[int, int, str]]) -> bool:
+    def write(self, text: str, key: str, places: Sequence[tuple[int, int, str]], *, bold: bool = False) -> bool:
         """Write a label at the first free position (column, row, side of the column); False if there is none."""
         label = cells(text, self.look)
-        for column, row, side in places:
-            start = column if side == "left" else column - len(label) + 1
-            free = all((start + i, row) not in self.taken for i in range(len(label)))
-            if free and start >= 0 and start + len(label) <= self.columns and 0 <= row < self.rows:
-                self.put(label, start, row, key)
-                return True
+        for occupied in (self.taken | self.crossed, self.taken):
+            for column, row, side in places:
+                start = column if side == "left" else column - len(label) + 1
+                free = all((start + i, row) not in occupied for i in range(len(label)))
+                if free and label and start >= 0 and start + len(label) <= self.columns and 0 <= row < self.rows:
+                    self.put(label, start, row, key, bold=bold)
+                    return True
         return False
 
     def text(self) -> str:
@@ -211,7 +255,9 @@ def canvas_of(look: Look, x: Scale, y: Scale, *, spare: int = 0, bare: bool = Fa
         plotext.yaxes(not bare, look.frame and not bare)
         plotext.xlim(0, 1)
         plotext.ylim(0, 1)
-        canvas = Canvas(plotext, look, x, y, columns, rows, free)
+        left = look.width - columns - (look.frame and not bare)
+        top = (look.frame and not bare) + (titled and bool(y.axis.title))
+        canvas = Canvas(plotext, look, x, y, columns, rows, free, left, top)
         plotext.scatter([0.0], [0.0], marker=" ", color="default")  # without data there are no axes
         plotext.xticks([canvas.share(v) for v in across], [cells(x.text(v), look) for v in across])
         plotext.yticks([y.share(v) for v in up], names)
@@ -239,7 +285,7 @@ def sorry(look: Look, hidden: int) -> Drawing:
     return Drawing(f"a chart needs {LEAST[0]} by {LEAST[1]} cells"[: max(0, look.width)], hidden=hidden, drawn=False)
 
 
-def kind_words(kinds: Iterable[Kind], look: Look) -> list[str]:
+def kind_words(kinds: Iterable[Kind], look: Look) -> list[Word]:
     """The legend of these kinds, the most important first."""
     found = set(kinds)
-    return [f"{glyphs[look.plain]} {kind}" for kind, glyphs in reversed(GLYPHS.items()) if kind in found]
+    return [Word(f"{glyphs[look.plain]} {kind}", kind) for kind, glyphs in reversed(GLYPHS.items()) if kind in found]

@@ -95,7 +95,7 @@ def _strand(canvas: Canvas, strand: Strand, places: Sequence[float], rulers: Seq
         marks.append(at)
         run.append((round(at[0] * (canvas.columns * across - 1)), round(at[1] * (canvas.rows * up - 1))))
     canvas.dotted(run, ".", strand.kind, dashes)
-    glyph = ("●", "@")[canvas.look.plain] if chosen else GLYPHS[strand.kind][canvas.look.plain]
+    glyph = ("◉", "@")[canvas.look.plain] if chosen else GLYPHS[strand.kind][canvas.look.plain]
     canvas.scatter(marks, glyph, strand.kind, bold=chosen)
 
 

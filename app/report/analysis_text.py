@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from bertdistill.app.draw.canvas import Look
-from bertdistill.app.draw.charts import Curve, curves_chart
+from bertdistill.app.draw.curves import Curve, curves_chart
 from bertdistill.app.report.summary import Page
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line

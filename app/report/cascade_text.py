@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bertdistill.app.draw.canvas import Look
-from bertdistill.app.draw.charts import Curve, curves_chart
+from bertdistill.app.draw.curves import Curve, curves_chart
 from bertdistill.app.report.summary import Page
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.tables import text_table

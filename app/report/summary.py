@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bertdistill.app.draw.canvas import Look
-from bertdistill.app.draw.charts import frontier_chart
+from bertdistill.app.draw.plane import frontier_chart
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import markdown_table, pairs, text_table
 from bertdistill.app.views.analysis import study_scenarios
 from bertdistill.app.views.cascades import cascade_points
+from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.rank_card import rank_card
 from bertdistill.app.views.view import (
     StudyView,
     all_metrics,
     chart_axes,
     chart_axis,
-    chart_points,
     columns,
     differences,
     remark,
@@ -99,8 +99,9 @@ def chart(
     axis_y = chart_axis(view, y_name, ascii_only=page.ascii_only)
     if log is not None:
         axis_x = replace(axis_x, log=log)
-    points = [*chart_points(view, x_name, y_name), *cascade_points(view, cascades, x_name, y_name)]
-    return frontier_chart(points, axis_x, axis_y, look)
+    points, groups = frontier_points(view, x_name, y_name)
+    joined = cascade_points(view, cascades, x_name, y_name)
+    return frontier_chart([*points, *joined], axis_x, axis_y, look, groups=groups)
 
 
 def headline(view: StudyView, page: Page) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Drawing, Look
-from bertdistill.app.draw.charts import Point, frontier_chart, frontier_drawing
+from bertdistill.app.draw.plane import Point, frontier_chart, frontier_drawing
 from bertdistill.app.report.ladder_text import interval, interval_words, spread
 from bertdistill.app.report.summary import Page
 from bertdistill.app.report.table_page import (

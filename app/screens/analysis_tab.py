@@ -141,9 +141,9 @@ class ChartTab(Tab):
     def _subtitle(self, event: Chart.Drawn) -> None:
         entitle(self._chart, subtitle=self.subtitle(event.drawing))
 
-    def subtitle(self, drawing: Drawing) -> str:
+    def subtitle(self, drawing: Drawing) -> str | Text:
         """Below the chart: what its marks mean."""
-        return "  ".join(drawing.legend)
+        return self._chart.legend(drawing.legend)
 
     @property
     def number(self) -> int | None:

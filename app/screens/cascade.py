@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.children.analysis_process import ask_oracle
-from bertdistill.app.draw.charts import curves_drawing
+from bertdistill.app.draw.curves import curves_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask
 from bertdistill.app.screens.live_screen import LiveScreen

@@ -85,7 +85,9 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         trials = [trial for number in numbers if (trial := view.trial(number)) is not None]
         comparison = compare([outcome(view, trial) for trial in trials], view.objectives)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
-        curves, names = reader.curves(view, numbers, lambda n: self._curves.wanted(n, len(numbers)), columns)
+        curves, names = reader.curves(
+            view, numbers, lambda n: self._curves.wanted(n, len(numbers), view.scores), columns
+        )
         return CompareNews(view, comparison, curves, names)
 
     def show(self, news: CompareNews) -> None:
@@ -146,6 +148,9 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         self.numbers = tuple(n for n in self.numbers if n != self.chosen)
         self.chosen = self.numbers[min(place, len(self.numbers) - 1)]
         self.ui.look_again()
+
+    def action_all_series(self) -> None:
+        self.ui.open_series(self.study_name, self.numbers)
 
     def action_same(self) -> None:
         self._every = not self._every

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from bertdistill.app.draw.canvas import Drawing
-from bertdistill.app.draw.charts import Curve, curves_drawing
+from bertdistill.app.draw.curves import Curve, curves_drawing
 from bertdistill.app.report.analysis_text import since_words
 from bertdistill.app.screens.analysis_tab import ChartTab, numbered
 from bertdistill.app.text import format as fmt

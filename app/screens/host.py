@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from textual.geometry import Size
 from textual.screen import Screen
 
+from bertdistill.app.memory import Memory
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.engine.contract.workspace import Workspace
 
@@ -21,6 +22,7 @@ class Host(Protocol):
     """The App, as its screens see it."""
 
     workspace: Workspace
+    memory: Memory
     options: Options
     marker: Marker
     who: str
@@ -57,6 +59,7 @@ class Host(Protocol):
     def open_rerun(self, study: str, number: int) -> None: ...
     def open_promote(self, study: str, number: int) -> None: ...
     def open_compare(self, study: str, numbers: tuple[int, ...]) -> None: ...
+    def open_series(self, study: str, numbers: tuple[int, ...]) -> None: ...
     def open_cascade(self, study: str, number: int, other: int | None = None) -> None: ...
     def open_analysis(self, study: str, number: int | None = None) -> None: ...
     def open_history(self, study: str) -> None: ...

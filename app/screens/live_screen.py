@@ -11,12 +11,13 @@ from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.events import Click
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app.bindings import LEAST, footer
+from bertdistill.app.bindings import LEAST, does, footer
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
@@ -43,6 +44,19 @@ class Line(Static):
             self._text = text
             height = self.styles.height  # with a fixed height nothing else has to move
             self.update(text, layout=height is not None and height.is_auto)
+
+
+class Keys(Line):
+    """The footer; a click on a key does what the key does."""
+
+    spans: tuple[tuple[int, int, str], ...] = ()
+    """First and last cell, half-open, of each key with its word."""
+
+    def on_click(self, event: Click) -> None:
+        word = next((word for start, end, word in self.spans if start <= event.x < end), None)
+        if word is not None and (found := does(self.screen, word)) is not None:
+            action, target = found
+            self.call_later(self.app.run_action, action.name, target)
 
 
 class LiveScreen(Hosted, Screen[Any]):
@@ -79,7 +93,7 @@ class LiveScreen(Hosted, Screen[Any]):
         yield from self.body()
         if self.tells:
             yield Line(id="outcome")
-        yield Line(id="keys")
+        yield Keys(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
 
     def body(self) -> Iterable[Widget]:
@@ -175,11 +189,15 @@ class LiveScreen(Hosted, Screen[Any]):
         keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
         while len(keys) > 2 and sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
             del keys[-3]  # help and quit are the last two
-        text = Text(no_wrap=True, overflow="ellipsis")
+        text, spans = Text(no_wrap=True, overflow="ellipsis"), []
         for key, word in keys:
+            start = text.cell_len
             text.append(f" {key} ", "bold reverse" if self.ui.is_plain else "bold")
             text.append(f"{word} ")
-        self.query_one("#keys", Line).say(text)
+            spans.append((start, text.cell_len, word))
+        line = self.query_one("#keys", Keys)
+        line.spans = tuple(spans)
+        line.say(text)
 
     def on_resize(self) -> None:
         self.refresh_keys()

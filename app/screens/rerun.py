@@ -22,7 +22,8 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.draw.charts import frontier_drawing
+from bertdistill.app.draw.canvas import Word
+from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import Line, LiveScreen
@@ -157,8 +158,8 @@ trial is opened instead.
     @on(Chart.Drawn)
     def name_marks(self, event: Chart.Drawn) -> None:
         guess = self.outlook is not None and bool(self.outlook.neighbours)
-        words = [word for word in event.drawing.legend if not word.endswith(" running")]
-        entitle(event.chart, subtitle="  ".join([*(["[ ] guess"] if guess else []), *words]))
+        words = [word for word in event.drawing.legend if word.key != "running"]
+        entitle(event.chart, subtitle=event.chart.legend([*([Word("[ ] guess")] if guess else []), *words]))
 
     # ---------------------------------------------------------------------------------------------------- choosing
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app.draw.charts import Point, slice_drawing
+from bertdistill.app.draw.plane import Point, slice_drawing
 from bertdistill.app.report.analysis_text import transfer_text
 from bertdistill.app.screens.analysis_tab import ChartTab, Words, baseline_of, kind_of, numbered
 from bertdistill.app.screens.parallel_tab import drawn_axis

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on
+from textual.containers import Horizontal
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header
@@ -19,9 +22,12 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.study_card import study_card
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
@@ -41,7 +47,12 @@ COLUMNS = (
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
 )
+LISTED = ("study", "state", "progress", "trials")
+"""The columns beside an inspector, which says the rest."""
 EMPTY = "No study yet. Press n to create one; the demo, first in its list, needs no data and no network."
+INSPECTOR = "studies.inspector"
+"""Remembered: whether it is shown."""
+NO_POINT = "The first point appears when a trial has both scores."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
@@ -75,9 +86,12 @@ is closed: the runner and its workers are separate processes.
         self._archived = False
 
     def body(self) -> Iterable[Widget]:
-        yield LineTable(id="studies", classes="pane")
+        with Horizontal(id="studies-body"):
+            yield LineTable(id="studies", classes="pane")
+            yield Inspector(id="inspector", classes="pane")
 
     def on_mount(self) -> None:
+        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
         self.query_one(LineTable).focus()
 
     def read(self, reader: Reader) -> StudiesNews:
@@ -94,7 +108,8 @@ is closed: the runner and its workers are separate processes.
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
         rows = [self._row(view, news) for view in views]
-        table.show(COLUMNS, rows, empty=ALL_AWAY if news.views else EMPTY)
+        table.show(self._columns, rows, empty=ALL_AWAY if news.views else EMPTY)
+        self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(views)
         entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
@@ -128,9 +143,43 @@ is closed: the runner and its workers are separate processes.
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
-        return Row(study.name, cells, dim=study.id in news.archived)
+        kept = {column.key for column in self._columns}
+        shown = tuple(cell for column, cell in zip(COLUMNS, cells, strict=True) if column.key in kept)
+        return Row(study.name, shown, dim=study.id in news.archived)
+
+    @property
+    def _inspected(self) -> bool:
+        return self.has_class("-inspected") and self.has_class("-wide")
+
+    @property
+    def _columns(self) -> Sequence[Column]:
+        if not self._inspected:
+            return COLUMNS
+        first, *others = (column for column in COLUMNS if column.key in LISTED)
+        return [replace(first, width=16, grow=True), *others]
+
+    @on(LineTable.Moved)
+    def _inspect(self) -> None:
+        """What the study under the cursor has found."""
+        view = self._view()
+        if view is None or not self._inspected:
+            return
+        x, y = chart_axes(view)
+        across, up = (chart_axis(view, name, ascii_only=self.ui.ascii_only) for name in (x, y))
+        points, groups = frontier_points(view, x, y)
+        make = partial(frontier_drawing, points, across, up, groups=groups)
+        title = f"{view.study.name}: {up.title} over {across.title}"
+        facts = study_card(view, ascii_only=self.ui.ascii_only)
+        self.query_one(Inspector).inspect(title, facts, make, empty=NO_POINT)
 
     # -------------------------------------------------------------------------------------------------------- actions
+
+    def action_inspector(self) -> None:
+        shown = not self.has_class("-inspected")
+        self.ui.memory.keep(INSPECTOR, shown)
+        self.set_class(shown, "-inspected")
+        if self.news is not None:
+            self.show(self.news)
 
     @property
     def study_name(self) -> str:

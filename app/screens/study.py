@@ -24,10 +24,12 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.study_log import study_log
+from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import trial_table
 from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.frontier_chart import FrontierChart
+from bertdistill.app.widgets.inspector import Facts
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
+INSPECTOR = "study.inspector"
+"""Remembered: whether it is shown."""
 LEAST_COLUMNS = 60
 """Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
@@ -109,7 +113,9 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="study-body"):
-            yield LineTable(id="trials", classes="pane")
+            with Vertical(id="listed"):
+                yield LineTable(id="trials", classes="pane")
+                yield Facts(id="card", classes="pane")
             with Vertical(id="charts"):
                 yield self._frontier
                 yield self._curves
@@ -117,6 +123,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
+        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
         self.query_one("#trials").focus()
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -130,7 +137,9 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         numbers = self._drawn(view)
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         several = 3 if numbers == (PREPARATION,) else len(numbers)  # a teacher has no soft loss: one curve is enough
-        curves, names = reader.curves(view, numbers, lambda names: self._curves.wanted(names, several), columns)
+        curves, names = reader.curves(
+            view, numbers, lambda names: self._curves.wanted(names, several, view.scores), columns
+        )
         return StudyNews(
             view,
             reader.losses(self.study_name),
@@ -184,6 +193,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def _show_charts(self) -> None:
         if self.news is not None:
             self._show_frontier(self.news)
+            self._inspect()
             self._curves.show(self.news.curves, self.news.series)
 
     def _show_log(self, news: StudyNews) -> None:
@@ -224,6 +234,15 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         if self._filter_text:  # the numbers first: a narrow border cuts the end
             title = f"{len(rows)} of {len(view.trials)} {title.lower()}: {safe_line(self._filter_text, 60)}"
         entitle(table, title=title, subtitle=self._marked_words())
+
+    def _inspect(self) -> None:
+        """The trial under the cursor in a few facts, below the list."""
+        trial, card = self.selected, self.query_one("#card", Facts)
+        if trial is None or self.news is None:
+            card.tell(())
+            return
+        card.tell(trial_card(self.news.view, trial, ascii_only=self.ui.ascii_only))
+        entitle(card, title=f"#{trial.number}")
 
     def _marked_words(self) -> str:
         """The marked trials in the order of their columns when they are compared; without any, what ranks them."""
@@ -269,6 +288,15 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def moved(self, event: LineTable.Moved) -> None:
         self._select(event.key)
 
+    @on(LineTable.Headed, "#trials")
+    def headed(self, event: LineTable.Headed) -> None:
+        """Sort by that column; again, the other way."""
+        if event.column == self._sort:
+            self._reverse = not self._reverse
+        else:
+            self._sort, self._reverse = event.column, False
+        self._again()
+
     @on(LineTable.Chosen, "#trials")
     def chosen(self, event: LineTable.Chosen) -> None:
         self._select(event.key)
@@ -287,12 +315,17 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self.query_one("#trials", LineTable).move_to(event.number)
         self._select(event.number)
 
+    @on(FrontierChart.Opened)
+    def point_opened(self) -> None:
+        self.action_open()
+
     def _select(self, key: Any) -> None:
         if self._selected == key:
             return
         self._selected = key
         if self.news is not None:
             self._show_frontier(self.news)
+            self._inspect()
         self.refresh_keys()
         self.ui.look_again()
 
@@ -363,6 +396,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def action_compare(self) -> None:
         self.ui.open_compare(self.study_name, self._compared())
 
+    def action_all_series(self) -> None:
+        numbers = self.marked or ((self._under_cursor,) if self._under_cursor is not None else ())
+        self.ui.open_series(self.study_name, numbers or (PREPARATION,))
+
     def action_cascade(self) -> None:
         """The two marked trials; else the one marked or under the cursor, and the teacher."""
         first, *rest = self.marked or (self._under_cursor,)
@@ -421,6 +458,11 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             self.action_pane("trials" if self._log.display else "log")
         else:
             self.toggle_class("-log")
+
+    def action_inspector(self) -> None:
+        shown = not self.has_class("-inspected")
+        self.ui.memory.keep(INSPECTOR, shown)
+        self.set_class(shown, "-inspected")
 
     def action_maximise(self) -> None:
         name = self.focused.id if self.focused is not None and self.focused.id in PANES else "trials"

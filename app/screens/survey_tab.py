@@ -72,7 +72,7 @@ class SurveyTab(EvidenceTab[Survey]):
 
     @on(Chart.Drawn)
     def _legend(self, event: Chart.Drawn) -> None:
-        entitle(self._chart, subtitle="  ".join(event.drawing.legend))
+        entitle(self._chart, subtitle=self._chart.legend(event.drawing.legend))
 
     @on(LineTable.Moved)
     def _moved(self) -> None:

@@ -115,7 +115,7 @@ mentions another trial opens it, `escape` returns.
             done = trial.state == TrialState.COMPLETE
             models = [m for m in reads.model_versions(session) if m.trial_id == trial.id] if done else []
         columns = max(LEAST_COLUMNS, self._curves.size.width)
-        curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1), columns)
+        curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1, view.scores), columns)
         log, title = self._log(details["attempts"])
         card = rank_card(view, trial, self._table(view))
         return TrialNews(view, trial, details, card, models, curves, names, log, title)
@@ -250,6 +250,9 @@ mentions another trial opens it, `escape` returns.
             found.append(("log", "\n".join(line for _, line in self.news.log)))
         folders = [("folder of attempt", a["attempt"], a["folder"]) for a in self.news.details["attempts"]]
         return found + [(f"{what} {number}", str(ws.absolute(folder))) for what, number, folder in folders]
+
+    def action_all_series(self) -> None:
+        self.ui.open_series(self.study_name, (self.number,))
 
     def action_rerun(self) -> None:
         self.ui.open_rerun(self.study_name, self.number)

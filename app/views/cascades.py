@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.app.draw.charts import Point
+from bertdistill.app.draw.plane import Point
 from bertdistill.app.errors import UsageError
 from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.analysis.joined import Joined, on_frontier

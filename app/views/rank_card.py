@@ -34,10 +34,11 @@ def rank_card(view: StudyView, trial: Trial, table: ScenarioTable) -> list[Fact]
 
     `table` are the scenarios of the same study; they change only when a trial ends, so callers keep them.
     """
-    return [*_place(view, trial), *_lacks(view, trial), *_gain(view, trial), *_uses(trial, table)]
+    return [*place(view, trial), *_lacks(view, trial), *_gain(view, trial), *_uses(trial, table)]
 
 
-def _place(view: StudyView, trial: Trial) -> Iterator[Fact]:
+def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
+    """Its rank and what dominates it."""
     ranked = view.ranked.get(trial.number)
     if ranked is None:
         yield Fact("rank", "none: only complete trials with every objective are ranked")

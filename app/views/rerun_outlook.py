@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bertdistill.app.draw.charts import Point
+from bertdistill.app.draw.plane import Point
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView, chart_axes, chart_trials

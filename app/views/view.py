@@ -14,7 +14,7 @@ from typing import Any
 
 from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Kind
-from bertdistill.app.draw.charts import Point
+from bertdistill.app.draw.plane import Point
 from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
@@ -75,6 +75,11 @@ class StudyView:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         return self.outline.objectives
+
+    @property
+    def scores(self) -> list[str]:
+        """The metrics of the objectives, in their order; a size among them has no curve."""
+        return [objective.metric for objective in self.objectives]
 
     @property
     def frontier(self) -> list[Trial]:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from rich.color import Color as Paint
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.app import RenderResult
 from textual.color import Color
 from textual.geometry import Region
@@ -19,8 +22,9 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from bertdistill.app.draw.canvas import LEAST, Colour, Drawing, Look
+from bertdistill.app.draw.canvas import COLOURS, LEAST, Colour, Drawing, Look, Word
 from bertdistill.app.draw.dots import Marker
+from bertdistill.app.text.safe import safe_line
 
 _SHADES: dict[str, tuple[str, float]] = {
     "frontier": ("text-success", 1.0),
@@ -38,6 +42,12 @@ _SHADES: dict[str, tuple[str, float]] = {
     "series5": ("foreground", 0.8),
 }
 """Theme variable of each colour in a chart, and its opacity over the background."""
+LEAST_CONTRAST = 4.5
+"""Of marks, lines and labels with the background, as WCAG 2 asks of text."""
+_AREA = 0.08
+"""Opacity of the area that the frontier dominates."""
+_REACH = (2, 1)
+"""Columns and lines from a mark that the mouse still hits it at."""
 
 
 def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour]:
@@ -46,8 +56,26 @@ def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour
     for key, (name, strength) in _SHADES.items():
         value = variables.get(name, "")
         if value.startswith("#"):
-            found[key] = background.blend(Color.parse(value), strength).rgb
+            found[key] = readable(background.blend(Color.parse(value), strength), background).rgb
     return found
+
+
+def readable(colour: Color, background: Color) -> Color:
+    """The colour, or the nearest one towards black or white that has enough contrast with the background."""
+    end = max((Color(0, 0, 0), Color(255, 255, 255)), key=lambda one: contrast(one, background))
+    shades = (colour.blend(end, share / 20) for share in range(21))
+    return next((one for one in shades if contrast(one, background) >= LEAST_CONTRAST), end)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The contrast ratio of WCAG 2, from 1 to 21."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    parts = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour.normalized]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 class Chart(Widget, can_focus=True):
@@ -71,11 +99,35 @@ class Chart(Widget, can_focus=True):
         def control(self) -> Chart:
             return self.chart
 
+    @dataclass
+    class Picked(Message):
+        """A mark was clicked, `index` in what was drawn."""
+
+        chart: Chart
+        index: int
+        twice: bool
+
+        @property
+        def control(self) -> Chart:
+            return self.chart
+
+    @dataclass
+    class Hovered(Message):
+        """The mouse is over this mark, or over none."""
+
+        chart: Chart
+        index: int | None
+
+        @property
+        def control(self) -> Chart:
+            return self.chart
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._hovered: int | None = None
         self._make: Callable[[Look], Drawing] | None = None
         self._empty = ""
-        self._strips: dict[int, tuple[str, Strip]] = {}
+        self._strips: dict[int, tuple[tuple[str, tuple[int, int] | None], Strip]] = {}
         self._drawing = Drawing("", drawn=False)
         self._drawn_for: Look | None = None
         self._stale = True
@@ -123,8 +175,48 @@ class Chart(Widget, can_focus=True):
         if self._stale or resized or (self._restyled and seen != self.look):
             self._redraw()
         self._restyled = False
-        _, strip = self._strips.get(y, ("", Strip.blank(size.width)))
+        _, strip = self._strips.get(y, (None, Strip.blank(size.width)))
         return strip.apply_style(self.rich_style)
+
+    def legend(self, words: Iterable[Word]) -> Text:
+        """These parts of a legend in the colours that they explain."""
+        colours = self.look.palette
+        text = Text()
+        for word in words:
+            colour = (COLOURS if colours is None else colours).get(word.key)
+            paint = Paint.from_rgb(*colour) if isinstance(colour, tuple) else colour
+            style = (
+                Style() if paint is None else Style(color=Paint.from_ansi(paint) if isinstance(paint, int) else paint)
+            )
+            text.append("  " if text else "").append(safe_line(word.text, 100), style)
+        return text
+
+    def on_click(self, event: events.Click) -> None:
+        if (index := self._mark_at(event)) is not None:
+            self.post_message(self.Picked(self, index, event.chain == 2))
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self._hover(self._mark_at(event))
+
+    def on_leave(self) -> None:
+        self._hover(None)
+
+    def _hover(self, index: int | None) -> None:
+        if index != self._hovered:
+            self._hovered = index
+            self.post_message(self.Hovered(self, index))
+
+    def _mark_at(self, event: events.MouseEvent) -> int | None:
+        """The mark nearest to the mouse, a later one if two share a cell: it is drawn on top."""
+        place = event.get_content_offset(self)
+        if place is None:
+            return None
+        near = [
+            (abs(x - place.x) + 2 * abs(y - place.y), -index, index)
+            for x, y, index in self._drawing.marks
+            if abs(x - place.x) <= _REACH[0] and abs(y - place.y) <= _REACH[1]
+        ]
+        return min(near)[2] if near else None
 
     def watch_marker(self) -> None:
         self._stale = True
@@ -145,12 +237,14 @@ class Chart(Widget, can_focus=True):
         look = self.look
         resized = self._drawn_for is None or self._drawn_for.width != look.width
         self._stale, self._drawn_for = False, look
-        before, blank = {} if resized else self._strips, ("", Strip.blank(look.width))
+        before, blank = {} if resized else self._strips, (("", None), Strip.blank(look.width))
         self._strips, changed = {}, []
-        for y, line in enumerate([*self._lines(look), *[""] * look.height][: look.height]):
-            kept = before.get(y, blank)
-            if kept[0] != line:
-                old, kept = kept[1], (line, self._strip(line, look.width))
+        lines = [*self._lines(look), *[""] * look.height][: look.height]
+        area = {} if look.palette is None else {y: (start, end) for y, start, end in self._drawing.area}
+        for y, line in enumerate(lines):
+            kept, shaded = before.get(y, blank), area.get(y)
+            if kept[0] != (line, shaded):
+                old, kept = kept[1], ((line, shaded), self._shade(self._strip(line, look.width), shaded))
                 start, end = _differing(old, kept[1])
                 changed.append(Region(start, y, end - start, 1))
             self._strips[y] = kept
@@ -163,14 +257,28 @@ class Chart(Widget, can_focus=True):
         strip = Strip(Text.from_ansi(line).render(self.app.console)).adjust_cell_length(width)
         return Strip(_merged(strip), width)
 
+    def _shade(self, strip: Strip, columns: tuple[int, int] | None) -> Strip:
+        """The background of these columns, half-open, faintly in the colour of the frontier."""
+        if columns is None or not isinstance(colour := (self.look.palette or {}).get("frontier"), tuple):
+            return strip
+        start, end = columns
+        faint = Style(bgcolor=self.background_colors[1].blend(Color(*colour), _AREA).rich_color)
+        parts = strip.crop(0, start), strip.crop(start, end).apply_style(faint), strip.crop(end, strip.cell_length)
+        return Strip.join(parts)
+
     def _lines(self, look: Look) -> list[str]:
         if look.width < LEAST[0] or look.height < LEAST[1]:
             return wrap("too small for a chart", max(1, look.width))
         drawing = self._make(look) if self._make is not None else Drawing(self._empty, drawn=False)
-        if replace(drawing, text="") != replace(self._drawing, text=""):
+        if _around(drawing) != _around(self._drawing):
             self.post_message(self.Drawn(self, drawing))
         self._drawing = drawing
         return drawing.text.split("\n") if drawing.drawn else wrap(self._empty or drawing.text, look.width)
+
+
+def _around(drawing: Drawing) -> Drawing:
+    """What its owner shows around it."""
+    return replace(drawing, text="", marks=(), area=())
 
 
 def _merged(segments: Iterable[Segment]) -> list[Segment]:
@@ -189,8 +297,14 @@ def _merged(segments: Iterable[Segment]) -> list[Segment]:
 
 def _differing(old: Strip, new: Strip) -> tuple[int, int]:
     """First and last cell, half-open, in which two lines differ; all of the line where characters are not cells."""
-    a = [(char, style if char != " " else None) for text, style, _ in old for char in text]
-    b = [(char, style if char != " " else None) for text, style, _ in new for char in text]
+    a, b = _cells(old), _cells(new)
     cells = [x for x, (left, right) in enumerate(zip(a, b, strict=False)) if left != right]
     plain = len(a) == len(b) == new.cell_length
     return (cells[0], cells[-1] + 1) if cells and plain else (0, new.cell_length)
+
+
+def _cells(strip: Strip) -> list[tuple[str, object]]:
+    """Each character with what is seen of its style."""
+    return [
+        (char, style if char != " " else style.bgcolor if style else None) for text, style, _ in strip for char in text
+    ]

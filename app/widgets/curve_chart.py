@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 from textual import on
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.draw.charts import Curve, curves_drawing
+from bertdistill.app.draw.curves import Curve, curves_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.curves import TrialCurve
@@ -34,7 +35,8 @@ class CurvesChart(Chart):
     PLACE = "curves"
     BINDINGS: ClassVar = bindings("curves")
     HELP = """
-Each curve has its own marker and its name at its end. Arrows move the crosshair, whose values stand in the lower
+The score on the validation split comes first, then the losses (`v`). Each curve has its own colour, or its own dashes
+where there is none, and its name at its end. Arrows move the crosshair, whose values stand in the lower
 border; points that are not finite are counted in the title and never drawn.
 """
 
@@ -49,16 +51,10 @@ border; points that are not finite are counted in the title and never drawn.
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
 
-    def wanted(self, names: Sequence[str], trials: int) -> list[str]:
-        """Which of the existing series to read, for this many trials."""
-        sets = self._sets(names, trials)
+    def wanted(self, names: Sequence[str], trials: int, scores: Sequence[str]) -> list[str]:
+        """Which of the existing series to read, for this many trials; those of `scores` come first."""
+        sets = _sets(names, trials, scores)
         return sets[self._set % len(sets)] if sets else []
-
-    def _sets(self, names: Sequence[str], trials: int) -> list[list[str]]:
-        """Losses, then each score of the validation split, then every other series by itself."""
-        losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
-        rest = sorted((n for n in names if n not in losses), key=lambda n: (not n.startswith(EVALUATION), n))
-        return [*([losses] if losses else []), *([n] for n in rest)]
 
     def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
         """Draw these, unless they are drawn already; a frozen chart keeps its curves."""
@@ -74,7 +70,9 @@ border; points that are not finite are counted in the title and never drawn.
     def _draw(self) -> None:
         self._drawn_at = time.monotonic()
         axis = AXES[self._axis]
-        drawn = [_curve(c, axis, several=len({c.trial for c in self._curves}) > 1) for c in self._curves]
+        several = len({c.trial for c in self._curves}) > 1
+        names = [f"{c.label} {_short(c.series)}" if several else _short(c.series) for c in self._curves]
+        drawn = [curve_of(c, axis, name=name) for c, name in zip(self._curves, names, strict=True)]
         steps = [s for curve in drawn for s in curve.steps]
         crosshair = None
         if self._at is not None and steps:
@@ -101,8 +99,8 @@ border; points that are not finite are counted in the title and never drawn.
         """The values under the crosshair, else what each line is."""
         readings = [f"{name} {fmt.setting(value)}" for name, value in event.drawing.readings]
         # Without the newest values: they change with every refresh, and the whole pane would be repainted.
-        names = [words.rpartition(" ")[0] for words in event.drawing.legend]
-        entitle(self, subtitle="  ".join(readings or names))
+        names = [replace(word, text=word.text.rpartition(" ")[0]) for word in event.drawing.legend]
+        entitle(self, subtitle="  ".join(readings) or self.legend(names))
 
     def action_crosshair(self, by: int) -> None:
         """Move by columns of the chart; beyond either end it is hidden."""
@@ -133,11 +131,31 @@ border; points that are not finite are counted in the title and never drawn.
         self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
 
 
+def small_curve(curve: TrialCurve) -> Curve:
+    """The mean of each column, for a chart in which a band would hide the others; its label ends in the last value."""
+    values = [point.value_mean for point in curve.points]
+    last = f" {curve.points[-1].value_last:.4g}" if curve.points else ""
+    return Curve(safe_line(curve.label, 40), curve.steps("step"), values, safe_line(f"{curve.label}{last}", 14))
+
+
+def in_order(names: Sequence[str], scores: Sequence[str]) -> list[str]:
+    """All series by themselves, in the order in which they are offered."""
+    return list(dict.fromkeys(name for one in _sets(names, 1, scores) for name in one))
+
+
+def _sets(names: Sequence[str], trials: int, scores: Sequence[str]) -> list[list[str]]:
+    """The scores of the validation split, those of the study first, then losses, then every other series."""
+    losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
+    first = [n for score in scores if (n := f"{EVALUATION}{score}") in names]
+    rest = sorted((n for n in names if n not in (*losses, *first)), key=lambda n: (not n.startswith(EVALUATION), n))
+    return [*([n] for n in first), *([losses] if losses else []), *([n] for n in rest)]
+
+
 def _short(series: str) -> str:
     return series.removeprefix("train/").removeprefix(EVALUATION)
 
 
-def _curve(curve: TrialCurve, axis: str, *, several: bool) -> Curve:
+def curve_of(curve: TrialCurve, axis: str, *, name: str) -> Curve:
     """Lowest and highest of each column, so that a spike is never lost."""
     steps: list[float] = []
     values: list[float | None] = []
@@ -145,5 +163,4 @@ def _curve(curve: TrialCurve, axis: str, *, several: bool) -> Curve:
         for value in dict.fromkeys((point.value_min, point.value_max)):
             steps.append(step)
             values.append(value)
-    name = f"{curve.label} {_short(curve.series)}" if several else _short(curve.series)
     return Curve(safe_line(name, 40), steps, values)

@@ -12,8 +12,10 @@ from textual import on
 from textual.message import Message
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.draw.charts import Point, frontier_drawing
+from bertdistill.app.draw.plane import Point, frontier_drawing
+from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views import colours
 from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
@@ -28,10 +30,13 @@ class FrontierChart(Chart):
     PLACE = "frontier"
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
-`★` frontier trials are joined by steps, `·` dominated ones are behind, `×` miss a threshold, `▷` run at their exact
-size with their newest score, `◆` is the baseline, `○` a published model. Where x is a cost, `◇` are cascades of two
-frontier trials, or of one and the teacher, that nothing beats; they are not trials and have no rank. Arrows go from
-point to point. A filter hides the marks of other trials; the steps remain those of the frontier over all trials.
+`★` frontier trials are joined by steps, and what they dominate is shaded; `●` dominated ones are there, `×` miss a
+threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is a
+cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
+have no rank. `b` colours the trials by family or by another setting that varies.
+
+Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
+hides the marks of other trials; the steps remain those of the frontier over all trials.
 """
 
     class Moved(Message):
@@ -40,6 +45,9 @@ point to point. A filter hides the marks of other trials; the steps remain those
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
+
+    class Opened(Message):
+        """A trial's mark was clicked twice."""
 
     _view: StudyView | None = None
     _cascades: Sequence[Joined] = ()
@@ -52,6 +60,10 @@ point to point. A filter hides the marks of other trials; the steps remain those
     _log: bool | None = None
     """Whether x is logarithmic; None: as its values suggest."""
     _log_shown = False
+    _by: str | None = None
+    """What the trials are coloured by; None: as is usual for the study."""
+    _over: int | None = None
+    """The mark under the mouse, by its index in `_trials`."""
     _live = True
     _kept: AbstractSet[int] | None = None
     _filter = ""
@@ -78,6 +90,11 @@ point to point. A filter hides the marks of other trials; the steps remain those
         """The trial that the cursor is on."""
         return self._selected
 
+    def trial_at(self, index: int) -> int | None:
+        """The number of the trial whose mark this is; None for a reference."""
+        trial = self._trials[index][0]
+        return None if trial is None else trial.number
+
     def places_cascades(self, view: StudyView) -> bool:
         """Whether cascades have a place in the plane that it shows; it reads plain attributes only."""
         return is_plane(*chart_axes(view, self._x, self._y))
@@ -93,9 +110,12 @@ point to point. A filter hides the marks of other trials; the steps remain those
             return
         x, y = self._axes()
         self._trials = self._fitting(self._read_points(view, x, y))
+        by = colours.usual(view) if self._by is None else self._by
+        colouring = colours.colouring(view, by)
+        self._trials = colours.coloured(self._trials, colouring)
         points = [point for _, point in self._trials]
         state = "live" if self._live else "frozen"
-        drawn = (points, x, y, state, self._log, self._filter, self._selected, view.outline, self.marker)
+        drawn = (points, x, y, state, self._log, self._filter, self._selected, view.outline, self.marker, colouring)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -105,11 +125,13 @@ point to point. A filter hides the marks of other trials; the steps remain those
             axis_x = dataclasses.replace(axis_x, log=self._log)
         self._log_shown = axis_x.log
         state += (", log x" if axis_x.log else "") + (", log y" if axis_y.log else "")
+        state += f", by {by}" if colouring.groups else ""
         state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
         cursor = next(
             (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
         )
-        make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
+        detail = "" if cursor is None else self._reading(cursor)
+        make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
         nothing = "No trial that matches the filter has both scores." if self._filter else ""
         self.draw(make, empty=nothing or "The first point appears when a trial has both scores.")
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
@@ -133,10 +155,35 @@ point to point. A filter hides the marks of other trials; the steps remain those
         outside = [(t, p) for t, p in pairs if t is not None and t.number not in kept and p.edge]
         return [*inside, *((None, dataclasses.replace(point, outside=True)) for _, point in outside)]
 
+    def _reading(self, index: int) -> str:
+        """A mark in words: its label and both values."""
+        _, point = self._trials[index]
+        values = (fmt.metric(name, value) for name, value in zip(self._axes()[::-1], (point.y, point.x), strict=True))
+        trial = self._trials[index][0]
+        label = point.label or ("" if trial is None else f"#{trial.number}")
+        return safe_line(f"{label} {', '.join(values)}", 60)
+
     @on(Chart.Drawn)
-    def name_marks(self, event: Chart.Drawn) -> None:
-        """The legend is in the lower border."""
-        entitle(self, subtitle="  ".join(event.drawing.legend))
+    def name_marks(self) -> None:
+        """The legend is in the lower border, or what the mouse is over."""
+        reading = self._reading(self._over) if self._over is not None and self._over < len(self._trials) else ""
+        entitle(self, subtitle=reading or self.legend(self.drawing.legend))
+
+    @on(Chart.Hovered)
+    def read_mark(self, event: Chart.Hovered) -> None:
+        self._over = event.index
+        self.name_marks()
+
+    @on(Chart.Picked)
+    def pick(self, event: Chart.Picked) -> None:
+        """Take the trial that was clicked."""
+        trial = self._trials[event.index][0] if event.index < len(self._trials) else None
+        if trial is None:
+            return
+        self._selected = trial.number
+        self.post_message(self.Moved(trial.number))
+        if event.twice:
+            self.post_message(self.Opened())
 
     def action_step(self, axis: str, by: int) -> None:
         """The next point along an axis."""
@@ -173,6 +220,15 @@ point to point. A filter hides the marks of other trials; the steps remain those
             self._x, self._y, self._log = after[0], y, None
         else:
             self._x, self._y = x, after[0]
+        self._draw()
+
+    def action_colour(self) -> None:
+        """By the next setting that varies, then by none."""
+        if self._view is None:
+            return
+        names = ["", *colours.choices(self._view)]
+        now = colours.usual(self._view) if self._by is None else self._by
+        self._by = names[(names.index(now) + 1) % len(names)] if now in names else ""
         self._draw()
 
     def action_log_scale(self) -> None:

@@ -110,6 +110,17 @@ class LineTable(ScrollView, can_focus=True):
         def control(self) -> LineTable:
             return self.table
 
+    @dataclass
+    class Headed(Message):
+        """The head of a column was clicked."""
+
+        table: LineTable
+        column: str
+
+        @property
+        def control(self) -> LineTable:
+            return self.table
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._columns: tuple[Column, ...] = ()
@@ -200,7 +211,12 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         at = event.get_content_offset(self)
-        if at is None or at.y == 0:
+        if at is None:
+            return
+        if at.y == 0:
+            heads = [(self._columns[index].key, start, wide) for index, start, wide in self._layout().places]
+            if column := next((key for key, start, wide in heads if start <= at.x <= start + wide), ""):
+                self.post_message(self.Headed(self, column))
             return
         row = at.y - 1 + self.scroll_offset.y
         if row < len(self._rows):

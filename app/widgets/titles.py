@@ -9,14 +9,18 @@ from textual.widget import Widget
 
 from bertdistill.app.text.safe import safe_line
 
-_SHOWN: WeakKeyDictionary[Widget, dict[str, str]] = WeakKeyDictionary()
+_SHOWN: WeakKeyDictionary[Widget, dict[str, str | Text]] = WeakKeyDictionary()
 _BORDER = {"title": "border_title", "subtitle": "border_subtitle"}
 
 
-def entitle(widget: Widget, **titles: str) -> None:
-    """Set `title` and `subtitle` of a pane. Textual repaints the pane for each; here unchanged text costs nothing."""
+def entitle(widget: Widget, **titles: str | Text) -> None:
+    """Set `title` and `subtitle` of a pane. Textual repaints the pane for each; here unchanged text costs nothing.
+
+    A `Text` has colours and is safe already.
+    """
     shown = _SHOWN.setdefault(widget, {})
     for which, words in titles.items():
         if shown.get(which) != words:
             shown[which] = words
-            setattr(widget, _BORDER[which], Text(safe_line(words, 200)))
+            text = words if isinstance(words, Text) else Text(safe_line(words, 200))
+            setattr(widget, _BORDER[which], text)

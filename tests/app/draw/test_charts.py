@@ -11,17 +11,10 @@ import pytest
 
 from bertdistill.app.draw.axes import Axis, drawable, thin, ticks
 from bertdistill.app.draw.canvas import GLYPHS, Look
-from bertdistill.app.draw.charts import (
-    Curve,
-    Point,
-    curves_chart,
-    curves_drawing,
-    frontier_chart,
-    frontier_drawing,
-    slice_drawing,
-)
+from bertdistill.app.draw.curves import Curve, curves_chart, curves_drawing
 from bertdistill.app.draw.dots import Marker
 from bertdistill.app.draw.parallel import Strand, parallel_drawing
+from bertdistill.app.draw.plane import Point, frontier_chart, frontier_drawing, slice_drawing
 from bertdistill.app.text.format import count
 
 X = Axis("params", "minimize", count)
@@ -38,7 +31,7 @@ POINTS = [
 def test_frontier_chart_names_points_and_kinds() -> None:
     """Labels stand at the points, the legend names only the kinds that are there."""
     text = frontier_chart(POINTS, X, Y, Look())
-    assert [True] * 5 == [label in text for label in ("★#3", "★#7", "#0◆", "▷#12", "★ frontier  ◆ baseline  ▷ running")]
+    assert [True] * 5 == [label in text for label in ("#3★", "#7★", "#0◆", "▷#12", "★ frontier  ◆ baseline  ▷ running")]
     assert "infeasible" not in text
 
 
@@ -46,8 +39,8 @@ def test_steps_pass_through_frontier_points_only() -> None:
     """The step line climbs at each point of the edge, a baseline among them, and needs two points."""
     stepped = frontier_chart(POINTS, X, Y, Look(ascii_only=True))
     alone = frontier_chart([*POINTS[:1], *POINTS[2:3]], X, Y, Look(ascii_only=True))
-    assert "*#3====" in stepped
-    assert "*#7====" in stepped
+    assert "#3*====" in stepped
+    assert "#7*====" in stepped
     assert "====" not in alone
 
 
@@ -64,16 +57,16 @@ def test_every_mark_and_line_in_ascii_has_its_own_character() -> None:
     drawing = frontier_drawing(POINTS, X, Y, Look(marker="ascii"))
     glyphs = [plain for _, plain in GLYPHS.values()]
     assert len({*glyphs, "=", "-", "|"}) == len(glyphs) + 3
-    assert ("= frontier's edge", ". dominated") == tuple(w for w in reversed(drawing.legend) if w[0] in "=.")
-    assert not any(word.startswith("=") for word in frontier_drawing(POINTS, X, Y, Look()).legend)
+    assert ("= frontier's edge", ". dominated") == tuple(w.text for w in reversed(drawing.legend) if w.text[0] in "=.")
+    assert not any(word.text.startswith("=") for word in frontier_drawing(POINTS, X, Y, Look()).legend)
 
 
 def test_a_point_left_out_has_no_mark_but_stays_a_corner_of_the_edge() -> None:
     """So a filter changes what is marked and not what was reached."""
     left_out = [replace(point, outside=True) if point.label == "#3" else point for point in POINTS]
     whole, part = (frontier_drawing(points, X, Y, Look(marker="ascii")) for points in (POINTS, left_out))
-    row, column = _cell(whole.text, "*#3")
-    assert "=" == part.text.split("\n")[row][column]
+    row, column = _cell(whole.text, "#3*")
+    assert "=" == part.text.split("\n")[row][column + 2]
     assert ("#3" in whole.text, "#3" in part.text) == (True, False)
     nothing = frontier_drawing([replace(point, outside=True) for point in POINTS], X, Y, Look())
     assert not nothing.drawn
@@ -83,7 +76,7 @@ def test_ascii_chart_is_ascii() -> None:
     """Every character is ASCII and nothing is lost."""
     text = frontier_chart(POINTS, X, Y, Look(ascii_only=True))
     assert text.isascii()
-    assert "*#3" in text
+    assert "#3*" in text
     assert "B baseline" in text
 
 
@@ -137,7 +130,7 @@ def test_size_is_what_was_asked_for() -> None:
 def test_size_holds_in_a_pipe_without_a_terminal() -> None:
     """The same in a process whose streams are pipes."""
     code = (
-        "from bertdistill.app.draw.charts import *\n"
+        "from bertdistill.app.draw.axes import *; from bertdistill.app.draw.plane import *\n"
         "a=Axis('x','minimize')\n"
         "print(max(map(len, frontier_chart([Point(1,1,'frontier','#1')],a,a,Look(130,30)).split(chr(10)))))"
     )
@@ -253,9 +246,10 @@ def test_no_value_breaks_a_chart(marker: Marker, log: bool) -> None:
 def test_the_cursor_is_told_without_colour() -> None:
     """The chosen point stands in brackets with its label, and its values are the readings."""
     drawing = frontier_drawing(POINTS, X, Y, Look(), cursor=2)
-    assert "[·]" in drawing.text
+    assert "[●]" in drawing.text
     assert (("params", 80_000), ("exact", 60)) == drawing.readings
-    assert "[★]#3" in frontier_drawing(POINTS, X, Y, Look(), cursor=0).text
+    below = frontier_drawing(POINTS, X, Y, Look(), cursor=0).text  # left and right of it are the axis and the edge
+    assert all(words in below for words in ("[★]", "#3"))
     assert "#0[◆]" in frontier_drawing(POINTS, X, Y, Look(), cursor=3).text
 
 
@@ -295,7 +289,7 @@ def test_lines_up_and_off_the_chart() -> None:
     x = Axis("params", "minimize", count, lines=((60_000, "limit 60k"), (9e9, "moon")))
     drawing = frontier_drawing(POINTS, x, Y, Look())
     assert "limit 60k" in drawing.text
-    assert ("┆ limit 60k", "┆ moon (off the chart)") == drawing.legend[-2:]
+    assert ("┆ limit 60k", "┆ moon (off the chart)") == tuple(word.text for word in drawing.legend[-2:])
 
 
 def test_colours_come_from_the_palette() -> None:
@@ -329,7 +323,7 @@ def test_curves_differ_without_colour() -> None:
     rows = [line for line in drawing.text.split("\n") if any("\u2801" <= c <= "\u28ff" for c in line)]
     dashed, solid = ([c for c in line if "\u2800" <= c <= "\u28ff"] for line in rows)
     assert 0 < len(dashed) < 0.8 * len(solid)
-    assert ("━━ 0 1", "╍╍ 1 2") == drawing.legend
+    assert ("━━ 0 1", "╍╍ 1 2") == tuple(word.text for word in drawing.legend)
 
 
 def test_crosshair_reads_every_curve() -> None:
@@ -345,7 +339,7 @@ def test_a_smoothed_curve_reads_smooth() -> None:
     """Legend and crosshair tell what is drawn."""
     drawing = curves_drawing([Curve("a", [0, 1], [0.0, 3.0])], "step", Look(), smoothing=0.5, crosshair=1)
     assert (("a", pytest.approx(2.0)),) == drawing.readings
-    assert ("a 2",) == drawing.legend
+    assert ("a 2",) == tuple(word.text for word in drawing.legend)
 
 
 @pytest.mark.parametrize("marker", ["braille", "hd", "ascii"])
@@ -367,7 +361,7 @@ def test_ascii_is_ascii_for_every_chart(marker: Marker) -> None:
 def test_plotext_is_loaded_by_the_first_chart() -> None:
     """A command without a chart does not wait for it."""
     code = (
-        "import sys; from bertdistill.app.draw.charts import *; before = 'plotext' in sys.modules\n"
+        "import sys; from bertdistill.app.draw.curves import *; before = 'plotext' in sys.modules\n"
         "curves_drawing([Curve('a', [1, 2], [1.0, 2.0])], '', Look()); print(before, 'plotext' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

@@ -52,7 +52,7 @@ def test_headline(db: Database) -> None:
 def test_chart_names_the_frontier(db: Database) -> None:
     """The plain chart labels frontier, baseline and reference."""
     text = chart(read_view(db, "demo"), Page())
-    assert [True] * 4 == [label in text for label in ("★#1", "#0◆", "○published", "teacher 95.00")]
+    assert [True] * 4 == [label in text for label in ("#1★", "#0", "○published", "teacher 95.00")]
 
 
 def test_page_of_a_dominated_trial(db: Database) -> None:

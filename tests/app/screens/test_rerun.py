@@ -24,7 +24,7 @@ from textual.keys import key_to_character
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from bertdistill.app.draw.charts import Point
+from bertdistill.app.draw.plane import Point
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.rerun import RerunScreen
 from bertdistill.app.screens.study import StudyScreen

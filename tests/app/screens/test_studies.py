@@ -42,7 +42,34 @@ async def test_what_stands_in_the_list(ws: Workspace, runner_here: None, size: t
         await shown(pilot, "demo")
         await shown(pilot, "▶ running")
         if size[0] > 100:
-            await shown(pilot, "#0 90.00 120k")
+            await shown(pilot, "#0 · 90.00 · 120k")
+
+
+async def test_the_inspector_follows_the_cursor(ws: Workspace, edit: Edit) -> None:
+    """The chart and the facts are those of the study under it; a hostile name does no harm."""
+
+    def another(session: Writing) -> None:
+        spec = reads.study(session, "demo").spec
+        writes.create_study(session, name="other", task="question-answering", spec={**spec, "name": "other"}, now=3e9)
+
+    edit(another)
+    async with playing(ws) as pilot:
+        await shown(pilot, "other: exact ↑ over params ↓")
+        await shown(pilot, "○published")
+        await pilot.press("down")
+        await shown(pilot, "demo: exact ↑ over params ↓")
+        await shown(pilot, "smallest  #2 · 50.00 · 15.0k")
+
+
+async def test_the_inspector_can_be_hidden_and_stays_so(ws: Workspace) -> None:
+    """In this workspace; then the list says more of each study."""
+    async with playing(ws) as pilot:
+        await shown(pilot, "#0 · 90.00 · 120k")
+        await pilot.press("i")
+        await shown(pilot, "#0 90.00 120k")
+    async with playing(ws) as pilot:
+        await shown(pilot, "#0 90.00 120k")
+        assert "teacher 95" not in words_on(pilot)
 
 
 async def test_a_study_without_a_runner(ws: Workspace) -> None:

@@ -26,6 +26,7 @@ from bertdistill.app.bindings import footer
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
+from bertdistill.app.screens.choose import FilterDialogue
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.history import HistoryScreen
@@ -136,6 +137,55 @@ async def test_the_scale_of_the_chart(ws: Workspace, edit: Edit) -> None:
         await shown(pilot, "params ↓ (live, log x)")
         await pilot.press("L")
         await shown(pilot, "params ↓ (live)")
+
+
+async def test_the_card_of_the_trial_under_the_cursor(ws: Workspace) -> None:
+    """Below the list where there is room: rank, scores against teacher and baseline, settings. `i` hides it."""
+    async with playing(ws) as pilot:
+        await pilot.press("enter")
+        await shown(pilot, "on the frontier")
+        await shown(pilot, "to the teacher")
+        await pilot.press("i")
+        await until(pilot, lambda: "to the teacher" not in words_on(pilot), "the card to go")
+
+
+async def test_a_click_on_a_mark_chooses_its_trial(ws: Workspace) -> None:
+    """A second one opens it."""
+    async with playing(ws) as pilot:
+        await pilot.press("enter")
+        await shown(pilot, "Frontier: exact")
+        chart = pilot.app.screen.query_one(FrontierChart)
+        await until(pilot, lambda: chart.drawing.marks, "marks")
+        column, line, _ = next(mark for mark in chart.drawing.marks if chart.trial_at(mark[2]) == 2)
+        await pilot.click(FrontierChart, offset=(column + 1, line + 1))  # the border takes one cell
+        await until(pilot, lambda: chart.selected == 2, "the trial")
+        await pilot.click(FrontierChart, offset=(column + 1, line + 1), times=2)
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial's screen")
+
+
+async def test_a_click_on_a_head_sorts_and_one_on_a_key_does_it(ws: Workspace) -> None:
+    """The head twice: the other way round. The footer's keys are buttons."""
+    async with playing(ws) as pilot:
+        await pilot.press("enter")
+        await shown(pilot, "Trials by rank")
+        head = words_on(pilot).splitlines()[2]
+        for words in ("Trials by exact", "Trials by exact, reversed"):
+            await pilot.click("#trials", offset=(head.index("exact"), 1))
+            await shown(pilot, words)
+        keys = words_on(pilot).splitlines()[-1]
+        await pilot.click("#keys", offset=(keys.index("filter"), 0))
+        await until(pilot, lambda: isinstance(pilot.app.screen, FilterDialogue), "the filter")
+
+
+async def test_the_trials_can_be_coloured_by_a_setting(ws: Workspace) -> None:
+    """`b` goes from setting to setting and back to none."""
+    async with playing(ws) as pilot:
+        await pilot.press("enter", "2")
+        await shown(pilot, "Frontier: exact")
+        await pilot.press("b")
+        await shown(pilot, "by ")
+        chart = pilot.app.screen.query_one(FrontierChart)
+        assert any(word.key.startswith("series") for word in chart.drawing.legend)
 
 
 async def test_marks_and_comparison(ws: Workspace) -> None:

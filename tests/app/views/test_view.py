@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bertdistill.app.draw.charts import Point
+from bertdistill.app.draw.plane import Point
 from bertdistill.app.views.view import (
     all_metrics,
     chart_axes,

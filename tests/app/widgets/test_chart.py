@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from rich.color import ColorType
@@ -13,8 +14,9 @@ from textual.geometry import Region
 from textual.screen import Screen
 
 from bertdistill.app.draw.axes import Axis
-from bertdistill.app.draw.canvas import Drawing, Look
-from bertdistill.app.draw.charts import Curve, Point, curves_drawing, frontier_drawing
+from bertdistill.app.draw.canvas import Drawing, Look, Word
+from bertdistill.app.draw.curves import Curve, curves_drawing
+from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.widgets.chart import Chart, palette
 
 X, Y = Axis("", "minimize"), Axis("", "maximize")
@@ -34,6 +36,7 @@ class Bench(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[Drawing] = []
+        self.heard: list[Chart.Hovered | Chart.Picked] = []
         self.looks: list[Look] = []
         self.chart = Chart()
 
@@ -43,6 +46,12 @@ class Bench(App[None]):
     def on_chart_drawn(self, event: Chart.Drawn) -> None:
         assert event.control is self.chart
         self.said.append(event.drawing)
+
+    def on_chart_hovered(self, event: Chart.Hovered) -> None:
+        self.heard.append(event)
+
+    def on_chart_picked(self, event: Chart.Picked) -> None:
+        self.heard.append(event)
 
     def recorded(self, make: Callable[[Look], Drawing]) -> Callable[[Look], Drawing]:
         def record(look: Look) -> Drawing:
@@ -75,7 +84,7 @@ async def test_a_chart_fills_its_widget() -> None:
         app.chart.draw(app.recorded(frontier()))
         await pilot.pause()
         assert {60} == {len(line) for line in app.lines()}
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
         assert [(60, 20, False)] == [(look.width, look.height, look.frame) for look in app.looks]
 
 
@@ -85,7 +94,7 @@ async def test_what_was_drawn_before_there_was_room_appears() -> None:
     app.chart.draw(frontier())
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
 
 
 async def test_only_what_differs_is_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +109,7 @@ async def test_only_what_differs_is_repainted(monkeypatch: pytest.MonkeyPatch) -
         app.chart.draw(frontier(Point(40, 35, "dominated")))
         ((region,),) = seen
         assert (1, 1) == region.size
-        assert "·" == app.lines()[region.y][region.x]
+        assert "●" == app.lines()[region.y][region.x]
 
 
 async def test_the_owner_hears_of_changes_only() -> None:
@@ -113,8 +122,8 @@ async def test_the_owner_hears_of_changes_only() -> None:
         app.chart.draw(frontier(Point(40, 35, "dominated")))
         app.chart.draw(frontier(Point(float("nan"), 35, "dominated")))
         await pilot.pause()
-        assert [(("★ frontier",), 0), (("★ frontier", "· dominated"), 0), (("★ frontier",), 1)] == [
-            (d.legend, d.hidden) for d in app.said
+        assert [(("★ frontier",), 0), (("★ frontier", "● dominated"), 0), (("★ frontier",), 1)] == [
+            (tuple(word.text for word in d.legend), d.hidden) for d in app.said
         ]
         assert app.said[-1] == app.chart.drawing
 
@@ -155,7 +164,7 @@ async def test_nothing_to_draw_shows_words() -> None:
         assert "no value to draw yet" == app.lines()[0].strip()
         app.chart.draw(frontier())
         await pilot.pause()
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
 
 
 async def test_colours_follow_the_theme() -> None:
@@ -197,7 +206,7 @@ async def test_no_colour_is_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
         app.chart.draw(app.recorded(frontier()))
         await pilot.pause()
         assert [False] == [look.colour for look in app.looks]
-        assert "★#1" in "".join(app.lines())
+        assert "#1★" in "".join(app.lines())
 
 
 async def test_the_marker_can_change() -> None:
@@ -209,7 +218,7 @@ async def test_the_marker_can_change() -> None:
         app.chart.marker = "ascii"
         await pilot.pause()
         assert "".join(app.lines()).isascii()
-        assert "*#1" in "".join(app.lines())
+        assert "#1*" in "".join(app.lines())
 
 
 async def test_a_hidden_chart_waits() -> None:
@@ -254,3 +263,42 @@ def test_a_palette_needs_rgb() -> None:
 def _colour(app: Bench) -> Any:
     strips = [app.chart.render_line(y) for y in range(app.chart.size.height)]
     return next(s.style.color for strip in strips for s in strip if s.style is not None and "★" in s.text)
+
+
+async def test_the_mouse_reads_and_takes_marks() -> None:
+    """Over a mark, beside it, on nothing; a click takes the mark that is nearest."""
+    app = Bench()
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.chart.draw(frontier())
+        await pilot.pause()
+        (first_x, first_y, _), (second_x, second_y, _) = app.chart.drawing.marks
+        await pilot.hover(Chart, offset=(first_x, first_y))
+        await pilot.hover(Chart, offset=(first_x + 15, first_y + 3))
+        await pilot.click(Chart, offset=(second_x - 1, second_y))
+        await pilot.click(Chart, offset=(30, 1))
+        await pilot.pause()
+        assert [0, None] == [one.index for one in app.heard if isinstance(one, Chart.Hovered)][:2]
+        assert [1] == [one.index for one in app.heard if isinstance(one, Chart.Picked)]
+
+
+async def test_the_area_is_shaded_where_colours_can_be_mixed() -> None:
+    """Only the background changes, and only there."""
+    app = Bench()
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.chart.draw(frontier())
+        await pilot.pause()
+        line, start, end = app.chart.drawing.area[-1]
+        backs = [style and style.bgcolor for text, style, _ in app.chart.render_line(line) for _ in text]
+        assert len({str(back) for back in backs[start:end]}) == 1
+        assert backs[start] != backs[start - 1]
+
+
+def test_a_legend_has_the_colours_that_it_explains() -> None:
+    """And no markup or control code of a name."""
+    chart = Chart()
+    words = [Word("● [b]mlp[/b]\x1b[31m", "series0"), Word("┄ teacher")]
+    with patch.object(Chart, "look", Look(palette={"series0": (1, 2, 3)})):
+        text = chart.legend(words)
+    assert text.plain.startswith("● [b]mlp[/b]")
+    assert "\x1b" not in text.plain
+    assert [(1, 2, 3)] == [tuple(s.style.color.triplet) for s in text.spans if s.style.color]  # type: ignore[union-attr]

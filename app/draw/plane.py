@@ -1,0 +1,264 @@
+"""Draws trials in the plane of two metrics, for widgets and plain output alike. It reads no store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bertdistill.app.draw.axes import Axis, drawable, scale
+from bertdistill.app.draw.boxes import Cell, stairs
+from bertdistill.app.draw.canvas import (
+    ACROSS,
+    GLYPHS,
+    GROUPS,
+    SERIES,
+    UP,
+    Canvas,
+    Drawing,
+    Kind,
+    Look,
+    Word,
+    canvas_of,
+    cells,
+    kind_words,
+    roomy,
+    sorry,
+    too_small,
+)
+
+_STEP = "="
+"""What the edge of the frontier is drawn with in ASCII; no mark and no other line has it."""
+_STEP_WORDS = f"{_STEP} frontier's edge"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trial or model in the plane of two metrics."""
+
+    x: float
+    y: float
+    kind: Kind
+    label: str = ""
+    edge: bool = False
+    """On the frontier, whatever its kind: the step line passes through it."""
+    outside: bool = False
+    """Left out by a filter: no mark; what is on the frontier still bears the step line."""
+    group: int = -1
+    """Whose colour it has, and whose glyph if it is dominated; below 0 that of its kind."""
+
+
+def frontier_chart(points: Sequence[Point], x: Axis, y: Axis, look: Look, *, groups: Sequence[str] = ()) -> str:
+    """Trials in the plane of two objectives, with the frontier as a step line; a message if there are none.
+
+    The last lines are the legend and, if any could not be drawn, the number of hidden points.
+    """
+    drawing = frontier_drawing(points, x, y, roomy(look), groups=groups)
+    if not drawing.drawn:
+        return drawing.text
+    lines = ["  ".join(word.text for word in drawing.legend if word.line == line) for line in (False, True)]
+    said = f"{drawing.hidden} points cannot be drawn (no finite value, or not above 0 on a log axis)"
+    return "\n".join(filter(None, [drawing.text, *lines, said if drawing.hidden else ""]))
+
+
+def frontier_drawing(
+    points: Sequence[Point],
+    x: Axis,
+    y: Axis,
+    look: Look,
+    *,
+    cursor: int | None = None,
+    detail: str = "",
+    groups: Sequence[str] = (),
+) -> Drawing:
+    """Points by kind and group, the frontier as a step line over what it dominates, and labelled lines across.
+
+    `cursor` is an index into `points`: it is drawn in brackets with its label, or with `detail` where there is room,
+    and `readings` are its two values. `groups` names the groups of the points.
+    """
+    return _plane(points, x, y, look, cursor, detail, groups, steps=True)
+
+
+def slice_drawing(points: Sequence[Point], x: Axis, y: Axis, look: Look, *, cursor: int | None = None) -> Drawing:
+    """One setting on x against one metric on y: the same marks without the step line."""
+    return _plane(points, x, y, look, cursor, "", (), steps=False)
+
+
+def _plane(
+    points: Sequence[Point],
+    x: Axis,
+    y: Axis,
+    look: Look,
+    cursor: int | None,
+    detail: str,
+    groups: Sequence[str],
+    *,
+    steps: bool,
+) -> Drawing:
+    fit = [p for p in points if drawable(p.x, log=x.log) and drawable(p.y, log=y.log)]
+    hidden = len(points) - len(fit)
+    shown = [p for p in fit if not p.outside]
+    if not shown:
+        return Drawing("no point to draw yet", hidden=hidden, drawn=False)
+    if too_small(look):
+        return sorry(look, hidden)
+    chosen = points[cursor] if cursor is not None and 0 <= cursor < len(points) and points[cursor] in shown else None
+    edge = [p for p in fit if p.edge] if steps else []
+    with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
+        _rulers(canvas)
+        corners = _steps(canvas, edge)
+        _marks(canvas, shown, chosen)
+        if chosen is not None:
+            _cursor(canvas, chosen, detail)
+        _ruler_labels(canvas)
+        _labels(canvas, [p for p in shown if p.label and p is not chosen])
+        canvas.name_axes()
+        text = canvas.text()
+        area = canvas.below(_area(canvas, corners)) if look.colour else ()
+        places = tuple((*canvas.place(p.x, p.y), i) for i, p in enumerate(points) if p in shown)
+    readings = ((x.title, chosen.x), (y.title, chosen.y)) if chosen else ()
+    words = [*_group_words(shown, groups, look), *_edge_words(corners, look), *_line_words(canvas)]
+    return Drawing(text, tuple(words), hidden, readings, marks=places, area=area)
+
+
+def _group_words(shown: Sequence[Point], groups: Sequence[str], look: Look) -> list[Word]:
+    """The legend of the marks: kinds, and between them the groups that dominated trials are drawn as."""
+    named = sorted({p.group for p in shown if 0 <= p.group < len(groups)})
+    ungrouped = [p.kind for p in shown if p.kind != "dominated" or p.group not in named]
+    return [
+        *kind_words(ungrouped, look),
+        *(
+            Word(f"{GROUPS[g % len(GROUPS)][look.plain]} {cells(groups[g], look, 20)}", f"series{g % SERIES}")
+            for g in named
+        ),
+    ]
+
+
+def _edge_words(corners: Sequence[Cell], look: Look) -> list[Word]:
+    return [Word(_STEP_WORDS, "frontier")] if look.plain and corners else []
+
+
+def _line_words(canvas: Canvas) -> list[Word]:
+    """Lines across and up in words: a mark may cover a line's label, and some lines are off the chart."""
+    plain = canvas.look.plain
+    return [
+        Word(
+            f"{dashes[plain]} {cells(label, canvas.look)}" + ("" if ruler.holds(value) else " (off the chart)"),
+            "line",
+            line=True,
+        )
+        for ruler, dashes in ((canvas.y, ACROSS), (canvas.x, UP))
+        for value, label in ruler.axis.lines
+        if drawable(value, log=ruler.axis.log)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------------- lines
+
+
+def _rulers(canvas: Canvas) -> None:
+    """Thresholds, chance and ceilings."""
+    plain = canvas.look.plain
+    for value, _ in canvas.x.axis.lines:
+        if canvas.x.holds(value):
+            canvas.line([canvas.x.share(value)] * 2, [0.0, 1.0], UP[plain], "line")
+    for value, _ in canvas.y.axis.lines:
+        if canvas.y.holds(value):
+            canvas.line([0.0, 1.0], [canvas.y.share(value)] * 2, ACROSS[plain], "line")
+
+
+def _ruler_labels(canvas: Canvas) -> None:
+    """What the lines are, where neither a mark nor the label of the cursor is."""
+    for value, label in canvas.x.axis.lines:
+        if canvas.x.holds(value):
+            canvas.write(label, "line", [(canvas.column(value), row, "left") for row in (0, 1, canvas.rows - 1)])
+    for value, label in canvas.y.axis.lines:
+        if canvas.y.holds(value):
+            row, right = canvas.row(value), canvas.columns - 1
+            canvas.write(label, "line", [(0, row, "left"), (right, row, "right"), (right // 2, row, "left")])
+
+
+def _steps(canvas: Canvas, frontier: Sequence[Point]) -> list[Cell]:
+    """Draw the attainment curve, along x from each frontier point to the next one, and return its corners.
+
+    A frontier point that another beats in these two metrics is there for a third one, so the curve skips it.
+    """
+    order = [canvas.cell(p.x, p.y) for p in _reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)]
+    corners = order[:1]
+    for column, row in order[1:]:
+        corners += [(column, corners[-1][1]), (column, row)]
+    boxes = stairs(corners)
+    canvas.scatter_cells(dict.fromkeys(boxes, _STEP) if canvas.look.plain else boxes, "frontier")
+    return corners if boxes else []
+
+
+def _reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
+    """The points that no other dominates in x and y, best x first."""
+    x, y = (1 if better == "minimize" else -1 for better in (across, up))
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (x * p.x, y * p.y)):
+        if not found or y * point.y < y * found[-1].y:
+            found.append(point)
+    return found
+
+
+def _area(canvas: Canvas, corners: Sequence[Cell]) -> list[tuple[int, int, int]]:
+    """What the frontier dominates, as rows with their first and last column, half-open."""
+    left, high = canvas.x.axis.better == "minimize", canvas.y.axis.better == "maximize"
+    spans = []
+    for row in range(canvas.rows):
+        beyond = [column for column, at in corners if (at > row if high else at < row)]
+        if beyond:
+            spans.append((row, min(beyond), canvas.columns) if left else (row, 0, max(beyond) + 1))
+    return spans
+
+
+# --------------------------------------------------------------------------------------------------------------- marks
+
+
+def _marks(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> None:
+    """Every point, the important kinds last, so that they are drawn on top; no label covers one."""
+    for kind in GLYPHS:
+        seen = [p for p in points if p.kind == kind and p is not chosen]
+        for group in sorted({p.group for p in seen}):
+            places = [(canvas.x.share(p.x), canvas.y.share(p.y)) for p in seen if p.group == group]
+            glyph, key = _glyph(kind, group, canvas.look), _key(kind, group)
+            canvas.scatter(places, glyph, key, bold=kind == "frontier")
+    for point in points:
+        canvas.take(*canvas.cell(point.x, point.y), 1)
+
+
+def _glyph(kind: str, group: int, look: Look) -> str:
+    return (GLYPHS[kind] if kind != "dominated" or group < 0 else GROUPS[group % len(GROUPS)])[look.plain]
+
+
+def _key(kind: str, group: int) -> str:
+    """The name of the colour: the group's, except for what has no rank."""
+    return kind if group < 0 or kind == "infeasible" else f"series{group % SERIES}"
+
+
+def _cursor(canvas: Canvas, point: Point, detail: str) -> None:
+    """The selected mark in brackets with as many words beside it as there is room for, on top of everything else."""
+    column, row = canvas.cell(point.x, point.y)
+    key = _key(point.kind, point.group)
+    label = cells(point.label, canvas.look)
+    mark = f"[{_glyph(point.kind, point.group, canvas.look)}]"
+    sides = [(column + 2, row, "left"), (column - 2, row, "right")]
+    places = [
+        *(sides[::-1] if canvas.near_end(column) else sides),
+        (column, row + 1, "left"),
+        (column, row - 1, "left"),
+    ]
+    canvas.put(mark, column - 1, row, key, bold=True)
+    if not any(canvas.write(words, key, places, bold=True) for words in (detail, label) if words):
+        inward = canvas.near_end(column) or column + 2 + len(label) > canvas.columns
+        canvas.put(label, column - 1 - len(label) if inward else column + 2, row, key, bold=True)
+
+
+def _labels(canvas: Canvas, points: Sequence[Point]) -> None:
+    """Labels beside their marks, important kinds first; a label without free cells is omitted."""
+    order = list(reversed(GLYPHS))
+    for point in sorted(points, key=lambda p: order.index(p.kind)):
+        column, row = canvas.cell(point.x, point.y)
+        sides = [(column + 1, row, "left"), (column - 1, row, "right")][:: -1 if canvas.near_end(column) else 1]
+        key = _key(point.kind, point.group)
+        canvas.write(point.label, key, [*sides, (column, row + 1, "left"), (column, row - 1, "left")])

@@ -1,0 +1,82 @@
+"""A study in a few facts, beside the list of studies: what it found so far and what it does now. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+from bertdistill.app.draw.sparks import sparkline
+from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.trial_columns import value_of
+from bertdistill.app.views.view import StudyView, chart_axes
+from bertdistill.engine.tasks.table import METRICS
+from bertdistill.store.rows import Trial
+
+SEPARATOR = " · "
+MOST_RUNNING = 3
+WITHIN = 1.0
+"""Points of the teacher's score within which a student counts as good as it."""
+
+
+def study_card(view: StudyView, *, ascii_only: bool = False) -> list[tuple[str, str]]:
+    """Pairs of a name and words."""
+    return [(name, safe_line(words, 300)) for name, words in _facts(view, ascii_only=ascii_only) if words]
+
+
+def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
+    size, score = chart_axes(view)
+    teacher = view.teacher.get(score)
+    if view.frontier:
+        ranked = [t for t in view.trials if (row := view.ranked.get(t.number)) is not None and row.feasible]
+        sign = -1 if _better(view, score) == "maximize" else 1
+        shrink = 1 if _better(view, size) == "minimize" else -1
+        best = min(ranked, key=lambda t: (sign * _value(view, t, score), shrink * _value(view, t, size)))
+        yield "best", _trial_words(view, best, score, size)
+        near = [t for t in ranked if teacher is not None and sign * (_value(view, t, score) - teacher) <= WITHIN]
+        small = min(near or ranked, key=lambda t: (shrink * _value(view, t, size), sign * _value(view, t, score)))
+        yield f"within {WITHIN:g} of teacher" if near else "smallest", _trial_words(view, small, score, size)
+    if teacher is not None:
+        sizes = fmt.metric(size, view.teacher.get(size)) if view.teacher.get(size) is not None else ""
+        yield "teacher", SEPARATOR.join(filter(None, (fmt.metric(score, teacher), sizes)))
+    yield "running", SEPARATOR.join(_running(view, trial) for trial in view.running[:MOST_RUNNING])
+    yield "trials", ", ".join(f"{number} {state}" for state, number in view.tally.items())
+    if growth := list(itertools.accumulate(view.gain.values())):
+        yield "covered", f"{view.hypervolume:.3f} of the plane {sparkline(growth, 16, ascii_only=ascii_only)}"
+    yield "time", fmt.duration(view.study.busy_seconds) if view.study.busy_seconds else ""
+    yield "note", view.outline.note
+    yield "problem", view.study.diagnosis or view.weak_teacher
+
+
+def _better(view: StudyView, metric: str) -> str:
+    return next((o.direction for o in view.objectives if o.metric == metric), "maximize")
+
+
+def _value(view: StudyView, trial: Trial, metric: str) -> float:
+    return view.values(trial).get(metric) or 0.0
+
+
+def _trial_words(view: StudyView, trial: Trial, score: str, size: str) -> str:
+    """`#12 mlp · 89.10 · 20.9M · 4.3 times smaller` than the teacher."""
+    values: Mapping[str, float | None] = view.values(trial)
+    family = f" {value_of(trial, 'family')}" if _several(view) else ""
+    words = [f"#{trial.number}{family}", fmt.metric(score, values.get(score)), fmt.metric(size, values.get(size))]
+    words.append(smaller(size, values.get(size), view.teacher.get(size)))
+    return SEPARATOR.join(filter(None, words))
+
+
+def smaller(metric: str, value: float | None, other: float | None) -> str:
+    """`4.3 times smaller`; empty below twice, and for what is not a size or a cost."""
+    known = METRICS.get(metric)
+    if known is None or known.direction != "minimize" or not value or not other or other / value < 2:
+        return ""
+    return f"{other / value:.3g} times smaller"
+
+
+def _several(view: StudyView) -> bool:
+    return any(parameter.name == "family" and len(parameter.choices) > 1 for parameter in view.outline.search)
+
+
+def _running(view: StudyView, trial: Trial) -> str:
+    family = f" {value_of(trial, 'family')}" if _several(view) else ""
+    return f"#{trial.number}{family} {trial.progress:.0%}"

@@ -1,0 +1,42 @@
+"""A study and a trial in a few facts: what stands beside their lists."""
+
+from __future__ import annotations
+
+from bertdistill.app.views.study_card import smaller, study_card
+from bertdistill.app.views.trial_card import trial_card
+from bertdistill.app.views.view import read_view
+from bertdistill.store.db import Database
+
+
+def test_a_study_in_a_few_facts(db: Database) -> None:
+    """Its best and smallest student, the teacher, what runs."""
+    facts = dict(study_card(read_view(db, "demo"), ascii_only=True))
+    assert ("#0 · 90.00 · 120k", "#2 · 50.00 · 15.0k", "95.00") == (facts["best"], facts["smallest"], facts["teacher"])
+    assert "#6 50%" == facts["running"]
+    assert facts["covered"].startswith("0.577 of the plane")
+    assert "problem" not in facts
+
+
+def test_a_complete_trial_in_a_few_facts(db: Database) -> None:
+    """Its rank, scores against teacher and baseline, and what differs from the baseline."""
+    view = read_view(db, "demo")
+    trial = view.trial(2)
+    assert trial is not None
+    facts = dict(trial_card(view, trial))
+    assert "3 of 6, on the frontier" == facts["rank"]
+    assert "50.00 · -45.00 to the teacher · -40.00 to the baseline #0" == facts["exact"]
+    assert "15.0k · 8 times smaller than the baseline #0" == facts["params"]
+
+
+def test_trials_that_are_not_complete(db: Database) -> None:
+    """The state, with the share done or the reason of the end."""
+    view = read_view(db, "demo")
+    words = {n: dict(trial_card(view, trial))["state"] for n in (5, 6) if (trial := view.trial(n)) is not None}
+    assert words[6].endswith("running, 50%")
+    assert "killed" in words[5]
+
+
+def test_a_factor_is_said_from_twice_on() -> None:
+    """Of sizes and costs; never of a score, nor without a value."""
+    assert ["", "2 times smaller", "282 times smaller"] == [smaller("params", v, 282.0) for v in (142.0, 141.0, 1.0)]
+    assert ["", "", ""] == [smaller("accuracy", 1.0, 90.0), smaller("params", None, 3.0), smaller("params", 0.0, 3.0)]
