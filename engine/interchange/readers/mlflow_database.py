@@ -18,6 +18,10 @@ from bertdistill.store.errors import ForeignError
 from bertdistill.store.foreign_reading import ForeignDatabase, is_sqlite, open_foreign
 
 LARGEST = 1.7976931348623157e308
+_EXPERIMENTS = """
+SELECT experiment_id, name FROM experiments WHERE lifecycle_stage = 'active'
+AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id)
+"""
 _RUNS = """
 SELECT run_uuid, name, status, start_time, end_time FROM runs
 WHERE experiment_id = ? AND lifecycle_stage = 'active' ORDER BY start_time, run_uuid
@@ -52,7 +56,7 @@ class MlflowDatabase:
     def __init__(self, database: ForeignDatabase) -> None:
         self._database = database
         self._remarks: Counter[str] = Counter()
-        found = database.rows("SELECT experiment_id, name FROM experiments WHERE lifecycle_stage = 'active'")
+        found = database.rows(_EXPERIMENTS)
         self._experiments = {str(name): number for number, name in found}
         """Two workspaces of a server may have experiments of one name; the last one counts."""
 

@@ -36,7 +36,7 @@ class MlflowFiles:
         self._remarks: Counter[str] = Counter()
         self._experiments: dict[str, Path] = {}
         for one in _folders(folder):
-            if (one / META).is_file():
+            if (one / META).is_file() and any((run / META).is_file() for run in _folders(one)):
                 meta = _meta(one / META)
                 if meta.get("lifecycle_stage", "active") == "active" and "run_id" not in meta:
                     self._experiments[str(meta.get("name", one.name))] = one

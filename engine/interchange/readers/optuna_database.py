@@ -20,6 +20,7 @@ from bertdistill.store.errors import ForeignError
 from bertdistill.store.foreign_reading import ForeignDatabase, is_sqlite, open_foreign
 
 TRIALS_AT_ONCE = 200
+_STUDIES = "SELECT study_id, study_name FROM studies WHERE study_id IN (SELECT study_id FROM trials)"
 _WITHIN = "trial_id IN (SELECT trial_id FROM trials WHERE study_id = ?1 AND trial_id > ?2 AND trial_id <= ?3)"
 
 
@@ -47,7 +48,7 @@ class OptunaDatabase:
     def __init__(self, database: ForeignDatabase) -> None:
         self._database = database
         self._remarks: Counter[str] = Counter()
-        self._studies = {name: study_id for study_id, name in database.rows("SELECT study_id, study_name FROM studies")}
+        self._studies = {name: study_id for study_id, name in database.rows(_STUDIES)}
 
     def studies(self) -> list[StudyRecord]:
         return [self._study(name).record() for name in self._studies]

@@ -73,7 +73,7 @@ class OptunaJournal:
         self._remarks: Counter[str] = Counter()
 
     def studies(self) -> list[StudyRecord]:
-        return [_as_optuna(one).record() for one in self._studies.values()]
+        return [_as_optuna(one).record() for one in self._studies.values() if one.trials]
 
     def remarks(self) -> Mapping[str, int]:
         return self._remarks

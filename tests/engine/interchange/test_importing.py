@@ -29,6 +29,7 @@ from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.interchange import importing
 from bertdistill.engine.interchange.importing import Wanted, run_import
+from bertdistill.engine.interchange.readers import wandb_files
 from bertdistill.engine.interchange.readers.forms import form_of
 from bertdistill.engine.launch import process
 from bertdistill.engine.pareto.frontier import Objective
@@ -70,6 +71,7 @@ class Killed(BaseException):
 def test_a_kill_at_any_transaction_changes_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many small transactions as possible; each is the last one of a process once."""
     monkeypatch.setattr(importing, "RUNS_AT_ONCE", 1)
+    monkeypatch.setattr(wandb_files, "AT_ONCE", 3)
     source, killed = SOURCES[name](tmp_path), 0
     whole = tmp_path / "whole"
     whole.mkdir()
@@ -168,6 +170,9 @@ def test_objectives_rank_it(tmp_path: Path) -> None:
 def test_a_study_of_a_persons_choice(tmp_path: Path) -> None:
     """It joins logged runs, but no search; of several studies one is chosen."""
     source = mlflow_db(tmp_path)
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage) VALUES ('a', 0, 'active')")
+        connection.commit()
     with pytest.raises(InvalidRequest, match="several studies: Default, mnist"):
         bring(tmp_path, source, Wanted(study="mine"))
     with pytest.raises(NotFound, match="'other'"):

@@ -119,6 +119,7 @@ def stored(folder: Path, name: str) -> Stored:
         curves = {
             (numbers[one.trial_id], one.name): [row[:2] for row in reads.points_after(session, one.id, -1, 10**6)]
             for one in reads.series(session, study.id)
+            if one.trial_id in numbers
         }
     return Stored(study, trials, curves)
 
