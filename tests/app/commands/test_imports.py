@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.interchange.readers.sources import csv_points, event_files, mlflow_db
+from tests.kept import new_db
 
 from bertdistill.app.cli import main
 from bertdistill.engine.interchange import importing
@@ -21,6 +22,7 @@ Type = Callable[..., tuple[int, str, str]]
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
     """Exit status, stdout and stderr of a command of the engine, in an empty workspace."""
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(tmp_path / "ws"))
+    new_db(tmp_path / "ws").close()
 
     def run(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()

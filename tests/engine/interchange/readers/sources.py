@@ -10,6 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kept import new_db
+
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.interchange.importing import Imported, Outcome, Wanted, run_import
 from bertdistill.engine.interchange.readers.forms import form_of
@@ -101,8 +103,8 @@ class Stored:
 def bring(folder: Path, source: Path, wanted: Wanted | None = None) -> Outcome:
     """Import a source into the workspace in a folder."""
     workspace = Workspace(folder / "ws")
-    workspace.path.mkdir(exist_ok=True)
-    with closing(open_db(workspace.path)) as db:
+    opened = open_db(workspace.path) if workspace.database.exists() else new_db(workspace.path)
+    with closing(opened) as db:
         return run_import(db, workspace, form_of(source), source, wanted or Wanted(), now=NOW, tell=ignore)
 
 
