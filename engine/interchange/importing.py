@@ -376,7 +376,7 @@ class _Importer:
         spec = dict(study.spec)
         if objectives:
             spec["objectives"] = [_objective(one) for one in objectives]
-        if spec.get("metrics") is None and self._new:
+        if spec.get("metrics") is None:
             spec["metrics"] = {"stored": self._stored(study.id, {one["metric"] for one in spec.get("objectives", ())})}
         if spec == study.spec and study.state != StudyState.RUNNING:
             return

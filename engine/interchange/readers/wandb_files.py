@@ -90,9 +90,10 @@ class WandbFiles:
 
     def parts(self, study: str, marks: Marks) -> Iterator[Part]:
         for run_id, files in self._projects[study].items():
-            read = dict(marks(f"{study}\0{run_id}").get("read", {}))
+            mark = marks(f"{study}\0{run_id}")
+            read = dict(mark.get("read", {}))
             if any(_size(one) != read.get(one.name, [0, 0])[1] for one in files):
-                run = WandbRun()
+                run = WandbRun(last=mark.get("last"))  # the time of a row that is not read again
                 for one in files:
                     try:
                         yield from _parts(run, one, f"{study}\0{run_id}", read)
@@ -117,10 +118,10 @@ def _parts(run: WandbRun, path: Path, key: str, read: dict[str, list[int]]) -> I
             raise damage(path, end) from error
         if points.count >= AT_ONCE:
             read[path.name] = [end, 0]
-            yield Part(run.record(key), {"read": dict(read)}, points.take(), left_out)
+            yield Part(run.record(key), {"read": dict(read), "last": run.last}, points.take(), left_out)
             left_out = Counter()
     read[path.name] = [max(end, stored), size]
-    yield Part(run.record(key), {"read": dict(read)}, points.take(), left_out)
+    yield Part(run.record(key), {"read": dict(read), "last": run.last}, points.take(), left_out)
 
 
 def _take(record: bytes, run: WandbRun, points: Rows | None, left_out: Counter[str]) -> None:
