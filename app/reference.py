@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   *attempt* with `study` and `frozen`) and `notices` (list of *notice*). With `--csv`: the studies.
 - `workers`: an object with `workspace`, `runner` (as in `status`, and `leaving`), `load` (`cpu_percent`, `cores`,
   `memory_used` and `memory_total` in bytes, `gpus` with `index`, `uuid`, `name`, `percent` and the same two),
-  `slots` (list of *slot*), `workers` (list of *attempt* with `study`, `memory_bytes`, `gpu_memory_bytes`) and `queue`
+  `machines` (list of *machine*), `slots` (list of *slot*), `workers` (list of *attempt* with `study`,
+  `memory_bytes`, `gpu_memory_bytes`) and `queue`
   (list of *waiting*). With `--csv`: the workers.
 - `models`: a list of *model*; `promote`: one *model*.
 - `history`, `set`, `undo`: a list of *request*; `queue`: one *trial*.
@@ -107,9 +108,18 @@ def commands_page() -> str:
 
     group = command_line(["engine"]).commands["engine"]
     parts = [COMMANDS_HEAD, _group_options(group)]
-    parts += [_command(name, command) for name, command in group.commands.items()]
+    parts += [_command(name, command) for name, command in _flat(group)]
     parts += [SHAPES_HEAD, *(_shape(name, keys) for name, keys in SHAPES.items())]
     return "\n".join(parts)
+
+
+def _flat(group: Any) -> Iterator[tuple[str, Any]]:
+    """Commands by the words that call them, those of a group after its name."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {inner}", one) for inner, one in _flat(command))
+        else:
+            yield name, command
 
 
 def _group_options(group: Any) -> str:

@@ -5,6 +5,7 @@ It changes nothing in the workspace: the kill test runs in its own temporary fol
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -18,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
-from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.folder import RunPaths, write_json
+from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.launch.launchers import VARIABLE, make_launcher
 from bertdistill.engine.launch.local import COMMAND_VARIABLE
-from bertdistill.engine.launch.protocol import Exit
+from bertdistill.engine.launch.protocol import Exit, Launcher
 from bertdistill.engine.runner.ingest import ingest
 from bertdistill.store import reads, writes
 from bertdistill.store.db import DATABASE_NAME, Database, open_db
@@ -166,7 +168,8 @@ def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Chec
     parent = _existing(workspace)
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=parent) as scratch:
-            noted, stored, end = kill_proof(Path(scratch), environ)
+            launcher = make_launcher({**environ, VARIABLE: "local", COMMAND_VARIABLE: toy_command(sys.executable)})
+            noted, stored, end = kill_proof(Path(scratch), launcher)
     except (OSError, StoreError, LaunchError) as error:
         return Check("kill a worker", "problem", str(error), getattr(error, "hint", ""))
     text = f"{end.kind} after {noted:,} reported steps; {stored:,} steps stored"
@@ -175,18 +178,25 @@ def check_kill(workspace: Path, environ: Mapping[str, str] = os.environ) -> Chec
     return Check("kill a worker", "ok", f"{text}, none lost, none duplicated")
 
 
-def kill_proof(workspace: Path, environ: Mapping[str, str]) -> tuple[int, int, Exit]:
+def toy_command(python: str) -> str:
+    """The command line of a worker that reports as fast as it can."""
+    return shlex.join((python, "-P", "-c", _TOY))
+
+
+def kill_proof(
+    workspace: Path, launcher: Launcher, meanwhile: Callable[[], None] = lambda: None
+) -> tuple[int, int, Exit]:
     """(steps that the worker had reported when it died, steps stored, its end); the steps stored are 1, 2, 3 …
 
     Raises LaunchError if the worker never starts or never ends, StoreError if steps are missing or duplicated.
     """
     paths = RunPaths(workspace / "runs" / "toy-1")
     paths.folder.mkdir(parents=True, mode=0o700)
-    toy = (sys.executable, "-P", "-c", _TOY)
-    launcher = make_launcher({**environ, VARIABLE: "local", COMMAND_VARIABLE: shlex.join(toy)})
+    write_json(paths.spec, dataclasses.asdict(_nothing(workspace)))
     handle = launcher.start(paths, Device(), grace=5.0)
     try:
-        _wait(lambda: _noted(paths) >= PROOF_STEPS or paths.exit.exists(), paths, "reported nothing")
+        _wait(lambda: _reported(paths) >= PROOF_STEPS or not launcher.alive(paths, handle), paths, "reported nothing")
+        meanwhile()
     finally:
         launcher.kill(paths, handle)
     _wait(lambda: not launcher.alive(paths, handle), paths, "did not end")
@@ -231,6 +241,17 @@ def _contiguous(db: Database, study_id: int) -> int:
         if one.points != one.last_step or one.not_finite:
             raise StoreError(f"{one.name}: {one.points} points are stored up to step {one.last_step}")
     return min((one.points for one in series), default=0)
+
+
+def _nothing(workspace: Path) -> AttemptSpec:
+    """What a launcher needs of a spec; the test worker does not read it."""
+    parts = DataSpec(), TeacherSpec(), StudentSpec(), Settings(), Device()
+    return AttemptSpec("trial", "doctor", "question-answering", *parts, caches=str(workspace / "caches"))
+
+
+def _reported(paths: RunPaths) -> int:
+    """Complete lines of the events."""
+    return paths.events.read_bytes().count(b"\n") if paths.events.exists() else 0
 
 
 def _noted(paths: RunPaths) -> int:

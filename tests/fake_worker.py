@@ -27,6 +27,7 @@ from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, write_json
+from bertdistill.engine.contract.relocation import translated
 
 DEFAULTS: dict[str, Any] = {
     "steps": 6,
@@ -110,7 +111,7 @@ def checkpoint(
         ev.CHECKPOINT,
         role=role,
         step=step,
-        folder=str(folder.resolve()),
+        folder=str(folder.relative_to(paths.folder)),
         sha256=sha,
         size_bytes=len(weights),
         metrics=metrics,
@@ -129,7 +130,7 @@ def prepare(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int:
     if spec.attempt <= how["crash_prepare"]:
         sys.stderr.write("RuntimeError: preparation broke" + "\n")
         return int(ev.EXIT_CRASHED)
-    caches = Path(spec.caches)
+    caches = Path(translated(spec.caches, spec.paths))
     facts = {
         "train_examples": 100,
         "search_examples": 10,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bertdistill.app.commands.engine import PANELS
+from bertdistill.app.commands.engine import GROUPS, PANELS
 from bertdistill.app.reference import PAGES
 from bertdistill.engine.pareto.frontier import ranking
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.study_checks import read_objectives
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = {name for commands in PANELS for name in commands}
+COMMANDS = {name for commands in (*PANELS, GROUPS) for name in commands}
 HAND_WRITTEN = sorted(
     path.relative_to(ROOT).as_posix()
     for path in ROOT.glob("docs/**/*.md")

@@ -16,6 +16,7 @@ from bertdistill.app.commands import (
     imports,
     ladder,
     machine,
+    machines,
     models,
     passages,
     settings,
@@ -47,6 +48,10 @@ PANELS = (
     disk.COMMANDS,
     machine.COMMANDS,
 )
+GROUPS = {"machines": machines.group}
+"""Commands that have commands of their own."""
+for name, group in GROUPS.items():
+    engine.add_typer(group, name=name)
 for commands in PANELS:
     for name, function in commands.items():
         engine.command(name)(function)

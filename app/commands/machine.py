@@ -30,6 +30,7 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
     )
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.view import read_view
+    from bertdistill.engine.launch.fleet import onlooker
     from bertdistill.engine.launch.launchers import make_launcher
     from bertdistill.engine.launch.load import read_load
     from bertdistill.engine.runner.waiting import StudyNow
@@ -44,7 +45,7 @@ def workers(where: WorkspaceOption = None, as_json: JsonOption = False, as_csv: 
         views = [read_view(db, name) for name in names]
         studies = [StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec]
         runner = runner_status(ws)
-        capacity = look_at_slots(make_launcher(), studies, live, runner.host if runner.alive else "")
+        capacity = look_at_slots(onlooker(ws.path, make_launcher()), studies, live, runner.host if runner.alive else "")
         with db.read() as session:
             load = read_load(CPU_SECONDS)
             now = gather(session, ws, studies, runner=runner, load=load, capacity=capacity, now=time.time())

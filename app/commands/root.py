@@ -172,10 +172,10 @@ def _check_study_file(path: Path) -> None:
     """A word that is neither a file nor a command is a typo, whatever the terminal can do."""
     if path.is_file():
         return
-    from bertdistill.app.commands.engine import PANELS
+    from bertdistill.app.commands.engine import GROUPS, PANELS
 
     word = str(path)
-    if any(word in commands for commands in PANELS):
+    if any(word in commands for commands in (*PANELS, GROUPS)):
         raise UsageError(f"{word} is a command of `engine`", hint=f"Type {PROGRAM} engine {word}.")
     what = "is a folder" if path.is_dir() else "not a file and not a command"
     raise UsageError(f"{word}: {what}", hint=f"Give a study file (TOML), or see {PROGRAM} --help.")

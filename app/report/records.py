@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import integrity
 from bertdistill.engine.study.ranges import dump_range
 from bertdistill.store.rows import Attempt, Checkpoint, ModelAlias, ModelVersion, Notice, Trial
@@ -69,6 +70,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "trial": "trial number, or null for the preparation of a study",
         "state": "running or ended",
         "slot": "where it runs",
+        "machine": "the machine it runs on; empty for that of the runner",
         "phase": "what it is doing",
         "done": "units done in this phase",
         "total": "units in this phase",
@@ -142,6 +144,21 @@ SHAPES: dict[str, dict[str, str]] = {
         "reason": "why it is busy, else empty",
         "study": "of the worker in it, or null",
         "trial": "of the worker in it, or null",
+    },
+    "machine": {
+        "machine": "name",
+        "ssh": "host that ssh is called with; empty for a folder of this machine",
+        "folder": "where everything is kept there",
+        "slots": "number of workers there",
+        "answered_at": "Unix time of its last answer to a runner, or null",
+        "problem": "why nothing is started there, else empty",
+        "host": "its own name, or null",
+        "version": "of this program there, or null",
+        "gpus": "UUIDs",
+        "cores": "CPU cores, or null",
+        "free_bytes": "of its disk, or null",
+        "cpu_percent": "of all cores, or null",
+        "sending": "by folder of an attempt, bytes sent to it so far and in all",
     },
     "waiting": {
         "study": "name",
@@ -311,6 +328,12 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
     }
 
 
+def node_of(attempt: Attempt) -> str:
+    """Name of the machine that an attempt ran on; empty for the runner's own."""
+    device = Handle.from_dict(attempt.handle).device
+    return device.node if device is not None else ""
+
+
 def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str, Any]:
     """One process run; `trial` is the number of its trial."""
     return {
@@ -319,6 +342,7 @@ def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str,
         "trial": trial,
         "state": str(attempt.state.value),
         "slot": attempt.slot,
+        "machine": node_of(attempt),
         "phase": attempt.phase,
         "done": attempt.done,
         "total": attempt.total,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bertdistill.app.report.machines import MachineNow, machine_line, machine_row, machines_now
 from bertdistill.app.report.records import attempt_row
 from bertdistill.app.report.summary import Page
 from bertdistill.app.text import format as fmt
@@ -17,6 +18,7 @@ from bertdistill.engine.launch import process, slots
 from bertdistill.engine.launch.load import Load, worker_frozen, worker_memory
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slots import Capacity, SlotState
+from bertdistill.engine.runner.rules import preparation_slots, slot_settings
 from bertdistill.engine.runner.waiting import Shared, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.steering.actions import RunnerStatus
 from bertdistill.store import reads
@@ -62,6 +64,8 @@ class WorkersNow:
     queue: tuple[Waiting, ...]
     studies: tuple[StudyNow, ...]
     leaving: bool = False
+    machines: tuple[MachineNow, ...] = ()
+    """Those besides the runner's own."""
 
     @property
     def needs_runner(self) -> bool:
@@ -83,7 +87,8 @@ def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequenc
     """The slots here, or what is known of them when the runner is on another machine, `host`."""
     if host and host != process.host():
         return slots.on_other_host(host, live)
-    settings = [(one.spec.runner.slots, one.spec.runner.slots_per_gpu) for one in studies]
+    settings = [slot_settings(one.spec) for one in studies]
+    settings += [preparation_slots(one.spec) for one in studies if one.study.prepared is None]
     return slots.look(launcher, settings, live)
 
 
@@ -102,10 +107,12 @@ def gather(
     going = leaving(live, [request.verb for request in reads.pending_requests(session)])
     names = {one.study.id: one.study.name for one in studies}
     numbers = {trial.id: trial.number for one in studies for trial in one.trials}
+    machines = machines_now(ws.path, now)
+    far = {name: sizes for one in machines for name, sizes in one.seen.look.get("running", {}).items()}
     workers = []
     for attempt in live:
         paths = RunPaths(ws.run_folder(attempt.folder))
-        memory, on_gpu = worker_memory(paths, load.gpus)
+        memory, on_gpu = far.get(attempt.folder) or worker_memory(paths, load.gpus)
         number = None if attempt.trial_id is None else numbers.get(attempt.trial_id)
         workers.append(Worker(attempt, names.get(attempt.study_id, ""), number, memory, on_gpu, worker_frozen(paths)))
     away = reads.archived_studies(session)
@@ -113,7 +120,7 @@ def gather(
     queue = waiting(listed, Shared(live, capacity, runner.alive, going))
     kept = {one.study.id for one in listed} | {attempt.study_id for attempt in live}
     shown = [one for one in studies if one.study.id in kept]
-    return WorkersNow(now, runner, load, capacity, tuple(workers), tuple(queue), tuple(shown), going)
+    return WorkersNow(now, runner, load, capacity, tuple(workers), tuple(queue), tuple(shown), going, tuple(machines))
 
 
 # --------------------------------------------------------------------------------------------------------------- words
@@ -221,6 +228,7 @@ def workers_object(now: WorkersNow, ws: Workspace) -> dict[str, Any]:
             "released": now.runner.released,
         },
         "load": _load_object(now.load),
+        "machines": [machine_row(one) for one in now.machines],
         "slots": [slot_row(now, slot_state) for slot_state in now.capacity.slots],
         "workers": [worker_row(now, worker) for worker in now.workers],
         "queue": [waiting_row(item) for item in now.queue],
@@ -285,7 +293,7 @@ def workers_text(now: WorkersNow, page: Page, remedies: Mapping[str, str]) -> st
         seconds = fmt.duration(now.at - worker.attempt.started_at)
         rows.append([*head, worker.name, bar, rate_words(worker), memory_words(worker), seconds])
     titles = ["slot", "device", "state", "worker", "progress", "rate", "memory", "time"]
-    parts = [runner_words(now), *load_lines(now.load)]
+    parts = [runner_words(now), *load_lines(now.load), *map(machine_line, now.machines)]
     parts += ["", text_table(titles, rows, right=["rate", "time"], width=page.width)]
     waits = [[item_name(item), why_words(item)] for item in now.queue]
     parts += ["", text_table(["waiting", "why"], waits) or "nothing is waiting"]

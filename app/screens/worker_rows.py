@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Iterable
 
 from bertdistill.app.report.workers import (
@@ -35,6 +36,13 @@ SLOT_COLUMNS = (
 )
 QUEUE_COLUMNS = (Column("item", "waits", 18), Column("why", "why", 40, grow=True))
 LEVELS = ("▁▂▃▄▅▆▇█", "_.:-=+*#")
+
+
+def slot_columns(news: WorkersNow) -> tuple[Column, ...]:
+    """With names in full where slots are on other machines, up to a limit."""
+    longest = max((len(place.slot.name) for place in news.capacity.slots if "/" in place.slot.name), default=0)
+    first = SLOT_COLUMNS[0]
+    return (dataclasses.replace(first, width=max(first.width, min(20, longest))), *SLOT_COLUMNS[1:])
 
 
 def slot_row(news: WorkersNow, slot_state: SlotState, *, ascii_only: bool) -> Row:

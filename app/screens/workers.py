@@ -18,6 +18,7 @@ from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
+from bertdistill.app.report.machines import MachineNow, machine_line
 from bertdistill.app.report.workers import (
     Worker,
     WorkersNow,
@@ -33,14 +34,16 @@ from bertdistill.app.report.workers import (
 from bertdistill.app.screens.dialogues import Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.study_header import load_words
-from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, SLOT_COLUMNS, queue_key, queue_row, slot_row, trace
+from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, queue_key, queue_row, slot_columns, slot_row, trace
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine.launch.fleet import Fleet, onlooker
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.launch.slots import Capacity
+from bertdistill.engine.runner.rules import slot_settings
 from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads
@@ -109,12 +112,19 @@ not. Workers and runner are separate processes: closing this app does not stop t
             )
 
     def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
-        mark = (host, *((s.spec.runner.slots, s.spec.runner.slots_per_gpu) for s in studies), *(a.id for a in live))
+        mark = (host, *(slot_settings(s.spec) for s in studies), *(a.id for a in live))
         kept = self._capacity
         if kept is None or kept[0] != mark or time.monotonic() - kept[1] > SLOTS_SECONDS:
-            kept = (mark, time.monotonic(), look_at_slots(make_launcher(), studies, live, host))
+            kept = (
+                mark,
+                time.monotonic(),
+                look_at_slots(self._machines(), studies, live, host),
+            )
             self._capacity = kept
         return kept[2]
+
+    def _machines(self) -> Fleet:
+        return onlooker(self.ui.workspace.path, make_launcher())
 
     # ---------------------------------------------------------------------------------------------------- showing
 
@@ -122,9 +132,9 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self.news = news
         ascii_only = self.ui.ascii_only
         self.header(self._header(news))
-        self._show_load(news.load)
+        self._show_load(news.load, news.machines)
         slots, queue = self._table("slots"), self._table("queue")
-        slots.show(SLOT_COLUMNS, [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
+        slots.show(slot_columns(news), [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
         queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
         queue.border_title = Text(f"Queue: {len(news.queue)}")
         self._show_chosen()
@@ -142,8 +152,8 @@ not. Workers and runner are separate processes: closing this app does not stop t
         text.append(f"   {'  '.join(load_words(news.load))}")
         return text
 
-    def _show_load(self, load: Load) -> None:
-        """A line each for the processor and every GPU, with its recent load."""
+    def _show_load(self, load: Load, machines: Sequence[MachineNow]) -> None:
+        """A line each for the processor and every GPU, with its recent load, and for every other machine."""
         percents: list[float | None] = [load.cpu_percent, *(gpu.percent for gpu in load.gpus)]
         names = ["cpu", *(gpu.uuid for gpu in load.gpus)]
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -153,6 +163,11 @@ not. Workers and runner are separate processes: closing this app does not stop t
             text.append("\n" if text else "")
             text.append(f"{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
             text.append(line)
+        for one in machines:
+            samples = self._samples.setdefault(f"{one.machine.name}/cpu", deque(maxlen=SAMPLES))
+            samples.append(one.seen.load.cpu_percent if one.seen.load else None)
+            text.append(f"\n{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
+            text.append(machine_line(one), "yellow" if one.problem else "")
         self.query_one("#load", Static).update(text)
         self.query_one("#load").border_title = Text("Load")
 

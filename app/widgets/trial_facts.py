@@ -267,7 +267,7 @@ def _value(settings: Mapping[str, Any], name: str, otherwise: Any = None) -> Any
 RUN_COLUMNS = (
     Column("attempt", "attempt", 11),
     Column("state", "state", 11),
-    Column("slot", "slot", 8),
+    Column("slot", "slot", 12),
     Column("time", "time", 8, "right"),
     Column("end", "end", 16, grow=True),
 )

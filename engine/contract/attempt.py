@@ -25,6 +25,7 @@ from bertdistill.engine.contract.spec import (
     TeacherSpec,
     TransferSpec,
 )
+from bertdistill.engine.contract.terms import online
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class AttemptSpec:
     """What the preparation reported. Empty for the preparation itself."""
     resume_from: str = ""
     """Absolute path of the checkpoint to resume from; empty starts at step 0."""
+    earlier: list[str] = field(default_factory=list)
+    """Folders of the best checkpoints of earlier attempts, which that checkpoint may refer to."""
+    paths: dict[str, str] = field(default_factory=dict)
+    """On another machine than the runner's: from paths here to paths there. What is reported has the latter."""
     expected_params: int = 0
     """Expected parameter count; a model with another count is refused. 0 skips the check."""
     select_metric: str = ""
@@ -79,6 +84,13 @@ class AttemptSpec:
     report: tuple[ReportOrder, ...] = ()
     """What to score on the report split; for kind report only."""
     version: int = 1
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether a trial loads the teacher itself, as a reference or because a term of its loss needs more of it than
+        its cached signals.
+        """
+        return bool(online(self.settings)) or "latency_ratio" in self.measure
 
     def write(self, path: Path) -> None:
         """Write this spec as `spec.json`, atomically."""

@@ -89,10 +89,11 @@ def out_of_memory(error: Exception) -> str:
 
 
 def _prepare(run: Run) -> dict[str, Any]:
+    from bertdistill.engine.contract.relocation import translated
     from bertdistill.engine.distill.prepare import prepare
 
     facts = prepare(run)
-    return {"metrics": dict(facts.teacher_metrics), "facts": facts.to_dict()}
+    return {"metrics": dict(facts.teacher_metrics), "facts": translated(facts.to_dict(), run.spec.paths)}
 
 
 def _trial(run: Run) -> dict[str, Any]:

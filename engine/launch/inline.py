@@ -6,7 +6,7 @@ import importlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,9 @@ class InlineLauncher:
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         return [Slot("inline", self.device)]
+
+    def among(self, machines: Sequence[str]) -> InlineLauncher:
+        return self
 
     def whole(self, slot: Slot) -> Slot:
         return slot

@@ -9,6 +9,7 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.launch.inline import InlineLauncher
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Launcher
+from bertdistill.engine.launch.slurm import SlurmLauncher
 
 VARIABLE = "BERTDISTILL_LAUNCHER"
 """Name of the launcher to use instead of `local`."""
@@ -16,6 +17,7 @@ VARIABLE = "BERTDISTILL_LAUNCHER"
 LAUNCHERS: dict[str, Callable[[Mapping[str, str]], Launcher]] = {
     "local": lambda environ: LocalLauncher(environ=environ),
     "inline": lambda environ: InlineLauncher(),
+    "slurm": lambda environ: SlurmLauncher(environ),
 }
 """From a name to a launcher for an environment."""
 

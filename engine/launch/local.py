@@ -56,6 +56,21 @@ def worker_environment(environ: Mapping[str, str], device: Device, folder: Path)
     }
 
 
+def slots_of(gpus: Sequence[str], cores: int, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
+    """The slots of a machine with these GPUs (UUIDs) and cores."""
+    count = min(wanted or len(gpus) * per_gpu, len(gpus) * per_gpu) if gpus else wanted or 1
+    threads = max(1, cores // count)
+    if not gpus:
+        return [Slot(f"cpu{n}", Device("cpu", threads)) for n in range(count)]
+    share = 1.0 if per_gpu == 1 else round(0.95 / per_gpu, 4)
+    # Spread before sharing: the second worker of a GPU comes after the first worker of every GPU.
+    rooms = [(n, part) for part in range(per_gpu) for n in range(len(gpus))][:count]
+    return [
+        Slot(f"gpu{n}" if per_gpu == 1 else f"gpu{n}.{part}", Device("cuda", threads, gpus[n], share))
+        for n, part in rooms
+    ]
+
+
 @dataclass(frozen=True)
 class LocalLauncher:
     """Workers on this machine, each under a shim in a session of its own: they outlive the terminal and the runner."""
@@ -65,18 +80,11 @@ class LocalLauncher:
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """One per GPU, by UUID (`per_gpu` on request); without a GPU `wanted` shares of the CPU cores, or one."""
-        gpus = gpu_uuids(self.environ)
-        count = min(wanted or len(gpus) * per_gpu, len(gpus) * per_gpu) if gpus else wanted or 1
-        threads = max(1, cores() // count)
-        if not gpus:
-            return [Slot(f"cpu{n}", Device("cpu", threads)) for n in range(count)]
-        share = 1.0 if per_gpu == 1 else round(0.95 / per_gpu, 4)
-        # Spread before sharing: the second worker of a GPU comes after the first worker of every GPU.
-        rooms = [(n, part) for part in range(per_gpu) for n in range(len(gpus))][:count]
-        return [
-            Slot(f"gpu{n}" if per_gpu == 1 else f"gpu{n}.{part}", Device("cuda", threads, gpus[n], share))
-            for n, part in rooms
-        ]
+        return slots_of(gpu_uuids(self.environ), cores(), wanted, per_gpu)
+
+    def among(self, machines: Sequence[str]) -> LocalLauncher:
+        """Itself: it knows no other machine."""
+        return self
 
     def whole(self, slot: Slot) -> Slot:
         """On a CPU, the slot with every core; a GPU slot unchanged, as others rely on their share of the cores."""

@@ -6,7 +6,7 @@ A new launcher is a module that implements this protocol and a row in `launchers
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,8 +25,9 @@ class Slot:
 @dataclass(frozen=True)
 class Exit:
     """How an attempt ended. `kind`: complete, stopped, diverged, cuda_oom, host_oom, refused, crashed, disk_full,
-    killed_by_signal_<n>, stop_timeout, lost (no process of it runs and its end was not recorded), machine_restarted
-    or never_started (the same, and neither the worker nor its parameters are to blame)."""
+    killed_by_signal_<n>, stop_timeout, launch_failed, lost (no process of it runs and its end was not recorded),
+    machine_restarted, node_lost (its machine does not answer) or never_started (the same, and neither the worker nor
+    its parameters are to blame)."""
 
     kind: str
     code: int | None = None
@@ -75,6 +76,10 @@ class Launcher(Protocol):
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """Room for workers: `wanted` at most, 0 for as many as is usual here; `per_gpu` may share one GPU."""
+        ...
+
+    def among(self, machines: Sequence[str]) -> Launcher:
+        """The launcher limited to the slots of these machines, by name; empty: of the one that the runner is on."""
         ...
 
     def whole(self, slot: Slot) -> Slot:

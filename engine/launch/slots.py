@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.store.rows import Attempt, ModelVersion
 
-SlotSettings = tuple[int, int]
-"""`runner.slots` and `runner.slots_per_gpu` of a study."""
-DEFAULT: SlotSettings = (0, 1)
+
+class SlotSettings(NamedTuple):
+    """`runner.slots`, `runner.slots_per_gpu` and `runner.machines` of a study."""
+
+    slots: int = 0
+    per_gpu: int = 1
+    machines: tuple[str, ...] = ()
+
+
+DEFAULT = SlotSettings()
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,12 @@ def on_other_host(host: str, live: Sequence[Attempt]) -> Capacity:
 
 def usable(launcher: Launcher, wanted: SlotSettings) -> tuple[int, list[Slot]]:
     """How many of these slots the study may have at once, and the slots: of GPUs all there are."""
-    slots = launcher.slots(*wanted)
+    chosen = launcher.among(wanted.machines)
+    slots = chosen.slots(wanted.slots, wanted.per_gpu)
     own = len(slots)
     if any(slot.device.kind == "cuda" for slot in slots):
         names = {slot.name for slot in slots}
-        slots = slots + [one for one in launcher.slots(0, wanted[1]) if one.name not in names]
+        slots = slots + [one for one in chosen.slots(0, wanted.per_gpu) if one.name not in names and one.device.uuid]
     return own, slots
 
 

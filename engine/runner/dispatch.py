@@ -6,7 +6,7 @@ It decides neither what runs next nor where; it proposes nothing and settles not
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ def attempt_spec(
     trial: Trial | None = None,
     attempt: int = 1,
     resume_from: str = "",
+    earlier: Sequence[str] = (),
 ) -> AttemptSpec:
     """The spec of an attempt: everything that a worker knows."""
     select = select_metric(spec)
@@ -68,6 +69,7 @@ def attempt_spec(
         attempt=attempt,
         prepared=Prepared.from_dict(prepared),
         resume_from=resume_from,
+        earlier=list(earlier),
         expected_params=int(trial.known.get("params", 0)) if trial else 0,
         select_metric=select.name,
         select_direction=select.direction,
@@ -79,7 +81,7 @@ def attempt_spec(
         vectors=wanted_vectors(spec),
         families=wanted_families(spec),
         importance=prunes_by_importance(spec),
-        neurons=may_cut(spec, "ffn_size"),
+        neurons=may_cut(spec, "ffn_size") or may_cut(spec, "ffn_list"),
         projection=may_cut(spec, "hidden_size"),
         measure=measured(spec),
     )
@@ -112,6 +114,7 @@ def begin(
         number = reads.next_attempt_number(session, study_id=study.id, trial_id=trial_id, kind=kind)
         folder = free_folder(workspace.attempt_folder(study.name, trial.number if trial else None, number, kind))
         resume_from = resume_folder(session, workspace, trial_id) if trial_id is not None else ""
+        earlier = best_folders(session, workspace, trial_id) if trial_id is not None and resume_from else ()
         attempt = writes.create_attempt(
             session,
             study_id=study.id,
@@ -130,6 +133,7 @@ def begin(
             trial=trial,
             attempt=number,
             resume_from=resume_from,
+            earlier=earlier,
         )
     handle = write_and_start(launcher, RunPaths(folder), order, grace=spec.runner.grace_seconds)
     with db.write() as session:
@@ -169,6 +173,13 @@ def resume_folder(session: Reading, workspace: Workspace, trial_id: int) -> str:
     lasts = [one for one in reads.checkpoints(session, trial_id=trial_id) if one.role == "last"]
     found = (workspace.absolute(one.folder) for one in reversed(lasts))
     return next((str(folder) for folder in found if folder.is_dir()), "")
+
+
+def best_folders(session: Reading, workspace: Workspace, trial_id: int) -> list[str]:
+    """Absolute folders of the best checkpoints of a trial that are there; the last one may refer to one of them."""
+    found = [one.folder for one in reads.checkpoints(session, trial_id=trial_id) if one.role == "best"]
+    folders = (workspace.absolute(one) for one in dict.fromkeys(found))
+    return [str(folder) for folder in folders if folder.is_dir()]
 
 
 def _runs(session: Reading, study: Study, trial: Trial | None) -> bool:

@@ -209,7 +209,7 @@ def _store_checkpoints(
     root, stored = os.path.realpath(workspace), 0
     own = os.path.join(root, attempt.folder, "")  # noqa: PTH118 - not resolved: the folder may have become a link
     for checkpoint in checkpoints:
-        folder = os.path.realpath(checkpoint["folder"])
+        folder = os.path.realpath(os.path.join(own, checkpoint["folder"]))  # noqa: PTH118 - it may be absolute
         if folder.startswith(own):
             owner = {"trial_id": attempt.trial_id or 0, "attempt_id": attempt.id}
             writes.add_checkpoint(session, **{**checkpoint, "folder": os.path.relpath(folder, root), **owner})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bertdistill.engine.launch.machines import LOCAL
+from bertdistill.engine.launch.slots import SlotSettings
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Attempt, Study, Trial, TrialState
@@ -28,6 +30,17 @@ LOGGED = "logged"
 def is_logged(attempt: Attempt) -> bool:
     """Whether it is someone's own training, which no runner started and none can stop."""
     return LOGGED in attempt.handle
+
+
+def slot_settings(spec: StudySpec) -> SlotSettings:
+    """Which slots the study may use."""
+    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, tuple(spec.runner.machines))
+
+
+def preparation_slots(spec: StudySpec) -> SlotSettings:
+    """Which slots its preparation may use."""
+    place = spec.runner.prepare_on
+    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, () if place == LOCAL else (place,))
 
 
 def runs_alone(trial: Trial) -> bool:

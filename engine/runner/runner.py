@@ -22,6 +22,7 @@ from types import FrameType
 
 from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
+from bertdistill.engine.launch.fleet import Fleet
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.runner import lease, requests, retention
@@ -326,7 +327,11 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[to_file])
     logging.raiseExceptions = False  # on a full disk its own tracebacks would fill stderr, which is the same file
     try:
-        return run(workspace, make_launcher())
+        fleet = Fleet(workspace.path.resolve(), make_launcher())
+        try:
+            return run(workspace, fleet)
+        finally:
+            fleet.close()
     except BertDistillError as error:
         log.error("%s %s", error, error.hint)
         sys.stderr.write(f"{error}\n{error.hint}\n")

@@ -14,10 +14,18 @@ from dataclasses import dataclass, field
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Exit, Launcher, Slot
-from bertdistill.engine.launch.slots import devices_of, fits, gpu_loads, usable
+from bertdistill.engine.launch.slots import SlotSettings, devices_of, fits, gpu_loads, usable
 from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
-from bertdistill.engine.runner.rules import HOST_OOM, is_logged, out_of_hours, place_in_queue, runs_alone
+from bertdistill.engine.runner.rules import (
+    HOST_OOM,
+    is_logged,
+    out_of_hours,
+    place_in_queue,
+    preparation_slots,
+    runs_alone,
+    slot_settings,
+)
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
@@ -43,7 +51,7 @@ class Scheduler:
     pause: Callable[[Study, str, float], None]
     failed: set[int]
     """Studies with a failure that has not been diagnosed yet; shared with the collector."""
-    _slots: dict[tuple[int, int], tuple[float, int, list[Slot]]] = field(default_factory=dict)
+    _slots: dict[SlotSettings, tuple[float, int, list[Slot]]] = field(default_factory=dict)
     _busy_said: dict[str, float] = field(default_factory=dict)
     _launched: dict[int, float] = field(default_factory=dict)
 
@@ -69,7 +77,8 @@ class Scheduler:
 
         On GPUs these are more than the study may fill: other people may be using some of them.
         """
-        own, slots = self._slots_for(spec)
+        key = slot_settings(spec) if study.prepared is not None else preparation_slots(spec)
+        own, slots = self._slots_for(key)
         most = max(len(found) for _, _, found in self._slots.values())
         if _count(live, study) >= own or len(live) >= most:
             return []
@@ -154,9 +163,8 @@ class Scheduler:
         settle.settle(self.db, attempt.id, ended, wanted=(), retries=spec.runner.retries, now=now)
         self.failed.add(study.id)
 
-    def _slots_for(self, spec: StudySpec) -> tuple[int, list[Slot]]:
+    def _slots_for(self, key: SlotSettings) -> tuple[int, list[Slot]]:
         """How many workers the study may have at once, and the slots that these may take: of GPUs all there are."""
-        key = (spec.runner.slots, spec.runner.slots_per_gpu)
         at, own, slots = self._slots.get(key, (0.0, 0, []))
         if not slots or time.monotonic() - at > SLOTS_SECONDS:
             own, slots = usable(self.launcher, key)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INFEASIBLE = frozenset({"diverged", "cuda_oom", HOST_OOM})
 """Caused by the parameters: the optimiser learns from these and they are not repeated."""
-UNBLAMED = frozenset({"complete", "stopped", "never_started", "machine_restarted", *INFEASIBLE})
+UNBLAMED = frozenset({"complete", "stopped", "never_started", "machine_restarted", "node_lost", *INFEASIBLE})
 """Ends that say nothing bad about machine or code."""
 
 _REMEDIES = {

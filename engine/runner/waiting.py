@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bertdistill.engine.launch.slots import Capacity
-from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, runs_alone, used
+from bertdistill.engine.runner.rules import (
+    out_of_hours,
+    place_in_queue,
+    preparation_slots,
+    runs_alone,
+    slot_settings,
+    used,
+)
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
@@ -73,8 +80,9 @@ def waiting(studies: Sequence[StudyNow], shared: Shared) -> list[Waiting]:
 
 
 def own_slots(now: StudyNow, capacity: Capacity) -> int:
-    """Workers that this study may have at once on this machine."""
-    return capacity.own.get((now.spec.runner.slots, now.spec.runner.slots_per_gpu), now.spec.runner.slots or 1)
+    """Workers that this study may have at once, on all of its machines."""
+    key = slot_settings(now.spec) if now.study.prepared is not None else preparation_slots(now.spec)
+    return capacity.own.get(key, now.spec.runner.slots or 1)
 
 
 def workers_of(now: StudyNow, live: Sequence[Attempt]) -> list[Attempt]:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine.contract.errors import ActionRefused, InvalidRequest
+from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.launch.machines import LOCAL, read_machines
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
 from bertdistill.engine.runner.rules import UNDONE, is_logged
@@ -112,6 +113,7 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
     that failed or was stopped before it was prepared accepts any change. Other differences are refused.
     """
     workspace.make()
+    refuse_unknown_machines(workspace, spec)
     with writing(workspace) as db:
         with db.write() as session:
             found = [one for one in reads.studies(session) if one.name == spec.name]
@@ -122,6 +124,16 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
             _take_over(session, found[0], spec, who)
             study = reads.study_by_id(session, found[0].id)  # a larger budget may have reopened it
         return _resume(workspace, db, study, who, retry_failed)
+
+
+def refuse_unknown_machines(workspace: Workspace, spec: StudySpec) -> None:
+    """ConfigError if the study names a machine that the workspace does not have."""
+    known = [LOCAL, *(one.name for one in read_machines(workspace.path).machines)]
+    for key, names in (("machines", spec.runner.machines), ("prepare_on", [spec.runner.prepare_on])):
+        for name in names:
+            if name not in known:
+                hint = f"Machines: {', '.join(known)}. Add it: bertdistill-tui engine machines add {name} --ssh HOST"
+                raise ConfigError(f"runner.{key}: {name!r} is not a machine of this workspace", hint=hint)
 
 
 ADJUSTABLE = ("note", "budget", "runner", "stopping", "references", "ranges")

@@ -54,8 +54,15 @@ class SamplerSection:
 class RunnerSection:
     """`[runner]`: how workers are started, retried and stopped."""
 
-    slots: int = key(0, low=0, high=256, help="Concurrent workers; 0 means one per GPU, or one without GPUs.")
+    slots: int = key(
+        0, low=0, high=256, help="Concurrent workers on this machine; 0 means one per GPU, or one without GPUs."
+    )
     slots_per_gpu: int = key(1, low=1, high=16, help="Number of workers that share one GPU.")
+    machines: list[str] = key(
+        [],
+        help='Machines to use, as added with `engine machines add`; "local" is this one. Empty means this one only.',
+    )
+    prepare_on: str = key("local", help="Machine that the study is prepared on.")
     retries: int = key(2, low=0, high=20, help="Further attempts at a trial whose worker failed.")
     grace_seconds: float = key(60.0, low=1, help="Seconds between asking a worker to stop and killing it.")
     pause_after_failures: int = key(

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from bertdistill.engine import doctor
+from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
 from bertdistill.store.db import DATABASE_NAME, open_db
 
 
 def test_kill_proof_loses_nothing(tmp_path: Path) -> None:
     """A worker killed in mid-stream: every step that it had reported is stored, none twice."""
-    noted, stored, end = doctor.kill_proof(tmp_path, dict(os.environ))
+    environ = {**os.environ, COMMAND_VARIABLE: doctor.toy_command(sys.executable)}
+    noted, stored, end = doctor.kill_proof(tmp_path, LocalLauncher(environ=environ))
     assert "killed_by_signal_9" == end.kind
     assert doctor.PROOF_STEPS <= noted <= stored <= noted + 1  # it may die between a report and its note
 
@@ -29,7 +31,7 @@ def test_kill_check_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_kill_check_reports_lost_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If rows were missing, it would say so."""
     real = doctor.kill_proof
-    monkeypatch.setattr(doctor, "kill_proof", lambda *a: (real(*a)[0], 3, real(tmp_path / "again", os.environ)[2]))
+    monkeypatch.setattr(doctor, "kill_proof", lambda *a: (real(*a)[0], 3, real(tmp_path / "again", a[1])[2]))
     assert "problem" == doctor.check_kill(tmp_path).state
 
 

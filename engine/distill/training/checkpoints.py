@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def save(
     temporary.mkdir()
     write_model(temporary)
     sha256 = file_sha256(temporary / "model.safetensors")
-    state = {"position": asdict(position), "sha256": sha256}
+    best = os.path.relpath(position.best_folder, target) if position.best_folder else ""  # both may move together
+    state = {"position": asdict(replace(position, best_folder=best)), "sha256": sha256}
     if optimizer is not None:
         save_file(_trainer_tensors(optimizer, helpers, passes), temporary / TRAINER)
         state["trainer_sha256"] = file_sha256(temporary / TRAINER)
@@ -123,7 +125,9 @@ def read_position(folder: Path) -> Position:
         for name, expected in sums.items():
             if expected is not None and file_sha256(folder / name) != expected:
                 raise WorkerFailed(f"{folder}: {name} does not match its checksum; the file is corrupted")
-        return Position(**state["position"])
+        position = Position(**state["position"])
+        best = os.path.normpath(folder / position.best_folder) if position.best_folder else ""
+        return replace(position, best_folder=best)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkerFailed(f"{folder}: this checkpoint cannot be read: {error}") from error
 

@@ -51,7 +51,7 @@ def test_people_read_who_works_and_why_the_rest_waits(ws: Workspace, capsys: pyt
 def test_scripts_get_the_documented_keys(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """The object, its lists, and the workers as CSV."""
     found = json.loads(typed(capsys, ws, "--json"))
-    assert ["workspace", "runner", "load", "slots", "workers", "queue"] == list(found)
+    assert ["workspace", "runner", "load", "machines", "slots", "workers", "queue"] == list(found)
     assert list(SHAPES["slot"]) == list(found["slots"][0])
     assert ("cpu0", "working", "demo", 6) == tuple(
         found["slots"][0][key] for key in ("slot", "state", "study", "trial")

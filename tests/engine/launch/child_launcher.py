@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bertdistill.engine.contract.folder import RunPaths
@@ -40,6 +40,9 @@ class ChildLauncher:
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         return [Slot(f"elsewhere{n}", Device("cpu", 1)) for n in range(wanted or 1)]
+
+    def among(self, machines: Sequence[str]) -> ChildLauncher:
+        return self
 
     def whole(self, slot: Slot) -> Slot:
         return slot

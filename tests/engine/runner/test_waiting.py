@@ -13,12 +13,16 @@ from tests.fakes import CPU, FixedSlots, study_spec
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Slot
-from bertdistill.engine.launch.slots import Capacity, SlotState, look, on_other_host
+from bertdistill.engine.launch.slots import Capacity, SlotSettings, SlotState, look, on_other_host
 from bertdistill.engine.runner import waiting
 from bertdistill.engine.runner.waiting import Shared, StudyNow
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
-FREE = Capacity((SlotState(Slot("cpu0", CPU)), SlotState(Slot("cpu1", CPU))), {(2, 1): 2}, 2)
+FREE = Capacity(
+    (SlotState(Slot("cpu0", CPU)), SlotState(Slot("cpu1", CPU))),
+    {SlotSettings(2): 2},
+    2,
+)
 
 
 def attempt(id_: int, *, study: int = 1, trial: int | None = 1, slot: str = "cpu0", **more: Any) -> Attempt:
@@ -125,7 +129,7 @@ def test_slots_of_the_study_and_of_the_machine_are_told_apart(tmp_path: Path) ->
 def test_slots_that_other_people_use_are_named_with_the_cause(tmp_path: Path) -> None:
     """The text is what NVML said."""
     capacity = Capacity(
-        (SlotState(Slot("gpu0", CPU), reason="process 7 of someone else holds 3.0 GiB"),), {(2, 1): 1}, 1
+        (SlotState(Slot("gpu0", CPU), reason="process 7 of someone else holds 3.0 GiB"),), {SlotSettings(2): 1}, 1
     )
     assert ["no free slot: gpu0: process 7 of someone else holds 3.0 GiB; "] == Desk(tmp_path, [trial(1)]).why(
         capacity=capacity
@@ -175,9 +179,9 @@ def test_the_newest_worker_is_one_that_nobody_asked_to_leave(tmp_path: Path) -> 
 def test_cpu_slots_are_shares_of_the_cores() -> None:
     """As many as any study wants; a worker has its slot, and one in a slot of an earlier wish is not lost."""
     launcher = LocalLauncher(environ={"CUDA_VISIBLE_DEVICES": ""})
-    capacity = look(launcher, [(2, 1), (1, 1)], [attempt(7, slot="cpu1"), attempt(8, slot="cpu5")])
+    capacity = look(launcher, [SlotSettings(2), SlotSettings(1)], [attempt(7, slot="cpu1"), attempt(8, slot="cpu5")])
     assert [("cpu0", None), ("cpu1", 7), ("cpu5", 8)] == [(place.slot.name, place.attempt) for place in capacity.slots]
-    assert ({(2, 1): 2, (1, 1): 1}, 2) == (capacity.own, capacity.most)
+    assert ({SlotSettings(2): 2, SlotSettings(1): 1}, 2) == (capacity.own, capacity.most)
     assert ["cpu0"] == [place.slot.name for place in look(launcher, [], []).slots]
 
 
@@ -191,7 +195,8 @@ def test_gpu_slots_are_busy_shared_or_free() -> None:
         attempt(2, slot="gpu2.0", handle=whole),
     ]
     found = {
-        place.slot.name: (place.attempt, place.reason, place.free) for place in look(launcher, [(0, 1)], live).slots
+        place.slot.name: (place.attempt, place.reason, place.free)
+        for place in look(launcher, [SlotSettings()], live).slots
     }
     assert {
         "gpu0": (1, "", False),

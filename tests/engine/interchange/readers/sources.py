@@ -131,7 +131,8 @@ def everything(folder: Path) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(folder / "ws" / "tracker.db")) as connection:
         queries = (
             "SELECT name, spec, state FROM study ORDER BY id",
-            "SELECT study_id, number, state, params, metrics, reason, note, tags, started_at, finished_at FROM trial ORDER BY id",
+            "SELECT study_id, number, state, params, metrics, reason, note, tags, started_at, finished_at FROM trial"
+            " ORDER BY id",
             "SELECT trial_id, name, points, last_step, last_value, min_value, not_finite FROM series"
             " ORDER BY trial_id, name",
             "SELECT series.trial_id, name, step, value, time FROM metric JOIN series ON series.id = series_id"

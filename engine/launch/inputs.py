@@ -1,0 +1,111 @@
+"""What an attempt reads that a machine may not have: which files, and under which names there.
+
+It copies nothing. Caches keep their names, which say what is in them; files of the user are named by a digest of their
+names, sizes and times, so that a changed file is another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdistill.engine.contract.attempt import AttemptSpec
+from bertdistill.engine.contract.errors import LaunchError
+
+WEIGHTS = (".safetensors", ".bin", ".onnx", ".pt", ".h5", ".msgpack")
+"""Files of a model folder that its tokenizer does not need."""
+_OUTSIDE = ("teacher_folder", "init_folder", "tokenizer")
+"""Facts that may name a folder outside of the workspace: a model of the user, or of the hub's cache."""
+_LIGHT = ("tokenizer",)
+_UNREAD = ("search_outputs", "teacher_folder")
+"""Facts that a trial does not read, but for the teacher of some."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file or folder here, and its name below the folder of the agent."""
+
+    path: Path
+    name: str
+    files: tuple[tuple[str, int], ...]
+    """Relative names and sizes; the name of a single file is empty."""
+
+    @property
+    def size(self) -> int:
+        return sum(size for _, size in self.files)
+
+
+def inputs_of(spec: AttemptSpec, workspace: Path) -> list[Input]:
+    """Everything that the attempt reads. LaunchError if something of it is gone."""
+    asked = (spec.data.train, spec.resume_from)
+    wanted: dict[str, bool] = {}  # by path: whether only its light files are read
+    for path, light in _prepare(spec) if spec.kind == "prepare" else _trial(spec, f"{workspace}/"):
+        if not path.startswith("/"):
+            continue  # a name on the hub, or nothing
+        if path in asked or Path(path).exists():  # a trial says itself which fact it misses
+            wanted[path] = wanted.get(path, True) and light
+    return [_input(Path(path), workspace, light=light) for path, light in wanted.items()]
+
+
+def moves_for(inputs: Sequence[Input], workspace: Path, root: str) -> dict[str, str]:
+    """From paths here to paths at an agent with that root. The workspace itself becomes the root."""
+    return {str(workspace): root} | {str(one.path): f"{root}/{one.name}" for one in inputs}
+
+
+def _prepare(spec: AttemptSpec) -> Iterator[tuple[str, bool]]:
+    """What the study file names, with whether only light files of it are read."""
+    teacher = spec.teacher
+    named = [spec.data.train, spec.data.report, teacher.model, teacher.outputs, spec.student.init]
+    named += [path for one in teacher.ensemble for path in (one.model, one.outputs)]
+    named += [path for one in spec.transfer for path in (one.path, one.model)]
+    yield from ((path, False) for path in named)
+
+
+def _trial(spec: AttemptSpec, inside: str) -> Iterator[tuple[str, bool]]:
+    named = [spec.data.train, spec.resume_from, *spec.earlier]
+    facts = spec.prepared.to_dict()
+    if spec.reads_teacher:
+        named.append(spec.prepared.teacher_folder)
+    yield from ((path, False) for path in named)
+    yield from _facts({key: value for key, value in facts.items() if key not in _UNREAD}, inside)
+
+
+def _facts(raw: Any, inside: str, key: str = "") -> Iterator[tuple[str, bool]]:
+    if isinstance(raw, Mapping):
+        for name, value in raw.items():
+            yield from _facts(value, inside, name)
+    elif isinstance(raw, (list, tuple)):
+        for value in raw:
+            yield from _facts(value, inside, key)
+    elif isinstance(raw, str) and (key in _OUTSIDE or raw.startswith(inside)):
+        yield raw, key in _LIGHT
+
+
+def _input(path: Path, workspace: Path, *, light: bool) -> Input:
+    files = [(name, status) for name, status in _files(path) if not (light and name.endswith(WEIGHTS))]
+    sizes = tuple((name, status.st_size) for name, status in files)
+    inside = path.is_relative_to(workspace)
+    if inside and not light:
+        return Input(path, path.relative_to(workspace).as_posix(), sizes)
+    state = hashlib.blake2b(repr((str(path), light)).encode(), digest_size=10)
+    for name, status in files:
+        state.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
+    return Input(path, f"inputs/{state.hexdigest()}/{path.name}", sizes)
+
+
+def _files(path: Path) -> list[tuple[str, os.stat_result]]:
+    """Regular files below a folder, in order; links to files (as in the hub's cache) count as files."""
+    try:
+        if path.is_file():
+            return [("", path.stat())]
+        found = [one for one in sorted(path.rglob("*")) if one.is_file()]
+        if not path.is_dir():
+            raise FileNotFoundError(2, "it is gone", str(path))
+        return [(one.relative_to(path).as_posix(), one.stat()) for one in found]
+    except OSError as error:
+        hint = "Restore it, or start a new study."
+        raise LaunchError(f"{path} cannot be sent to another machine: {error.strerror}", hint=hint) from error

@@ -1,0 +1,198 @@
+"""Workers as jobs of a Slurm cluster: `sbatch` starts the shim as the batch step, `squeue` says whether it lives.
+
+The workspace is on a disk of this machine that the nodes see under the same path (an exported home, say); locks do not
+count there, and the database must not be on a network disk. Retries are the runner's: jobs are never requeued.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch import shim
+from bertdistill.engine.launch.attempts import read_exit
+from bertdistill.engine.launch.local import worker_command, worker_environment
+from bertdistill.engine.launch.protocol import Exit, Handle, Slot
+from bertdistill.store.disk import network_filesystem
+
+OPTIONS = "BERTDISTILL_SBATCH"
+"""Options for every `sbatch`, such as `--partition=gpu --gres=gpu:1 --cpus-per-task=4 --time=8:00:00`."""
+ASK_SECONDS = 5.0
+"""Between two `squeue` for all jobs."""
+LEFT_SECONDS = 30.0
+"""How long after a job left the queue its exit.json may still be on its way through a network disk."""
+SBATCH_SECONDS = 15.0
+_OF_THE_WORK = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "REVOKED"})
+_OF_THE_CLUSTER = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL"})
+_OVER = _OF_THE_WORK | _OF_THE_CLUSTER
+
+
+@dataclass
+class Queue:
+    """The states of this user's jobs by id. It asks in a thread: a controller that is down answers after seconds."""
+
+    environ: Mapping[str, str]
+    states: Mapping[str, str] | None = None
+    """None before the first answer."""
+    problem: str = ""
+    _asked: float = float("-inf")
+    _thread: threading.Thread | None = None
+
+    def ask(self) -> None:
+        """Ask if that was long enough ago; returns at once."""
+        if time.monotonic() - self._asked < ASK_SECONDS or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._asked = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="squeue", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        command = ["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%i %T"]
+        try:
+            done = subprocess.run(
+                command, env=self.environ, capture_output=True, text=True, timeout=SBATCH_SECONDS, check=True
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            self.problem = f"squeue does not answer: {error}"
+            return
+        rows = (line.split() for line in done.stdout.splitlines())
+        self.states, self.problem = {row[0]: row[1] for row in rows if len(row) == 2}, ""
+
+
+@dataclass(frozen=True)
+class SlurmLauncher:
+    """Each slot is one job at a time."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    queue: Queue = field(init=False)
+    _left: dict[str, float] = field(default_factory=dict, init=False)
+    """Since when jobs are not in the queue any more."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "queue", Queue(self.environ))
+
+    def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
+        """`wanted` jobs, or one. What a job gets is up to the options for `sbatch`."""
+        options = self._options()
+        gpu = any(word.startswith(("--gres=gpu", "--gpus", "-G")) for word in options)
+        cpus = [word.partition("=")[2] for word in options if word.startswith("--cpus-per-task=")]
+        threads = int(cpus[-1]) if cpus and cpus[-1].isdecimal() else 1
+        return [
+            Slot(f"slurm{n}", Device("cuda" if gpu else "cpu", threads, f"slurm{n}" if gpu else ""))
+            for n in range(wanted or 1)
+        ]
+
+    def among(self, machines: Sequence[str]) -> SlurmLauncher:
+        return self
+
+    def whole(self, slot: Slot) -> Slot:
+        return slot
+
+    def busy(self, slot: Slot) -> str:
+        self.queue.ask()
+        return self.queue.problem
+
+    def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
+        """Submit the job; its id is in the handle."""
+        if paths.exit.exists() or paths.lock.exists():
+            raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start a new attempt instead.")
+        if kind := network_filesystem(_database_of(paths.folder)):
+            hint = "Keep the workspace on a disk of the machine that the runner is on, and export it to the nodes."
+            raise LaunchError(f"the database is on a network disk ({kind})", hint=hint)
+        worker = [*worker_command(self.environ), str(paths.folder)]
+        command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
+        paths.lock.touch(mode=0o600)  # a second start is refused; the shim locks it on its node
+        script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
+        submit = ["sbatch", "--parsable", "--no-requeue", "--open-mode=append", "--export=ALL"]
+        submit += [f"--output={paths.log}", f"--chdir={paths.folder}", f"--job-name={_name(paths)}"]
+        environment = {
+            key: value
+            for key, value in worker_environment(self.environ, device, paths.folder).items()
+            if key not in ("CUDA_VISIBLE_DEVICES", shim.LOCK_VARIABLE)  # Slurm says which GPU it is
+        }
+        try:
+            done = subprocess.run(
+                [*submit, *self._options()],
+                input=script,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=SBATCH_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise LaunchError(f"sbatch: {error}", hint="Check that Slurm works: sinfo.") from error
+        job = done.stdout.strip().partition(";")[0]
+        if done.returncode or not job.isdecimal():
+            raise LaunchError(f"sbatch: {done.stderr.strip() or done.stdout.strip()}", hint=f"Correct {OPTIONS}.")
+        return Handle(host="slurm", job=job)
+
+    def alive(self, paths: RunPaths, handle: Handle) -> bool:
+        """Whether the job is in the queue, or has left it so recently that its exit.json may still come."""
+        if not handle.job:
+            if paths.lock.exists() and not paths.exit.exists():  # the runner died before it knew the job
+                self._cancel(f"--name={_name(paths)}")
+            return False
+        self.queue.ask()
+        states = self.queue.states
+        if states is None or states.get(handle.job, "COMPLETED") not in _OVER:
+            self._left.pop(handle.job, None)
+            return True
+        since = self._left.setdefault(handle.job, time.monotonic())
+        return not paths.exit.exists() and time.monotonic() - since < LEFT_SECONDS
+
+    def ended(self, paths: RunPaths, handle: Handle) -> Exit | None:
+        """As exit.json says; if there is none, as the queue does."""
+        if self.alive(paths, handle):
+            return None
+        found = read_exit(paths, handle)
+        state = (self.queue.states or {}).get(handle.job, "")
+        if found.kind == "lost" and state in _OF_THE_CLUSTER:
+            return Exit("node_lost", log_tail=f"Slurm: {state}", ended_at=found.ended_at)
+        return found
+
+    def stop(self, paths: RunPaths, handle: Handle) -> None:
+        """SIGTERM to the shim, whose grace time it is; a job that waits is removed."""
+        if (self.queue.states or {}).get(handle.job) == "PENDING":
+            self.kill(paths, handle)
+        else:
+            self._cancel("--batch", "--signal=TERM", handle.job)
+
+    def kill(self, paths: RunPaths, handle: Handle) -> None:
+        self._cancel(handle.job)
+
+    def _cancel(self, *words: str) -> None:
+        if words[-1]:
+            quiet = subprocess.DEVNULL
+            run = threading.Thread(
+                target=subprocess.run,
+                args=(["scancel", *words],),
+                kwargs={"env": self.environ, "stdout": quiet, "stderr": quiet, "timeout": SBATCH_SECONDS},
+                daemon=True,
+            )
+            run.start()
+
+    def _options(self) -> list[str]:
+        return shlex.split(self.environ.get(OPTIONS, ""))
+
+
+def _name(paths: RunPaths) -> str:
+    """Of a job: the only one of its attempt."""
+    return f"bertdistill-{hashlib.sha256(os.fsencode(paths.folder)).hexdigest()[:16]}"
+
+
+def _database_of(folder: Path) -> Path:
+    """The closest folder above that is a workspace; the folder itself if none is."""
+    return next((place for place in folder.parents if (place / "tracker.db").exists()), folder)

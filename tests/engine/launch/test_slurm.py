@@ -1,0 +1,276 @@
+"""Jobs of a Slurm cluster: the conformance class on commands that look like Slurm's, and (marked) on the real ones."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.engine.launch.conformance import Conformance, attempt
+from tests.fakes import CPU, Workbench, fake_environment, study_spec, wait_for
+
+from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.launch import slurm
+from bertdistill.engine.launch.protocol import Handle, Launcher
+from bertdistill.engine.launch.slurm import OPTIONS, SlurmLauncher
+from bertdistill.store.rows import StudyState
+
+SBATCH = """#!/bin/sh
+for word in "$@"; do case "$word" in
+  --output=*) log="${word#--output=}";; --chdir=*) cd "${word#--chdir=}";; --bad*) echo "no such option" >&2; exit 1;;
+esac; done
+cat > .job.sh
+sh .job.sh >>"$log" 2>&1 </dev/null &
+echo $! >> "$FAKE_SLURM/jobs"
+echo "$!;test"
+"""
+SQUEUE = """#!/bin/sh
+[ -e "$FAKE_SLURM/down" ] && exit 1
+for job in $(cat "$FAKE_SLURM/jobs" 2>/dev/null); do kill -0 $job 2>/dev/null && echo $job RUNNING; done
+[ -e "$FAKE_SLURM/more" ] && cat "$FAKE_SLURM/more"
+true
+"""
+SCANCEL = """#!/bin/sh
+for word in "$@"; do case "$word" in --signal=TERM) soft=1;; --*) ;; *) job=$word;; esac; done
+[ -n "$job" ] && kill -${soft:+TERM}${soft:-KILL} $job 2>/dev/null || kill -TERM $job
+"""
+
+
+def commands(folder: Path) -> dict[str, str]:
+    """A PATH with stand-ins for Slurm's commands."""
+    place = folder / "slurm"
+    place.mkdir(exist_ok=True)
+    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scancel", SCANCEL)):
+        (place / name).write_text(text)
+        (place / name).chmod(0o700)
+    return {"PATH": f"{place}:{os.environ['PATH']}", "FAKE_SLURM": str(place)}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(slurm, "LEFT_SECONDS", 0.3)
+
+
+class TestSlurmLauncher(Conformance):
+    """On the stand-ins."""
+
+    @pytest.fixture
+    def launcher(self, tmp_path: Path) -> Callable[..., Launcher]:
+        def make(**behaviour: Any) -> Launcher:
+            return SlurmLauncher(fake_environment(tmp_path, **behaviour) | commands(tmp_path))
+
+        return make
+
+    def test_a_stop_lets_the_worker_save(self, launcher: Callable[..., Launcher], tmp_path: Path) -> None:
+        (tmp_path / "hold").touch()
+        one, paths = launcher(hold=str(tmp_path / "hold")), attempt(tmp_path / "a", "trial")
+        handle = one.start(paths, CPU, grace=5)
+        wait_for(lambda: paths.events.exists() and b'"done":3' in paths.events.read_bytes(), "half")
+        one.stop(paths, handle)
+        assert self.finished(one, paths, handle) == "stopped"
+        assert (paths.checkpoints / "last-000003").is_dir()
+
+
+def test_a_controller_that_is_down_says_nothing_about_jobs(tmp_path: Path) -> None:
+    """They count as alive, and nothing new is started."""
+    one = SlurmLauncher(fake_environment(tmp_path) | commands(tmp_path))
+    (tmp_path / "slurm" / "down").touch()
+    [slot] = one.slots()
+    wait_for(lambda: one.busy(slot), "the queue to fail")
+    assert one.alive(RunPaths(attempt(tmp_path / "a").folder), Handle(job="1"))
+
+
+def test_a_job_whose_node_failed_is_nobodys_fault(tmp_path: Path) -> None:
+    one = SlurmLauncher(fake_environment(tmp_path) | commands(tmp_path))
+    (tmp_path / "slurm" / "more").write_text("71 NODE_FAIL\n")
+    paths, handle = attempt(tmp_path / "a"), Handle(job="71")
+    found = wait_for(lambda: one.ended(paths, handle), "the end")
+    assert (found.kind, found.log_tail) == ("node_lost", "Slurm: NODE_FAIL")
+
+
+def test_what_sbatch_refuses_and_where_the_database_must_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words, and the variable to correct; a network disk is named."""
+    environ = fake_environment(tmp_path) | commands(tmp_path)
+    with pytest.raises(LaunchError, match="no such option") as refused:
+        SlurmLauncher(environ | {OPTIONS: "--bad"}).start(attempt(tmp_path / "a"), CPU, grace=1)
+    assert OPTIONS in refused.value.hint
+    monkeypatch.setattr(slurm, "network_filesystem", lambda path: "nfs4")
+    with pytest.raises(LaunchError, match="network disk .nfs4."):
+        SlurmLauncher(environ).start(attempt(tmp_path / "b"), CPU, grace=1)
+
+
+def test_slots_follow_the_options(tmp_path: Path) -> None:
+    """A GPU is Slurm's to choose; every job has a name of its own for it."""
+    one = SlurmLauncher({OPTIONS: "--gres=gpu:1 --cpus-per-task=6"})
+    devices = [slot.device for slot in one.slots(2)]
+    assert [("cuda", 6, "slurm0"), ("cuda", 6, "slurm1")] == [(one.kind, one.threads, one.uuid) for one in devices]
+
+
+# -------------------------------------------------------------------------------------------------------- the real one
+
+CONFIG = """
+ClusterName=test
+SlurmctldHost=localhost
+SlurmctldPort={port}
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.sock
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmdPidFile={folder}/%n.pid
+SlurmctldPidFile={folder}/ctld.pid
+SlurmdLogFile={folder}/%n.log
+SlurmctldLogFile={folder}/ctld.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+ReturnToService=2
+SlurmdTimeout=20
+KillWait=30
+NodeName=n1 NodeHostname=localhost Port={one} CPUs=2
+NodeName=n2 NodeHostname=localhost Port={two} CPUs=2
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+"""
+needed = [shutil.which(name) or "" for name in ("slurmctld", "slurmd", "munged", "sbatch")]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Cluster:
+    """munged, slurmctld and two slurmd on the loopback, with files of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        for part in ("state", "spool-n1", "spool-n2"):
+            (folder / part).mkdir()
+        folder.chmod(0o755)
+        ports = {name: free_port() for name in ("port", "one", "two")}
+        (folder / "slurm.conf").write_text(CONFIG.format(folder=folder, **ports))
+        (folder / "munge.key").write_bytes(os.urandom(1024))
+        (folder / "munge.key").chmod(0o600)
+        self.environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        self.parts: dict[str, subprocess.Popen[bytes]] = {}
+        files = [f"--{name}={folder}/munge.{end}" for name, end in (("socket", "sock"), ("key-file", "key"))]
+        files += [f"--{name}={folder}/munge.{end}" for name, end in (("log-file", "log"), ("pid-file", "pid"))]
+        self.run("munged", "--foreground", "--force", *files, f"--seed-file={folder}/munge.seed")
+        wait_for((folder / "munge.sock").exists, "munge")
+        self.controller()
+        for name in ("n1", "n2"):
+            self.run("slurmd", "-D", "-N", name, key=name)
+
+        def ready() -> bool:
+            done = subprocess.run(
+                ["sinfo", "-h", "-o", "%D %t"], env=self.environ, capture_output=True, text=True, check=False
+            )
+            return done.stdout.split() == ["2", "idle"]
+
+        wait_for(ready, "two idle nodes", 120)
+
+    def controller(self) -> None:
+        self.run("slurmctld", "-D")
+
+    def run(self, program: str, *words: str, key: str = "") -> None:
+        log = (self.folder / f"{key or program}.out").open("ab")
+        self.parts[key or program] = subprocess.Popen([program, *words], env=self.environ, stdout=log, stderr=log)
+
+    def kill(self, key: str) -> None:
+        self.parts[key].kill()
+        self.parts[key].wait()
+
+    def close(self) -> None:
+        for key in reversed(self.parts):
+            self.kill(key)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path / "cluster")
+    yield found
+    found.close()
+
+
+@pytest.mark.machines
+@pytest.mark.skipif(not all(needed) or os.getuid() != 0, reason="no Slurm: apt-get install slurm-wlm munge; as root")
+def test_a_real_cluster(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study to its end, with a stop, a controller that dies and comes back, and a node that dies."""
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 1.0)
+    monkeypatch.setattr(slurm, "LEFT_SECONDS", 30.0)
+    (tmp_path / "hold").touch()
+    hold = {"hold": str(tmp_path / "hold")}
+    environ = {**fake_environment(tmp_path, **hold), "SLURM_CONF": cluster.environ["SLURM_CONF"]}
+    bench = Workbench(tmp_path, study_spec(tmp_path, budget={"trials": 4}), **hold)
+    bench.launcher = SlurmLauncher(environ)
+    bench.renew()
+    bench.start()
+    figures: dict[str, float] = {}
+
+    def until(condition: Callable[[], Any], what: str, name: str) -> None:
+        began = time.monotonic()
+        end = began + 240
+        while not condition():
+            assert time.monotonic() < end, what
+            bench.runner.tick()
+            bench.runner.wait(0.1, 0.3)
+        figures[name] = round(time.monotonic() - began, 1)
+
+    try:
+        until(lambda: bench.at_half(2), "two trials at half", "prepared, two jobs at half")
+        cluster.kill("slurmctld")
+        for _ in range(20):
+            bench.runner.tick()
+            bench.runner.wait(0.1, 0.3)
+        assert bench.at_half(2)
+        cluster.controller()
+        wait_for(lambda: bench.launcher.busy(bench.launcher.slots()[0]) == "", "the controller", 60)
+        bench.ask("stop_trial", study_id=bench.study().id, trial_id=bench.trial(0).id)
+        until(lambda: bench.attempts(0)[0].exit_class, "the stop", "a stop to its end")
+        assert bench.attempts(0)[0].exit_class == "stopped"
+        until(lambda: bench.at_half(2), "another at half", "next job at half")
+        victim = next(one for one in bench.live() if one.kind == "trial")
+        job = Handle.from_dict(victim.handle).job
+        node = subprocess.run(
+            ["squeue", "-h", "-j", job, "-o", "%N"], env=environ, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for one in psutil.process_iter(["cmdline"]):
+            words = " ".join(one.info["cmdline"] or [])
+            if victim.folder in words or f"[{job}." in words:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    os.kill(one.pid, signal.SIGKILL)
+        cluster.kill(node)
+        until(
+            lambda: bench.runner.db and next(a for a in bench.attempts() if a.id == victim.id).exit_class,
+            "the end",
+            "a dead node noticed",
+        )
+        figures["its class"] = 0.0
+        (tmp_path / "hold").unlink()
+        until(lambda: bench.study().state == StudyState.COMPLETE, "the study to end", "the rest")
+        ends = sorted((one.folder, one.exit_class) for one in bench.attempts())
+        with capsys.disabled():
+            print(f"\n{figures}\n{ends}")  # noqa: T201 - the figures are what this test is run for
+        assert [str(one.state) for one in bench.trials()].count("complete") == 3
+    finally:
+        bench.close()
