@@ -225,6 +225,8 @@ class Node:
         if self._link is not None:
             self._link.close()
         self._link = None
+        if self._closed:
+            return  # the runner leaves; what it interrupted is no fault of the machine
         if why != self._problem:
             log.warning("machine %s: %s", self.machine.name, why)
         self._problem = why
