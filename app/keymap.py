@@ -115,7 +115,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export"),
     Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view"),
     Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view"),
-    Action("theme", "f2", "next_theme", "Next theme", (EVERYWHERE,), "view"),
+    Action("theme", "f2", "choose_theme", "Choose a theme", (EVERYWHERE,), "view"),
     Action("marker", "f3", "next_marker", "Next chart marker: braille, hd, ascii", (EVERYWHERE,), "view"),
     Action("screenshot", "f12", "picture", "Write a picture of the screen", (EVERYWHERE,), "export"),
     Action("undo", "u", "undo", "Undo the newest change", (EVERYWHERE,), "study"),

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 NAME = "app.json"
+THEME = "theme"
+"""The name of the theme that was chosen."""
 LARGEST = 1_000_000
 """Bytes beyond which the file is not ours."""
 Value = TypeVar("Value")

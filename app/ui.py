@@ -30,7 +30,7 @@ from textual.widgets import Input
 
 from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room, is_typing
 from bertdistill.app.draw.plain import HarmlessLines, PlainLines
-from bertdistill.app.memory import Memory
+from bertdistill.app.memory import THEME, Memory
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Host
@@ -38,6 +38,7 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.terminal import terminal
 from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
+from bertdistill.app.terminal.themes import COLOUR_BLIND, OURS
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
 from bertdistill.app.widgets.table import MOVEMENTS, LineTable
@@ -59,7 +60,6 @@ READY_SECONDS = 1.0
 """How long after the first paint what only actions need is loaded (0.4 s of SQLAlchemy), so that none waits for it."""
 RESIZE_SECONDS = 0.1
 """How long after the app the screen has taken on a new size, usually; when not, the next look does the rest."""
-THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 FINISHING = "The last action is still in progress; the app exits when it is finished."
 BLIND = frozenset({"leave", "interrupt", "suspend_process"})
 """Actions that make sense in a window that shows nothing."""
@@ -92,11 +92,14 @@ class BertDistill(App[None]):
 
     def __init__(self, options: Options) -> None:
         super().__init__(driver_class=terminal.driver_class())
-        self.theme = THEMES[terminal.theme_name(options.theme, os.environ)]
+        self.register_theme(COLOUR_BLIND)
         self.options = options
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
         self.memory = Memory(options.workspace)
+        usual = OURS[terminal.theme_name(options.theme, os.environ)]
+        chosen = self.memory.recall(THEME, "") if options.theme == "auto" else ""
+        self.theme = chosen if chosen in self.available_themes else usual
         self.who = who()
         self.deleted = 0
         self.marker = options.marker
@@ -555,15 +558,20 @@ class BertDistill(App[None]):
         self.tell("Repainting is paused; studies keep running." if self.paused else "Repainting is resumed.")
         self.look_again()
 
-    def action_next_theme(self) -> None:
-        names = list(dict.fromkeys([*THEMES.values(), "ansi-light"]))
-        place = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(place + 1) % len(names)]
+    def action_choose_theme(self) -> None:
+        from bertdistill.app.screens.themes import ThemePicker
+
+        self.push_screen(ThemePicker())
 
     def use_background(self, background: terminal.Background) -> None:
         """The terminal replied after the app had started: apply the theme it implies, unless another one was chosen."""
-        if self.options.theme == "auto" and self.theme == THEMES[terminal.theme_name("auto", os.environ)]:
-            self.theme = THEMES[terminal.theme_name("auto", os.environ, background)]
+        remembered = self.memory.recall(THEME, "")
+        if (
+            self.options.theme == "auto"
+            and not remembered
+            and self.theme == OURS[terminal.theme_name("auto", os.environ)]
+        ):
+            self.theme = OURS[terminal.theme_name("auto", os.environ, background)]
 
     def action_next_marker(self) -> None:
         self.marker = MARKERS[(MARKERS.index(self.marker) + 1) % len(MARKERS)]

@@ -136,6 +136,7 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
         return MISUSE
     gc.disable()  # until the first screen is painted, see `cli`
     from bertdistill.app.keymap import ids
+    from bertdistill.app.memory import THEME, Memory
     from bertdistill.app.preferences import options
     from bertdistill.engine.contract.workspace import resolve_workspace
 
@@ -149,7 +150,8 @@ def _start_app(typed: Wishes, where: Path | None, study_file: Path | None, study
         say(f"the demo study starts in {found.workspace}; quitting the app does not stop it")
         found = dataclasses.replace(found, open_study=start_demo(ws, who()))
     terminal.tame(os.environ)
-    if found.theme == "auto" and not os.environ.get("NO_COLOR"):
+    remembered = Memory(found.workspace).recall(THEME, "")
+    if found.theme == "auto" and not remembered and not os.environ.get("NO_COLOR"):
         background = terminal.ask_background(os.environ)
         if background is not None:  # else the app keeps the question open: see `driver`
             found = dataclasses.replace(found, theme=background)

@@ -57,8 +57,10 @@ def new(
 ) -> None:
     """Write a study file for your own data. Columns, labels and lengths are read from it; every guess is reported."""
     from bertdistill.engine.contract.errors import ConfigError
-    from bertdistill.engine.study.template import data_spec, study_name, study_template
+    from bertdistill.engine.study.template import data_spec, held_back, study_name, study_template
 
+    if report is None and (report := held_back(data)) is not None:
+        say(f"data.report = {report}: the file beside it that is named like a test file")
     name = study_name(data)
     target = output or Path(f"{name}.toml")
     if target.exists():

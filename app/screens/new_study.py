@@ -26,14 +26,14 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.children import plan_process
 from bertdistill.app.children.plan_process import Answer
 from bertdistill.app.reader import Reader
-from bertdistill.app.screens.dialogues import Confirm
+from bertdistill.app.screens.dialogues import Ask, Confirm
 from bertdistill.app.screens.findings import Findings, costs
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
-from bertdistill.app.views.configs import Config, checked_path, find_configs
+from bertdistill.app.views.configs import SHIPPED, Config, checked_path, find_configs, own_study, shipped_folder
 from bertdistill.app.views.study_check import Checked, Taken, check, problems, taken
 from bertdistill.app.views.study_form import Field
 from bertdistill.app.widgets.cells import Cell, Row
@@ -46,9 +46,13 @@ from bertdistill.engine.steering.demo_study import DEMOS
 from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.study_text import parse_override, read_toml
+from bertdistill.engine.study.template import COLUMNS as COLUMN_KEYS
+from bertdistill.engine.study.template import Template, is_data
 from bertdistill.store.errors import BertDistillError
 
 COLUMNS = (Column("config", "study file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
+OWN_DATA = " "
+"""In place of a study file: begin with the path of the data."""
 CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
 """Pause after the last key press before the file is checked, and from there until its plan is requested."""
 
@@ -73,9 +77,12 @@ class NewStudyScreen(LiveScreen):
     tells = True
     BINDINGS: ClassVar = bindings("new")
     HELP = """
-Choose a study file, or type the path of one. Each line of the form is a key of the file; clearing a line removes
-the key. Any other key is added at the bottom as `key=value`. Findings and costs are updated while you type. `f5` starts
-the study; `f4` returns to the list and keeps your changes. The file itself is never changed.
+Choose a study file, or type the path of one; or that of your own data, a CSV, TSV, JSONL, text;label or SQuAD file:
+the columns, labels and lengths are read from it, and a study file is written into the workspace.
+
+Each line of the form is a key of the file; clearing a line removes the key. Any other key is added at the bottom as
+`key=value`. Findings and costs are updated while you type. `f5` starts the study; `f4` returns to the list and keeps
+your changes. The file itself is never changed.
 """
 
     def __init__(self, file: str = "") -> None:
@@ -103,7 +110,7 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
                 yield LineTable(id="configs", classes="pane")
                 path = Input(
                     id="path",
-                    placeholder="or the path of a study file",
+                    placeholder="or the path of a study file, or of your data",
                     suggester=PathSuggester(),
                     max_length=LONGEST_LINE,
                 )
@@ -128,7 +135,12 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
         self.query_one("#configs").border_title = Text("Begin from")
         self.query_one("#plan").border_title = Text("What it is")
         self.query_one("#configs").focus()
-        if self._file:
+        if self._file == OWN_DATA:
+            self.query_one("#path", Input).focus()
+            self._verdict(
+                "Type the path of your data: CSV, TSV, JSONL, text;label or SQuAD JSON. The right arrow completes."
+            )
+        elif self._file:
             self._open(self._file)
 
     # ------------------------------------------------------------------------------------------- reading, showing
@@ -219,7 +231,38 @@ the study; `f4` returns to the list and keeps your changes. The file itself is n
         except (BertDistillError, OSError, RuntimeError) as error:  # `~nobody` has no home: RuntimeError
             self._refuse(text, error)
         else:
-            self._edit(Config(path, "typed"))
+            if is_data(path):
+                self._draft(path)
+            else:
+                self._edit(Config(path, SHIPPED if path.resolve().parent == shipped_folder() else "typed"))
+
+    def _draft(self, data: Path, changes: tuple[str, ...] = ()) -> None:
+        """Write a study file for this data and edit it; what is not clear is asked for."""
+        self._verdict(f"Reading {data.name} …")
+        folder = self.ui.workspace.path / "studies"
+
+        def drafted(found: tuple[Path, Template]) -> str:
+            path, made = found
+            self._verdict("")
+            self._edit(Config(path, "drafted"))
+            return f"{path.name} is written. " + "; ".join(made.guesses)
+
+        self.ui.act(lambda: own_study(data, folder, changes), drafted, lambda error: self._ask(data, changes, error))
+
+    def _ask(self, data: Path, changes: tuple[str, ...], error: Exception) -> None:
+        """Which column is meant, if that is what is not clear; another error is shown."""
+        key = next((key for key in COLUMN_KEYS if f"data.{key}" in str(error)), "")
+        if not key:
+            self._refuse(str(data), error)
+            return
+
+        def answered(column: str | None) -> None:
+            if column:
+                self._draft(data, (*changes, f"data.{key}={column}"))
+            else:
+                self._refuse(str(data), error)
+
+        self.ui.push_screen(Ask(safe(str(error), 900), placeholder=f"name of the column for data.{key}"), answered)
 
     def _refuse(self, text: str, error: Exception) -> None:
         self._verdict(f"{error}. {getattr(error, 'hint', '')}".strip(), "bold red")

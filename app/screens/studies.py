@@ -49,7 +49,13 @@ COLUMNS = (
 )
 LISTED = ("study", "state", "progress", "trials")
 """The columns beside an inspector, which says the rest."""
-EMPTY = "No study yet. Press n to create one; the demo, first in its list, needs no data and no network."
+WELCOME = (
+    ("demo", "Watch a demo", "questions and a tiny teacher that need no data and no network: about three minutes"),
+    ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
+    ("file", "Open a study file", "your own, or one of the samples that come with the program"),
+)
+"""How to begin, where there is no study yet."""
+WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
 INSPECTOR = "studies.inspector"
 """Remembered: whether it is shown."""
 NO_POINT = "The first point appears when a trial has both scores."
@@ -84,6 +90,8 @@ is closed: the runner and its workers are separate processes.
         super().__init__()
         self.news: StudiesNews | None = None
         self._archived = False
+        self._wanted = True
+        """Whether the inspector is shown, once there is a study."""
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="studies-body"):
@@ -91,7 +99,7 @@ is closed: the runner and its workers are separate processes.
             yield Inspector(id="inspector", classes="pane")
 
     def on_mount(self) -> None:
-        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
+        self._wanted = self.ui.memory.recall(INSPECTOR, True)
         self.query_one(LineTable).focus()
 
     def read(self, reader: Reader) -> StudiesNews:
@@ -104,11 +112,15 @@ is closed: the runner and its workers are separate processes.
 
     def show(self, news: StudiesNews) -> None:
         self.news = news
+        self.set_class(self._wanted and bool(news.views), "-inspected")
         self.header(self._header(news))
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
-        rows = [self._row(view, news) for view in views]
-        table.show(self._columns, rows, empty=ALL_AWAY if news.views else EMPTY)
+        if news.views:
+            table.show(self._columns, [self._row(view, news) for view in views], empty=ALL_AWAY)
+        else:
+            rows = [Row(("begin", key), (Cell(what, "bright"), Cell(about))) for key, what, about in WELCOME]
+            table.show(WELCOME_COLUMNS, rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(views)
         entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
@@ -175,9 +187,8 @@ is closed: the runner and its workers are separate processes.
     # -------------------------------------------------------------------------------------------------------- actions
 
     def action_inspector(self) -> None:
-        shown = not self.has_class("-inspected")
-        self.ui.memory.keep(INSPECTOR, shown)
-        self.set_class(shown, "-inspected")
+        self._wanted = not self._wanted
+        self.ui.memory.keep(INSPECTOR, self._wanted)
         if self.news is not None:
             self.show(self.news)
 
@@ -185,7 +196,8 @@ is closed: the runner and its workers are separate processes.
     def study_name(self) -> str:
         """The study under the cursor, empty when there is none."""
         table = next(iter(self.query(LineTable)), None)  # called by the footer of a screen that this one covers
-        return str((table and table.cursor_key) or "")
+        key = table.cursor_key if table is not None else None
+        return key if isinstance(key, str) else ""
 
     def _view(self) -> StudyView | None:
         name = self.study_name
@@ -197,6 +209,8 @@ is closed: the runner and its workers are separate processes.
             return words
         match action:
             case "undo" if self.ui.deleted:
+                return ""
+            case "open" if view is None and self.news is not None and not self.news.views:
                 return ""
             case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
                 return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
@@ -220,8 +234,22 @@ is closed: the runner and its workers are separate processes.
         self.action_open()
 
     def action_open(self) -> None:
-        if self.study_name:
-            self.ui.open_study(self.study_name)
+        key = self.query_one(LineTable).cursor_key
+        if isinstance(key, str):
+            self.ui.open_study(key)
+        elif isinstance(key, tuple):
+            self._begin(key[1])
+
+    def _begin(self, how: str) -> None:
+        """One of the ways to begin."""
+        if how == "demo":
+            from bertdistill.app.views.configs import demo_file
+
+            self.ui.open_new_study(str(demo_file()))
+        else:
+            from bertdistill.app.screens.new_study import OWN_DATA
+
+            self.ui.open_new_study(OWN_DATA if how == "own" else "")
 
     def action_new_study(self) -> None:
         self.ui.open_new_study()

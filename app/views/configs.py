@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from bertdistill.app.text.safe import safe
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.steering.demo_study import DEMOS, Demo
 from bertdistill.engine.study.study_text import LARGEST_FILE, parse_toml
+from bertdistill.engine.study.template import Template, data_spec, held_back, is_data, study_name, study_template
 
 SHIPPED = "shipped"
 MOST_FILES = 200
@@ -55,6 +57,11 @@ def _place(config: Config) -> int:
     return list(DEMOS).index(config.path.name) if config.demo else len(DEMOS)
 
 
+def demo_file() -> Path:
+    """The study file of the demo."""
+    return shipped_folder() / next(iter(DEMOS))
+
+
 def shipped_folder() -> Path:
     """The folder of the sample study files of this installation."""
     return Path(str(files("bertdistill.sample_configs"))).resolve()
@@ -65,7 +72,8 @@ def checked_path(text: str) -> Path:
     path = Path(text.strip()).expanduser()
     if not text.strip():
         raise ConfigError(
-            "no file was given", hint="Type the path of a study file (TOML), or choose one from the list."
+            "no file was given",
+            hint="Type the path of a study file (TOML) or of your data, or choose a study file from the list.",
         )
     if path.is_dir():
         raise ConfigError(f"{path} is a folder", hint="Add the name of a study file (TOML) in it.")
@@ -80,7 +88,7 @@ def checked_path(text: str) -> Path:
 
 
 def completion(text: str) -> str | None:
-    """A path that begins with what was typed: a folder with its slash, or a TOML file; None when there is none."""
+    """A path that begins with what was typed: a folder with its slash, a TOML file or a data file; None without one."""
     if not text or text.endswith("~"):
         return None
     folder_text, slash, start = text.rpartition("/")
@@ -90,11 +98,33 @@ def completion(text: str) -> str | None:
         for entry in entries:
             hidden = entry.name.startswith(".") and not start.startswith(".")
             hidden |= entry.name != safe(entry.name)  # it would drive the terminal while it is only suggested
-            if entry.name.startswith(start) and not hidden and (entry.is_dir() or entry.suffix == ".toml"):
+            if entry.name.startswith(start) and not hidden and (entry.is_dir() or is_offered(entry)):
                 return f"{folder_text}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
     except (OSError, RuntimeError, ValueError):  # `~nobody` has no home, a null character no path
         return None
     return None
+
+
+def own_study(data: Path, folder: Path, changes: Sequence[str] = ()) -> tuple[Path, Template]:
+    """Write a study file for a file of one's own data into a folder, and return it with what was guessed.
+
+    A file beside it that is named like a test file is held back for the report. `changes` are `data.key=value`.
+    ConfigError for data that cannot be read, and where a column is not clear.
+    """
+    name, beside = study_name(data), held_back(data)
+    made = study_template(data_spec(data, beside, changes), name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / (f"{name}.toml" if number == 1 else f"{name}-{number}.toml")
+        if not path.exists() or path.read_text(encoding="utf-8") == made.text:
+            path.write_text(made.text, encoding="utf-8")
+            return path, made
+    raise AssertionError("never: the numbers do not end")
+
+
+def is_offered(path: Path) -> bool:
+    """Whether a study can begin from this file, by its name."""
+    return path.suffix == ".toml" or is_data(path)
 
 
 def _in(folder: Path, where: str) -> Iterator[Config]:

@@ -32,10 +32,12 @@ def disk_bytes(
     trials: int,
     slots: int,
     states: int | None = 0,
+    pass_bytes: int = 0,
 ) -> dict[str, int | None]:
     """Bytes by what they hold; None where it cannot be known. `teacher_params` is 0 where no teacher is trained here.
 
-    `states` are those of the teacher for the hidden loss. `caches` are features, outputs, these and the trained
+    `student_params` are those during the training. `states` are the teacher's for the hidden loss; `pass_bytes` is what
+    pruning keeps for each parameter beside a last checkpoint. `caches` are features, outputs, these and the trained
     teacher; `preparing` comes on top while that is trained.
     """
     features = outputs = None
@@ -44,7 +46,8 @@ def disk_bytes(
         outputs = int(OUTPUT_BYTES * (2 * tokens if spans else labels * examples))
     teacher = None if teacher_params is None else WEIGHT_BYTES * teacher_params
     known = [one for one in (features, outputs, teacher, states) if one is not None]
-    copies = trials + max(1, slots) * TRAINING_COPIES
+    running = max(1, slots)
+    each = WEIGHT_BYTES * (trials + running * TRAINING_COPIES) + pass_bytes * running
     return {
         "features": features,
         "outputs": outputs,
@@ -52,7 +55,7 @@ def disk_bytes(
         "teacher": teacher,
         "caches": sum(known) if len(known) == 4 else None,
         "preparing": None if teacher is None else teacher * TEACHER_TRAINING_COPIES,
-        "checkpoints": WEIGHT_BYTES * student_params * copies if student_params else None,
+        "checkpoints": each * student_params if student_params else None,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bertdistill.app.views.transfer_inputs import Known, TransferRows, transfer_rows
 from bertdistill.engine.contract.errors import ConfigError
@@ -19,6 +20,8 @@ from bertdistill.engine.data.questions import file_questions
 from bertdistill.engine.data.tables import Table, file_table
 from bertdistill.engine.data.unlabelled import Text
 from bertdistill.engine.families.folders import check_folder
+from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.study.student import possible
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
@@ -129,6 +132,8 @@ def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
             found = (_questions if TASKS[spec.task].spans else _texts)(spec.data)
         except BertDistillError as error:
             problems.append(_sentence(error))
+        if found.columns and not found.known.paired:
+            problems += _separated(spec)
     known = found.known if spec.data.train else Known(labels=spec.data.labels, paired=bool(spec.data.text_pair_column))
     transfer: list[TransferRows] = []
     for index, table in enumerate(spec.transfer):
@@ -142,6 +147,22 @@ def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
 
 def _sentence(error: BertDistillError) -> str:
     return f"{error}. {error.hint[:1].upper()}{error.hint[1:]}." if error.hint else str(error)
+
+
+def _separated(spec: StudySpec) -> Iterator[str]:
+    """Wherever a study on single sentences asks for separate layers: each of these trials would be refused."""
+    key, family = "separate_layers", TRANSFORMER.name
+    tables: dict[str, Any] = {"settings": vars(spec.settings)}
+    tables |= {f"settings.{name}": table for name, table in spec.family_settings.items() if name == family}
+    tables |= {f"recipes.{name}": own for name, own in spec.recipes.items() if own.get("family", family) == family}
+    tables["baseline"] = spec.baseline or {}
+    named = [f"{table}.{key}" for table, own in tables.items() if own.get(key)]
+    named += [f"search.{one.name}" for one in spec.search if one.key == key and one.applies(family)]
+    for name in named if family in possible(spec, "family") else ():
+        yield (
+            f"{name} separates the two segments of an input, but data.train = {spec.data.train} has one sentence per "
+            "example. Remove it, or name the column of the second sentence in data.text_pair_column."
+        )
 
 
 def _questions(data: DataSpec) -> Inputs:

@@ -25,6 +25,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import CLS, transfer_rows, transfer_share
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
@@ -84,8 +85,9 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     sizes: dict[str, Any] = {"baseline": None, "smallest": None, "largest": None, "refused": 0, "students": 0}
     teacher = _teacher_shape(spec, shape, say)
     gflops: list[float] = []
+    trained = 0
     if shape is not None:
-        of_students, gflops = student_sizes(spec, shape, teacher, baseline, labels)
+        of_students, gflops, trained = student_sizes(spec, shape, teacher, baseline, labels)
         sizes |= of_students
     return {
         "study": spec.name,
@@ -101,7 +103,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
         "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
-        "disk_bytes": _disk(spec, amounts, sizes, labels, teacher),
+        "disk_bytes": _disk(spec, amounts, sizes, trained, labels, teacher),
     }
 
 
@@ -309,7 +311,12 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
 
 
 def _disk(
-    spec: StudySpec, amounts: Amounts | None, sizes: Mapping[str, Any], labels: int, teacher: Shape | None
+    spec: StudySpec,
+    amounts: Amounts | None,
+    sizes: Mapping[str, Any],
+    trained: int,
+    labels: int,
+    teacher: Shape | None,
 ) -> dict[str, int | None]:
     return disk_bytes(
         tokens=amounts.tokens if amounts else None,
@@ -317,10 +324,11 @@ def _disk(
         spans=TASKS[spec.task].spans,
         labels=labels,
         teacher_params=_teacher_params(spec, labels, teacher),
-        student_params=sizes["largest"] or sizes["baseline"],
+        student_params=trained or sizes["baseline"],
         trials=spec.budget.trials,
         slots=spec.runner.slots,
         states=_states_bytes(spec, amounts, teacher),
+        pass_bytes=_pass_bytes(spec),
     )
 
 
@@ -331,6 +339,12 @@ def _states_bytes(spec: StudySpec, amounts: Amounts | None, teacher: Shape | Non
     if amounts is None or teacher is None:
         return None
     return states_bytes(amounts.windows, teacher.layers, teacher.hidden_size)
+
+
+def _pass_bytes(spec: StudySpec) -> int:
+    """What pruning keeps of a weight, at most, in any trial of the study."""
+    methods = possible(spec, "pruning") if TRANSFORMER.name in possible(spec, "family") else []
+    return max((sparsity.STATE_BYTES.get(method, 0) for method in methods), default=0)
 
 
 def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], None]) -> Shape | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -10,11 +11,10 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import WITH_LAYERS
+from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.encoder_plan import Shape
 from bertdistill.engine.study import space
-from bertdistill.engine.study.student import (
-    known,
-)
+from bertdistill.engine.study.student import known, possible
 from bertdistill.engine.study.study_spec import StudySpec
 
 SIZE_KEYS = (
@@ -28,15 +28,15 @@ MOST_STUDENTS = 20_000
 
 def student_sizes(
     spec: StudySpec, shape: Shape, teacher: Shape | None, baseline: Settings, labels: int
-) -> tuple[dict[str, Any], list[float]]:
-    """Parameters of the students, and the gflops of those with layers."""
+) -> tuple[dict[str, Any], list[float], int]:
+    """Parameters of the students, the gflops of those with layers, and the most parameters during a training."""
     facts = Prepared(
         labels=("",) * labels,
         mean_length=float(spec.data.max_length),
         init_shape=shape.to_dict(),
         teacher_shape=teacher.to_dict() if teacher else {},
     )
-    found, gflops, refused = [], [], 0
+    found, gflops, trained, refused = [], [], 0, 0
     for settings in _students(spec):
         try:
             metrics = known(spec, facts, settings)
@@ -44,6 +44,8 @@ def student_sizes(
             refused += 1
             continue
         found.append(int(metrics["params"]))
+        dense = metrics if settings.pruning_scope not in sparsity.STRUCTURES else _dense(spec, facts, settings)
+        trained = max(trained, int(dense["params"]))
         if settings.family in WITH_LAYERS:
             gflops.append(metrics["gflops"])
     sizes = {
@@ -53,12 +55,19 @@ def student_sizes(
         "refused": refused,
         "students": len(found) + refused,
     }
-    return sizes, gflops
+    return sizes, gflops, trained
+
+
+def _dense(spec: StudySpec, facts: Prepared, settings: Settings) -> dict[str, float]:
+    """During the training, before heads and neurons are removed."""
+    return known(spec, facts, replace(settings, pruning=sparsity.NONE))
 
 
 def _students(spec: StudySpec) -> Iterator[Settings]:
     """Every architecture of the space; of a long range only the ends, because size grows with each of them."""
     wanted = {*SIZE_KEYS, "recipe"}  # a recipe may set any of them
+    if {*possible(spec, "pruning_scope")} & sparsity.STRUCTURES.keys():
+        wanted |= {"pruning", "pruning_scope", "sparsity"}
     for parameter in spec.search:  # what a condition asks about must be in the grid as well
         wanted |= set(space.conditions(parameter)) if parameter.key in SIZE_KEYS else set()
     part = tuple(_ends_of_long(p) for p in spec.search if p.key in wanted)

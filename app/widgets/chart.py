@@ -42,6 +42,8 @@ _SHADES: dict[str, tuple[str, float]] = {
     "series5": ("foreground", 0.8),
 }
 """Theme variable of each colour in a chart, and its opacity over the background."""
+LEAST_CONTRAST = 4.5
+"""Of marks, lines and labels with the background, as WCAG 2 asks of text."""
 _AREA = 0.08
 """Opacity of the area that the frontier dominates."""
 _REACH = (2, 1)
@@ -54,8 +56,26 @@ def palette(variables: Mapping[str, str], background: Color) -> dict[str, Colour
     for key, (name, strength) in _SHADES.items():
         value = variables.get(name, "")
         if value.startswith("#"):
-            found[key] = background.blend(Color.parse(value), strength).rgb
+            found[key] = readable(background.blend(Color.parse(value), strength), background).rgb
     return found
+
+
+def readable(colour: Color, background: Color) -> Color:
+    """The colour, or the nearest one towards black or white that has enough contrast with the background."""
+    end = max((Color(0, 0, 0), Color(255, 255, 255)), key=lambda one: contrast(one, background))
+    shades = (colour.blend(end, share / 20) for share in range(21))
+    return next((one for one in shades if contrast(one, background) >= LEAST_CONTRAST), end)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The contrast ratio of WCAG 2, from 1 to 21."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    parts = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour.normalized]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 class Chart(Widget, can_focus=True):

@@ -31,6 +31,7 @@ METHODS: tuple[tuple[str, Word], ...] = (
     ("layer_list", lambda value: "layers" if value else ""),
     ("heads", _on("heads")),
     ("ffn_size", _on("FFN")),
+    ("ffn_list", lambda value: "FFN" if value else ""),
     ("hidden_size", _on("width")),
     ("embedding_rank", _on("low-rank embeddings")),
     ("vocab_size", _on("vocabulary")),

@@ -204,8 +204,13 @@ class Settings:
     ffn_choice: str = key(
         "even",
         help="For ffn_size below the initial model's: as many in each layer (even), or so many on average, the most "
-        "important of all layers (global).",
-        choices=("even", "global"),
+        "important of all layers (global). list: the numbers of ffn_list.",
+        choices=("even", "global", "list"),
+    )
+    ffn_list: list[int] = key(
+        [],
+        help="For ffn_choice = list: feed-forward neurons kept in each layer of the student, the first one first.",
+        searchable=False,
     )
     embedding_rank: int = key(
         0,
@@ -285,14 +290,21 @@ class Settings:
         "none",
         help="Which weights become 0. magnitude: the smallest; random: any, as a control; gradual: the smallest, more "
         "with every step; iterative: in rounds with training between them (NIP); movement: those that training moves "
-        "towards 0; proximal: those that a reweighted l1 norm makes 0 (RPP). Bytes and times stay as they are.",
+        "towards 0; proximal: those that a reweighted l1 norm makes 0 (RPP). Bytes and times of a model with zeros are "
+        "those of a dense one.",
         choices=("none", "magnitude", "random", "gradual", "iterative", "movement", "proximal"),
     )
-    sparsity: float = key(0.5, help="Share of zeros in every matrix that is pruned.", low=0, high=0.99)
+    sparsity: float = key(
+        0.5,
+        help="Share of zeros in every matrix that is pruned, or of the heads and neurons of every layer.",
+        low=0,
+        high=0.99,
+    )
     pruning_scope: str = key(
         "linears",
-        help="What is pruned: the linear layers of the encoder, or also its word embeddings (not by movement).",
-        choices=("linears", "embeddings"),
+        help="What is pruned: single weights of the linear layers of the encoder, or also of its word embeddings (not "
+        "by movement); or whole attention heads or feed-forward neurons, which are removed (not by proximal).",
+        choices=("linears", "embeddings", "heads", "neurons", "heads-and-neurons"),
     )
     pruning_when: str = key(
         "before",
@@ -300,7 +312,12 @@ class Settings:
         "it.",
         choices=("before", "during", "after"),
     )
-    pruning_begin: float = key(0.0, help="Share of the training after which pruning during it begins.", low=0, high=1)
+    pruning_begin: float = key(
+        0.0,
+        help="Share of the training after which pruning during it begins; movement: after the warm-up at the earliest.",
+        low=0,
+        high=1,
+    )
     pruning_end: float = key(
         0.6, help="Share of the training after which pruning during it has reached the sparsity.", low=0, high=1
     )
@@ -346,6 +363,12 @@ class Settings:
         "head by head, summed over layers; the teacher runs in every step; 0: off.",
         low=0,
         high=1e6,
+    )
+    compared_layers: str = key(
+        "all",
+        help="Layers of the student that the hidden, states and attention losses compare: all, or joint: those above "
+        "separate_layers alone, whose tokens see both segments as those of the teacher do (DeFormer).",
+        choices=("all", "joint"),
     )
     relation_weight: float = key(
         0.0,

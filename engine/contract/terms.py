@@ -18,6 +18,8 @@ HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_l
 """Terms that compare layers."""
 WITH_LAYERS = frozenset({"transformer"})
 """Families whose layers can be compared with the teacher's."""
+PAIRED = frozenset({"compared_layers"})
+"""Settings of the terms that compare pairs of layers."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Term:
     weight: Callable[[float], float]
     """Maps the value of that setting to the weight."""
     settings: frozenset[str] = frozenset()
-    """Further settings that only this term uses."""
+    """Further settings that only this term uses, or only some terms do."""
     needs: frozenset[str] = frozenset()
     """Cached teacher signals that it needs."""
     online: bool = False
@@ -58,9 +60,9 @@ TERMS: dict[str, Term] = {
     for term in (
         Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
-        Term(HIDDEN, "hidden_weight", float, frozenset({"hidden_map"}), frozenset({CLS}), families=WITH_LAYERS),
-        Term(STATES, "states_weight", float, online=True, families=WITH_LAYERS),
-        Term(ATTENTION, "attention_weight", float, online=True, families=WITH_LAYERS),
+        Term(HIDDEN, "hidden_weight", float, PAIRED | {"hidden_map"}, frozenset({CLS}), families=WITH_LAYERS),
+        Term(STATES, "states_weight", float, PAIRED, online=True, families=WITH_LAYERS),
+        Term(ATTENTION, "attention_weight", float, PAIRED, online=True, families=WITH_LAYERS),
         Term(
             RELATION,
             "relation_weight",
@@ -83,6 +85,8 @@ def idle(settings: Settings) -> frozenset[str]:
     used = frozenset[str]().union(*(term.settings for term in active(settings)))
     if settings.soft_loss == "mse":
         used -= {"temperature"}
+    if not settings.separate_layers:
+        used -= PAIRED
     return frozenset({"transfer_share"} if not taught(settings) else ()).union(
         *(term.settings - used for term in TERMS.values())
     )

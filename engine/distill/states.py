@@ -56,7 +56,7 @@ def _check_room(run: Run, shape: Shape, features: int) -> None:
     needed, free = states_bytes(features, shape.layers, shape.hidden_size), shutil.disk_usage(run.caches).free
     if needed > free:
         raise ConfigError(
-            f"the teacher's states for {KEY} take {needed / 1e9:.2f} GB, and {run.caches} has {free / 1e9:.2f} GB left",
+            f"the teacher's states for {KEY} take {needed:,} bytes, and {run.caches} has {free:,} left",
             hint=f"free some space, lower data.max_train_examples, or {REMEDY}",
         )
 

@@ -17,7 +17,8 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
 from bertdistill.engine.contract.terms import online, signals, transfer_share
-from bertdistill.engine.distill.compression.table import passes_of
+from bertdistill.engine.distill.compression.removal import without_empty
+from bertdistill.engine.distill.compression.table import passes_of, removed
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
@@ -54,7 +55,8 @@ def run_trial(run: Run) -> dict[str, float]:
     torch.manual_seed(spec.settings.seed)
     model = BUILDERS[spec.settings.family].build(spec)
     to_device(model.net, run.device)
-    params = sum(p.numel() for p in model.net.parameters())
+    gone = removed(spec.settings, model.net)
+    params = sum(p.numel() for p in model.net.parameters()) - gone
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
     passes = passes_of(spec.settings, model.net)
@@ -104,7 +106,7 @@ def run_trial(run: Run) -> dict[str, float]:
             precision=precision,
             pad_id=pad_id,
             evaluate=evaluate,
-            save_best=partial(save_packed, model, form),
+            save_best=partial(save_best, model, form, smaller=gone > 0),
             teacher=_teacher(facts, signals(spec.settings), len(train_features)),
             transfer=transfer,
             layerwise=compared,
@@ -122,6 +124,11 @@ def run_trial(run: Run) -> dict[str, float]:
     if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
         measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
+
+
+def save_best(model: Model, form: str, folder: Path, *, smaller: bool) -> None:
+    """What is scored, measured and promoted; `smaller` is without the heads and neurons that were pruned as a whole."""
+    save_packed(without_empty(model) if smaller else model, form, folder)
 
 
 def _caches(run: Run) -> list[Path]:

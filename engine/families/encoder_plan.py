@@ -189,7 +189,7 @@ def plan_student(
         raise ConfigError(
             f"settings.heads is {left}, but a layer has only {shape.heads} heads", hint=f"use 1 to {shape.heads}"
         )
-    widths = ffn_widths(shape.ffn_size, kept, settings, () if scratch else ffn_importance)
+    widths = (shape.ffn_size,) * len(kept) if scratch else ffn_widths(shape.ffn_size, kept, settings, ffn_importance)
     rank = settings.embedding_rank
     if rank >= shape.hidden_size:
         raise ConfigError(

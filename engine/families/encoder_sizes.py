@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.encoder_plan import Plan, Shape, plan_student
+from bertdistill.engine.families.sparsity import HEADS, NEURONS, gone
 from bertdistill.engine.families.stored import Contents, Size
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.task import SPAN_LOGITS
@@ -29,6 +31,7 @@ def plan_metrics(
     plan: Plan, *, task: str, labels: int, mean_length: float, first_position: bool = True, first_length: float = 0.0
 ) -> dict[str, float]:
     """The same for an existing plan; `first_position` as in `flops`, `first_length` is that of the first segment."""
+    plan = trained(plan)
     encoder = encoder_params(plan)
     params = (
         embedding_params(plan.shape, plan.embedding_rank) + encoder + head_params(plan.shape, task=task, labels=labels)
@@ -50,6 +53,21 @@ def plan_metrics(
         / 1e9,
         **({} if zeros is None else {"nonzero_params": params - zeros}),
     }
+
+
+def trained(plan: Plan) -> Plan:
+    """What is left of it after the training: without the heads and neurons that its pruning removes."""
+    pruning = plan.pruning
+    if pruning is None or not pruning.structures:
+        return plan
+
+    def left(numbers: tuple[int, ...], kind: str) -> tuple[int, ...]:
+        if kind not in pruning.structures:
+            return numbers
+        return tuple(number - gone(number, pruning.sparsity) for number in numbers)
+
+    heads, neurons = left(plan.heads_left, HEADS), left(plan.ffn_left, NEURONS)
+    return dataclasses.replace(plan, heads_left=heads, ffn_left=neurons, pruning=None)
 
 
 def embedding_params(shape: Shape, rank: int = 0) -> int:
@@ -92,6 +110,7 @@ def head_params(shape: Shape, *, task: str, labels: int) -> int:
 
 def contents(plan: Plan, *, task: str, labels: int) -> Contents:
     """The tensors of its model file; together they are the parameters."""
+    plan = trained(plan)
     shape, hidden, rank = plan.shape, plan.shape.hidden_size, plan.embedding_rank
     words = (shape.vocab_size, rank or hidden)
     embeddings = [words, *((rows, hidden) for rows in (shape.positions, shape.types) if rows)]

@@ -38,6 +38,17 @@ def even_pairs(student: int, teacher: int) -> Pairs:
     return tuple((layer, layer * teacher // student) for layer in range(student + 1))
 
 
+def compared(pairs: Pairs, settings: Settings) -> Pairs:
+    """Those of them that the settings compare: all, or joint: of layers that see both segments.
+
+    Lower layers of a student with `separate_layers` read each segment alone, as no layer of the teacher does. The
+    authors compare the upper ones (Cao et al. 2020, DeFormer, section 3.3: layer-wise representation similarity).
+    """
+    if settings.compared_layers == "all" or not settings.separate_layers:
+        return pairs
+    return tuple(pair for pair in pairs if pair[0] > settings.separate_layers)
+
+
 def states_bytes(features: int, layers: int, hidden_size: int) -> int:
     """Size of the cached states of a teacher with so many layers: one vector a layer but the last, in fp16."""
     return features * (layers - 1) * hidden_size * 2
@@ -87,6 +98,12 @@ def _obstacles(
         )
     if term.name == terms.HIDDEN and layers == 1:
         yield "it compares all layers but the last, and this student has one layer", f"use 2 or more layers, or {off}"
+    elif term.name == terms.HIDDEN and not compared(hidden_pairs(layers, teacher.layers, "skip"), settings):
+        yield (
+            f"compared_layers is joint, and only the last of the {layers} layers is above the "
+            f"{settings.separate_layers} separate ones, which this loss does not compare",
+            f"use fewer separate_layers, states_weight, or {off}",
+        )
     if term.name == terms.ATTENTION and set(plan.heads_left) != {teacher.heads}:
         yield (
             f"it compares heads one by one, and the student has {max(plan.heads_left)} where the teacher has "

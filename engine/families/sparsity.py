@@ -1,4 +1,4 @@
-"""Pruning of single weights as arithmetic: which settings count, and how many weights are 0 at each step.
+"""Pruning as arithmetic: which settings count, and how many weights, heads or neurons are 0 at each step.
 
 Standard library only. It ranks no weights and changes no network: `distill.compression` does.
 """
@@ -15,6 +15,13 @@ NONE, MAGNITUDE, RANDOM, GRADUAL, ITERATIVE = "none", "magnitude", "random", "gr
 MOVEMENT, PROXIMAL = "movement", "proximal"
 BEFORE, DURING, AFTER = "before", "during", "after"
 EMBEDDINGS = "embeddings"
+HEADS, NEURONS = "heads", "neurons"
+STRUCTURES: dict[str, tuple[str, ...]] = {
+    HEADS: (HEADS,),
+    NEURONS: (NEURONS,),
+    "heads-and-neurons": (HEADS, NEURONS),
+}
+"""By the value of `settings.pruning_scope`, what is pruned as a whole, and removed in the end."""
 
 _SPAN = frozenset({"pruning_begin", "pruning_end"})
 USES: dict[str, frozenset[str]] = {
@@ -23,13 +30,20 @@ USES: dict[str, frozenset[str]] = {
     RANDOM: frozenset({"sparsity", "pruning_scope", "pruning_when"}),
     GRADUAL: _SPAN | {"sparsity", "pruning_scope"},
     ITERATIVE: _SPAN | {"sparsity", "pruning_scope", "pruning_rounds"},
-    MOVEMENT: _SPAN | {"sparsity", "pruning_learning_rate"},
+    MOVEMENT: _SPAN | {"sparsity", "pruning_scope", "pruning_learning_rate"},
     PROXIMAL: _SPAN | {"sparsity", "pruning_scope", "pruning_rounds", "pruning_strength"},
 }
-"""By the value of `settings.pruning`, the other keys that it uses. Movement leaves embeddings alone: most of their rows
-get no gradient, so they have no score. With `pruning_when` = during, the keys of the span count as well."""
+"""By the value of `settings.pruning`, the other keys that it uses. With `pruning_when` = during, the keys of the span
+count as well. Movement leaves embeddings alone: most of their rows get no gradient, so they have no score."""
+STATE_BYTES = {MAGNITUDE: 1, RANDOM: 1, GRADUAL: 1, ITERATIVE: 1, MOVEMENT: 17, PROXIMAL: 4}
+"""What the last checkpoint keeps for each weight in scope, at most: a mask; with movement also the whole weight, its
+score and the two moments of that; with proximal the weight of the norm, until there is a mask."""
 KEYS = frozenset({"pruning"}).union(_SPAN, *USES.values())
 """Keys of `Settings` about pruning."""
+
+
+UNWEIGHED = "and the norm of pruning = proximal is one of single weights"
+UNWEIGHED_HINT = "use pruning = gradual, iterative or movement, or pruning_scope = linears"
 
 
 @dataclass(frozen=True)
@@ -39,10 +53,12 @@ class Pruning:
     method: str
     """How weights are chosen: magnitude, random, movement or proximal."""
     sparsity: float
-    """Share of zeros in every matrix in scope; 0 if the strength decides it."""
+    """Share of zeros in every matrix in scope, or of heads and neurons in every layer; 0 if the strength decides it."""
     when: str = DURING
     embeddings: bool = False
     """Whether the word embeddings are in scope besides the linear layers of the encoder."""
+    structures: tuple[str, ...] = ()
+    """What is pruned as a whole, and then removed, instead of single weights: heads, neurons, or both."""
     begin: float = 0.0
     end: float = 1.0
     """Share of the training at which pruning begins and has reached its sparsity."""
@@ -97,31 +113,52 @@ def count(size: int, level: float) -> int:
     return round(size * level)
 
 
+def gone(number: int, level: float) -> int:
+    """Heads or neurons of a layer that are 0 at this level; one of them stays."""
+    return min(number - 1, count(number, level))
+
+
 def pruning_of(settings: Settings) -> Pruning | None:
-    """What the settings prune, None for nothing; ConfigError if the schedule ends before it begins."""
+    """What the settings prune, None for nothing; ConfigError if the schedule ends before it begins, or for RPP of heads
+    or neurons.
+    """
     keys = used(settings)
     if "sparsity" in keys and not settings.sparsity:
         return None
     if settings.pruning == NONE:
         return None
-    if keys >= _SPAN and settings.pruning_begin >= settings.pruning_end:
+    begin, key = _begin(settings)
+    if keys >= _SPAN and begin >= settings.pruning_end:
         raise ConfigError(
-            f"settings.pruning_begin is {settings.pruning_begin:g}, which is not before pruning_end = "
-            f"{settings.pruning_end:g}",
+            f"settings.{key} is {begin:g}, which is not before pruning_end = {settings.pruning_end:g}",
             hint="Let pruning begin earlier or end later.",
         )
+    structures = STRUCTURES.get(settings.pruning_scope, ()) if "pruning_scope" in keys else ()
+    if structures and settings.pruning == PROXIMAL:
+        raise ConfigError(f"settings.pruning_scope is {settings.pruning_scope}, {UNWEIGHED}", hint=UNWEIGHED_HINT)
     during = keys >= _SPAN
     return Pruning(
         method=MAGNITUDE if settings.pruning in (GRADUAL, ITERATIVE) else settings.pruning,
         sparsity=settings.sparsity if "sparsity" in keys else 0.0,
         when=DURING if during else settings.pruning_when,
         embeddings="pruning_scope" in keys and settings.pruning_scope == EMBEDDINGS,
-        begin=settings.pruning_begin if during else 0.0,
+        structures=structures,
+        begin=begin if during else 0.0,
         end=settings.pruning_end if during else 1.0,
         rounds=settings.pruning_rounds if "pruning_rounds" in keys else 0,
         strength=settings.pruning_strength if "pruning_strength" in keys else 0.0,
         learning_rate=settings.pruning_learning_rate if "pruning_learning_rate" in keys else 0.0,
     )
+
+
+def _begin(settings: Settings) -> tuple[float, str]:
+    """When pruning begins, and the key that says so. Movement waits for the warm-up, as in the authors' schedule.
+
+    Until then its scores have hardly moved from 0, and of equal scores the first would be pruned.
+    """
+    if settings.pruning == MOVEMENT and settings.warmup_fraction > settings.pruning_begin:
+        return settings.warmup_fraction, "warmup_fraction"
+    return settings.pruning_begin, "pruning_begin"
 
 
 def used(settings: Settings) -> frozenset[str]:
@@ -131,6 +168,8 @@ def used(settings: Settings) -> frozenset[str]:
         keys |= _SPAN
     if "pruning_strength" in keys and settings.pruning_strength:
         keys -= {"sparsity"}
+    if settings.pruning == MOVEMENT and settings.pruning_scope not in STRUCTURES:
+        keys -= {"pruning_scope"}
     return keys
 
 

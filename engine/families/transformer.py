@@ -23,7 +23,7 @@ from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length
 from bertdistill.engine.tasks.task import Task
 
 NEED_SCRATCH = frozenset({"head_size"})
-NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed", "ffn_choice"})
+NEED_PRETRAINED = frozenset({"layer_choice", "layer_list", "head_choice", "head_seed", "ffn_choice", "ffn_list"})
 """Layers, heads and neurons with random weights are interchangeable, so choosing among them has no effect."""
 
 
@@ -35,11 +35,11 @@ class Transformer:
     settings: frozenset[str] = TRAINING | frozenset(
         {
             *("layers", "layer_choice", "layer_list", "heads", "head_choice", "head_seed"),
-            *("hidden_size", "ffn_size", "ffn_choice", "embedding_rank", "separate_layers", "head_size"),
+            *("hidden_size", "ffn_size", "ffn_choice", "ffn_list", "embedding_rank", "separate_layers", "head_size"),
             "initializer_range",
             *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
-            *("hidden_weight", "hidden_map", "states_weight", "attention_weight"),
+            *("hidden_weight", "hidden_map", "states_weight", "attention_weight", "compared_layers"),
             *("relation_weight", "relation_heads", "relation_layer"),
             *sparsity.KEYS,
         }
@@ -66,8 +66,7 @@ class Transformer:
         plan = plan_student(whole, settings, scratch=scratch, ffn_importance=facts.ffn_importance)
         if plan.narrowed and facts.features and not facts.ffn_importance:
             raise ConfigError(
-                f"settings.ffn_size is {settings.ffn_size}, but the preparation of this study did not compute the "
-                "importance of neurons",
+                f"{_ffn(settings)}, but the preparation of this study did not compute the importance of neurons",
                 hint="Start a new study that fixes or searches ffn_size from the beginning.",
             )
         if plan.projected and facts.features and not facts.projection:
@@ -112,6 +111,7 @@ class Transformer:
             "hidden_size",
             "ffn_size",
             "ffn_choice",
+            "ffn_list",
             "embedding_rank",
             "separate_layers",
             "head_size",
@@ -120,6 +120,12 @@ class Transformer:
         if not student.pruned:
             return frozenset({*planned, "head_choice", "head_seed"})
         return frozenset(planned if settings.head_choice == "random" else {*planned, "head_seed"})
+
+
+def _ffn(settings: Settings) -> str:
+    if settings.ffn_choice == "list":
+        return f"settings.ffn_list is {list(settings.ffn_list)}"
+    return f"settings.ffn_size is {settings.ffn_size}"
 
 
 def _units(facts: Prepared) -> str:

@@ -26,10 +26,13 @@ def ffn_widths(
 ) -> tuple[int, ...]:
     """Neurons left in each layer of which the initial model has `full`.
 
-    even: `ffn_size` in each. global: so many on average, those of all layers with the highest importance. `blocks` are
-    the `importance_blocks` of the initial model's layers; where they are unknown, and in a layer that is not one of
-    them, every layer gets `ffn_size`. ConfigError if the initial model has fewer.
+    even: `ffn_size` in each. global: so many on average, those of all layers with the highest importance. list: those
+    of `ffn_list`. `blocks` are the `importance_blocks` of the initial model's layers; where they are unknown, and in a
+    layer that is not one of them, every layer gets `ffn_size`. ConfigError if the initial model has fewer, or if a list
+    is not one of these layers.
     """
+    if settings.ffn_choice == "list":
+        return _listed(full, len(kept_layers), settings)
     wanted = settings.ffn_size or full
     if wanted > full:
         raise ConfigError(
@@ -43,6 +46,21 @@ def ffn_widths(
         for place, width in zip(known, found, strict=True):
             widths[place] = width
     return tuple(widths)
+
+
+def _listed(full: int, layers: int, settings: Settings) -> tuple[int, ...]:
+    widths = tuple(settings.ffn_list)
+    if len(widths) != layers or not all(1 <= width <= full for width in widths):
+        raise ConfigError(
+            f"settings.ffn_list is {list(widths)}, but the student has {layers} layers of at most {full} neurons",
+            hint=f"list {layers} numbers from 1 to {full}",
+        )
+    if settings.ffn_size:
+        raise ConfigError(
+            f'settings.ffn_size is {settings.ffn_size}, but settings.ffn_choice is "list"',
+            hint="omit settings.ffn_size",
+        )
+    return widths
 
 
 def _allocated(full: int, layers: Sequence[Sequence[float]], mean: int) -> list[int]:

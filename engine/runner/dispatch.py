@@ -81,7 +81,7 @@ def attempt_spec(
         vectors=wanted_vectors(spec),
         families=wanted_families(spec),
         importance=prunes_by_importance(spec),
-        neurons=may_cut(spec, "ffn_size"),
+        neurons=may_cut(spec, "ffn_size") or may_cut(spec, "ffn_list"),
         projection=may_cut(spec, "hidden_size"),
         measure=measured(spec),
     )

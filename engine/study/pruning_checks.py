@@ -24,6 +24,7 @@ def pruning_problems(parts: Parts) -> Iterator[Problem]:
             yield Problem(table, key, f"has no effect {reasons[0]}, or remove it")
     for family in families:
         yield from _schedule(parts, family)
+        yield from _unweighed(parts, family)
 
 
 def pointless(parts: Parts, key: str, family: str) -> str:
@@ -40,9 +41,11 @@ def _in_use(parts: Parts, family: str) -> frozenset[str]:
     methods = {*parts.values("pruning", family), baseline.get("pruning")} & sparsity.USES.keys()
     whens = {*parts.values("pruning_when", family), baseline.get("pruning_when", sparsity.BEFORE)}
     strengths = {*(parts.values("pruning_strength", family) or (1.0,)), baseline.get("pruning_strength", 1.0)}
+    scopes = {*parts.values("pruning_scope", family), baseline.get("pruning_scope", "linears")}
     found: frozenset[str] = frozenset()
-    for method, when, strength in product(methods, whens, strengths):
-        found |= sparsity.used(Settings(pruning=method, pruning_when=when, pruning_strength=strength))
+    for method, when, strength, scope in product(methods, whens, strengths, scopes):
+        one = Settings(pruning=method, pruning_when=when, pruning_strength=strength, pruning_scope=scope)
+        found |= sparsity.used(one)
     return found
 
 
@@ -63,3 +66,11 @@ def _schedule(parts: Parts, family: str) -> Iterator[Problem]:
     if "pruning_begin" in _in_use(parts, family) and begins and ends and min(begins) >= max(ends):
         text = f"= {shown(min(begins))} is not before pruning_end = {shown(max(ends))}"
         yield Problem("settings", "pruning_begin", f"{text}; let it begin earlier or end later")
+
+
+def _unweighed(parts: Parts, family: str) -> Iterator[Problem]:
+    """Heads or neurons by RPP, in every trial; of searched values some combinations are refused when proposed."""
+    methods, scopes = parts.values("pruning", family), parts.values("pruning_scope", family)
+    if methods and {*methods} == {sparsity.PROXIMAL} and scopes and {*scopes} <= sparsity.STRUCTURES.keys():
+        text = f"= {shown(scopes[0])} {sparsity.UNWEIGHED}; {sparsity.UNWEIGHED_HINT}"
+        yield Problem("settings", "pruning_scope", text)

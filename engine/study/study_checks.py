@@ -312,10 +312,12 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return 'unless head_choice = "random"; set or search head_choice'
         case "head_choice" if parts.values("heads", family) == (0,):
             return "with heads = 0, which keeps all; set or search heads"
-        case "ffn_choice" if parts.values("ffn_size", family) == (0,):
+        case "ffn_choice" if parts.values("ffn_size", family) == (0,) and "list" not in parts.values(key, family):
             return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
+        case "compared_layers" if parts.values("separate_layers", family) == (0,):
+            return "with separate_layers = 0: all layers see both segments; set or search separate_layers"
         case "transfer_share" if _untaught(parts, family):
             return "with alpha = 0: nothing else labels these texts; raise alpha"
         case "temperature" if parts.values("soft_loss", family) == ("mse",):

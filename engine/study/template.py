@@ -35,6 +35,8 @@ COLUMNS = ("text_column", "text_pair_column", "label_column")
 LENGTHS = (32, 64, 128, 256, 384, 512)
 TOKENS_A_WORD = 1.4
 """Of English text in a WordPiece vocabulary of 30,000; rounded up to the next of `LENGTHS`."""
+HELD_BACK = ("test", "report", "dev", "valid", "validation", "val", "eval")
+"""Words in place of `train` in the name of a file that no training sees."""
 COVERED = 0.95
 """Share of the inputs that must not be truncated."""
 
@@ -58,6 +60,20 @@ class _Facts:
     words: tuple[int, ...]
     """Words of every input."""
     guesses: tuple[str, ...] = ()
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file can hold examples, by its name."""
+    return kind(path) in (".csv", ".tsv", ".txt", ".json", ".jsonl")
+
+
+def held_back(train: Path) -> Path | None:
+    """The file beside a training file that is named like it and holds other examples: `test.csv` for `train.csv`."""
+    for word in HELD_BACK:
+        name = re.sub("train(ing)?", word, train.name, flags=re.IGNORECASE)
+        if name != train.name and (other := train.with_name(name)).is_file():
+            return other
+    return None
 
 
 def study_name(data: Path) -> str:

@@ -19,23 +19,34 @@ MOST_SHAPES = 100_000
 def transformer_problems(parts: Parts) -> Iterator[Problem]:
     """All of them; none if no trial of the study is a transformer."""
     if TRANSFORMER.name in selected(parts):
-        yield from _layers(parts)
+        yield from _listed(parts, "layer_list", "layer_choice", "layer indices")
+        yield from _listed(parts, "ffn_list", "ffn_choice", "the neurons of each layer")
+        yield from _indices(parts)
         yield from _separate(parts)
         yield from _shapes(parts)
 
 
-def _layers(parts: Parts) -> Iterator[Problem]:
+def _listed(parts: Parts, key: str, by: str, what: str) -> Iterator[Problem]:
+    """A list that a choice asks for, in `[settings]` and in every recipe."""
     if parts.settings is None or parts.search is None:
         return
-    family = TRANSFORMER.name
-    plain = f"settings.{family}" if "layer_list" in parts.family_settings.get(family, {}) else "settings"
-    for recipe in ("", *parts.recipes):
-        listed = parts.fixed.under({"recipe": recipe}).value("layer_list", family)
+    for table, recipe in _tables(parts, key, by):
         own = parts.recipes.get(recipe, {})
-        table = f"recipes.{recipe}" if {"layer_list", "layer_choice"} & own.keys() else plain
-        choice = (own["layer_choice"],) if "layer_choice" in own else parts.values("layer_choice", family)
-        if (not recipe or table != plain) and "list" in choice and not listed:
-            yield Problem(table, "layer_list", 'is missing: layer_choice = "list" needs layer indices')
+        choice = (own[by],) if by in own else parts.values(by, TRANSFORMER.name)
+        if "list" in choice and not parts.fixed.under({"recipe": recipe}).value(key, TRANSFORMER.name):
+            yield Problem(table, key, f'is missing: {by} = "list" needs {what}')
+
+
+def _tables(parts: Parts, key: str, by: str) -> Iterator[tuple[str, str]]:
+    """(table, recipe) wherever the study file may set a list; the recipe is empty for `[settings]`."""
+    family = TRANSFORMER.name
+    yield f"settings.{family}" if key in parts.family_settings.get(family, {}) else "settings", ""
+    yield from ((f"recipes.{name}", name) for name, own in parts.recipes.items() if {key, by} & own.keys())
+
+
+def _indices(parts: Parts) -> Iterator[Problem]:
+    for table, recipe in _tables(parts, "layer_list", "layer_choice"):
+        listed = parts.fixed.under({"recipe": recipe}).value("layer_list", TRANSFORMER.name)
         if len(set(listed)) != len(listed) or any(index < 0 for index in listed):
             yield Problem(table, "layer_list", f"= {shown(listed)} must be distinct indices starting from 0")
 

@@ -46,12 +46,27 @@ class Masks:
 
     def __init__(self, matrices: Matrices) -> None:
         self._matrices = matrices
+        self._counts: dict[str, int] = {}
         self.by_name: dict[str, Tensor] = {}
 
     @property
     def zeros(self) -> int:
         """The number of weights held at 0."""
-        return sum(int(mask.sum()) for mask in self.by_name.values())
+        return sum(self._counts.values())
+
+    @property
+    def share(self) -> float:
+        """Of the weights in scope."""
+        return share(self.zeros, self._matrices)
+
+    def hold(self, masks: Mapping[str, Tensor]) -> None:
+        """Hold these weights at 0 from now on; `apply` sets them."""
+        for name, mask in masks.items():
+            self.by_name[name], self._counts[name] = mask, int(mask.sum())
+
+    def restore(self, masks: Mapping[str, Tensor]) -> None:
+        """Hold what a checkpoint says."""
+        self.hold({name: mask.to(self._matrices[name].device) for name, mask in masks.items()})
 
     @torch.no_grad()
     def apply(self) -> None:

@@ -83,15 +83,16 @@ class Proximal:
         for name, weight in self._matrices.items():
             if (alpha := state.get(f"alpha.{name}")) is not None:
                 self._alphas[name] = alpha.to(weight.device)
-            if (mask := state.get(f"mask.{name}")) is not None:
-                self._masks.by_name[name], self._held = mask.to(weight.device), True
+        if held := {name: state[f"mask.{name}"] for name in self._matrices if f"mask.{name}" in state}:
+            self._masks.restore(held)
+            self._held = True
 
     def _round(self, now: Moment, before: int = 0) -> int:
         return self._pruning.round_at(now.step - before, now.steps)
 
     def _hold(self) -> None:
         if not self._held:
-            self._masks.by_name = {name: weight.detach() == 0 for name, weight in self._matrices.items()}
+            self._masks.hold({name: weight.detach() == 0 for name, weight in self._matrices.items()})
             self._alphas, self._held = {}, True
 
     def _steered(self, now: Moment) -> float:

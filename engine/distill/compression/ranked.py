@@ -7,38 +7,39 @@ training; in rounds with training between them it is the NIP of Guo et al. 2019 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bertdistill.engine.distill.compression.masks import Masks, Matrices, lowest, share
+from bertdistill.engine.distill.compression.masks import Masks, lowest
 from bertdistill.engine.distill.compression.passes import Moment
-from bertdistill.engine.families.sparsity import Pruning, count
+from bertdistill.engine.distill.compression.pools import Pool
+from bertdistill.engine.families.sparsity import Pruning
 
-Rank = Callable[[str], Tensor]
-"""By the name of a matrix, a value for each weight: the lowest are pruned first."""
-
-
-def by_magnitude(matrices: Matrices, seed: int) -> Rank:
-    """The absolute value."""
-    return lambda name: matrices[name].detach().abs()
+Rank = Callable[[Pool], Tensor]
+"""A value for each candidate of a pool: the lowest are pruned first."""
 
 
-def at_random(matrices: Matrices, seed: int) -> Rank:
+def by_magnitude(pools: Sequence[Pool], seed: int) -> Rank:
+    """The absolute value; of heads and neurons the L2 norm."""
+    return lambda pool: pool.norms()
+
+
+def at_random(pools: Sequence[Pool], seed: int) -> Rank:
     """A number that depends on the seed only, so that more sparsity keeps the zeros there were."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = {name: torch.rand(weight.shape, generator=generator) for name, weight in matrices.items()}
-    return lambda name: drawn[name].to(matrices[name].device)
+    drawn = {pool.key: torch.rand(pool.shape, generator=generator) for pool in pools}
+    return lambda pool: drawn[pool.key].to(next(iter(pool.matrices.values())).device)
 
 
 class Ranked:
     """See `passes.Pass`."""
 
-    def __init__(self, matrices: Matrices, pruning: Pruning, rank: Rank) -> None:
-        self._matrices, self._pruning, self._rank = matrices, pruning, rank
-        self._masks = Masks(matrices)
+    def __init__(self, pools: Sequence[Pool], pruning: Pruning, rank: Rank) -> None:
+        self._pools, self._pruning, self._rank = pools, pruning, rank
+        self._masks = Masks({name: weight for pool in pools for name, weight in pool.matrices.items()})
         self._counts: dict[str, int] = {}
 
     def groups(self) -> list[dict[str, Any]]:
@@ -60,23 +61,24 @@ class Ranked:
         return self._pruning.settled(step, steps)
 
     def zeros(self) -> int:
-        return sum(self._counts.values())
+        return 0 if self._pruning.structures else self._masks.zeros
 
     def series(self) -> dict[str, float]:
-        return {"sparsity": share(self.zeros(), self._matrices)}
+        return {"sparsity": self._masks.share}
 
     def state(self) -> Mapping[str, Tensor]:
         return self._masks.by_name
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        self._masks.by_name = {name: mask.to(self._matrices[name].device) for name, mask in state.items()}
-        self._counts = {name: int(mask.sum()) for name, mask in state.items()}
+        self._masks.restore(state)
+        for pool in self._pools if state else ():
+            self._counts[pool.key] = int(pool.chosen(self._masks.by_name).sum())
 
     def _prune(self, level: float) -> None:
-        """Hold this share of every matrix at 0. Zeros have the lowest magnitude, so they stay."""
-        for name, weight in self._matrices.items():
-            wanted = count(weight.numel(), level)
-            if wanted != self._counts.get(name, 0):
-                self._masks.by_name[name] = lowest(self._rank(name), wanted)
-                self._counts[name] = wanted
+        """Hold this share of every pool at 0. Zeros have the lowest magnitude, so they stay."""
+        for pool in self._pools:
+            wanted = pool.wanted(level)
+            if wanted != self._counts.get(pool.key, 0):
+                self._masks.hold(pool.masks(lowest(self._rank(pool), wanted)))
+                self._counts[pool.key] = wanted
         self._masks.apply()

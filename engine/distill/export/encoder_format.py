@@ -162,7 +162,8 @@ def _settings_rows(facts: CardFacts, model: Any, *, pruned: bool) -> dict[str, A
         "head_size": shape.head_size,
     }
     idle = {"layer_choice", "ffn_choice"} if not facts.init else set()
-    idle |= {"ffn_choice"} if not settings.ffn_size else set()
+    idle |= {"ffn_choice"} if not (settings.ffn_size or settings.ffn_list) else set()
+    idle |= {"ffn_list"} if settings.ffn_choice != "list" else set()
     idle |= {key for key in ("embedding_rank", "separate_layers") if not getattr(settings, key)}
     idle |= {"layer_list"} if settings.layer_choice != "list" else set()
     idle |= {"head_choice"} if not pruned else set()

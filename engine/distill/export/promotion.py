@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH
-from bertdistill.engine.distill.compression.table import pruned_zeros
-from bertdistill.engine.distill.compression.weights import tensor_bytes
+from bertdistill.engine.distill.compression.removal import without_empty
+from bertdistill.engine.distill.compression.table import linear_zeros, pruned_zeros
+from bertdistill.engine.distill.compression.weights import save_packed, tensor_bytes
 from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
@@ -57,6 +58,8 @@ LOOSE_TOLERANCE = 0.5
 """The same for bf16 or another kind of device, where other kernels round near-ties differently."""
 MEASURED = {*LATENCIES, "throughput"}
 REPORT = "report.json"
+SMALLER = "smaller"
+"""Folder of a copy of the checkpoint that is exported instead of it."""
 BOOTSTRAP_SEED = 0
 
 
@@ -124,6 +127,9 @@ def verify(
     )
     _check_weights(order, found, paths)
     model = load_model(order.checkpoint)
+    zeros = pruned_zeros(spec.settings, model.net)
+    if zeros:
+        order, model, zeros = _without_empty(order, model, zeros, weights_of(spec.settings), found, paths)
     params = sum(parameter.numel() for parameter in model.net.parameters())
     to_device(model.net, run.device)
     search = search_examples(spec)
@@ -146,8 +152,7 @@ def verify(
     threshold = scored.metrics.get(NULL_THRESHOLD) if threshold is None else threshold
 
     reported = _score_report(run, model, tokenizer, precision, threshold, order.samples, found)
-    nonzero = params - pruned_zeros(spec.settings, model.net)
-    found.measured = {"params": params, "nonzero_params": nonzero, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
+    found.measured = {"params": params, "nonzero_params": params - zeros, "size_mb": params * BYTES_PER_WEIGHT / 1e6}
     found.measured |= _file_size(order, spec)
     found.measured |= measure(run, order.checkpoint, features, MEASURED, spec.prepared)
     _export(run, order, tokenizer, threshold, found, reported)
@@ -181,6 +186,27 @@ def _check_weights(order: Promotion, found: Findings, paths: RunPaths) -> None:
     if file_sha256(weights) != order.sha256:
         found.problems.append(f"{weights} is not the recorded file (its SHA-256 differs)")
         _refuse_unless_forced(order, found, paths)
+
+
+def _without_empty(
+    order: Promotion, model: Model, zeros: int, form: str, found: Findings, paths: RunPaths
+) -> tuple[Promotion, Model, int]:
+    """The order, its model and the zeros in it, without the heads and neurons that pruning has left without effect.
+
+    A trial keeps them, because how many there are is known only after it.
+    """
+    smaller = without_empty(model)
+    if smaller is model:
+        return order, model, zeros
+    before, after = (sum(one.numel() for one in each.net.parameters()) for each in (model, smaller))
+    found.remarks.append(
+        f"Attention heads and feed-forward neurons that pruning left without effect were removed: {before - after:,} "
+        f"of {before:,} parameters."
+    )
+    folder = paths.folder / SMALLER
+    save_packed(smaller, form, folder)
+    gone = linear_zeros(model.net) - linear_zeros(smaller.net)
+    return replace(order, checkpoint=folder), load_model(folder), zeros - gone
 
 
 def _refuse_unless_forced(order: Promotion, found: Findings, paths: RunPaths) -> None:

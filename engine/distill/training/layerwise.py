@@ -18,6 +18,7 @@ from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Output
 from bertdistill.engine.distill.families.taps import tapped
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.training.forward import forward
+from bertdistill.engine.families import layer_pairs
 from bertdistill.engine.families.encoder_plan import KEPT_WIDTH
 from bertdistill.engine.families.layer_pairs import even_pairs, relation_layer
 
@@ -83,5 +84,5 @@ def layerwise(
 
 
 def _taps(compared: list[str], settings: Settings, student: int, teacher: int) -> tuple[tuple[int, int], ...]:
-    found = even_pairs(student, teacher)[1:] if terms.ATTENTION in compared else ()
+    found = layer_pairs.compared(even_pairs(student, teacher)[1:], settings) if terms.ATTENTION in compared else ()
     return (*found, (student, relation_layer(settings, teacher))) if terms.RELATION in compared else found

@@ -14,8 +14,8 @@ from textual.widgets import Button, Input
 
 from bertdistill.app.keymap import of
 from bertdistill.app.screens import new_study
-from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
-from bertdistill.app.screens.new_study import NewStudyScreen
+from bertdistill.app.screens.dialogues import Ask, Confirm, CopyDialogue
+from bertdistill.app.screens.new_study import OWN_DATA, NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.views.configs import shipped_folder
@@ -228,7 +228,7 @@ async def test_nothing_typed_is_lost_on_the_way(ws: Workspace, file: Path) -> No
         line(screen, "note").value = "mine"
         await pilot.pause()
         await pilot.press("f4")
-        await shown(pilot, "or the path of a study file")
+        await shown(pilot, "or the path of a study file, or of your data")
         await pilot.press("enter")
         await laid_out(pilot, screen)
         await until(pilot, lambda: value(screen, "note") == "mine", "what was typed")
@@ -405,3 +405,43 @@ async def test_a_file_that_was_changed_meanwhile_is_read_again(ws: Workspace, fi
         pilot.app.look_again()  # type: ignore[attr-defined]  # it is our app
         await shown(pilot, "fresh.toml: not valid TOML")
         assert "5" == line(screen, "settings.epochs").value
+
+
+async def test_own_data_becomes_a_study(ws: Workspace, tmp_path: Path) -> None:
+    """Its columns are read, the file like it is held back, and the form shows the study that was written."""
+    for part in ("train", "test"):
+        rows = [f"the {part} film number {n} was {'good' if n % 2 else 'bad'},{n % 2}" for n in range(60)]
+        (tmp_path / f"films-{part}.csv").write_text("\n".join(["review,stars", *rows]))
+    screen = NewStudyScreen(OWN_DATA)
+    async with playing(ws, screen) as pilot:
+        await shown(pilot, "he path of your data")
+        screen.query_one("#path", Input).value = str(tmp_path / "films-train.csv")
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        assert str(tmp_path / "films-test.csv") == value(screen, "data.report")
+        assert ("review", "stars") == (value(screen, "data.text_column"), value(screen, "data.label_column"))
+        await shown(pilot, "60 rows")
+    assert (ws.path / "studies" / "films-train.toml").is_file()
+
+
+async def test_a_column_that_is_not_clear_is_asked_for(ws: Workspace, tmp_path: Path) -> None:
+    """With the columns and samples of each; escape leaves the path as it was."""
+    rows = [f"a film that was good {n},x{n % 2},y{n % 3}" for n in range(60)]
+    data = tmp_path / "films.csv"
+    data.write_text("\n".join(["review,mood,genre", *rows]))
+    screen = NewStudyScreen(str(data))
+    async with playing(ws, screen) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask), "the question")
+        await shown(pilot, "genre")
+        await pilot.press(*"mood", "enter")
+        await laid_out(pilot, screen)
+        assert "mood" == value(screen, "data.label_column")
+
+
+async def test_data_that_cannot_be_read_is_refused(ws: Workspace, tmp_path: Path) -> None:
+    """With the file, and nothing is written."""
+    data = tmp_path / "films.csv"
+    data.write_bytes(b"\xff\xfe\x00review")
+    async with playing(ws, NewStudyScreen(str(data))) as pilot:
+        await shown(pilot, "not UTF-8")
+    assert not (ws.path / "studies").exists()

@@ -25,13 +25,18 @@ Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 
 
-async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path) -> None:
-    """The first words of the app name the key, and no database is made by looking."""
+@pytest.mark.parametrize(("down", "words"), [(0, "demo-data"), (1, "he path of your data"), (2, "Begin from")])
+async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path, down: int, words: str) -> None:
+    """Three ways, in every size of window, and no database is made by looking."""
     ws = Workspace(tmp_path / "empty")
-    async with playing(ws, size=SIZES[2]) as pilot:
-        await shown(pilot, "Press n to create one")
-        await pilot.press("enter", "h", "A", "z", "Z")
+    async with playing(ws, size=SIZES[down]) as pilot:
+        await shown(pilot, "Use my own data")
+        await pilot.press("h", "A", "z", "Z", "u", "i")
         assert isinstance(pilot.app.screen, StudiesScreen)
+        await pilot.press(*["down"] * down, "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, NewStudyScreen), "a new study")
+        if down < 2:
+            await shown(pilot, words)
     assert not ws.database.exists()
 
 
@@ -117,11 +122,11 @@ async def test_the_way_back_from_a_study_opened_first_ends_here(ws: Workspace) -
 async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path, ws: Workspace, edit: Edit) -> None:
     """In an empty workspace all of them do; a study that is complete has nothing to stop."""
     async with playing(Workspace(tmp_path / "empty")) as pilot:
-        for key in ("enter", "h", "A", "z", "Z", "u"):
+        for key in ("h", "A", "z", "Z", "u"):
             before = len(toasts(pilot))
             await pilot.press(key)
             await until(pilot, lambda before=before: len(toasts(pilot)) > before, f"what {key} says")
-        assert ["There are no studies here yet; press n to create one."] * 5 == toasts(pilot)[:5]
+        assert ["There are no studies here yet; press n to create one."] * 4 == toasts(pilot)[:4]
         await pilot.press("R")
         await told(pilot, "A runner would have nothing to do")
     edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=2e9))

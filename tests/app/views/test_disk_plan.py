@@ -28,6 +28,11 @@ def test_the_teacher_is_the_largest_part() -> None:
     assert words == caches_words(found, "unknown")
 
 
+def test_what_pruning_keeps_beside_a_last_checkpoint_is_counted() -> None:
+    """In every slot."""
+    assert (4 * 46 + 17 * 2) * 10_000_000 == disk_bytes(**QA, pass_bytes=17)["checkpoints"]
+
+
 def test_labels_take_a_logit_an_example() -> None:
     """Not one a token."""
     assert 2 * 3 * 4000 == disk_bytes(**QA | {"spans": False, "labels": 3})["outputs"]

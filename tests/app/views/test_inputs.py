@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import study_dict
 
 from bertdistill.app.views.inputs import missing_inputs, read_inputs
 from bertdistill.app.views.plan import make_plan, plan_facts, plan_text
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec, MemberSpec, StudentSpec, TeacherSpec, TransferSpec
+from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 
 ROWS = [(f"the meal {i} was dull", f"all of it {i} times", str(i % 2)) for i in range(20)]
@@ -73,6 +75,29 @@ def test_columns_that_cannot_be_read_are_refused_by_the_plan(
     """Not minutes later by the preparation, or days later by a promotion."""
     with pytest.raises(ConfigError, match=message):
         read_inputs(texts(tmp_path, spec, header, report=report, **keys))
+
+
+@pytest.mark.parametrize(
+    ("sections", "place"),
+    [
+        ({"settings": {"separate_layers": 1}}, "settings.separate_layers"),
+        ({"settings": {"transformer": {"separate_layers": 1}}}, "settings.transformer.separate_layers"),
+        ({"search": {"separate_layers": {"choices": [0, 1]}}}, "search.separate_layers"),
+        ({"baseline": {"separate_layers": 1}}, "baseline.separate_layers"),
+        ({"settings": {"recipe": "a"}, "recipes": {"a": {"separate_layers": 1}}}, "recipes.a.separate_layers"),
+    ],
+)
+def test_separate_layers_need_pairs_before_a_study_starts(tmp_path: Path, sections: dict[str, Any], place: str) -> None:
+    """Not once a teacher was trained and a trial is proposed; with pairs, or no transformer, there is no problem."""
+    raw = study_dict(tmp_path, baseline=None) | sections
+    single = texts(tmp_path, study_from_dict(raw, where="here"), "sentence,other,label")
+    with pytest.raises(ConfigError) as refused:
+        read_inputs(single)
+    assert f"{place} separates the two segments of an input, but data.train = {single.data.train} has one" in str(
+        refused.value
+    )
+    assert "name the column of the second sentence in data.text_pair_column" in str(refused.value)
+    read_inputs(texts(tmp_path, single, "sentence1,sentence2,label"))
 
 
 def test_labels_of_the_report_are_those_of_the_training_data(spec: StudySpec, tmp_path: Path) -> None:

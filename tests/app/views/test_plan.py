@@ -51,6 +51,17 @@ def test_sizes_of_baseline_and_space(spec: StudySpec) -> None:
     } == planned["sizes"]
 
 
+def test_heads_and_neurons_that_pruning_removes(spec: StudySpec) -> None:
+    """Sizes are those of what is left; a last checkpoint has all of them, the moments of AdamW and a mask."""
+    settings = dataclasses.replace(spec.settings, pruning="gradual", pruning_scope="neurons", sparsity=0.25)
+    dense = make_plan(spec, say=lambda text: None)
+    found = make_plan(dataclasses.replace(spec, settings=settings), say=lambda text: None)
+    gone = 2 * 64 * (64 + 1 + 64)  # of two layers with four times 64 neurons
+    assert dense["sizes"]["largest"] - gone == found["sizes"]["largest"]
+    slots, largest = max(1, spec.runner.slots), dense["sizes"]["largest"]
+    assert dense["disk_bytes"]["checkpoints"] + slots * largest == found["disk_bytes"]["checkpoints"]
+
+
 def test_steps_and_examples(spec: StudySpec) -> None:
     """Eight questions, a tenth cut off, batches of 16, two epochs: two steps, whatever is searched here."""
     planned = make_plan(spec, say=lambda text: None)

@@ -62,7 +62,7 @@ class Usage(NamedTuple):
 def test_a_disk_without_room_is_refused_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = wanting_states(split_report(make_run(tmp_path / "run", TINY)))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 0))
-    with pytest.raises(ConfigError, match=r"settings.hidden_weight take 0.00 GB, and .* has 0.00 GB left"):
+    with pytest.raises(ConfigError, match=r"settings.hidden_weight take [1-9][\d,]* bytes, and .* has 0 left"):
         prepare(run)
 
 

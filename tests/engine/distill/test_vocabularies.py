@@ -321,6 +321,12 @@ def test_a_student_of_questions_has_windows_of_its_own_tokens(questions: Attempt
         ]
     )
     assert any("fill max_length = 64" in one["text"] for one in events(run, NOTICE))
+    read = for_trial(attempt(spec, tmp_path / "again")).spec.prepared
+    now, then = (open_features(Path(read.features_of("train", units))) for units in (model_units(spec), ""))
+    has, had = (int((one.targets[:, 0] > 0).sum()) for one in (now, then))
+    assert 0 < has < had
+    warned = [one["text"] for one in events(run, NOTICE) if one["level"] == "warning"]
+    assert any(f"{had - has:,} of {had:,} windows lose their answer" in text for text in warned)
     best = next(one for one in reversed(events(run, CHECKPOINT)) if one["role"] == "best")
     order = promotion_of(best, metrics, tmp_path / "v1")
     promoted = dataclasses.replace(spec, kind="promote", promote=order)
@@ -328,6 +334,10 @@ def test_a_student_of_questions_has_windows_of_its_own_tokens(questions: Attempt
     assert "" == verify(promoted, again.events, again.paths, stop=again.stop, device=CPU)["report"]["problem"]
     passage = "In 1912 a clever engineer built 42 bridges of steel, wood and stone!"
     assert answer(order.target, question="What is built?", context=passage)["best_span"] in passage
+
+
+def model_units(spec: AttemptSpec) -> str:
+    return TRANSFORMER.units(spec.prepared, spec.settings)
 
 
 def test_with_all_pieces_windows_and_outputs_are_the_teachers(questions: AttemptSpec, tmp_path: Path) -> None:

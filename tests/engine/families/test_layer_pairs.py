@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.encoder_plan import bert_shape
-from bertdistill.engine.families.layer_pairs import even_pairs, hidden_pairs, states_bytes
+from bertdistill.engine.families.layer_pairs import compared, even_pairs, hidden_pairs, states_bytes
 from bertdistill.engine.families.transformer import TRANSFORMER
 
 SIZES: dict[str, Any] = {"vocab_size": 100, "positions": 64, "hidden_size": 32, "ffn_size": 64, "head_size": 8}
@@ -51,6 +52,15 @@ def test_the_layers_of_tinybert() -> None:
     assert ((0, 0), (1, 3), (2, 6), (3, 9), (4, 12)) == even_pairs(4, 12)
 
 
+def test_the_layers_of_deformer() -> None:
+    """With 9 of 12 layers separate, the upper three; all of them without separate layers."""
+    pairs = even_pairs(12, 12)
+    joint = Settings(compared_layers="joint")
+    assert ((10, 10), (11, 11), (12, 12)) == compared(pairs, replace(joint, separate_layers=9))
+    assert ((10, 10), (11, 11)) == compared(hidden_pairs(12, 12, "skip"), replace(joint, separate_layers=9))
+    assert pairs == compared(pairs, joint) == compared(pairs, Settings(separate_layers=9))
+
+
 @pytest.mark.parametrize(
     ("settings", "teacher", "message"),
     [
@@ -59,6 +69,11 @@ def test_the_layers_of_tinybert() -> None:
         ({"states_weight": 1.0}, {"layers": 2}, "the student has 4 layers, and the teacher only 2"),
         ({"attention_weight": 1.0, "heads": 3, "head_choice": "random"}, {}, "has 3 where the teacher has 4"),
         ({"attention_weight": 1.0}, {"architecture": "electra"}, "architecture electra are not known"),
+        (
+            {"hidden_weight": 1.0, "separate_layers": 3, "compared_layers": "joint"},
+            {},
+            "compared_layers is joint, and only the last of the 4 layers is above the 3 separate ones",
+        ),
         ({"relation_weight": 1.0, "relation_layer": 5}, {}, "relation_layer is 5, and the teacher has 4 layers"),
         ({"relation_weight": 1.0, "relation_heads": 5}, {}, "attention of the student is 32 wide, which 5 relation"),
         ({"relation_weight": 1.0, "heads": 3, "head_choice": "random"}, {}, "student is 24 wide, which 16 relation"),

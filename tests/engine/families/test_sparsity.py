@@ -91,3 +91,11 @@ def test_a_schedule_that_ends_before_it_begins_is_refused() -> None:
     """A study file is checked before; a search may propose it."""
     with pytest.raises(ConfigError, match=r"pruning_begin is 0\.7"):
         pruning_of(Settings(pruning="gradual", pruning_begin=0.7))
+
+
+def test_movement_waits_for_the_warm_up() -> None:
+    """Before, all its scores are about 0; a later beginning counts, and other methods begin when they are told to."""
+    assert [0.2, 0.3] == [pruning(pruning="movement", warmup_fraction=0.2, pruning_begin=x).begin for x in (0.0, 0.3)]
+    assert 0.0 == pruning(pruning="gradual", warmup_fraction=0.2).begin
+    with pytest.raises(ConfigError, match=r"settings\.warmup_fraction is 0\.7, which is not before pruning_end = 0\.6"):
+        pruning_of(Settings(pruning="movement", warmup_fraction=0.7))

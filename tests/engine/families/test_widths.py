@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -32,6 +33,27 @@ def test_even_widths() -> None:
     assert (256, 256) == ffn_widths(256, [0, 2], Settings(), ())
     with pytest.raises(ConfigError, match=r"settings.ffn_size is 257, but .* have 256 neurons"):
         ffn_widths(256, [0], Settings(ffn_size=257), ())
+
+
+def test_listed_widths() -> None:
+    """One for each layer that is kept, known before any preparation; a new network has no neurons to keep."""
+    listed = Settings(layers=2, ffn_choice="list", ffn_list=[100, 7])
+    assert (100, 7) == ffn_widths(256, [0, 2], listed, ())
+    facts = Prepared(init_shape=SHAPE.to_dict())
+    plan = TRANSFORMER.plan(facts, listed, scratch=False)
+    assert plan != TRANSFORMER.plan(facts, replace(listed, ffn_list=[7, 100]), scratch=False)
+    assert (100, 7) == plan.ffn_left
+    assert (64, 64) == TRANSFORMER.plan(facts, replace(listed, hidden_size=16, head_size=8), scratch=True).ffn_left
+    for wrong, words in (
+        ({"ffn_list": [100]}, r"ffn_list is \[100\], but the student has 2 layers of at most 256 neurons"),
+        ({"ffn_list": [100, 257]}, "of at most 256 neurons"),
+        ({"ffn_list": [100, 0]}, "of at most 256 neurons"),
+        ({"ffn_size": 9}, 'settings.ffn_size is 9, but settings.ffn_choice is "list"'),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            TRANSFORMER.plan(facts, replace(listed, **wrong), scratch=False)  # type: ignore[arg-type]  # several keys
+    with pytest.raises(ConfigError, match=r"ffn_list is \[100, 7\], but the preparation of this study did not compute"):
+        TRANSFORMER.plan(replace(facts, features={"train": "x"}), listed, scratch=False)
 
 
 @pytest.mark.parametrize("neurons", [40, 100, 256])

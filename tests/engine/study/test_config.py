@@ -174,6 +174,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"student": {"family": "lstm"}}, '[settings] family = "lstm" is not a family; use transformer'),
         ({"settings": {"layers": 3}}, "[settings] layers is fixed here and searched in [search.layers]"),
         ({"settings": {"layer_choice": "list"}}, "[settings] layer_list is missing"),
+        ({"settings": {"ffn_choice": "list"}}, "[settings] ffn_list is missing"),
         ({"settings": {"layer_list": [1, 1]}}, "must be distinct indices"),
         ({"settings": {"batch_size": 8.0}}, "[settings] batch_size = 8 must be a whole number"),
         ({"settings": {"alpha": True}}, "[settings] alpha = true must be a number"),

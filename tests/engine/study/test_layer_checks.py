@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ WEIGHT = {"hidden_weight": {"low": 0.0, "high": 100.0}}
         (
             {"search": {"hidden_map": {"choices": ["skip", "last"]}}, "baseline": None},
             "[search.hidden_map] has no effect with hidden_weight = 0; set or search hidden_weight",
+        ),
+        (
+            {
+                "settings": {"states_weight": 1.0},
+                "search": {"compared_layers": {"choices": ["all", "joint"]}},
+                "baseline": None,
+            },
+            "[search.compared_layers] has no effect with separate_layers = 0: all layers see both segments",
         ),
     ],
 )
@@ -97,6 +106,15 @@ def test_without_its_weight_a_key_is_idle() -> None:
     assert "hidden_map" not in idle(Settings(hidden_weight=1.0))
     assert "hidden_map" in idle(Settings(hidden_weight=1.0, family="mlp"))
     assert {"relation_heads", "relation_layer"} <= idle(Settings(attention_weight=1.0))
+
+
+def test_upper_layers_alone_are_a_choice_only_with_separate_ones_and_a_loss_that_compares_them() -> None:
+    apart = Settings(separate_layers=1, compared_layers="joint")
+    assert "compared_layers" in idle(apart)
+    assert "compared_layers" in idle(Settings(states_weight=1.0))
+    assert "compared_layers" in idle(replace(apart, relation_weight=1.0))
+    for key in ("hidden_weight", "states_weight", "attention_weight"):
+        assert "compared_layers" not in idle(replace(apart, **{key: 1.0}))
 
 
 def test_states_label_a_transfer_set_without_a_soft_loss() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import COUNTS
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.student import effect, plan
@@ -43,6 +45,11 @@ SEARCH: dict[str, Any] = {"learning_rate": {"low": 1e-5, "high": 1e-4}}
             {},
             "[settings] pruning_begin = 0.7 is not before pruning_end = 0.6; let it begin earlier or end later",
         ),
+        (
+            {"pruning": "proximal", "pruning_scope": "heads"},
+            {},
+            '[settings] pruning_scope = "heads" and the norm of pruning = proximal is one of single weights; use',
+        ),
         ({"pruning": "lottery"}, {}, '[settings] pruning = "lottery" is not valid; use none, magnitude'),
         ({"pruning": "gradual", "sparsity": 1.0}, {}, "[settings] sparsity = 1 is above 0.99"),
     ],
@@ -52,6 +59,20 @@ def test_refusals(tmp_path: Path, settings: dict[str, Any], search: dict[str, An
     with pytest.raises(ConfigError) as refused:
         study_from_dict(study_dict(tmp_path, settings=settings, search={**SEARCH, **search}), where="here")
     assert expected in str(refused.value)
+
+
+def test_movement_has_a_scope_only_of_heads_and_neurons(tmp_path: Path) -> None:
+    """Which it prunes as a whole; sizes follow."""
+    settings = {"pruning": "movement", "pruning_scope": "neurons", "sparsity": 0.25}
+    spec = study_from_dict(study_dict(tmp_path, settings=settings, search=SEARCH) | {"baseline": None}, where="here")
+    shape = bert_shape(vocab_size=60, positions=32, hidden_size=16, ffn_size=32, layers=2, head_size=8).to_dict()
+    facts = Prepared(labels=("a", "b"), mean_length=9.0, teacher_shape=shape, init_shape=shape)
+    dense = plan(replace(spec, settings=Settings()), facts, {"learning_rate": 1e-5}).known
+    known = plan(spec, facts, {"learning_rate": 1e-5}).known
+    assert dense["params"] - 2 * 8 * 33 == known["params"] == known["nonzero_params"]
+    assert dense["bytes"] - 4 * 2 * 8 * 33 == known["bytes"]
+    with pytest.raises(ConfigError, match="pruning_scope is neurons, and the norm of pruning = proximal"):
+        effect(spec, facts, replace(spec.settings, pruning="proximal"))
 
 
 def test_the_comparison_of_ways_and_times_is_a_study(tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.families.encoder_plan import Shape
 from bertdistill.engine.families.encoder_sizes import known_metrics
 from bertdistill.engine.study.config import dump, load_study, study_from_dict
-from bertdistill.engine.study.space import resolve
+from bertdistill.engine.study.space import count, resolve
+from bertdistill.engine.study.student import known, may_cut, wanted_signals, wanted_vocabularies
 from bertdistill.engine.study.study_spec import StudySpec
 
 FOLDER = Path(__file__).parents[3] / "sample_configs"
 FILES = sorted(FOLDER.glob("*.toml"))
+MINILM = Shape("bert", 30522, 512, 2, 384, 1536, 6, 12, 32)
 DISTILBERT = Shape("distilbert", 30522, 512, 0, 768, 3072, 6, 12, 64)
 
 
@@ -81,6 +84,24 @@ def test_the_baseline_of_the_original() -> None:
     baseline = load("squad2-distilbert.toml").baseline or {}
     found = [baseline[key] for key in ("layers", "heads", "learning_rate", "batch_size", "temperature")]
     assert [6, 12, 5e-5, 8, 1.0] == found
+
+
+def test_one_study_surveys_all_methods() -> None:
+    """Its preparation makes what any recipe needs, every recipe is searched, and each one can be built."""
+    spec = load("survey-sst2.toml")
+    searched = next(one for one in spec.search if one.name == "recipe")
+    assert set(spec.recipes) == set(searched.choices)
+    assert spec.budget.trials == count(spec.search, spec.fixed) == 3 * len(spec.recipes)
+    assert {"cut": [8000, 11000], "new": [8000, 11000]} == wanted_vocabularies(spec)
+    assert ["cls", "logits"] == wanted_signals(spec)
+    assert all(may_cut(spec, key) for key in ("ffn_size", "hidden_size"))
+    facts = Prepared(labels=("0", "1"), mean_length=24, init_shape=MINILM.to_dict(), teacher_shape=MINILM.to_dict())
+    found = {name: known(spec, facts, spec.fixed.baseline({"recipe": name, "seed": 1})) for name in spec.recipes}
+    assert found["whole"]["params"] == max(one["params"] for one in found.values()) == 22_713_986
+    assert found["a-third-of-ffn"]["params"] == found["gradual-neurons"]["params"]
+    assert {"iterative-80", "gradual-80"} < {
+        name for name, one in found.items() if one.get("nonzero_params", one["params"]) < one["params"]
+    }
 
 
 def test_local_files_replace_the_hub() -> None:

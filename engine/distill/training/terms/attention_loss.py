@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bertdistill.engine.distill.families.model import Projections
 from bertdistill.engine.distill.training.terms.step import Step, by_head
-from bertdistill.engine.families.layer_pairs import even_pairs
+from bertdistill.engine.families.layer_pairs import compared, even_pairs
 
 
 def scores(query: Tensor, key: Tensor) -> Tensor:
@@ -32,7 +32,8 @@ def value(step: Step) -> Tensor:
     """The term of one step, a scalar: the sum over the layers of the student."""
     own, other = step.out, step.taught
     total = step.logits.new_zeros(())
-    for layer, of_teacher in even_pairs(len(own.hidden) - 1, len(other.hidden) - 1)[1:]:
+    pairs = even_pairs(len(own.hidden) - 1, len(other.hidden) - 1)[1:]
+    for layer, of_teacher in compared(pairs, step.settings):
         pair = _scores(own.projections[layer]), _scores(other.projections[of_teacher])
         total = total + attention_loss(*pair, step.batch.attention_mask)
     return total

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bertdistill.engine.contract.terms import CLS, HIDDEN
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.families.layer_pairs import hidden_pairs
+from bertdistill.engine.families.layer_pairs import compared, hidden_pairs
 
 
 def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -26,6 +26,7 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def value(step: Step) -> Tensor:
     """The term of one step, a scalar. The teacher's states are those of all its layers but the last."""
     teacher = step.batch.teacher[CLS]
-    pairs = hidden_pairs(len(step.out.hidden) - 1, teacher.shape[1] + 1, step.settings.hidden_map)
+    every = hidden_pairs(len(step.out.hidden) - 1, teacher.shape[1] + 1, step.settings.hidden_map)
+    pairs = compared(every, step.settings)
     student = torch.stack([step.out.hidden[layer][:, 0] for layer, _ in pairs], dim=1).float()
     return hidden_loss(step.projected(HIDDEN, student), teacher[:, [layer - 1 for _, layer in pairs]])

@@ -11,10 +11,12 @@ from transformers import BertConfig, BertForSequenceClassification, DistilBertCo
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.masks import lowest, matrices_of
+from bertdistill.engine.distill.compression.passes import Moment
 from bertdistill.engine.distill.compression.table import passes_of, pruned_zeros
 from bertdistill.engine.distill.families.standalone import factorise, prune_heads
 from bertdistill.engine.families.encoder_plan import Shape, plan_student
 from bertdistill.engine.families.encoder_sizes import plan_metrics, prunable
+from bertdistill.engine.families.sparsity import STATE_BYTES, USES
 
 
 @pytest.mark.parametrize("kth", [False, True])
@@ -73,6 +75,24 @@ def test_what_training_decides_is_not_known_before() -> None:
         plan_student(shape, Settings(), scratch=False), task="text-classification", labels=2, mean_length=9
     )
     assert dense["nonzero_params"] == dense["params"] == known["params"]
+
+
+@pytest.mark.parametrize("method", [name for name in USES if name != "none"])
+@pytest.mark.parametrize("scope", ["linears", "neurons"])
+def test_what_a_checkpoint_keeps_of_a_pruning_is_within_what_is_planned(method: str, scope: str) -> None:
+    """Bytes for each weight in scope, with the moments of what the pass trains; exactly so for single weights."""
+    if (method, scope) == ("proximal", "neurons"):
+        return
+    net = BertForSequenceClassification(CONFIGS["bert"])
+    settings = Settings(pruning=method, pruning_scope=scope, pruning_when="before", pruning_begin=0.0)
+    (one,) = passes_of(settings, net)
+    one.before_step(Moment(1, 10, lambda _: 1e-3))
+    weights = sum(weight.numel() for weight in matrices_of(net, embeddings=False).values())
+    kept = sum(tensor.numel() * tensor.element_size() for tensor in one.state().values())
+    kept += sum(2 * 4 * trained.numel() for group in one.groups() for trained in group["params"])
+    if method == "proximal":
+        kept -= 8  # the strength, one number
+    assert kept == STATE_BYTES[method] * weights if scope == "linears" else 0 < kept <= STATE_BYTES[method] * weights
 
 
 def test_a_student_that_is_not_pruned_has_no_pass() -> None:

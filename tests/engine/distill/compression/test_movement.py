@@ -8,6 +8,7 @@ from torch import nn
 
 from bertdistill.engine.distill.compression.movement import Movement
 from bertdistill.engine.distill.compression.passes import Moment
+from bertdistill.engine.distill.compression.pools import Entries
 from bertdistill.engine.families.sparsity import Pruning
 
 RATE, SCORE_RATE, STEPS = 0.05, 0.3, 8
@@ -19,7 +20,7 @@ def test_scores_masks_and_weights_by_hand() -> None:
     w = draw.normal(size=(4, 5))
     x, y = draw.normal(size=(5, 7)), draw.normal(size=(4, 7))
     weight = nn.Parameter(torch.tensor(w))
-    one = Movement({"w": weight}, Pruning("movement", 0.5, end=0.75, learning_rate=SCORE_RATE))
+    one = Movement([Entries("w", weight)], Pruning("movement", 0.5, end=0.75, learning_rate=SCORE_RATE))
     (group,) = one.groups()
     assert (SCORE_RATE, 0.0) == (group["lr"], group["weight_decay"])
     (scores,) = group["params"]
@@ -65,7 +66,7 @@ def test_the_gradient_of_the_scores_is_that_of_the_mask() -> None:
         return torch.tanh((held * mask) @ x).pow(2).sum()
 
     weight = nn.Parameter(whole.clone())
-    one = Movement({"w": weight}, Pruning("movement", 0.5, when="before", learning_rate=1.0))
+    one = Movement([Entries("w", weight)], Pruning("movement", 0.5, when="before", learning_rate=1.0))
     one.before_step(Moment(0, 4, lambda _: RATE))
     mask = (weight != 0).double()
     assert 6 == int(mask.sum())

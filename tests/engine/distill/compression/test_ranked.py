@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bertdistill.engine.distill.compression.passes import Moment
+from bertdistill.engine.distill.compression.pools import Entries
 from bertdistill.engine.distill.compression.ranked import Ranked, at_random, by_magnitude
 from bertdistill.engine.families.sparsity import Pruning
 
@@ -20,6 +21,10 @@ STEPS = 10
 def weights() -> dict[str, nn.Parameter]:
     generator = torch.Generator().manual_seed(3)
     return {name: nn.Parameter(torch.randn(5, 8, generator=generator)) for name in ("a", "b")}
+
+
+def pools(matrices: dict[str, nn.Parameter]) -> list[Entries]:
+    return [Entries(*one) for one in matrices.items()]
 
 
 def run(one: Ranked, matrices: dict[str, nn.Parameter], gradients: Any) -> None:
@@ -47,7 +52,7 @@ def test_gradual_and_iterative_pruning_by_hand(rounds: int) -> None:
     matrices = weights()
     plain = {name: weight.detach().numpy().copy() for name, weight in matrices.items()}
     run(
-        Ranked(matrices, Pruning("magnitude", 0.7, end=0.8, rounds=rounds), by_magnitude(matrices, 0)),
+        Ranked(pools(matrices), Pruning("magnitude", 0.7, end=0.8, rounds=rounds), by_magnitude(pools(matrices), 0)),
         matrices,
         gradients,
     )
@@ -74,7 +79,7 @@ def test_random_zeros_follow_the_seed_alone_and_stay() -> None:
         matrices = weights()
         with torch.no_grad():
             matrices["a"].mul_(factor)
-        one = Ranked(matrices, Pruning("random", 0.5), at_random(matrices, seed))
+        one = Ranked(pools(matrices), Pruning("random", 0.5), at_random(pools(matrices), seed))
         one.before_step(Moment(5, 100, lambda _: RATE))
         early = {name: weight == 0 for name, weight in matrices.items()}
         one.at_end()
@@ -88,7 +93,7 @@ def test_random_zeros_follow_the_seed_alone_and_stay() -> None:
 def test_the_zeros_from_before_the_training_are_fixed() -> None:
     """Weights that become smaller than the threshold of then stay."""
     matrices = weights()
-    one = Ranked(matrices, Pruning("magnitude", 0.5, when="before"), by_magnitude(matrices, 0))
+    one = Ranked(pools(matrices), Pruning("magnitude", 0.5, when="before"), by_magnitude(pools(matrices), 0))
     one.before_step(Moment(0, STEPS, lambda _: RATE))
     before = matrices["a"] == 0
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from tests.engine.distill.training.jobs import COUNT, StopAfter, events, make_job, make_model, weights
+from tests.engine.distill.training.jobs import (
+    COUNT,
+    StopAfter,
+    events,
+    make_features,
+    make_job,
+    make_model,
+    weights,
+)
 from transformers import BertConfig, BertForQuestionAnswering
 
 from bertdistill.engine.contract.events import METRICS_LOGGED
@@ -66,6 +75,38 @@ def test_a_resumed_run_ends_with_the_same_weights_and_projection(tmp_path: Path,
     assert [one["train/loss"] for one in curves[1] if "train/loss" in one] == [
         one["train/loss"] for one in curves[0] if "train/loss" in one
     ][-sum("train/loss" in one for one in curves[1]) :]
+
+
+def test_a_run_against_upper_layers_alone_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """A student whose first of two layers is separate: states and scores of the second one, killed in the middle."""
+    runs = {}
+    for name in ("whole", "first", "second"):
+        model, features = make_model(), make_features()
+        standalone.separate(model.net, 1)
+        within = np.concatenate([np.arange(length) for length in features.lengths])
+        own = replace(features, token_types=(within > 2).astype(np.uint8))
+        settings = Settings(
+            batch_size=8,
+            epochs=2,
+            evaluations=2,
+            learning_rate=1e-3,
+            states_weight=0.5,
+            attention_weight=0.5,
+            separate_layers=1,
+            compared_layers="joint",
+        )
+        found = layerwise(model, settings, TEACHER, teacher_net)
+        assert found is not None
+        assert ((2, 4),) == found.taps
+        stop = {"first": {"stop": StopAfter(5)}, "second": {"resume_from": tmp_path / "first/checkpoints/last"}}
+        more: dict[str, Any] = stop.get(name, {})
+        runs[name] = make_job(tmp_path / name, model=model, features=own, settings=settings, layerwise=found, **more)
+        if name == "first":
+            with pytest.raises(Stopped):
+                train(runs[name])
+        else:
+            train(runs[name])
+    assert all(torch.equal(one, weights(runs["second"])[name]) for name, one in weights(runs["whole"]).items())
 
 
 def helpers(run: Job) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from bertdistill.engine.contract.events import CHECKPOINT, METRICS_LOGGED, PROGR
 from bertdistill.engine.contract.folder import CLASS_LOGITS, RunPaths
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.compression.passes import Moment
+from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import passes_of
+from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.run import Stopped
@@ -112,6 +115,36 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, asks: int, mak
     curve = {e["step"]: e["values"]["train/loss"] for e in events(whole, METRICS_LOGGED) if "train/loss" in e["values"]}
     parts = [e for job in (first, second) for e in events(job, METRICS_LOGGED) if "train/loss" in e["values"]]
     assert curve == {event["step"]: event["values"]["train/loss"] for event in parts}
+
+
+@pytest.mark.parametrize("form", ["fp16", "int8", "int4-embeddings"])
+def test_a_run_that_is_evaluated_in_another_number_format_resumes_to_the_same_weights(
+    tmp_path: Path, form: str
+) -> None:
+    """Rounding is for the evaluation alone: training continues with the fp32 weights, and a resume finds them."""
+
+    def rounding(folder: Path, **changes: Any) -> Job:
+        model = make_model()
+        scores = iter(range(100))
+
+        def evaluate() -> Evaluation:
+            with rounded(model.net, form):
+                return Evaluation(float(next(scores)), {"exact": 1.0}, {})
+
+        save = partial(save_packed, model, form)
+        return make_job(folder, model=model, evaluate=evaluate, save_best=save, **changes)
+
+    whole, first = rounding(tmp_path / "whole"), rounding(tmp_path / "first", stop=StopAfter(5))
+    position = train(whole)
+    with pytest.raises(Stopped):
+        train(first)
+    second = rounding(tmp_path / "second", resume_from=first.paths.last.resolve())
+    train(second)
+    plain = make_job(tmp_path / "plain")
+    train(plain)
+    for other in (second, plain):
+        assert all(torch.equal(a, weights(other)[name]) for name, a in weights(whole).items())
+    assert form == json.loads((Path(position.best_folder) / "config.json").read_text())["bertdistill_weights"]
 
 
 @pytest.mark.parametrize("asks", [1, 5])
@@ -427,7 +460,7 @@ def pruned_job(folder: Path, pruning: str, **changes: Any) -> Job:
         pruning_begin=0.1,
         pruning_end=0.6,
         pruning_rounds=3,
-        pruning_scope=scope_of(pruning),
+        pruning_scope=changes.pop("scope", scope_of(pruning)),
         pruning_when=changes.pop("when", "before"),
     )
     model = make_model()
@@ -457,6 +490,24 @@ def test_a_pruning_resumes_to_the_same_weights(tmp_path: Path, pruning: str, whe
         train(second)
         assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items()), asks
         assert zeros == second.passes[0].zeros()
+
+
+@pytest.mark.parametrize("pruning", ["gradual", "movement"])
+def test_a_pruning_of_heads_and_neurons_resumes_to_the_same_weights(tmp_path: Path, pruning: str) -> None:
+    """Within the schedule, in which masked ones may return; nothing is removed until the model is saved."""
+    whole = pruned_job(tmp_path / "whole", pruning, scope="heads-and-neurons")
+    train(whole)
+    first = pruned_job(tmp_path / "first", pruning, scope="heads-and-neurons", stop=StopAfter(4))
+    with pytest.raises(Stopped):
+        train(first)
+    second = pruned_job(tmp_path / "second", pruning, scope="heads-and-neurons", resume_from=first.paths.last.resolve())
+    train(second)
+    assert all(torch.equal(a, weights(second)[name]) for name, a in weights(whole).items())
+    smaller = without_empty(second.model)
+    assert [[1, 1], [32 - 19] * 2] == [
+        [len(kept) for kept in smaller.kept_heads],  # type: ignore[attr-defined]  # of an encoder
+        [layer.output.dense.in_features for layer in standalone.layers_of(smaller.net)],  # type: ignore[union-attr]
+    ]
 
 
 def scope_of(pruning: str) -> str:

@@ -1,0 +1,64 @@
+"""Themes are shown as the cursor reaches them, kept by enter, forgotten by escape, and readable in every case."""
+
+from __future__ import annotations
+
+import pytest
+from tests.app.screens.driving import playing, shown, until
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES
+
+from bertdistill.app.memory import THEME, Memory
+from bertdistill.app.terminal.themes import COLOUR_BLIND, in_order
+from bertdistill.app.widgets.chart import LEAST_CONTRAST, contrast, palette
+from bertdistill.engine.contract.workspace import Workspace
+
+ALL = {**BUILTIN_THEMES, COLOUR_BLIND.name: COLOUR_BLIND}
+
+
+async def test_a_theme_is_previewed_kept_and_remembered(ws: Workspace) -> None:
+    """Escape brings back the one from before."""
+    async with playing(ws, theme="auto") as pilot:
+        before = pilot.app.theme
+        await pilot.press("f2")
+        await shown(pilot, "colour-blind")
+        await pilot.press("down")
+        await until(pilot, lambda: pilot.app.theme != before, "a preview")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.theme == before, "the theme from before")
+        await pilot.press("f2")
+        await shown(pilot, "colour-blind")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: Memory(ws.path).recall(THEME, ""), "a memory")
+        chosen = pilot.app.theme
+    async with playing(ws, theme="auto") as pilot:
+        assert chosen == pilot.app.theme
+    async with playing(ws, theme="dark") as pilot:
+        assert "textual-dark" == pilot.app.theme
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not ALL[name].ansi])
+def test_marks_and_lines_can_be_read_in_every_theme(name: str) -> None:
+    """On the background of the app and on that of panes."""
+    variables = ALL[name].to_color_system().generate()
+    for ground in ("background", "surface"):
+        back = Color.parse(variables[ground])
+        poor = {
+            key: contrast(Color(*colour), back)
+            for key, colour in palette(variables, back).items()
+            if isinstance(colour, tuple) and contrast(Color(*colour), back) < LEAST_CONTRAST
+        }
+        assert {} == poor
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    """Black on white is 21, a colour on itself 1, and #767676 on white just enough."""
+    black, white = Color(0, 0, 0), Color(255, 255, 255)
+    assert (21.0, 1.0) == (round(contrast(black, white), 6), contrast(white, white))
+    assert 4.54 == round(contrast(Color.parse("#767676"), white), 2)
+
+
+def test_ours_come_first() -> None:
+    """Then the others by name, each once."""
+    names = in_order(ALL)
+    assert ["textual-dark", "textual-light", "ansi-dark", "ansi-light", "colour-blind"] == names[:5]
+    assert sorted(ALL) == sorted(names)
