@@ -18,6 +18,7 @@ from bertdistill.app.commands import (
     machines,
     models,
     passages,
+    search,
     settings,
     studies,
     survey,
@@ -34,6 +35,7 @@ engine = typer.Typer(
 
 PANELS = (
     studies.COMMANDS,
+    search.COMMANDS,
     trials.COMMANDS,
     settings.COMMANDS,
     analysis.COMMANDS,

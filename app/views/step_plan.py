@@ -8,13 +8,17 @@ from typing import Any
 from bertdistill.app.text import format as fmt
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.terms import DUAL, PROJECTION, Term
 from bertdistill.engine.families.encoder_plan import Shape
-from bertdistill.engine.study.student import wanted_terms
+from bertdistill.engine.families.shared_projection import projection_flops
+from bertdistill.engine.study.student import possible, wanted_terms
 from bertdistill.engine.study.study_spec import StudySpec
 
 WEIGHT_BYTES = 4
 TRAINED = 3
 """A step of training takes about so many forward passes of the student: one forward, two backward."""
+MIXED = 2
+"""Dual training takes about so many of the teacher: one forward, one backward to its embeddings."""
 
 
 def teacher_in_step(
@@ -24,18 +28,40 @@ def teacher_in_step(
 
     None if no trial asks for it; single values are None if they are unknown. `gflops` are those of the students.
     """
-    keys = [term.key for term in wanted_terms(spec) if term.online]
-    if not keys:
+    wanted = [term for term in wanted_terms(spec) if term.online or term.network]
+    if not wanted:
         return None
-    found: dict[str, Any] = {"keys": keys, "bytes": None, "least": None, "most": None}
+    found: dict[str, Any] = {"keys": [term.key for term in wanted], "bytes": None, "least": None, "most": None}
     if teacher is None or not gflops:
         return found
     facts = Prepared(labels=("",) * labels, mean_length=float(spec.data.max_length), teacher_shape=teacher.to_dict())
     sizes = teacher_sizes(facts, spec.task)
-    forward = float(sizes.get("gflops") or 0)
-    factors = [1 + forward / (TRAINED * one) for one in gflops]
+    costs = _costs(spec, teacher, wanted, float(sizes.get("gflops") or 0))
     weights = int(WEIGHT_BYTES * float(sizes.get("params") or 0))
-    return found | {"bytes": weights, "least": min(factors), "most": max(factors)}
+    least = 1 + min(low for low, _ in costs) / (TRAINED * max(gflops))
+    return found | {
+        "bytes": weights,
+        "least": least,
+        "most": 1 + sum(high for _, high in costs) / (TRAINED * min(gflops)),
+    }
+
+
+def _costs(spec: StudySpec, teacher: Shape, wanted: Sequence[Term], forward: float) -> list[tuple[float, float]]:
+    """Least and most GFLOPs for each example of what the terms need; those that read its outputs share one pass."""
+    found = [(forward, forward)] if any(term.online for term in wanted) else []
+    if any(term.name == DUAL for term in wanted):
+        found.append((MIXED * forward, MIXED * forward))
+    if any(term.name == PROJECTION for term in wanted):
+        widths = [width for width in possible(spec, "hidden_size") if 0 < width < teacher.hidden_size]
+        layers = [count or teacher.layers for count in possible(spec, "layers")]
+        batches, hows = possible(spec, "batch_size"), possible(spec, "projection")
+        ends = [
+            projection_flops(pick(widths or [teacher.hidden_size]), teacher, pick(layers), how) / batch / 1e9
+            for pick, batch in ((min, max(batches)), (max, min(batches)))
+            for how in hows
+        ]
+        found.append((min(ends), max(ends)))
+    return found
 
 
 def step_words(found: Mapping[str, Any], unknown: str) -> str:

@@ -43,6 +43,7 @@ METHODS: tuple[tuple[str, Word], ...] = (
     ("attention_weight", _on("TinyBERT")),
     ("relation_weight", _on("MiniLM")),
     ("projection_weight", _on("shared projection")),
+    ("dual_share", _on("dual training")),
 )
 """Settings of a transformer that make a method of their own, in the order in which they are named."""
 

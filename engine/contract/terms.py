@@ -5,8 +5,10 @@ To add a term, add a row here and a module with its formula in `distill.training
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bertdistill.engine.contract.spec import Settings
 
@@ -15,7 +17,13 @@ LOGITS = "logits"
 CLS = "cls"
 """Teacher signal: its hidden state of the first token after every layer but the last. Cached if a trial can use it."""
 HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_loss", "relation_loss"
-"""Terms that compare layers."""
+"""Terms that compare what layers compute."""
+PROJECTION, DUAL = "projection_loss", "dual_loss"
+"""Terms that need the teacher's network itself: its weights, or what it makes of the student's embeddings."""
+PATENTS = (
+    "Google LLC holds US patents 11,797,862 and 12,260,340 on these methods; have it checked before commercial use"
+)
+"""Said wherever a study uses one of these two."""
 WITH_LAYERS = frozenset({"transformer"})
 """Families whose layers can be compared with the teacher's."""
 PAIRED = frozenset({"compared_layers"})
@@ -38,6 +46,9 @@ class Term:
     """Cached teacher signals that it needs."""
     online: bool = False
     """Whether the teacher must run during training because its signals are too large to cache."""
+    network: bool = False
+    """Whether it needs the teacher's network in every step for another reason, so that any tokens of the student will
+    do."""
     families: frozenset[str] = frozenset()
     """Families that it applies to; others have weight 0. Empty for all of them."""
     watched: bool = False
@@ -69,6 +80,22 @@ TERMS: dict[str, Term] = {
             float,
             frozenset({"relation_heads", "relation_layer"}),
             online=True,
+            families=WITH_LAYERS,
+        ),
+        Term(
+            PROJECTION,
+            "projection_weight",
+            float,
+            frozenset({"projection"}),
+            network=True,
+            families=WITH_LAYERS,
+        ),
+        Term(
+            DUAL,
+            "dual_share",
+            lambda share: float(share > 0),
+            needs=frozenset({LOGITS}),
+            network=True,
             families=WITH_LAYERS,
         ),
     )
@@ -107,9 +134,20 @@ def online(settings: Settings) -> tuple[Term, ...]:
     return tuple(term for term in active(settings) if term.online)
 
 
+def with_network(settings: Settings) -> tuple[Term, ...]:
+    """The terms for which the teacher's network must be there while training."""
+    return tuple(term for term in active(settings) if term.online or term.network)
+
+
 def transfer_rows(batch_size: int, share: float) -> int:
     """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
     return min(round(batch_size * share), batch_size - 1)
+
+
+def untaught(settings: Settings) -> Settings:
+    """The settings with the hard loss alone."""
+    zero: dict[str, Any] = {term.key: 0.0 for term in TERMS.values() if term.taught}
+    return dataclasses.replace(settings, **zero)
 
 
 def signals(settings: Settings) -> frozenset[str]:

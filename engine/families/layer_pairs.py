@@ -91,7 +91,7 @@ def _obstacles(
             "the student reads other tokens than the teacher, so there is nothing to compare token by token",
             f"use a student with the teacher's tokenizer, hidden_weight, or {off}",
         )
-    if term.name != terms.RELATION and layers > teacher.layers:
+    if term.name not in (terms.RELATION, terms.DUAL) and layers > teacher.layers:
         yield (
             f"the student has {layers} layers, and the teacher only {teacher.layers} to compare them with",
             f"use at most {teacher.layers} layers, or {off}",

@@ -13,8 +13,10 @@ from torch import Tensor
 from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.distill.training.terms import (
     attention_loss,
+    dual_loss,
     hard_loss,
     hidden_loss,
+    projection_loss,
     relation_loss,
     soft_loss,
     states_loss,
@@ -28,6 +30,8 @@ VALUES: dict[str, Callable[[Step], Tensor]] = {
     "states_loss": states_loss.value,
     "attention_loss": attention_loss.value,
     "relation_loss": relation_loss.value,
+    "projection_loss": projection_loss.value,
+    "dual_loss": dual_loss.value,
 }
 """A test keeps the names in sync with TERMS."""
 

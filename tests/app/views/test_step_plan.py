@@ -8,6 +8,7 @@ import pytest
 from tests.fakes import study_spec
 
 from bertdistill.app.views.step_plan import step_words, teacher_in_step
+from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.encoder_sizes import known_metrics
 
@@ -31,3 +32,20 @@ def test_the_teacher_adds_one_forward_pass_to_three_of_the_student(tmp_path: Pat
 
 def test_what_is_cached_needs_no_teacher_in_the_step(tmp_path: Path) -> None:
     assert teacher_in_step(study_spec(tmp_path, settings={"hidden_weight": 1.0}), SHAPE, [1.0], labels=2) is None
+
+
+def test_dual_training_and_shared_projection_cost_what_they_compute(tmp_path: Path) -> None:
+    """Two passes of the teacher, and products of matrices that a whole batch shares; together at most both."""
+    narrow = {"hidden_size": 32, "vocab_size": 100, "batch_size": 4}
+    dual = study_spec(tmp_path, settings=narrow | {"dual_share": 0.5})
+    forward = known_metrics(SHAPE, Settings(), scratch=False, task=dual.task, labels=2, mean_length=32)["gflops"]
+    found = teacher_in_step(dual, SHAPE, [forward], labels=2)
+    assert found is not None
+    assert [5 / 3, 5 / 3] == pytest.approx([found["least"], found["most"]])
+    both = study_spec(tmp_path, settings=narrow | {"dual_share": 0.5, "projection_weight": 1.0, "layers": 4}, search={})
+    products = 3 * 4 * 2 * 64 * 32 * (4 * 64 + 2 * 128) / 4 / 1e9
+    found = teacher_in_step(both, SHAPE, [forward], labels=2)
+    assert found is not None
+    assert ["projection_weight", "dual_share"] == found["keys"]
+    assert 1 + (2 * forward + products) / (3 * forward) == pytest.approx(found["most"])
+    assert 1 + min(2 * forward, products) / (3 * forward) == pytest.approx(found["least"])

@@ -29,7 +29,7 @@ class Step:
     """The student's outputs for one batch, the batch with the teacher's signals, and the settings.
 
     `helpers` are learned projections by the name of their term; `teacher` are the outputs of a teacher that runs in the
-    step.
+    step; `mixed` its logits for the texts in pieces of both vocabularies, (rows, choices).
     """
 
     out: Outputs
@@ -37,6 +37,7 @@ class Step:
     settings: Settings
     helpers: nn.ModuleDict | None = None
     teacher: Outputs | None = None
+    mixed: Tensor | None = None
 
     @cached_property
     def logits(self) -> Tensor:
