@@ -35,6 +35,7 @@ from bertdistill.store.rows import (
 
 __all__ = [
     "CurvePoint",
+    "KnownRun",
     "aliases",
     "archived_studies",
     "attempt_by_id",
@@ -51,6 +52,7 @@ __all__ = [
     "curve",
     "has_notice",
     "has_origin",
+    "known_runs",
     "last_number",
     "last_values",
     "lease",
@@ -346,6 +348,33 @@ def attempt_folders(session: Reading, below: str) -> dict[str, int | None]:
     """Folders of all attempts ever whose path begins with `below`, with the row id of their trial, oldest first."""
     query = "SELECT folder, trial_id FROM attempt WHERE folder >= ? AND folder < ? ORDER BY id"
     return dict(session.rows(query, below, below + _LAST_CHARACTER))
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """The attempt of a run that was imported, by its folder, and whether its trial was deleted since."""
+
+    folder: str
+    attempt_id: int
+    trial_id: int
+    study_id: int
+    handle: dict[str, Any]
+    deleted: bool
+
+
+def known_runs(session: Reading, below: str) -> list[KnownRun]:
+    """The attempts of trials whose folder begins with `below`, oldest first, without those of deleted studies."""
+    query = (
+        "SELECT attempt.folder, attempt.id, trial.id, attempt.study_id, attempt.handle, trial.deleted_at IS NOT NULL"
+        " FROM attempt JOIN trial ON trial.id = attempt.trial_id JOIN study ON study.id = attempt.study_id"
+        " WHERE attempt.folder >= ? AND attempt.folder < ? AND study.deleted_at IS NULL ORDER BY attempt.id"
+    )
+    return [
+        KnownRun(folder, attempt_id, trial_id, study_id, json.loads(handle), bool(deleted))
+        for folder, attempt_id, trial_id, study_id, handle, deleted in session.rows(
+            query, below, below + _LAST_CHARACTER
+        )
+    ]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:

@@ -268,16 +268,11 @@ def _report(job: Job, role: str, position: Position, saved: checkpoints.Saved, m
         CHECKPOINT,
         role=role,
         step=position.step,
-        folder=_named(saved.folder, job.paths.folder),
+        folder=str(saved.folder),
         sha256=saved.sha256,
         size_bytes=saved.size_bytes,
         metrics=metrics,
     )
-
-
-def _named(folder: Path, run: Path) -> str:
-    """Relative to the run folder, which may be copied to another machine; a teacher's are in the caches."""
-    return folder.relative_to(run).as_posix() if folder.is_relative_to(run) else str(folder)
 
 
 def _batches(job: Job, plan: Schedule, step: int) -> Iterator[list[Batch]]:
