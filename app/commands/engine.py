@@ -13,11 +13,13 @@ from bertdistill.app.commands import (
     cascade,
     difficulty,
     disk,
+    imports,
     ladder,
     machine,
     machines,
     models,
     passages,
+    search,
     settings,
     studies,
     survey,
@@ -34,6 +36,7 @@ engine = typer.Typer(
 
 PANELS = (
     studies.COMMANDS,
+    search.COMMANDS,
     trials.COMMANDS,
     settings.COMMANDS,
     analysis.COMMANDS,
@@ -43,6 +46,7 @@ PANELS = (
     cascade.COMMANDS,
     models.COMMANDS,
     passages.COMMANDS,
+    imports.COMMANDS,
     disk.COMMANDS,
     machine.COMMANDS,
 )

@@ -57,7 +57,7 @@ def test_heads_and_neurons_that_pruning_removes(spec: StudySpec) -> None:
     settings = dataclasses.replace(spec.settings, pruning="gradual", pruning_scope="neurons", sparsity=0.25)
     dense = make_plan(spec, say=lambda text: None)
     found = make_plan(dataclasses.replace(spec, settings=settings), say=lambda text: None)
-    gone = 2 * 64 * (64 + 1 + 64)  # of two layers with four times 64 neurons
+    gone = 2 * 16 * (64 + 1 + 64)  # a quarter of the 64 neurons in each of two layers
     assert dense["sizes"]["largest"] - gone == found["sizes"]["largest"]
     slots, largest = max(1, spec.runner.slots), dense["sizes"]["largest"]
     assert dense["disk_bytes"]["checkpoints"] + slots * largest == found["disk_bytes"]["checkpoints"]
