@@ -8,7 +8,7 @@ from typing import Any
 
 from bertdistill.app.text.format import setting
 from bertdistill.app.text.markdown import line, paragraphs, table
-from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, Settings, TransferSpec
+from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, PretrainSpec, Settings, TransferSpec
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import default_of
@@ -40,6 +40,8 @@ def study_page() -> str:
             parts += [_FAMILIES, table(["family", "keys"], _family_rows()), _RECIPES, _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
     parts.append(_dataclass_table(TransferSpec))
+    parts.append(f"## [[pretrain]]\n\n{_about(PretrainSpec)}\n")
+    parts.append(_dataclass_table(PretrainSpec))
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
     parts.append(_dataclass_table(ReferencePoint))
     parts.append(f"## [program]\n\n{_about(ProgramSection)}\n")

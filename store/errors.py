@@ -22,3 +22,7 @@ class StoreUnavailable(StoreError):
 
 class NotFound(StoreError):
     """The named study, trial, model or alias does not exist."""
+
+
+class ForeignError(BertDistillError):
+    """A file of another program cannot be read: fix that file or name another one."""

@@ -35,6 +35,7 @@ from bertdistill.store.rows import (
 
 __all__ = [
     "CurvePoint",
+    "KnownRun",
     "aliases",
     "archived_studies",
     "attempt_by_id",
@@ -51,6 +52,7 @@ __all__ = [
     "curve",
     "has_notice",
     "has_origin",
+    "known_runs",
     "last_number",
     "last_values",
     "lease",
@@ -66,6 +68,7 @@ __all__ = [
     "notices",
     "pending_requests",
     "points_after",
+    "recent_ends",
     "request_by_id",
     "requests",
     "series",
@@ -302,6 +305,15 @@ def newest_end(session: Reading) -> float:
     return _one(session, query) or 0.0
 
 
+def recent_ends(session: Reading, since: float) -> dict[int, float]:
+    """When the trials ended that did after `since`, by row id; only among the two thousand newest trials."""
+    query = (
+        "SELECT id, finished_at FROM trial"
+        " WHERE id > (SELECT max(id) FROM trial) - 2000 AND finished_at > ? AND deleted_at IS NULL"
+    )
+    return dict(session.rows(query, since))
+
+
 # ----------------------------------------------------------------------------------------------------------- attempts
 
 
@@ -336,6 +348,33 @@ def attempt_folders(session: Reading, below: str) -> dict[str, int | None]:
     """Folders of all attempts ever whose path begins with `below`, with the row id of their trial, oldest first."""
     query = "SELECT folder, trial_id FROM attempt WHERE folder >= ? AND folder < ? ORDER BY id"
     return dict(session.rows(query, below, below + _LAST_CHARACTER))
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """The attempt of a run that was imported, by its folder, and whether its trial was deleted since."""
+
+    folder: str
+    attempt_id: int
+    trial_id: int
+    study_id: int
+    handle: dict[str, Any]
+    deleted: bool
+
+
+def known_runs(session: Reading, below: str) -> list[KnownRun]:
+    """The attempts of trials whose folder begins with `below`, oldest first, without those of deleted studies."""
+    query = (
+        "SELECT attempt.folder, attempt.id, trial.id, attempt.study_id, attempt.handle, trial.deleted_at IS NOT NULL"
+        " FROM attempt JOIN trial ON trial.id = attempt.trial_id JOIN study ON study.id = attempt.study_id"
+        " WHERE attempt.folder >= ? AND attempt.folder < ? AND study.deleted_at IS NULL ORDER BY attempt.id"
+    )
+    return [
+        KnownRun(folder, attempt_id, trial_id, study_id, json.loads(handle), bool(deleted))
+        for folder, attempt_id, trial_id, study_id, handle, deleted in session.rows(
+            query, below, below + _LAST_CHARACTER
+        )
+    ]
 
 
 def live_attempts(session: Reading) -> list[Attempt]:

@@ -65,6 +65,7 @@ __all__ = [
     "put_alias",
     "release_lease",
     "reopen_logged",
+    "restate_imported",
     "restore_checkpoint",
     "set_alias",
     "set_attempt_handle",
@@ -212,6 +213,34 @@ def reopen_logged(session: Writing, trial_id: int) -> None:
     trial = reads.trial_by_id(session, trial_id)
     if trial.state != TrialState.RUNNING:
         session.change(Trial, trial_id, state=TrialState.RUNNING, reason="", detail="", finished_at=None)
+
+
+def restate_imported(
+    session: Writing,
+    trial_id: int,
+    *,
+    state: TrialState,
+    reason: str,
+    detail: str,
+    params: dict[str, Any],
+    settings: dict[str, Any],
+    started_at: float | None,
+    finished_at: float | None,
+) -> None:
+    """Store what the source of an imported run says of it now, whatever it said before."""
+    session.change(
+        Trial,
+        trial_id,
+        state=state,
+        reason=reason,
+        detail=detail,
+        params=params,
+        settings=settings,
+        progress=1.0 if state == TrialState.COMPLETE else 0.0,
+        started_at=started_at,
+        finished_at=finished_at,
+        busy_seconds=max(0.0, (finished_at or 0.0) - (started_at or 0.0)) if started_at and finished_at else 0.0,
+    )
 
 
 def set_trial_metrics(

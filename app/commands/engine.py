@@ -13,6 +13,7 @@ from bertdistill.app.commands import (
     cascade,
     difficulty,
     disk,
+    imports,
     ladder,
     machine,
     machines,
@@ -45,6 +46,7 @@ PANELS = (
     cascade.COMMANDS,
     models.COMMANDS,
     passages.COMMANDS,
+    imports.COMMANDS,
     disk.COMMANDS,
     machine.COMMANDS,
 )

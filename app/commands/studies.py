@@ -187,6 +187,8 @@ def run_study(
     """Start the study, or attach to it, and follow it to its end."""
     from bertdistill.engine.steering import actions
 
+    if spec.notify.command:
+        say(f"note: [notify] of this study runs {spec.notify.command[0]} at events")
     began = time.time()
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
     with _detaching(ws, study.name):

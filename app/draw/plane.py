@@ -237,7 +237,7 @@ def _key(kind: str, group: int) -> str:
 
 
 def _cursor(canvas: Canvas, point: Point, detail: str) -> None:
-    """The selected mark in brackets with as many words beside it as there is room for, on top of everything else."""
+    """The selected mark in brackets with as many words beside it as fit, on top of everything else."""
     column, row = canvas.cell(point.x, point.y)
     key = _key(point.kind, point.group)
     label = cells(point.label, canvas.look)

@@ -19,6 +19,7 @@ from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
+from bertdistill.app.views.pretrain_plan import pretraining, pretraining_words
 from bertdistill.app.views.program_inputs import program_facts, program_notes, program_plan
 from bertdistill.app.views.step_plan import step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
@@ -47,7 +48,7 @@ from bertdistill.engine.study.student import (
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
-STEP_KEYS = ("batch_size", "accumulation", "epochs", "transfer_share")
+STEP_KEYS = ("batch_size", "accumulation", "epochs", "finetune_epochs", "transfer_share")
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
@@ -109,6 +110,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
+        "pretraining": pretraining(spec, inputs.pretrain, sizes["largest"] or sizes["baseline"]),
         "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
         "disk_bytes": _disk(spec, amounts, sizes, trained, labels, teacher),
     }
@@ -152,6 +154,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
+    if planned["pretraining"]:
+        facts["pre-training"] = pretraining_words(planned["pretraining"], unknown)
     if planned["teacher_in_step"]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
     if planned.get("time"):
@@ -301,21 +305,25 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
     if windows is None:
         return None
 
-    def steps(batch: float, accumulation: float, epochs: float, share: float) -> int:
+    def steps(batch: float, accumulation: float, epochs: float, tuning: float, share: float) -> int:
         labelled = batch - transfer_rows(int(batch), share)
-        return max(1, math.ceil(math.ceil(windows / labelled) * epochs / accumulation))  # as training counts them
+        phases = [(epochs, labelled), *([(tuning, batch)] if tuning else [])]
+        return sum(max(1, math.ceil(math.ceil(windows / rows) * n / accumulation)) for n, rows in phases)
 
     def of_baseline() -> int:
         fitted, share = baseline.family not in trained, transfer_share(baseline)
-        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs, share)
+        read = (baseline.batch_size, baseline.accumulation, baseline.epochs, baseline.finetune_epochs, share)
+        return 1 if fitted else steps(*read)
 
-    batch, accumulation, epochs, shares = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
+    batch, accumulation, epochs, tuning, shares = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
     families = set(possible(spec, "family"))
     trained = {name for name in families if set(STEP_KEYS) <= FAMILIES[name].settings}  # the others take one step
     return {
         "baseline": of_baseline() if spec.baseline is not None else None,
-        "least": steps(max(batch), max(accumulation), min(epochs), min(shares)) if families == trained else 1,
-        "most": steps(min(batch), min(accumulation), max(epochs), max(shares)) if trained else 1,
+        "least": steps(max(batch), max(accumulation), min(epochs), min(tuning), min(shares))
+        if families == trained
+        else 1,
+        "most": steps(min(batch), min(accumulation), max(epochs), max(tuning), max(shares)) if trained else 1,
     }
 
 

@@ -19,6 +19,7 @@ from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, is_wide, oriented, ranking, shares
 from bertdistill.engine.runner.rules import in_budget
@@ -244,6 +245,8 @@ def remark(view: StudyView, trial: Trial) -> str:
     words = ["at chance"] if ranked and view.at_chance(trial) else []
     if trial.origin == "baseline":
         words.append("baseline")
+    if trial.origin == IMPORTED and trial.note:
+        words.append(safe_line(trial.note.splitlines()[0], 40))  # what its tracker calls it
     if parent := view.parent(trial):
         words.append(f"rerun of #{parent.number}")
     if ranked and not ranked.feasible:
@@ -256,7 +259,13 @@ def remark(view: StudyView, trial: Trial) -> str:
 
 
 def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
-    """Metrics of the two axes: a size on x and a score on y when the objectives allow it."""
+    """Metrics of the two axes: a size on x and a score on y when the objectives allow it.
+
+    Runs that were only logged may have no objectives: then they are the first two metrics of the list.
+    """
+    if not view.objectives:
+        names = [*view.outline.stored, ""]
+        return x or names[0], y or next((name for name in names if name != (x or names[0])), "")
     return size_and_score(view.objectives, x, y)
 
 
@@ -314,7 +323,9 @@ def _kind(view: StudyView, trial: Trial) -> Kind:
         return "baseline"
     row = view.ranked.get(trial.number)
     if row is None:
-        return "running" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else "infeasible"
+        if trial.state in (TrialState.RUNNING, TrialState.WAITING):
+            return "running"
+        return "dominated" if trial.state == TrialState.COMPLETE and not view.objectives else "infeasible"
     return "frontier" if row.on_frontier else "dominated" if row.feasible else "infeasible"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bertdistill.engine.analysis.outcomes import Difference, Outcome, at_chance, difference, size_and_score
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.tasks.table import METRICS
 
 NO_BASELINE = "the study has no baseline; with a [baseline] table in its file, trial 0 is the baseline"
@@ -87,6 +87,8 @@ def scenarios(
 
     If no trial beats the baseline, the baseline itself is returned.
     """
+    if not optimised(objectives):
+        return ScenarioTable("", "", None, {}, ())
     size_name, score_name = size_and_score(objectives)
     named = {objective.metric: objective for objective in objectives}
     candidates = _Candidates(outcomes, named[size_name], named[score_name], tuple(named))

@@ -170,6 +170,32 @@ class TransferSpec:
     temperature: float = of("generate", 1.0, help="Temperature of sampling.", low=0.1, high=10)
 
 
+PRETRAIN_KINDS = ("train", "transfer", "file")
+REFUSE, DROP = "refuse", "drop"
+"""Values of `pretrain.overlap`."""
+
+
+@dataclass(frozen=True)
+class PretrainSpec:
+    """`[[pretrain]]`: texts for the pre-training of students as masked language models, see `pretrain_epochs`.
+
+    Without a table these are the training texts, without their labels. Empty texts and duplicates are dropped.
+    """
+
+    kind: str = key(
+        help="train: the training texts, of questions also the passages; transfer: those of [[transfer]]; file.",
+        choices=PRETRAIN_KINDS,
+    )
+    path: str = of("file", "", help="CSV, TSV, JSON Lines, SQuAD JSON, or .txt with one text per line.")
+    text_column: str = of("file", "", help="Column of the text; if empty, common names are tried.")
+    overlap: str = of(
+        "file",
+        REFUSE,
+        help="If the file has texts of the validation or the report split: refuse it, or drop these texts.",
+        choices=(REFUSE, DROP),
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """`[settings]`: everything that defines one trial; each key is either fixed here or searched in `[search]`.
@@ -415,6 +441,24 @@ class Settings:
         low=0,
         high=0.95,
     )
+    pretrain_epochs: float = key(
+        0.0,
+        help="Passes over the texts of [[pretrain]] as a masked language model before the training on the task; 0: "
+        "none. Students that start and read alike share the result.",
+        low=0,
+        high=1000,
+    )
+    pretrain_learning_rate: float = key(5e-4, help="Peak learning rate of the pre-training.", low=1e-8, high=1)
+    pretrain_batch_size: int = key(32, help="Texts per optimiser step of the pre-training.", low=1, high=4096)
+    pretrain_max_length: int = key(
+        128, help="Maximum input length of the pre-training in tokens; longer texts are divided.", low=8, high=8192
+    )
+    mask_probability: float = key(
+        0.15,
+        help="Share of the tokens that the pre-training predicts: 80 % of them masked, 10 % replaced, 10 % left.",
+        low=0.01,
+        high=0.9,
+    )
     learning_rate: float = key(5e-5, help="Peak learning rate.", low=1e-8, high=1)
     beta_1: float = key(0.9, help="AdamW decay rate of the first moment.", low=0, high=0.99999)
     beta_2: float = key(0.999, help="AdamW decay rate of the second moment.", low=0, high=0.999999)
@@ -429,7 +473,14 @@ class Settings:
         1, help="Batches accumulated per optimiser step, averaged over all their examples.", low=1, high=4096
     )
     epochs: float = key(3.0, help="Passes over the training data.", low=0.001, high=1000)
-    seed: int = key(42, help="Seed of data order, dropout and new weights.", low=0)
+    finetune_epochs: float = key(
+        0.0,
+        help="Passes over the labelled training data with the hard loss alone, after those of epochs; 0: none.",
+        low=0,
+        high=1000,
+    )
+    finetune_learning_rate: float = key(5e-5, help="Peak learning rate of these passes.", low=1e-8, high=1)
+    seed: int = key(42, help="Seed of data order, dropout, masks and new weights.", low=0)
     precision: str = key(
         "auto", help="Training precision; auto uses bf16 if supported.", choices=("auto", "fp32", "bf16")
     )

@@ -5,8 +5,10 @@ To add a term, add a row here and a module with its formula in `distill.training
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bertdistill.engine.contract.spec import Settings
 
@@ -140,6 +142,12 @@ def with_network(settings: Settings) -> tuple[Term, ...]:
 def transfer_rows(batch_size: int, share: float) -> int:
     """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
     return min(round(batch_size * share), batch_size - 1)
+
+
+def untaught(settings: Settings) -> Settings:
+    """The settings with the hard loss alone."""
+    zero: dict[str, Any] = {term.key: 0.0 for term in TERMS.values() if term.taught}
+    return dataclasses.replace(settings, **zero)
 
 
 def signals(settings: Settings) -> frozenset[str]:

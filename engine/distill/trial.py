@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +31,18 @@ from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.separate import with_passage
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
+from bertdistill.engine.distill.pretraining.pretrain import pretrain
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
-from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
+from bertdistill.engine.distill.training.schedule import schedule
+from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
 from bertdistill.engine.distill.vocabularies import for_trial
 from bertdistill.engine.distill.with_teacher import mixer_of, start_of
-from bertdistill.engine.families.table import weights_of
+from bertdistill.engine.families.table import pretrained, weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
@@ -60,6 +63,10 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.net.parameters()) - gone
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
+    resume = resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None
+    seconds = 0.0
+    if resume is None and pretrained(spec.settings):
+        seconds = pretrain(run, cast(Encoder, model))
     passes = passes_of(spec.settings, model.net)
     pad_id = facts.units_of(model.units).pad_id
     every = open_features(Path(facts.features_of("train", model.units)))
@@ -119,7 +126,8 @@ def run_trial(run: Run) -> dict[str, float]:
             transfer=transfer,
             layerwise=compared,
             passes=passes,
-            resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
+            resume_from=resume,
+            seconds=seconds,
         )
     )
     nonzero = params - sum(one.zeros() for one in passes)
@@ -153,6 +161,8 @@ def _caches(run: Run) -> list[Path]:
     if with_network(run.spec.settings):
         named.append(facts.teacher_folder)
     named += [facts.vocabulary.pieces, facts.vocabulary.transfer]
+    if pretrained(run.spec.settings):
+        named.append(facts.corpus.folder)
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import FP32, Settings
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.bilstm import BILSTM
 from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
@@ -22,11 +22,19 @@ def foreign(settings: Settings) -> frozenset[str]:
     return frozenset(vars(settings)) - FAMILIES[settings.family].settings
 
 
+def pretrained(settings: Settings) -> bool:
+    """Whether a student with these settings is pre-trained on texts before the task."""
+    return bool(settings.pretrain_epochs) and phases.PRETRAIN_EPOCHS not in foreign(settings)
+
+
 def weights_of(settings: Settings) -> str:
     """The number format that the student is stored in; a family without that setting has fp32."""
     return settings.weights if "weights" in FAMILIES[settings.family].settings else FP32
 
 
 def unused(settings: Settings) -> frozenset[str]:
-    """These, and the keys of terms of the loss with weight 0 and of other ways to prune: no student depends on them."""
-    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings)
+    """These, and the keys of terms of the loss with weight 0, of other ways to prune and of phases that are left out.
+
+    No student depends on them.
+    """
+    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings) | phases.idle(settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.encoder_plan import Plan, Shape, plan_student
 from bertdistill.engine.families.encoder_sizes import contents, plan_metrics
 from bertdistill.engine.families.family import TRAINING
@@ -44,6 +44,7 @@ class Transformer:
             *("relation_weight", "relation_heads", "relation_layer"),
             *("projection_weight", "projection", "dual_share"),
             *sparsity.KEYS,
+            *phases.PRETRAINING,
         }
     )
 
@@ -87,6 +88,7 @@ class Transformer:
             if settings.projection_weight:
                 own = not scratch and facts.init_folder == facts.teacher_folder
                 check_projection(plan, teacher, settings, own=own)
+        phases.check_length(settings, plan.shape.longest_input)
         if plan.separate and facts.features:
             check_segments(facts)
         return plan

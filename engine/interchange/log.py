@@ -162,7 +162,7 @@ class Run:
                     CHECKPOINT,
                     role="best" if best else "last",
                     step=at,
-                    folder=place.relative_to(self.folder.resolve()).as_posix(),
+                    folder=str(place),
                     sha256="",  # a training must not wait for it
                     size_bytes=size,
                     metrics={},

@@ -35,6 +35,8 @@ class RunRecord:
     name: str = ""
     """What people call it there; empty if that is only a number."""
     params: Mapping[str, Scalar] = field(default_factory=dict)
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    """What else is known of it and was not chosen: host, user, version."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Final values; None is not a finite number."""
     state: TrialState = TrialState.COMPLETE

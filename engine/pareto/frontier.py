@@ -162,9 +162,12 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
 
     The distance of a feasible row is how far it must improve to match a frontier row, that of an infeasible row how far
     it is from the thresholds. Each objective is scaled by its range over these rows: 0.1 is a tenth of the range.
-    `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are omitted.
+    `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are omitted,
+    and so are all rows if there is no objective.
     """
     wanted = optimised(objectives)
+    if not objectives:
+        return []
     complete = [(key, found) for key, values in rows if None not in (found := _finite(values, objectives))]
     signs = [(i, _sign(objective)) for i, objective in enumerate(objectives) if not objective.constraint]
     points = [tuple([sign * float(found[i] or 0.0) for i, sign in signs]) for _, found in complete]
@@ -218,7 +221,7 @@ def _extent(points: Sequence[Point], width: int) -> tuple[Point, Point]:
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
     """Volume between the points and `reference` (all smaller-is-better); points outside it count as zero."""
     inside = [p for p in points if all(a < b for a, b in zip(p, reference, strict=True))]
-    if not inside:
+    if not inside or not reference:  # nothing is aimed at: runs that were only logged
         return 0.0
     if len(reference) == 1:
         return reference[0] - min(p[0] for p in inside)

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
-from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.contract.spec import PretrainSpec, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study import program_section
 from bertdistill.engine.study.family_checks import apart, selected, table_and_key
 from bertdistill.engine.study.file_paths import with_absolute_paths
+from bertdistill.engine.study.notify_section import dump_notify, read_notify
 from bertdistill.engine.study.older import modern
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
@@ -148,6 +149,8 @@ def _read_distillation(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pro
             continue
         if name == "settings":
             found[name], found["family_settings"], wrong = read_settings(raw.get(name, {}))
+        elif name == "notify":
+            found[name], wrong = read_notify(raw.get(name, {}))
         else:
             found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
@@ -156,6 +159,7 @@ def _read_distillation(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pro
         "baseline": _read_baseline,
         "references": _read_references,
         "transfer": _read_transfer,
+        "pretrain": _read_pretrain,
         "recipes": read_recipes,
     }
     for name, reader in readers.items():
@@ -198,6 +202,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         references=tuple((point.name, point.metrics) for point in found["references"]),
         family_settings=found["family_settings"],
         recipes=found["recipes"],
+        pretrain=found["pretrain"] if len(found["pretrain"]) == len(raw.get("pretrain") or ()) else None,
     )
 
 
@@ -233,6 +238,10 @@ def _read_references(raw: Any) -> tuple[tuple[ReferencePoint, ...], list[Problem
 
 def _read_transfer(raw: Any) -> tuple[tuple[TransferSpec, ...], list[Problem]]:
     return _read_tables(TransferSpec, raw, "transfer", "kind")
+
+
+def _read_pretrain(raw: Any) -> tuple[tuple[PretrainSpec, ...], list[Problem]]:
+    return _read_tables(PretrainSpec, raw, "pretrain", "kind")
 
 
 def _read_tables(cls: type[T], raw: Any, section: str, of: str) -> tuple[tuple[T, ...], list[Problem]]:
@@ -277,9 +286,11 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "note": spec.note,
         "objectives": [_dump_objective(objective) for objective in spec.objectives],
         "transfer": [_present(dataclasses.asdict(table)) for table in spec.transfer] or None,
+        "pretrain": [_present(dataclasses.asdict(table)) for table in spec.pretrain] or None,
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
+        "notify": dump_notify(spec.notify),
         "recipes": spec.recipes or None,
         "search": _by_family({parameter.name: _dump_parameter(parameter) for parameter in spec.search}),
         "ranges": _by_family({parameter.name: dump_range(parameter) for parameter in spec.ranges}) or None,

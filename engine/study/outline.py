@@ -80,7 +80,7 @@ def _as_far_as_it_goes(raw: Mapping[str, Any], problem: str) -> Outline:
     stored, trials = _table(raw, "metrics").get("stored"), _table(raw, "budget").get("trials")
     note = raw.get("note")
     return Outline(
-        objectives=tuple(_objectives(raw.get("objectives"))),
+        objectives=tuple(readable_objectives(raw.get("objectives"))),
         stored=tuple(one for one in stored if isinstance(one, str)) if isinstance(stored, (list, tuple)) else (),
         trials=trials if isinstance(trials, int) and not isinstance(trials, bool) and trials > 0 else 0,
         note=note if isinstance(note, str) else "",
@@ -93,7 +93,7 @@ def _table(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _objectives(raw: Any) -> Iterator[Objective]:
+def readable_objectives(raw: Any) -> Iterator[Objective]:
     """The readable objectives, each metric once. Logged runs may have their own metrics, with a direction."""
     seen = set()
     for item in raw if isinstance(raw, (list, tuple)) else ():

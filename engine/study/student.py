@@ -13,11 +13,12 @@ from typing import Any
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
+from bertdistill.engine.contract.spec import RANDOM, SCRATCH, PretrainSpec, Settings, TransferSpec
 from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
 from bertdistill.engine.families.family import Student
+from bertdistill.engine.families.phases import PRETRAIN_EPOCHS
 from bertdistill.engine.families.stored import Contents
-from bertdistill.engine.families.table import FAMILIES, unused, weights_of
+from bertdistill.engine.families.table import FAMILIES, pretrained, unused, weights_of
 from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.planned import Planned, plan_program
@@ -115,6 +116,11 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
             "transfer_share is above 0, but the preparation of this study made no transfer set",
             hint="Start a new study that fixes or searches transfer_share from the beginning.",
         )
+    if facts.features and not facts.corpus.folder and pretrained(settings):
+        raise ConfigError(
+            "pretrain_epochs is above 0, but the preparation of this study collected no texts for it",
+            hint="Start a new study that fixes or searches pretrain_epochs from the beginning.",
+        )
     return family.plan(facts, settings, scratch=spec.student.init == SCRATCH)
 
 
@@ -151,7 +157,16 @@ def wanted_signals(spec: StudySpec) -> list[str]:
 
 def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
     """The transfer sets, if any trial of the study may draw from them; the preparation makes them."""
-    return list(spec.transfer) if any(possible(spec, "transfer_share")) else []
+    read = any(possible(spec, "transfer_share")) or any(one.kind == "transfer" for one in wanted_pretrain(spec))
+    return list(spec.transfer) if read else []
+
+
+def wanted_pretrain(spec: StudySpec) -> list[PretrainSpec]:
+    """Texts for pre-training, if any trial of the study may be pre-trained; the preparation collects them."""
+    families = [name for name in possible(spec, "family") if PRETRAIN_EPOCHS in FAMILIES[name].settings]
+    if not any(any(of_family(spec, PRETRAIN_EPOCHS, name)) for name in families):
+        return []
+    return list(spec.pretrain) or [PretrainSpec("train")]
 
 
 def wanted_families(spec: StudySpec) -> list[str]:

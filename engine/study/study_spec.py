@@ -9,8 +9,17 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
+from bertdistill.engine.contract.spec import (
+    DataSpec,
+    PretrainSpec,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+    TransferSpec,
+    key,
+)
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.study.notify_section import NotifySection
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space
@@ -135,7 +144,9 @@ class StudySpec:
     sampler: SamplerSection = field(default_factory=SamplerSection)
     runner: RunnerSection = field(default_factory=RunnerSection)
     stopping: StoppingSection = field(default_factory=StoppingSection)
+    notify: NotifySection = field(default_factory=NotifySection)
     transfer: tuple[TransferSpec, ...] = ()
+    pretrain: tuple[PretrainSpec, ...] = ()
     references: tuple[ReferencePoint, ...] = ()
     ranges: Space = ()
     """Narrowed parameters: they apply to proposals; everything else uses `search`."""
@@ -170,5 +181,6 @@ SECTIONS: dict[str, type] = {
     "sampler": SamplerSection,
     "runner": RunnerSection,
     "stopping": StoppingSection,
+    "notify": NotifySection,
 }
 """Tables of keys that are all read in the same way."""

@@ -29,8 +29,9 @@ from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.demo.questions import write_demo
 from bertdistill.engine.distill import trial, worker
 from bertdistill.engine.distill.families import linear, selection, tiny, transformer
+from bertdistill.engine.distill.pretraining import pretrain
 from bertdistill.engine.distill.run import Stopped
-from bertdistill.engine.distill.training import train
+from bertdistill.engine.distill.training import schedule, train
 from bertdistill.engine.distill.training.terms import hidden_loss, soft_loss
 from bertdistill.engine.distill.training.train import Diverged
 from bertdistill.engine.families import bilstm, layer_pairs, mlp, sparsity, table, widths
@@ -272,7 +273,10 @@ def test_every_setting_is_read_by_the_worker() -> None:
             table,
         )
     ]
-    sources += [inspect.getsource(module) for module in (selection, widths, hidden_loss, layer_pairs, sparsity)]
+    sources += [
+        inspect.getsource(module)
+        for module in (selection, widths, hidden_loss, layer_pairs, sparsity, schedule, pretrain)
+    ]
     sources += [inspect.getsource(sys.modules[one.__module__]) for one in (plan_student, Transformer)]
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}

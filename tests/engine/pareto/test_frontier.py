@@ -226,3 +226,10 @@ def test_dominated_rows_go_by_distance_alone() -> None:
     values = {"best": (90.0, 50.0), "small": (40.0, 5.0), "a": (89.0, 51.0), "b": (88.0, 52.0), "weak": (20.0, 6.0)}
     rows = [(name, {"exact": exact, "latency_ms": ms}) for name, (exact, ms) in values.items()]
     assert ["best", "small", "a", "b", "weak"] == [row.key for row in ranking(rows, objectives)]
+
+
+def test_nothing_is_ranked_without_an_objective() -> None:
+    """Runs that were only logged: no row, no frontier, no hypervolume."""
+    assert [] == ranking([("a", {"loss": 1.0}), ("b", {})], ())
+    assert [0.0, 0.0] == shares([(), ()], ())
+    assert 0.0 == hypervolume([()], ())

@@ -1,0 +1,16 @@
+CREATE TABLE metrics ( id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, timestamp TEXT NOT NULL, run_name TEXT NOT NULL, step INTEGER NOT NULL, metrics TEXT NOT NULL , log_id TEXT, space_id TEXT);
+CREATE INDEX idx_metrics_run_step ON metrics(run_id, step);
+CREATE INDEX idx_metrics_run_timestamp ON metrics(run_id, timestamp);
+CREATE UNIQUE INDEX idx_metrics_log_id ON metrics(log_id) WHERE log_id IS NOT NULL;
+CREATE INDEX idx_metrics_pending ON metrics(space_id) WHERE space_id IS NOT NULL;
+CREATE INDEX idx_metrics_run_record ON metrics(run_id, run_name, timestamp);
+INSERT INTO "metrics" VALUES (1,'d09f01a05cce4974bdd0c210a7a79a53','2026-11-30T00:49:57.404058+00:00','r0',0,'{"loss":1.0,"nan":"NaN","nested":{"a":1.0},"txt":"x"}','b69e5a3ece1c44c9a026029166b88873',NULL);
+INSERT INTO "metrics" VALUES (2,'d09f01a05cce4974bdd0c210a7a79a53','2026-11-30T00:49:57.404058+00:00','r0',1,'{"loss":0.5,"nan":"NaN","nested":{"a":1.0},"txt":"x"}','1ee60ca3adab48b5aeaf9095e0b84cd7',NULL);
+INSERT INTO "metrics" VALUES (3,'d09f01a05cce4974bdd0c210a7a79a53','2026-11-30T00:49:57.404058+00:00','r0',2,'{"loss":0.3333333333333333,"nan":"NaN","nested":{"a":1.0},"txt":"x"}','c7f4746a017b4a68b0c10b570171fb57',NULL);
+INSERT INTO "metrics" VALUES (4,'426b14d3268a4efdbda5cbea2333b7c5','2026-11-30T00:49:58.134094+00:00','r1',0,'{"loss":1.0,"nan":"NaN","nested":{"a":1.0},"txt":"x"}','619c81ff479a4ad4b6a89addc5763a74',NULL);
+INSERT INTO "metrics" VALUES (5,'426b14d3268a4efdbda5cbea2333b7c5','2026-11-30T00:49:58.134094+00:00','r1',1,'{"loss":0.5,"nan":"NaN","nested":{"a":1.0},"txt":"x"}','614cad43005e4f0d9c3d28f1b8f97585',NULL);
+INSERT INTO "metrics" VALUES (6,'426b14d3268a4efdbda5cbea2333b7c5','2026-11-30T00:49:58.134094+00:00','r1',2,'{"loss":0.3333333333333333,"nan":"NaN","nested":{"a":1.0},"txt":"x"}','9e2cf2a88cd74b6dbdc1a980e22eb9ad',NULL);
+CREATE TABLE configs ( id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, run_name TEXT NOT NULL, config TEXT NOT NULL, created_at TEXT NOT NULL, UNIQUE(run_id) );
+CREATE INDEX idx_configs_run_name ON configs(run_name);
+INSERT INTO "configs" VALUES (1,'d09f01a05cce4974bdd0c210a7a79a53','r0','{"lr":0.1,"net":{"act":"gelu"},"_Username":null,"_Created":"2026-11-30T00:49:57.301170+00:00","_Group":null}','2026-11-30T00:49:57.749872+00:00');
+INSERT INTO "configs" VALUES (2,'426b14d3268a4efdbda5cbea2333b7c5','r1','{"lr":0.2,"net":{"act":"gelu"},"_Username":null,"_Created":"2026-11-30T00:49:58.022705+00:00","_Group":null}','2026-11-30T00:49:58.226971+00:00');
