@@ -1,7 +1,7 @@
 """SQLite files of other programs, read while those may use them: no byte of theirs is written, no lock kept for long.
 
 A file in rollback mode, and one whose write-ahead log is open, is read with the locks of SQLite, each query for itself:
-a program that waits for its turn waits for one query. A file in WAL mode that nobody has open is read without locks
+a program that waits for its turn waits for one query. A file in WAL mode that no process has open is read without locks
 (`immutable`), because SQLite would otherwise leave two new files next to it; if it changes meanwhile, the query runs
 again with locks. A log that was left without its index by a copy is read from a private copy. It knows no table.
 """
@@ -47,7 +47,7 @@ class ForeignDatabase:
         return found
 
     def columns(self, table: str) -> frozenset[str]:
-        """Names of the columns of a table; empty if there is no table of that name. A view is not a table."""
+        """Names of the columns of a table; empty if no table has that name. A view is none."""
         if not self.rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table):
             return frozenset()
         return frozenset(str(name) for (name,) in self.rows("SELECT name FROM pragma_table_info(?)", table))

@@ -107,7 +107,7 @@ def flattened(values: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def kind_of(value: Any) -> str:
-    """What a value that is no number is called when it is counted: images, histograms, texts, lists."""
+    """What a value that is not a number is called when it is counted: images, histograms, texts, lists."""
     if isinstance(value, Mapping):
         words = re.sub(r"[^a-z0-9]+", " ", str(value.get("_type", "object")).lower())
         kind = words.removeprefix("trackio ").removesuffix(" file").split(" ")[0][:40] or "object"
