@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 Theme = Literal["auto", "dark", "light", "ansi"]
 Marker = Literal["braille", "hd", "ascii"]
+Alert = Literal["none", "bell", "desktop"]
 
 SLOWEST, FASTEST = 0.1, 10.0
 """Limits of `refresh` in Hz."""
 LOCAL_REFRESH, REMOTE_REFRESH = 2.0, 1.0
 """Looks at the database a second: on this machine, and over SSH."""
-KEYS = ("theme", "marker", "mouse", "refresh", "keys")
+KEYS = ("theme", "marker", "mouse", "refresh", "notify", "keys")
 _KEY = re.compile(r"(?:(?:ctrl|alt|shift|super|hyper|meta)\+)*(?:[a-z][a-z0-9_]+|[^\s,])")
 
 
@@ -37,6 +38,8 @@ class Options:
     marker: Marker = "braille"
     mouse: bool = True
     refresh: float = LOCAL_REFRESH
+    notify: Alert = "none"
+    """How to call for attention when a study ends, fails or pauses, or a trial fails."""
     keymap: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,6 +51,7 @@ class Wishes:
     marker: Marker | None = None
     mouse: bool | None = None
     refresh: float | None = None
+    notify: Alert | None = None
     keymap: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,6 +80,7 @@ def options(
         marker=typed.marker or filed.marker or ("ascii" if POOR_FONT.fullmatch(environ.get("TERM", "")) else "braille"),
         mouse=next((wish for wish in (typed.mouse, filed.mouse) if wish is not None), True),
         refresh=typed.refresh or filed.refresh or (REMOTE_REFRESH if slow else LOCAL_REFRESH),
+        notify=typed.notify or filed.notify or "none",
         keymap={**filed.keymap, **typed.keymap},
     )
 
@@ -108,6 +113,7 @@ def read_config(path: Path, action_ids: Collection[str]) -> Wishes:
         marker=raw.get("marker"),
         mouse=raw.get("mouse"),
         refresh=None if refresh is None else float(refresh),
+        notify=raw.get("notify"),
         keymap={name: _tidy(keys) for name, keys in raw.get("keys", {}).items()},
     )
 
@@ -155,6 +161,7 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
     "marker": lambda value: _choice_problem(value, get_args(Marker)),
     "mouse": _mouse_problem,
     "refresh": _refresh_problem,
+    "notify": lambda value: _choice_problem(value, get_args(Alert)),
 }
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.app.views.alerts import Glance
 from bertdistill.app.views.curves import PREPARATION, GrowingCurve, TrialCurve
 from bertdistill.app.views.view import StudyView, make_view
 from bertdistill.engine.contract.workspace import Workspace
@@ -105,6 +106,17 @@ class Reader:
             return []
         with db.read() as session:
             return reads.studies(session)
+
+    def glances(self) -> dict[str, Glance]:
+        """Every study by name, as alerts need it."""
+        db = self.db
+        if db is None:
+            return {}
+        with db.read() as session:
+            return {
+                one.name: Glance(one.state.value, len(reads.trial_ids(session, one.id, TrialState.FAILED)))
+                for one in reads.studies(session)
+            }
 
     def archived(self) -> set[int]:
         """Row ids of the archived studies."""

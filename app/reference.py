@@ -66,8 +66,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `train_windows` (what a step counts), `transfer_rows` (null if unknown), `windows_estimated` (no study here has
   counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
   `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
-  is trained; `checkpoints`) and `time` (`trial_seconds`, `seconds` or null, `study` and number of `trials` that were
-  measured in this workspace; null without any).
+  is trained; `checkpoints`), `pretraining` (`texts`, `tokens`, `least` and `most` steps, `bytes` of a result,
+  `running_bytes`; null if no trial is pre-trained) and `time` (`trial_seconds`, `seconds` or null, `study` and number
+  of `trials` that were measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
@@ -174,12 +175,22 @@ ROOMS = (
     *(f"app/{room}" for room in ("commands", "screens", "widgets", "report", "children", "views", "draw", "terminal")),
     "app/text",
     "engine",
-    *(f"engine/{room}" for room in ("steering", "interchange", "runner", "search", "analysis", "launch", "study")),
+    *(f"engine/{room}" for room in ("steering", "interchange", "interchange/out", "runner", "search", "analysis")),
+    *(f"engine/{room}" for room in ("launch", "program", "study")),
     *(f"engine/{room}" for room in ("families", "tasks", "data", "demo", "pareto", "contract")),
     "engine/distill",
     *(
         f"engine/distill/{room}"
-        for room in ("export", "transfer", "training", "training/terms", "compression", "families", "data")
+        for room in (
+            "export",
+            "transfer",
+            "pretraining",
+            "training",
+            "training/terms",
+            "compression",
+            "families",
+            "data",
+        )
     ),
     "store",
     "store/migrations",

@@ -8,12 +8,12 @@ from typing import Any
 
 from bertdistill.app.text.format import setting
 from bertdistill.app.text.markdown import line, paragraphs, table
-from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, Settings, TransferSpec
+from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec, PretrainSpec, Settings, TransferSpec
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.sections import default_of
 from bertdistill.engine.study.space import SETTING
-from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ReferencePoint
+from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ProgramSection, ReferencePoint
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
 STUDY_HEAD = """# Study file
@@ -40,12 +40,21 @@ def study_page() -> str:
             parts += [_FAMILIES, table(["family", "keys"], _family_rows()), _RECIPES, _SEARCH, _RANGES, _OBJECTIVES]
     parts.append(f"## [[transfer]]\n\n{_about(TransferSpec)}\n")
     parts.append(_dataclass_table(TransferSpec))
+    parts.append(f"## [[pretrain]]\n\n{_about(PretrainSpec)}\n")
+    parts.append(_dataclass_table(PretrainSpec))
     parts.append(f"## [[references]]\n\n{_about(ReferencePoint)}\n")
     parts.append(_dataclass_table(ReferencePoint))
+    parts.append(f"## [program]\n\n{_about(ProgramSection)}\n")
+    parts += [_dataclass_table(ProgramSection), _PROGRAM]
     parts.append("## Metrics\n\nNames for `objectives`, `metrics.stored` and `references`.\n")
     parts.append(table(["name", "better", "unit", "tasks", "known before training", "means"], _metric_rows()))
     return "\n".join(parts)
 
+
+_PROGRAM = """Such a study has no `task`, `[data]`, `[teacher]`, `[student]`, `[[transfer]]` or `[recipes]`.
+`[search.NAME]` and `[settings]` (fixed values) have parameters of any name, `[[objectives]]` one or more metrics that
+the program gives, in either direction. See [search.md](search.md).
+"""
 
 _FAMILIES = """### [settings.FAMILY]
 

@@ -36,11 +36,13 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Host
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.terminal import terminal
+from bertdistill.app.terminal.alert import alert_sequence
 from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
 from bertdistill.app.terminal.themes import COLOUR_BLIND, OURS
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
+from bertdistill.app.views.alerts import Glance, alerts
 from bertdistill.app.widgets.table import MOVEMENTS, LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
@@ -108,6 +110,8 @@ class BertDistill(App[None]):
         self._reading = False
         self._seen: tuple[Any, Any, float] = (None, None, 0.0)
         self._problem = ""
+        self._glances: dict[str, Glance] | None = None
+        """The studies at the last look, for alerts; None before the first."""
         self._had_focus: Widget | None = None
         self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
         self._is_storing = False
@@ -213,6 +217,7 @@ class BertDistill(App[None]):
         """In a thread. One of the three places with a broad except: a bad read must not end the app."""
         try:
             news = screen.read(self.reader)
+            self._look_out()
         except BertDistillError as error:
             self.call_from_thread(self._tell_problem, screen, error)
         except Exception as error:  # noqa: BLE001 - the edge of the UI poll
@@ -222,6 +227,14 @@ class BertDistill(App[None]):
             self.post_message(SnapshotRead(screen, news))
         finally:
             self._reading = False
+
+    def _look_out(self) -> None:
+        """In a thread: call for attention, if wanted, when a study ends, fails or pauses, or a trial fails."""
+        if self.options.notify == "none":
+            return
+        before, self._glances = self._glances, self.reader.glances()
+        if before is not None and (found := alerts(before, self._glances)):
+            self.call_from_thread(self.write_to_terminal, alert_sequence(self.options.notify, "; ".join(found)))
 
     @cached_property
     def _logged(self) -> LoggedRuns:

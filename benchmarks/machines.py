@@ -110,14 +110,15 @@ def measure(machines: int, attempts: int, seconds: float) -> dict[str, float]:
             while len(of.ages()) < machines * attempts and time.monotonic() < deadline:
                 of.runner.tick()
                 of.runner.wait(0.25, 2.0)
-            rounds, ages = [], []
+            rounds, ages, looked = [], [], 0.0
             began, used, main = time.monotonic(), time.process_time(), time.thread_time()
             while time.monotonic() < began + seconds:
                 start = time.perf_counter()
                 of.runner.tick()
                 rounds.append(time.perf_counter() - start)
                 of.runner.wait(0.25, 2.0)
-                if len(rounds) % 8 == 0:
+                if time.monotonic() - looked > 2.0:
+                    looked = time.monotonic()
                     spent = time.process_time(), time.thread_time()
                     ages += of.ages()
                     used, main = used + time.process_time() - spent[0], main + time.thread_time() - spent[1]

@@ -1,7 +1,7 @@
 """SQLite files of other programs, read while those may use them: no byte of theirs is written, no lock kept for long.
 
 A file in rollback mode, and one whose write-ahead log is open, is read with the locks of SQLite, each query for itself:
-a program that waits for its turn waits for one query. A file in WAL mode that no program has open is read without locks
+a program that waits for its turn waits for one query. A file in WAL mode that no process has open is read without locks
 (`immutable`), because SQLite would otherwise leave two new files next to it; if it changes meanwhile, the query runs
 again with locks. A log that was left without its index by a copy is read from a private copy. It knows no table.
 """

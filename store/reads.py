@@ -68,6 +68,7 @@ __all__ = [
     "notices",
     "pending_requests",
     "points_after",
+    "recent_ends",
     "request_by_id",
     "requests",
     "series",
@@ -302,6 +303,15 @@ def newest_end(session: Reading) -> float:
     """The latest end time among the thousand newest trials; 0 without one."""
     query = "SELECT max(finished_at) FROM trial WHERE id > (SELECT max(id) FROM trial) - 1000"
     return _one(session, query) or 0.0
+
+
+def recent_ends(session: Reading, since: float) -> dict[int, float]:
+    """When the trials ended that did after `since`, by row id; only among the two thousand newest trials."""
+    query = (
+        "SELECT id, finished_at FROM trial"
+        " WHERE id > (SELECT max(id) FROM trial) - 2000 AND finished_at > ? AND deleted_at IS NULL"
+    )
+    return dict(session.rows(query, since))
 
 
 # ----------------------------------------------------------------------------------------------------------- attempts

@@ -27,7 +27,6 @@ from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, write_json
-from bertdistill.engine.contract.relocation import translated
 
 DEFAULTS: dict[str, Any] = {
     "steps": 6,
@@ -111,7 +110,7 @@ def checkpoint(
         ev.CHECKPOINT,
         role=role,
         step=step,
-        folder=str(folder.relative_to(paths.folder)),
+        folder=str(folder.resolve()),
         sha256=sha,
         size_bytes=len(weights),
         metrics=metrics,
@@ -130,7 +129,7 @@ def prepare(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int:
     if spec.attempt <= how["crash_prepare"]:
         sys.stderr.write("RuntimeError: preparation broke" + "\n")
         return int(ev.EXIT_CRASHED)
-    caches = Path(translated(spec.caches, spec.paths))
+    caches = Path(spec.caches)
     facts = {
         "train_examples": 100,
         "search_examples": 10,
@@ -238,6 +237,7 @@ def main(argv: list[str]) -> int:
     paths = RunPaths(Path(argv[0]))
     spec = AttemptSpec.read(paths.spec)
     events = EventWriter(paths.events)
+    events.moves = spec.paths
     events.emit(ev.STARTED, pid=os.getpid(), device="cpu", params=spec.expected_params, steps=how["steps"])
     if how["log"]:
         sys.stderr.write(how["log"] + "\n")

@@ -113,9 +113,16 @@ class Workbench:
     def start(self) -> Workbench:
         """Create the study."""
         with self.db.write() as session:
-            writes.create_study(
-                session, name=self.spec.name, task=self.spec.task, spec=dump(self.spec), now=time.time()
+            study = writes.create_study(
+                session,
+                name=self.spec.name,
+                kind=self.spec.kind,
+                task=self.spec.task,
+                spec=dump(self.spec),
+                now=time.time(),
             )
+            if self.spec.program is not None:
+                writes.set_prepared(session, study.id, {})
         return self
 
     def renew(self) -> None:
@@ -155,7 +162,7 @@ class Workbench:
         with self.db.write() as session:
             writes.add_request(session, who="test", verb=verb, now=time.time(), **where)
 
-    def tick_until(self, condition: Callable[[], Any], what: str) -> Any:
+    def tick_until(self, condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
         """Tick the runner until `condition` is true."""
 
         def look() -> Any:
@@ -164,7 +171,7 @@ class Workbench:
                 self.runner.wait(0.01, 0.05)
             return found
 
-        return wait_for(look, what)
+        return wait_for(look, what, seconds)
 
     def study(self) -> Study:
         with self.db.read() as session:

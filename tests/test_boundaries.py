@@ -66,12 +66,15 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 def test_every_argument_and_option_has_help() -> None:
     """No word of the command line is unexplained."""
+    from bertdistill.app.commands.engine import GROUPS
     from bertdistill.app.commands.root import command_line
 
     commands = command_line(["engine"]).commands["engine"].commands
-    bare = [f"{n} {p.name}" for n, c in commands.items() for p in c.params if not p.help and p.name != "help"]
+    grouped = {f"{name} {n}": c for name in GROUPS for n, c in commands[name].commands.items()}
+    every = (commands | grouped).items()
+    bare = [f"{n} {p.name}" for n, c in every for p in c.params if not p.help and p.name != "help"]
     assert [] == bare
-    assert COMMANDS == list(commands)
+    assert [*COMMANDS, *GROUPS] == list(commands)
 
 
 def test_contract_is_standard_library_only() -> None:

@@ -289,8 +289,8 @@ def errors(
         of = find_study(db, name.study)
     if of.task not in TASKS:
         raise InvalidRequest(
-            f"{name.study}/{name.number} is a logged run, of which no predictions are stored",
-            hint="Only trials of a search have an error analysis.",
+            f"{name.study}/{name.number} is of a study of {of.task or 'logged runs'}: no predictions are stored",
+            hint="Only students of a distillation have an error analysis.",
         )
     _check_list(which, by_article=by_article, questions=TASKS[of.task].spans)
     if passages and not (which or as_csv):

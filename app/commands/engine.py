@@ -19,6 +19,7 @@ from bertdistill.app.commands import (
     machines,
     models,
     passages,
+    search,
     settings,
     studies,
     survey,
@@ -35,6 +36,7 @@ engine = typer.Typer(
 
 PANELS = (
     studies.COMMANDS,
+    search.COMMANDS,
     trials.COMMANDS,
     settings.COMMANDS,
     analysis.COMMANDS,

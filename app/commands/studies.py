@@ -97,6 +97,8 @@ def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Mapp
     from bertdistill.app.views.plan_time import measured_time
     from bertdistill.store.errors import StoreError
 
+    if spec.program is not None:
+        return None, None
     try:
         with reading(ws) as db:
             return prepared_before(db, spec), measured_time(db, spec)
@@ -124,12 +126,12 @@ def run(
     from bertdistill.engine.study.config import load_study
 
     ws, spec = workspace(where), load_study(study, changes or ())
-    if not _is_there(ws, spec.name):  # attaching to a study needs no data any more
+    if not is_there(ws, spec.name):  # attaching to a study needs no data any more
         read_inputs(spec)
-    _run(ws, spec, detach, retry_failed, plain, as_json, as_csv)
+    run_study(ws, spec, detach, retry_failed, plain, as_json, as_csv)
 
 
-def _is_there(ws: Workspace, name: str) -> bool:
+def is_there(ws: Workspace, name: str) -> bool:
     """Whether the workspace has a study of that name."""
     from bertdistill.store import reads
 
@@ -161,7 +163,7 @@ def demo(
     ws, chosen = workspace(where), REVIEWS if classify else QUESTIONS
     spec = chosen.load(ws, changes or ())
     say(f"demo data, generated from templates: {ws.path / chosen.folder}")
-    _run(ws, spec, detach, False, plain, as_json, as_csv)
+    run_study(ws, spec, detach, False, plain, as_json, as_csv)
     if classify and not (detach or as_json or as_csv):
         _show_ladder(ws, spec.name)
 
@@ -179,11 +181,14 @@ def _show_ladder(ws: Workspace, name: str) -> None:
     say(f"score the rows on data that nothing was selected on: {command_line('ladder', name, '--verify', ws=ws)}")
 
 
-def _run(
+def run_study(
     ws: Workspace, spec: StudySpec, detach: bool, retry_failed: bool, plain: bool, as_json: bool, as_csv: bool
 ) -> None:
+    """Start the study, or attach to it, and follow it to its end."""
     from bertdistill.engine.steering import actions
 
+    if spec.notify.command:
+        say(f"note: [notify] of this study runs {spec.notify.command[0]} at events")
     began = time.time()
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
     with _detaching(ws, study.name):
@@ -272,6 +277,8 @@ def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
         "change one parameter": command_line("rerun", name, "--set", one_change(view.spec, best.params), ws=ws),
         "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
     }
+    if view.spec.program is not None:
+        del steps["verify and export it"]
     from bertdistill.app.text.tables import pairs
 
     return ["next", pairs(steps)]

@@ -180,17 +180,51 @@ def export(
     study: StudyName,
     kind: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="csv or json (all trials), md (ranked), toml (study).")
-    ] = "csv",
+    ] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="FORM", help="With all curves: optuna, mlflow, tensorboard, parquet, csv or json; needs -o."
+        ),
+    ] = "",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; default: stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Output file, or folder; default of --format: stdout."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what --to has written there before.")] = False,
     where: WorkspaceOption = None,
 ) -> None:
-    """All trials with parameters and metrics, or the study file.
+    """A study as a file: its trials, its study file, or all of it in the form of another program.
 
-    md is a table for a document, in the order of the ranking. The study file is the one in force, with the changes made
-    while it ran.
+    --format prints the trials with parameters and metrics; md is a table for a document, in the order of the ranking;
+    toml is the study file in force, with the changes made while it ran. --to writes trials, curves and tags for
+    optuna-dashboard, MLflow, TensorBoard, DuckDB and others, also while the study runs: docs/export.md.
     """
+    if to and kind:
+        raise UsageError("--to and --format exclude each other", hint="Give one of them.")
+    if to:
+        _export_to(study, to, output, force, workspace(where))
+    else:
+        _export_text(study, kind or "csv", output, workspace(where))
+
+
+def _export_to(study: str, form: str, output: Path | None, force: bool, ws: Workspace) -> None:
+    from bertdistill.engine.interchange.out.export import export_study
+    from bertdistill.engine.interchange.out.forms import FORMS
+
+    if form not in FORMS:
+        raise UsageError(f"there is no form {form!r}", hint=f"Forms: {', '.join(FORMS)}.")
+    if output is None:
+        raise UsageError(f"--to {form} writes {FORMS[form].what}", hint="Name the path with --output.")
+    done = export_study(ws, study, form, output, force=force, say=say)
+    say(f"wrote {output}: {done.trials} trials and {done.points:,} points read, {done.seconds:.1f} s")
+    for loss in done.losses:
+        say(f"note: not as it was: {loss}")
+    if FORMS[form].opens:
+        say(f"open it with: {FORMS[form].opens.format(path=output)}")
+
+
+def _export_text(study: str, kind: str, output: Path | None, ws: Workspace) -> None:
     from bertdistill.app.report.records import trial_row
     from bertdistill.app.report.summary import markdown_list
     from bertdistill.app.text.tables import csv_text, json_text
@@ -199,7 +233,7 @@ def export(
 
     if kind not in FORMATS:
         raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")
-    with reading(workspace(where)) as db:
+    with reading(ws) as db:
         view = read_view(db, study)
     if kind in ("toml", "md"):
         text = to_toml(view.spec) if kind == "toml" else markdown_list(view)

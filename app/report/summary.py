@@ -28,6 +28,8 @@ from bertdistill.app.views.view import (
 from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.study.scopes import split, uses
+from bertdistill.engine.study.sections import shown
+from bertdistill.engine.study.space import points
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Trial, TrialState
 
@@ -268,4 +270,8 @@ def one_change(spec: StudySpec, params: Mapping[str, Any]) -> str:
             here, low, high = (math.log(v) if p.log else v for v in (float(params[p.name]), p.low, p.high))
             middle = (here + (low if here - low > high - here else high)) / 2
             return f"{p.name}={math.exp(middle) if p.log else middle:.3g}"
-    return f"learning_rate={float(spec.settings.learning_rate) / 2:.3g}"
+    if spec.program is None:
+        return f"learning_rate={float(spec.settings.learning_rate) / 2:.3g}"
+    others = ((p.name, v) for p in spec.search for v in points(p) or () if p.name in params and v != params[p.name])
+    name, value = next(others, ("NAME", "VALUE"))
+    return f"{name}={shown(value) if isinstance(value, bool) else value}"

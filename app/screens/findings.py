@@ -75,6 +75,8 @@ def costs(spec: StudySpec, answer: Answer | None) -> str:
     """The sentence before the start: trials, sizes, steps, as far as they are known."""
     text = f"{spec.budget.trials} trials"
     planned = answer.planned if answer else {}
+    if spec.program is not None:
+        return f"{text} of {safe_line(' '.join(spec.program.command), 200)}."
     if planned and planned["sizes"]["smallest"]:
         sizes = planned["sizes"]
         text += f" of {fmt.count(sizes['smallest'])} to {fmt.count(sizes['largest'])} parameters"

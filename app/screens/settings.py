@@ -213,6 +213,8 @@ def _values(spec: StudySpec) -> Iterator[tuple[str, str]]:
     for objective in spec.objectives:
         yield f"threshold.{objective.metric}", "" if objective.threshold is None else shown(objective.threshold)
     sections = {f"{name}.{key}": value for name in SECTIONS for key, value in vars(getattr(spec, name)).items()}
+    if spec.program is None:
+        del sections["stopping.metric"]
     for key in FIRST:
         yield key, _plain(sections[key])
     narrowed = {one.name: range_text(dump_range(one)) for one in spec.ranges}

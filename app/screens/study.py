@@ -36,6 +36,7 @@ from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
+from bertdistill.engine.study.outline import LOG
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, Notice, StudyState, Trial
 
@@ -85,6 +86,8 @@ high if nothing as small is much better, however weak it is. Trials that miss a 
 rank.
 The chart shows the same trials; the cursor of both is the same trial. Closing this screen or the app stops nothing.
 
+Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the objectives: the list is ranked by them.
+
 - `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
 - `gain`: what a trial added to the hypervolume when it ended.
 - `dominated by #7`: trial 7 is at least as good in every objective and better in one.
@@ -104,6 +107,8 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
         self._keep: Callable[[StudyView, Trial], bool] | None = None
         self._archived = False
         self._log_of: tuple[Any, ...] = ()
+        self._chosen_axes: tuple[StudyView, tuple[str, str], StudyView] | None = None
+        """A view, the metrics, and the view ranked by them."""
         self._rows = trial_table.RowKeeper()
         self._frontier = FrontierChart(id="frontier", classes="pane")
         self._curves = CurvesChart(id="curves", classes="pane")
@@ -129,7 +134,7 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     # ---------------------------------------------------------------------------------------------------- reading
 
     def read(self, reader: Reader) -> StudyNews:
-        view = reader.view(self.study_name)
+        view = self._by_axes(reader.view(self.study_name))
         with reader.session() as session:
             live = [a for a in reads.live_attempts(session) if a.study_id == view.study.id]
             notices = reads.notices(session, study_id=view.study.id, limit=100)
@@ -153,6 +158,18 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
             self._joined(reader, view),
             preparation,
         )
+
+    def _by_axes(self, view: StudyView) -> StudyView:
+        """Logged runs are ranked by the metrics on the axes: they have no other objectives than people choose."""
+        x, y = self._frontier.axes
+        if view.study.kind != LOG or not (x and y):
+            return view
+        kept = self._chosen_axes
+        from bertdistill.app.views.analysis import over  # most studies need none of it
+
+        if kept is None or kept[0] is not view or kept[1] != (x, y):
+            kept = self._chosen_axes = (view, (x, y), over(view, x, y))
+        return kept[2]
 
     def _joined(self, reader: Reader, view: StudyView) -> list[Joined]:
         """From the second look on: computing them must not hold up the first picture."""
@@ -314,6 +331,11 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
     def point_moved(self, event: FrontierChart.Moved) -> None:
         self.query_one("#trials", LineTable).move_to(event.number)
         self._select(event.number)
+
+    @on(FrontierChart.Axes)
+    def axes_changed(self) -> None:
+        if self.news is not None and self.news.view.study.kind == LOG:
+            self.ui.look_again()
 
     @on(FrontierChart.Opened)
     def point_opened(self) -> None:

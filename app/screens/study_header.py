@@ -11,7 +11,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.launch.load import Load
 from bertdistill.engine.runner.lease import RunnerStatus
-from bertdistill.engine.study.outline import LOG
+from bertdistill.engine.study.outline import LOG, PROGRAM
 from bertdistill.store.rows import Attempt, Study, StudyState
 
 if TYPE_CHECKING:
@@ -131,8 +131,14 @@ SEARCH_ONLY = frozenset(
 """Actions on what a runner runs."""
 
 
+MODELS_ONLY = frozenset({"promote", "cascade"})
+"""Actions on the models that students are."""
+
+
 def why_only_a_search(action: str, study: Study | None) -> str:
-    """Why an action is unavailable for logged runs; empty for a search."""
+    """Why an action is unavailable for logged runs, or for a program; empty for a search of students."""
+    if study is not None and study.kind == PROGRAM and action in MODELS_ONLY:
+        return f"{safe_line(study.name, 40)} searches a program: its trials are no models to promote or to join."
     if study is None or study.kind != LOG or action not in SEARCH_ONLY:
         return ""
     return f"{safe_line(study.name, 40)} is a collection of logged runs, which their own programs control: no search."

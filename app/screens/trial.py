@@ -35,6 +35,7 @@ from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_facts import trial_of
 from bertdistill.engine.analysis.scenarios import ScenarioTable
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.study.outline import SEARCH
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelVersion, Trial, TrialState
 
@@ -265,7 +266,9 @@ mentions another trial opens it, `escape` returns.
         self.ui.open_cascade(self.study_name, self.number)
 
     def action_analysis(self) -> None:
-        self.ui.open_analysis(self.study_name, self.number)
+        """Its errors; of what gave no predictions, the parameters."""
+        predicts = self.news is not None and self.news.view.study.kind == SEARCH
+        self.ui.open_analysis(self.study_name, self.number if predicts else None)
 
     def action_stop_trial(self) -> None:
         trial_actions.ask_to_stop(self.ui, self.study_name, self.number)

@@ -16,11 +16,11 @@ from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Conf
 from bertdistill.engine.analysis.growth import Step, growth
 from bertdistill.engine.analysis.outcomes import Difference, Outcome
 from bertdistill.engine.analysis.passages import Passage
-from bertdistill.engine.analysis.scenarios import Scenario, ScenarioTable, scenarios
+from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable, scenarios
 from bertdistill.engine.analysis.transfer import TransferGain, transfer_gain
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.search.importances import Importances
-from bertdistill.engine.study.outline import LOG
+from bertdistill.engine.study.outline import SEARCH
 from bertdistill.engine.tasks.table import METRICS, usual_direction
 from bertdistill.store.rows import Trial, TrialState
 
@@ -55,9 +55,10 @@ def study_scenarios(view: StudyView) -> ScenarioTable:
     has_baseline = view.outline.spec is not None and view.outline.spec.baseline is not None
     found = outcomes(view)
     table = scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
-    if view.study.kind != LOG:
+    if view.study.kind == SEARCH:
         return table
-    return dataclasses.replace(table, rows=tuple(row for row in table.rows if row.number is not None))
+    rows = [row for row in table.rows if row.number is not None or (has_baseline and row.name != NEAR_TEACHER)]
+    return dataclasses.replace(table, rows=tuple(rows))
 
 
 def study_transfer(view: StudyView) -> list[TransferGain]:

@@ -5,23 +5,25 @@ It reads the data files as the worker will (`engine.data`) and loads no model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bertdistill.app.views.pretrain_plan import Lengths, pretrain_lengths
+from bertdistill.app.views.program_inputs import program_problems
 from bertdistill.app.views.transfer_inputs import Known, TransferRows, transfer_rows
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.data.columns import Column, Columns, describe, find_columns, half_read, text_cells
 from bertdistill.engine.data.files import source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
-from bertdistill.engine.data.questions import file_questions
+from bertdistill.engine.data.questions import QAExample, file_questions
 from bertdistill.engine.data.tables import Table, file_table
 from bertdistill.engine.data.unlabelled import Text
 from bertdistill.engine.families.folders import check_folder
 from bertdistill.engine.families.transformer import TRANSFORMER
-from bertdistill.engine.study.student import possible
+from bertdistill.engine.study.student import possible, wanted_pretrain
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store.errors import BertDistillError
@@ -48,20 +50,25 @@ class Inputs:
     labels: tuple[str, ...] = ()
     notices: tuple[str, ...] = field(default=())
     known: Known = field(default_factory=Known)
-    """What transfer sets are compared with; text classification only."""
+    """What transfer sets and files for pre-training are compared with."""
     transfer: tuple[TransferRows, ...] = ()
     """A row for each table of the transfer set."""
+    pretrain: tuple[Lengths | None, ...] = ()
+    """The lengths of the texts of each table for pre-training, if any trial is pre-trained."""
 
 
 def missing_inputs(spec: StudySpec) -> list[str]:
-    """A sentence for every local file and folder that is missing or incomplete. It opens no file."""
-    return [problem for problem in (*_models(spec), *_outputs(spec), *_files(spec.data), *_transfer(spec)) if problem]
+    """A sentence for every local file, folder or program that is missing or incomplete. It opens no file."""
+    if spec.program is not None:
+        return list(program_problems(spec))
+    found = (*_models(spec), *_outputs(spec), *_files(spec.data), *_transfer(spec), *_pretrain(spec))
+    return [problem for problem in found if problem]
 
 
 def read_inputs(spec: StudySpec) -> Inputs:
     """Read the local files of the study as its preparation will; ConfigError with a line for every problem."""
     problems = missing_inputs(spec)
-    found, more = (Inputs(), []) if problems else _read(spec)
+    found, more = (Inputs(), []) if problems or spec.program is not None else _read(spec)
     if problems or more:
         raise ConfigError("\n".join([*problems, *more]))
     return found
@@ -118,6 +125,16 @@ def _transfer(spec: StudySpec) -> Iterator[str]:
             yield f"transfer.{index}.path = {path} is the report file under another name. Use other texts."
 
 
+def _pretrain(spec: StudySpec) -> Iterator[str]:
+    report = Path(spec.data.report)
+    for index, table in enumerate(wanted_pretrain(spec)):
+        path = Path(table.path)
+        if table.kind == "file" and not path.is_file():
+            yield f"pretrain.{index}.path = {path} is not a file. Correct the path."
+        elif table.kind == "file" and spec.data.report and report.is_file() and path.samefile(report):
+            yield f"pretrain.{index}.path = {path} is the report file under another name. Use other texts."
+
+
 def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
     problems: list[str] = []
     found = Inputs()
@@ -141,8 +158,16 @@ def _read(spec: StudySpec) -> tuple[Inputs, list[str]]:
             transfer.append(transfer_rows(table, f"transfer.{index}", spec.data, known))
         except BertDistillError as error:
             problems.append(_sentence(error))
+    lengths: list[Lengths | None] = []
+    for index, texts in enumerate(wanted_pretrain(spec)):
+        try:
+            lengths.append(pretrain_lengths(spec, index, texts, known, transfer))
+        except BertDistillError as error:
+            problems.append(_sentence(error))
     notices = tuple(one.notice for one in transfer if one.notice)
-    return replace(found, transfer=tuple(transfer), notices=(*found.notices, *notices)), problems
+    return replace(
+        found, transfer=tuple(transfer), pretrain=tuple(lengths), notices=(*found.notices, *notices)
+    ), problems
 
 
 def _sentence(error: BertDistillError) -> str:
@@ -169,8 +194,18 @@ def _questions(data: DataSpec) -> Inputs:
     rows, notices = file_questions(data, "train")
     if not rows:
         raise ConfigError(f"{source_name(data, 'train')} contains no examples", hint="correct the path or the file")
-    _, more = file_questions(data, "report")
-    return Inputs(tuple((len(row.context), len(row.question)) for row in rows), notices=(*notices, *more))
+    report, more = file_questions(data, "report")
+    known = Known(_read_texts(rows), _read_texts(report))
+    lengths = tuple((len(row.context), len(row.question)) for row in rows)
+    return Inputs(lengths, notices=(*notices, *more), known=known)
+
+
+def _read_texts(rows: Sequence[QAExample]) -> list[Text]:
+    """Each passage once, and the questions."""
+    return [
+        *((text, None) for text in dict.fromkeys(row.context for row in rows)),
+        *((row.question, None) for row in rows),
+    ]
 
 
 def _texts(data: DataSpec) -> Inputs:

@@ -28,7 +28,7 @@ def chosen_rungs(view: StudyView) -> list[Chosen]:
     known = METRICS.get(score)
     found = choose(outcomes(view), score, largest=known is None or known.direction == "maximize")
     if not found:
-        hint = "Wait for the first one; logged runs need a `family` among their settings."
+        hint = "Wait for the first one; runs of other programs need a `family` among their settings."
         raise ActionRefused(f"study {view.study.name} has no complete trial with a family and {score}", hint=hint)
     return found
 
@@ -38,7 +38,9 @@ def score_and_size(view: StudyView) -> tuple[str, str]:
     size, score = size_and_score(view.objectives) if view.objectives else ("params", "")
     spec = view.outline.spec
     task = TASKS.get(view.study.task)
-    return select_metric(spec).name if spec else score, "params" if task and size in task.scores else size
+    return select_metric(
+        spec
+    ).name if spec and spec.program is None else score, "params" if task and size in task.scores else size
 
 
 def quick_ladder(view: StudyView, chosen: Sequence[Chosen] | None = None) -> Ladder:

@@ -19,14 +19,16 @@ from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
-from bertdistill.app.views.step_plan import step_words, teacher_in_step
+from bertdistill.app.views.pretrain_plan import pretraining, pretraining_words
+from bertdistill.app.views.program_inputs import program_facts, program_notes, program_plan
+from bertdistill.app.views.step_plan import layer_stages, stage_words, step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
-from bertdistill.engine.contract.terms import CLS, transfer_rows, transfer_share
+from bertdistill.engine.contract.terms import CLS, DUAL, PATENTS, PROJECTION, transfer_rows, transfer_share
 from bertdistill.engine.families import sparsity
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
+from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
@@ -46,7 +48,7 @@ from bertdistill.engine.study.student import (
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import TASKS
 
-STEP_KEYS = ("batch_size", "accumulation", "epochs", "transfer_share")
+STEP_KEYS = ("batch_size", "accumulation", "epochs", "finetune_epochs", "transfer_share")
 USES = {"text": "text", "pair": "second text", "label": "label"}
 HUB_SECONDS = 5.0
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
@@ -58,6 +60,10 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
     `facts` are those of an earlier preparation of the same data, see `amounts.prepared_before`.
     """
     inputs = read_inputs(spec)
+    if spec.program is not None:
+        for note in program_notes(spec):
+            say(note)
+        return program_plan(spec)
     for notice in inputs.notices:
         say(f"warning: {notice}")
     if TASKS[spec.task].spans and wanted_vocabularies(spec):
@@ -65,6 +71,8 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
             "note: in a smaller vocabulary the teacher's windows can get longer than data.max_length and lose their "
             "ends; the log of each trial counts the answers that are lost"
         )
+    if patented := [term.key for term in wanted_terms(spec) if term.name in (PROJECTION, DUAL)]:
+        say(f"note: {' and '.join(patented)}: {PATENTS}; see docs/decisions/033-dual-training.md")
     amounts = _amounts(spec, facts, inputs, say)
     examples, windows = (amounts.examples, amounts.windows) if amounts else (None, None)
     shape = _init_shape(spec, say)
@@ -102,7 +110,9 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
+        "pretraining": pretraining(spec, inputs.pretrain, sizes["largest"] or sizes["baseline"]),
         "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
+        "layer_stages": layer_stages(spec),
         "disk_bytes": _disk(spec, amounts, sizes, trained, labels, teacher),
     }
 
@@ -122,6 +132,8 @@ def _file_bytes(path: str) -> int:
 
 def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     """What `make_plan` found, in words by name: trials, sizes, steps, disk, and each searched parameter."""
+    if spec.program is not None:
+        return program_facts(spec, planned)
     sizes, steps, disk = planned["sizes"], planned["steps"], planned["disk_bytes"]
     smallest, largest = sizes["smallest"], sizes["largest"]
     unknown = "unknown until the models and data can be read"
@@ -143,8 +155,12 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
+    if planned["pretraining"]:
+        facts["pre-training"] = pretraining_words(planned["pretraining"], unknown)
     if planned["teacher_in_step"]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
+    if planned["layer_stages"]:
+        facts["stages"] = stage_words(planned["layer_stages"])
     if planned.get("time"):
         facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:
@@ -209,10 +225,13 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
     try:
         check_config(config, model)
         cut = init != SCRATCH and TRANSFORMER.name in wanted_families(spec)
-        if not cut and config["model_type"] not in ARCHITECTURES:
+        if not cut and config["model_type"] not in COMPARABLE:
             say(f"note: the teacher is a {config['model_type']}; sizes of its students are known once it is prepared")
             return None
-        return Shape.from_config(config)
+        shape = Shape.from_config(config)
+        if cut:
+            TRANSFORMER.plan(Prepared(init_shape=shape.to_dict()), Settings(), scratch=False)
+        return shape
     except ConfigError as error:
         text = str(error) if str(error).startswith(model) else f"{model}: {error}"
         raise ConfigError(text, hint=error.hint) from error
@@ -292,21 +311,25 @@ def _steps_range(spec: StudySpec, baseline: Settings, windows: int | None) -> di
     if windows is None:
         return None
 
-    def steps(batch: float, accumulation: float, epochs: float, share: float) -> int:
+    def steps(batch: float, accumulation: float, epochs: float, tuning: float, share: float) -> int:
         labelled = batch - transfer_rows(int(batch), share)
-        return max(1, math.ceil(math.ceil(windows / labelled) * epochs / accumulation))  # as training counts them
+        phases = [(epochs, labelled), *([(tuning, batch)] if tuning else [])]
+        return sum(max(1, math.ceil(math.ceil(windows / rows) * n / accumulation)) for n, rows in phases)
 
     def of_baseline() -> int:
         fitted, share = baseline.family not in trained, transfer_share(baseline)
-        return 1 if fitted else steps(baseline.batch_size, baseline.accumulation, baseline.epochs, share)
+        read = (baseline.batch_size, baseline.accumulation, baseline.epochs, baseline.finetune_epochs, share)
+        return 1 if fitted else steps(*read)
 
-    batch, accumulation, epochs, shares = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
+    batch, accumulation, epochs, tuning, shares = (list(map(float, proposed(spec, key))) for key in STEP_KEYS)
     families = set(possible(spec, "family"))
     trained = {name for name in families if set(STEP_KEYS) <= FAMILIES[name].settings}  # the others take one step
     return {
         "baseline": of_baseline() if spec.baseline is not None else None,
-        "least": steps(max(batch), max(accumulation), min(epochs), min(shares)) if families == trained else 1,
-        "most": steps(min(batch), min(accumulation), max(epochs), max(shares)) if trained else 1,
+        "least": steps(max(batch), max(accumulation), min(epochs), min(tuning), min(shares))
+        if families == trained
+        else 1,
+        "most": steps(min(batch), min(accumulation), max(epochs), max(tuning), max(shares)) if trained else 1,
     }
 
 
@@ -358,7 +381,7 @@ def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], Non
     if spec.teacher.model == SCRATCH:
         return _scratch_teacher(spec.teacher, spec.data)
     config = _config_json(spec.teacher.model, spec.teacher.revision, say)
-    known = config is not None and config.get("model_type") in ARCHITECTURES
+    known = config is not None and config.get("model_type") in COMPARABLE
     return Shape.from_config(config) if config is not None and known else None
 
 

@@ -35,6 +35,7 @@ def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
             if found is None or _sized(found) != wanted:
                 continue
             complete = [t for t in reads.trials(session, study.id) if t.state == TrialState.COMPLETE]
+            complete = [t for t in complete if not t.settings.get("pretrain_epochs")]  # once for many trials
             rates = [t.busy_seconds / passes(t.settings) for t in complete if t.busy_seconds > 0]
             if len(rates) >= FEWEST:
                 seconds = median(rates) * _passes(spec)
@@ -58,14 +59,18 @@ def _sized(spec: StudySpec) -> tuple[Any, ...]:
 
 
 def passes(settings: Mapping[str, Any]) -> float:
-    """Passes over the labelled rows, longer by the rows of the transfer set that are read along with them."""
+    """Passes over the labelled rows, longer by the rows of the transfer set that are read along with them.
+
+    Those of fine-tuning count as well, those of pre-training do not.
+    """
     batch_size = int(settings["batch_size"])
     others = transfer_rows(batch_size, float(settings.get("transfer_share") or 0.0)) if settings.get("alpha") else 0
-    return float(settings["epochs"]) * batch_size / (batch_size - others)
+    tuning = float(settings.get("finetune_epochs") or 0.0)
+    return float(settings["epochs"]) * batch_size / (batch_size - others) + tuning
 
 
 def _passes(spec: StudySpec) -> float:
     """Of a trial in the middle of the space."""
-    keys = ("epochs", "batch_size", "alpha", "transfer_share")
+    keys = ("epochs", "finetune_epochs", "batch_size", "alpha", "transfer_share")
     middle = {key: median(map(float, proposed(spec, key))) for key in keys}
     return passes(middle)

@@ -19,7 +19,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.views.trial_columns import FACTS, known_columns, sort_value, value_of
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.study.outline import LOG
+from bertdistill.engine.study.outline import SEARCH
 from bertdistill.engine.study.scopes import split
 from bertdistill.engine.study.sections import amount, nearest
 from bertdistill.engine.tasks.table import METRICS
@@ -107,10 +107,10 @@ class Query:
 
 
 def keys_of(view: StudyView) -> Collection[str]:
-    """Every key for a study: logged runs have metrics and parameters of their own."""
-    if view.study.kind != LOG:
+    """Every key for a study: logged runs and programs have metrics and parameters of their own."""
+    if view.study.kind == SEARCH:
         return KEYS
-    return {*KEYS, *(name for trial in view.trials for name in (*trial.metrics, *trial.params))}
+    return {*KEYS, *(name for trial in view.trials for name in (*trial.metrics, *trial.params, *trial.settings))}
 
 
 def parse(text: str, known: Collection[str] = KEYS) -> Query:

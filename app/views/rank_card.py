@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.analysis.outcomes import Difference, difference
-from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, ScenarioTable
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial
+
+if TYPE_CHECKING:
+    from bertdistill.engine.analysis.scenarios import ScenarioTable
 
 ORDER = "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"
 """Why a small, weak trial may stand above a strong one: only those that are as small and better keep it back."""
@@ -105,6 +108,8 @@ def _gain(view: StudyView, trial: Trial) -> Iterator[Fact]:
 
 def _uses(trial: Trial, table: ScenarioTable) -> Iterator[Fact]:
     """The scenarios that this trial is the answer to, and which trial is the small one near the teacher."""
+    from bertdistill.engine.analysis.scenarios import NEAR_TEACHER  # the first screen does without
+
     uses = [one.name for one in table.rows if one.number == trial.number and one.name != NEAR_TEACHER]
     if uses:
         yield Fact("best for", "; ".join(uses))

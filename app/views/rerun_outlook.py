@@ -5,7 +5,6 @@ It opens no database: the engine forecasts, this finds the trials to compare wit
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.pareto.frontier import dominates, feasible, has_all, oriented
 from bertdistill.engine.steering.actions import Forecast
 from bertdistill.engine.steering.reruns import changeable, searched_as
+from bertdistill.engine.study.planned import plan_program
 from bertdistill.engine.study.scopes import setting_of, split
 from bertdistill.engine.study.sections import shown
 from bertdistill.engine.study.space import SETTING, describe
@@ -72,6 +72,8 @@ def as_typed(value: Any) -> str:
 
 def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
     """The searched settings in the order of the study, then the fixed ones that a rerun may change."""
+    if view.spec.program is not None:
+        return _program_choices(view, trial)
     settings = Settings(**{key: value for key, value in trial.settings.items() if key in SETTING})
     searched = {one.key: one for one in view.spec.search if one.applies(settings.family)}
     names = [name for name in changeable(view.spec, settings.family) if name not in searched]
@@ -95,14 +97,30 @@ def choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
     return tuple(found)
 
 
+def _program_choices(view: StudyView, trial: Trial) -> tuple[Choice, ...]:
+    searched = {one.name: one for one in view.spec.search}
+    base = view.baseline.settings if view.baseline is not None else {}
+
+    def choice(name: str) -> Choice:
+        parameter = searched.get(name)
+        said = describe(parameter) if parameter is not None else "fixed in the study; any value of its type"
+        options = tuple(as_typed(one) for one in parameter.choices) if parameter is not None else ()
+        now, there = (as_typed(values[name]) if name in values else "" for values in (trial.settings, base))
+        return Choice(name, now, said, there, parameter is not None, name not in trial.settings, options)
+
+    return tuple(choice(name) for name in changeable(view.spec, ""))
+
+
 def look_ahead(view: StudyView, parent: Trial, text: str, forecast: Forecast) -> Outlook:
     """The forecast with the first reason against it, and the nearest trials where the study searches that setting."""
-    key = forecast.key
+    key, spec = forecast.key, view.spec
     near: Sequence[Neighbour] = ()
-    settings = dataclasses.replace(Settings(**parent.settings), **{key: forecast.after})
-    if searched_as(view.spec, settings.family, key) is not None:
+    values = {**parent.settings, key: forecast.after}
+    if searched_as(spec, values.get("family", ""), key) is not None:
         _, score = chart_axes(view)
-        near = nearest(view.spec.search, view.trials, settings, score)
+        student = spec.program is None
+        here = params_of(spec.search, Settings(**values)) if student else plan_program(spec, values).params
+        near = nearest(spec.search, view.trials, here, score)
     return Outlook(key, text, forecast, _problem(view, forecast), near)
 
 
@@ -155,7 +173,7 @@ def lines(view: StudyView, parent: Trial, outlook: Outlook) -> list[tuple[str, s
         rest = f"keys of both families as in #{parent.number}, the others as fixed in the study"
     change = f"{forecast.key} {as_typed(forecast.before)} → {as_typed(forecast.after)}"
     found = [("change", f"{change}, {rest}")]
-    found.append(("size", _sizes(forecast)))
+    found += [("size", _sizes(forecast))] if forecast.known else []
     found.append(("cost", cost(forecast)))
     found.append(("lands", _lands(view, outlook)))
     return [(what, safe_line(words, 400)) for what, words in found]

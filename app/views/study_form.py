@@ -16,9 +16,10 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.contract.spec import FineTuneSpec
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.steering.changes import ZERO_MEANS
+from bertdistill.engine.study.program_section import SECTION
 from bertdistill.engine.study.sections import default_of, kind_of
 from bertdistill.engine.study.space import SETTING
-from bertdistill.engine.study.study_spec import KEYS, SECTIONS
+from bertdistill.engine.study.study_spec import KEYS, SECTIONS, ProgramSection
 from bertdistill.engine.study.study_text import write_toml
 from bertdistill.engine.tasks.table import TASKS
 
@@ -45,6 +46,8 @@ COMMON = (
     "runner.slots",
 )
 """Keys of every form, in the order of a study file."""
+OF_PROGRAMS = ("name", "note", "program.command", "program.directory", "program.minutes")
+"""Keys of the form of a program instead of those before the budget; its fixed values follow."""
 OF_TABLES = ("data.text_column", "data.text_pair_column", "data.label_column")
 """Those that only a table of texts and labels has."""
 ITEM = re.compile(r"\[(?:objectives|references)\.\d+(?:\.\w+)?\] (?=[\w.]+ of )")
@@ -78,6 +81,8 @@ def form(raw: Mapping[str, Any], extra: Sequence[str] = ()) -> list[Field]:
 
     A searched setting has the line of its range only. `raw` are the tables of a study file, however wrong they are.
     """
+    if isinstance(raw.get(SECTION), Mapping):
+        return [field(raw, name) for name in dict.fromkeys([*_program_names(raw), *extra])]
     names = list(COMMON[: COMMON.index("settings.epochs")])
     names += [f"objectives.{index}.threshold" for index in range(len(_objectives(raw)))]
     names += COMMON[COMMON.index("settings.epochs") : COMMON.index("budget.trials")]
@@ -93,9 +98,29 @@ def form(raw: Mapping[str, Any], extra: Sequence[str] = ()) -> list[Field]:
     return [field(raw, name) for name in dict.fromkeys([*(n for n in names if n not in searched), *extra])]
 
 
+def _program_names(raw: Mapping[str, Any]) -> Iterator[str]:
+    yield from OF_PROGRAMS
+    yield from (f"objectives.{index}.threshold" for index in range(len(_objectives(raw))))
+    values = raw.get("settings")
+    yield from (f"settings.{name}" for name in values) if isinstance(values, Mapping) else ()
+    yield from _ranges(raw.get("search"))
+    yield from COMMON[COMMON.index("budget.trials") :]
+
+
+def _own_key(raw: Mapping[str, Any], name: str) -> Key | None:
+    """A parameter of a program, which may be named like a setting here."""
+    if not isinstance(raw.get(SECTION), Mapping):
+        return None
+    if name.startswith("settings."):
+        return Key(name, "A fixed value that the program gets.")
+    if name.startswith("search."):
+        return Key(name, "{ low = …, high = … } or { choices = […] }; empty: not searched.")
+    return None
+
+
 def field(raw: Mapping[str, Any], name: str) -> Field:
     """The line of one dotted key, whether the study file knows that key or not."""
-    key = known_keys().get(name) or _objective_key(raw, name) or _range_key(name) or Key(name)
+    key = _own_key(raw, name) or known_keys().get(name) or _objective_key(raw, name) or _range_key(name) or Key(name)
     value = _at(raw, name)
     if value is None:
         return Field(key)
@@ -141,7 +166,7 @@ def toml(value: Any) -> str:
 def known_keys() -> dict[str, Key]:
     """Every dotted key of a study file that has a place of its own, with its help and default."""
     found = [_key(KEYS[name], name) for name in ("name", "task", "note")]
-    for section, cls in SECTIONS.items():
+    for section, cls in {**SECTIONS, SECTION: ProgramSection}.items():
         found += _keys(cls, section)
     for family in FAMILIES.values():
         own = [one for one in SETTING.values() if one.name in family.settings - {"family"}]

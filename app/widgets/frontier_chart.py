@@ -21,6 +21,7 @@ from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.joined import Joined, is_plane
+from bertdistill.engine.study.outline import LOG
 from bertdistill.store.rows import Trial, TrialState
 
 
@@ -45,6 +46,9 @@ hides the marks of other trials; the steps remain those of the frontier over all
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
+
+    class Axes(Message):
+        """Other metrics are on the axes."""
 
     class Opened(Message):
         """A trial's mark was clicked twice."""
@@ -84,6 +88,11 @@ hides the marks of other trials; the steps remain those of the frontier over all
             self._view, self._cascades = view, cascades
         self._selected, self._kept, self._filter = selected, kept, filter_text
         self._draw()
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The metrics that a person put on x and y; empty for those of the study."""
+        return self._x, self._y
 
     @property
     def selected(self) -> int | None:
@@ -205,14 +214,18 @@ hides the marks of other trials; the steps remain those of the frontier over all
         self._x = self._y = ""
         self._log = None
         self._draw()
+        self.post_message(self.Axes())
 
     def action_axis(self, axis: str) -> None:
-        """Another metric on an axis: the objectives first, then whatever was measured."""
+        """Another metric on an axis: the objectives first, then whatever was measured; of logged runs by name, because
+        the axes are their objectives.
+        """
         view = self._view
         if view is None:
             return
         measured = {name for trial in view.trials for name, value in view.values(trial).items() if value is not None}
-        names = list(dict.fromkeys([*(o.metric for o in view.objectives), *sorted(measured)]))
+        first = [] if view.study.kind == LOG else [o.metric for o in view.objectives]
+        names = list(dict.fromkeys([*first, *sorted(measured)]))
         x, y = self._axes()
         here, other = (x, y) if axis == "x" else (y, x)
         after = [n for n in [*names[names.index(here) + 1 :], *names] if n != other] if here in names else names
@@ -221,6 +234,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         else:
             self._x, self._y = x, after[0]
         self._draw()
+        self.post_message(self.Axes())
 
     def action_colour(self) -> None:
         """By the next setting that varies, then by none."""

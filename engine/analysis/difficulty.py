@@ -106,7 +106,7 @@ def _model(session: Reading, workspace: Workspace, study: str, number: int | Non
     row = reads.study(session, study)
     if row.task not in TASKS:
         raise ActionRefused(
-            f"{study} is a study of {row.task or 'logged runs'}, which have no teacher",
+            f"{study} is a study of {row.task or 'logged runs'}, without a teacher",
             hint="Word order sensitivity is defined for text classification.",
         )
     if TASKS[row.task].spans:

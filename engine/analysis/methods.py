@@ -42,7 +42,10 @@ METHODS: tuple[tuple[str, Word], ...] = (
     ("states_weight", _on("TinyBERT")),
     ("attention_weight", _on("TinyBERT")),
     ("relation_weight", _on("MiniLM")),
+    ("map_weight", _on("MobileBERT")),
+    ("attention_map_weight", _on("MobileBERT")),
     ("projection_weight", _on("shared projection")),
+    ("dual_share", _on("dual training")),
 )
 """Settings of a transformer that make a method of their own, in the order in which they are named."""
 

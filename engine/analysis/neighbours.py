@@ -13,7 +13,6 @@ from typing import Any
 from bertdistill.engine.analysis.coordinates import Axis, parameter_axis
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.study.space import Space
-from bertdistill.engine.study.student import params_of
 from bertdistill.store.rows import Trial, TrialState
 
 NEAREST = 3
@@ -31,14 +30,13 @@ class Neighbour:
 
 
 def nearest(
-    space: Space, trials: Sequence[Trial], settings: Any, metric: str, *, count: int = NEAREST
+    space: Space, trials: Sequence[Trial], here: Mapping[str, Any], metric: str, *, count: int = NEAREST
 ) -> list[Neighbour]:
-    """The complete trials with the metric that are nearest to `settings` (a Settings) along the searched parameters.
+    """The complete trials with the metric that are nearest to the active parameters `here`.
 
     A parameter that is inactive in only one of two trials counts as a full axis.
     """
     done = [t for t in trials if t.state == TrialState.COMPLETE and finite(t.metrics.get(metric)) is not None]
-    here = params_of(space, settings)
     axes = [parameter_axis(p, [v for t in done if (v := t.params.get(p.name)) is not None]) for p in space]
     found = [Neighbour(t.number, _distance(axes, here, t.params), float(t.metrics[metric])) for t in done]
     return sorted(found, key=lambda one: (one.distance, one.number))[:count]

@@ -20,6 +20,7 @@ from bertdistill.engine.contract.spec import (
     Device,
     FineTuneSpec,
     MemberSpec,
+    PretrainSpec,
     Settings,
     StudentSpec,
     TeacherSpec,
@@ -59,6 +60,8 @@ class AttemptSpec:
     select_direction: str = "maximize"
     transfer: list[TransferSpec] = field(default_factory=list)
     """Transfer sets that the preparation makes; empty if no trial may use them."""
+    pretrain: list[PretrainSpec] = field(default_factory=list)
+    """Texts for the pre-training of students, which the preparation collects; empty if no trial may be pre-trained."""
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
     vectors: dict[str, int] = field(default_factory=dict)
@@ -114,6 +117,7 @@ class AttemptSpec:
         }
         values = {k: from_dict(sections[k], v) if k in sections else v for k, v in raw.items()}
         values["transfer"] = [TransferSpec(**one) for one in raw.get("transfer", ())]
+        values["pretrain"] = [PretrainSpec(**one) for one in raw.get("pretrain", ())]
         promote, report = values.pop("promote", None), values.pop("report", ())
         return AttemptSpec(
             **values,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.folder import open_regular
+from bertdistill.engine.contract.relocation import translated
 
 # Exit codes of a worker. Anything else is a crash. 77 means out of memory: a CUDA abort emits no event.
 EXIT_COMPLETE = 0
@@ -36,8 +37,8 @@ METRICS_LOGGED = "metrics"
 PROGRESS = "progress"
 """phase (text), done, total, rate (units per second) and unit (examples, windows, steps)"""
 CHECKPOINT = "checkpoint"
-"""role (best, last), step, folder (relative to the run folder, or absolute), sha256 (of model.safetensors), size_bytes,
-metrics {name: float}"""
+"""role (best, last), step, folder (absolute, on the runner's machine, or relative to the run folder), sha256 (of
+model.safetensors), size_bytes, metrics {name: float}"""
 RESULT = "result"
 """metrics {name: float} for a trial or promotion; for prepare also facts {…} that the study stores"""
 NOTICE = "notice"
@@ -86,6 +87,8 @@ class EventWriter:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
         size = os.fstat(self._descriptor).st_size
+        self.moves: Mapping[str, str] = {}
+        """From paths here to paths on the runner's machine, which events have (`AttemptSpec.paths`)."""
         # The partial line of a process that died mid-write, or of a full disk, is ended before the next one.
         self._torn = bool(size) and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
@@ -94,7 +97,7 @@ class EventWriter:
 
         Non-finite numbers become null: JSON has no NaN, and SQLite would store NULL anyway.
         """
-        event = {"k": kind, "t": round(time.time(), 3), **fields}
+        event = {"k": kind, "t": round(time.time(), 3), **(translated(fields, self.moves) if self.moves else fields)}
         try:
             line = json.dumps(event, allow_nan=False, separators=(",", ":"))
         except ValueError:

@@ -107,6 +107,16 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
+class Corpus:
+    """The texts on which students are pre-trained as masked language models."""
+
+    folder: str = ""
+    """Where they are; see `distill.data.corpus_file`. Empty if no trial may be pre-trained."""
+    texts: int = 0
+    characters: int = 0
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
@@ -150,6 +160,7 @@ class Prepared:
     """By name; "" are the teacher's. Only where answers are labels."""
     vocabulary: Vocabulary = Vocabulary()
     """Of the model that transformers start from."""
+    corpus: Corpus = Corpus()
     outputs: str = ""
     """Folder of the teacher's logits for the training inputs."""
     states: str = ""
@@ -202,7 +213,9 @@ class Prepared:
         units = {name: _units(one) for name, one in values.get("units", {}).items()}
         members = tuple(Member(**one) for one in values.get("ensemble", ()))
         vocabulary = _vocabulary(values.get("vocabulary", {}))
-        return Prepared(**values | lists | {"units": units, "ensemble": members, "vocabulary": vocabulary})
+        corpus = Corpus(**_known(Corpus, values.get("corpus", {})))
+        typed = {"units": units, "ensemble": members, "vocabulary": vocabulary, "corpus": corpus}
+        return Prepared(**values | lists | typed)
 
 
 def _interpolated(points: Sequence[tuple[int, float]], at: int) -> float:

@@ -57,7 +57,8 @@ GENERAL = (
     Metric("latency_load", "load average of the machine while latency was measured", "minimize", "", 1,
            not_an_objective="only shows what else ran during the measurement; use latency_ratio"),
     Metric("throughput", "examples per second in batches on the trial's device", "maximize", "/s", 1),
-    Metric("train_minutes", "training time, including evaluations", "minimize", "min", 2),
+    Metric("train_minutes", "training time, including evaluations and pre-training, whichever trial did that",
+           "minimize", "min", 2),
     Metric("peak_memory_mb", "peak memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
 )  # fmt: skip
 """Metrics of any student, whatever its task."""

@@ -170,6 +170,32 @@ class TransferSpec:
     temperature: float = of("generate", 1.0, help="Temperature of sampling.", low=0.1, high=10)
 
 
+PRETRAIN_KINDS = ("train", "transfer", "file")
+REFUSE, DROP = "refuse", "drop"
+"""Values of `pretrain.overlap`."""
+
+
+@dataclass(frozen=True)
+class PretrainSpec:
+    """`[[pretrain]]`: texts for the pre-training of students as masked language models, see `pretrain_epochs`.
+
+    Without a table these are the training texts, without their labels. Empty texts and duplicates are dropped.
+    """
+
+    kind: str = key(
+        help="train: the training texts, of questions also the passages; transfer: those of [[transfer]]; file.",
+        choices=PRETRAIN_KINDS,
+    )
+    path: str = of("file", "", help="CSV, TSV, JSON Lines, SQuAD JSON, or .txt with one text per line.")
+    text_column: str = of("file", "", help="Column of the text; if empty, common names are tried.")
+    overlap: str = of(
+        "file",
+        REFUSE,
+        help="If the file has texts of the validation or the report split: refuse it, or drop these texts.",
+        choices=(REFUSE, DROP),
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """`[settings]`: everything that defines one trial; each key is either fixed here or searched in `[search]`.
@@ -227,6 +253,22 @@ class Settings:
         high=47,
     )
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
+    bottleneck_size: int = key(
+        0,
+        help="bottleneck: width inside a layer, of its attention and feed-forward networks; 0 means a quarter of "
+        "hidden_size.",
+        low=0,
+        high=4096,
+    )
+    ffn_count: int = key(
+        0, help="bottleneck: feed-forward networks in a layer, one after the other; 0 means 4.", low=0, high=32
+    )
+    normalization: str = key(
+        "auto",
+        help="bottleneck: what follows every linear sum: no_norm (auto), a scale and a shift of each number, which is "
+        "faster, or layer_norm, which is easier to train.",
+        choices=("auto", "no_norm", "layer_norm"),
+    )
     units: str = key(
         AUTO_UNITS,
         help="What a text is divided into; mlp, bilstm: the pieces of the teacher's tokenizer (auto) or words; linear: "
@@ -366,8 +408,8 @@ class Settings:
     )
     compared_layers: str = key(
         "all",
-        help="Layers of the student that the hidden, states and attention losses compare: all, or joint: those above "
-        "separate_layers alone, whose tokens see both segments as those of the teacher do (DeFormer).",
+        help="Layers of the student that the hidden, states, attention and map losses compare: all, or joint: those "
+        "above separate_layers alone, whose tokens see both segments as those of the teacher do (DeFormer).",
         choices=("all", "joint"),
     )
     relation_weight: float = key(
@@ -386,12 +428,88 @@ class Settings:
     relation_layer: int = key(
         0, help="Layer of the teacher that the relation loss reads, counted from 1; 0: the last.", low=0, high=1000
     )
+    map_weight: float = key(
+        0.0,
+        help="Weight of the map loss (MobileBERT): mean squared difference of the normalised hidden states of every "
+        "token, summed over layers; the teacher runs in every step; 0: off; the authors use 100.",
+        low=0,
+        high=1e6,
+    )
+    map_mean_weight: float = key(
+        0.0,
+        help="Weight of the map mean loss: squared difference of the mean of each token's hidden state, summed over "
+        "layers; the teacher runs in every step; 0: off; the authors use 5000.",
+        low=0,
+        high=1e6,
+    )
+    map_variance_weight: float = key(
+        0.0,
+        help="Weight of the map variance loss: absolute difference of the variance of each token's hidden state, "
+        "summed over layers; the teacher runs in every step; 0: off; the authors use 5.",
+        low=0,
+        high=1e6,
+    )
+    attention_map_weight: float = key(
+        0.0,
+        help="Weight of the attention map loss (MobileBERT): divergence of the attention of each token, head by head, "
+        "summed over layers; the teacher runs in every step; 0: off; the authors use 1.",
+        low=0,
+        high=1e6,
+    )
+    layerwise: str = key(
+        "together",
+        help="When the losses that compare layers count. together: in every step; first: in the first steps, alone, "
+        "and not in the others (TinyBERT); progressive: the same, one layer after the other with those below it frozen "
+        "(MobileBERT).",
+        choices=("together", "first", "progressive"),
+    )
+    layerwise_share: float = key(0.5, help="Share of the steps that are these first ones.", low=0.01, high=0.99)
+    projection_weight: float = key(
+        0.0,
+        help="Weight of the projection loss (shared projection): mean squared difference of the weights of the layers, "
+        "student against teacher, which one pair of learned matrices brings to the same width; needs hidden_size below "
+        "the teacher's; patented in the US, see losses.md; 0: off.",
+        low=0,
+        high=1e9,
+    )
+    projection: str = key(
+        "down",
+        help="What the projection loss compares: the teacher's weights in the student's width (down), the student's in "
+        "the teacher's width (up), or both.",
+        choices=("down", "up", "both"),
+    )
+    dual_share: float = key(
+        0.0,
+        help="With vocab_size: probability that a word reaches the teacher in the student's pieces, whose embeddings "
+        "learn from what the teacher makes of them (dual training); it runs in every step; patented in the US, see "
+        "losses.md; classification only; 0: off.",
+        low=0,
+        high=1,
+    )
     transfer_share: float = key(
         0.0,
         help="Share of each batch drawn from the transfer set; they have no hard loss, and epochs counts passes over "
         "the labelled texts.",
         low=0,
         high=0.95,
+    )
+    pretrain_epochs: float = key(
+        0.0,
+        help="Passes over the texts of [[pretrain]] as a masked language model before the training on the task; 0: "
+        "none. Students that start and read alike share the result.",
+        low=0,
+        high=1000,
+    )
+    pretrain_learning_rate: float = key(5e-4, help="Peak learning rate of the pre-training.", low=1e-8, high=1)
+    pretrain_batch_size: int = key(32, help="Texts per optimiser step of the pre-training.", low=1, high=4096)
+    pretrain_max_length: int = key(
+        128, help="Maximum input length of the pre-training in tokens; longer texts are divided.", low=8, high=8192
+    )
+    mask_probability: float = key(
+        0.15,
+        help="Share of the tokens that the pre-training predicts: 80 % of them masked, 10 % replaced, 10 % left.",
+        low=0.01,
+        high=0.9,
     )
     learning_rate: float = key(5e-5, help="Peak learning rate.", low=1e-8, high=1)
     beta_1: float = key(0.9, help="AdamW decay rate of the first moment.", low=0, high=0.99999)
@@ -407,7 +525,14 @@ class Settings:
         1, help="Batches accumulated per optimiser step, averaged over all their examples.", low=1, high=4096
     )
     epochs: float = key(3.0, help="Passes over the training data.", low=0.001, high=1000)
-    seed: int = key(42, help="Seed of data order, dropout and new weights.", low=0)
+    finetune_epochs: float = key(
+        0.0,
+        help="Passes over the labelled training data with the hard loss alone, after those of epochs; 0: none.",
+        low=0,
+        high=1000,
+    )
+    finetune_learning_rate: float = key(5e-5, help="Peak learning rate of these passes.", low=1e-8, high=1)
+    seed: int = key(42, help="Seed of data order, dropout, masks and new weights.", low=0)
     precision: str = key(
         "auto", help="Training precision; auto uses bf16 if supported.", choices=("auto", "fp32", "bf16")
     )

@@ -16,6 +16,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
 from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.contract.terms import CLS, LOGITS
+from bertdistill.engine.distill.corpus import collect_corpus
 from bertdistill.engine.distill.data.batches import padded_length
 from bertdistill.engine.distill.data.caches import cache_key
 from bertdistill.engine.distill.data.chance import chance_scores, weak_teacher
@@ -35,6 +36,7 @@ from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.resolve import resolve
 from bertdistill.engine.distill.families.transformer import read_any_shape, same_vocabulary
 from bertdistill.engine.distill.labelling import Texts, teacher_outputs, teacher_scores, transfer_outputs
+from bertdistill.engine.distill.pretraining.masking import masking_of
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.states import cls_states
@@ -72,6 +74,7 @@ def prepare(run: Run) -> Prepared:
     tokenizer = open_tokenizer(run, train_examples, base, named)
     # Before a teacher is trained for hours: files that cannot be used end the preparation.
     all_examples = with_transfer(run, train_examples, tokenizer) if spec.transfer else train_examples
+    corpus = collect_corpus(run, train_examples, all_examples)
     files = output_files(run, train_examples, all_examples)
     pad_id = padding_id(tokenizer)
     train_features = tokenised(run, train_examples, tokenizer, "train")
@@ -108,6 +111,8 @@ def prepare(run: Run) -> Prepared:
         tokenizers |= _other_tokenizer(run, tokenizer, init, train_examples)
     units, features = _units(run, (train_examples, all_examples, search), tokenizers, pairs=pairs)
     own = INIT_UNITS if INIT_UNITS in units else ""
+    if corpus.folder:
+        masking_of(tokenizers[own][0], spec.settings.mask_probability)  # a tokenizer without a mask ends it here
     vocabulary = count_vocabulary(
         run,
         *tokenizers[own],
@@ -148,6 +153,7 @@ def prepare(run: Run) -> Prepared:
         features={"train": str(every.folder), "search": str(search_features.folder)} | features,
         units=units,
         vocabulary=vocabulary,
+        corpus=corpus,
         outputs=str(outputs),
         search_outputs=search_outputs,
         states=states,

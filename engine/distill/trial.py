@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
-from bertdistill.engine.contract.terms import online, signals, transfer_share
+from bertdistill.engine.contract.terms import online, signals, transfer_share, with_network
 from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import passes_of, removed
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
@@ -30,15 +31,18 @@ from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.separate import with_passage
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
+from bertdistill.engine.distill.pretraining.pretrain import pretrain
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
-from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
+from bertdistill.engine.distill.training.schedule import schedule
+from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
 from bertdistill.engine.distill.vocabularies import for_trial
-from bertdistill.engine.families.table import weights_of
+from bertdistill.engine.distill.with_teacher import mixer_of, start_of
+from bertdistill.engine.families.table import pretrained, weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
@@ -59,6 +63,10 @@ def run_trial(run: Run) -> dict[str, float]:
     params = sum(p.numel() for p in model.net.parameters()) - gone
     if spec.expected_params and params != spec.expected_params:
         raise ConfigError(f"the built student has {params:,} parameters, but {spec.expected_params:,} were expected")
+    resume = resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None
+    seconds = 0.0
+    if resume is None and pretrained(spec.settings):
+        seconds = pretrain(run, cast(Encoder, model))
     passes = passes_of(spec.settings, model.net)
     pad_id = facts.units_of(model.units).pad_id
     every = open_features(Path(facts.features_of("train", model.units)))
@@ -77,9 +85,17 @@ def run_trial(run: Run) -> dict[str, float]:
         pad_id=pad_id,
     )
     fitted = isinstance(model, Fitted)
-    compared = layerwise(model, spec.settings, facts.teacher_shape, lambda: _load_teacher(run, facts))
+    compared = layerwise(
+        model,
+        spec.settings,
+        facts.teacher_shape,
+        lambda: _load_teacher(run, facts),
+        start=start_of(spec, model),
+        mixer=mixer_of(run, model),
+    )
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
-    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
+    layers = compared.compared if compared else ()
+    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer, layers)
     run.events.emit(
         STARTED,
         device=str(run.device),
@@ -111,7 +127,8 @@ def run_trial(run: Run) -> dict[str, float]:
             transfer=transfer,
             layerwise=compared,
             passes=passes,
-            resume_from=resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None,
+            resume_from=resume,
+            seconds=seconds,
         )
     )
     nonzero = params - sum(one.zeros() for one in passes)
@@ -142,9 +159,11 @@ def _caches(run: Run) -> list[Path]:
         facts.projection,
         facts.init_folder,
     ]
-    if online(run.spec.settings):
+    if with_network(run.spec.settings):
         named.append(facts.teacher_folder)
     named += [facts.vocabulary.pieces, facts.vocabulary.transfer]
+    if pretrained(run.spec.settings):
+        named.append(facts.corpus.folder)
     for one in facts.units.values():
         named += [one.frequent, one.ngrams.folder, one.whole_ngrams.folder, *one.vectors.values()]
     return [Path(folder) for folder in named if folder and Path(folder).is_relative_to(run.caches)]

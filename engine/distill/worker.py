@@ -59,6 +59,7 @@ def _run(paths: RunPaths, events: EventWriter, stop: threading.Event) -> Ending:
         return ev.EXIT_STOPPED, "stopped", "stopped", "stopped before it started"
     try:
         spec = AttemptSpec.read(paths.spec)
+        events.moves = spec.paths
         run = Run(spec, paths, events, stop, open_device(spec.device))
         events.emit(ev.RESULT, **WORK[spec.kind](run))
     except Stopped:
@@ -89,11 +90,10 @@ def out_of_memory(error: Exception) -> str:
 
 
 def _prepare(run: Run) -> dict[str, Any]:
-    from bertdistill.engine.contract.relocation import translated
     from bertdistill.engine.distill.prepare import prepare
 
     facts = prepare(run)
-    return {"metrics": dict(facts.teacher_metrics), "facts": translated(facts.to_dict(), run.spec.paths)}
+    return {"metrics": dict(facts.teacher_metrics), "facts": facts.to_dict()}
 
 
 def _trial(run: Run) -> dict[str, Any]:

@@ -29,7 +29,7 @@ TRAINING = frozenset(
             "weight_decay",
         ),
         *("warmup_fraction", "max_grad_norm", "batch_size", "accumulation", "epochs", "seed", "precision", "weights"),
-        *("evaluations", "checkpoint_minutes"),
+        *("evaluations", "checkpoint_minutes", "finetune_epochs", "finetune_learning_rate"),
     }
 )
 """Keys of `Settings` that the common training loop reads, for any family that it trains."""

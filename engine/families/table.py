@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import FP32, Settings
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.bilstm import BILSTM
+from bertdistill.engine.families.bottleneck import BOTTLENECK
 from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
 from bertdistill.engine.families.mlp import MLP
 from bertdistill.engine.families.transformer import TRANSFORMER
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, MLP, BILSTM, LINEAR)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, BOTTLENECK, MLP, BILSTM, LINEAR)}
 
 
 def foreign(settings: Settings) -> frozenset[str]:
     """Keys that this family does not use, and so have no effect with these settings."""
     return frozenset(vars(settings)) - FAMILIES[settings.family].settings
+
+
+def pretrained(settings: Settings) -> bool:
+    """Whether a student with these settings is pre-trained on texts before the task."""
+    return bool(settings.pretrain_epochs) and phases.PRETRAIN_EPOCHS not in foreign(settings)
 
 
 def weights_of(settings: Settings) -> str:
@@ -28,5 +34,8 @@ def weights_of(settings: Settings) -> str:
 
 
 def unused(settings: Settings) -> frozenset[str]:
-    """These, and the keys of terms of the loss with weight 0 and of other ways to prune: no student depends on them."""
-    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings)
+    """These, and the keys of terms of the loss with weight 0, of other ways to prune and of phases that are left out.
+
+    No student depends on them.
+    """
+    return foreign(settings) | terms.idle(settings) | sparsity.idle(settings) | phases.idle(settings)

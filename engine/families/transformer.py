@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.contract.terms import LAYER_KEYS
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.encoder_plan import Plan, Shape, plan_student
 from bertdistill.engine.families.encoder_sizes import contents, plan_metrics
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.layer_pairs import check_layers
 from bertdistill.engine.families.separate import check_segments
+from bertdistill.engine.families.shared_projection import check_projection
 from bertdistill.engine.families.stored import Contents
-from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
+from bertdistill.engine.families.vocabulary import PLANNED, check_dual, entries, mean_length, units_name
 from bertdistill.engine.tasks.task import Task
 
 NEED_SCRATCH = frozenset({"head_size"})
@@ -39,9 +41,10 @@ class Transformer:
             "initializer_range",
             *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
-            *("hidden_weight", "hidden_map", "states_weight", "attention_weight", "compared_layers"),
-            *("relation_weight", "relation_heads", "relation_layer"),
+            *LAYER_KEYS,
+            *("projection_weight", "projection", "dual_share"),
             *sparsity.KEYS,
+            *phases.PRETRAINING,
         }
     )
 
@@ -79,7 +82,13 @@ class Transformer:
             smaller = dataclasses.replace(plan.shape, vocab_size=min(size, whole.vocab_size))
             plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
         if facts.teacher_shape:
-            check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=self.units(facts, settings))
+            teacher, units = Shape.from_dict(facts.teacher_shape), self.units(facts, settings)
+            check_layers(plan, teacher, settings, units=units)
+            check_dual(settings, units, teachers=INIT_UNITS not in facts.units)
+            if settings.projection_weight:
+                own = not scratch and facts.init_folder == facts.teacher_folder
+                check_projection(plan, teacher, settings, own=own)
+        phases.check_length(settings, plan.shape.longest_input)
         if plan.separate and facts.features:
             check_segments(facts)
         return plan

@@ -50,6 +50,26 @@ def entries(facts: Prepared, settings: Settings) -> int:
     return min(wanted, pieces.whole if transfer_share(settings) else pieces.labelled)
 
 
+def check_dual(settings: Settings, units: str, *, teachers: bool) -> None:
+    """ConfigError if no word can reach the teacher in the student's pieces.
+
+    `units` is what the student reads; `teachers` says whether its vocabulary comes from the teacher's tokenizer.
+    """
+    if not settings.dual_share:
+        return
+    key = f"settings.dual_share = {settings.dual_share:g}"
+    if not size_of(units)[1] and not settings.vocab_size:
+        raise ConfigError(
+            f"{key}: the student has the teacher's whole vocabulary, so every word has the same pieces for both",
+            hint="set vocab_size, or dual_share = 0",
+        )
+    if not teachers:
+        raise ConfigError(
+            f"{key}: the student's vocabulary comes from another tokenizer than the teacher's, so words may differ",
+            hint='use student.init = "teacher" or "scratch", or dual_share = 0',
+        )
+
+
 def mean_length(facts: Prepared, kind: str, size: int, units: str) -> float:
     """Mean number of tokens per training input in a vocabulary of that kind ("" is the whole one) and size.
 

@@ -37,6 +37,7 @@ from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.logged import DIRECTIONS, RUN_ID, LoggedRun, logged_root, prefix, scalars
 from bertdistill.engine.contract.metrics import costs
 from bertdistill.engine.contract.names import name_problem
+from bertdistill.engine.contract.program import RUN, ProgramOrder
 from bertdistill.engine.interchange.ends import end_of
 
 VARIABLE, DEFAULT = "BERTDISTILL_WORKSPACE", "bertdistill-runs"  # contract.workspace, which needs the database
@@ -51,7 +52,7 @@ _open_runs: dict[int, Run] = {}
 
 
 def start(
-    study: str,
+    study: str = "",
     *,
     params: Any = None,
     objectives: Mapping[str, str] | Sequence[Any] | None = None,
@@ -68,13 +69,28 @@ def start(
     $BERTDISTILL_WORKSPACE, else ./bertdistill-runs. `run` is an id of your own: a process that starts with the id of
     an earlier one resumes that run.
 
+    Inside a program that a search runs (`engine search`), the run is its trial, whatever is given here: `run.params`
+    has the values to train with, those given for what the search does not set.
+
     In processes of other ranks than 0 the returned run does nothing, and so it does, after one warning, if the run
     cannot be logged.
     """
     found = Run()
+    try:
+        found.params = dict(_mapping(params))
+        order = ProgramOrder.read(RunPaths(Path(os.environ[RUN])).spec) if os.environ.get(RUN) else None
+        if order is not None:
+            found.params |= order.params
+            found.resume_from = Path(order.resume_from) if order.resume_from else None
+    except Exception as error:  # noqa: BLE001 - the edge of a training, which a mistake here must not end
+        found._complain(error)
+        return found
     if next((rank for name in RANKS if (rank := os.environ.get(name))), "0") != "0":
         return found
     try:
+        if order is not None:
+            found._join(order, Path(os.environ[RUN]))
+            return found
         spec = LoggedRun(
             study=study,
             run=run or os.urandom(5).hex(),
@@ -86,7 +102,7 @@ def start(
         )
         place = Path(workspace or os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute()
         found._begin(spec, place)
-    except Exception as error:  # noqa: BLE001 - the edge of a training, which a mistake here must not end
+    except Exception as error:  # noqa: BLE001 - as above
         found._complain(error)
     return found
 
@@ -99,6 +115,10 @@ class Run:
         """Names the run in its study: `start(study, run=id)` resumes it."""
         self.folder: Path | None = None
         """Its folder; None if nothing is logged. Checkpoints saved below it belong to the run."""
+        self.params: dict[str, Any] = {}
+        """Its parameters: those given, and in a program that a search runs those of the trial."""
+        self.resume_from: Path | None = None
+        """The checkpoint that a trial of such a program resumes from."""
         self._events: EventWriter | None = None
         self._lock = -1
         self._pid = os.getpid()
@@ -142,7 +162,7 @@ class Run:
                     CHECKPOINT,
                     role="best" if best else "last",
                     step=at,
-                    folder=place.relative_to(self.folder.resolve()).as_posix(),
+                    folder=str(place),
                     sha256="",  # a training must not wait for it
                     size_bytes=size,
                     metrics={},
@@ -162,19 +182,24 @@ class Run:
             self._complain(error)
         self.end("complete")
 
+    def infeasible(self, reason: str = "") -> None:
+        """End the run as one whose parameters cannot work; a search learns from that and does not repeat it."""
+        self.end("infeasible", "infeasible", str(reason))
+
     def end(self, status: str, reason: str = "", detail: str = "") -> None:
         """End the run as `complete`, `stopped`, `pruned`, `infeasible` or `failed`, with a class and a sentence."""
         if self._events is None or os.getpid() != self._pid:
             return  # a forked child may log, but the run ends with the process that started it
         with self._guard:  # nothing is logged after the end
-            if not self._emit(ENDED, status=status, reason=reason, detail=detail):
+            if not self._emit(ENDED, status=status, reason=reason, detail=detail) and self._lock >= 0:
                 self._mark_ended(status, reason)
             events, self._events = self._events, None
         if events is not None:
             _open_runs.pop(id(self), None)
             try:
                 events.close()
-                os.close(self._lock)
+                if self._lock >= 0:
+                    os.close(self._lock)
             except OSError as error:  # the program closed all descriptors, as daemons do
                 self._complain(error)
 
@@ -187,6 +212,11 @@ class Run:
         self.end(*end_of(error))
 
     # ------------------------------------------------------------------------------------------------------- life
+
+    def _join(self, order: ProgramOrder, folder: Path) -> None:
+        """Log to the attempt that runs this program. Its worker holds the lock, and says how the program exits."""
+        self._events = EventWriter(RunPaths(folder).events)
+        self.id, self.folder = str(order.trial), folder
 
     def _begin(self, spec: LoggedRun, workspace: Path) -> None:
         """Make the folder, complete under a name that readers skip, and then rename it: they never see half of one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from bertdistill.engine.launch.sighting import Sighting
 
 log = logging.getLogger("bertdistill.runner")
 
+HERE_SECONDS = 60.0
+"""Seconds for which the slots of this machine are cached: NVML is slow."""
+
 Connect = Callable[[Machine, Machines, Path], Launcher]
 
 
@@ -31,6 +35,7 @@ class Fleet:
     chosen: tuple[str, ...] = (LOCAL,)
     """Machines whose slots are used."""
     _machines: dict[str, tuple[Machine, Launcher]] = field(default_factory=dict)
+    _here: dict[tuple[int, int], tuple[float, list[Slot]]] = field(default_factory=dict)
     _read_at: list[float] = field(default_factory=list)
     """When the file was changed that was read last. Shared, as the machines are, by all that `among` returns."""
 
@@ -42,10 +47,17 @@ class Fleet:
         found: list[Slot] = []
         for name in self.chosen:
             if name == LOCAL:
-                found += self.local.slots(wanted, per_gpu)
+                found += self._slots_here(wanted, per_gpu)
             elif name in self._machines:
                 found += self._machines[name][1].slots()
         return found
+
+    def _slots_here(self, wanted: int, per_gpu: int) -> list[Slot]:
+        at, slots = self._here.get((wanted, per_gpu), (float("-inf"), []))
+        if not slots or time.monotonic() - at > HERE_SECONDS:
+            at, slots = time.monotonic(), self.local.slots(wanted, per_gpu)
+            self._here[wanted, per_gpu] = at, slots
+        return slots
 
     def among(self, machines: Sequence[str]) -> Fleet:
         return replace(self, chosen=tuple(machines) or (LOCAL,))
@@ -113,6 +125,7 @@ class Fleet:
                 if known is not None and isinstance(known[1], RemoteLauncher):
                     known[1].close()
                 self._machines[machine.name] = (machine, self.connect(machine, found, self.workspace))
+                self._machines[machine.name][1].slots()  # it begins to connect
         # One that was removed is still asked for what runs there; it offers no slots, as studies cannot name it.
 
 

@@ -15,7 +15,7 @@ from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import process, shim
 from bertdistill.engine.launch.attempts import claim, read_exit
-from bertdistill.engine.launch.local import WORKER_MODULE
+from bertdistill.engine.launch.local import worker_module
 from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 
 
@@ -66,7 +66,7 @@ class InlineLauncher:
         """Nothing, as above."""
 
     def _run(self, paths: RunPaths) -> int:
-        main = self.main or importlib.import_module(WORKER_MODULE).main
+        main = self.main or importlib.import_module(worker_module(paths)).main
         with _folder(paths.folder), paths.log.open("a", encoding="utf-8") as log:
             try:
                 return int(main([str(paths.folder)]) or 0)

@@ -18,6 +18,7 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths, read_object
+from bertdistill.engine.contract.program import is_program
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import process, shim
 from bertdistill.engine.launch.attempts import claim, read_exit
@@ -25,17 +26,26 @@ from bertdistill.engine.launch.devices import FOLDER_VARIABLE, cores, gpu_busy, 
 from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 
 WORKER_MODULE = "bertdistill.engine.distill.worker"
+PROGRAM_MODULE = "bertdistill.engine.program.worker"
+"""Runs a program of the user, as the worker of a study of kind `program`."""
 COMMAND_VARIABLE = "BERTDISTILL_WORKER"
-"""A command line to start workers with, for example in a container; the run folder is appended to it."""
+"""A command line to start workers with, for example in a container; the run folder is appended to it. A program is
+always started here: its own command may say where it works."""
 
 # glibc returns large blocks and faults them in again at every step: 8 % of a CPU student's time, for 3 % of memory.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-def worker_command(environ: Mapping[str, str]) -> tuple[str, ...]:
+def worker_command(environ: Mapping[str, str], module: str = WORKER_MODULE) -> tuple[str, ...]:
     """The command that runs a worker, without the run folder at its end."""
-    return tuple(shlex.split(environ.get(COMMAND_VARIABLE, ""))) or (sys.executable, "-P", "-m", WORKER_MODULE)
+    chosen = tuple(shlex.split(environ.get(COMMAND_VARIABLE, ""))) if module == WORKER_MODULE else ()
+    return chosen or (sys.executable, "-P", "-m", module)
+
+
+def worker_module(paths: RunPaths) -> str:
+    """The module that works on this attempt."""
+    return PROGRAM_MODULE if is_program(paths.spec) else WORKER_MODULE
 
 
 def worker_environment(environ: Mapping[str, str], device: Device, folder: Path) -> dict[str, str]:
@@ -99,7 +109,7 @@ class LocalLauncher:
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
         """Start the shim and return at once. The lock passes to it already held, so the attempt never looks dead."""
         lock = claim(paths)
-        worker = [*(self.command or worker_command(self.environ)), str(paths.folder)]
+        worker = [*(self.command or worker_command(self.environ, worker_module(paths))), str(paths.folder)]
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
         environment = worker_environment(self.environ, device, paths.folder) | {shim.LOCK_VARIABLE: str(lock)}
         # A stop that comes while the shim still starts must wait for it, not end it: it inherits these as blocked.

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +65,8 @@ class Machines:
 
 def read_machines(workspace: Path) -> Machines:
     """What the file says; without a file there are none. ConfigError names the file and the key."""
+    import tomllib  # some ms of the first paint of the app, which needs no machine
+
     path = workspace / FILE
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -22,10 +22,11 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.relocation import translated
 from bertdistill.engine.launch.agent import PROTOCOL, package_version
-from bertdistill.engine.launch.inputs import Input, inputs_of, moves_for
+from bertdistill.engine.launch.courier import Courier
+from bertdistill.engine.launch.inputs import inputs_of, moves_for
 from bertdistill.engine.launch.link import Link, Refused, Unreachable
 from bertdistill.engine.launch.machines import Machine
-from bertdistill.engine.launch.mirror import Gate, Mirror, append_part, dumped, part_of
+from bertdistill.engine.launch.mirror import Mirror, dumped
 from bertdistill.engine.launch.protocol import Exit
 from bertdistill.engine.launch.sighting import Sighting
 
@@ -35,9 +36,6 @@ POLL_SHARE = 0.1
 LOOK_SECONDS = 3.0
 SWEEP_SECONDS = 600.0
 LONGEST_PAUSE = 15.0
-SMALLEST_CHUNK, LARGEST_CHUNK = 64 << 10, 4 << 20
-CHUNK_SECONDS = 1.0
-"""About how long a chunk may take: a stop waits for it."""
 
 log = logging.getLogger("bertdistill.runner")
 
@@ -85,7 +83,7 @@ class Node:
     _next: dict[str, float] = field(default_factory=dict)
     """When to poll, look and sweep again, and when to connect after a failure."""
     _pause: float = 0.0
-    _chunk: int = 256 << 10
+    _courier: Courier = field(init=False)
     _problem: str = ""
     """Why it cannot be reached."""
     _unfit: str = ""
@@ -94,6 +92,7 @@ class Node:
     def __post_init__(self) -> None:
         self.sighting = Sighting.read(self.workspace, self.machine.name)
         self._heard = self.clock()
+        self._courier = Courier(self._call, self.machine.name, self.workspace, self.clock)
 
     # ------------------------------------------------------------------------------------- for the thread of the runner
 
@@ -226,6 +225,8 @@ class Node:
         if self._link is not None:
             self._link.close()
         self._link = None
+        if self._closed:
+            return  # the runner leaves; what it interrupted is no fault of the machine
         if why != self._problem:
             log.warning("machine %s: %s", self.machine.name, why)
         self._problem = why
@@ -297,7 +298,7 @@ class Node:
         gate = mirror.take(events, all_of_it=complete and not state["alive"])
         mirror.log(lines, state["log_from"])
         if gate is not None:
-            one.work = self._fetch(one, gate)
+            one.work = self._courier.fetch(one.name, mirror, gate)
             return
         here, logged = mirror.sizes()
         if not complete or (not state["alive"] and (here < state["events"] or logged < state["log"])):
@@ -317,7 +318,7 @@ class Node:
             one.missing_since = one.missing_since or self.clock()
             if self.clock() - one.missing_since < self.machine.lost_after / 4:
                 return
-        one.work = self._finish(one, found, b"" if found.kind == "lost" else raw)
+        one.work = self._courier.finish(one.name, one.mirror, found, b"" if found.kind == "lost" else raw)
 
     def _work(self) -> bool:
         """One chunk of everything that is being copied; whether there is more."""
@@ -368,7 +369,9 @@ class Node:
         if one.to_send:
             log.info("%s receives %s bytes for %s", self.machine.name, f"{one.to_send:,}", one.name)
         for item in missing:
-            yield from self._push(one, item)
+            for size in self._courier.push(item):
+                one.sent += size
+                yield
         yield from self._reap()
         moves = moves_for(wanted, self.workspace, root)
         raw = json.loads(one.mirror.paths.spec.read_text(encoding="utf-8"))
@@ -382,40 +385,6 @@ class Node:
         one.grace = None
         if one in self._queue:
             self._queue.remove(one)
-
-    def _push(self, one: Followed, item: Input) -> Iterator[None]:
-        for name, size in item.files:
-            path = item.path / name if name else item.path
-            part = f"{item.name}/{name}" if name else item.name
-            with path.open("rb") as file:
-                offset = self._call("put", part, -1)[0] if size else 0
-                one.sent += offset
-                while offset <= size:
-                    file.seek(offset)
-                    data = file.read(min(self._chunk, size - offset))
-                    offset_after = self._timed("put", part, offset, blob=data)[0]
-                    if offset_after == size:
-                        break
-                    if offset_after != offset + len(data) or not data:
-                        raise LaunchError(f"{path} changed while it was sent", hint="Restore it and resume the study.")
-                    one.sent, offset = one.sent + len(data), offset_after
-                    yield
-                else:
-                    raise LaunchError(f"{path} changed while it was sent", hint="Restore it and resume the study.")
-            one.sent += size - offset
-            yield
-        self._call("seal", item.name)
-
-    def _timed(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
-        """A call with a chunk; the next chunk is as large as this connection suits."""
-        began = self.clock()
-        answer = self._call(verb, *args, blob=blob)
-        took, moved = self.clock() - began, len(blob) or sum(map(len, answer[1]))
-        if took > CHUNK_SECONDS:
-            self._chunk = max(SMALLEST_CHUNK, self._chunk // 2)
-        elif moved >= self._chunk and took < CHUNK_SECONDS / 4:
-            self._chunk = min(LARGEST_CHUNK, self._chunk * 2)
-        return answer
 
     def _reap(self) -> Iterator[None]:
         """End attempts there that have ended here, or were deleted: their slot is about to be given away."""
@@ -432,61 +401,6 @@ class Node:
     def _is_over(self, name: str) -> bool:
         paths = RunPaths(self.workspace / name)
         return not paths.spec.exists() or Mirror(paths, self.workspace).over
-
-    def _fetch(self, one: Followed, gate: Gate) -> Iterator[None]:
-        """Copy the files that a line names, then append it. What its worker has replaced meanwhile is left out."""
-        mirror = one.mirror
-        if gate.checkpoint:
-            pinned, _ = self._call("pin", one.name, gate.checkpoint)
-            if pinned is not None:
-                target = mirror.paths.checkpoints / gate.checkpoint
-                yield from self._pull(pinned[0], pinned[1], part_of(target))
-                mirror.place(part_of(target), target, gate.role)
-                self._call("drop", pinned[0])
-        for name in gate.caches:
-            files, _ = self._call("manifest", name)
-            if files is not None:
-                target = self.workspace / name
-                yield from self._pull(name, files, part_of(target))
-                mirror.place(part_of(target), target)
-        mirror.append(gate.line)
-
-    def _pull(self, name: str, files: list[tuple[str, int]], part: Path) -> Iterator[None]:
-        part.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for relative, size in files:
-            path = part / relative
-            if not path.resolve().is_relative_to(part.resolve()):
-                raise LaunchError(f"{self.machine.name} named a file outside of its folder: {relative!r}")
-            offset = min(path.stat().st_size, size) if path.exists() else 0
-            if not size:
-                append_part(path, 0, b"")
-            while offset < size:
-                data = self._timed("read", f"{name}/{relative}", offset, min(self._chunk, size - offset))[1][0]
-                if not data:
-                    raise LaunchError(f"{name}/{relative} on {self.machine.name} is shorter than it was")
-                append_part(path, offset, data)
-                offset += len(data)
-                yield
-
-    def _finish(self, one: Followed, found: Exit, raw: bytes) -> Iterator[None]:
-        """What else it left in its folder, then how it ended."""
-        extra, _ = self._call("extra", one.name)
-        folder = one.mirror.paths.folder
-        for name, size in extra:
-            if "/" in name or name.startswith("."):
-                continue
-            part = folder / f".{name}.part"
-            offset = 0
-            append_part(part, 0, b"")
-            while offset < size:
-                data = self._timed("read", f"{one.name}/{name}", offset, min(self._chunk, size - offset))[1][0]
-                if not data:
-                    break
-                append_part(part, offset, data)
-                offset += len(data)
-                yield
-            part.replace(folder / name)
-        one.mirror.end(found, raw)
 
     # ----------------------------------------------------------------------------------------------------- the machine
 

@@ -17,9 +17,10 @@ from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.runner.settle import row
 from bertdistill.engine.search.past import Proposal, SpaceExhausted
 from bertdistill.engine.search.proposals import Proposer
+from bertdistill.engine.study.planned import Planned
 from bertdistill.engine.study.ranges import inside
 from bertdistill.engine.study.space import resolve
-from bertdistill.engine.study.student import Planned, plan, plan_baseline
+from bertdistill.engine.study.student import plan, plan_baseline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
@@ -93,7 +94,7 @@ class Advancer:
         try:
             planned = plan(spec, Prepared.from_dict(study.prepared), proposal.params)
         except ConfigError as error:
-            settings = resolve(spec.search, proposal.params, spec.fixed)
+            settings = dict(vars(resolve(spec.search, proposal.params, spec.fixed)))
             planned, refused = Planned(dict(proposal.params), settings, {}), ("impossible", str(error))
         else:
             refused = over_limit(spec, planned.known)
@@ -120,7 +121,7 @@ class Advancer:
                 study_id=study.id,
                 origin=origin,
                 params=planned.params,
-                settings=dict(vars(planned.settings)),
+                settings=planned.settings,
                 known=planned.known,
                 proposal_seed=proposal.seed if proposal else None,
                 sampler=proposal.sampler if proposal else "",

@@ -14,6 +14,7 @@ from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.program import ProgramOrder
 from bertdistill.engine.contract.spec import Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
@@ -26,6 +27,7 @@ from bertdistill.engine.study.student import (
     prunes_by_importance,
     wanted_families,
     wanted_ngrams,
+    wanted_pretrain,
     wanted_signals,
     wanted_transfer,
     wanted_units,
@@ -74,6 +76,7 @@ def attempt_spec(
         select_metric=select.name,
         select_direction=select.direction,
         transfer=wanted_transfer(spec),
+        pretrain=wanted_pretrain(spec),
         signals=wanted_signals(spec),
         units=wanted_units(spec),
         vocabularies=wanted_vocabularies(spec),
@@ -84,6 +87,27 @@ def attempt_spec(
         neurons=may_cut(spec, "ffn_size") or may_cut(spec, "ffn_list"),
         projection=may_cut(spec, "hidden_size"),
         measure=measured(spec),
+    )
+
+
+def program_order(
+    spec: StudySpec, trial: Trial, device: Device, *, attempt: int = 1, resume_from: str = ""
+) -> ProgramOrder:
+    """The spec of an attempt that runs a program; only for a study of one."""
+    assert spec.program is not None
+    return ProgramOrder(
+        study=spec.name,
+        trial=trial.number,
+        attempt=attempt,
+        command=spec.program.command,
+        directory=spec.program.directory,
+        environment=spec.program.environment,
+        limit_seconds=spec.program.minutes * 60,
+        grace_seconds=spec.runner.grace_seconds,
+        params=trial.settings,
+        objectives=[objective.metric for objective in spec.objectives],
+        device=dataclasses.asdict(device),
+        resume_from=resume_from,
     )
 
 
@@ -124,18 +148,22 @@ def begin(
             slot=slot.name,
             now=now,
         )
-        order = attempt_spec(
-            spec,
-            workspace,
-            kind=kind,
-            device=slot.device,
-            prepared=fresh.prepared if trial else None,
-            trial=trial,
-            attempt=number,
-            resume_from=resume_from,
-            earlier=earlier,
-        )
-    handle = write_and_start(launcher, RunPaths(folder), order, grace=spec.runner.grace_seconds)
+        order: AttemptSpec | ProgramOrder
+        if trial is not None and spec.program is not None:
+            order = program_order(spec, trial, slot.device, attempt=number, resume_from=resume_from)
+        else:
+            order = attempt_spec(
+                spec,
+                workspace,
+                kind=kind,
+                device=slot.device,
+                prepared=fresh.prepared if trial else None,
+                trial=trial,
+                attempt=number,
+                resume_from=resume_from,
+                earlier=earlier,
+            )
+    handle = write_and_start(launcher, RunPaths(folder), order, slot.device, grace=spec.runner.grace_seconds)
     with db.write() as session:
         writes.set_attempt_handle(session, attempt.id, handle.to_dict())
     return attempt
@@ -148,15 +176,17 @@ def _set_running(session: Writing, trial_id: int, now: float) -> bool:
     return writes.set_trial_state(session, trial_id, TrialState.RUNNING, now=now, reason=reason)
 
 
-def write_and_start(launcher: Launcher, paths: RunPaths, order: AttemptSpec, *, grace: float) -> Handle:
+def write_and_start(
+    launcher: Launcher, paths: RunPaths, order: AttemptSpec | ProgramOrder, device: Device, *, grace: float
+) -> Handle:
     """Make the folder, write spec.json, start; returns the handle. LaunchError if that fails."""
     try:
         paths.folder.mkdir(mode=0o700, parents=True)
         order.write(paths.spec)
     except OSError as error:
         raise LaunchError(f"cannot write {paths.spec}: {error.strerror}", hint="Free disk space.") from error
-    handle = launcher.start(paths, order.device, grace=grace)
-    return dataclasses.replace(handle, device=order.device)
+    handle = launcher.start(paths, device, grace=grace)
+    return dataclasses.replace(handle, device=device)
 
 
 def free_folder(wanted: Path) -> Path:

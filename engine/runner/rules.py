@@ -67,7 +67,12 @@ def over_limit(spec: StudySpec, known: Mapping[str, float]) -> tuple[str, str] |
     """Class and sentence when what is known before training breaks a threshold: such a trial needs no run."""
     for objective in spec.objectives:
         value = known.get(objective.metric)
-        if METRICS[objective.metric].known_before and value is not None and not objective.feasible(value):
+        if (
+            objective.metric in METRICS
+            and METRICS[objective.metric].known_before
+            and value is not None
+            and not objective.feasible(value)
+        ):
             side = "below" if objective.direction == "maximize" else "above"
             return "limit", f"{objective.metric} is {value:,.6g}, {side} the threshold {objective.threshold:,.6g}"
     return None

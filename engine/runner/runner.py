@@ -31,6 +31,7 @@ from bertdistill.engine.runner.clock import Clock
 from bertdistill.engine.runner.collector import Collector
 from bertdistill.engine.runner.logged import LoggedRuns
 from bertdistill.engine.runner.lookups import Lookups
+from bertdistill.engine.runner.notifier import Notifier
 from bertdistill.engine.runner.plain_log import PlainFormatter
 from bertdistill.engine.runner.rules import is_logged
 from bertdistill.engine.runner.scheduler import Scheduler
@@ -77,6 +78,7 @@ class Runner:
     _logged: LoggedRuns = field(init=False)
     _scheduler: Scheduler = field(init=False)
     _advancer: Advancer = field(init=False)
+    _notifier: Notifier = field(init=False)
     _benched: set[int] = field(default_factory=set)
     """Studies on which ticks failed again and again; left alone until someone resumes them."""
     _spent: dict[int, float] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Runner:
         shared = (self._lookups, self._at_study, self.clock.steady)
         self._collector = Collector(*given, *shared)
         self._logged = LoggedRuns(self.workspace)
+        self._notifier = Notifier(self.workspace, self.db, self._lookups.spec)
         failed = self._collector.failed
         self._scheduler = Scheduler(*given, *shared, self._pause, failed)
         self._advancer = Advancer(self.db, self._lookups, self._proposer, self._scheduler, self._pause, failed)
@@ -118,6 +121,7 @@ class Runner:
         if not self.draining:
             self._scheduler.launch(now)
         self._keep_house(now)
+        self._notifier.look(now)
         if self.draining and not live:
             self.leaving = True
         return not self.leaving and self.has_work()
@@ -169,8 +173,9 @@ class Runner:
             log.warning("waiting: %s", error)
 
     def close(self) -> None:
-        """Leave the workers running and stop asking."""
+        """Leave the workers running and stop asking; messages that are being sent get a few seconds."""
         self._proposer.close()
+        self._notifier.close()
 
     def give_up(self, error: BaseException) -> None:
         """After ticks failed again and again: pause the study at hand (all running ones when none was), saying why,
@@ -214,6 +219,7 @@ class Runner:
             with self.db.read() as session:
                 self.clock.not_before(reads.newest_end(session))
             retention.finish_all(self.db, self.workspace, now=now)
+            self._notifier.look(now)  # before anything happens: what is from earlier is told apart from what comes
             self._tidied = True
 
     def _account(self, studies: Sequence[Study]) -> None:

@@ -32,7 +32,7 @@ from bertdistill.store.db import Database
 from bertdistill.store.rows import Attempt, Study, Trial
 
 SLOTS_SECONDS = 60.0
-"""Seconds for which the list of slots is cached: NVML is slow."""
+"""Seconds for which the list of slots is cached: NVML is slow. A fleet caches those of this machine by itself."""
 BUSY_NOTICE_SECONDS = 600.0
 
 log = logging.getLogger("bertdistill.runner")
@@ -166,7 +166,7 @@ class Scheduler:
     def _slots_for(self, key: SlotSettings) -> tuple[int, list[Slot]]:
         """How many workers the study may have at once, and the slots that these may take: of GPUs all there are."""
         at, own, slots = self._slots.get(key, (0.0, 0, []))
-        if not slots or time.monotonic() - at > SLOTS_SECONDS:
+        if not slots or key.machines or time.monotonic() - at > SLOTS_SECONDS:
             own, slots = usable(self.launcher, key)
             self._slots[key] = (time.monotonic(), own, slots)
         return own, slots

@@ -18,7 +18,7 @@ from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Tri
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
-INFEASIBLE = frozenset({"diverged", "cuda_oom", HOST_OOM})
+INFEASIBLE = frozenset({"diverged", "cuda_oom", HOST_OOM, "infeasible", "time_limit"})
 """Caused by the parameters: the optimiser learns from these and they are not repeated."""
 UNBLAMED = frozenset({"complete", "stopped", "never_started", "machine_restarted", "node_lost", *INFEASIBLE})
 """Ends that say nothing bad about machine or code."""
@@ -67,11 +67,14 @@ def verdict(
     detail = outcome.get("detail") or last_line(ended.log_tail)
     if status == "complete" and not missing:
         return Verdict(TrialState.COMPLETE)
-    if status == "complete" or (ended.kind == "complete" and not status):
+    if status == "pruned":
+        return Verdict(TrialState.PRUNED, reason, detail)
+    if status == "complete" or (ended.kind == "complete" and status in ("", "failed")):
         reason = "no_result"
-        detail = (
+        said = (
             f"no value for {', '.join(missing)}" if missing else "the worker exited without reporting that it was done"
         )
+        detail = outcome.get("detail") or said
     elif HOST_OOM in (reason, ended.kind) and not alone:
         return Verdict(TrialState.WAITING, HOST_OOM, detail)
     elif status == "infeasible" or ended.kind in INFEASIBLE:

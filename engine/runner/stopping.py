@@ -14,10 +14,10 @@ from bertdistill.engine.pareto.frontier import Objective, dominates, feasible, n
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
 Curve = Sequence[tuple[float, float]]
-"""Evaluations in order: (share of the training done, from 0 to 1; value of the score)."""
+"""Evaluations in order: (share of the training done, from 0 to 1, or for a program its step; value of the score)."""
 
 NEAR = 0.02
-"""Two evaluations whose shares of the training differ by no more were made at the same point of their trials."""
+"""Two evaluations that are no more of a whole training apart were made at the same point of their trials."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,16 @@ def should_stop(
     *,
     quantile: float,
     min_trials: int,
+    score: Objective | None,
+    end: float = 1.0,
 ) -> str:
     """Why the running trial should stop now, in words; '' to let it continue.
 
     The rest of its training is assumed to bring as much as the `quantile` of earlier trials gained from the same point
     to their end. It stops when even that score, at its known size, is dominated by a trial of the present frontier.
-    The rule never fires unless exactly one objective is a score and all others are known before training, nor before
-    `min_trials` complete trials were seen at this point.
+    The rule never fires unless all objectives but the `score` are known, nor before `min_trials` complete trials were
+    seen at this point. `end` is where a training ends: 1, or the last step of a program.
     """
-    score = scored(objectives)
     if (
         score is None
         or not curve
@@ -53,22 +54,30 @@ def should_stop(
     ):
         return ""
     share, value = curve[-1]
-    if share >= 1.0 or not math.isfinite(value):
+    if share >= end or not math.isfinite(value):
         return ""
-    rest = [gain for trial in finished if (gain := gain_from(trial, share, score)) is not None]
+    rest = [gain for trial in finished if (gain := gain_from(trial, share, score, NEAR * end)) is not None]
     if len(rest) < min_trials:
         return ""
     sign = 1.0 if score.direction == "maximize" else -1.0
     hoped = value + sign * max(0.0, upper_quantile([sign * gain for gain in rest], quantile))
     point = oriented({**known, score.metric: hoped}, objectives)
-    better = _dominating(point, finished, objectives)
+    better = _dominating(point, finished, objectives, score)
     if better is None:
         return ""
-    there, digits = float(better.values[score.metric] or 0.0), METRICS[score.metric].decimals
-    return (
-        f"{score.metric} {value:.{digits}f} after {share:.0%} of the training may reach {hoped:.{digits}f}; "
-        f"{better.name} has {there:.{digits}f} and is no larger"
-    )
+    values = (value, hoped, float(better.values[score.metric] or 0.0))
+    now, then, there = (_digits(score.metric, one) for one in values)
+    if end == 1.0:
+        after, others = f"after {share:.0%} of the training", " and is no larger"
+    else:
+        names = " and ".join(one.metric for one in optimised(objectives) if one != score)
+        after, others = f"at step {share:g}", f" and is no worse in {names}" if names else ""
+    return f"{score.metric} {now} {after} may reach {then}; {better.name} has {there}{others}"
+
+
+def _digits(metric: str, value: float) -> str:
+    known = METRICS.get(metric)
+    return f"{value:.4g}" if known is None else f"{value:.{known.decimals}f}"
 
 
 def scored(objectives: Sequence[Objective]) -> Objective | None:
@@ -78,10 +87,10 @@ def scored(objectives: Sequence[Objective]) -> Objective | None:
     return learned[0] if len(learned) == 1 and learned[0].metric in scores else None
 
 
-def gain_from(trial: Finished, share: float, score: Objective) -> float | None:
+def gain_from(trial: Finished, share: float, score: Objective, near_by: float = NEAR) -> float | None:
     """What a finished trial gained from this share of its training to its end, None when not evaluated there."""
     final = trial.values.get(score.metric)
-    near = [value for at, value in trial.curve if abs(at - share) <= NEAR and math.isfinite(value)]
+    near = [value for at, value in trial.curve if abs(at - share) <= near_by and math.isfinite(value)]
     return None if final is None or not near else final - near[-1]
 
 
@@ -92,14 +101,14 @@ def upper_quantile(values: Sequence[float], quantile: float) -> float:
 
 
 def _dominating(
-    point: tuple[float, ...], finished: Sequence[Finished], objectives: Sequence[Objective]
+    point: tuple[float, ...], finished: Sequence[Finished], objectives: Sequence[Objective], score: Objective
 ) -> Finished | None:
     """The trial of the frontier that dominates `point`, the best in the score if several do."""
     fit = [trial for trial in finished if feasible(trial.values, objectives)]
     points = [oriented(trial.values, objectives) for trial in fit]
-    score = next(i for i, objective in enumerate(optimised(objectives)) if objective == scored(objectives))
+    place = optimised(objectives).index(score)
     found = [
-        (at[score], i)
+        (at[place], i)
         for i, (at, best) in enumerate(zip(points, non_dominated(points), strict=True))
         if best and dominates(at, point)
     ]

@@ -118,12 +118,20 @@ def start_study(workspace: Workspace, spec: StudySpec, *, who: str, retry_failed
         with db.write() as session:
             found = [one for one in reads.studies(session) if one.name == spec.name]
             if not found:
-                study = writes.create_study(session, name=spec.name, task=spec.task, spec=dump(spec), now=time.time())
-                record(session, who, "start", study.id)
-                return study
+                return _create(session, spec, who)
             _take_over(session, found[0], spec, who)
             study = reads.study_by_id(session, found[0].id)  # a larger budget may have reopened it
         return _resume(workspace, db, study, who, retry_failed)
+
+
+def _create(session: Writing, spec: StudySpec, who: str) -> Study:
+    study = writes.create_study(
+        session, name=spec.name, kind=spec.kind, task=spec.task, spec=dump(spec), now=time.time()
+    )
+    record(session, who, "start", study.id)
+    if spec.program is not None:  # it has nothing to prepare
+        writes.set_prepared(session, study.id, {})
+    return reads.study_by_id(session, study.id)
 
 
 def refuse_unknown_machines(workspace: Workspace, spec: StudySpec) -> None:

@@ -25,7 +25,7 @@ from bertdistill.engine.runner import dispatch
 from bertdistill.engine.runner.dispatch import devices_in_use
 from bertdistill.engine.runner.settle import last_line
 from bertdistill.engine.steering.integrity import FILES, fingerprints
-from bertdistill.engine.steering.recording import record, refuse_logged, writing
+from bertdistill.engine.steering.recording import record, refuse_logged, refuse_program, writing
 from bertdistill.engine.study.outline import outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -62,6 +62,7 @@ def promote(
         with db.write() as session:
             found = reads.study(session, study)
             refuse_logged(found)
+            refuse_program(found)
             trial = reads.trial(session, found.id, number)
             chosen = kept_checkpoint(session, trial, checkpoint)
             version = writes.create_model_version(
@@ -107,7 +108,7 @@ def start(
     )
     try:
         told = dataclasses.replace(told, promote=order)
-        handle = dispatch.write_and_start(launcher, paths, told, grace=spec.runner.grace_seconds)
+        handle = dispatch.write_and_start(launcher, paths, told, told.device, grace=spec.runner.grace_seconds)
     except LaunchError as error:
         with db.write() as session:
             writes.finish_model_version(

@@ -19,6 +19,8 @@ from bertdistill.engine.launch import process
 from bertdistill.engine.runner import bin, retention
 from bertdistill.engine.runner.bin import CACHE, DAY_SECONDS, KEEP_DAYS, LEFTOVER, Item
 from bertdistill.engine.steering.recording import record, writing
+from bertdistill.engine.study.outline import outline
+from bertdistill.engine.study.student import wanted_pretrain
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Reading
 from bertdistill.store.rows import Binned, Checkpoint, Request, Study, StudyState
@@ -114,6 +116,17 @@ RESULTS = frozenset({FOLDER})
 """Kinds of caches that are never pruned: scores on the report split, small and lost for good once the checkpoint is."""
 
 
+PRETRAINED = "pretrained"
+"""Kind of the caches that trials make for other trials, which no preparation names."""
+
+
+def _pretraining(session: Reading) -> str:
+    """The name of a study whose trials may still start from such a cache; empty if there is none."""
+    unfinished = [one for one in reads.studies(session) if one.kind == "search" and one.state != StudyState.COMPLETE]
+    found = ((one, outline(one).spec) for one in unfinished)
+    return next((one.name for one, spec in found if spec is not None and wanted_pretrain(spec)), "")
+
+
 def _find(session: Reading, workspace: Workspace, parts: Collection[str], keep_days: float | None) -> Pruning:
     items: dict[str, tuple[Item, ...]] = {}
     rows: tuple[int, ...] = ()
@@ -127,7 +140,9 @@ def _find(session: Reading, workspace: Workspace, parts: Collection[str], keep_d
         kept.append(f"caches and leftovers are kept while {busy}")
     elif CACHES in parts:
         used = bin.caches_in_use(session)
-        unused = [path for path in cache_folders(workspace) if path not in used and path.split("/")[1] not in RESULTS]
+        stay = RESULTS | ({PRETRAINED} if (name := _pretraining(session)) else set())
+        kept += [f"weights of pre-training are kept while study {name} is not complete"] if name else []
+        unused = [path for path in cache_folders(workspace) if path not in used and path.split("/")[1] not in stay]
         items[CACHES] = tuple(Item(CACHE, path) for path in unused)
     if LEFTOVERS in parts and not busy:
         found, why = leftovers(session, workspace)
@@ -164,10 +179,13 @@ def leftovers(session: Reading, workspace: Workspace) -> tuple[list[str], str]:
         for study in reads.studies(session)
         if study.kind == "search" and study.prepared is None and study.state in (StudyState.PAUSED, StudyState.STOPPED)
     ]
+    waits = _pretraining(session)
     found: list[str] = []
     begun: list[str] = []
     for path in _entries(workspace.caches):
         for entry in _entries(path):
+            if path.name == PRETRAINED and waits:  # its trials continue from it, and may be writing it now
+                continue
             if entry.is_dir() and entry.suffix in _BUILDING:
                 (found if entry.suffix == ".tmp" else begun).append(f"caches/{path.name}/{entry.name}")
     why = ""

@@ -17,7 +17,7 @@ from bertdistill.engine.launch import process
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.lease import ensure_runner, runner_status
 from bertdistill.engine.runner.rules import is_logged
-from bertdistill.engine.study.outline import LOG, outline
+from bertdistill.engine.study.outline import LOG, PROGRAM, outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading, open_db
@@ -48,6 +48,13 @@ def refuse_logged(study: Study) -> None:
     if study.kind == LOG:
         hint = "Its trainings belong to the programs that log them; only a search is controlled from here."
         raise InvalidRequest(f"study {study.name} is a collection of logged runs, not a search", hint=hint)
+
+
+def refuse_program(study: Study) -> None:
+    """InvalidRequest for a study of a program: what its trials save is the program's, and unknown here."""
+    if study.kind == PROGRAM:
+        hint = "Its checkpoints are folders in the run folder of a trial; copy what you need from there."
+        raise InvalidRequest(f"study {study.name} searches a program, which has no models to promote", hint=hint)
 
 
 def record(

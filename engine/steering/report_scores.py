@@ -84,7 +84,7 @@ def _score(
     order = dispatch.attempt_spec(spec, workspace, kind="report", device=device, prepared=study.prepared)
     order = dataclasses.replace(order, report=tuple(wanted))
     paths = RunPaths(dispatch.free_folder(workspace.attempt_folder(study.name, None, 1, "report")))
-    handle = dispatch.write_and_start(launcher, paths, order, grace=spec.runner.grace_seconds)
+    handle = dispatch.write_and_start(launcher, paths, order, order.device, grace=spec.runner.grace_seconds)
     try:
         ended = _followed(launcher, paths, handle, say, sleep)
     except KeyboardInterrupt:

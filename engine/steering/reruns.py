@@ -16,9 +16,11 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.rules import UNDONE, over_limit, used
+from bertdistill.engine.steering.program_reruns import changed_program, program_keys, usual_minutes
 from bertdistill.engine.steering.recording import record, study_and_spec, writing
 from bertdistill.engine.study.config import nearest
 from bertdistill.engine.study.family_checks import idle_keys
+from bertdistill.engine.study.planned import Planned
 from bertdistill.engine.study.scopes import split, uses
 from bertdistill.engine.study.sections import shown
 from bertdistill.engine.study.space import (
@@ -31,7 +33,7 @@ from bertdistill.engine.study.space import (
     in_order,
     middle,
 )
-from bertdistill.engine.study.student import Planned, known, plan
+from bertdistill.engine.study.student import known, plan
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.suggestions import example, fixed_parameter, read_fixed, suggested
 from bertdistill.store import reads, writes
@@ -87,7 +89,7 @@ def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
     """
     chosen = dict(params)
     base = spec.baseline or {}
-    family = base.get("family", spec.settings.family)
+    family = base.get("family", spec.settings.family) if spec.program is None else ""
     for parameter in in_order(spec.proposable):
         name = parameter.name
         if name not in chosen:
@@ -112,7 +114,7 @@ def rerun(workspace: Workspace, study: str, number: int, key: str, value: Any, *
         _refuse_too_large(spec, planned)
         trial = _add_trial(session, found, planned, "rerun", parent.id)
         key = split(key)[1]
-        arguments = {"parent": number, key: getattr(planned.settings, key)}
+        arguments = {"parent": number, key: planned.settings.get(key)}
         record(session, who, "rerun", found.id, trial.id, arguments=arguments, before={key: old})
         return trial
 
@@ -153,11 +155,11 @@ def forecast_rerun(workspace: Workspace, study: str, number: int, key: str, valu
     return Forecast(
         key=split(key)[1],
         before=old,
-        after=getattr(planned.settings, split(key)[1]),
+        after=planned.settings.get(split(key)[1]),
         known=planned.known,
         parent_known=dict(parent.known),
-        minutes=_minutes(planned, done),
-        memory_mb=_memory(planned, done),
+        minutes=_minutes(planned, done) if spec.program is None else usual_minutes(done),
+        memory_mb=_memory(planned, done) if spec.program is None else None,
         judged_by=len(done),
         repeats=_repeated(trials, planned.settings),
         excluded=(over_limit(spec, planned.known) or ("", ""))[1],
@@ -177,8 +179,8 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
         after=planned.params,
         known=planned.known,
         parent_known={},
-        minutes=_minutes(planned, done),
-        memory_mb=_memory(planned, done),
+        minutes=_minutes(planned, done) if spec.program is None else usual_minutes(done),
+        memory_mb=_memory(planned, done) if spec.program is None else None,
         judged_by=len(done),
         repeats=_repeated(trials, planned.settings),
         excluded=(over_limit(spec, planned.known) or ("", ""))[1],
@@ -187,6 +189,8 @@ def forecast_queued(study: Study, spec: StudySpec, trials: Sequence[Trial], para
 
 def changeable(spec: StudySpec, family: str) -> tuple[str, ...]:
     """The settings that a rerun may change: those that apply to students of this family in this study."""
+    if spec.program is not None:
+        return program_keys(spec)
     return tuple(name for name in SEARCHABLE if _applies(spec, family, name))
 
 
@@ -207,6 +211,8 @@ def _changed_trial(
     study: Study, spec: StudySpec, trials: Sequence[Trial], parent: Trial, key: str, value: Any
 ) -> tuple[Planned, Any]:
     """The parent with one setting changed, as a plan, and the old value. A refusal suggests accepted values."""
+    if spec.program is not None:
+        return changed_program(spec, parent, key, value)
     settings = Settings(**parent.settings)
     key = _checked_key(spec, parent.number, settings.family, key)
     old, text = getattr(settings, key), str(value).strip()
@@ -259,7 +265,7 @@ def _with_setting(study: Study, spec: StudySpec, parent: Trial, key: str, new: A
     # Parameters that this change makes inactive take the fixed setting, as in any trial; else equal trials differ.
     idle = [one.key for one in spec.search if one.applies(family) and one.name not in params]
     settings = dataclasses.replace(settings, **{one: fixed.value(one, family) for one in idle})
-    return Planned(params, settings, known(spec, _prepared(study), settings))
+    return Planned(params, dict(vars(settings)), known(spec, _prepared(study), settings))
 
 
 def _changed(spec: StudySpec, settings: Settings, key: str, new: Any) -> Settings:
@@ -292,9 +298,8 @@ def _of_family(spec: StudySpec, settings: Settings, family: str) -> Settings:
     return dataclasses.replace(settings, family=family, **{key: getattr(fixed, key) for key in alone})
 
 
-def _repeated(trials: Sequence[Trial], settings: Settings) -> int | None:
-    wanted = vars(settings)
-    return next((trial.number for trial in trials if trial.settings == wanted and trial.reason != UNDONE), None)
+def _repeated(trials: Sequence[Trial], settings: Mapping[str, Any]) -> int | None:
+    return next((trial.number for trial in trials if trial.settings == settings and trial.reason != UNDONE), None)
 
 
 def _refuse_too_large(spec: StudySpec, planned: Planned) -> None:
@@ -304,7 +309,7 @@ def _refuse_too_large(spec: StudySpec, planned: Planned) -> None:
         raise ActionRefused(refused[1], hint=hint)
 
 
-def _refuse_repeated(trials: Sequence[Trial], settings: Settings) -> None:
+def _refuse_repeated(trials: Sequence[Trial], settings: Mapping[str, Any]) -> None:
     number = _repeated(trials, settings)
     if number is not None:
         state = next(trial.state for trial in trials if trial.number == number)
@@ -320,7 +325,7 @@ def _add_trial(session: Writing, study: Study, planned: Planned, origin: str, pa
         study_id=study.id,
         origin=origin,
         params=planned.params,
-        settings=dict(vars(planned.settings)),
+        settings=planned.settings,
         known=planned.known,
         now=time.time(),
         parent_id=parent_id,
@@ -344,7 +349,11 @@ def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:
 def _of_its_family(planned: Planned, trials: Sequence[Trial]) -> list[Trial]:
     """Complete trials to judge its costs by: another family takes other time and memory for the same operations."""
     complete = [one for one in trials if one.state == TrialState.COMPLETE]
-    return [one for one in complete if one.settings.get("family", "transformer") == planned.settings.family]
+    return [
+        one
+        for one in complete
+        if one.settings.get("family", "transformer") == planned.settings.get("family", "transformer")
+    ]
 
 
 def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
@@ -354,14 +363,14 @@ def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
         for trial in done
         if trial.metrics.get("train_minutes")
     ]
-    return median(paces) * _work(vars(planned.settings), planned.known) if paces else None
+    return median(paces) * _work(planned.settings, planned.known) if paces else None
 
 
 def _memory(planned: Planned, done: Sequence[Trial]) -> float | None:
     """Memory of the complete trial that is closest in batch size, then in size."""
 
     def distance(trial: Trial) -> tuple[int, float]:
-        batch = abs(int(trial.settings["batch_size"]) - planned.settings.batch_size)
+        batch = abs(int(trial.settings["batch_size"]) - int(planned.settings["batch_size"]))
         return batch, abs(float(trial.known.get("params", 0)) - planned.known["params"])
 
     measured = [trial for trial in done if trial.metrics.get("peak_memory_mb")]

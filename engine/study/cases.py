@@ -60,4 +60,4 @@ class Cases:
         beside = [name for name in params if name not in self._searched]
         owned = [(name, *split(name)) for name in (*beside, *names)]
         sets = tuple((key, name) for name, own, key in owned if own in ("", family))
-        return _Case(names, vars(fixed.of(family)), sets)
+        return _Case(names, fixed.named(family), sets)

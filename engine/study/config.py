@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
-from bertdistill.engine.contract.spec import TransferSpec
+from bertdistill.engine.contract.spec import PretrainSpec, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
+from bertdistill.engine.study import program_section
 from bertdistill.engine.study.family_checks import apart, selected, table_and_key
 from bertdistill.engine.study.file_paths import with_absolute_paths
+from bertdistill.engine.study.notify_section import dump_notify, read_notify
 from bertdistill.engine.study.older import modern
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.ranges import dump_range, read_ranges
@@ -39,6 +41,7 @@ from bertdistill.engine.study.study_spec import (
     KEYS,
     SECTIONS,
     MetricsSection,
+    ProgramSection,
     ReferencePoint,
     SamplerSection,
     StudySpec,
@@ -64,16 +67,29 @@ T = TypeVar("T")
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+def load_study(path: Path, overrides: Sequence[str] = (), program: ProgramSection | None = None) -> StudySpec:
     """The study in a TOML file with `--set` overrides; raises ConfigError with one problem per line.
 
-    Relative paths are resolved against the working directory, then the file's folder, and made absolute.
+    Relative paths are resolved against the working directory, then the file's folder, and made absolute. A `program`
+    makes it a study of its command, which works in its directory unless the file says another.
     """
     raw = read_toml(path)
+    filed = raw.get(program_section.SECTION, {})
+    if program is not None and isinstance(filed, dict):
+        raw[program_section.SECTION] = {"directory": program.directory, **filed, "command": program.command}
     changes = [parse_override(text) for text in overrides]
     for change in changes:
         raw = apply_override(raw, change)
-    return _study(with_absolute_paths(raw, path.parent, str(path)), str(path), changes)
+    return _study(with_absolute_paths(_in_its_folder(raw, path), path.parent, str(path)), str(path), changes)
+
+
+def _in_its_folder(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A program works in the folder of its study file, or in a folder relative to it."""
+    program = raw.get(program_section.SECTION)
+    if not isinstance(program, dict) or not isinstance(program.get("directory", ""), str):
+        return raw
+    directory = Path(path.parent, Path(program.get("directory", "")).expanduser()).absolute()
+    return {**raw, program_section.SECTION: {**program, "directory": str(directory)}}
 
 
 def study_from_dict(raw: Mapping[str, Any], *, where: str) -> StudySpec:
@@ -106,22 +122,35 @@ def _related(problem: str, override: str) -> bool:
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The keyword arguments of StudySpec, and all problems."""
-    raw = modern(raw)
-    problems = [*_endless_numbers(raw), *unknown_keys(raw, KEYS, "")]
-    if problems and any("finite" in problem.text for problem in problems):
+    if problems := list(_endless_numbers(raw)):
         return {}, problems
-    found: dict[str, Any] = {}
-    for key in ("name", "task", "note"):
-        if text := _top_problem(key, raw):
-            problems.append(Problem("", key, text))
-        elif key in raw:
-            found[key] = raw[key]
+    return _read_program(raw) if program_section.SECTION in raw else _read_distillation(modern(raw))
+
+
+def _read_program(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    top, problems = _read_top(raw, ("name", "note"))
+    references, wrong = _read_references(raw.get("references"))
+    found, more = program_section.read_program(raw)
+    return {**top, **found, "references": references}, problems + wrong + more
+
+
+def _read_top(raw: Mapping[str, Any], keys: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
+    problems = [Problem("", key, text) for key in keys if (text := _top_problem(key, raw))]
+    wrong = {problem.key for problem in problems}
+    return {key: raw[key] for key in keys if key in raw and key not in wrong}, problems
+
+
+def _read_distillation(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    found, problems = _read_top(raw, ("name", "task", "note"))
+    problems = [*unknown_keys(raw, KEYS, ""), *problems]
     for name, cls in SECTIONS.items():
         if name in ("data", "teacher") and name not in raw:
             problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))
             continue
         if name == "settings":
             found[name], found["family_settings"], wrong = read_settings(raw.get(name, {}))
+        elif name == "notify":
+            found[name], wrong = read_notify(raw.get(name, {}))
         else:
             found[name], wrong = read_dataclass(cls, raw.get(name, {}), name)
         problems += wrong
@@ -130,6 +159,7 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         "baseline": _read_baseline,
         "references": _read_references,
         "transfer": _read_transfer,
+        "pretrain": _read_pretrain,
         "recipes": read_recipes,
     }
     for name, reader in readers.items():
@@ -147,6 +177,8 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         parts = dataclasses.replace(parts, search=found["search"])
         found["ranges"], wrong = read_ranges(raw.get("ranges"), found["search"])
         problems += wrong
+    if found["stopping"] is not None and found["stopping"].metric:
+        problems.append(Problem("stopping", "metric", "is for programs; a distillation is judged by its score"))
     return found, problems + cross_problems(parts)
 
 
@@ -170,6 +202,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         references=tuple((point.name, point.metrics) for point in found["references"]),
         family_settings=found["family_settings"],
         recipes=found["recipes"],
+        pretrain=found["pretrain"] if len(found["pretrain"]) == len(raw.get("pretrain") or ()) else None,
     )
 
 
@@ -207,6 +240,10 @@ def _read_transfer(raw: Any) -> tuple[tuple[TransferSpec, ...], list[Problem]]:
     return _read_tables(TransferSpec, raw, "transfer", "kind")
 
 
+def _read_pretrain(raw: Any) -> tuple[tuple[PretrainSpec, ...], list[Problem]]:
+    return _read_tables(PretrainSpec, raw, "pretrain", "kind")
+
+
 def _read_tables(cls: type[T], raw: Any, section: str, of: str) -> tuple[tuple[T, ...], list[Problem]]:
     """The tables of a list, and their problems; the key `of` tells a table from the others."""
     if raw is None:
@@ -239,6 +276,8 @@ def _endless_numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem
 
 def dump(spec: StudySpec) -> dict[str, Any]:
     """The complete study as JSON-safe dicts; `study_from_dict` reads it back as an equal study."""
+    if spec.program is not None:
+        return _present(_dump_program(spec))
     searched = {parameter.name for parameter in spec.search if not parameter.when}
     settings = {k: v for k, v in dataclasses.asdict(spec.settings).items() if k not in searched} | spec.family_settings
     raw: dict[str, Any] = {
@@ -247,15 +286,31 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "note": spec.note,
         "objectives": [_dump_objective(objective) for objective in spec.objectives],
         "transfer": [_present(dataclasses.asdict(table)) for table in spec.transfer] or None,
+        "pretrain": [_present(dataclasses.asdict(table)) for table in spec.pretrain] or None,
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
         "settings": settings,
+        "notify": dump_notify(spec.notify),
         "recipes": spec.recipes or None,
         "search": _by_family({parameter.name: _dump_parameter(parameter) for parameter in spec.search}),
         "ranges": _by_family({parameter.name: dump_range(parameter) for parameter in spec.ranges}) or None,
         "baseline": spec.baseline,
     }
     return _present(raw)
+
+
+def _dump_program(spec: StudySpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "note": spec.note,
+        "objectives": [_dump_objective(objective) for objective in spec.objectives],
+        "references": [dataclasses.asdict(point) for point in spec.references],
+        **{name: dataclasses.asdict(getattr(spec, name)) for name in program_section.SECTIONS},
+        "settings": spec.values,
+        "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
+        "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
+        "baseline": spec.baseline,
+    }
 
 
 def _by_family(found: Mapping[str, Any]) -> dict[str, Any]:

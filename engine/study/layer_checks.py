@@ -20,12 +20,13 @@ def layer_problems(parts: Parts) -> Iterator[Problem]:
     found = "teacher.outputs is a file" if teacher.outputs else "the probabilities of teacher.ensemble are averaged"
     for term in TERMS.values():
         if term.families & {*selected(parts)}:
-            for table, key in _used(parts, term):
-                text = f"needs the hidden states of one teacher, and {found}; use teacher.model alone, or 0"
+            what = "network" if term.network else "hidden states"
+            for table, key in used(parts, term):
+                text = f"needs the {what} of one teacher, and {found}; use teacher.model alone, or 0"
                 yield Problem(table, key, text)
 
 
-def _used(parts: Parts, term: Term) -> Iterator[tuple[str, str]]:
+def used(parts: Parts, term: Term) -> Iterator[tuple[str, str]]:
     """(table, key) wherever the study file sets or searches a weight above 0."""
     if getattr(parts.settings, term.key):
         yield "settings", term.key

@@ -23,7 +23,8 @@ DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MOST_PART
 """Linear time: it starts only at the start of a word and never backtracks. It also matches inside strings and comments,
 where so many words are never joined by dots."""
 FILES = (
-    *(("data", "train"), ("data", "report"), ("transfer", "path"), ("teacher", "outputs")),
+    *(("data", "train"), ("data", "report"), ("transfer", "path"), ("pretrain", "path")),
+    ("teacher", "outputs"),
     ("teacher", "ensemble", "outputs"),
 )
 """Keys that name files; of lists of tables, of each table."""

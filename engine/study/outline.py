@@ -19,8 +19,8 @@ from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import usual_direction
 from bertdistill.store.rows import Study
 
-LOG = "log"
-"""`Study.kind` of logged runs; otherwise it is a search."""
+SEARCH, PROGRAM, LOG = "search", "program", "log"
+"""`Study.kind`: a search of students, a search of a program's parameters, and logged runs."""
 
 
 @dataclass(frozen=True)

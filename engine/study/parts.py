@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec
+from bertdistill.engine.contract.spec import (
+    SCRATCH,
+    DataSpec,
+    PretrainSpec,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+    TransferSpec,
+)
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, points
@@ -36,6 +44,7 @@ class Parts:
     references: tuple[tuple[str, Mapping[str, float]], ...]
     family_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pretrain: tuple[PretrainSpec, ...] | None = ()
 
     @property
     def fixed(self) -> Fixed:

@@ -21,13 +21,13 @@ from bertdistill.engine.study.sections import (
     value_problem,
 )
 from bertdistill.engine.study.space import (
-    SETTING,
     Parameter,
     Space,
     Value,
-    as_setting,
+    as_field,
     contains,
     describe,
+    field_of,
     of_choices,
 )
 from bertdistill.engine.study.study_text import parse_override
@@ -38,8 +38,8 @@ KEYS = ("low", "high", "choices")
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def read_ranges(raw: Any, space: Space) -> tuple[Space, list[Problem]]:
-    """`[ranges]`: the narrowed parameters of `space`, and all problems."""
+def read_ranges(raw: Any, space: Space, *, own: bool = False) -> tuple[Space, list[Problem]]:
+    """`[ranges]`: the narrowed parameters of `space`, and all problems. Those of a program have their `own` names."""
     if raw is None:
         return (), []
     if not isinstance(raw, Mapping):
@@ -47,7 +47,7 @@ def read_ranges(raw: Any, space: Space) -> tuple[Space, list[Problem]]:
     named = {parameter.name: parameter for parameter in space}
     found: list[Parameter] = []
     problems: list[Problem] = []
-    for name, part in by_name(raw):
+    for name, part in raw.items() if own else by_name(raw):
         if name not in named:
             problems.append(Problem("ranges", str(name), f"is not searched in this study{did_you_mean(name, named)}"))
             continue
@@ -118,10 +118,10 @@ def _choices_between(parameter: Parameter, low: Any, high: Any) -> Parameter:
 
 def _checked(parameter: Parameter, value: Any) -> Value:
     """The value, if the study file allows it."""
-    problem = value_problem(SETTING[parameter.key], value)
+    problem = value_problem(field_of(parameter), value)
     if problem:
         raise ValueError(problem)
-    found = as_setting(parameter.key, value)
+    found = as_field(field_of(parameter), value)
     if not contains(parameter, found):
         raise ValueError(f"= {shown(value)} is outside the range in the study file: {describe(parameter)}")
     return found

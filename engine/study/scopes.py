@@ -79,12 +79,16 @@ class Fixed:
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By name: the settings of a student for which `recipe` is that name, whatever its family."""
+    values: Mapping[str, Any] | None = None
+    """The fixed values of a program, which has neither families nor recipes; None for students."""
 
     def under(self, values: Mapping[str, Any]) -> Fixed:
         """The fixed settings of students with the recipe in `values`, or else with the fixed one.
 
         Keys that the recipe sets have its value for every family.
         """
+        if self.values is not None:
+            return self
         name = str(values.get("recipe", self.settings.recipe))
         if name not in self._under:
             self._under[name] = self._with(name)
@@ -100,13 +104,19 @@ class Fixed:
         return Fixed(dataclasses.replace(self.settings, recipe=name, **table), rest, self.recipes)
 
     def value(self, key: str, family: str) -> Any:
-        """The fixed value of a key for a student of this family."""
+        """The fixed value of a key for a student of this family; None if a program has no such value."""
+        if self.values is not None:
+            return self.values.get(key)
         table = self.tables.get(family, {})
         return table[key] if key in table else getattr(self.settings, key)
 
     def of(self, family: str) -> Settings:
         """All fixed settings of that family."""
         return dataclasses.replace(self.settings, family=family, **self.tables.get(family, {}))
+
+    def named(self, family: str) -> Mapping[str, Any]:
+        """All fixed values by name."""
+        return vars(self.of(family)) if self.values is None else self.values
 
     def baseline(self, changes: Mapping[str, Any]) -> Settings:
         """The settings of trial 0: those of its recipe and family, overridden by `[baseline]`.

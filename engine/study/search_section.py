@@ -5,6 +5,7 @@ Pure: it reads tables that are parsed already. What a space is and means is in `
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
@@ -14,12 +15,13 @@ from bertdistill.engine.contract.spec import SEARCHABLE
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.scopes import SELECTORS, by_name, foreign_problem, joined, split, uses
 from bertdistill.engine.study.sections import did_you_mean, is_number, kind_of, shown, value_problem
-from bertdistill.engine.study.space import SETTING, Parameter, Space, Value, as_setting, contains, describe, setters
+from bertdistill.engine.study.space import SETTING, Parameter, Space, Value, as_field, contains, describe, setters
 
+Field = dataclasses.Field[Any]
 KEYS = ("low", "high", "log", "step", "choices", "when")
 MOST_POINTS = 1_000_000
 """Maximum values of one parameter: they are listed to count students, so a step of 1e-300 would exhaust memory."""
-ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size", "embedding_rank")
+ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size", "embedding_rank", "bottleneck_size", "ffn_count")
 """For these, 0 means "all" or "as the teacher", so it is not less than 1 and cannot be the end of a range."""
 
 
@@ -33,7 +35,7 @@ def read_search(raw: Mapping[str, Any]) -> tuple[Space, list[tuple[str, str]]]:
         if parameter is not None:
             space.append(parameter)
     if not problems:
-        problems = _condition_problems(tuple(space))
+        problems = condition_problems(tuple(space))
     return tuple(space), problems
 
 
@@ -47,6 +49,14 @@ def _read_parameter(name: str, raw: Any) -> tuple[Parameter | None, list[str]]:
         return None, [f"is not a setting{did_you_mean(name, (*SEARCHABLE, *FAMILIES))}"]
     if key not in SEARCHABLE:
         return None, ["cannot be searched; fix it in [settings]"]
+    if isinstance(raw, Mapping) and key in SELECTORS and "when" in raw:
+        return None, ["cannot have a condition, because other parameters depend on it; remove when"]
+    parameter, problems = read_shape(name, raw, SETTING[key], SETTING)
+    return (replace(parameter, families=(family,)) if parameter and family else parameter), problems
+
+
+def read_shape(name: str, raw: Any, field: Field, known: Mapping[str, Field]) -> tuple[Parameter | None, list[str]]:
+    """A parameter from its table. Its values must suit the field, those of its conditions the `known` fields."""
     if not isinstance(raw, Mapping):
         return None, ["must be a table: { low = …, high = … } or { choices = […] }"]
     unknown = [f"has no key {key}{did_you_mean(key, KEYS)}" for key in raw if key not in KEYS]
@@ -54,26 +64,24 @@ def _read_parameter(name: str, raw: Any) -> tuple[Parameter | None, list[str]]:
         return None, unknown
     if ("choices" in raw) == ("low" in raw or "high" in raw):
         return None, ["needs either low and high, or choices"]
-    if key in SELECTORS and "when" in raw:
-        return None, ["cannot have a condition, because other parameters depend on it; remove when"]
-    when, wrong = _read_when(raw.get("when", {}))
-    parameter, problems = _read_choices(name, raw) if "choices" in raw else _read_range(name, raw)
+    when, wrong = _read_when(raw.get("when", {}), known)
+    parameter, problems = _read_choices(name, raw, field) if "choices" in raw else _read_range(name, raw, field)
     if parameter is None or problems or wrong:
         return None, problems + wrong
-    return replace(parameter, when=when, families=(family,) if family else ()), []
+    return replace(parameter, when=when), []
 
 
-def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
+def _read_choices(name: str, raw: Mapping[str, Any], field: Field) -> tuple[Parameter | None, list[str]]:
     extra = [word for word in ("log", "step") if word in raw]
     if extra:
         return None, [f"has choices, so {extra[0]} has no effect; remove it"]
-    choices, key = raw["choices"], split(name)[1]
+    choices = raw["choices"]
     if not isinstance(choices, (list, tuple)):
         return None, [f"choices = {shown(choices)} must be a list"]
-    problems = [f"choices: {text}" for choice in choices if (text := value_problem(SETTING[key], choice))]
+    problems = [f"choices: {text}" for choice in choices if (text := value_problem(field, choice))]
     if problems:
         return None, problems
-    values = tuple(as_setting(key, choice) for choice in choices)
+    values = tuple(as_field(field, choice) for choice in choices)
     if len(set(values)) != len(values):
         return None, ["choices has a duplicate value; remove it"]
     if len(values) < 2:
@@ -81,10 +89,9 @@ def _read_choices(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, 
     return Parameter(name, "choice", choices=values), []
 
 
-def _read_range(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, list[str]]:
-    field = SETTING[split(name)[1]]
+def _read_range(name: str, raw: Mapping[str, Any], field: Field) -> tuple[Parameter | None, list[str]]:
     whole = kind_of(field) == "int"
-    if kind_of(field) == "str":
+    if kind_of(field) not in ("int", "float"):
         return None, ["is not numeric; give choices instead of a range"]
     missing = [f"needs {key} as well as {other}" for key, other in (("low", "high"), ("high", "low")) if key not in raw]
     if missing:
@@ -98,18 +105,18 @@ def _read_range(name: str, raw: Mapping[str, Any]) -> tuple[Parameter | None, li
     if problems:
         return None, problems
     low, high = raw["low"], raw["high"]
-    problems = _range_problems(split(name)[1], low, high, log, step)
+    problems = _range_problems(field, low, high, log, step)
     number = int if whole else float
     kind: Literal["int", "float"] = "int" if whole else "float"
     size = None if step is None or (whole and step == 1) else number(step)
     return Parameter(name, kind, number(low), number(high), log, size), problems
 
 
-def _range_problems(key: str, low: float, high: float, log: bool, step: float | None) -> list[str]:
+def _range_problems(field: Field, low: float, high: float, log: bool, step: float | None) -> list[str]:
     if low >= high:
         return [f"low = {shown(low)} is not below high = {shown(high)}; fix a single value in [settings]"]
-    if key in ZERO_IS_SPECIAL and low == 0:
-        return [f"low = 0 cannot be the end of a range: {SETTING[key].metadata['help']} Start at 1"]
+    if field is SETTING.get(field.name) and field.name in ZERO_IS_SPECIAL and low == 0:
+        return [f"low = 0 cannot be the end of a range: {field.metadata['help']} Start at 1"]
     if log and low <= 0:
         return [f"low = {shown(low)} has no logarithm; set low above 0 or remove log"]
     if log and step is not None:
@@ -124,22 +131,22 @@ def _range_problems(key: str, low: float, high: float, log: bool, step: float | 
     return []
 
 
-def _read_when(raw: Any) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
+def _read_when(raw: Any, known: Mapping[str, Field]) -> tuple[dict[str, tuple[Value, ...]], list[str]]:
     if not isinstance(raw, Mapping) or not all(isinstance(v, (list, tuple)) and v for v in raw.values()):
         return {}, ['when must map parameters to lists of values: when = { layer_choice = ["even"] }']
     problems = [
         f"when.{name}: {problem}"
         for name, values in raw.items()
-        if name in SETTING
+        if name in known
         for value in values
-        if (problem := value_problem(SETTING[name], value))
+        if (problem := value_problem(known[name], value))
     ]
     if problems:
         return {}, problems
-    return {n: tuple(as_setting(n, v) if n in SETTING else v for v in values) for n, values in raw.items()}, []
+    return {n: tuple(as_field(known[n], v) if n in known else v for v in values) for n, values in raw.items()}, []
 
 
-def _condition_problems(space: Space) -> list[tuple[str, str]]:
+def condition_problems(space: Space) -> list[tuple[str, str]]:
     named = {parameter.name: parameter for parameter in space}
     problems = []
     for parameter in space:

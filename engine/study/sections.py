@@ -17,6 +17,8 @@ from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec
 T = TypeVar("T")
 SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 """Suffixes of large numbers."""
+SCALAR = "scalar"
+"""Type of a field for text, numbers, true and false alike."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
         return _list_problem(value, whole=kind == "list[int]")
     if kind == "dict[str, float]":
         return "" if isinstance(value, Mapping) else f"= {shown(value)} must be a table"
+    if kind == "dict[str, str]":
+        return _texts_problem(value)
+    if kind == SCALAR:
+        return "" if isinstance(value, (str, bool)) or is_number(value) else "must be text, a number, true or false"
     if kind == "str":
         choices = field.metadata.get("choices")
         if not isinstance(value, str):
@@ -62,6 +68,13 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
     if not is_number(value) or (whole and not isinstance(value, int)):
         return f"= {shown(value)} must be a {'whole ' if whole else ''}number"
     return limit_problem(value, field.metadata.get("low"), field.metadata.get("high"))
+
+
+def _texts_problem(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"= {shown(value)} must be a table"
+    wrong = next((item for item in value.values() if not isinstance(item, str)), None)
+    return "" if wrong is None else f"has {shown(wrong)}, which is not text; quote it"
 
 
 def limit_problem(value: float, low: float | None, high: float | None) -> str:
@@ -167,6 +180,8 @@ def _converted(kind: str, value: Any) -> Any:
         return float(value)
     if kind == "dict[str, float]":
         return {str(name): float(number) for name, number in value.items()}
+    if kind == "dict[str, str]":
+        return dict(value)
     return list(value) if kind.startswith("list") else value
 
 

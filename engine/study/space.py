@@ -17,7 +17,7 @@ from typing import Any, Literal
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.scopes import Fixed, joined, split, uses
-from bertdistill.engine.study.sections import did_you_mean, is_number, kind_of, one_of, shown
+from bertdistill.engine.study.sections import SCALAR, did_you_mean, is_number, kind_of, one_of, shown
 
 Value = int | float | str | bool
 
@@ -50,6 +50,8 @@ class Parameter:
     """Active only for these families of the study; empty if for all of them."""
     recipes: tuple[str, ...] = ()
     """Active only with these recipes, as others set its key themselves, or with none (""); empty if with all."""
+    own: bool = False
+    """It is of a program: its name is the program's, whatever setting is named likewise here."""
 
     @cached_property
     def key(self) -> str:
@@ -67,6 +69,23 @@ class Parameter:
 
 
 Space = tuple[Parameter, ...]
+
+
+def field_of(parameter: Parameter) -> dataclasses.Field[Any]:
+    """The key that it sets, with type, limits and choices."""
+    if not parameter.own:
+        return SETTING[parameter.key]
+    values = parameter.choices
+    return own_field(parameter.name, values) if values else own_field(parameter.name, (parameter.low, parameter.high))
+
+
+def own_field(name: str, values: Iterable[Any]) -> dataclasses.Field[Any]:
+    """A key of a program that can have these values: whole numbers, numbers, or anything."""
+    kinds = {type(value) for value in values}
+    kind = "int" if kinds == {int} else "float" if kinds in ({float}, {int, float}) else SCALAR
+    found: dataclasses.Field[Any] = dataclasses.field()
+    found.name, found.type = name, kind
+    return found
 
 
 # -------------------------------------------------------------------------------------------------------------- values
@@ -137,7 +156,9 @@ def active(space: Space, params: Mapping[str, Any], fixed: Fixed) -> dict[str, V
 
 
 def family_of(params: Mapping[str, Any], fixed: Fixed) -> str:
-    """The family of a student with these parameters."""
+    """The family of a student with these parameters; a program has none."""
+    if fixed.values is not None:
+        return ""
     fixed = fixed.under(params)
     own = fixed.recipes.get(fixed.settings.recipe, {})
     return str(own.get("family") or params.get("family", fixed.settings.family))
@@ -161,9 +182,9 @@ def coerce(parameter: Parameter, text: str) -> Value:
     text = text.strip()
     candidates: Iterable[Any] = parameter.choices
     for choice in candidates:
-        if text == str(choice):
+        if text == str(choice) or (isinstance(choice, bool) and text == shown(choice)):
             return choice if isinstance(choice, (int, float, str)) else str(choice)
-    number = _number(text, whole=kind_of(SETTING[parameter.key]) == "int")
+    number = _number(text, whole=kind_of(field_of(parameter)) == "int")
     if number is not None and contains(parameter, number):
         return number
     wrong = f"= {text} is outside the search space:"
@@ -285,9 +306,9 @@ def describe(parameter: Parameter) -> str:
     return text + (f", only when {' and '.join(asked)}" if asked else "")
 
 
-def as_setting(name: str, value: Value) -> Value:
-    """The value in the type of its setting: an integer given for a float becomes a float."""
-    return float(value) if kind_of(SETTING[name]) == "float" else value
+def as_field(field: dataclasses.Field[Any], value: Value) -> Value:
+    """The value in the type of its key: an integer given for a float becomes a float."""
+    return float(value) if kind_of(field) == "float" else value
 
 
 def _number(text: str, *, whole: bool) -> int | float | None:

@@ -8,19 +8,21 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import RANDOM, SCRATCH, Settings, TransferSpec
+from bertdistill.engine.contract.spec import RANDOM, SCRATCH, PretrainSpec, Settings, TransferSpec
+from bertdistill.engine.families.bottleneck import BOTTLENECK
 from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
-from bertdistill.engine.families.family import Student
+from bertdistill.engine.families.family import Family, Student
+from bertdistill.engine.families.phases import PRETRAIN_EPOCHS
 from bertdistill.engine.families.stored import Contents
-from bertdistill.engine.families.table import FAMILIES, unused, weights_of
+from bertdistill.engine.families.table import FAMILIES, pretrained, unused, weights_of
 from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.study.planned import Planned, plan_program
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space, active, resolve
 from bertdistill.engine.study.study_spec import StudySpec
@@ -31,25 +33,20 @@ RANGE_POINTS = 7
 """Into so many parts a range of sizes is divided where the lengths of texts are counted."""
 
 
-@dataclass(frozen=True)
-class Planned:
-    """One completed parameter set: the active parameters, all settings, and what is known before training."""
-
-    params: dict[str, Any]
-    settings: Settings
-    known: dict[str, float]
-
-
 def plan(spec: StudySpec, facts: Prepared, params: Mapping[str, Any]) -> Planned:
     """Complete a parameter set; raises ConfigError if no student can be built from it."""
+    if spec.program is not None:
+        return plan_program(spec, params)
     settings = resolve(spec.search, params, spec.fixed)
-    return Planned(dict(active(spec.search, params, spec.fixed)), settings, known(spec, facts, settings))
+    return Planned(dict(active(spec.search, params, spec.fixed)), dict(vars(settings)), known(spec, facts, settings))
 
 
 def plan_baseline(spec: StudySpec, facts: Prepared) -> Planned:
     """Trial 0: the fixed settings overridden by `[baseline]`."""
+    if spec.program is not None:
+        return plan_program(spec, spec.baseline or {})
     settings = spec.fixed.baseline(spec.baseline or {})
-    return Planned(params_of(spec.search, settings), settings, known(spec, facts, settings))
+    return Planned(params_of(spec.search, settings), dict(vars(settings)), known(spec, facts, settings))
 
 
 def params_of(space: Space, settings: Settings) -> dict[str, Any]:
@@ -91,8 +88,9 @@ def teacher_known(facts: Prepared, task: Task) -> dict[str, float]:
 def _model_known(facts: Prepared, task: Task) -> dict[str, float]:
     """A student that keeps everything is as large as its teacher."""
     kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
+    family: Family = BOTTLENECK if kept.init_shape.get("bottleneck") else TRANSFORMER
     try:
-        found = TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), task, facts)
+        found = family.known(family.plan(kept, Settings(), scratch=False), task, facts)
     except ConfigError:  # an architecture whose costs are not computed
         found = {"params": float(facts.teacher_params)} if facts.teacher_params else {}
     size = found.get("params", 0) * BYTES_PER_WEIGHT
@@ -110,15 +108,20 @@ def planned_student(spec: StudySpec, facts: Prepared, settings: Settings) -> Stu
             f"the preparation of this study did not cache the teacher's {', '.join(sorted(missing))}",
             hint="Start a new study that fixes or searches these settings from the beginning.",
         )
-    if facts.features and not facts.teacher_folder and (online := terms.online(settings)):
+    if facts.features and not facts.teacher_folder and (found := terms.with_network(settings)):
         raise ConfigError(
-            f"settings.{online[0].key} needs a teacher model in every step of training, and this study has none",
-            hint=f"Set {online[0].key} = 0.",
+            f"settings.{found[0].key} needs a teacher model in every step of training, and this study has none",
+            hint=f"Set {found[0].key} = 0.",
         )
     if terms.transfer_share(settings) and facts.features and not facts.transfer_features:
         raise ConfigError(
             "transfer_share is above 0, but the preparation of this study made no transfer set",
             hint="Start a new study that fixes or searches transfer_share from the beginning.",
+        )
+    if facts.features and not facts.corpus.folder and pretrained(settings):
+        raise ConfigError(
+            "pretrain_epochs is above 0, but the preparation of this study collected no texts for it",
+            hint="Start a new study that fixes or searches pretrain_epochs from the beginning.",
         )
     return family.plan(facts, settings, scratch=spec.student.init == SCRATCH)
 
@@ -156,7 +159,16 @@ def wanted_signals(spec: StudySpec) -> list[str]:
 
 def wanted_transfer(spec: StudySpec) -> list[TransferSpec]:
     """The transfer sets, if any trial of the study may draw from them; the preparation makes them."""
-    return list(spec.transfer) if any(possible(spec, "transfer_share")) else []
+    read = any(possible(spec, "transfer_share")) or any(one.kind == "transfer" for one in wanted_pretrain(spec))
+    return list(spec.transfer) if read else []
+
+
+def wanted_pretrain(spec: StudySpec) -> list[PretrainSpec]:
+    """Texts for pre-training, if any trial of the study may be pre-trained; the preparation collects them."""
+    families = [name for name in possible(spec, "family") if PRETRAIN_EPOCHS in FAMILIES[name].settings]
+    if not any(any(of_family(spec, PRETRAIN_EPOCHS, name)) for name in families):
+        return []
+    return list(spec.pretrain) or [PretrainSpec("train")]
 
 
 def wanted_families(spec: StudySpec) -> list[str]:

@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
-from bertdistill.engine.contract.terms import TERMS
+from bertdistill.engine.contract.terms import TERMS, TOGETHER
 from bertdistill.engine.families import sparsity
+from bertdistill.engine.families.phases import NEEDS
 from bertdistill.engine.pareto.frontier import Objective, optimised
+from bertdistill.engine.study.bottleneck_checks import bottleneck_problems
 from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
 from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
+from bertdistill.engine.study.network_checks import network_problems
 from bertdistill.engine.study.parts import Parts
+from bertdistill.engine.study.phase_checks import phase_problems, pointless_phase
 from bertdistill.engine.study.pruning_checks import pointless, pruning_problems
 from bertdistill.engine.study.recipes_section import recipe_problems
 from bertdistill.engine.study.sections import (
@@ -53,8 +57,11 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _search,
         _student,
         transformer_problems,
+        bottleneck_problems,
         vocabulary_problems,
         pruning_problems,
+        network_problems,
+        phase_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]
@@ -251,7 +258,7 @@ def _transfer(parts: Parts) -> Iterator[Problem]:
         text = "is above 0, but there is no [[transfer]] table to draw from; add one, or use 0"
         yield from (Problem(table, SHARE, text) for table, share, _ in named if share)
         yield from (Problem(*table_and_key(one.name), text) for one in searched)
-    elif not wrong and not named and not searched:
+    elif not wrong and not named and not searched and not any(one.kind == "transfer" for one in parts.pretrain or ()):
         yield Problem(
             "transfer", "", "has no effect: no trial draws from it; set or search transfer_share, or remove it"
         )
@@ -316,6 +323,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
+        case "layerwise_share" if parts.values("layerwise", family) == (TOGETHER,):
+            return f'with layerwise = "{TOGETHER}"; set or search layerwise'
         case "compared_layers" if parts.values("separate_layers", family) == (0,):
             return "with separate_layers = 0: all layers see both segments; set or search separate_layers"
         case "transfer_share" if _untaught(parts, family):
@@ -324,6 +333,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return 'with soft_loss = "mse"; remove it'
         case _ if key in sparsity.KEYS:
             return pointless(parts, key, family)
+        case _ if key in NEEDS:
+            return pointless_phase(parts, key, family)
     weight = weightless(parts, key, family)
     return f"with {weight} = 0; set or search {weight}" if weight else ""
 

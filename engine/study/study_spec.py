@@ -9,8 +9,17 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.contract.spec import DataSpec, Settings, StudentSpec, TeacherSpec, TransferSpec, key
+from bertdistill.engine.contract.spec import (
+    DataSpec,
+    PretrainSpec,
+    Settings,
+    StudentSpec,
+    TeacherSpec,
+    TransferSpec,
+    key,
+)
 from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.study.notify_section import NotifySection
 from bertdistill.engine.study.ranges import present
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Space
@@ -82,6 +91,22 @@ class StoppingSection:
     quantile: float = key(
         0.9, low=0.01, high=1, help="Quantile of earlier gains assumed as the optimistic remaining gain of a trial."
     )
+    metric: str = key(
+        "", help="Of a program: the objective that it reports step by step and is judged by; empty: the first one."
+    )
+
+
+@dataclass(frozen=True)
+class ProgramSection:
+    """`[program]`: any program as the worker of the trials, instead of a distillation."""
+
+    command: list[str] = key(
+        help="The program and its arguments, without a shell. {NAME} stands for the value of a parameter, {params} for "
+        "the path of a JSON file with all of them."
+    )
+    directory: str = key("", help="Working directory of the program; empty: the folder of the study file.")
+    environment: dict[str, str] = key({}, help="Additional environment variables of the program.")
+    minutes: float = key(0.0, low=0, help="Time limit of one attempt, after which it is infeasible; 0 means no limit.")
 
 
 @dataclass(frozen=True)
@@ -97,10 +122,13 @@ class StudySpec:
     """A complete, resolved study file."""
 
     name: str = key(help="Name of the study: letters, digits, dots, dashes and underscores.")
-    task: str = key(help="question-answering or text-classification.")
+    task: str = key("", help="question-answering or text-classification; a study of a program has none.")
     note: str = key("", help="Free text shown with the study.")
-    data: DataSpec
-    teacher: TeacherSpec
+    data: DataSpec = field(default_factory=DataSpec)
+    teacher: TeacherSpec = field(default_factory=TeacherSpec)
+    program: ProgramSection | None = key(None, help="A program that is the worker, instead of task, data and teacher.")
+    values: dict[str, Any] = field(default_factory=dict)
+    """The fixed values of a program, which stand in `[settings]`."""
     student: StudentSpec = field(default_factory=StudentSpec)
     settings: Settings = field(default_factory=Settings)
     family_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -116,15 +144,24 @@ class StudySpec:
     sampler: SamplerSection = field(default_factory=SamplerSection)
     runner: RunnerSection = field(default_factory=RunnerSection)
     stopping: StoppingSection = field(default_factory=StoppingSection)
+    notify: NotifySection = field(default_factory=NotifySection)
     transfer: tuple[TransferSpec, ...] = ()
+    pretrain: tuple[PretrainSpec, ...] = ()
     references: tuple[ReferencePoint, ...] = ()
     ranges: Space = ()
     """Narrowed parameters: they apply to proposals; everything else uses `search`."""
 
     @property
     def fixed(self) -> Fixed:
-        """The fixed settings, with those of single families."""
+        """The fixed settings, with those of single families; of a program its fixed values."""
+        if self.program is not None:
+            return Fixed(values=self.values)
         return Fixed(self.settings, self.family_settings, self.recipes)
+
+    @property
+    def kind(self) -> str:
+        """`Study.kind` of such a study."""
+        return "search" if self.program is None else "program"
 
     @property
     def proposable(self) -> Space:
@@ -132,7 +169,7 @@ class StudySpec:
         return present(self.search, self.ranges)
 
 
-KEYS = {field.name: field for field in dataclasses.fields(StudySpec) if field.name != "family_settings"}
+KEYS = {field.name: field for field in dataclasses.fields(StudySpec) if field.name not in ("family_settings", "values")}
 """Keys allowed at the top level of a study file."""
 SECTIONS: dict[str, type] = {
     "data": DataSpec,
@@ -144,5 +181,6 @@ SECTIONS: dict[str, type] = {
     "sampler": SamplerSection,
     "runner": RunnerSection,
     "stopping": StoppingSection,
+    "notify": NotifySection,
 }
 """Tables of keys that are all read in the same way."""

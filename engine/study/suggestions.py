@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from bertdistill.engine.study.sections import is_number, kind_of, one_of, shown, value_problem
-from bertdistill.engine.study.space import SETTING, Parameter, Value, as_setting, contains
+from bertdistill.engine.study.space import SETTING, Parameter, Value, as_field, contains, field_of
 
 MOST_TRIED = 100
 """Candidates tried on either side; widths divisible by the heads are closer than that."""
@@ -61,7 +61,7 @@ def suggested(parameter: Parameter, text: str, old: Value, taken: Callable[[Valu
         wanted = float(old)
 
     def nearest(side: Iterable[Value]) -> list[Value]:
-        held = (as_setting(parameter.key, one) for one in islice(side, MOST_TRIED))
+        held = (as_field(field_of(parameter), one) for one in islice(side, MOST_TRIED))
         return _first(2, (one for one in held if one != old and contains(parameter, one)), taken)
 
     below, above = map(nearest, _sides(parameter, wanted, old))

@@ -17,6 +17,7 @@ theme = "light"
 marker = "ascii"
 mouse = false
 refresh = 5
+notify = "bell"
 
 [keys]
 quit = "f10, ctrl+q"
@@ -55,7 +56,7 @@ def test_the_config_file_beats_the_defaults(tmp_path: Path, file: Path) -> None:
     file.write_text(FULL)
     environ = {"XDG_CONFIG_HOME": str(tmp_path), "SSH_CONNECTION": "1 2 3 4"}
     keymap = {"quit": "f10,ctrl+q"}
-    expected = Options(tmp_path, theme="light", marker="ascii", mouse=False, refresh=5.0, keymap=keymap)
+    expected = Options(tmp_path, theme="light", marker="ascii", mouse=False, refresh=5.0, notify="bell", keymap=keymap)
     assert expected == options(tmp_path, Wishes(), environ, IDS)
 
 
@@ -89,6 +90,7 @@ def test_where_the_config_file_lies(environ: dict[str, str], expected: str | Non
         ('them = "dark"', "them is not a known key; did you mean theme?"),
         ('theme = "pink"', 'theme = "pink" is not valid; use auto, dark, light or ansi'),
         ("theme = 3", "theme = 3 is not valid"),
+        ('notify = "loud"', 'notify = "loud" is not valid; use none, bell or desktop'),
         ('marker = "dots"', 'marker = "dots" is not valid; use braille, hd or ascii'),
         ('mouse = "no"', 'mouse = "no" must be true or false, without quotes'),
         ('refresh = "fast"', 'refresh = "fast" must be a number'),

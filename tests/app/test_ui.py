@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sqlite3
 import threading
@@ -27,6 +28,9 @@ from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
+from bertdistill.store import reads, writes
+from bertdistill.store.db import open_db
+from bertdistill.store.rows import StudyState
 
 READY = "q quit"
 
@@ -253,6 +257,21 @@ async def test_a_sequence_of_our_own_goes_past_the_screen(ws: Workspace, monkeyp
         monkeypatch.setattr(pilot.app._driver, "write", written.append)
         pilot.app.write_to_terminal("\x1b]52;c;eA==\x07")
         assert ["\x1b]52;c;eA==\x07"] == written
+
+
+async def test_the_bell_rings_when_a_study_ends(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the person wants it; not for what was so when the app opened."""
+    written: list[str] = []
+    async with playing(ws) as pilot:
+        monkeypatch.setattr(pilot.app, "options", dataclasses.replace(pilot.app.options, notify="bell"))
+        monkeypatch.setattr(pilot.app, "write_to_terminal", written.append)
+        pilot.app.look_again()
+        await until(pilot, lambda: pilot.app._glances is not None, "a first look")
+        assert [] == written
+        with closing(open_db(ws.path)) as db, db.write() as session:
+            study = reads.study(session, "demo")
+            writes.set_study_state(session, study.id, StudyState.PAUSED, now=2e9)
+        await until(pilot, lambda: written == ["\x07"], "the bell")
 
 
 async def test_a_screen_that_does_not_come_can_be_left(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import sync_folder
@@ -32,13 +33,23 @@ def cache_key(**parts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def build_once(folder: Path, build: Callable[[Path], None], say: Say = lambda text: None) -> Path:
-    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; other builders wait for the first.
+LOCK_SECONDS = 0.5
+"""How often a builder that waits for another one may look whether it should stop."""
 
-    A damaged folder is rebuilt, and the damaged file is reported to `say`.
+
+def build_once(
+    folder: Path,
+    build: Callable[[Path], None],
+    say: Say = lambda text: None,
+    waiting: Callable[[], None] = lambda: None,
+) -> Path:
+    """Create `folder` with `build(temporary)` and a rename, unless it exists intact; other builders wait for it.
+
+    A damaged folder is rebuilt, and the damaged file is reported to `say`. `waiting` is called again and again while
+    another process builds it; what it raises ends the wait.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with _locked(FileLock(lock_of(folder)), waiting):
         if found := damage(folder):
             say(f"{found}; it is rebuilt")
             shutil.rmtree(folder)  # processes that have it mapped keep the old files
@@ -52,6 +63,25 @@ def build_once(folder: Path, build: Callable[[Path], None], say: Say = lambda te
             temporary.rename(folder)
             sync_folder(folder.parent)
     return folder
+
+
+def lock_of(folder: Path) -> Path:
+    """The lock that is held while a cache folder is built or checked."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
+@contextmanager
+def _locked(lock: FileLock, waiting: Callable[[], None]) -> Iterator[None]:
+    while True:
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+            break
+        except Timeout:
+            waiting()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sync_files(folder: Path) -> None:

@@ -18,8 +18,9 @@ from bertdistill.engine.distill.families.model import Fitted, Outputs
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.losses import Losses, losses_of
+from bertdistill.engine.distill.training.schedule import Schedule, schedule
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.distill.training.train import Job, Schedule, evaluated, predict, schedule
+from bertdistill.engine.distill.training.train import Job, evaluated, predict
 
 
 def one_step(features: int) -> Schedule:

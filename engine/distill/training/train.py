@@ -5,7 +5,6 @@ It knows features, a model and settings, but neither their origin nor the meanin
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,35 +17,31 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS, EventWriter
+from bertdistill.engine.contract.events import CHECKPOINT, PROGRESS
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.contract.terms import transfer_rows, transfer_share
 from bertdistill.engine.distill.compression.passes import Moment, Pass
 from bertdistill.engine.distill.data.batches import (
     Batch,
-    IntArray,
-    batches_per_epoch,
     by_length,
     collate,
-    epoch_order,
     pad_edges,
 )
-from bertdistill.engine.distill.families.model import Model, Servable
+from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Servable
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.dropout import cheap_dropout
 from bertdistill.engine.distill.training.forward import forward
-from bertdistill.engine.distill.training.layerwise import Layerwise
+from bertdistill.engine.distill.training.layerwise import Layerwise, enter, readable
 from bertdistill.engine.distill.training.losses import Losses, losses_of
+from bertdistill.engine.distill.training.schedule import Phase, Schedule, schedule
 from bertdistill.engine.distill.training.terms.step import MASKED, Step
+from bertdistill.engine.families.stages import Stage
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
 
-LOGGED_POINTS = 2000
-"""Minimum seconds between loss reports: enough for any curve, and the device rarely has to wait."""
 PROGRESS_SECONDS = 1.0
 
 
@@ -62,6 +57,14 @@ class Evaluation:
     """The metric that selects the best checkpoint, oriented so that larger is better."""
     metrics: dict[str, float]
     files: Mapping[str, str | bytes]
+
+
+class Reporter(Protocol):
+    """Where a training reports to: the events of its attempt."""
+
+    def emit(self, kind: str, **fields: Any) -> None: ...
+
+    def metrics(self, step: int, values: dict[str, float]) -> None: ...
 
 
 class Stop(Protocol):
@@ -82,7 +85,7 @@ class Job:
     features: Features
     settings: Settings
     paths: RunPaths
-    events: EventWriter
+    events: Reporter
     stop: Stop
     device: torch.device
     precision: torch.dtype
@@ -98,6 +101,10 @@ class Job:
     """Writes a best checkpoint; if None, as `model.save` writes the last one."""
     resume_from: Path | None = None
     phase: str = "train"
+    seconds: float = 0.0
+    """Spent on what this training starts from."""
+    losses: Callable[[Batch], Losses] | None = None
+    """The losses of a batch, if they are not the terms of the settings."""
 
     @property
     def helpers(self) -> torch.nn.ModuleDict | None:
@@ -108,73 +115,6 @@ class Job:
     def trained(self) -> torch.nn.Module:
         """The network with its helpers."""
         return torch.nn.ModuleDict({"net": self.model.net, "helpers": self.helpers}) if self.helpers else self.model.net
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The length of a run in optimiser steps, and when it is evaluated."""
-
-    features: int
-    """Inputs of one epoch."""
-    batch_size: int
-    from_transfer: int
-    """Rows of each batch without a label."""
-    accumulation: int
-    passes_per_epoch: int
-    passes: int
-    """Total number of batches. The last step accumulates the remaining ones, so that no run exceeds its epochs."""
-    steps: int
-    warmup: int
-    evaluate_after: tuple[int, ...]
-    log_every: int
-
-    def evaluation_due(self, position: Position) -> bool:
-        """Whether an evaluation is due before the next step (it is repeated if it was interrupted)."""
-        marks = self.evaluate_after
-        return position.evaluations < len(marks) and position.step >= marks[position.evaluations]
-
-    def passes_of(self, step: int) -> int:
-        """Number of batches accumulated in the step after so many steps."""
-        return min(self.accumulation, self.passes - step * self.accumulation)
-
-    def examples(self, step: int) -> int:
-        """Examples seen in so many steps. Within an epoch, its smaller batch counts as the last one."""
-        epochs, passes = divmod(min(step * self.accumulation, self.passes), self.passes_per_epoch)
-        return epochs * self.features + min(passes * self.batch_size, self.features)
-
-
-def schedule(features: int, settings: Settings, transfer: int = 0) -> Schedule:
-    """The schedule of `settings` for so many labelled features; at least one step.
-
-    With a transfer set of `transfer` features, an epoch still is one pass over the labelled ones.
-    """
-    others = transfer_rows(settings.batch_size, transfer_share(settings)) if transfer else 0
-    per_epoch = batches_per_epoch(features, settings.batch_size - others)
-    passes = max(1, math.ceil(round(per_epoch * settings.epochs, 6)))  # 10 batches, 1.1 epochs: 11 and not 12
-    steps = -(-passes // settings.accumulation)
-    marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
-    return Schedule(
-        features=features + per_epoch * others,
-        batch_size=settings.batch_size,
-        from_transfer=others,
-        accumulation=settings.accumulation,
-        passes_per_epoch=per_epoch,
-        passes=passes,
-        steps=steps,
-        warmup=round(steps * settings.warmup_fraction),
-        evaluate_after=tuple(marks),
-        log_every=-(-steps // LOGGED_POINTS),
-    )
-
-
-def learning_rate(step: int, plan: Schedule, peak: float) -> float:
-    """Linear rise from 0 over the warm-up, then linear decay that would reach 0 one step after the last.
-
-    The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the first step has rate 0.
-    """
-    if step < plan.warmup:
-        return peak * step / plan.warmup
-    return peak * (plan.steps - step) / max(1, plan.steps - plan.warmup)
 
 
 def make_optimizer(model: torch.nn.Module, settings: Settings, passes: Sequence[Pass] = ()) -> torch.optim.AdamW:
@@ -202,21 +142,22 @@ def train(job: Job) -> Position:
     Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
     settings, net = job.settings, job.model.net
-    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
+    compared = job.layerwise.compared if job.layerwise else ()
+    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer, compared)
     optimizer = make_optimizer(job.trained, settings, job.passes)
     peaks = [group["lr"] for group in optimizer.param_groups]
     extra = [weight for group in optimizer.param_groups[2:] for weight in group["params"]]
     trained = [*job.trained.parameters(), *extra]
-    position = Position()
+    position = Position(seconds=job.seconds)
     checkpoints.seed_everything(settings.seed)
     if job.resume_from is not None:
         position = checkpoints.read_position(job.resume_from)
         checkpoints.restore(job.resume_from, net, optimizer, job.helpers, job.passes)
-    batches = _batches(job, plan, first_pass=position.step * settings.accumulation)
-    edges = pad_edges(job.features.lengths)
+    batches = _batches(job, plan, position.step)
     log = _Log(job, plan)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
+    entered: Stage | None = None
 
     def here(**changes: Any) -> Position:
         return replace(position, seconds=clock.seconds(), **changes)
@@ -225,7 +166,7 @@ def train(job: Job) -> Position:
         if position.step == plan.steps:
             for one in job.passes:
                 one.at_end()
-        due = plan.evaluation_due(position)
+        due = plan.evaluation_due(position.step, position.evaluations)
         if due:
             try:
                 position = evaluated(job, plan, here(evaluations=position.evaluations + 1))
@@ -241,16 +182,22 @@ def train(job: Job) -> Position:
         if stopping:
             raise Stopped
         net.train()
-        now = Moment(position.step, plan.steps, lambda step: learning_rate(step, plan, settings.learning_rate))
+        now = Moment(position.step, plan.steps, plan.rate)
+        phase, step = plan.at(position.step)
+        stage = phase.stage_at(step)
+        if stage is not entered and job.layerwise is not None:
+            enter(net, stage)
+        if step == stage.begin:  # moments of another loss would choose the size of the first updates
+            optimizer.state.clear()
+        entered = stage
         for one in job.passes:
             one.before_step(now)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = learning_rate(now.step, plan, peak)
-        parts = list(itertools.islice(batches, plan.passes_of(position.step)))
-        examples = sum(map(len, parts))
-        for rows in parts:
-            batch = collate(job.features, rows, edges=edges, pad_id=job.pad_id, teacher=job.teacher).to(job.device)
-            losses = losses_of(_step(job, batch))
+        for group, peak in zip(optimizer.param_groups, _peaks(peaks, phase), strict=True):
+            group["lr"] = phase.rate(step, peak)
+        parts = next(batches)
+        examples = sum(len(batch.rows) for batch in parts)
+        for batch in parts:
+            losses = _losses(job, batch.to(job.device), phase, stage)
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
         for one in job.passes:
@@ -261,19 +208,31 @@ def train(job: Job) -> Position:
             one.after_step(now)
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
-        if position.step % plan.log_every == 0 or position.step == plan.steps:
+        if position.step % plan.log_every == 0 or step + 1 == stage.end:
             log.flush(position.step, norm, now.rate(now.step))
 
 
-def _step(job: Job, batch: Batch) -> Step:
-    """The forward passes of one batch."""
-    if job.layerwise is None:
+def _peaks(peaks: Sequence[float], phase: Phase) -> list[float]:
+    """The peak learning rates of the optimiser's groups: the phase's for the network; passes have their own."""
+    return [phase.settings.learning_rate] * 2 + [*peaks[2:]]
+
+
+def _losses(job: Job, batch: Batch, phase: Phase, stage: Stage) -> Losses:
+    """The losses of one batch, after its forward passes."""
+    if job.losses is not None:
+        return job.losses(batch)
+    if job.layerwise is None or not phase.taught:
         with cheap_dropout(job.model.net, job.device):
-            return Step(forward(job.model, batch, precision=job.precision), batch, job.settings)
+            return losses_of(Step(forward(job.model, batch, precision=job.precision), batch, phase.settings))
+    mixed = job.layerwise.mixed(batch, job.precision) if stage.predicts else None
+    if not stage.compares:
+        with cheap_dropout(job.model.net, job.device):
+            outputs = forward(job.model, readable(job.model, batch), precision=job.precision)
+        return losses_of(Step(outputs, batch, phase.settings, job.helpers, mixed=mixed, stage=stage))
     taught = job.layerwise.taught(batch, job.precision)
     with cheap_dropout(job.model.net, job.device):
         outputs = job.layerwise.student(job.model, batch, job.precision)
-    return Step(outputs, batch, job.settings, job.helpers, taught)
+    return losses_of(Step(outputs, batch, phase.settings, job.helpers, taught, mixed, stage))
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:
@@ -309,32 +268,25 @@ def _report(job: Job, role: str, position: Position, saved: checkpoints.Saved, m
         CHECKPOINT,
         role=role,
         step=position.step,
-        folder=_named(saved.folder, job.paths.folder),
+        folder=str(saved.folder),
         sha256=saved.sha256,
         size_bytes=saved.size_bytes,
         metrics=metrics,
     )
 
 
-def _named(folder: Path, run: Path) -> str:
-    """Relative to the run folder, which may be copied to another machine; a teacher's are in the caches."""
-    return folder.relative_to(run).as_posix() if folder.is_relative_to(run) else str(folder)
-
-
-def _batches(job: Job, plan: Schedule, *, first_pass: int) -> Iterator[IntArray]:
-    """The features of each batch from pass number `first_pass` on, epoch after epoch, endlessly."""
-    epoch, skip = divmod(first_pass, plan.passes_per_epoch)
-    while True:
-        order = epoch_order(
-            job.features.lengths,
-            job.settings.batch_size,
-            seed=job.settings.seed,
-            epoch=epoch,
-            transfer=job.transfer,
-            from_transfer=plan.from_transfer,
-        )
-        yield from order[skip:]
-        epoch, skip = epoch + 1, 0
+def _batches(job: Job, plan: Schedule, step: int) -> Iterator[list[Batch]]:
+    """The batches of each step after the first `step` ones, to the end of the last phase."""
+    edges = pad_edges(job.features.lengths)
+    for phase, first in plan.rest(step):
+        features, transfer, teacher = job.features, job.transfer, job.teacher
+        if not phase.taught:
+            labelled = len(features) - transfer
+            features, transfer, teacher = features.part(0, labelled), 0, {}
+            if TOKEN_TYPES not in job.model.inputs:  # they are there for a teacher that runs in the step
+                features = replace(features, token_types=None)
+        for parts in phase.batches(features.lengths, transfer, first):
+            yield [collate(features, rows, edges=edges, pad_id=job.pad_id, teacher=teacher) for rows in parts]
 
 
 class _Clock:

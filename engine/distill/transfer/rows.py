@@ -24,9 +24,12 @@ def with_transfer(run: Run, train: Examples, tokenizer: Any) -> Examples:
 
 
 def _held(run: Run, train: Examples) -> dict[str, set[Text]]:
-    """The texts of the validation and the report split, all of them, however few are used."""
+    parts = held_back(run, train)
+    return {name: {normal((row.text, row.pair)) for row in part.rows} for name, part in parts.items()}
+
+
+def held_back(run: Run, train: Examples) -> dict[str, Examples]:
+    """The validation and the report split, all of them, however few of their examples are used."""
     data = dataclasses.replace(run.spec.data, max_search_examples=0, max_report_examples=0)
     _, search = cut(load_examples(data, train.task, "train", train.labels), data)
-    report = load_examples(data, train.task, "report", train.labels)
-    parts = {"validation": search, "report": report}
-    return {name: {normal((row.text, row.pair)) for row in part.rows} for name, part in parts.items()}
+    return {"validation": search, "report": load_examples(data, train.task, "report", train.labels)}

@@ -131,6 +131,29 @@ def test_caches_stay_while_something_is_prepared(bench: Workbench, engine: Type)
     assert ("study new would resume from it" in out, "caches   " in out) == (True, True)
 
 
+def test_weights_of_pretraining_stay_while_trials_may_start_from_them(bench: Workbench, engine: Type) -> None:
+    """Trials make them for other trials, and no preparation names them; nor is one taken away that is being made."""
+    for key in ("done", "begun.training"):
+        folder = bench.workspace.caches / "pretrained" / key
+        folder.mkdir(parents=True)
+        (folder / "encoder.safetensors").write_bytes(b"w" * 1000)
+    made = {"caches/pretrained/done", "caches/pretrained/begun.training"}
+
+    def planned() -> tuple[set[str], list[str]]:
+        found = json.loads(engine("prune", "--dry-run", "--json")[1])
+        return {path for paths in found["paths"].values() for path in paths} & made, found["kept"]
+
+    assert (made, []) == planned()
+    study = bench.study()
+    with bench.db.write() as session:
+        writes.set_study_spec(session, study.id, study.spec | {"settings": {"pretrain_epochs": 1.0}})
+        session.change(type(study), study.id, state=type(study.state).STOPPED)
+    assert (set(), [f"weights of pre-training are kept while study {study.name} is not complete"]) == planned()
+    with bench.db.write() as session:
+        session.change(type(study), study.id, state=type(study.state).COMPLETE)
+    assert (made, []) == planned()
+
+
 def test_backup_while_the_runner_works(bench: Workbench, engine: Type, tmp_path: Path) -> None:
     """All rows, those in the write-ahead log included; what is not a backup is never replaced."""
     copy = tmp_path / "copy.db"

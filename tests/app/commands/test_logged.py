@@ -18,7 +18,7 @@ from bertdistill.engine.interchange import log as log_module
 Type = Callable[..., tuple[int, str, str]]
 NO_SEARCH = "study mine is a collection of logged runs, not a search"
 STUDY_FILE = Path(__file__).parents[3] / "sample_configs" / "demo.toml"
-NOT_ABOUT_STUDIES = {"new", "demo", "import", "models", "ask", "passages", "score", "doctor"}
+NOT_ABOUT_STUDIES = {"new", "search", "demo", "import", "models", "ask", "passages", "score", "doctor"}
 """Commands that look at no study of the workspace, or at promoted models only."""
 
 
@@ -90,9 +90,9 @@ REFUSES = {
     "survey": ["survey", "mine"],
 }
 WORDS = {
-    "errors": (2, "is a logged run, of which no predictions are stored"),
+    "errors": (2, "is of a study of logged runs: no predictions are stored"),
     "cascade": (1, "mine is a study of logged runs; cascades join classifiers"),
-    "difficulty": (1, "mine is a study of logged runs, which have no teacher"),
+    "difficulty": (1, "mine is a study of logged runs, without a teacher"),
     "ladder": (1, "study mine has no complete trial with a family and acc"),
     "survey": (1, "study mine has no complete trial with a score and a size"),
 }

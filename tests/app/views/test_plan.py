@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import study_spec
 
 from bertdistill.app.views.plan import make_plan, plan_text
 from bertdistill.engine.contract.errors import ConfigError
@@ -56,7 +57,7 @@ def test_heads_and_neurons_that_pruning_removes(spec: StudySpec) -> None:
     settings = dataclasses.replace(spec.settings, pruning="gradual", pruning_scope="neurons", sparsity=0.25)
     dense = make_plan(spec, say=lambda text: None)
     found = make_plan(dataclasses.replace(spec, settings=settings), say=lambda text: None)
-    gone = 2 * 64 * (64 + 1 + 64)  # of two layers with four times 64 neurons
+    gone = 2 * 16 * (64 + 1 + 64)  # a quarter of the 64 neurons in each of two layers
     assert dense["sizes"]["largest"] - gone == found["sizes"]["largest"]
     slots, largest = max(1, spec.runner.slots), dense["sizes"]["largest"]
     assert dense["disk_bytes"]["checkpoints"] + slots * largest == found["disk_bytes"]["checkpoints"]
@@ -81,6 +82,25 @@ def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
     assert 7 * 5 < planned["train_windows"] < 7 * 20
     assert 2 * planned["train_windows"] == planned["steps"]["baseline"]
     assert f"in an estimated {planned['train_windows']:,} windows" in plan_text(spec, planned)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, ""),
+        ({"projection_weight": 1.0}, "projection_weight: "),
+        ({"dual_share": 0.5, "vocab_size": 90}, "dual_share: "),
+        ({"projection_weight": 1.0, "dual_share": 0.5, "vocab_size": 90}, "projection_weight and dual_share: "),
+    ],
+)
+def test_patents_are_noted(tmp_path: Path, settings: dict[str, Any], named: str) -> None:
+    """Only where a study uses what is patented."""
+    said: list[str] = []
+    sections: dict[str, Any] = {"search": {"layers": {"low": 1, "high": 2}}, "baseline": {"layers": 2}}
+    make_plan(study_spec(tmp_path, settings={"hidden_size": 32, **settings}, **sections), say=said.append)
+    found = [note for note in said if "11,797,862" in note]
+    assert bool(named) == len(found)
+    assert all(note.startswith(f"note: {named}Google LLC holds US patents") for note in found)
 
 
 @pytest.mark.parametrize(("metric", "noted"), [("latency_ms", 1), ("latency_ratio", 0)])

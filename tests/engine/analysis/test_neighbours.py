@@ -9,6 +9,7 @@ import pytest
 from bertdistill.engine.analysis.neighbours import Neighbour, expected, nearest
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.study.space import Parameter
+from bertdistill.engine.study.student import params_of
 from bertdistill.store.rows import Trial, TrialState
 
 SPACE = (
@@ -34,7 +35,7 @@ def test_the_nearest_come_first() -> None:
         trial(4, None, layers=3, learning_rate=1e-4, layer_choice="first"),
         trial(5, 90.0, layers=1, learning_rate=1e-5, layer_choice="even"),
     ]
-    found = nearest(SPACE, trials, here, "accuracy")
+    found = nearest(SPACE, trials, params_of(SPACE, here), "accuracy")
     assert [2, 1, 0] == [one.number for one in found]
     assert [0.25 / 3**0.5, 0.5 / 3**0.5, 1 / 3**0.5] == pytest.approx([one.distance for one in found])
 
@@ -43,7 +44,7 @@ def test_an_inactive_parameter_is_a_whole_axis_away() -> None:
     """A condition that does not hold in one of two trials keeps them apart, in both not."""
     space = (*SPACE[:1], Parameter("head_seed", "int", low=0, high=9, when={"layers": (1, 2)}))
     with_it, without = trial(0, 1.0, layers=2, head_seed=4), trial(1, 2.0, layers=3)
-    found = nearest(space, [with_it, without], Settings(layers=3, head_seed=4), "accuracy")
+    found = nearest(space, [with_it, without], params_of(space, Settings(layers=3, head_seed=4)), "accuracy")
     assert [(1, 0.0), (0, pytest.approx(((0.25**2 + 1) / 2) ** 0.5))] == [(one.number, one.distance) for one in found]
 
 

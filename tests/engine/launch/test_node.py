@@ -193,8 +193,8 @@ def test_a_checkpoint_is_here_before_its_line(site: Callable[..., Site], tmp_pat
         nonlocal looked
         events = one.paths().events.read_bytes().splitlines() if one.paths().events.exists() else []
         for event in map(parse_event, events):
-            if event and event["k"] == "checkpoint" and (one.far().folder / event["folder"]).is_dir():
-                assert (one.paths().folder / event["folder"] / "position.json").exists()
+            if event and event["k"] == "checkpoint" and (one.far().checkpoints / Path(event["folder"]).name).is_dir():
+                assert Path(event["folder"], "position.json").exists()
                 looked += 1
         return data
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.runner.stopping import Curve, Finished, gain_from, should_stop, upper_quantile
+from bertdistill.engine.runner.stopping import Curve, Finished, gain_from, scored, should_stop, upper_quantile
 
 OBJECTIVES = (Objective("exact", "maximize"), Objective("params", "minimize"))
 
@@ -28,7 +28,9 @@ FINISHED = [
 
 def ask(curve: Curve, size: float, **more: Any) -> str:
     arguments: dict[str, Any] = {"finished": FINISHED, "objectives": OBJECTIVES, "quantile": 1.0, "min_trials": 4}
-    return should_stop(curve, {"params": size}, **{**arguments, **more})
+    arguments |= more
+    score = scored(arguments["objectives"])
+    return should_stop(curve, {"params": size}, **arguments, score=score)
 
 
 def test_a_hopeless_trial_is_stopped_with_the_reason() -> None:
@@ -86,15 +88,19 @@ def test_other_measured_objectives_switch_the_rule_off() -> None:
 
 def test_a_size_that_is_not_known_switches_the_rule_off() -> None:
     """The rule never guesses a size."""
-    assert "" == should_stop([(0.5, 1.0)], {}, FINISHED, OBJECTIVES, quantile=1.0, min_trials=1)
+    assert "" == should_stop([(0.5, 1.0)], {}, FINISHED, OBJECTIVES, quantile=1.0, min_trials=1, score=OBJECTIVES[0])
 
 
 def test_losses_fall() -> None:
     """For a score that is minimised, hope is a fall."""
     objectives = (Objective("search_loss", "minimize"), OBJECTIVES[1])
     finished = [Finished("trial 0", [(0.5, 2.0), (1.0, 1.0)], {"search_loss": 1.0, "params": 1e6})]
-    assert "" == should_stop([(0.5, 1.9)], {"params": 2e6}, finished, objectives, quantile=1.0, min_trials=1)
-    reason = should_stop([(0.5, 2.5)], {"params": 2e6}, finished, objectives, quantile=1.0, min_trials=1)
+    assert "" == should_stop(
+        [(0.5, 1.9)], {"params": 2e6}, finished, objectives, quantile=1.0, min_trials=1, score=scored(objectives)
+    )
+    reason = should_stop(
+        [(0.5, 2.5)], {"params": 2e6}, finished, objectives, quantile=1.0, min_trials=1, score=scored(objectives)
+    )
     assert (
         "search_loss 2.5000 after 50% of the training may reach 1.5000; trial 0 has 1.0000 and is no larger" == reason
     )

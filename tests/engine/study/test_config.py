@@ -15,7 +15,7 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.spec import SEARCHABLE, FineTuneSpec
-from bertdistill.engine.families import sparsity
+from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.study.config import (
@@ -433,9 +433,10 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size", "embedding_rank")
     ]
     numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share", "vocab_size")]
-    numeric = [n for n in numeric if n not in ("relation_heads", "relation_layer")]  # without effect at weight 0
+    numeric = [n for n in numeric if n not in ("relation_heads", "relation_layer", "layerwise_share")]  # no effect at 0
+    numeric = [n for n in numeric if n not in ("projection_weight", "dual_share")]  # need other keys
     numeric = [n for n in numeric if n != "separate_layers"]  # fewer than layers
-    numeric = [n for n in numeric if n in FAMILIES["transformer"].settings - sparsity.KEYS]
+    numeric = [n for n in numeric if n in FAMILIES["transformer"].settings - sparsity.KEYS - phases.NEEDS.keys()]
     names = draw(st.lists(st.sampled_from(numeric), unique=True, max_size=6))
     cut = draw(st.integers(0, len(names)))
     search: dict[str, Any] = {"layers": {"low": 1, "high": 6}}

@@ -102,7 +102,8 @@ def test_the_comparison_of_ways_and_times_is_a_study(tmp_path: Path) -> None:
     assert (None, params) == planned(pruning="proximal")
 
     def of(**params: Any) -> Any:
-        return effect(spec, facts, plan(spec, facts, {"pruning_when": "before", "sparsity": 0.5, **params}).settings)
+        planned = plan(spec, facts, {"pruning_when": "before", "sparsity": 0.5, **params})
+        return effect(spec, facts, Settings(**planned.settings))
 
     assert of(pruning="gradual") == of(pruning="gradual", pruning_when="after")
     assert of(pruning="gradual") == of(pruning="magnitude", pruning_when="during")

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.families.model import Outputs
+from bertdistill.engine.families.layer_pairs import Pairs, compared
+from bertdistill.engine.families.stages import WHOLE, Stage
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
@@ -29,7 +31,7 @@ class Step:
     """The student's outputs for one batch, the batch with the teacher's signals, and the settings.
 
     `helpers` are learned projections by the name of their term; `teacher` are the outputs of a teacher that runs in the
-    step.
+    step; `mixed` its logits for the texts in pieces of both vocabularies, (rows, choices).
     """
 
     out: Outputs
@@ -37,6 +39,9 @@ class Step:
     settings: Settings
     helpers: nn.ModuleDict | None = None
     teacher: Outputs | None = None
+    mixed: Tensor | None = None
+    stage: Stage = WHOLE
+    """Which terms and layers count."""
 
     @cached_property
     def logits(self) -> Tensor:
@@ -58,6 +63,10 @@ class Step:
         """The outputs of the teacher in the step."""
         assert self.teacher is not None, "a term of the loss is marked online, but no teacher ran"
         return self.teacher
+
+    def compared(self, pairs: Pairs) -> Pairs:
+        """Those pairs of layers that are compared in this step."""
+        return tuple(pair for pair in compared(pairs, self.settings) if self.stage.covers(pair[0]))
 
     def projected(self, name: str, states: Tensor) -> Tensor:
         """States of the student in the teacher's width, which they have if the term of that name has no projection."""

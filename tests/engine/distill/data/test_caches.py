@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.distill.data.caches import MANIFEST, build_once, damage, refuse_damage
+from bertdistill.engine.distill.data.caches import MANIFEST, build_once, damage, lock_of, refuse_damage
 
 
 def build(folder: Path) -> None:
@@ -64,3 +65,17 @@ def test_a_whole_cache_is_used_and_an_old_one_without_a_manifest_too(tmp_path: P
         refuse_damage([build_once(folder, build, said.append)])
         (folder / MANIFEST).unlink(missing_ok=True)
     assert ([], inode) == (said, (folder / "values.npy").stat().st_ino)
+
+
+def test_whoever_waits_for_another_builder_can_end_it(tmp_path: Path) -> None:
+    """It is asked again and again, and takes over when the lock is free."""
+    folder, asked = tmp_path / "key", list[int]()
+
+    def waiting() -> None:
+        asked.append(1)
+        raise KeyboardInterrupt
+
+    with FileLock(lock_of(folder)), pytest.raises(KeyboardInterrupt):
+        build_once(folder, build, waiting=waiting)
+    assert (not folder.exists(), [1]) == (True, asked)
+    assert build_once(folder, build, waiting=waiting).is_dir()

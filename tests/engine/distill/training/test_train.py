@@ -35,15 +35,14 @@ from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import read_position
+from bertdistill.engine.distill.training.schedule import schedule
 from bertdistill.engine.distill.training.train import (
     Diverged,
     Evaluation,
     Job,
     choose_precision,
-    learning_rate,
     make_optimizer,
     predict,
-    schedule,
     train,
 )
 
@@ -303,13 +302,13 @@ def test_learning_rate_is_that_of_transformers(warmup: float) -> None:
     """The same rate at every step as `get_linear_schedule_with_warmup`, so that recipes carry over."""
     plan = schedule(80, Settings(batch_size=8, epochs=2, warmup_fraction=warmup))
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-5)
-    theirs = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
+    theirs = get_linear_schedule_with_warmup(optimizer, plan.phases[0].warmup, plan.steps)
     expected = []
     for _ in range(plan.steps):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         theirs.step()
-    assert expected == pytest.approx([learning_rate(step, plan, 3e-5) for step in range(plan.steps)])
+    assert expected == pytest.approx([plan.phases[0].rate(step, 3e-5) for step in range(plan.steps)])
 
 
 @pytest.mark.parametrize(
@@ -318,12 +317,12 @@ def test_learning_rate_is_that_of_transformers(warmup: float) -> None:
 def test_accumulation_ends_with_the_epochs(epochs: float, accumulation: int, passes: list[int]) -> None:
     """The last step takes the batches that are left, never one of an epoch that was not asked for."""
     plan = schedule(COUNT, Settings(batch_size=8, epochs=epochs, accumulation=accumulation))
-    assert passes == [plan.passes_of(step) for step in range(plan.steps)]
+    assert passes == [plan.phases[0].passes_of(step) for step in range(plan.steps)]
 
 
 def test_no_epoch_is_started_for_a_rounding_error() -> None:
     """10 batches and 1.1 epochs are 11 batches, although the product of the floats is larger than 11."""
-    assert 11 == schedule(80, Settings(batch_size=8, epochs=1.1)).passes
+    assert 11 == schedule(80, Settings(batch_size=8, epochs=1.1)).phases[0].passes
 
 
 def test_accumulated_batches_weigh_by_their_examples(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Pre-training of students as masked language models, before the task."""

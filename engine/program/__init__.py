@@ -1,0 +1,1 @@
+"""Runs someone's program as the worker of a trial. Standard library only."""
