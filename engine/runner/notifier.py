@@ -16,9 +16,10 @@ from bertdistill.engine.contract.folder import read_object, write_json
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.messages import Messenger
 from bertdistill.engine.runner.occurrences import Marks, first_marks, news, payload
-from bertdistill.engine.study.notify_section import WORKSPACE_FILE, NotifySection, read_workspace_notify
+from bertdistill.engine.study.notify_section import NotifySection, read_workspace_notify
 from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.study.workspace_file import FILE
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study
@@ -93,7 +94,7 @@ class Notifier:
         return own if own.is_set else self._of_workspace()
 
     def _of_workspace(self) -> NotifySection:
-        path = self.workspace.path / WORKSPACE_FILE
+        path = self.workspace.path / FILE
         try:
             changed = path.stat().st_mtime
         except OSError:
