@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import read_object, write_json
+from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.messages import Messenger
 from bertdistill.engine.runner.occurrences import Marks, first_marks, news, payload
@@ -73,7 +74,8 @@ class Notifier:
             self._file(first_marks(studies, now))
             return
         with self.db.read() as session:
-            ids = [one for one, at in reads.recent_ends(session, marks.since).items() if marks.trials.get(one) != at]
+            ends = reads.recent_ends(session, marks.since, without=IMPORTED)  # those ended before, elsewhere
+            ids = [one for one, at in ends.items() if marks.trials.get(one) != at]
             found, after = news(studies, reads.trials_by_id(session, ids), marks, LOG)
             wanted = [one for one in found if to[one.study.id].is_set and one.event in to[one.study.id].on]
             counts = {one.study.id: reads.counts(session, one.study.id) for one in wanted}
