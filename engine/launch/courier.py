@@ -36,20 +36,27 @@ class Courier:
         """Send a file or folder; yields bytes that have arrived. LaunchError if it changes meanwhile."""
         for name, size in item.files:
             path, part = (item.path / name, f"{item.name}/{name}") if name else (item.path, item.name)
-            with path.open("rb") as file:
-                offset = self.call("put", part, -1)[0] if size else 0
-                yield offset
-                while offset <= size:
-                    file.seek(offset)
-                    data = file.read(min(self._chunk, size - offset))
-                    found = self._timed("put", part, offset, blob=data)[0]
-                    yield found - offset
-                    if found == size:
-                        break
-                    offset = found if data and found == offset + len(data) else size + 1
-                else:
-                    raise LaunchError(f"{path} changed while it was sent", hint="Restore it and resume the study.")
+            try:
+                yield from self._push_file(path, part, size)
+            except OSError as error:
+                message = f"{path} cannot be sent to {self.machine}: {error.strerror or error}"
+                raise LaunchError(message, hint="Restore it and resume the study.") from error
         self.call("seal", item.name)
+
+    def _push_file(self, path: Path, part: str, size: int) -> Iterator[int]:
+        with path.open("rb") as file:
+            offset = self.call("put", part, -1)[0] if size else 0
+            yield offset
+            while offset <= size:
+                file.seek(offset)
+                data = file.read(min(self._chunk, size - offset))
+                found = self._timed("put", part, offset, blob=data)[0]
+                yield found - offset
+                if found == size:
+                    break
+                offset = found if data and found == offset + len(data) else size + 1
+            else:
+                raise LaunchError(f"{path} changed while it was sent", hint="Restore it and resume the study.")
 
     def fetch(self, name: str, mirror: Mirror, gate: Gate) -> Iterator[None]:
         """Copy the files that a line names, then append it. What its worker has replaced meanwhile is left out."""

@@ -23,7 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.relocation import translated
 from bertdistill.engine.launch.agent import PROTOCOL, package_version
 from bertdistill.engine.launch.courier import Courier
-from bertdistill.engine.launch.inputs import inputs_of, moves_for
+from bertdistill.engine.launch.inputs import Input, inputs_of, moves_for
 from bertdistill.engine.launch.link import Link, Refused, Unreachable
 from bertdistill.engine.launch.machines import Machine
 from bertdistill.engine.launch.mirror import Mirror, dumped
@@ -357,12 +357,11 @@ class Node:
         """Send what the machine lacks, end what still runs there without a reason, then start the attempt."""
         grace = one.grace
         assert grace is not None
-        spec = AttemptSpec.read(one.mirror.paths.spec)
         root = self.sighting.hello["root"]
         if self._call("has", [f"{one.name}/spec.json"])[0][0]:  # the answer to its start was lost
             self._started(one)
             return
-        wanted = inputs_of(spec, self.workspace)
+        raw, wanted = self._wanted(one.mirror.paths.spec)
         there, _ = self._call("has", [item.name for item in wanted])
         missing = [item for item, has in zip(wanted, there, strict=True) if not has]
         one.sent, one.to_send = 0, sum(item.size for item in missing)
@@ -374,12 +373,18 @@ class Node:
                 yield
         yield from self._reap()
         moves = moves_for(wanted, self.workspace, root)
-        raw = json.loads(one.mirror.paths.spec.read_text(encoding="utf-8"))
         raw = translated(raw, moves) | {"paths": {there: here for here, there in moves.items()}}
         if one.mirror.over:
             return
         self._call("start", one.name, dumped(raw), grace)
         self._started(one)
+
+    def _wanted(self, path: Path) -> tuple[dict[str, Any], list[Input]]:
+        """That spec and what it reads; LaunchError, of this attempt alone, if any of it cannot be read."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8")), inputs_of(AttemptSpec.read(path), self.workspace)
+        except (OSError, ValueError) as error:
+            raise LaunchError(f"{path}: {error}", hint="Start a new attempt instead.") from error
 
     def _started(self, one: Followed) -> None:
         one.grace = None

@@ -399,6 +399,24 @@ def test_what_is_gone_here_is_a_failed_launch(site: Callable[..., Site], tmp_pat
     assert "start" not in one.link.calls
 
 
+@pytest.mark.parametrize("gone", ["spec", "train"])
+def test_what_vanishes_here_fails_its_attempt_alone(site: Callable[..., Site], tmp_path: Path, gone: str) -> None:
+    """Before or after its files were listed; the machine stays in use."""
+    one, train = site(), tmp_path / "train.csv"
+    train.write_text("text,label\n")
+    paths = one.begin(data=replace(AttemptSpec.read(attempt(tmp_path / "paper").spec).data, train=str(train)))
+    lost = {"spec": paths.spec, "train": train}[gone]
+
+    def cut(verb: str, data: bytes) -> bytes:
+        if verb == "has" and (gone == "spec" or one.link.calls.count("has") == 2):
+            lost.unlink(missing_ok=True)
+        return data
+
+    one.link.cut = cut
+    assert one.ended() == "launch_failed"
+    assert (str(lost) in read_exit(paths, Handle()).log_tail, one.node.problem()) == (True, "")
+
+
 def test_a_trial_resumes_on_another_machine(site: Callable[..., Site], tmp_path: Path) -> None:
     """From the checkpoint that was copied here, although the first machine is gone."""
     one = held(site, tmp_path)
