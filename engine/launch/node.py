@@ -355,6 +355,8 @@ class Node:
 
     def _send(self, one: Followed) -> Iterator[None]:
         """Send what the machine lacks, end what still runs there without a reason, then start the attempt."""
+        if self._unfit:  # its slots may come from a sighting before it was connected to
+            raise LaunchError(self._unfit)
         grace = one.grace
         assert grace is not None
         root = self.sighting.hello["root"]

@@ -454,8 +454,11 @@ def test_another_version_starts_nothing(site: Callable[..., Site], monkeypatch: 
     """And says so; what runs there is still followed."""
     one = site()
     monkeypatch.setattr("bertdistill.engine.launch.node.package_version", lambda: "99.0")
-    one.turn()
+    one.begin()  # queued by slots that were seen before
+    assert one.ended() == "launch_failed"
+    assert "install the same" in read_exit(one.paths(), Handle()).log_tail
     assert "install the same" in one.node.problem()
+    assert "start" not in one.link.calls
 
 
 def test_a_folder_that_was_tampered_with_ends_its_attempt_alone(site: Callable[..., Site], tmp_path: Path) -> None:
