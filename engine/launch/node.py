@@ -269,9 +269,11 @@ class Node:
     def _poll(self) -> None:
         """Bring every copy up to date, as far as no files have to come first."""
         began = self.clock()
+        self._next["poll"] = began + POLL_SECONDS
         started = [one for one in self._current() if one.grace is None and one.work is None]
         if started:
             answer, blobs = self._call("poll", {one.name: one.mirror.sizes() for one in started})
+            self._next["poll"] = self.clock() + max(POLL_SECONDS, (self.clock() - began) / POLL_SHARE)
             found = iter(blobs)
             for one in started:
                 state = answer.get(one.name)
@@ -285,7 +287,6 @@ class Node:
                     if isinstance(error, Unreachable):
                         raise
                     one.mirror.end(Exit("lost", log_tail=str(error), ended_at=time.time()))
-        self._next["poll"] = self.clock() + max(POLL_SECONDS, (self.clock() - began) / POLL_SHARE)
 
     def _not_there(self, one: Followed) -> None:
         """It never started, and now it never will."""
@@ -293,8 +294,8 @@ class Node:
             one.mirror.end(Exit("never_started", ended_at=time.time()))
 
     def _take(self, one: Followed, state: dict[str, Any], events: bytes, lines: bytes, raw: bytes) -> None:
-        mirror, (here, _) = one.mirror, one.mirror.sizes()
-        complete = here + len(events) >= state["events"]
+        mirror, before = one.mirror, one.mirror.sizes()
+        complete = before[0] + len(events) >= state["events"]
         gate = mirror.take(events, all_of_it=complete and not state["alive"])
         mirror.log(lines, state["log_from"])
         if gate is not None:
@@ -302,7 +303,8 @@ class Node:
             return
         here, logged = mirror.sizes()
         if not complete or (not state["alive"] and (here < state["events"] or logged < state["log"])):
-            self._next["poll"] = 0.0
+            if (here, logged) != before:
+                self._next["poll"] = 0.0  # more waits there
             return
         if state["alive"]:
             one.missing_since = None

@@ -184,6 +184,19 @@ def test_a_link_cut_at_every_byte_of_a_poll(
         assert copy(partial(cut_to, size)) == files
 
 
+def test_what_does_not_fit_into_one_answer_comes_at_once(site: Callable[..., Site]) -> None:
+    """An attempt that was not followed for a while has megabytes to catch up with: no pause between the answers."""
+    one = site()
+    for paths in (one.paths(), one.far()):
+        paths.folder.mkdir(parents=True)
+        paths.spec.write_text("{}")
+    one.far().events.write_bytes((b" " * (1 << 16) + b"\n") * 50)
+    one.node.alive(NAME, one.paths())
+    while one.node.turn():
+        pass
+    assert one.paths().events.read_bytes() == one.far().events.read_bytes()
+
+
 def test_a_checkpoint_is_here_before_its_line(site: Callable[..., Site], tmp_path: Path) -> None:
     """At every call, every recorded checkpoint is here unless its worker has replaced it there."""
     one = site(checkpoint_bytes=700_000)
