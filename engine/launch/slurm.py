@@ -23,7 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import shim
 from bertdistill.engine.launch.attempts import read_exit
-from bertdistill.engine.launch.local import worker_command, worker_environment
+from bertdistill.engine.launch.local import worker_command, worker_environment, worker_module
 from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 from bertdistill.store.disk import network_filesystem
 
@@ -111,7 +111,7 @@ class SlurmLauncher:
         if kind := network_filesystem(_database_of(paths.folder)):
             hint = "Keep the workspace on a disk of the machine that the runner is on, and export it to the nodes."
             raise LaunchError(f"the database is on a network disk ({kind})", hint=hint)
-        worker = [*worker_command(self.environ), str(paths.folder)]
+        worker = [*worker_command(self.environ, worker_module(paths)), str(paths.folder)]
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
         paths.lock.touch(mode=0o600)  # a second start is refused; the shim locks it on its node
         script = f"#!/bin/sh\nexec {shlex.join(command)}\n"

@@ -20,7 +20,9 @@ from tests.fakes import CPU, Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.program import ProgramOrder
 from bertdistill.engine.launch import slurm
+from bertdistill.engine.launch.local import PROGRAM_MODULE
 from bertdistill.engine.launch.protocol import Handle, Launcher
 from bertdistill.engine.launch.slurm import OPTIONS, SlurmLauncher
 from bertdistill.store.rows import StudyState
@@ -110,6 +112,22 @@ def test_what_sbatch_refuses_and_where_the_database_must_not_be(
     monkeypatch.setattr(slurm, "network_filesystem", lambda path: "nfs4")
     with pytest.raises(LaunchError, match=r"network disk \(nfs4\)"):
         SlurmLauncher(environ).start(attempt(tmp_path / "b"), CPU, grace=1)
+
+
+def submitted(tmp_path: Path, script: str) -> SlurmLauncher:
+    """With another `sbatch`."""
+    environ = fake_environment(tmp_path) | commands(tmp_path)
+    (tmp_path / "slurm" / "sbatch").write_text(f"#!/bin/sh\n{script}\n")
+    return SlurmLauncher(environ)
+
+
+def test_a_program_has_its_own_worker(tmp_path: Path) -> None:
+    """The one of distillation would refuse its spec."""
+    paths = RunPaths(tmp_path / "a")
+    paths.folder.mkdir()
+    ProgramOrder("s", 0, ["true"], str(tmp_path), {"kind": "cpu"}).write(paths.spec)
+    submitted(tmp_path, 'cat > "$FAKE_SLURM/script"; echo 5').start(paths, CPU, grace=1)
+    assert PROGRAM_MODULE in (tmp_path / "slurm" / "script").read_text()
 
 
 def test_slots_follow_the_options(tmp_path: Path) -> None:
