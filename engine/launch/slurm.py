@@ -133,6 +133,8 @@ class SlurmLauncher:
                 check=False,
             )
         except (OSError, subprocess.SubprocessError) as error:
+            if isinstance(error, subprocess.TimeoutExpired):  # the job may be in the queue, and nobody knows its id
+                self._cancel(f"--name={_name(paths)}")
             raise LaunchError(f"sbatch: {error}", hint="Check that Slurm works: sinfo.") from error
         job = done.stdout.strip().partition(";")[0]
         if done.returncode or not job.isdecimal():

@@ -130,6 +130,24 @@ def test_a_program_has_its_own_worker(tmp_path: Path) -> None:
     assert PROGRAM_MODULE in (tmp_path / "slurm" / "script").read_text()
 
 
+def test_a_submission_without_an_answer_leaves_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be in the queue all the same: it is cancelled by its name, as nobody knows its id."""
+    one, asked = submitted(tmp_path, "exit 1"), []
+
+    def run(command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        if command[0] == "sbatch":
+            raise subprocess.TimeoutExpired(command, 15)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(LaunchError, match="timed out"):
+        one.start(attempt(tmp_path / "a"), CPU, grace=1)
+    wait_for(lambda: asked[1:], "the job to be cancelled")
+    [name] = [word for word in asked[0] if word.startswith("--job-name=")]
+    assert asked[1] == ["scancel", name.replace("--job-name", "--name")]
+
+
 def test_slots_follow_the_options(tmp_path: Path) -> None:
     """A GPU is Slurm's to choose; every job has a name of its own for it."""
     one = SlurmLauncher({OPTIONS: "--gres=gpu:1 --cpus-per-task=6"})
