@@ -46,6 +46,8 @@ class Queue:
     environ: Mapping[str, str]
     states: Mapping[str, str] | None = None
     """None before the first answer."""
+    began: float = float("-inf")
+    """When the last good answer was asked for: it knows nothing of jobs that were submitted later."""
     problem: str = ""
     _asked: float = float("-inf")
     _thread: threading.Thread | None = None
@@ -59,6 +61,7 @@ class Queue:
         self._thread.start()
 
     def _run(self) -> None:
+        began = time.monotonic()
         command = ["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%i %T"]
         try:
             done = subprocess.run(
@@ -68,7 +71,12 @@ class Queue:
             self.problem = f"squeue does not answer: {error}"
             return
         rows = (line.split() for line in done.stdout.splitlines())
-        self.states, self.problem = {row[0]: row[1] for row in rows if len(row) == 2}, ""
+        self.states = {row[0]: row[1] for row in rows if len(row) == 2}
+        self.began, self.problem = began, ""  # in this order: `knows` is asked before `states`
+
+    def knows(self, since: float) -> bool:
+        """Whether a job that was submitted then and is not in `states` has left the queue."""
+        return not self.problem and self.began > since
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class SlurmLauncher:
     queue: Queue = field(init=False)
     _left: dict[str, float] = field(default_factory=dict, init=False)
     """Since when jobs are not in the queue any more."""
+    _submitted: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queue", Queue(self.environ))
@@ -139,6 +148,7 @@ class SlurmLauncher:
         job = done.stdout.strip().partition(";")[0]
         if done.returncode or not job.isdecimal():
             raise LaunchError(f"sbatch: {done.stderr.strip() or done.stdout.strip()}", hint=f"Correct {OPTIONS}.")
+        self._submitted[job] = time.monotonic()
         return Handle(host="slurm", job=job)
 
     def alive(self, paths: RunPaths, handle: Handle) -> bool:
@@ -148,8 +158,9 @@ class SlurmLauncher:
                 self._cancel(f"--name={_name(paths)}")
             return False
         self.queue.ask()
-        states = self.queue.states
-        if states is None or states.get(handle.job, "COMPLETED") not in _OVER:
+        knows = self.queue.knows(self._submitted.get(handle.job, float("-inf")))
+        state = (self.queue.states or {}).get(handle.job)
+        if state not in _OVER if state else not knows:
             self._left.pop(handle.job, None)
             return True
         since = self._left.setdefault(handle.job, time.monotonic())

@@ -93,6 +93,26 @@ def test_a_controller_that_is_down_says_nothing_about_jobs(tmp_path: Path) -> No
     assert one.alive(RunPaths(attempt(tmp_path / "a").folder), Handle(job="1"))
 
 
+def test_only_an_answer_that_can_know_a_job_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that was asked for before the job was submitted, and none before an outage."""
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 1000.0)
+    monkeypatch.setattr(slurm, "LEFT_SECONDS", 0.0)
+    one, paths = submitted(tmp_path, "echo 5"), attempt(tmp_path / "a")
+    one.queue._run()
+    handle = one.start(paths, CPU, grace=1)
+    one.queue._asked = time.monotonic()
+    assert one.alive(paths, handle)
+    (tmp_path / "slurm" / "down").touch()
+    one.queue._run()
+    assert one.alive(paths, handle)
+    (tmp_path / "slurm" / "down").unlink()
+    one.queue._run()
+    assert not one.alive(paths, handle)
+    (tmp_path / "slurm" / "down").touch()
+    one.queue._run()
+    assert one.alive(paths, handle)
+
+
 def test_a_job_whose_node_failed_is_nobodys_fault(tmp_path: Path) -> None:
     one = SlurmLauncher(fake_environment(tmp_path) | commands(tmp_path))
     (tmp_path / "slurm" / "more").write_text("71 NODE_FAIL\n")
