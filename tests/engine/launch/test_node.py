@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,7 +25,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.agent import Agent
 from bertdistill.engine.launch.attempts import read_exit
-from bertdistill.engine.launch.link import Unreachable
+from bertdistill.engine.launch.link import Refused, Unreachable
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.machines import Machine
 from bertdistill.engine.launch.node import Node
@@ -226,6 +228,28 @@ def test_a_replaced_checkpoint_goes_here_too(site: Callable[..., Site], tmp_path
     assert one.ended() == "complete"
     assert ["best-000006", "last-000006"] == sorted(path.name for path in one.paths().checkpoints.glob("*-*"))
     assert one.link.call("read", f"{pinned[0]}/position.json", 0, 100)[1] == [b'{"step": 2}']
+
+
+def test_a_checkpoint_is_kept_without_links_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one that its worker has replaced is left out; a full disk is no reason to."""
+    paths = RunPaths(tmp_path / NAME)
+    made = paths.checkpoints / "best-000002"
+    made.mkdir(parents=True)
+    (made / "model.safetensors").write_bytes(b"w")
+    link = DirectLink(Agent(tmp_path))
+
+    def full(*_: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    assert link.call("pin", NAME, made.name)[0] == [f"{NAME}/.pins/{made.name}", [["model.safetensors", 1]]]
+    link.call("drop", f"{NAME}/.pins")
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(Refused, match="No space left"):
+        link.call("pin", NAME, made.name)
+    shutil.rmtree(made)
+    assert link.call("pin", NAME, made.name)[0] is None
+    assert list((paths.folder / ".pins").iterdir()) == []
 
 
 def test_a_stop_lets_the_worker_save_and_its_checkpoint_comes(site: Callable[..., Site], tmp_path: Path) -> None:
