@@ -5,6 +5,7 @@ What was copied before a cut is not copied again. It decides nothing and starts 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.launch.inputs import Input
+from bertdistill.engine.launch.link import Unreachable
 from bertdistill.engine.launch.mirror import Gate, Mirror, append_part, part_of
 from bertdistill.engine.launch.protocol import Exit
+
+log = logging.getLogger("bertdistill.runner")
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 64 << 10, 4 << 20
 CHUNK_SECONDS = 1.0
@@ -76,15 +80,22 @@ class Courier:
         mirror.append(gate.line)
 
     def finish(self, name: str, mirror: Mirror, found: Exit, raw: bytes) -> Iterator[None]:
-        """Copy what else an attempt left in its folder, then how it ended."""
+        """Copy what else an attempt left in its folder, then how it ended. What cannot be read is left out."""
         extra, _ = self.call("extra", name)
         for file, size in extra:
             if "/" in file or file.startswith("."):
                 continue
             part = part_of(mirror.paths.folder / file)
             part.unlink(missing_ok=True)
-            yield from self._file(f"{name}/{file}", size, part)
-            part.replace(mirror.paths.folder / file)
+            try:
+                yield from self._file(f"{name}/{file}", size, part)
+            except Unreachable:
+                raise
+            except LaunchError as error:  # not worth the end of an attempt that is complete
+                log.warning("%s is left out: %s", f"{name}/{file}", error)
+                part.unlink(missing_ok=True)
+            else:
+                part.replace(mirror.paths.folder / file)
         mirror.end(found, raw)
 
     def _pull(self, name: str, files: list[tuple[str, int]], part: Path) -> Iterator[None]:

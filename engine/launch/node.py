@@ -54,6 +54,10 @@ class Followed:
     """stop, kill: not yet passed on."""
     missing_since: float | None = None
     """Since when it is neither alive nor ended."""
+    failing_since: float | None = None
+    """Since when files of it cannot be copied from there."""
+    again_at: float = float("-inf")
+    """When that is tried again."""
     sent: int = 0
     to_send: int = 0
 
@@ -270,7 +274,7 @@ class Node:
         """Bring every copy up to date, as far as no files have to come first."""
         began = self.clock()
         self._next["poll"] = began + POLL_SECONDS
-        started = [one for one in self._current() if one.grace is None and one.work is None]
+        started = [one for one in self._current() if one.grace is None and one.work is None and began >= one.again_at]
         if started:
             answer, blobs = self._call("poll", {one.name: one.mirror.sizes() for one in started})
             self._next["poll"] = self.clock() + max(POLL_SECONDS, (self.clock() - began) / POLL_SHARE)
@@ -336,7 +340,7 @@ class Node:
                 next(one.work)
                 busy = True
             except StopIteration:
-                one.work = None
+                one.work = one.failing_since = None
                 self._next["poll"] = 0.0
             except (Refused, LaunchError) as error:
                 if isinstance(error, Unreachable):
@@ -344,6 +348,8 @@ class Node:
                 one.work = None
                 if one.grace is not None:
                     self._not_started(one, str(error))
+                else:
+                    self._not_copied(one, str(error))
         return busy or self._next.get("poll", 0.0) == 0.0 or bool(self._queue)
 
     def _not_started(self, one: Followed, why: str) -> None:
@@ -352,6 +358,18 @@ class Node:
         if self._call("void", one.name)[0]:
             one.mirror.end(Exit("launch_failed", log_tail=f"{self.machine.name}: {why}", ended_at=time.time()))
         one.grace = None  # if it is there after all, it is followed
+
+    def _not_copied(self, one: Followed, why: str) -> None:
+        """It is tried again, for as long as a machine may be silent; then the attempt ends, there too."""
+        now = self.clock()
+        if one.failing_since is None:
+            one.failing_since = now
+            log.warning("machine %s: %s cannot be copied from it: %s", self.machine.name, one.name, why)
+        one.again_at = now + LOOK_SECONDS
+        if now - one.failing_since > self.machine.lost_after:
+            with contextlib.suppress(Refused):
+                self._call("kill", one.name)
+            one.mirror.end(Exit("lost", log_tail=f"{self.machine.name}: {why}", ended_at=time.time()))
 
     # ---------------------------------------------------------------------------------------------------------- files
 

@@ -25,6 +25,7 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.agent import Agent
 from bertdistill.engine.launch.attempts import read_exit
+from bertdistill.engine.launch.frames import pack
 from bertdistill.engine.launch.link import Refused, Unreachable
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.machines import Machine
@@ -250,6 +251,36 @@ def test_a_checkpoint_is_kept_without_links_or_refused(tmp_path: Path, monkeypat
     shutil.rmtree(made)
     assert link.call("pin", NAME, made.name)[0] is None
     assert list((paths.folder / ".pins").iterdir()) == []
+
+
+def refusing(refused: str, verb: str, data: bytes) -> bytes:
+    return pack({"error": "disk full"}) if verb == refused else data
+
+
+def test_what_can_never_be_copied_ends_its_attempt(site: Callable[..., Site], caplog: pytest.LogCaptureFixture) -> None:
+    """After some time, with the reason, which is logged once."""
+    one = site()
+    one.link.cut = partial(refusing, "pin")
+    one.begin()
+    one.until(lambda: one.turn(5) or not one.node.alive(NAME, one.paths()), "the end")
+    found = read_exit(one.paths(), Handle())
+    assert (found.kind, found.log_tail, one.node.problem()) == ("lost", "b: disk full", "")
+    assert caplog.text.count("disk full") == 1
+    assert one.link.calls.count("pin") > 2
+
+
+def test_a_file_that_cannot_be_read_there_is_left_out(site: Callable[..., Site]) -> None:
+    one = site()
+
+    def cut(verb: str, data: bytes) -> bytes:
+        if verb == "start":
+            (one.far().folder / "notes.txt").write_text("x")
+        return refusing("read", verb, data)
+
+    one.link.cut = cut
+    one.begin(kind="prepare")
+    assert one.ended() == "complete"
+    assert list(one.paths().folder.glob("*notes*")) == []
 
 
 def test_a_stop_lets_the_worker_save_and_its_checkpoint_comes(site: Callable[..., Site], tmp_path: Path) -> None:
