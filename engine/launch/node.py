@@ -152,11 +152,15 @@ class Node:
         self._wake.set()
 
     def close(self) -> None:
-        """Leave: what runs there continues."""
-        self._closed = True
+        """Leave: what runs there continues. After this nothing here is written any more."""
+        self._closed = True  # first: a link that is made now refuses, or is seen here
         self._wake.set()
-        if self._link is not None:
-            self._link.close()
+        if (link := self._link) is not None:
+            link.abort()
+        if self._thread is not None:
+            self._thread.join()
+        else:
+            self._disconnect()
 
     # -------------------------------------------------------------------------------------------------------- a round
 
@@ -172,6 +176,7 @@ class Node:
             if not busy:
                 self._wake.wait(self._until_next())
                 self._wake.clear()
+        self._disconnect()
 
     def turn(self) -> bool:
         """One round; whether there is more to do at once."""
@@ -201,7 +206,7 @@ class Node:
         return max(0.01, min(self._next.get(one, 0.0) for one in waiting) - self.clock())
 
     def _call(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
-        if self._link is None:
+        if self._link is None or self._closed:
             raise Unreachable("not connected")
         answer = self._link.call(verb, *args, blob=blob)
         self._heard = self.clock()
@@ -225,10 +230,13 @@ class Node:
                     self._queue.append(one)
         self._look()
 
-    def _failed(self, why: str) -> None:
+    def _disconnect(self) -> None:
         if self._link is not None:
             self._link.close()
         self._link = None
+
+    def _failed(self, why: str) -> None:
+        self._disconnect()
         if self._closed:
             return  # the runner leaves; what it interrupted is no fault of the machine
         if why != self._problem:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -535,6 +536,34 @@ def test_a_folder_that_was_tampered_with_ends_its_attempt_alone(site: Callable[.
     one.paths().events.symlink_to(tmp_path / "elsewhere")
     assert one.ended() == "lost"
     assert (one.node.problem(), (tmp_path / "elsewhere").exists()) == ("", False)
+
+
+class SilentLink:
+    """Its agent never answers."""
+
+    def __init__(self) -> None:
+        self.called, self.aborted, self.closed_by = threading.Event(), threading.Event(), ""
+
+    def call(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
+        self.called.set()
+        self.aborted.wait()
+        raise Unreachable("aborted")
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+    def close(self) -> None:
+        self.closed_by = threading.current_thread().name
+
+
+def test_its_thread_closes_the_link_and_has_ended_after_close(tmp_path: Path) -> None:
+    """Another node may follow the same attempts then: two that append would double their events."""
+    link = SilentLink()
+    node = Node(Machine("b", folder="/b"), "/b", tmp_path, lambda: link)
+    node.wake()
+    assert link.called.wait(30)
+    node.close()
+    assert (link.closed_by, node._thread and node._thread.is_alive()) == ("machine b", False)
 
 
 def test_an_attempt_starts_once(site: Callable[..., Site]) -> None:
