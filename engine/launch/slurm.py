@@ -23,7 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import shim
 from bertdistill.engine.launch.attempts import read_exit
-from bertdistill.engine.launch.local import worker_command, worker_environment, worker_module
+from bertdistill.engine.launch.local import words_of, worker_command, worker_environment, worker_module
 from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 from bertdistill.store.disk import network_filesystem
 
@@ -91,6 +91,7 @@ class SlurmLauncher:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queue", Queue(self.environ))
+        self._options()  # an error in them is reported at once
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """`wanted` jobs, or one. What a job gets is up to the options for `sbatch`."""
@@ -198,7 +199,7 @@ class SlurmLauncher:
             run.start()
 
     def _options(self) -> list[str]:
-        return shlex.split(self.environ.get(OPTIONS, ""))
+        return words_of(self.environ, OPTIONS)
 
 
 def _name(paths: RunPaths) -> str:
