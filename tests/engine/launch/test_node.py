@@ -470,7 +470,7 @@ def test_what_is_gone_here_is_a_failed_launch(site: Callable[..., Site], tmp_pat
 
 @pytest.mark.parametrize("gone", ["spec", "train"])
 def test_what_vanishes_here_fails_its_attempt_alone(site: Callable[..., Site], tmp_path: Path, gone: str) -> None:
-    """Before or after its files were listed; the machine stays in use."""
+    """Before or after its files were listed; the machine stays connected."""
     one, train = site(), tmp_path / "train.csv"
     train.write_text("text,label\n")
     paths = one.begin(data=replace(AttemptSpec.read(attempt(tmp_path / "paper").spec).data, train=str(train)))
@@ -483,7 +483,8 @@ def test_what_vanishes_here_fails_its_attempt_alone(site: Callable[..., Site], t
 
     one.link.cut = cut
     assert one.ended() == "launch_failed"
-    assert (str(lost) in read_exit(paths, Handle()).log_tail, one.node.problem()) == (True, "")
+    assert str(lost) in read_exit(paths, Handle()).log_tail
+    assert (one.link.calls.count("hello"), one.node.problem()) == (1, "")
 
 
 def test_a_trial_resumes_on_another_machine(site: Callable[..., Site], tmp_path: Path) -> None:
